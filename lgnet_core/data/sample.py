@@ -1,0 +1,91 @@
+"""HandsBatch: what generators, stored sets, real datasets, augmentation and the trainer hand to each other.
+
+A batch stores what cannot be derived (picture, camera, model parameters, wrists); joints and meshes follow from the
+hand model, so that an augmentation that turns or mirrors the parameters turns and mirrors every label with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lgnet_core.camera import project
+from lgnet_core.hand_model import HandModel
+
+BACKGROUND, RIGHT_HAND, LEFT_HAND, ARM, OTHER = range(5)
+"""Values of ``HandsBatch.segmentation``; a hand's value is its Side + 1; ARM holds forearms and sleeves."""
+
+
+class HandsLabels(NamedTuple):
+    """Geometry that follows from a batch's parameters. Absent hands hold finite but meaningless values.
+
+    Shapes:
+        joints: (B, 2, 21, 3) metres, camera frame; vertices: (B, 2, 778, 3) metres, camera frame;
+        joints_2d: (B, 2, 21, 2) pixels of the crop; relative_translation: (B, 3) wrist_left - wrist_right, metres.
+    """
+
+    joints: Tensor
+    vertices: Tensor
+    joints_2d: Tensor
+    relative_translation: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class HandsBatch:
+    """Pictures of zero to two hands with everything needed to supervise them.
+
+    Shapes:
+        image: (B, 3, H, W) uint8 RGB.
+        intrinsics: (B, 3, 3) K of this picture (of the crop, if it is one), pixels.
+        affine: (B, 2, 3) pixels of the full picture -> pixels of this one (identity for a full picture).
+        rotations: (B, 2, 16, 3, 3) hand-model rotations, root in camera axes.
+        shape: (B, 2, 10) hand-model shape.
+        wrist: (B, 2, 3) metres, camera frame: the wrist joint.
+        presence: (B, 2) bool: the hand is in the picture.
+        visibility: (B, 2, 21) bool: the joint is inside the picture and not hidden by another surface.
+        segmentation: (B, H, W) uint8: see the constants above.
+    """
+
+    image: Tensor
+    intrinsics: Tensor
+    affine: Tensor
+    rotations: Tensor
+    shape: Tensor
+    wrist: Tensor
+    presence: Tensor
+    visibility: Tensor
+    segmentation: Tensor
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def __getitem__(self, index: slice | Tensor) -> HandsBatch:
+        return HandsBatch(*(getattr(self, f.name)[index] for f in fields(self)))
+
+    def to(self, device: torch.device | str) -> HandsBatch:
+        return HandsBatch(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
+
+    def replace(self, **changes: Tensor) -> HandsBatch:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)
+
+    def labels(self, hand_model: HandModel) -> HandsLabels:
+        """Joints, meshes and projections of both hands, from the parameters."""
+        mesh = hand_model(self.rotations, self.shape).wrist_relative()
+        root = self.wrist[:, :, None]
+        joints = mesh.joints + root
+        return HandsLabels(
+            joints=joints,
+            vertices=mesh.vertices + root,
+            joints_2d=project(joints, self.intrinsics[:, None]),
+            relative_translation=self.wrist[:, 1] - self.wrist[:, 0],
+        )
+
+
+def concatenate(batches: Sequence[HandsBatch]) -> HandsBatch:
+    """One batch out of several with pictures of the same size."""
+    return HandsBatch(*(torch.cat([getattr(b, f.name) for b in batches]) for f in fields(HandsBatch)))
