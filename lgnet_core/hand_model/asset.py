@@ -1,0 +1,224 @@
+r"""The arrays of one parametric hand in MANO's format: read from npz with checks, written, mirrored, hashed.
+
+The file is MANO's own layout (the keys that ``smplx`` reads) as an npz without pickled objects, plus two optional keys
+of ours: ``tip_vertices`` (5,) and ``name``. Lengths are metres.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+VERTEX_COUNT, FACE_COUNT, JOINT_COUNT, SHAPE_COUNT = 778, 1538, 16, 10
+POSE_FEATURE_COUNT = 9 * (JOINT_COUNT - 1)
+
+PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
+"""Kinematic tree of MANO's 16 joints: wrist, index 1-3, middle 1-3, pinky 1-3, ring 1-3, thumb 1-3."""
+
+MANO_TIP_VERTICES = (745, 317, 444, 556, 673)
+"""Finger tips (thumb, index, middle, ring, pinky) on MANO's mesh. Source: manopth, IntagHand."""
+
+_SHAPES: dict[str, tuple[int, ...]] = {
+    "v_template": (VERTEX_COUNT, 3),
+    "shapedirs": (VERTEX_COUNT, 3, SHAPE_COUNT),
+    "posedirs": (VERTEX_COUNT, 3, POSE_FEATURE_COUNT),
+    "J_regressor": (JOINT_COUNT, VERTEX_COUNT),
+    "weights": (VERTEX_COUNT, JOINT_COUNT),
+    "kintree_table": (2, JOINT_COUNT),
+    "f": (FACE_COUNT, 3),
+    "hands_mean": (45,),
+    "hands_components": (45, 45),
+}
+_INTEGER_KEYS = ("kintree_table", "f")
+_KEPT_ROUNDING = 1e-3  # of weights that should sum to 1: MANO's own sum to 1 within 1e-6, a wrong array does not
+
+
+class HandModelError(ValueError):
+    """A hand model's file or arrays cannot be used; the message says what is wrong, where, and the cure."""
+
+
+@dataclass(frozen=True, eq=False)
+class HandAsset:
+    """One hand's arrays, named as in MANO's files; metres, float32; rest pose in the model's axes.
+
+    Args:
+        v_template: (778, 3) rest vertices.
+        shapedirs: (778, 3, 10) displacement per unit of each shape coefficient.
+        posedirs: (778, 3, 135) displacement per entry of the pose feature (R - 1 of joints 1-15, row-major).
+        J_regressor: (16, 778) joints as weighted means of vertices.
+        weights: (778, 16) skinning weights.
+        faces: (1538, 3) vertex indices, outward winding.
+        hands_mean: (45,) mean pose of joints 1-15, axis-angle.
+        hands_components: (K <= 45, 45) principal components of the pose, axis-angle; not used by the layer.
+        tip_vertices: (5,) vertices at the tips of thumb, index, middle, ring, pinky.
+        name: what reports call this hand model.
+    """
+
+    v_template: NDArray[np.float32]
+    shapedirs: NDArray[np.float32]
+    posedirs: NDArray[np.float32]
+    J_regressor: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    faces: NDArray[np.int64]
+    hands_mean: NDArray[np.float32]
+    hands_components: NDArray[np.float32]
+    tip_vertices: NDArray[np.int64]
+    name: str
+
+    @property
+    def digest(self) -> str:
+        """Sha256 (hex) of the arrays that decide the layer's output; the name and the pose components do not."""
+        sha = hashlib.sha256()
+        for field in fields(self):
+            if field.name in ("name", "hands_components"):
+                continue
+            array = np.ascontiguousarray(getattr(self, field.name))
+            sha.update(f"{field.name} {array.dtype.str} {array.shape}\n".encode())
+            sha.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+        return sha.hexdigest()
+
+    def mirrored(self) -> HandAsset:
+        r"""The other hand: the mirror image v -> (-x, y, z) of this one.
+
+        With S = diag(-1, 1, 1) a rotation R becomes S R S, so the entry (i, j) of the pose feature takes the sign
+        s_i s_j, an axis-angle (x, y, z) becomes (x, -y, -z), and the same pose coefficients keep their meaning.
+        """
+        sign = np.array([-1.0, 1.0, 1.0], np.float32)
+        feature_sign = np.tile((sign[:, None] * sign).reshape(-1), JOINT_COUNT - 1)
+        rotation_sign = np.tile(-sign, JOINT_COUNT - 1)
+        return replace(
+            self,
+            v_template=self.v_template * sign,
+            shapedirs=self.shapedirs * sign[:, None],
+            posedirs=self.posedirs * sign[:, None] * feature_sign,
+            faces=self.faces[:, ::-1].copy(),
+            hands_mean=self.hands_mean * rotation_sign,
+            hands_components=self.hands_components * rotation_sign,
+        )
+
+    def write(self, path: str | Path) -> None:
+        """Write MANO's layout as a compressed npz without pickled objects; ``smplx`` reads it too (``ext="npz"``)."""
+        parents = np.array([2**32 - 1, *PARENTS[1:]], np.int64)  # MANO's files hold -1 as an unsigned 32-bit number
+        np.savez_compressed(
+            path,
+            v_template=self.v_template,
+            shapedirs=self.shapedirs,
+            posedirs=self.posedirs,
+            J_regressor=self.J_regressor,
+            weights=self.weights,
+            kintree_table=np.stack([parents, np.arange(JOINT_COUNT)]),
+            f=self.faces.astype(np.uint32),
+            hands_mean=self.hands_mean,
+            hands_components=self.hands_components,
+            J=self.J_regressor @ self.v_template,
+            bs_style=np.array("lbs"),
+            bs_type=np.array("lrotmin"),
+            tip_vertices=self.tip_vertices,
+            name=np.array(self.name),
+        )
+
+
+def read_asset(path: str | Path) -> HandAsset:
+    """Read one hand from an npz in MANO's format; nothing in the file is executed.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        HandModelError: if the file is no npz, is truncated, or its arrays are not a hand's (named in the message).
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"hand model {path}: no such file; convert MANO's pickles with `lgnet mano convert`")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise HandModelError(f"hand model {path}: a single array, not an npz of a hand's arrays")
+            wanted = {*_SHAPES, "tip_vertices", "name"}
+            arrays = {key: archive[key] for key in archive.files if key in wanted}
+    except HandModelError:
+        raise
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise HandModelError(
+            f"hand model {path}: not a readable npz ({error}); if it is one of MANO's pickles, convert it with "
+            "`lgnet mano convert`, else copy the file again"
+        ) from error
+    return asset_from_arrays(arrays, str(path))
+
+
+def asset_from_arrays(arrays: Mapping[str, Any], origin: str) -> HandAsset:
+    """Check a hand's arrays, keyed as in MANO's files, and give them their types.
+
+    Shape components beyond the tenth are dropped, and faces that wind inwards are turned round.
+
+    Args:
+        arrays: MANO's keys, and optionally ``tip_vertices`` (default :data:`MANO_TIP_VERTICES`) and ``name``.
+        origin: where the arrays come from, for the messages.
+
+    Raises:
+        HandModelError: if an array is missing, of another shape, not finite, or not what a hand's must be.
+    """
+
+    def fail(what: str) -> HandModelError:
+        return HandModelError(
+            f"hand model {origin}: {what}; expected a hand in MANO's format (778 vertices, 16 joints, metres)"
+        )
+
+    missing = sorted(set(_SHAPES) - set(arrays))
+    if missing:
+        raise fail(f"no array {', '.join(missing)}")
+    checked: dict[str, NDArray] = {}
+    for key, shape in _SHAPES.items():
+        array = np.asarray(arrays[key])
+        if array.dtype.kind not in "fiu":
+            raise fail(f"{key} holds {array.dtype}, not numbers")
+        if key == "shapedirs" and array.ndim == 3 and array.shape[2] > SHAPE_COUNT:
+            array = array[:, :, :SHAPE_COUNT]
+        if key == "hands_components" and array.ndim == 2 and array.shape[0] < 45:
+            shape = (array.shape[0], 45)
+        if array.shape != shape:
+            raise fail(f"{key} has shape {array.shape}, not {shape}")
+        array = array.astype(np.int64 if key in _INTEGER_KEYS else np.float32)
+        if not np.isfinite(array).all():
+            raise fail(f"{key} holds NaN or infinity")
+        checked[key] = array
+
+    if tuple(checked["kintree_table"][0, 1:]) != PARENTS[1:]:
+        raise fail(f"kintree_table has parents {checked['kintree_table'][0].tolist()}, not {list(PARENTS)}")
+    for key, axis in (("J_regressor", 1), ("weights", 1)):
+        if np.abs(checked[key].sum(axis) - 1).max() > _KEPT_ROUNDING:
+            raise fail(f"the rows of {key} do not sum to 1")
+    size = float(np.ptp(checked["v_template"], axis=0).max())
+    if not 0.05 < size < 0.5:
+        raise fail(f"v_template is {size:.3g} long, which is no hand in metres")
+    tips = np.asarray(arrays.get("tip_vertices", MANO_TIP_VERTICES))
+    if tips.shape != (5,) or tips.dtype.kind not in "iu" or len(set(tips.tolist())) != 5:
+        raise fail("tip_vertices is not five different vertex indices")
+    for key, indices in (("f", checked["f"]), ("tip_vertices", tips)):
+        if indices.min() < 0 or indices.max() >= VERTEX_COUNT:
+            raise fail(f"{key} points at vertex {indices.max()}, outside 0..{VERTEX_COUNT - 1}")
+
+    return HandAsset(
+        v_template=checked["v_template"],
+        shapedirs=checked["shapedirs"],
+        posedirs=checked["posedirs"],
+        J_regressor=checked["J_regressor"],
+        weights=checked["weights"],
+        faces=_outward(checked["f"], checked["v_template"]),
+        hands_mean=checked["hands_mean"],
+        hands_components=checked["hands_components"],
+        tip_vertices=tips.astype(np.int64),
+        name=str(arrays.get("name", Path(origin).stem)),
+    )
+
+
+def _outward(faces: NDArray[np.int64], vertices: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The faces, turned round if the volume they enclose (seen from the mesh's centre) is negative."""
+    a, b, c = np.moveaxis((vertices - vertices.mean(0)).astype(np.float64)[faces], 1, 0)
+    return faces if np.einsum("ni,ni->", a, np.cross(b, c)) > 0 else faces[:, ::-1].copy()

@@ -1,0 +1,142 @@
+r"""The hand mesh as a graph, and its coarse graph of 63 nodes.
+
+Sources: LGNet section III-B (63 nodes, dense matching encoding); the clustering is our own: seeds by farthest point
+along the edges, cells by geodesic distance, seeds moved to the centres of their cells a few times. Each cell is a
+shortest-path tree, hence connected. Only exactly rounded operations decide, so every machine finds the same cells.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+COARSE_NODES = 63
+_RECENTRINGS = 8
+
+
+class Graph(nn.Module):
+    """An undirected graph on a fixed set of nodes, in the forms that graph layers take.
+
+    Buffers (none is saved with a network's weights):
+        edges: (E, 2) long, each pair once, smaller index first, sorted.
+        edge_index: (2, 2E) long, both directions: torch-geometric's form.
+        neighbours: (N, D) long, D the greatest degree; a row is padded with its own node.
+        neighbour_mask: (N, D) bool, False at the padding.
+        encoding: (N, 3) in [0, 1], the dense matching encoding: rest position, scaled per axis from its least to its
+            greatest value.
+    """
+
+    edges: Tensor
+    edge_index: Tensor
+    neighbours: Tensor
+    neighbour_mask: Tensor
+    encoding: Tensor
+
+    def __init__(self, edges: NDArray[np.integer], positions: NDArray[np.floating]) -> None:
+        super().__init__()
+        count = len(positions)
+        edges = np.unique(np.sort(edges, axis=1), axis=0)
+        both = np.concatenate([edges, edges[:, ::-1]])
+        both = both[np.lexsort((both[:, 1], both[:, 0]))]
+        degree = np.bincount(both[:, 0], minlength=count)
+        slot = np.arange(len(both)) - np.repeat(np.cumsum(degree) - degree, degree)
+        neighbours = np.tile(np.arange(count)[:, None], (1, degree.max()))
+        neighbours[both[:, 0], slot] = both[:, 1]
+        low, high = positions.min(0), positions.max(0)
+        for name, array in {
+            "edges": edges.astype(np.int64),
+            "edge_index": np.ascontiguousarray(both.T).astype(np.int64),
+            "neighbours": neighbours.astype(np.int64),
+            "neighbour_mask": np.arange(degree.max()) < degree[:, None],
+            "encoding": ((positions - low) / (high - low)).astype(np.float32),
+        }.items():
+            self.register_buffer(name, torch.from_numpy(array), persistent=False)
+
+    @property
+    def node_count(self) -> int:
+        return self.neighbours.shape[0]
+
+    def extra_repr(self) -> str:
+        return f"nodes={self.node_count}, edges={self.edges.shape[0]}, max_degree={self.neighbours.shape[1]}"
+
+
+class MeshGraph(Graph):
+    """The graph of a triangle mesh with its coarse graph.
+
+    Beside :class:`Graph`'s:
+        assignment: (N,) long, the coarse node of each vertex.
+        pooling: (63, N) float, means over the clusters: rows sum to 1, ``pooling @ x`` pools (N, C) to (63, C).
+        coarse: :class:`Graph` of the 63 clusters; two are joined where an edge of the mesh joins their vertices.
+
+    Args:
+        faces: (F, 3) vertex indices.
+        vertices: (N, 3) rest positions, metres; they decide the clusters.
+
+    Raises:
+        ValueError: if the mesh is not in one piece, or has fewer vertices than coarse nodes.
+    """
+
+    assignment: Tensor
+    pooling: Tensor
+
+    def __init__(self, faces: NDArray[np.integer], vertices: NDArray[np.floating]) -> None:
+        positions = vertices.astype(np.float64)
+        super().__init__(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), positions)
+        edges = self.edges.numpy()
+        assignment = _clusters(edges, positions, COARSE_NODES)
+        member = (np.arange(COARSE_NODES)[:, None] == assignment).astype(np.float64)
+        pooling = member / member.sum(1, keepdims=True)
+        crossing = assignment[edges]
+        self.coarse = Graph(crossing[crossing[:, 0] != crossing[:, 1]], pooling @ positions)
+        self.register_buffer("assignment", torch.from_numpy(assignment), persistent=False)
+        self.register_buffer("pooling", torch.from_numpy(pooling.astype(np.float32)), persistent=False)
+
+
+def _clusters(edges: NDArray[np.integer], positions: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Split the nodes into ``count`` connected clusters of about the same extent; returns (N,) cluster indices."""
+    difference = positions[edges[:, 0]] - positions[edges[:, 1]]
+    lengths = np.sqrt(difference[:, 0] ** 2 + difference[:, 1] ** 2 + difference[:, 2] ** 2)
+    adjacent: list[list[tuple[int, float]]] = [[] for _ in positions]
+    for (a, b), length in zip(edges.tolist(), lengths.tolist()):
+        adjacent[a].append((b, length))
+        adjacent[b].append((a, length))
+
+    distance, owner = [np.inf] * len(positions), [-1] * len(positions)
+    seeds: list[int] = []
+    for _ in range(count):
+        seeds.append(int(np.argmax(distance)))  # the first is node 0: all distances are infinite
+        _grow({seeds[-1]: len(seeds) - 1}, adjacent, distance, owner)
+    if np.isinf(distance).any() or len(set(seeds)) != count:
+        raise ValueError(f"mesh graph: {len(positions)} vertices in several pieces, or fewer than {count}")
+
+    for _ in range(_RECENTRINGS):
+        labels = np.array(owner)
+        sizes = np.bincount(labels, minlength=count)
+        centres = np.stack([np.bincount(labels, positions[:, k], count) / sizes for k in range(3)], 1)
+        offset = positions - centres[labels]
+        from_centre = offset[:, 0] ** 2 + offset[:, 1] ** 2 + offset[:, 2] ** 2
+        order = np.lexsort((from_centre, labels))
+        seeds = order[np.cumsum(sizes) - sizes].tolist()  # of each cluster, the node nearest to its centre
+        distance, owner = [np.inf] * len(positions), [-1] * len(positions)
+        _grow({seed: label for label, seed in enumerate(seeds)}, adjacent, distance, owner)
+    return np.array(owner, np.int64)
+
+
+def _grow(
+    seeds: dict[int, int], adjacent: list[list[tuple[int, float]]], distance: list[float], owner: list[int]
+) -> None:
+    """Dijkstra from all seeds (node: label) at once, in place: takes the nodes that a seed is nearer to than before."""
+    queue = [(0.0, label, seed) for seed, label in seeds.items()]
+    heapq.heapify(queue)
+    while queue:
+        here, label, node = heapq.heappop(queue)
+        if here >= distance[node]:
+            continue
+        distance[node], owner[node] = here, label
+        for other, length in adjacent[node]:
+            if here + length < distance[other]:
+                heapq.heappush(queue, (here + length, label, other))

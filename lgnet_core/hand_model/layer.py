@@ -1,0 +1,314 @@
+r"""The parametric hand: rotations, shape and translation of both hands to vertices and 21 joints.
+
+Linear blend skinning as in MANO (Romero et al. 2017): with shape beta and pose feature f = vec(R_j - 1), j = 1..15,
+
+.. math:: v = \sum_j w_{vj} (G_j (\bar v + S \beta + P f - J_j) + p_j) + t
+
+where J are the rest joints of the shaped hand and (G_j, p_j) the posed joints. MANO's tree is a wrist with five
+chains of three joints, so the chain is three batched products.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import roma
+import torch
+from torch import Tensor, nn
+
+from lgnet_core.hand_model.asset import JOINT_COUNT, SHAPE_COUNT, VERTEX_COUNT, HandAsset, asset_from_arrays, read_asset
+from lgnet_core.hand_model.graph import MeshGraph
+from lgnet_core.types import Side
+
+MANO_TO_OPENPOSE = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
+"""OpenPose's 21 joints as indices into MANO's 16 joints followed by the tips of thumb, index, middle, ring, pinky."""
+
+BUNDLED_ASSET = Path(__file__).parent / "assets" / "hand_right.npz"
+
+
+class HandMesh(NamedTuple):
+    """Vertices (..., 778, 3) and joints (..., 21, 3) of hands, metres; joints in OpenPose's order."""
+
+    vertices: Tensor
+    joints: Tensor
+
+    def wrist_relative(self) -> HandMesh:
+        """The same hands with their wrists (joint 0) at the origin."""
+        wrist = self.joints[..., :1, :]
+        return HandMesh(self.vertices - wrist, self.joints - wrist)
+
+
+class HandModel(nn.Module):
+    """Both hands of a parametric model, right and left through one code path.
+
+    Every array carries a leading side axis of length 2, index = :class:`~lgnet_core.types.Side`. Nothing is saved with
+    a network's weights: the hand model is the user's choice (and MANO's licence forbids passing it on).
+
+    Buffers:
+        v_template (2, 778, 3), J_regressor (2, 16, 778), weights (2, 778, 16), hands_mean (2, 45); faces (2, 1538, 3)
+        long, outward winding; tip_vertices (5,) long: thumb, index, middle, ring, pinky.
+        basis (2, 145, 3 * 778): the 10 shape and the 135 pose displacements, coordinate by coordinate.
+
+    Attributes:
+        graph: :class:`MeshGraph` of the right rest hand, for both sides: the topology is the same.
+        name: the right asset's name. digest: sha256 (hex) of both hands' arrays.
+
+    Args:
+        right, left: the two hands; ``left`` defaults to the mirror image of ``right``.
+
+    Raises:
+        ValueError: if the two hands' tips are different vertices.
+    """
+
+    v_template: Tensor
+    J_regressor: Tensor
+    weights: Tensor
+    hands_mean: Tensor
+    faces: Tensor
+    tip_vertices: Tensor
+    basis: Tensor
+    rest_joints: Tensor
+    joint_basis: Tensor
+    mano_to_openpose: Tensor
+
+    def __init__(self, right: HandAsset, left: HandAsset | None = None) -> None:
+        super().__init__()
+        left = right.mirrored() if left is None else left
+        if not np.array_equal(right.tip_vertices, left.tip_vertices):
+            raise ValueError(
+                f"hand model: right and left name different tip vertices, {right.tip_vertices.tolist()} and "
+                f"{left.tip_vertices.tolist()}; they are not a pair: give two hands of one model"
+            )
+        self.name = right.name
+        self.digest = hashlib.sha256(f"{right.digest} {left.digest}".encode()).hexdigest()
+        self.graph = MeshGraph(right.faces, right.v_template)
+
+        def both(key: str) -> Tensor:
+            return torch.from_numpy(np.stack([getattr(right, key), getattr(left, key)]))
+
+        shapedirs, posedirs = both("shapedirs"), both("posedirs")
+        regressor, template = both("J_regressor"), both("v_template")
+        for name, buffer in {
+            "v_template": template,
+            "J_regressor": regressor,
+            "weights": both("weights"),
+            "hands_mean": both("hands_mean"),
+            "faces": both("faces"),
+            "tip_vertices": torch.from_numpy(right.tip_vertices.copy()),
+            "basis": torch.cat([shapedirs, posedirs], -1).permute(0, 3, 2, 1).flatten(2).contiguous(),
+            "rest_joints": (regressor.double() @ template.double()).float(),
+            "joint_basis": torch.einsum("sjv,svck->skjc", regressor.double(), shapedirs.double()).float().flatten(2),
+            "mano_to_openpose": torch.tensor(MANO_TO_OPENPOSE),
+        }.items():
+            self.register_buffer(name, buffer, persistent=False)
+
+    @classmethod
+    def from_smplx(cls, models: Any) -> HandModel:
+        """The model in a user's ``smplx.MANO`` or ``smplx.MANOLayer``: a right hand, or a pair (right, left).
+
+        From a right hand alone the left is its mirror image. ``hands_mean`` is the object's own (zero if it was made
+        with ``flat_hand_mean=True``). ``smplx`` itself is not needed.
+
+        Raises:
+            ValueError: if it is a left hand alone, or the pair is not (right, left).
+            TypeError: if the objects are not smplx hands.
+        """
+        pair = tuple(models) if isinstance(models, (tuple, list)) else (models,)
+        sides = [getattr(model, "is_rhand", None) for model in pair]
+        if None in sides or len(pair) > 2:
+            raise TypeError(f"from_smplx: expected a smplx.MANO object or a pair (right, left), got {models!r:.200}")
+        if sides != [True, False][: len(pair)]:
+            raise ValueError("from_smplx: give the right hand, or the pair (right, left) in this order")
+        return cls(*(_smplx_asset(model) for model in pair))
+
+    @property
+    def shapedirs(self) -> Tensor:
+        """(2, 778, 3, 10) displacement in metres per unit of each shape coefficient."""
+        return self.basis[:, :SHAPE_COUNT].unflatten(2, (3, VERTEX_COUNT)).permute(0, 3, 2, 1)
+
+    @property
+    def posedirs(self) -> Tensor:
+        """(2, 778, 3, 135) displacement in metres per entry of the pose feature."""
+        return self.basis[:, SHAPE_COUNT:].unflatten(2, (3, VERTEX_COUNT)).permute(0, 3, 2, 1)
+
+    def forward(
+        self, rotations: Tensor, shape: Tensor, translation: Tensor | None = None, side: Side | None = None
+    ) -> HandMesh:
+        """Pose the hands. Differentiable in every input; computed in the buffers' precision also under autocast.
+
+        The joints are the posed joints of the skeleton and the tip vertices, as ``smplx`` gives them; the joints of a
+        mesh that did not come from this skeleton are :meth:`joints_from_vertices`.
+
+        Args:
+            rotations: proper rotation matrices of the 16 joints in MANO's order, the first in the frame of the output.
+            shape: shape coefficients.
+            translation: of the model's origin (not of the wrist), metres; zero if None.
+            side: None for both hands, else the hand that all items are of.
+
+        Shapes:
+            side None: rotations (B, 2, 16, 3, 3), shape (B, 2, 10), translation (B, 2, 3) -> vertices (B, 2, 778, 3),
+            joints (B, 2, 21, 3). One side: the same without the axis of length 2.
+
+        Raises:
+            ValueError: if a shape does not fit.
+        """
+        sides = (2,) if side is None else ()
+        _check_shape("rotations", rotations, (*sides, JOINT_COUNT, 3, 3))
+        _check_shape("shape", shape, (*sides, SHAPE_COUNT))
+        if translation is not None:
+            _check_shape("translation", translation, (*sides, 3))
+        dtype = self.v_template.dtype
+        device_type = rotations.device.type
+        if torch.is_autocast_enabled(device_type):  # half precision would move vertices by millimetres
+            with torch.autocast(device_type, enabled=False):
+                return self.forward(
+                    rotations.to(dtype),
+                    shape.to(dtype),
+                    None if translation is None else translation.to(dtype),
+                    side,
+                )
+        if side is None:
+            vertices, joints = (x.transpose(0, 1) for x in self._skin(rotations.transpose(0, 1), shape.transpose(0, 1)))
+        else:
+            vertices, joints = (x[0] for x in self._skin(rotations[None], shape[None], slice(side, side + 1)))
+        joints = torch.cat([joints, vertices[..., self.tip_vertices, :]], -2)[..., self.mano_to_openpose, :]
+        if translation is None:
+            return HandMesh(vertices, joints)
+        return HandMesh(vertices + translation[..., None, :], joints + translation[..., None, :])
+
+    def _skin(self, rotations: Tensor, shape: Tensor, sides: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """Skin S sides at once, the side axis first and the vertices last, so that every product is one dense one.
+
+        Shapes:
+            rotations (S, B, 16, 3, 3), shape (S, B, 10) -> vertices (S, B, 778, 3), MANO's joints (S, B, 16, 3).
+        """
+        count, batch = rotations.shape[:2]
+        identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
+        feature = (rotations[:, :, 1:] - identity).flatten(2)  # (S, B, 135)
+        offsets = torch.matmul(torch.cat([shape, feature], -1), self.basis[sides])  # (S, B, 3 V)
+        rest = self.v_template[sides].transpose(1, 2)[:, None] + offsets.unflatten(2, (3, VERTEX_COUNT))
+        shifts = torch.matmul(shape, self.joint_basis[sides]).unflatten(2, (JOINT_COUNT, 3))
+        rest_joints = self.rest_joints[sides][:, None] + shifts  # (S, B, 16, 3)
+
+        turns, joints = _pose_chains(rotations, rest_joints)
+        moves = joints - (turns * rest_joints[..., None, :]).sum(-1)  # turn x + move takes a rest point of the bone
+        bones = torch.cat([turns, moves[..., None]], -1).flatten(-2)  # (S, B, 16, 12)
+        bones = bones.transpose(2, 3).reshape(count, batch * 12, JOINT_COUNT)
+        blended = torch.matmul(bones, self.weights[sides].transpose(1, 2)).view(count, batch, 3, 4, VERTEX_COUNT)
+        vertices = (blended[:, :, :, :3] * rest[:, :, None]).sum(3) + blended[:, :, :, 3]  # (S, B, 3, V)
+        return vertices.transpose(2, 3), joints
+
+    def joints_from_vertices(self, vertices: Tensor, side: Side | None = None) -> Tensor:
+        """Joints of any mesh: means of vertices and the five tips (the paper's G M), OpenPose's order.
+
+        Shapes:
+            vertices: (..., 2, 778, 3), or (..., 778, 3) with ``side``; returns (..., 2, 21, 3) or (..., 21, 3).
+        """
+        regressor = self.J_regressor if side is None else self.J_regressor[side]
+        _check_shape("vertices", vertices, (*regressor.shape[:-2], VERTEX_COUNT, 3))
+        joints = torch.cat([torch.matmul(regressor, vertices), vertices[..., self.tip_vertices, :]], -2)
+        return joints[..., self.mano_to_openpose, :]
+
+    def pose_to_rotations(self, pose: Tensor, side: Side | None = None, flat_hand_mean: bool = False) -> Tensor:
+        """MANO's pose (root and 15 joints as axis-angle, radians) to rotation matrices.
+
+        Args:
+            flat_hand_mean: True if the pose already holds the mean pose, which is otherwise added to joints 1-15.
+
+        Shapes:
+            pose: (..., 2, 48), or (..., 48) with ``side``; returns (..., 2, 16, 3, 3) or (..., 16, 3, 3).
+        """
+        mean = self._pose_mean(side, flat_hand_mean)
+        _check_shape("pose", pose, mean.shape)
+        return roma.rotvec_to_rotmat((pose + mean).unflatten(-1, (JOINT_COUNT, 3)))
+
+    def rotations_to_pose(self, rotations: Tensor, side: Side | None = None, flat_hand_mean: bool = False) -> Tensor:
+        """Inverse of :meth:`pose_to_rotations`, up to whole turns: angles lie in [0, pi] before the mean is taken off.
+
+        Shapes:
+            rotations: (..., 2, 16, 3, 3), or (..., 16, 3, 3) with ``side``; returns (..., 2, 48) or (..., 48).
+        """
+        mean = self._pose_mean(side, flat_hand_mean)
+        _check_shape("rotations", rotations, (*mean.shape[:-1], JOINT_COUNT, 3, 3))
+        return roma.rotmat_to_rotvec(rotations).flatten(-2) - mean
+
+    def _pose_mean(self, side: Side | None, flat_hand_mean: bool) -> Tensor:
+        """(2, 48), or (48,) with ``side``: what is added to a pose; the root's part is zero."""
+        mean = self.hands_mean if side is None else self.hands_mean[side]
+        return nn.functional.pad(torch.zeros_like(mean) if flat_hand_mean else mean, (3, 0))
+
+    def extra_repr(self) -> str:
+        return f"name={self.name!r}, digest={self.digest[:12]}"
+
+
+def load_hand_model(path: str | Path | None = None) -> HandModel:
+    """The bundled hand, or the pair ``hand_right.npz`` and ``hand_left.npz`` in a directory.
+
+    Args:
+        path: None for the bundled hand (CC0; the left is its mirror image), else the directory that
+            ``lgnet mano convert`` wrote.
+
+    Raises:
+        FileNotFoundError: if the directory or one of its files is missing.
+        HandModelError: if a file is not a hand in MANO's format.
+    """
+    if path is None:
+        return HandModel(read_asset(BUNDLED_ASSET))
+    path = Path(path)
+    if not path.is_dir():
+        raise FileNotFoundError(
+            f"hand model {path}: no such directory; give the one that `lgnet mano convert RIGHT.pkl LEFT.pkl -o` wrote"
+        )
+    return HandModel(read_asset(path / "hand_right.npz"), read_asset(path / "hand_left.npz"))
+
+
+def _pose_chains(rotations: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
+    """Rotations to the parents (S, B, 16, 3, 3) and rest joints (S, B, 16, 3) to the posed ones, level by level."""
+    local = rotations[:, :, 1:].unflatten(2, (5, 3))  # (S, B, finger, level, 3, 3)
+    fingers = rest[:, :, 1:].unflatten(2, (5, 3))  # (S, B, finger, level, 3)
+    turn = rotations[:, :, :1].expand(-1, -1, 5, -1, -1)  # of the parent: (S, B, finger, 3, 3)
+    origin = rest_parent = rest[:, :, :1].expand(-1, -1, 5, -1)
+    turns, origins = [], []
+    for level in range(3):
+        origin = origin + (turn * (fingers[:, :, :, level] - rest_parent)[..., None, :]).sum(-1)
+        turn = torch.matmul(turn, local[:, :, :, level])
+        rest_parent = fingers[:, :, :, level]
+        turns.append(turn)
+        origins.append(origin)
+    return (
+        torch.cat([rotations[:, :, :1], torch.stack(turns, 3).flatten(2, 3)], 2),
+        torch.cat([rest[:, :, :1], torch.stack(origins, 3).flatten(2, 3)], 2),
+    )
+
+
+def _check_shape(name: str, tensor: Tensor, trailing: tuple[int, ...]) -> None:
+    if tuple(tensor.shape[-len(trailing) :]) != tuple(trailing):
+        raise ValueError(
+            f"hand model: {name} has shape {tuple(tensor.shape)}, expected (..., {', '.join(map(str, trailing))}); "
+            "an axis of length 2 holds both hands unless `side` is given"
+        )
+
+
+def _smplx_asset(model: Any) -> HandAsset:
+    def array(value: Any) -> np.ndarray:
+        return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+
+    try:
+        arrays = {
+            "v_template": array(model.v_template),
+            "shapedirs": array(model.shapedirs),
+            "posedirs": array(model.posedirs).T.reshape(VERTEX_COUNT, 3, -1),
+            "J_regressor": array(model.J_regressor),
+            "weights": array(model.lbs_weights),
+            "kintree_table": np.stack([array(model.parents), np.arange(len(model.parents))]),
+            "f": array(model.faces_tensor),
+            "hands_mean": array(model.hand_mean),
+            "hands_components": array(model.np_hand_components),
+            "name": "smplx",
+        }
+    except AttributeError as error:
+        raise TypeError(f"from_smplx: {type(model).__name__} is no smplx.MANO object ({error})") from error
+    return asset_from_arrays(arrays, f"smplx {type(model).__name__}")
