@@ -3,6 +3,7 @@
 from lgnet_core.hand_model.asset import HandAsset, HandModelError, read_asset
 from lgnet_core.hand_model.graph import COARSE_NODES, Graph, MeshGraph
 from lgnet_core.hand_model.layer import MANO_TO_OPENPOSE, HandMesh, HandModel, load_hand_model
+from lgnet_core.hand_model.mano import ManoConversion, convert_mano
 
 __all__ = [
     "COARSE_NODES",
@@ -12,7 +13,9 @@ __all__ = [
     "HandMesh",
     "HandModel",
     "HandModelError",
+    "ManoConversion",
     "MeshGraph",
+    "convert_mano",
     "load_hand_model",
     "read_asset",
 ]

@@ -26,6 +26,9 @@ PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
 MANO_TIP_VERTICES = (745, 317, 444, 556, 673)
 """Finger tips (thumb, index, middle, ring, pinky) on MANO's mesh. Source: manopth, IntagHand."""
 
+FILE_NAMES = ("hand_right.npz", "hand_left.npz")
+"""What a directory that is given as the hand model holds, by side."""
+
 _SHAPES: dict[str, tuple[int, ...]] = {
     "v_template": (VERTEX_COUNT, 3),
     "shapedirs": (VERTEX_COUNT, 3, SHAPE_COUNT),

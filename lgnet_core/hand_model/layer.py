@@ -19,8 +19,17 @@ import roma
 import torch
 from torch import Tensor, nn
 
-from lgnet_core.hand_model.asset import JOINT_COUNT, SHAPE_COUNT, VERTEX_COUNT, HandAsset, asset_from_arrays, read_asset
+from lgnet_core.hand_model.asset import (
+    FILE_NAMES,
+    JOINT_COUNT,
+    SHAPE_COUNT,
+    VERTEX_COUNT,
+    HandAsset,
+    asset_from_arrays,
+    read_asset,
+)
 from lgnet_core.hand_model.graph import MeshGraph
+from lgnet_core.hand_model.mano import assets_from_smplx
 from lgnet_core.types import Side
 
 MANO_TO_OPENPOSE = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
@@ -110,19 +119,13 @@ class HandModel(nn.Module):
         """The model in a user's ``smplx.MANO`` or ``smplx.MANOLayer``: a right hand, or a pair (right, left).
 
         From a right hand alone the left is its mirror image. ``hands_mean`` is the object's own (zero if it was made
-        with ``flat_hand_mean=True``). ``smplx`` itself is not needed.
+        with ``flat_hand_mean=True``). A left hand with MANO's fault is corrected in the copy, with a warning.
 
         Raises:
             ValueError: if it is a left hand alone, or the pair is not (right, left).
             TypeError: if the objects are not smplx hands.
         """
-        pair = tuple(models) if isinstance(models, (tuple, list)) else (models,)
-        sides = [getattr(model, "is_rhand", None) for model in pair]
-        if None in sides or len(pair) > 2:
-            raise TypeError(f"from_smplx: expected a smplx.MANO object or a pair (right, left), got {models!r:.200}")
-        if sides != [True, False][: len(pair)]:
-            raise ValueError("from_smplx: give the right hand, or the pair (right, left) in this order")
-        return cls(*(_smplx_asset(model) for model in pair))
+        return cls(*assets_from_smplx(models))
 
     @property
     def shapedirs(self) -> Tensor:
@@ -262,7 +265,7 @@ def load_hand_model(path: str | Path | None = None) -> HandModel:
         raise FileNotFoundError(
             f"hand model {path}: no such directory; give the one that `lgnet mano convert RIGHT.pkl LEFT.pkl -o` wrote"
         )
-    return HandModel(read_asset(path / "hand_right.npz"), read_asset(path / "hand_left.npz"))
+    return HandModel(*(read_asset(path / name) for name in FILE_NAMES))
 
 
 def _pose_chains(rotations: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
@@ -290,25 +293,3 @@ def _check_shape(name: str, tensor: Tensor, trailing: tuple[int, ...]) -> None:
             f"hand model: {name} has shape {tuple(tensor.shape)}, expected (..., {', '.join(map(str, trailing))}); "
             "an axis of length 2 holds both hands unless `side` is given"
         )
-
-
-def _smplx_asset(model: Any) -> HandAsset:
-    def array(value: Any) -> np.ndarray:
-        return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
-
-    try:
-        arrays = {
-            "v_template": array(model.v_template),
-            "shapedirs": array(model.shapedirs),
-            "posedirs": array(model.posedirs).T.reshape(VERTEX_COUNT, 3, -1),
-            "J_regressor": array(model.J_regressor),
-            "weights": array(model.lbs_weights),
-            "kintree_table": np.stack([array(model.parents), np.arange(len(model.parents))]),
-            "f": array(model.faces_tensor),
-            "hands_mean": array(model.hand_mean),
-            "hands_components": array(model.np_hand_components),
-            "name": "smplx",
-        }
-    except AttributeError as error:
-        raise TypeError(f"from_smplx: {type(model).__name__} is no smplx.MANO object ({error})") from error
-    return asset_from_arrays(arrays, f"smplx {type(model).__name__}")
