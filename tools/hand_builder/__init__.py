@@ -1,0 +1,1 @@
+"""Builder of the bundled hand model; entry: tools/build_hand_model.py."""

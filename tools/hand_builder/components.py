@@ -1,0 +1,104 @@
+"""What population and poses are condensed to: shape components, pose correctives, the prior over finger poses."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from lgnet_core.hand_model import anatomy
+
+from .skinning import PARENTS, dual_quaternion_blend, forward_kinematics, linear_blend, move
+
+Array = NDArray[np.float64]
+
+SHAPE_COMPONENTS = 10
+CORRECTIVE_POSES = 1500
+PRIOR_POSES = 20000
+PRIOR_COEFFICIENTS = 256  # rows of hands_coeffs: a sample of poses in the coordinates of hands_components
+CLOSED = 0.8  # part of the way from linear blend to dual-quaternion skinning: the latter bulges at strongly bent joints
+NEAR = 0.03  # least weight with which a bone counts for a vertex
+RIDGE = 0.3
+
+
+def shape_components(vertices: Array) -> tuple[Array, float]:
+    """Principal components of the population, scaled to unit variance, positive = longer hand.
+
+    Returns:
+        shapedirs (V, 3, 10) metres per unit of beta; the explained part of the variance.
+    """
+    mean = vertices.mean(0)
+    _, scale, rows = np.linalg.svd((vertices - mean).reshape(len(vertices), -1), full_matrices=False)
+    components = rows[:SHAPE_COMPONENTS] * scale[:SHAPE_COMPONENTS, None] / np.sqrt(len(vertices))
+    components = components.reshape(SHAPE_COMPONENTS, -1, 3)
+    longer = -(mean[:, 0] @ components[:, :, 0].T)  # fingers lie along -x
+    components *= np.where(longer > 0, -1.0, 1.0)[:, None, None]
+    explained = (scale[:SHAPE_COMPONENTS] ** 2).sum() / (scale**2).sum()
+    return components.transpose(1, 2, 0), float(explained)
+
+
+def plausible_angles(count: int, rng: np.random.Generator) -> Array:
+    """Finger angles (count, 16, 3): mixtures of the named poses with noise, within the joint limits. Radians."""
+    poses = np.stack([anatomy.preset(name).numpy() for name in anatomy.preset_names()]).astype(np.float64)
+    limits = anatomy.JOINT_LIMITS.numpy().astype(np.float64)
+    shares = rng.dirichlet(np.full(len(poses), 0.35), count)
+    angles = np.einsum("np,pja->nja", shares, poses)
+    angles += rng.normal(0, 0.08, angles.shape) * (limits[..., 1] - limits[..., 0])
+    return np.clip(angles, limits[..., 0], limits[..., 1])
+
+
+def _rotations(angles: Array, frames: Array) -> Array:
+    return anatomy.angles_to_rotations(torch.from_numpy(angles), anatomy.Side.RIGHT, torch.from_numpy(frames)).numpy()
+
+
+def pose_prior(frames: Array) -> tuple[Array, Array, Array]:
+    """hands_mean (45,), hands_components (45, 45) as rows by falling variance, hands_coeffs (256, 45), axis-angle."""
+    rotations = _rotations(plausible_angles(PRIOR_POSES, np.random.default_rng(1)), frames)[:, 1:]
+    poses = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_rotvec().reshape(-1, 45)
+    mean = poses.mean(0)
+    centred = poses - mean
+    components = np.linalg.eigh(centred.T @ centred)[1][:, ::-1].T
+    flexion = frames[1:, anatomy.FLEXION + 1].reshape(45)
+    components = components * np.where(components @ flexion < 0, -1.0, 1.0)[:, None]  # positive bends the fingers
+    return mean, components, (centred @ components.T)[:PRIOR_COEFFICIENTS]
+
+
+def pose_correctives(vertices: Array, joints: Array, weights: Array, frames: Array) -> tuple[Array, float]:
+    """posedirs that bend linear blend skinning towards dual-quaternion skinning, local to the joints of each vertex.
+
+    Ridge regression of the correction in the rest pose on R - I of the joints whose two bones the vertex follows.
+
+    Shapes:
+        vertices: (V, 3); joints: (16, 3); weights: (V, 16); frames: (16, 3, 3).
+
+    Returns:
+        posedirs (V, 3, 135); the part of the mean gap between both skinnings that they close on fresh poses.
+    """
+    limits = anatomy.JOINT_LIMITS.numpy().astype(np.float64)
+    rng = np.random.default_rng(2)
+    within = rng.uniform(limits[..., 0], limits[..., 1], (CORRECTIVE_POSES // 2, 16, 3))
+    angles = np.concatenate([within, plausible_angles(CORRECTIVE_POSES - len(within), rng)])
+    rotations = _rotations(angles, frames)
+    features = (rotations[:, 1:] - np.eye(3)).reshape(len(angles), -1)  # (M, 135)
+    gap = np.empty((len(angles), len(vertices), 3))
+    for i, pose in enumerate(rotations):
+        turns, shifts, _ = forward_kinematics(pose, joints)
+        blended = linear_blend(turns, shifts, weights)
+        difference = move(dual_quaternion_blend(turns, shifts, weights), vertices) - move(blended, vertices)
+        gap[i] = np.linalg.solve(blended[0] + 1e-3 * np.eye(3), difference[..., None])[..., 0]
+
+    fitted, fresh = np.arange(len(angles)) % 5 > 0, np.arange(len(angles)) % 5 == 0
+    posedirs = np.zeros((len(vertices), 3, features.shape[1]))
+    for v, row in enumerate(weights):
+        follows = row > NEAR
+        if follows.sum() < 2:
+            continue
+        bending = [j for j in range(1, 16) if follows[j] or any(follows[k] for k in range(16) if PARENTS[k] == j)]
+        columns = np.concatenate([np.arange(9 * (j - 1), 9 * j) for j in bending])
+        x = features[fitted][:, columns]
+        solution = np.linalg.solve(x.T @ x + RIDGE * np.eye(len(columns)), x.T @ (CLOSED * gap[fitted, v]))
+        posedirs[v][:, columns] = solution.T
+    left = gap[fresh] - np.einsum("vck,mk->mvc", posedirs, features[fresh], optimize=True)
+    closed = 1 - np.linalg.norm(left, axis=-1).mean() / np.linalg.norm(gap[fresh], axis=-1).mean()
+    return posedirs, float(closed)
