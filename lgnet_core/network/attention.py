@@ -1,0 +1,149 @@
+"""Attention: the transformer block, and LGFA, the local-global feature aggregation of LGNet (section III-B)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lgnet_core.network.layers import PositionEmbedding, map_to_tokens
+
+
+class AttentionBlock(nn.Module):
+    r"""One transformer block: self-attention, or cross-attention if a memory is given.
+
+    .. math:: a = \mathrm{softmax}(q k^T / \sqrt{d})\, v + x, \qquad y = a + \mathrm{MLP}(a)
+
+    The MLP has GELU (Algorithm 1 shows none, and two linear layers in a row would be one) and four times the width.
+
+    Args:
+        channels: of the tokens. heads: divides ``channels``.
+        norm: pre-norm on the queries, the memory and the MLP's input.
+        projection: an output projection with bias, and q, k, v without (the usual form); else q, k, v with bias and
+            no projection (Algorithm 1).
+        cross: whether it will be given a memory, which then has a norm of its own.
+
+    Shapes:
+        x: (B, N, C); memory: (B, M, C); returns (B, N, C).
+    """
+
+    def __init__(
+        self, channels: int, heads: int = 4, norm: bool = True, projection: bool = True, cross: bool = False
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value = (nn.Linear(channels, channels, bias=not projection) for _ in range(3))
+        self.projection = nn.Linear(channels, channels) if projection else nn.Identity()
+        self.mlp = nn.Sequential(nn.Linear(channels, 4 * channels), nn.GELU(), nn.Linear(4 * channels, channels))
+        self.norm = nn.LayerNorm(channels) if norm else nn.Identity()
+        self.norm_memory = nn.LayerNorm(channels) if norm and cross else nn.Identity()
+        self.norm_mlp = nn.LayerNorm(channels) if norm else nn.Identity()
+
+    def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
+        normed = self.norm(x)
+        source = normed if memory is None else self.norm_memory(memory)
+        q, k, v = (
+            layer(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, C / heads)
+            for layer, tokens in ((self.query, normed), (self.key, source), (self.value, source))
+        )
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        x = x + self.projection(mixed)
+        return x + self.mlp(self.norm_mlp(x))
+
+
+@dataclass(frozen=True)
+class LGFAForm:
+    """Depth and details of an LGFA; see :data:`LGFA_FORMS`.
+
+    Args:
+        depth: blocks in each of the two steps. heads: of each block. norm: pre-norm.
+        shared: one block serves both steps.
+        ancestor: EANet's extras: position embeddings, output projections, a linear layer after each step.
+    """
+
+    depth: int = 1
+    heads: int = 4
+    norm: bool = True
+    shared: bool = False
+    ancestor: bool = False
+
+
+LGFA_FORMS: dict[str, LGFAForm] = {
+    "literal": LGFAForm(heads=1, norm=False, shared=True),
+    "default": LGFAForm(),
+    "eanet": LGFAForm(depth=4, ancestor=True),
+}
+
+
+class LGFA(nn.Module):
+    """Local-global feature aggregation of two maps into one.
+
+    FCToken: the two maps side by side, through a linear layer, are the queries. SAToken: a class token and the cells
+    of both maps attend to each other. The queries then attend to these.
+
+    Args:
+        channels: c of both maps and of the result.
+        form: a key of :data:`LGFA_FORMS`.
+
+    Shapes:
+        first, second: (B, c, H, W); returns (B, c, H, W). Tokens: FCToken (B, H W, c), SAToken (B, 2 H W + 1, c).
+    """
+
+    def __init__(self, channels: int, form: str = "default") -> None:
+        super().__init__()
+        spec = LGFA_FORMS[form]
+
+        def blocks(cross: bool) -> nn.ModuleList:
+            return nn.ModuleList(
+                AttentionBlock(channels, spec.heads, spec.norm, spec.ancestor, cross) for _ in range(spec.depth)
+            )
+
+        self.join = nn.Linear(2 * channels, channels)
+        self.class_token = nn.Parameter(torch.randn(1, 1, channels) * 0.02)
+        self.self_blocks = blocks(cross=False)
+        self.cross_blocks = None if spec.shared else blocks(cross=True)
+        self.self_out = nn.Linear(channels, channels) if spec.ancestor else nn.Identity()
+        self.cross_out = nn.Linear(channels, channels) if spec.ancestor else nn.Identity()
+        self.embeddings = TokenEmbeddings(channels) if spec.ancestor else None
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        cells = [map_to_tokens(first), map_to_tokens(second)]
+        queries = self.join(torch.cat(cells, -1))  # (B, H W, c)
+        context = torch.cat([self.class_token.expand(len(first), -1, -1), *cells], 1)  # (B, 2 H W + 1, c)
+        if self.embeddings is not None:
+            context = context + self.embeddings.context(first)
+        for block in self.self_blocks:
+            context = block(context)
+        context = self.self_out(context)
+        if self.embeddings is not None:
+            queries = queries + self.embeddings.query(first)
+            context = context + self.embeddings.memory(first)
+        for block in self.cross_blocks or self.self_blocks:
+            queries = block(queries, context)
+        return self.cross_out(queries).transpose(1, 2).reshape(first.shape)
+
+
+class TokenEmbeddings(nn.Module):
+    """EANet's position embeddings: of the context, of the queries, and of the context as the queries' memory."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.class_tokens = nn.Parameter(torch.randn(2, 1, channels) * 0.02)
+        self.cells = nn.ModuleList(PositionEmbedding(channels) for _ in range(5))
+
+    def _tokens(self, index: int, like: Tensor) -> Tensor:
+        return self.cells[index](like).flatten(1).transpose(0, 1)  # (H W, c)
+
+    def context(self, like: Tensor) -> Tensor:
+        """(2 H W + 1, c)."""
+        return torch.cat([self.class_tokens[0], self._tokens(0, like), self._tokens(1, like)])
+
+    def memory(self, like: Tensor) -> Tensor:
+        """(2 H W + 1, c)."""
+        return torch.cat([self.class_tokens[1], self._tokens(2, like), self._tokens(3, like)])
+
+    def query(self, like: Tensor) -> Tensor:
+        """(H W, c)."""
+        return self._tokens(4, like)

@@ -1,0 +1,188 @@
+r"""Graph layers on a fixed graph, with torch-geometric's parameters.
+
+Nodes come first, (N, B, C), so that the sum over neighbours is one sparse product with all pictures side by side. On
+2 CPU cores, 778 nodes, 128 channels, 16 pictures, forward and backward, that takes 7 ms; a dense adjacency 40, a
+gather 36-95. ONNX has no sparse product: exports (and CUDA, where half precision has none either) gather from a padded
+table. A test holds both equal to ``torch_geometric.nn.GINConv`` and ``ChebConv``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class NeighbourSum(nn.Module):
+    r"""Sum over each node and its neighbours, :math:`(A + I) x`, on one undirected graph.
+
+    Args:
+        edge_index: both directions of every edge, torch-geometric's form.
+        nodes: N.
+
+    Shapes:
+        edge_index: (2, 2E); x: (N, B, C); returns (N, B, C).
+    """
+
+    table: Tensor
+    row_starts: Tensor
+    columns: Tensor
+    ones: Tensor
+    degrees: Tensor
+
+    def __init__(self, edge_index: Tensor, nodes: int) -> None:
+        super().__init__()
+        loops = torch.arange(nodes).repeat(2, 1)
+        matrix = torch.zeros(nodes, nodes)
+        matrix[tuple(torch.cat([edge_index.cpu(), loops], 1))] = 1
+        counts = matrix.sum(1).long()
+        rows, columns = matrix.nonzero(as_tuple=True)
+        row_starts = F.pad(counts.cumsum(0), (1, 0))
+        table = torch.full((nodes, int(counts.max())), nodes)  # padding reads row N, which is zero
+        table[rows, torch.arange(len(rows)) - row_starts[rows]] = columns
+        buffers = {"table": table, "row_starts": row_starts, "columns": columns, "ones": torch.ones(len(columns))}
+        for name, buffer in {**buffers, "degrees": counts.float() - 1}.items():
+            self.register_buffer(name, buffer, persistent=False)
+        with warnings.catch_warnings():  # torch says once per process that CSR is in beta
+            warnings.simplefilter("ignore")
+            self._matrix(torch.float32)
+
+    def _matrix(self, dtype: torch.dtype) -> Tensor:
+        nodes = len(self.table)
+        return torch.sparse_csr_tensor(
+            self.row_starts, self.columns, self.ones.to(dtype), (nodes, nodes), check_invariants=False
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        exporting = torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()
+        if x.is_cpu and not exporting and x.dtype in (torch.float32, torch.float64):
+            return torch.mm(self._matrix(x.dtype), x.flatten(1)).view_as(x)
+        padded = F.pad(x, (0, 0, 0, 0, 0, 1))
+        gathered = padded.index_select(0, self.table.flatten()).unflatten(0, self.table.shape)  # (N, D + 1, B, C)
+        return gathered.sum(1)
+
+
+class GINConv(nn.Module):
+    r"""Graph isomorphism layer (LGNet eq. 11, Xu et al. 2019) with :math:`\epsilon = 0`.
+
+    .. math:: y_i = W_2\, \mathrm{ReLU}\Big(W_1 \Big(x_i + \sum_{j \in N(i)} x_j\Big) + b_1\Big) + b_2
+
+    The first linear layer commutes with the sum, and never widens here, so it runs first.
+
+    Shapes:
+        x: (N, B, in_channels); returns (N, B, out_channels).
+    """
+
+    def __init__(self, in_channels: int, hidden_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.nn = nn.Sequential(
+            nn.Linear(in_channels, hidden_channels), nn.ReLU(), nn.Linear(hidden_channels, out_channels)
+        )
+
+    @property
+    def first(self) -> nn.Linear:
+        """W_1 and b_1."""
+        return cast(nn.Linear, self.nn[0])
+
+    @property
+    def last(self) -> nn.Linear:
+        """W_2 and b_2."""
+        return cast(nn.Linear, self.nn[2])
+
+    def forward(self, x: Tensor, neighbour_sum: NeighbourSum) -> Tensor:
+        return self.combine(F.linear(x, self.first.weight), neighbour_sum)
+
+    def combine(self, projected: Tensor, neighbour_sum: NeighbourSum) -> Tensor:
+        """The layer after :math:`W_1 x`, for a caller that has it cheaper. Shapes: (N, B, hidden_channels)."""
+        return self.last(F.relu(neighbour_sum(projected) + self.first.bias))
+
+
+class ChebConv(nn.Module):
+    r"""Chebyshev spectral layer (LGNet eq. 2, Defferrard et al. 2016), symmetric Laplacian, :math:`\lambda_{max} = 2`.
+
+    .. math:: y = \sum_{k<K} T_k(\hat L)\, x W_k + b, \quad \hat L = -D^{-1/2} A D^{-1/2}
+
+    Shapes:
+        x: (N, B, in_channels); returns (N, B, out_channels).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, order: int = 2) -> None:
+        super().__init__()
+        self.lins = nn.ModuleList([nn.Linear(in_channels, out_channels, bias=False) for _ in range(order)])
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+
+    def forward(self, x: Tensor, neighbour_sum: NeighbourSum) -> Tensor:
+        scale = neighbour_sum.degrees.clamp_min(1).rsqrt()[:, None, None].to(x.dtype)
+
+        def laplacian(y: Tensor) -> Tensor:
+            scaled = y * scale
+            return scale * (scaled - neighbour_sum(scaled))  # the sum holds the node itself
+
+        before, now = x, laplacian(x)
+        out = self.lins[0](x) + self.bias
+        for lin in self.lins[1:]:
+            out = out + lin(now)
+            before, now = now, 2 * laplacian(now) - before
+        return out
+
+
+class NodeNorm(nn.Module):
+    """Batch normalisation over all nodes of all pictures, then ReLU. Shapes: (N, B, C) -> (N, B, C)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(x.flatten(0, 1))).unflatten(0, x.shape[:2])
+
+
+class GraphBlock(nn.Module):
+    """Graph layer, normalisation, ReLU: the paper's GINConvBlock, in handAR's order.
+
+    Shapes:
+        x: (N, B, C); returns (N, B, channels).
+    """
+
+    def __init__(self, conv: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.conv = conv
+        self.norm = NodeNorm(channels)
+
+    def forward(self, x: Tensor, neighbour_sum: NeighbourSum) -> Tensor:
+        return self.norm(self.conv(x, neighbour_sum))
+
+
+class GraphResidual(nn.Module):
+    """Two graph blocks and an identity: the paper's GINResBlock. Shapes: (N, B, C) -> (N, B, C)."""
+
+    def __init__(self, make_conv: Callable[[], nn.Module], channels: int) -> None:
+        super().__init__()
+        self.first = GraphBlock(make_conv(), channels)
+        self.second = GraphBlock(make_conv(), channels)
+
+    def forward(self, x: Tensor, neighbour_sum: NeighbourSum) -> Tensor:
+        return x + self.second(self.first(x, neighbour_sum), neighbour_sum)
+
+
+class GraphResiduals(nn.ModuleList):
+    """Three residual blocks.
+
+    Args:
+        make_conv: makes one graph layer, ``channels`` to ``channels``.
+
+    Shapes:
+        x: (N, B, channels); returns the same.
+    """
+
+    def __init__(self, make_conv: Callable[[], nn.Module], channels: int) -> None:
+        super().__init__(GraphResidual(make_conv, channels) for _ in range(3))
+
+    def forward(self, x: Tensor, neighbour_sum: NeighbourSum) -> Tensor:
+        for residual in self.children():
+            x = residual(x, neighbour_sum)
+        return x

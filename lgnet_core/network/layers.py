@@ -1,0 +1,72 @@
+"""Small parts that several stages share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MAP_SIZE = 8
+"""Cells per side of the stride-32 map of the standard 256-pixel crop."""
+
+
+class PerHand(nn.ModuleList):
+    """A module with weights of its own for each hand, run on that hand's slice of the side axis.
+
+    Shapes:
+        every input: (B, 2, ...); returns (B, 2, ...), or a tuple of such if the module returns a tuple.
+    """
+
+    def __init__(self, make: Callable[[], nn.Module]) -> None:
+        super().__init__([make(), make()])
+
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        outputs = [module(*(x[:, side] for x in inputs)) for side, module in enumerate(self)]
+        if isinstance(outputs[0], tuple):
+            return tuple(torch.stack(pair, 1) for pair in zip(*outputs))
+        return torch.stack(outputs, 1)
+
+
+class PositionEmbedding(nn.Module):
+    """A learned vector per cell of an 8x8 map, N(0, 0.02) at the start, interpolated to maps of other sizes.
+
+    Shapes:
+        like: (..., C, H, W); returns (C, H, W).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(channels, MAP_SIZE, MAP_SIZE) * 0.02)
+
+    def forward(self, like: Tensor) -> Tensor:
+        size = (like.shape[-2], like.shape[-1])
+        if size == (MAP_SIZE, MAP_SIZE):
+            return self.weight
+        return F.interpolate(self.weight[None], size, mode="bilinear", align_corners=False)[0]
+
+
+def conv_norm_relu(in_channels: int, out_channels: int) -> nn.Sequential:
+    """1x1 convolution, batch normalisation, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
+    )
+
+
+def map_to_tokens(features: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, H W, C), row by row."""
+    return features.flatten(2).transpose(1, 2)
+
+
+def sample_map(features: Tensor, normalised: Tensor) -> Tensor:
+    """Bilinear reading of a map at points; points outside read the nearest border.
+
+    Args:
+        normalised: (x, y) in the [-1, 1] of ``align_corners=False``: :func:`lgnet_core.camera.pixels_to_normalised`.
+
+    Shapes:
+        features: (B, C, H, W); normalised: (B, N, 2); returns (B, N, C).
+    """
+    samples = F.grid_sample(features, normalised[:, None], padding_mode="border", align_corners=False)  # (B, C, 1, N)
+    return samples[:, :, 0].transpose(1, 2)

@@ -1,0 +1,156 @@
+"""LGNet: picture and intrinsics of a crop to both hands. Joint stage, mesh stage, refine stage (spec: the paper)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lgnet_core.camera import depth_to_grid
+from lgnet_core.hand_model import HandModel
+from lgnet_core.network.backbone import build_backbone
+from lgnet_core.network.config import LGNetConfig, find_config
+from lgnet_core.network.joint_stage import DEPTH_CELLS, JointStage, MeanTokens, normalise_joints
+from lgnet_core.network.layers import PerHand, PositionEmbedding, conv_norm_relu
+from lgnet_core.network.lgblock import LGBlock
+from lgnet_core.network.mesh_stage import FreeMeshStage, MeshStage, RoughHands
+from lgnet_core.network.prediction import HandsPrediction
+from lgnet_core.network.refine_stage import RefineStage, project_weak
+
+
+class HandSplit(nn.Module):
+    """One hand's map from the backbone's: 1x1 convolution, norm, ReLU, position embedding.
+
+    Shapes:
+        x: (B, C_32, G, G); returns (B, c, G, G).
+    """
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.reduce = conv_norm_relu(in_channels, channels)
+        self.embedding = PositionEmbedding(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.reduce(x) + self.embedding(x)
+
+
+class RelativeTranslation(nn.Module):
+    """wrist_left - wrist_right from the means of both hands' maps. Shapes: (B, 2, c*) -> (B, 3) metres."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(2 * in_channels, channels)
+        self.out = nn.Linear(channels, 3)
+        nn.init.xavier_uniform_(self.out.weight, gain=0.01)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, means: Tensor) -> Tensor:
+        return self.out(F.relu(self.hidden(means.flatten(1))))
+
+
+class LGNet(nn.Module):
+    """The three-stage network. Its hand model is a module of its own and is not saved with the weights.
+
+    Args:
+        config: sizes and switches.
+        hand_model: gives the mesh, its graph and the mean pose.
+    """
+
+    def __init__(self, config: LGNetConfig, hand_model: HandModel) -> None:
+        super().__init__()
+        self.config = config
+        self.hand_model = hand_model
+        self.backbone = build_backbone(config.backbone)
+        deep, channels, enhanced = self.backbone.deep_channels, config.channels, config.enhanced_channels
+        if config.left_right_features:
+            self.split: nn.Module = PerHand(lambda: HandSplit(deep, channels))
+        else:
+            self.split = HandSplit(deep, channels)
+        self.lgblock = LGBlock(config, deep, hand_model.graph) if config.lgblock else None
+        if config.joint_stage:
+            self.joint_stage = PerHand(lambda: JointStage(enhanced, channels))
+        else:
+            self.joint_stage = PerHand(lambda: MeanTokens(enhanced, channels))
+        if config.mesh_stage:
+            self.mesh_stage: MeshStage | FreeMeshStage = MeshStage(
+                channels, config.self_joint_depth, config.joint_stage, hand_model
+            )
+        else:
+            self.mesh_stage = FreeMeshStage(channels, hand_model)
+        self.refine_stage = None
+        if config.refine_stage:
+            self.refine_stage = RefineStage(
+                self.backbone.early_channels, channels, enhanced, config.refine_projection, hand_model
+            )
+        self.relative_translation = RelativeTranslation(enhanced, channels)
+        self.presence = PerHand(lambda: nn.Linear(enhanced, 1))
+
+    def forward(self, image: Tensor, intrinsics: Tensor) -> HandsPrediction:
+        """Predict both hands.
+
+        Args:
+            image: RGB in [0, 1]; S is a multiple of 32.
+            intrinsics: K of this crop, pixels; :func:`lgnet_core.camera.virtual_intrinsics` where it is unknown.
+
+        Shapes:
+            image: (B, 3, S, S); intrinsics: (B, 3, 3); returns :class:`HandsPrediction`.
+
+        Raises:
+            ValueError: if the picture is not square or its size no multiple of 32.
+        """
+        size = image.shape[-1]
+        if image.shape[-2] != size or size % 32:
+            raise ValueError(f"LGNet: picture of {image.shape[-2]}x{size} pixels; give a square one, a multiple of 32")
+        early, deep = self.backbone(image)
+        features = self._hand_maps(deep)  # (B, 2, c, G, G)
+        enhanced = features if self.lgblock is None else self.lgblock(deep, features)  # (B, 2, c*, G, G)
+
+        map_size = size // 32
+        if self.config.joint_stage:
+            joints_grid, tokens = self.joint_stage(enhanced)
+            rough = self.mesh_stage(tokens, normalise_joints(joints_grid, map_size), self.hand_model)
+        else:
+            rough = self.mesh_stage(self.joint_stage(enhanced), None, self.hand_model)
+            joints_grid = self._rough_joints_grid(rough, map_size)
+
+        vertices, joints = rough.vertices, rough.joints
+        if self.refine_stage is not None:
+            offsets = self.refine_stage(rough.vertices, rough.camera, intrinsics, image, early, features, enhanced)
+            shifts = self.hand_model.joints_from_vertices(offsets)
+            wrist = shifts[..., :1, :]  # the mesh stays relative to its own wrist
+            vertices, joints = vertices + offsets - wrist, joints + shifts - wrist
+
+        means = enhanced.mean((-2, -1))  # (B, 2, c*)
+        return HandsPrediction(
+            joints_grid=joints_grid,
+            joint_log_variance=rough.joint_log_variance,
+            presence_logits=self.presence(means)[..., 0],
+            rotations=rough.rotations,
+            shape=rough.shape,
+            camera=rough.camera,
+            rough_vertices=rough.vertices,
+            rough_joints=rough.joints,
+            vertices=vertices,
+            joints=joints,
+            relative_translation=self.relative_translation(means),
+        )
+
+    def _hand_maps(self, deep: Tensor) -> Tensor:
+        if self.config.left_right_features:
+            return self.split(deep[:, None].expand(-1, 2, -1, -1, -1))
+        return self.split(deep)[:, None].expand(-1, 2, -1, -1, -1)
+
+    def _rough_joints_grid(self, rough: RoughHands, map_size: int) -> Tensor:
+        places = (project_weak(rough.joints, rough.camera) + 1) * (map_size / 2) - 0.5
+        depth = depth_to_grid(rough.joints[..., 2:], self.config.depth_box, DEPTH_CELLS)
+        return torch.cat([places, depth], -1)
+
+
+def build_network(config: LGNetConfig | str, hand_model: HandModel) -> LGNet:
+    """A network with random weights.
+
+    Args:
+        config: a configuration, or a preset's name (``lgnet``, ``lgnet-light``, ``lgnet-mini``; with the suffix
+            ``-paper`` the paper's geometry).
+    """
+    return LGNet(find_config(config) if isinstance(config, str) else config, hand_model)

@@ -1,0 +1,210 @@
+"""Mesh stage: joint tokens attend to each other and give the rough mesh M_r (LGNet section III-C)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lgnet_core.hand_model import HandModel
+from lgnet_core.network.attention import AttentionBlock
+from lgnet_core.network.graph import GINConv, GraphBlock, GraphResiduals, NeighbourSum
+from lgnet_core.network.joint_stage import JOINT_COUNT
+from lgnet_core.network.layers import PerHand
+
+ROTATION_COUNT, SHAPE_COUNT = 16, 10
+HAND_EXTENT = 0.15
+"""Metres: scales a hand's coordinates to about [-1, 1]."""
+INITIAL_SCALE = 6.7
+"""Half crops per metre: a crop of 0.3 m."""
+INITIAL_STD = 0.03
+"""Metres: what a joint's predicted standard deviation starts at."""
+
+
+class RoughHands(NamedTuple):
+    """The rough meshes and what they came from; wrist-relative metres, camera axes.
+
+    Shapes:
+        rotations (B, 2, 16, 3, 3), shape (B, 2, 10), camera (B, 2, 3), vertices (B, 2, 778, 3), joints (B, 2, 21, 3),
+        joint_log_variance (B, 2, 21).
+    """
+
+    rotations: Tensor
+    shape: Tensor
+    camera: Tensor
+    vertices: Tensor
+    joints: Tensor
+    joint_log_variance: Tensor
+
+
+def rotation_from_6d(columns: Tensor) -> Tensor:
+    """Gram-Schmidt on the first two columns of a rotation matrix (Zhou et al. 2019).
+
+    Shapes:
+        columns: (..., 6), a (3, 2) matrix row by row; returns (..., 3, 3).
+    """
+    first, second = columns.unflatten(-1, (3, 2)).unbind(-1)
+    x = F.normalize(first, dim=-1, eps=1e-6)
+    y = F.normalize(second - (x * second).sum(-1, keepdim=True) * x, dim=-1, eps=1e-6)
+    return torch.stack([x, y, torch.linalg.cross(x, y)], -1)
+
+
+class SelfJointTransformer(nn.Module):
+    """Joint tokens of one hand attend to each other: SJT. Shapes: (B, 21, c) -> (B, 21, c), the F*_J."""
+
+    def __init__(self, channels: int, depth: int) -> None:
+        super().__init__()
+        self.embedding = nn.Parameter(torch.randn(JOINT_COUNT, channels) * 0.02)
+        self.blocks = nn.ModuleList(AttentionBlock(channels) for _ in range(depth))
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        tokens = tokens + self.embedding
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.norm(tokens)
+
+
+class CameraHead(nn.Module):
+    """Weak-perspective camera (s, t_x, t_y) from all tokens of one hand; s > 0.
+
+    Starts at s = 6.7 and, where the tokens end in the joints' places, with t at the wrist's: the wrist is what the
+    mesh is relative to.
+
+    Args:
+        features: length of the flat tokens. wrist: index of the wrist's normalised u in them, None if they hold none.
+
+    Shapes:
+        flat: (B, features); returns (B, 3).
+    """
+
+    def __init__(self, features: int, wrist: int | None) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, 3)
+        nn.init.xavier_uniform_(self.linear.weight, gain=0.01)
+        nn.init.zeros_(self.linear.bias)
+        with torch.no_grad():
+            self.linear.bias[0] = INITIAL_SCALE  # softplus is the identity up there (to 1e-3)
+            if wrist is not None:
+                self.linear.weight[1:, wrist : wrist + 2] = torch.eye(2)
+
+    def forward(self, flat: Tensor) -> Tensor:
+        raw = self.linear(flat)
+        return torch.cat([F.softplus(raw[:, :1]), raw[:, 1:]], -1)
+
+
+class ParameterRegressor(nn.Module):
+    """Hand-model parameters and camera of one hand from its joint tokens; starts at the mean pose, facing as the rest.
+
+    Args:
+        channels: of the tokens, the joints' places included. mean_rotations: (16, 3, 3). wrist: see CameraHead.
+
+    Shapes:
+        tokens: (B, 21, channels); returns rotations in 6D (B, 16, 6), shape (B, 10), camera (B, 3).
+    """
+
+    def __init__(self, channels: int, mean_rotations: Tensor, wrist: int | None) -> None:
+        super().__init__()
+        self.rotations = nn.Linear(JOINT_COUNT * channels, ROTATION_COUNT * 6)
+        self.shape = nn.Linear(JOINT_COUNT * channels, SHAPE_COUNT)
+        self.camera = CameraHead(JOINT_COUNT * channels, wrist)
+        for linear in (self.rotations, self.shape):
+            nn.init.xavier_uniform_(linear.weight, gain=0.01)
+            nn.init.zeros_(linear.bias)
+        with torch.no_grad():
+            self.rotations.bias.copy_(mean_rotations[..., :2].flatten())
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        flat = tokens.flatten(1)
+        return self.rotations(flat).unflatten(-1, (ROTATION_COUNT, 6)), self.shape(flat), self.camera(flat)
+
+
+def _variance_head(channels: int) -> nn.Linear:
+    head = nn.Linear(channels, 1)
+    nn.init.xavier_uniform_(head.weight, gain=0.01)
+    nn.init.constant_(head.bias, 2 * torch.tensor(INITIAL_STD).log().item())
+    return head
+
+
+class MeshStage(nn.Module):
+    """Self-joint transformer, parameter regressor and hand model.
+
+    Args:
+        channels: c of the tokens. depth: of the transformer. with_joints: whether 2.5D joints will be given.
+
+    Shapes:
+        tokens: (B, 2, 21, c), the F_J; joints: (B, 2, 21, 3) normalised 2.5D joints (detached here) or None.
+    """
+
+    def __init__(self, channels: int, depth: int, with_joints: bool, hand_model: HandModel) -> None:
+        super().__init__()
+        mean = hand_model.pose_to_rotations(torch.zeros(2, 48, device=hand_model.v_template.device)).cpu()
+        sides = iter(mean)  # one regressor starts at each hand's mean pose
+        wrist = channels if with_joints else None  # the first token is the wrist's, its place follows its feature
+        self.transformer = PerHand(lambda: SelfJointTransformer(channels, depth))
+        self.regressor = PerHand(lambda: ParameterRegressor(channels + 3 * with_joints, next(sides), wrist))
+        self.log_variance = PerHand(lambda: _variance_head(channels))
+
+    def forward(self, tokens: Tensor, joints: Tensor | None, hand_model: HandModel) -> RoughHands:
+        tokens = self.transformer(tokens)
+        inputs = tokens if joints is None else torch.cat([tokens, joints.detach().to(tokens.dtype)], -1)
+        precise = hand_model.v_template.dtype  # under autocast, geometry stays in the hand model's precision
+        columns, shape, camera = (x.to(precise) for x in self.regressor(inputs))
+        rotations = rotation_from_6d(columns)
+        mesh = hand_model(rotations, shape).wrist_relative()
+        log_variance = self.log_variance(tokens)[..., 0].to(precise)
+        return RoughHands(rotations, shape, camera, mesh.vertices, mesh.joints, log_variance)
+
+
+class FreeVertices(nn.Module):
+    """Vertex features of one hand to displacements: GIN blocks and a linear layer. Shapes: (B, 778, C) -> (B, 778, 3)."""
+
+    WIDTH = 128
+
+    def __init__(self, in_channels: int, neighbour_sum: NeighbourSum) -> None:
+        super().__init__()
+        width = self.WIDTH
+        self.neighbour_sum = neighbour_sum
+        self.head = GraphBlock(GINConv(in_channels, width, width), width)
+        self.residuals = GraphResiduals(lambda: GINConv(width, width, width), width)
+        self.tail = nn.Linear(width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.head(x.transpose(0, 1), self.neighbour_sum)
+        return self.tail(self.residuals(x, self.neighbour_sum)).transpose(0, 1)
+
+
+class FreeMeshStage(nn.Module):
+    """The ablation without hand-model parameters: a graph network moves the template's vertices.
+
+    A vertex carries its rest position and the joint tokens blended with its skinning weights. Rotations and shape are
+    the means, and say nothing about the mesh.
+
+    Args, Shapes: as :class:`MeshStage`; the joints are not used.
+    """
+
+    def __init__(self, channels: int, hand_model: HandModel) -> None:
+        super().__init__()
+        neighbour_sum = NeighbourSum(hand_model.graph.edge_index, hand_model.graph.node_count)
+        self.vertices = PerHand(lambda: FreeVertices(channels + 3, neighbour_sum))
+        self.camera = PerHand(lambda: CameraHead(JOINT_COUNT * channels, None))
+        self.log_variance = PerHand(lambda: _variance_head(channels))
+
+    def forward(self, tokens: Tensor, joints: Tensor | None, hand_model: HandModel) -> RoughHands:
+        batch, precise = len(tokens), hand_model.v_template.dtype
+        skeleton = hand_model.mano_to_openpose.argsort()[:ROTATION_COUNT]  # MANO's joints in OpenPose's order
+        blended = torch.matmul(hand_model.weights, tokens[:, :, skeleton])  # (B, 2, 778, c)
+        template = hand_model.v_template.expand(batch, -1, -1, -1)
+        moved = self.vertices(torch.cat([template / HAND_EXTENT, blended], -1))
+        vertices = template + HAND_EXTENT * moved.to(precise)
+        regressed = hand_model.joints_from_vertices(vertices)
+        return RoughHands(
+            hand_model.pose_to_rotations(template.new_zeros(batch, 2, 48)),
+            template.new_zeros(batch, 2, SHAPE_COUNT),
+            self.camera(tokens.flatten(2)).to(precise),
+            vertices - regressed[..., :1, :],
+            regressed - regressed[..., :1, :],
+            self.log_variance(tokens)[..., 0].to(precise),
+        )

@@ -1,0 +1,121 @@
+"""Refine stage: a graph network moves the rough mesh's vertices by what the picture shows there (LGNet III-D)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lgnet_core.camera import pixels_to_normalised, project, weak_perspective_root
+from lgnet_core.hand_model import HandModel
+from lgnet_core.network.graph import GINConv, GraphResiduals, NeighbourSum, NodeNorm
+from lgnet_core.network.layers import PerHand, sample_map
+from lgnet_core.network.mesh_stage import HAND_EXTENT
+
+OFFSET_SCALE = 0.01
+"""Metres per unit of the last layer."""
+
+
+def project_weak(points: Tensor, camera: Tensor) -> Tensor:
+    """Weak perspective s X + t, in the crop's [-1, 1]. Shapes: (..., N, 3), (..., 3) -> (..., N, 2)."""
+    return camera[..., None, :1] * points[..., :2] + camera[..., None, 1:]
+
+
+def project_full(points: Tensor, camera: Tensor, intrinsics: Tensor, image_size: int) -> Tensor:
+    """Full perspective of wrist-relative points, the wrist where the weak camera puts it, in the crop's [-1, 1].
+
+    Weak perspective alone misplaces a near fingertip by up to 20 pixels of an egocentric crop.
+
+    Shapes:
+        points: (..., N, 3) metres; camera: (..., 3); intrinsics: (..., 3, 3) of the crop; returns (..., N, 2).
+    """
+    root = weak_perspective_root(camera, intrinsics, image_size)
+    return pixels_to_normalised(project(points + root[..., None, :], intrinsics), image_size)
+
+
+class VertexGraph(nn.Module):
+    """Features per vertex to offsets, for one hand: GIN to 128, 3 residual blocks, GIN 128 -> 32 -> 3.
+
+    The first linear layer commutes with bilinear reading as it does with the sum over neighbours. So its part for the
+    two 8x8 maps is applied to their 64 cells, not to what 778 vertices would read there.
+
+    Args:
+        near_channels: of coordinates, colour and early map. map_channels: of F_h and F*_h together.
+
+    Shapes:
+        near: (B, 778, near_channels); maps: (B, map_channels, G, G); places: (B, 778, 2) in the crop's [-1, 1];
+        returns (B, 778, 3) metres.
+    """
+
+    WIDTH = 128
+
+    def __init__(self, near_channels: int, map_channels: int) -> None:
+        super().__init__()
+        width = self.WIDTH
+        self.near_channels = near_channels
+        self.head = GINConv(near_channels + map_channels, 2 * width, width)
+        self.head_norm = NodeNorm(width)
+        self.residuals = GraphResiduals(lambda: GINConv(width, width, width), width)
+        self.tail = GINConv(width, 32, 3)
+        nn.init.zeros_(self.tail.last.weight)  # M_f = M_r at the start
+        nn.init.zeros_(self.tail.last.bias)
+
+    def forward(self, near: Tensor, maps: Tensor, places: Tensor, neighbour_sum: NeighbourSum) -> Tensor:
+        near_weight, map_weight = self.head.first.weight.split([self.near_channels, maps.shape[1]], 1)
+        far = sample_map(F.conv2d(maps, map_weight[:, :, None, None]), places)
+        projected = (F.linear(near, near_weight) + far).transpose(0, 1)  # (778, B, 256)
+        x = self.head_norm(self.head.combine(projected, neighbour_sum))
+        x = self.tail(self.residuals(x, neighbour_sum), neighbour_sum)
+        return x.transpose(0, 1) * OFFSET_SCALE
+
+
+class RefineStage(nn.Module):
+    """Offsets of all vertices of both hands.
+
+    Each vertex reads colour, early map, F_h and F*_h at its projection (detached) and knows its own coordinates.
+
+    Args:
+        early_channels: of the backbone's stride-4 map. channels: of F_h. enhanced_channels: of F*_h.
+        projection: ``full`` or ``weak``.
+
+    Shapes:
+        vertices: (B, 2, 778, 3) rough, metres; camera: (B, 2, 3); intrinsics: (B, 3, 3); image: (B, 3, S, S);
+        early: (B, C_4, S / 4, S / 4); features: (B, 2, c, G, G); enhanced: (B, 2, c*, G, G);
+        returns (B, 2, 778, 3) metres.
+    """
+
+    def __init__(
+        self, early_channels: int, channels: int, enhanced_channels: int, projection: str, hand_model: HandModel
+    ) -> None:
+        super().__init__()
+        self.projection = projection
+        self.neighbour_sum = NeighbourSum(hand_model.graph.edge_index, hand_model.graph.node_count)
+        self.graph = PerHand(lambda: VertexGraph(6 + early_channels, channels + enhanced_channels))
+
+    def forward(
+        self,
+        vertices: Tensor,
+        camera: Tensor,
+        intrinsics: Tensor,
+        image: Tensor,
+        early: Tensor,
+        features: Tensor,
+        enhanced: Tensor,
+    ) -> Tensor:
+        with torch.no_grad():
+            places = self.places(vertices, camera, intrinsics, image.shape[-1])  # (B, 2, 778, 2)
+        maps = torch.cat([features, enhanced], 2)
+        both = places.flatten(1, 2)  # one reading of the shared maps for both hands
+        near = torch.cat([sample_map(image, both), sample_map(early, both)], -1).unflatten(1, vertices.shape[1:3])
+        near = torch.cat([vertices / HAND_EXTENT, near], -1)
+        offsets = [
+            graph(near[:, side], maps[:, side], places[:, side], self.neighbour_sum)
+            for side, graph in enumerate(self.graph)
+        ]
+        return torch.stack(offsets, 1).to(vertices.dtype)
+
+    def places(self, vertices: Tensor, camera: Tensor, intrinsics: Tensor, image_size: int) -> Tensor:
+        """Where the vertices are in the crop's [-1, 1]. Shapes: (B, 2, 778, 2)."""
+        if self.projection == "weak":
+            return project_weak(vertices, camera)
+        return project_full(vertices, camera, intrinsics[:, None], image_size)
