@@ -1,0 +1,164 @@
+"""Synthetic pictures of two hands, one hand or none, with every label: from (seed, picture index) to a HandsBatch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lgnet_core.camera import project
+from lgnet_core.data.sample import HandsBatch
+from lgnet_core.data.synthetic.cameras import View, crop_cameras, draw_crops, draw_picture_sizes, draw_view
+from lgnet_core.data.synthetic.capsules import CapsuleHands
+from lgnet_core.data.synthetic.interactions import Scene, draw_scene, forearm_directions
+from lgnet_core.data.synthetic.random import Draws
+from lgnet_core.data.synthetic.renderer import Renderer
+from lgnet_core.data.synthetic.visibility import hand_presence, joint_radii, joint_visibility, sample_nearest
+from lgnet_core.hand_model import HandModel, load_hand_model
+
+GENERATOR_VERSION = 1
+"""Raised whenever the same (seed, index) gives another picture or label."""
+
+_MAX_SHRINK = 6  # a far hand's crop is enlarged at most this much
+
+
+class PosedScene(NamedTuple):
+    """A scene in front of its camera: everything in the camera's frame, metres.
+
+    Shapes:
+        rotations: (B, 2, 16, 3, 3); wrist: (B, 2, 3); vertices: (B, 2, 778, 3); joints: (B, 2, 21, 3).
+    """
+
+    scene: Scene
+    view: View
+    rotations: Tensor
+    wrist: Tensor
+    vertices: Tensor
+    joints: Tensor
+
+    def turned(self, rotation: Tensor) -> PosedScene:
+        """The same scene in a camera frame turned by ``rotation`` (B, 3, 3)."""
+        turn = rotation[:, None]
+        root = turn @ self.rotations[:, :, 0]
+        return self._replace(
+            rotations=torch.cat([root[:, :, None], self.rotations[:, :, 1:]], 2),
+            wrist=(turn @ self.wrist[..., None])[..., 0],
+            vertices=self.vertices @ turn.transpose(-1, -2),
+            joints=self.joints @ turn.transpose(-1, -2),
+        )
+
+
+class SyntheticHands:
+    """Generator of labelled pictures; the same index gives the same picture, whatever is drawn with it.
+
+    Args:
+        seed: of the data set; use different seeds for training and testing.
+        hand_model: None for the bundled hand.
+        device: where scenes are drawn and rendered.
+    """
+
+    def __init__(self, seed: int = 0, hand_model: HandModel | None = None, device: torch.device | str = "cpu") -> None:
+        self.seed = seed
+        self.device = torch.device(device)
+        self.hand_model = (load_hand_model() if hand_model is None else hand_model).to(self.device)
+        self.capsules = CapsuleHands(self.hand_model, self.device)
+        self.renderer = Renderer(self.hand_model, self.device)
+        self._radii = joint_radii(self.hand_model)
+
+    @torch.no_grad()
+    def crops(self, indices: Tensor, size: int = 256) -> HandsBatch:
+        """Square crops around the hands, as the network sees them.
+
+        The camera frame of a turned crop is turned with it (:func:`lgnet_core.camera.crop_intrinsics`). Where a crop
+        reaches beyond the full picture it is black.
+
+        Args:
+            indices: (B,) int64 picture indices. size: side of the crops, pixels.
+        """
+        draws = Draws(self.seed, indices, self.device)
+        posed = self._pose(draws, draw_picture_sizes(draws))
+        view, scene = posed.view, posed.scene
+        affine = draw_crops(draws, view, scene.presence, posed.vertices, size)
+        intrinsics, turn = crop_cameras(affine, view.intrinsics)
+        return self._render(draws, posed.turned(turn), intrinsics, affine, size, size)
+
+    @torch.no_grad()
+    def pictures(self, indices: Tensor, width: int = 640, height: int = 480) -> HandsBatch:
+        """Full pictures with their camera.
+
+        Args:
+            indices: (B,) int64 picture indices. width, height: pixels.
+        """
+        draws = Draws(self.seed, indices, self.device)
+        size = torch.tensor([width, height], device=self.device, dtype=torch.float32).expand(len(draws), 2)
+        posed = self._pose(draws, size)
+        affine = torch.eye(3, device=self.device)[:2].expand(len(draws), 2, 3).contiguous()
+        return self._render(draws, posed, posed.view.intrinsics, affine, width, height)
+
+    def _pose(self, draws: Draws, size: Tensor) -> PosedScene:
+        scene = draw_scene(draws, self.capsules)
+        mesh = self.hand_model(scene.rotations, scene.shape).wrist_relative()
+        root = scene.wrist[:, :, None]
+        forearm = forearm_directions(self.capsules, scene.rotations)
+        view = draw_view(draws, size, scene.plausible, scene.presence, mesh.vertices + root, forearm)
+        in_person = PosedScene(scene, view, scene.rotations, scene.wrist, mesh.vertices + root, mesh.joints + root)
+        posed = in_person.turned(view.rotation)
+        shift = view.translation[:, None]
+        return posed._replace(
+            wrist=posed.wrist + shift,
+            vertices=posed.vertices + shift[:, None],
+            joints=posed.joints + shift[:, None],
+        )
+
+    def _render(
+        self, draws: Draws, posed: PosedScene, intrinsics: Tensor, affine: Tensor, width: int, height: int
+    ) -> HandsBatch:
+        drawn = posed.scene.presence
+        picture = self.renderer.render(posed.vertices, drawn, intrinsics, height, width, draws)
+        seen = _inside_full_picture(affine, posed.view.size, width, height)
+        image = _lower_resolution(picture.image, affine) * seen[:, None]
+        segmentation = picture.segmentation * seen
+        pixels = project(posed.joints, intrinsics[:, None])
+        presence = hand_presence(drawn, pixels, segmentation)
+        visible = joint_visibility(posed.joints, pixels, picture.depth, segmentation, self._radii)
+        visible = visible & sample_nearest(seen, pixels)[0] & presence[..., None]
+        return HandsBatch(
+            image=(image * 255).round().clamp(0, 255).to(torch.uint8),
+            intrinsics=intrinsics,
+            affine=affine,
+            rotations=posed.rotations,
+            shape=posed.scene.shape,
+            wrist=posed.wrist,
+            presence=presence,
+            visibility=visible,
+            segmentation=segmentation,
+        )
+
+
+def _inside_full_picture(affine: Tensor, picture_size: Tensor, width: int, height: int) -> Tensor:
+    """(B, H, W) bool: pixels of a crop that lie in the full picture of ``picture_size`` (B, 2)."""
+    device = affine.device
+    v, u = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
+    offset = torch.stack([u, v], -1).flatten(0, 1) - affine[:, None, :, 2]  # (B, H W, 2)
+    full = offset @ torch.linalg.inv(affine[:, :, :2]).transpose(1, 2)
+    inside = (full >= -0.5).all(-1) & (full < picture_size[:, None] - 0.5).all(-1)
+    return inside.unflatten(1, (height, width))
+
+
+def _lower_resolution(image: Tensor, affine: Tensor) -> Tensor:
+    """Take from an enlarged crop what its full picture could not have resolved.
+
+    Crops (B, 3, H, W) that enlarge by about k >= 2 are shrunk k-fold and enlarged again.
+    """
+    enlarged = torch.linalg.det(affine[:, :, :2]).sqrt().round().clamp(1, _MAX_SHRINK)
+    image = image.clone()
+    for factor in range(2, _MAX_SHRINK + 1):
+        rows = (enlarged == factor).nonzero()[:, 0]
+        if len(rows):
+            size = image.shape[-2:]
+            small = torch.nn.functional.interpolate(
+                image[rows], size=[s // factor for s in size], mode="bilinear", antialias=True
+            )
+            image[rows] = torch.nn.functional.interpolate(small, size=list(size), mode="bilinear")
+    return image

@@ -1,0 +1,76 @@
+"""A contact sheet: many samples on one picture, with their labels drawn on, to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from lgnet_core.data.sample import HandsBatch
+from lgnet_core.hand_model import HandModel
+from lgnet_core.types import JOINT_PARENTS, FloatArray
+
+_COLOURS = ((255, 120, 40), (60, 140, 255))  # RGB of right, left
+_OVERSAMPLING = 16  # cv2 draws at fixed-point coordinates of 1 / 16 pixel
+_SHIFT = 4
+
+
+def contact_sheet(
+    batch: HandsBatch, hand_model: HandModel, columns: int = 8, skeletons: bool = True, captions: Sequence[str] = ()
+) -> FloatArray:
+    """Tiles of all samples, row by row.
+
+    Right skeletons are orange, left ones blue; a joint is a disc where it is visible and a ring where it is hidden.
+
+    Args:
+        columns: tiles a row. skeletons: draw the projected joints of the hands that are present.
+        captions: one short text a tile, or none.
+
+    Returns:
+        (rows H, columns W, 3) uint8 RGB; missing tiles are black.
+    """
+    tiles = batch.image.permute(0, 2, 3, 1).cpu().numpy().copy()
+    if skeletons:
+        with torch.no_grad():
+            joints = batch.labels(hand_model).joints_2d.cpu().numpy()
+        presence, visibility = batch.presence.cpu().numpy(), batch.visibility.cpu().numpy()
+        for k, tile in enumerate(tiles):
+            for side in np.flatnonzero(presence[k]):
+                _draw_skeleton(tile, joints[k, side], visibility[k, side], _COLOURS[side])
+    for tile, caption in zip(tiles, captions, strict=False):
+        cv2.putText(tile, caption, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 3, cv2.LINE_AA)
+        cv2.putText(tile, caption, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA)
+    missing = -len(tiles) % columns
+    tiles = np.concatenate([tiles, np.zeros((missing, *tiles.shape[1:]), tiles.dtype)])
+    rows = tiles.reshape(-1, columns, *tiles.shape[1:])  # (R, C, H, W, 3)
+    return rows.transpose(0, 2, 1, 3, 4).reshape(rows.shape[0] * tiles.shape[1], columns * tiles.shape[2], 3)
+
+
+def write_sheet(
+    path: str | Path, batch: HandsBatch, hand_model: HandModel, columns: int = 8, skeletons: bool = True
+) -> Path:
+    """Write a contact sheet as a PNG; see :func:`contact_sheet`.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    path = Path(path)
+    sheet = contact_sheet(batch, hand_model, columns, skeletons)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
+        raise OSError(f"contact sheet {path}: cannot be written; give a path that ends in .png in a writable folder")
+    return path
+
+
+def _draw_skeleton(tile: FloatArray, joints: FloatArray, visible: FloatArray, colour: tuple[int, int, int]) -> None:
+    points = np.rint(np.clip(joints, -1e4, 1e4) * _OVERSAMPLING).astype(int)
+    for child, parent in enumerate(JOINT_PARENTS):
+        if parent >= 0:
+            a, b = tuple(map(int, points[parent])), tuple(map(int, points[child]))
+            cv2.line(tile, a, b, colour, 1, cv2.LINE_AA, _SHIFT)
+    for point, seen in zip(points, visible, strict=True):
+        centre = tuple(map(int, point))
+        cv2.circle(tile, centre, 2 * _OVERSAMPLING, colour, -1 if seen else 1, cv2.LINE_AA, _SHIFT)
