@@ -168,8 +168,13 @@ class EfficientNetLite0(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
+    @staticmethod
+    def normalise(image: Tensor) -> Tensor:
+        """[0, 1] to what the ImageNet weights expect: (x - 127) / 128 of 0..255."""
+        return image * (255 / 128) - 127 / 128
+
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        x = F.relu6(self.stem_norm(self.stem(image * (255 / 128) - 127 / 128)))
+        x = F.relu6(self.stem_norm(self.stem(self.normalise(image))))
         for block in self.blocks[: self.EARLY_BLOCKS]:
             x = block(x)
         early = x
