@@ -140,13 +140,12 @@ def read_asset(path: str | Path) -> HandAsset:
     if not path.is_file():
         raise FileNotFoundError(f"hand model {path}: no such file; convert MANO's pickles with `lgnet mano convert`")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise HandModelError(f"hand model {path}: a single array, not an npz of a hand's arrays")
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise ValueError("a single array")
+        with archive:
             wanted = {*_SHAPES, "tip_vertices", "name"}
             arrays = {key: archive[key] for key in archive.files if key in wanted}
-    except HandModelError:
-        raise
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise HandModelError(
             f"hand model {path}: not a readable npz ({error}); if it is one of MANO's pickles, convert it with "

@@ -77,7 +77,7 @@ class MeshGraph(Graph):
         vertices: (N, 3) rest positions, metres; they decide the clusters.
 
     Raises:
-        ValueError: if the mesh is not in one piece, or has fewer vertices than coarse nodes.
+        ValueError: if the mesh is not in one piece.
     """
 
     assignment: Tensor
@@ -110,8 +110,8 @@ def _clusters(edges: NDArray[np.integer], positions: NDArray[np.float64], count:
     for _ in range(count):
         seeds.append(int(np.argmax(distance)))  # the first is node 0: all distances are infinite
         _grow({seeds[-1]: len(seeds) - 1}, adjacent, distance, owner)
-    if np.isinf(distance).any() or len(set(seeds)) != count:
-        raise ValueError(f"mesh graph: {len(positions)} vertices in several pieces, or fewer than {count}")
+        if np.isinf(distance).any():
+            raise ValueError("mesh graph: the mesh is in several pieces; its faces must join all vertices")
 
     for _ in range(_RECENTRINGS):
         labels = np.array(owner)

@@ -25,7 +25,6 @@ from lgnet_core.hand_model.asset import (
     SHAPE_COUNT,
     VERTEX_COUNT,
     HandAsset,
-    asset_from_arrays,
     read_asset,
 )
 from lgnet_core.hand_model.graph import MeshGraph

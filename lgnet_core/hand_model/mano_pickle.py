@@ -183,7 +183,7 @@ def read_mano_pickle(path: str | Path) -> dict[str, Any]:
             f"{path}: refused: the pickle asks for {refused}, which no MANO file needs and which could run a program; "
             f"nothing of it was executed. Do not open this file with other tools; {_DOWNLOAD}"
         ) from None
-    except (Exception, RecursionError) as error:  # a damaged pickle can fail in any way that Python's stack machine can
+    except Exception as error:  # a damaged pickle fails in any way that the stack machine can
         raise HandModelError(
             f"{path}: not a readable pickle, perhaps truncated ({type(error).__name__}: {error}); {_DOWNLOAD}"
         ) from error
