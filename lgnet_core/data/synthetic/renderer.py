@@ -1,0 +1,125 @@
+"""From two posed hands to a picture: arms, pixels, light, shadows, background, sensor."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lgnet_core.camera import project
+from lgnet_core.data.sample import ARM, RIGHT_HAND
+from lgnet_core.data.synthetic.appearance import sample_appearance
+from lgnet_core.data.synthetic.backgrounds import Backgrounds
+from lgnet_core.data.synthetic.forearm import SKIN, ForearmGeometry
+from lgnet_core.data.synthetic.random import Draws
+from lgnet_core.data.synthetic.raster import rasterize
+from lgnet_core.data.synthetic.sensor import Sensor
+from lgnet_core.data.synthetic.shading import (
+    Surface,
+    albedo,
+    develop,
+    incident_faces,
+    radiance,
+    vertex_normals,
+)
+from lgnet_core.data.synthetic.shadows import ShadowMap
+from lgnet_core.data.synthetic.skin import TEXELS, lookup_details, noise_volume, paint_details
+from lgnet_core.hand_model import HandModel
+
+
+class Rendered(NamedTuple):
+    """Pictures and what is seen where.
+
+    Shapes:
+        image: (B, 3, H, W) float32 sRGB in [0, 1]; segmentation: (B, H, W) uint8, constants of
+        :mod:`lgnet_core.data.sample`; depth: (B, H, W) metres, 0 = background.
+    """
+
+    image: Tensor
+    segmentation: Tensor
+    depth: Tensor
+
+
+class Renderer(torch.nn.Module):
+    """Draws both hands of a hand model, with everything around them random.
+
+    Args:
+        hand_model: gives faces and rest shape; the vertices to draw are handed to :meth:`render`.
+        device: where pictures are drawn; the code is the same everywhere.
+    """
+
+    details: Tensor
+    noise: Tensor
+    incident: Tensor
+    label: Tensor
+    hand_vertices: Tensor
+
+    def __init__(self, hand_model: HandModel, device: torch.device | str = "cpu") -> None:
+        super().__init__()
+        self.arms = ForearmGeometry(hand_model)
+        self.backgrounds = Backgrounds()
+        self.sensor = Sensor()
+        faces = self.arms.faces
+        hand_faces = self.arms.face_is_hand
+        details = torch.zeros(len(faces), TEXELS * TEXELS, 4)
+        details[hand_faces] = paint_details(hand_model).flatten(0, 1)
+        self.register_buffer("details", details.flatten(0, 1), persistent=False)
+        self.register_buffer("noise", noise_volume(), persistent=False)
+        vertex_count = 2 * self.arms.vertex_count
+        self.register_buffer("incident", incident_faces(faces, vertex_count), persistent=False)
+        label = torch.where(hand_faces, self.arms.face_side + RIGHT_HAND, ARM)
+        self.register_buffer("label", label.to(torch.uint8), persistent=False)
+        is_hand = torch.zeros(2, self.arms.vertex_count, dtype=torch.bool)
+        is_hand[:, : hand_model.v_template.shape[1]] = True
+        self.register_buffer("hand_vertices", is_hand, persistent=False)
+        self.to(device)
+
+    @torch.no_grad()
+    def render(
+        self, vertices: Tensor, presence: Tensor, intrinsics: Tensor, height: int, width: int, draws: Draws
+    ) -> Rendered:
+        """Draw B pictures. Parts nearer to the camera than 5 cm are left out.
+
+        Args:
+            vertices: model vertices of both hands, camera frame, metres; those of absent hands are ignored.
+            presence: which hands are drawn. draws: of the same pictures, on the renderer's device.
+
+        Shapes:
+            vertices: (B, 2, 778, 3); presence: (B, 2) bool; intrinsics: (B, 3, 3).
+        """
+        looks = sample_appearance(draws)
+        mesh, sleeved = self.arms(vertices, draws)
+        faces, side, material = self.arms.faces, self.arms.face_side, self.arms.face_material
+        drawn = presence[:, side] & ((material == SKIN) | sleeved[:, side])  # (B, F)
+
+        pixels = project(mesh.vertices, intrinsics)
+        points = torch.cat([pixels, mesh.vertices[..., 2:]], -1)
+        fragments = rasterize(points, faces, height, width, drawn, cull=True)
+
+        normals = vertex_normals(mesh.vertices, faces, self.incident)
+        attributes = fragments.interpolate(torch.cat([mesh.vertices, normals, mesh.rest], -1), faces)
+        position, normal, rest = attributes.split(3, 1)
+        surface = Surface(
+            batch=fragments.batch,
+            side=side.index_select(0, fragments.face),
+            material=material.index_select(0, fragments.face),
+            position=position,
+            normal=F.normalize(normal, dim=1),
+            rest=rest,
+            details=lookup_details(self.details, fragments.face, fragments.barycentric),
+        )
+        focus = (presence[:, :, None] & self.hand_vertices).flatten(1)
+        shadows = ShadowMap(mesh.vertices, faces, drawn, focus, looks.key_direction)
+        lit = shadows.light(surface.position, surface.normal, surface.batch, looks.shadow_softness)
+        light = radiance(surface, albedo(surface, looks, self.noise), lit, looks)
+
+        image = self.backgrounds(height, width, draws)
+        fragments.scatter(develop(light, surface.batch, looks), image)
+        canvas = torch.zeros(len(draws), height, width, device=image.device)
+        return Rendered(
+            image=self.sensor(image, draws),
+            segmentation=fragments.scatter(self.label.index_select(0, fragments.face), canvas.to(torch.uint8)),
+            depth=fragments.scatter(fragments.depth, canvas),
+        )

@@ -1,0 +1,76 @@
+"""Square pictures to fill backgrounds with: a few photographs and many made of noise.
+
+All are 256x256, display colours in [0, 1]. The photographs are public domain or CC0, see photographs/LICENSES.md.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lgnet_core.data.synthetic.random import Draws
+
+TEXTURE_SIZE = 256
+_SPECTRA = (0.4, 0.8, 1.2, 1.6, 2.0, 2.5)  # amplitude falls with frequency to this power
+_SEED = 20241
+
+
+def photographs() -> Tensor:
+    """(P, 3, 256, 256) the bundled photographs, then the same ones out of focus.
+
+    Raises:
+        FileNotFoundError: if the installation lacks them. ValueError: if one is damaged.
+    """
+    folder = files("lgnet_core.data.synthetic") / "photographs"
+    pictures = []
+    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+        if entry.name.endswith(".jpg"):
+            bgr = cv2.imdecode(np.frombuffer(entry.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+            if bgr is None:
+                raise ValueError(f"{entry}: not a readable JPEG; reinstall lgnet_core")
+            sharp = torch.from_numpy(np.ascontiguousarray(bgr[..., ::-1])).permute(2, 0, 1).float() / 255
+            pictures.append(sharp)
+    if not pictures:
+        raise FileNotFoundError(f"no background photographs in {folder}: install lgnet_core with its package data")
+    sharp = torch.stack(pictures)
+    return torch.cat([sharp, _blurred(sharp, 3), _blurred(sharp, 8)])
+
+
+def _blurred(pictures: Tensor, radius: int) -> Tensor:
+    """Three box blurs, nearly a Gaussian."""
+    for _ in range(3):
+        pictures = F.avg_pool2d(F.pad(pictures, (radius,) * 4, mode="reflect"), 2 * radius + 1, stride=1)
+    return pictures
+
+
+def noise_textures() -> Tensor:
+    """(T, 3, 256, 256) noise of many spectra, isotropic and stretched (wood, cloth), in grey and in colour; regular
+    patterns (stripes, checks, dots)."""
+    count = 4 * len(_SPECTRA)
+    draws = Draws(_SEED, torch.arange(count))
+    white = draws.normal("white", 3, TEXTURE_SIZE, TEXTURE_SIZE)
+    frequency = torch.fft.fftfreq(TEXTURE_SIZE) * TEXTURE_SIZE
+    fx, fy = frequency[None, None, :], frequency[None, :, None]
+    spectrum = torch.tensor(_SPECTRA).repeat_interleave(4)
+    stretch = torch.tensor([1.0, 1.0, 6.0, 20.0]).repeat(len(_SPECTRA))
+    radius = (fx**2 + (fy * stretch[:, None, None]) ** 2).sqrt().clamp_min(1.0)  # (T, S, S)
+    shaped = torch.fft.ifft2(torch.fft.fft2(white) * radius[:, None] ** -spectrum[:, None, None, None]).real
+    colourful = torch.tensor([0.0, 1.0, 0.0, 0.3]).repeat(len(_SPECTRA))[:, None, None, None]
+    shaped = torch.lerp(shaped[:, :1].expand_as(shaped), shaped, colourful)
+    shaped = shaped - shaped.mean((2, 3), keepdim=True)
+    noise = 0.5 + 0.22 * shaped / shaped.std((1, 2, 3), keepdim=True)
+
+    axis = torch.arange(TEXTURE_SIZE) / TEXTURE_SIZE
+    x, y = axis[None, :].expand(TEXTURE_SIZE, -1), axis[:, None].expand(-1, TEXTURE_SIZE)
+    patterns = []
+    for cells in (4, 9, 20):
+        wave_x, wave_y = (2 * torch.pi * cells * x).sin(), (2 * torch.pi * cells * y).sin()
+        patterns += [wave_x, wave_x * wave_y, (wave_x + wave_y - 1.0), (wave_x.abs().minimum(wave_y.abs()) - 0.15) * 3]
+    regular = 0.5 + 0.4 * torch.tanh(4 * torch.stack(patterns))[:, None].expand(-1, 3, -1, -1)
+    regular = regular + 0.25 * (noise[: len(regular)] - 0.5)
+    return torch.cat([noise, regular]).clamp(0, 1)
