@@ -55,11 +55,15 @@ class Photometry:
 def distort(batch: HandsBatch, generator: torch.Generator, settings: Photometry, hand_model: HandModel) -> HandsBatch:
     """Erase a patch, blur, change colours, add noise: each at random, per picture."""
     batch = erase(batch, generator, settings, hand_model)
-    image = batch.image.float() / 255
+    image = distort_images(batch.image.float() / 255, generator, settings)
+    return batch.replace(image=(image * 255).round().byte())
+
+
+def distort_images(image: Tensor, generator: torch.Generator, settings: Photometry) -> Tensor:
+    """Blur, change colours, add noise: each at random, per picture. Shapes: (B, 3, H, W) in [0, 1], in and out."""
     image = _blur_some(image, generator, settings)
     image = _recolour(image, generator, settings)
-    image = _add_noise(image, generator, settings)
-    return batch.replace(image=(image.clamp(0, 1) * 255).round().byte())
+    return _add_noise(image, generator, settings).clamp(0, 1)
 
 
 def erase(batch: HandsBatch, generator: torch.Generator, settings: Photometry, hand_model: HandModel) -> HandsBatch:

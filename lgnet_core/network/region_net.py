@@ -18,7 +18,7 @@ from lgnet_core.camera import grid_to_pixels, pixels_to_grid
 from lgnet_core.network.backbone import EfficientNetLite0
 
 STRIDE = 8
-REGION_IMAGE_SIZE = 192
+REGION_IMAGE_SIZE = 160
 """Side of the letter-boxed picture, pixels."""
 
 _STRIDE_8_BLOCKS, _STRIDE_16_BLOCKS = 5, 11

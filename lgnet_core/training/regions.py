@@ -1,0 +1,215 @@
+"""Training of the region detector: full synthetic pictures, drawn once and kept in memory, changed anew every time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+import torch.nn.functional as F
+from pytorch_lightning.loggers import CSVLogger
+from rich.progress import track
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from lgnet_core.camera import project
+from lgnet_core.data.photometry import Photometry, distort_images
+from lgnet_core.data.synthetic.generator import GENERATOR_VERSION, SyntheticHands
+from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.network.backbone import EfficientNetLite0, load_imagenet_weights
+from lgnet_core.network.region_net import REGION_IMAGE_SIZE, RegionNet, decode_regions, region_loss
+from lgnet_core.training.schedule import learning_rate_factor
+
+ASPECTS = ((160, 120), (160, 90), (120, 160))
+"""Widths and heights of the pictures inside the square, pixels: 4:3, 16:9 and upright."""
+FROZEN_BLOCKS = 3
+"""The trunk's stem and first blocks (up to stride 4) stay as ImageNet left them: a third less work a step."""
+
+
+@dataclass(frozen=True)
+class RegionTrainConfig:
+    """What is drawn and how long is trained.
+
+    Args:
+        out: folder of the drawn pictures and logs.
+        count: pictures to draw.
+        seed: of the pictures.
+        steps, batch_size, learning_rate, weight_decay: of AdamW with warm-up and cosine decay.
+    """
+
+    out: Path
+    count: int = 8_000
+    seed: int = 0
+    steps: int = 1_500
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+
+
+@dataclass(frozen=True, eq=False)
+class RegionPictures:
+    """Letter-boxed pictures and the boxes of their hands.
+
+    Shapes:
+        image: (N, 3, S, S) uint8; boxes: (N, 2, 4) left, top, right, bottom, pixels; presence: (N, 2) bool.
+    """
+
+    image: Tensor
+    boxes: Tensor
+    presence: Tensor
+
+    def __getitem__(self, index: Tensor | slice) -> RegionPictures:
+        return RegionPictures(self.image[index], self.boxes[index], self.presence[index])
+
+
+def draw_region_pictures(generator: SyntheticHands, indices: Tensor, width: int, height: int) -> RegionPictures:
+    """Full pictures, letter-boxed into the detector's square; boxes hold what the picture shows of each mesh.
+
+    Args:
+        indices: (B,) picture indices. width, height: of the pictures in the square, pixels; the longer one is
+            ``REGION_IMAGE_SIZE``.
+    """
+    batch = generator.pictures(indices, width, height)
+    pixels = project(batch.labels(generator.hand_model).vertices, batch.intrinsics[:, None], min_depth=0.05)
+    limit = pixels.new_tensor([width - 1, height - 1])
+    low = torch.minimum(pixels.amin(2).clamp_min(0), limit)
+    high = torch.minimum(pixels.amax(2).clamp_min(0), limit)
+    left, top = (REGION_IMAGE_SIZE - width) // 2, (REGION_IMAGE_SIZE - height) // 2
+    shift = pixels.new_tensor([left, top])
+    image = F.pad(batch.image, (left, REGION_IMAGE_SIZE - width - left, top, REGION_IMAGE_SIZE - height - top))
+    return RegionPictures(image, torch.cat([low + shift, high + shift], -1), batch.presence)
+
+
+def prepare_pictures(config: RegionTrainConfig, hand_model: HandModel) -> RegionPictures:
+    """Draw the training pictures, or read those an earlier run drew."""
+    path = config.out / f"regions_v{GENERATOR_VERSION}_{hand_model.digest[:8]}_{config.seed}_{config.count}.safetensors"
+    if not path.exists():
+        generator = SyntheticHands(config.seed, hand_model)
+        parts = []
+        for k, indices in enumerate(track(torch.arange(config.count).split(32), "drawing pictures")):
+            parts.append(draw_region_pictures(generator, indices, *ASPECTS[k % len(ASPECTS)]))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({name: torch.cat([getattr(p, name) for p in parts]) for name in ("image", "boxes", "presence")}, path)
+    return RegionPictures(**load_file(path))
+
+
+class _Stream(IterableDataset[RegionPictures]):
+    """Endless shuffled batches, mirrored, moved, scaled and recoloured at random."""
+
+    def __init__(self, pictures: RegionPictures, batch_size: int, seed: int) -> None:
+        self.pictures, self.batch_size, self.seed = pictures, batch_size, seed
+
+    def __iter__(self) -> Iterator[RegionPictures]:
+        generator = torch.Generator().manual_seed(self.seed)
+        while True:
+            order = torch.randperm(len(self.pictures.image), generator=generator)
+            for index in order.split(self.batch_size)[: len(order) // self.batch_size]:
+                yield change(self.pictures[index], generator)
+
+
+def change(pictures: RegionPictures, generator: torch.Generator) -> RegionPictures:
+    """Mirror (with sides swapped), move and scale by up to a third, and recolour at random."""
+    count = len(pictures.image)
+    flip = torch.rand(count, generator=generator) < 0.5
+    scale = torch.exp((torch.rand(count, generator=generator) * 2 - 1) * math.log(1.35))
+    shift = (torch.rand(count, 2, generator=generator) * 2 - 1) * 0.15
+    # grid_sample asks where each output pixel comes from: normalised x_in = (x_out - shift) / scale, mirrored
+    sign = torch.where(flip, -1.0, 1.0)
+    theta = torch.zeros(count, 2, 3)
+    theta[:, 0, 0], theta[:, 1, 1] = sign / scale, 1 / scale
+    theta[:, 0, 2], theta[:, 1, 2] = -sign * shift[:, 0] / scale, -shift[:, 1] / scale
+    size = pictures.image.shape[-1]
+    grid = F.affine_grid(theta, [count, 3, size, size], align_corners=False)
+    image = F.grid_sample(pictures.image.float() / 255, grid, align_corners=False)
+
+    boxes = torch.where(flip[:, None, None], pictures.boxes.flip(1), pictures.boxes)
+    presence = torch.where(flip[:, None], pictures.presence.flip(1), pictures.presence)
+    centre = (size - 1) / 2
+    low, high = boxes[..., :2] - centre, boxes[..., 2:] - centre
+    mirrored = flip[:, None]
+    left = torch.where(mirrored, -high[..., 0], low[..., 0])
+    right = torch.where(mirrored, -low[..., 0], high[..., 0])
+    moved = torch.stack([left, low[..., 1], right, high[..., 1]], -1) * scale[:, None, None]
+    moved = moved + shift.repeat(1, 2)[:, None] * (size / 2) + centre
+    clipped = moved.clamp(0, size - 1)
+    extent = (clipped[..., 2:] - clipped[..., :2]).amin(-1)
+    whole = (moved[..., 2:] - moved[..., :2]).amin(-1)
+    presence = presence & (extent > 0.4 * whole) & (extent > 2)
+    return RegionPictures(distort_images(image, generator, Photometry()), clipped, presence)
+
+
+class RegionModule(lightning.LightningModule):
+    """One step: focal loss of the centres plus generalised-IoU loss of the boxes."""
+
+    def __init__(self, config: RegionTrainConfig, net: RegionNet) -> None:
+        super().__init__()
+        self.config, self.net = config, net
+        self.frozen = torch.nn.ModuleList([net.stem, net.stem_norm, *net.blocks[:FROZEN_BLOCKS]])
+        self.frozen.requires_grad_(False)
+
+    def on_train_epoch_start(self) -> None:
+        self.frozen.eval()
+
+    def training_step(self, batch: RegionPictures, _: int) -> Tensor:
+        image = batch.image.contiguous(memory_format=torch.channels_last)
+        centre, box = region_loss(self.net(image), batch.boxes, batch.presence)
+        self.log_dict({"centre": centre, "box": box}, prog_bar=True)
+        return centre + box
+
+    def configure_optimizers(self) -> Any:
+        config = self.config
+        trained = [p for p in self.parameters() if p.requires_grad]
+        optimiser = torch.optim.AdamW(trained, config.learning_rate, weight_decay=config.weight_decay)
+        factor = learning_rate_factor("cosine", config.steps, min(200, config.steps // 10))
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def train_regions(config: RegionTrainConfig, hand_model: HandModel | None = None) -> RegionNet:
+    """Train the region detector from an ImageNet trunk; the net comes back in evaluation mode."""
+    lightning.seed_everything(config.seed)
+    hand_model = load_hand_model() if hand_model is None else hand_model
+    pictures = prepare_pictures(config, hand_model)
+    backbone = EfficientNetLite0()
+    load_imagenet_weights(backbone)
+    net = RegionNet(backbone).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trainer = lightning.Trainer(
+        max_steps=config.steps,
+        accelerator="auto",
+        logger=CSVLogger(config.out, "regions"),
+        enable_checkpointing=False,
+        gradient_clip_val=5.0,
+        log_every_n_steps=20,
+    )
+    trainer.fit(
+        RegionModule(config, net), DataLoader(_Stream(pictures, config.batch_size, config.seed), batch_size=None)
+    )
+    return net.cpu().eval()
+
+
+@torch.no_grad()
+def evaluate_regions(net: RegionNet, pictures: RegionPictures, threshold: float = 0.5) -> dict[str, float]:
+    """Recall, precision (of hand and side) and mean IoU of the boxes that were found at IoU >= 0.5."""
+    scores, boxes = [], []
+    for k in range(0, len(pictures.image), 64):
+        found = decode_regions(net(pictures.image[k : k + 64].float() / 255))
+        scores.append(found.scores)
+        boxes.append(found.boxes)
+    score, box = torch.cat(scores), torch.cat(boxes)
+    low = torch.maximum(box[..., :2], pictures.boxes[..., :2])
+    high = torch.minimum(box[..., 2:], pictures.boxes[..., 2:])
+    common = (high - low).clamp_min(0).prod(-1)
+    union = (box[..., 2:] - box[..., :2]).prod(-1) + (pictures.boxes[..., 2:] - pictures.boxes[..., :2]).prod(-1)
+    iou = common / (union - common).clamp_min(1e-6)
+    said = score > threshold
+    right = said & pictures.presence & (iou > 0.5)
+    return {
+        "recall": float(right.sum() / pictures.presence.sum().clamp_min(1)),
+        "precision": float(right.sum() / said.sum().clamp_min(1)),
+        "iou": float(iou[right].mean()),
+    }
