@@ -11,8 +11,9 @@ from .rig import CHAINS, INDEX, MIDDLE, PINKY, RING, THUMB, unit
 
 Array = NDArray[np.float64]
 
-# Degrees by which a finger's flexion axis is turned about its bone, so that bent fingers converge on the thumb's base.
-CONVERGENCE = {INDEX: -6.0, MIDDLE: 0.0, RING: 7.0, PINKY: 13.0}
+# Degrees by which a finger's flexion axis is turned about its bone, so that bent fingers converge on the thumb's base:
+# as far as they go before neighbours bent by 90 degrees enter each other.
+CONVERGENCE = {INDEX: -5.0, MIDDLE: 0.0, RING: 3.0, PINKY: 8.0}
 
 
 def anatomical_frames(population: HandPopulation) -> Array:

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from lgnet_core.hand_model import anatomy
 
+from .rig import CHAINS, THUMB
 from .skinning import PARENTS, dual_quaternion_blend, forward_kinematics, linear_blend, move
 
 Array = NDArray[np.float64]
@@ -17,8 +18,9 @@ SHAPE_COMPONENTS = 10
 CORRECTIVE_POSES = 1500
 PRIOR_POSES = 20000
 PRIOR_COEFFICIENTS = 256  # rows of hands_coeffs: a sample of poses in the coordinates of hands_components
-CLOSED = 0.8  # part of the way from linear blend to dual-quaternion skinning: the latter bulges at strongly bent joints
-NEAR = 0.03  # least weight with which a bone counts for a vertex
+FULL_CURL = ((80.0, 95.0, 55.0), (28.0, 35.0, 50.0))  # degrees of flexion of a closed finger, of a closed thumb
+FAN = (14.0, 2.0, -16.0, -9.0, 15.0)  # degrees of abduction of the spread fingers, in the order of the chains
+NEAR = 0.01  # least weight with which a bone counts for a vertex
 RIDGE = 0.3
 
 
@@ -39,12 +41,19 @@ def shape_components(vertices: Array) -> tuple[Array, float]:
 
 
 def plausible_angles(count: int, rng: np.random.Generator) -> Array:
-    """Finger angles (count, 16, 3): mixtures of the named poses with noise, within the joint limits. Radians."""
-    poses = np.stack([anatomy.preset(name).numpy() for name in anatomy.preset_names()]).astype(np.float64)
+    """Finger angles (count, 16, 3) of free hands, from open to closed, within the joint limits. Radians.
+
+    Each finger curls by the hand's common share plus its own; the more it is bent, the less it spreads. The thumb
+    opposes with the curl.
+    """
     limits = anatomy.JOINT_LIMITS.numpy().astype(np.float64)
-    shares = rng.dirichlet(np.full(len(poses), 0.35), count)
-    angles = np.einsum("np,pja->nja", shares, poses)
-    angles += rng.normal(0, 0.08, angles.shape) * (limits[..., 1] - limits[..., 0])
+    curl = rng.beta(0.9, 1.3, (count, 1)) + rng.normal(0, 0.12, (count, 5))  # chain order, the thumb last
+    curl = np.clip(curl, 0, 1)
+    spread = rng.normal(0.3, 0.5, (count, 1)) * (1 - curl)
+    angles = rng.normal(0, 0.06, (count, 16, 3)) * (limits[..., 1] - limits[..., 0])
+    for f, (chain, fan) in enumerate(zip(CHAINS, FAN)):
+        angles[:, chain : chain + 3, anatomy.FLEXION] += curl[:, f, None] * np.radians(FULL_CURL[chain == THUMB])
+        angles[:, chain, anatomy.ABDUCTION] += spread[:, f] * np.radians(fan)
     return np.clip(angles, limits[..., 0], limits[..., 1])
 
 
@@ -67,13 +76,13 @@ def pose_prior(frames: Array) -> tuple[Array, Array, Array]:
 def pose_correctives(vertices: Array, joints: Array, weights: Array, frames: Array) -> tuple[Array, float]:
     """posedirs that bend linear blend skinning towards dual-quaternion skinning, local to the joints of each vertex.
 
-    Ridge regression of the correction in the rest pose on R - I of the joints whose two bones the vertex follows.
+    Ridge regression of the posed difference on R - I of the joints between the bones that the vertex follows.
 
     Shapes:
         vertices: (V, 3); joints: (16, 3); weights: (V, 16); frames: (16, 3, 3).
 
     Returns:
-        posedirs (V, 3, 135); the part of the mean gap between both skinnings that they close on fresh poses.
+        posedirs (V, 3, 135); the part of the r.m.s. gap between both skinnings that they close on fresh poses.
     """
     limits = anatomy.JOINT_LIMITS.numpy().astype(np.float64)
     rng = np.random.default_rng(2)
@@ -82,13 +91,14 @@ def pose_correctives(vertices: Array, joints: Array, weights: Array, frames: Arr
     rotations = _rotations(angles, frames)
     features = (rotations[:, 1:] - np.eye(3)).reshape(len(angles), -1)  # (M, 135)
     gap = np.empty((len(angles), len(vertices), 3))
+    bases = np.empty((len(angles), len(vertices), 3, 3))
     for i, pose in enumerate(rotations):
         turns, shifts, _ = forward_kinematics(pose, joints)
         blended = linear_blend(turns, shifts, weights)
-        difference = move(dual_quaternion_blend(turns, shifts, weights), vertices) - move(blended, vertices)
-        gap[i] = np.linalg.solve(blended[0] + 1e-3 * np.eye(3), difference[..., None])[..., 0]
+        bases[i] = blended[0]
+        gap[i] = move(dual_quaternion_blend(turns, shifts, weights), vertices) - move(blended, vertices)
 
-    fitted, fresh = np.arange(len(angles)) % 5 > 0, np.arange(len(angles)) % 5 == 0
+    fitted = np.arange(len(angles)) % 5 > 0
     posedirs = np.zeros((len(vertices), 3, features.shape[1]))
     for v, row in enumerate(weights):
         follows = row > NEAR
@@ -96,9 +106,11 @@ def pose_correctives(vertices: Array, joints: Array, weights: Array, frames: Arr
             continue
         bending = [j for j in range(1, 16) if follows[j] or any(follows[k] for k in range(16) if PARENTS[k] == j)]
         columns = np.concatenate([np.arange(9 * (j - 1), 9 * j) for j in bending])
-        x = features[fitted][:, columns]
-        solution = np.linalg.solve(x.T @ x + RIDGE * np.eye(len(columns)), x.T @ (CLOSED * gap[fitted, v]))
-        posedirs[v][:, columns] = solution.T
-    left = gap[fresh] - np.einsum("vck,mk->mvc", posedirs, features[fresh], optimize=True)
-    closed = 1 - np.linalg.norm(left, axis=-1).mean() / np.linalg.norm(gap[fresh], axis=-1).mean()
+        # The posed correction is B (D x): linear in D, with rows B_ac x_k.
+        rows = np.einsum("mac,mk->mack", bases[fitted, v], features[fitted][:, columns]).reshape(-1, 3 * len(columns))
+        solution = np.linalg.solve(rows.T @ rows + RIDGE * np.eye(rows.shape[1]), rows.T @ gap[fitted, v].reshape(-1))
+        posedirs[v][:, columns] = solution.reshape(3, -1)
+    correction = np.einsum("vck,mk->mvc", posedirs, features[~fitted], optimize=True)
+    left = gap[~fitted] - np.einsum("mvac,mvc->mva", bases[~fitted], correction)
+    closed = 1 - np.sqrt((left**2).mean() / (gap[~fitted] ** 2).mean())
     return posedirs, float(closed)

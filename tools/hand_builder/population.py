@@ -32,8 +32,8 @@ SIZE_SPREAD = 0.065  # relative standard deviation of the hand length over human
 ORIGIN_TO_WRIST = np.array([0.0957, 0.0064, 0.0062])  # where MANO's files have the wrist, so that ranges are alike
 MAX_INFLUENCES = 4
 
-# MANO's public vertex ids: fingertips with two neighbours (chain order) and the loop around the wrist. The foremost vertex
-# takes the id that manopth and most evaluation code use, its neighbours those of smplx.
+# MANO's public vertex ids: fingertips with two neighbours (chain order) and the loop around the wrist. The foremost
+# vertex takes the id that manopth and most evaluation code use, its neighbours those of smplx.
 TIP_SLOTS = ((317, 320, 333), (444, 443, 445), (673, 671, 672), (556, 554, 555), (745, 744, 746))
 WRIST_SLOTS = (92, 38, 122, 118, 117, 119, 120, 108, 79, 78, 121, 214, 215, 279, 239, 234)
 

@@ -13,7 +13,7 @@ FINGERS = (2, 3, 5, 4, 1)  # MakeHuman's finger numbers in MANO's order: index, 
 WRIST, INDEX, MIDDLE, PINKY, RING, THUMB = 0, 1, 4, 7, 10, 13  # first joint of each chain
 CHAINS = (INDEX, MIDDLE, PINKY, RING, THUMB)
 
-# MakeHuman's knuckle bones start about 9 % too far out, beyond the knuckle; the thumb's base lies too close to the skin.
+# MakeHuman's knuckle bones start some 9 % too far out, beyond the knuckle; the thumb's base lies too near the skin.
 KNUCKLE_TOWARDS_WRIST = 0.085
 THUMB_BASE_TOWARDS_WRIST = 0.07
 THUMB_KNUCKLE_TOWARDS_TIP = 0.14

@@ -42,7 +42,11 @@ def dual_quaternion_blend(turns: Array, shifts: Array, weights: Array) -> tuple[
     Source: L. Kavan et al., "Geometric skinning with approximate dual quaternion blending", 2008.
     """
     real = Rotation.from_matrix(turns.reshape(-1, 3, 3)).as_quat().reshape(*turns.shape[:-2], 4)  # (..., J, xyzw)
-    real = np.where((real * real[..., :1, :]).sum(-1, keepdims=True) < 0, -real, real)  # one hemisphere: shortest paths
+    # Signs follow the kinematic tree: a fingertip turned by more than 180 degrees against the wrist must still blend
+    # with its own neighbours by the short way.
+    for j, parent in enumerate(PARENTS[1:], start=1):
+        against = (real[..., j, :] * real[..., parent, :]).sum(-1, keepdims=True) < 0
+        real[..., j, :] = np.where(against, -real[..., j, :], real[..., j, :])
     x, w = real[..., :3], real[..., 3:]
     dual = 0.5 * np.concatenate([w * shifts + np.cross(shifts, x), -(shifts * x).sum(-1, keepdims=True)], -1)  # t q / 2
     real, dual = weights @ real, weights @ dual
