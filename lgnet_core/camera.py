@@ -66,14 +66,20 @@ def project(points: Tensor, intrinsics: Tensor, min_depth: float = 1e-2) -> Tens
     return rays @ intrinsics[..., :2, :2].transpose(-1, -2) + intrinsics[..., None, :2, 2]
 
 
+def _determinant(matrix: Tensor) -> Tensor:
+    """Of (..., 2, 2), in closed form: ONNX has no solver."""
+    return matrix[..., 0, 0] * matrix[..., 1, 1] - matrix[..., 0, 1] * matrix[..., 1, 0]
+
+
 def backproject(pixels: Tensor, depth: Tensor, intrinsics: Tensor) -> Tensor:
     """Points at ``depth`` metres along the rays of ``pixels``: inverse of :func:`project`.
 
     Shapes:
         pixels: (..., N, 2); depth: (..., N); intrinsics: (..., 3, 3); returns (..., N, 3) camera frame, metres.
     """
-    offset = pixels - intrinsics[..., None, :2, 2]
-    rays = torch.linalg.solve(intrinsics[..., :2, :2], offset.transpose(-1, -2)).transpose(-1, -2)
+    x, y = (pixels - intrinsics[..., None, :2, 2]).unbind(-1)
+    (a, b), (c, d) = (row.unsqueeze(-2).unbind(-1) for row in intrinsics[..., :2, :2].unbind(-2))
+    rays = torch.stack([d * x - b * y, a * y - c * x], -1) / _determinant(intrinsics)[..., None, None]
     return torch.cat([rays * depth[..., None], depth[..., None]], -1)
 
 
@@ -96,7 +102,7 @@ def weak_perspective_root(camera: Tensor, intrinsics: Tensor, image_size: int, m
     Shapes:
         camera: (..., 3); intrinsics: (..., 3, 3); returns (..., 3) metres, camera frame.
     """
-    focal = torch.linalg.det(intrinsics[..., :2, :2]).abs().sqrt()
+    focal = _determinant(intrinsics).abs().sqrt()
     depth = focal / (camera[..., 0].clamp_min(min_scale) * (image_size / 2))
     pixels = normalised_to_pixels(camera[..., 1:], image_size)
     return backproject(pixels[..., None, :], depth[..., None], intrinsics)[..., 0, :]

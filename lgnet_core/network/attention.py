@@ -11,6 +11,16 @@ from torch import Tensor, nn
 from lgnet_core.network.layers import PositionEmbedding, map_to_tokens
 
 
+def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+    r"""Multi-head attention, :math:`\mathrm{softmax}(q k^T / \sqrt{d})\, v` with d = C / heads.
+
+    Shapes:
+        q: (B, N, C); k, v: (B, M, C); returns (B, N, C).
+    """
+    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))  # (B, heads, N, C / heads)
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
 class AttentionBlock(nn.Module):
     r"""One transformer block: self-attention, or cross-attention if a memory is given.
 
@@ -44,11 +54,7 @@ class AttentionBlock(nn.Module):
     def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
         normed = self.norm(x)
         source = normed if memory is None else self.norm_memory(memory)
-        q, k, v = (
-            layer(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, C / heads)
-            for layer, tokens in ((self.query, normed), (self.key, source), (self.value, source))
-        )
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        mixed = attend(self.query(normed), self.key(source), self.value(source), self.heads)
         x = x + self.projection(mixed)
         return x + self.mlp(self.norm_mlp(x))
 
@@ -111,7 +117,7 @@ class LGFA(nn.Module):
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         cells = [map_to_tokens(first), map_to_tokens(second)]
         queries = self.join(torch.cat(cells, -1))  # (B, H W, c)
-        context = torch.cat([self.class_token.expand(len(first), -1, -1), *cells], 1)  # (B, 2 H W + 1, c)
+        context = torch.cat([self.class_token.expand(first.shape[0], -1, -1), *cells], 1)  # (B, 2 H W + 1, c)
         if self.embeddings is not None:
             context = context + self.embeddings.context(first)
         for block in self.self_blocks:

@@ -27,6 +27,7 @@ class LGNetConfig:
         backbone: ``resnet50`` (paper) or ``efficientnet_lite0``.
         channels: c of the paper: 512 = C / 4 of ResNet-50; 256 in LGNet-Light.
         self_joint_depth: blocks of the self-joint transformer, per hand.
+        refine_channels: width of the refine stage's graph network (64 in handAR, from which it comes).
         lgfa: form of the four LGFA modules: ``literal`` (the paper's Algorithm 1: one head, no normalisation, one
             set of weights for both steps), ``default`` (pre-norm, four heads, weights of their own), ``eanet`` (EANet's
             fuse former: four blocks each, position embeddings, output projections).
@@ -53,6 +54,7 @@ class LGNetConfig:
     backbone: str = "resnet50"
     channels: int = 512
     self_joint_depth: int = 4
+    refine_channels: int = 128
     lgfa: str = "default"
     local_graph: str = "mesh63"
     graph_layer: str = "gin"
@@ -90,7 +92,7 @@ class LGNetConfig:
 PRESETS: dict[str, LGNetConfig] = {
     "lgnet": LGNetConfig(),
     "lgnet-light": LGNetConfig(channels=256),
-    "lgnet-mini": LGNetConfig(backbone="efficientnet_lite0", channels=192, self_joint_depth=2),
+    "lgnet-mini": LGNetConfig(backbone="efficientnet_lite0", channels=192, self_joint_depth=2, refine_channels=64),
 }
 """``lgnet`` and ``lgnet-light`` are the paper's two; ``lgnet-mini`` is ours and ships with weights."""
 

@@ -138,7 +138,7 @@ class NodeNorm(nn.Module):
         self.norm = nn.BatchNorm1d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.norm(x.flatten(0, 1))).unflatten(0, x.shape[:2])
+        return F.relu(self.norm(x.flatten(0, 1))).view_as(x)
 
 
 class GraphBlock(nn.Module):

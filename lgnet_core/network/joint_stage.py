@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lgnet_core.network.layers import conv_norm_relu, sample_map
+from lgnet_core.network.layers import conv_norm_relu, sample_small_map
 from lgnet_core.types import JOINT_NAMES
 
 JOINT_COUNT = len(JOINT_NAMES)
@@ -68,7 +68,7 @@ class JointStage(nn.Module):
         volume = self.volume(enhanced).unflatten(1, (JOINT_COUNT, DEPTH_CELLS))
         joints = soft_argmax_3d(volume)
         places = normalise_joints(joints, enhanced.shape[-1])[..., :2].detach()
-        return joints, sample_map(self.features(enhanced), places)
+        return joints, sample_small_map(self.features(enhanced), places)
 
 
 class MeanTokens(nn.Module):

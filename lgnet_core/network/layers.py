@@ -59,6 +59,23 @@ def map_to_tokens(features: Tensor) -> Tensor:
     return features.flatten(2).transpose(1, 2)
 
 
+def sample_small_map(features: Tensor, normalised: Tensor) -> Tensor:
+    """:func:`sample_map` as a matrix product with bilinear weights, for maps of a few hundred cells.
+
+    778 points of a 256-channel 8x8 map take 0.3 ms in ONNX Runtime this way, 5 ms with its GridSample.
+    """
+    height, width = features.shape[-2:]
+
+    def hats(x: Tensor, size: int) -> Tensor:  # (B, N) -> (B, N, size)
+        cells = ((x + 1) * (size / 2) - 0.5).clamp(0, size - 1)
+        distance = (cells[..., None] - torch.arange(size, device=x.device, dtype=x.dtype)).abs()
+        return (1 - distance).clamp_min(0)
+
+    x, y = normalised.unbind(-1)
+    weights = (hats(y, height)[..., None] * hats(x, width)[..., None, :]).flatten(2)  # (B, N, H W)
+    return torch.matmul(weights, map_to_tokens(features))
+
+
 def sample_map(features: Tensor, normalised: Tensor) -> Tensor:
     """Bilinear reading of a map at points; points outside read the nearest border.
 

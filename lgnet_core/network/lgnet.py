@@ -80,7 +80,12 @@ class LGNet(nn.Module):
         self.refine_stage = None
         if config.refine_stage:
             self.refine_stage = RefineStage(
-                self.backbone.early_channels, channels, enhanced, config.refine_projection, hand_model
+                self.backbone.early_channels,
+                channels,
+                enhanced,
+                config.refine_channels,
+                config.refine_projection,
+                hand_model,
             )
         self.relative_translation = RelativeTranslation(enhanced, channels)
         self.presence = PerHand(lambda: nn.Linear(enhanced, 1))

@@ -9,10 +9,10 @@ from __future__ import annotations
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgnet_core.hand_model import Graph
+from lgnet_core.network.attention import attend
 from lgnet_core.network.graph import ChebConv, GINConv, GraphBlock, GraphResiduals, NeighbourSum
 from lgnet_core.network.layers import map_to_tokens
 
@@ -48,6 +48,7 @@ class MeshLocalGraph(nn.Module):
         backbone_mean: (B, C_32); features: (B, c, H, W); returns (B, c, H, W).
     """
 
+    HEADS = 4
     encoding: Tensor
 
     def __init__(self, backbone_channels: int, channels: int, layer: str, coarse: Graph) -> None:
@@ -64,12 +65,10 @@ class MeshLocalGraph(nn.Module):
 
     def forward(self, backbone_mean: Tensor, features: Tensor) -> Tensor:
         compact = self.norm(self.compact(backbone_mean))  # (B, c - 3)
-        nodes, batch = len(self.encoding), len(features)
+        nodes, batch = self.encoding.shape[0], features.shape[0]
         x = torch.cat([compact.expand(nodes, -1, -1), self.encoding[:, None].expand(-1, batch, -1)], -1)
         x = self.stack(x, self.neighbour_sum).transpose(0, 1)  # (B, 63, c)
-        attended = F.scaled_dot_product_attention(
-            self.query(map_to_tokens(features)), self.key(x), self.value(x)
-        )  # (B, H W, c)
+        attended = attend(self.query(map_to_tokens(features)), self.key(x), self.value(x), self.HEADS)  # (B, H W, c)
         return features + self.projection(attended).transpose(1, 2).reshape(features.shape)
 
 

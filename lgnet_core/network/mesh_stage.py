@@ -159,7 +159,7 @@ class MeshStage(nn.Module):
 
 
 class FreeVertices(nn.Module):
-    """Vertex features of one hand to displacements: GIN blocks and a linear layer. Shapes: (B, 778, C) -> (B, 778, 3)."""
+    """Vertex features of one hand to displacements by graph layers. Shapes: (B, 778, C) -> (B, 778, 3)."""
 
     WIDTH = 128
 
@@ -193,7 +193,7 @@ class FreeMeshStage(nn.Module):
         self.log_variance = PerHand(lambda: _variance_head(channels))
 
     def forward(self, tokens: Tensor, joints: Tensor | None, hand_model: HandModel) -> RoughHands:
-        batch, precise = len(tokens), hand_model.v_template.dtype
+        batch, precise = tokens.shape[0], hand_model.v_template.dtype
         skeleton = hand_model.mano_to_openpose.argsort()[:ROTATION_COUNT]  # MANO's joints in OpenPose's order
         blended = torch.matmul(hand_model.weights, tokens[:, :, skeleton])  # (B, 2, 778, c)
         template = hand_model.v_template.expand(batch, -1, -1, -1)

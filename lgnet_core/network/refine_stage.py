@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lgnet_core.camera import pixels_to_normalised, project, weak_perspective_root
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network.graph import GINConv, GraphResiduals, NeighbourSum, NodeNorm
-from lgnet_core.network.layers import PerHand, sample_map
+from lgnet_core.network.layers import PerHand, sample_map, sample_small_map
 from lgnet_core.network.mesh_stage import HAND_EXTENT
 
 OFFSET_SCALE = 0.01
@@ -34,24 +34,22 @@ def project_full(points: Tensor, camera: Tensor, intrinsics: Tensor, image_size:
 
 
 class VertexGraph(nn.Module):
-    """Features per vertex to offsets, for one hand: GIN to 128, 3 residual blocks, GIN 128 -> 32 -> 3.
+    """Features per vertex to offsets, for one hand: GIN, 3 residual blocks, GIN with 32 inside.
 
     The first linear layer commutes with bilinear reading as it does with the sum over neighbours. So its part for the
     two 8x8 maps is applied to their 64 cells, not to what 778 vertices would read there.
 
     Args:
         near_channels: of coordinates, colour and early map. map_channels: of F_h and F*_h together.
+        width: of the residual blocks; twice that inside the first layer.
 
     Shapes:
         near: (B, 778, near_channels); maps: (B, map_channels, G, G); places: (B, 778, 2) in the crop's [-1, 1];
         returns (B, 778, 3) metres.
     """
 
-    WIDTH = 128
-
-    def __init__(self, near_channels: int, map_channels: int) -> None:
+    def __init__(self, near_channels: int, map_channels: int, width: int) -> None:
         super().__init__()
-        width = self.WIDTH
         self.near_channels = near_channels
         self.head = GINConv(near_channels + map_channels, 2 * width, width)
         self.head_norm = NodeNorm(width)
@@ -62,8 +60,8 @@ class VertexGraph(nn.Module):
 
     def forward(self, near: Tensor, maps: Tensor, places: Tensor, neighbour_sum: NeighbourSum) -> Tensor:
         near_weight, map_weight = self.head.first.weight.split([self.near_channels, maps.shape[1]], 1)
-        far = sample_map(F.conv2d(maps, map_weight[:, :, None, None]), places)
-        projected = (F.linear(near, near_weight) + far).transpose(0, 1)  # (778, B, 256)
+        far = sample_small_map(F.conv2d(maps, map_weight[:, :, None, None]), places)
+        projected = (F.linear(near, near_weight) + far).transpose(0, 1)  # (778, B, 2 width)
         x = self.head_norm(self.head.combine(projected, neighbour_sum))
         x = self.tail(self.residuals(x, neighbour_sum), neighbour_sum)
         return x.transpose(0, 1) * OFFSET_SCALE
@@ -76,7 +74,7 @@ class RefineStage(nn.Module):
 
     Args:
         early_channels: of the backbone's stride-4 map. channels: of F_h. enhanced_channels: of F*_h.
-        projection: ``full`` or ``weak``.
+        width: of the graph network. projection: ``full`` or ``weak``.
 
     Shapes:
         vertices: (B, 2, 778, 3) rough, metres; camera: (B, 2, 3); intrinsics: (B, 3, 3); image: (B, 3, S, S);
@@ -85,12 +83,18 @@ class RefineStage(nn.Module):
     """
 
     def __init__(
-        self, early_channels: int, channels: int, enhanced_channels: int, projection: str, hand_model: HandModel
+        self,
+        early_channels: int,
+        channels: int,
+        enhanced_channels: int,
+        width: int,
+        projection: str,
+        hand_model: HandModel,
     ) -> None:
         super().__init__()
         self.projection = projection
         self.neighbour_sum = NeighbourSum(hand_model.graph.edge_index, hand_model.graph.node_count)
-        self.graph = PerHand(lambda: VertexGraph(6 + early_channels, channels + enhanced_channels))
+        self.graph = PerHand(lambda: VertexGraph(6 + early_channels, channels + enhanced_channels, width))
 
     def forward(
         self,
