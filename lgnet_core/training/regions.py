@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as lightning
 import torch
@@ -51,8 +51,7 @@ class RegionTrainConfig:
     weight_decay: float = 1e-2
 
 
-@dataclass(frozen=True, eq=False)
-class RegionPictures:
+class RegionPictures(NamedTuple):
     """Letter-boxed pictures and the boxes of their hands.
 
     Shapes:
@@ -63,8 +62,9 @@ class RegionPictures:
     boxes: Tensor
     presence: Tensor
 
-    def __getitem__(self, index: Tensor | slice) -> RegionPictures:
-        return RegionPictures(self.image[index], self.boxes[index], self.presence[index])
+    def take(self, index: Tensor) -> RegionPictures:
+        """Some of the pictures."""
+        return RegionPictures(*(x[index] for x in self))
 
 
 def draw_region_pictures(generator: SyntheticHands, indices: Tensor, width: int, height: int) -> RegionPictures:
@@ -94,7 +94,8 @@ def prepare_pictures(config: RegionTrainConfig, hand_model: HandModel) -> Region
         for k, indices in enumerate(track(torch.arange(config.count).split(32), "drawing pictures")):
             parts.append(draw_region_pictures(generator, indices, *ASPECTS[k % len(ASPECTS)]))
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: torch.cat([getattr(p, name) for p in parts]) for name in ("image", "boxes", "presence")}, path)
+        tensors = (torch.cat(field) for field in zip(*parts))
+        save_file(dict(zip(RegionPictures._fields, tensors)), path)
     return RegionPictures(**load_file(path))
 
 
@@ -109,7 +110,7 @@ class _Stream(IterableDataset[RegionPictures]):
         while True:
             order = torch.randperm(len(self.pictures.image), generator=generator)
             for index in order.split(self.batch_size)[: len(order) // self.batch_size]:
-                yield change(self.pictures[index], generator)
+                yield change(self.pictures.take(index), generator)
 
 
 def change(pictures: RegionPictures, generator: torch.Generator) -> RegionPictures:
