@@ -53,14 +53,20 @@ def draw_picture_sizes(draws: Draws) -> Tensor:
 
 
 def draw_view(
-    draws: Draws, size: Tensor, plausible: Tensor, presence: Tensor, vertices: Tensor, forearm: Tensor
+    draws: Draws,
+    size: Tensor,
+    plausible: Tensor,
+    presence: Tensor,
+    vertices: Tensor,
+    wrist: Tensor,
+    forearm: Tensor,
 ) -> View:
     """A camera for each scene.
 
     Args:
         size: (B, 2) width and height of the pictures, pixels.
         plausible, presence: of the scene.
-        vertices: (B, 2, 778, 3) of both hands in the person's frame, metres.
+        vertices: (B, 2, 778, 3) of both hands in the person's frame, metres. wrist: (B, 2, 3), likewise.
         forearm: (B, 2, 3) unit vectors from the wrists along the forearms, the person's frame.
     """
     egocentric = draws.bernoulli("view/ego", EGOCENTRIC)
@@ -80,7 +86,11 @@ def draw_view(
     width = (high - low)[:, :2].amax(1) * focal / size[:, 1]
     depth = torch.maximum(depth, width / EXTENT_RANGE[1] + 0.5 * reach)
     depth = torch.minimum(depth, width / EXTENT_RANGE[0])
-    depth = torch.maximum(depth, reach + _NEAREST).clamp(DEPTH_RANGE[0] + 0.05, DEPTH_RANGE[1] - 0.1)
+    depth = torch.maximum(depth, reach + _NEAREST)
+    wrist_low, wrist_high = _bounds((wrist @ rotation.transpose(1, 2))[:, :, None, 2:], shown)
+    middle = (low + high)[:, 2] / 2
+    depth = torch.maximum(depth, DEPTH_RANGE[0] + middle - wrist_low[:, 0])
+    depth = torch.minimum(depth, DEPTH_RANGE[1] + middle - wrist_high[:, 0])
 
     centred = cloud + torch.nn.functional.pad(depth[:, None], (2, 0))[:, None, None]
     box_low, box_high = _bounds(centred[..., :2] / centred[..., 2:].clamp_min(0.05), shown)
@@ -90,7 +100,8 @@ def draw_view(
     half = (box_high - box_low) / 2 * focal[:, None] / size  # of the picture
     inside = (0.5 - half).clamp_min(0)
     spread = torch.where(draws.bernoulli("view/border", 0.12)[:, None], 0.5, inside)
-    place = 0.5 + spread * draws.uniform("view/place", 2, low=-1.0, high=1.0)  # of the box's centre, in the picture
+    # Of the box's centre, as a fraction of the picture; two dice make the middle more frequent.
+    place = 0.5 + spread * draws.uniform("view/place", 2, 2, low=-1.0, high=1.0).mean(-1)
     principal = (size - 1) / 2 + draws.normal("view/principal", 2, std=0.008) * size[:, :1]
     pixel = place * size - 0.5
     ray = (pixel - principal) / focal[:, None] - (box_low + box_high) / 2

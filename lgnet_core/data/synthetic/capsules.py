@@ -1,28 +1,54 @@
-r"""A hand as 25 capsules: what keeps two hands, and the fingers of one, out of each other.
+r"""A hand as 22 capsules: what keeps two hands, and the fingers of one, out of each other.
 
-A capsule is a segment between two of 22 points (the 21 joints and a point along the forearm) with a radius. Distances
-between capsules are those of their segments less both radii, so that whole hands meet in a few hundred closed-form
-distances instead of mesh against mesh. The points follow the joint rotations without skinning.
+A capsule is a segment with a radius: one along the forearm, six through the palm, one in each of the 15 bones of the
+fingers. Distances between capsules are those of their segments less both radii, so that whole hands meet in a few
+hundred closed-form distances instead of mesh against mesh. The capsules follow the joint rotations without skinning.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from lgnet_core.hand_model import HandModel
 
-FOREARM = 21
-"""Index of the point ``FOREARM_LENGTH`` metres along the forearm, after the 21 joints."""
+_FOREARM = 21  # the point after the 21 joints
 FOREARM_LENGTH = 0.2
+"""Metres of forearm that keep clear of the other hand."""
 
 SEGMENTS: tuple[tuple[int, int], ...] = (
-    (0, FOREARM), (0, 1), (0, 5), (0, 9), (0, 13), (0, 17), (5, 9), (9, 13), (13, 17), (1, 5),
+    (0, _FOREARM), (0, 1), (0, 5), (0, 9), (0, 13), (0, 17), (1, 5),
     *((1 + 4 * finger + k, 2 + 4 * finger + k) for finger in range(5) for k in range(3)),
 )  # fmt: skip
-"""End points of the capsules: forearm, palm, then the three bones of each finger from thumb to pinky."""
-_FIRST_FINGER = 10
+"""The joints (OpenPose's order) that each capsule joins: forearm, palm, then the fingers' bones, thumb to pinky."""
+
+_PALM = 7  # capsules that move with the wrist
 _CHAINS = ((13, 14, 15), (1, 2, 3), (4, 5, 6), (10, 11, 12), (7, 8, 9))  # MANO's joints, thumb to pinky
+_BONE_OF_CAPSULE = (*([0] * _PALM), *(joint for chain in _CHAINS for joint in chain))  # MANO's joint each moves with
+_RADIUS_QUANTILE = 0.4  # of the vertices' distances to their segment: skin gives way before bones meet
+_TIP_RECESS = 0.3  # of the last bone: its capsule ends about a radius before the fingertip
+
+
+class Capsules(NamedTuple):
+    """Capsules of posed hands, metres.
+
+    Shapes:
+        points: (B, 2, 22, 3) the 21 joints and a point along the forearm, relative to each wrist until moved;
+        start, end: (B, 2, C, 3); radii: (B, 2, C).
+    """
+
+    points: Tensor
+    start: Tensor
+    end: Tensor
+    radii: Tensor
+
+    def moved(self, offset: Tensor) -> Capsules:
+        """The left hand moved by ``offset`` (B, 3)."""
+        both = torch.stack([torch.zeros_like(offset), offset], 1)[:, :, None]
+        return Capsules(self.points + both, self.start + both, self.end + both, self.radii)
 
 
 def segment_parameters(start_a: Tensor, end_a: Tensor, start_b: Tensor, end_b: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,126 +70,120 @@ def segment_parameters(start_a: Tensor, end_a: Tensor, start_b: Tensor, end_b: T
 
 
 class CapsuleHands:
-    """Both hands' capsules, for any pose and shape.
+    """Both hands' capsules, for any pose and shape; right and left through one code path.
 
     Args:
-        hand_model: whose joints the capsules follow and whose rest mesh gives their radii.
+        hand_model: whose skeleton the capsules follow and whose rest mesh gives their place and radius.
         device: where the tables live.
 
     Attributes:
         forearm: (2, 3) unit vector from the wrist along the forearm, rest frame.
         frames: (2, 3, 3) rotation whose columns are, in the rest frame, the hand's axes: x towards the fingers, z out
             of the palm, y = z x x. The same meaning on both hands, a proper rotation on both.
-        radii: (2, C) metres, of the mean shape.
         self_pairs: (2, P) pairs of capsules of one hand that stand clear of each other at rest.
     """
 
     def __init__(self, hand_model: HandModel, device: torch.device | str = "cpu") -> None:
-        rest = hand_model.rest_joints  # (2, 16, 3)
-        self._rest_joints = rest.to(device)
-        self._joint_basis = hand_model.joint_basis.to(device)
-        tips = hand_model.v_template[:, hand_model.tip_vertices]
-        shapedirs = hand_model.shapedirs[:, hand_model.tip_vertices]
-        self._rest_tips = tips.to(device)
-        self._tip_basis = shapedirs.permute(0, 3, 1, 2).flatten(2).to(device)  # (2, 10, 15)
+        self._rest_joints = rest = hand_model.rest_joints.to(device)  # (2, 16, 3)
+        self._joint_basis = hand_model.joint_basis.to(device)  # (2, 10, 48)
+        self._rest_tips = hand_model.v_template[:, hand_model.tip_vertices].to(device)  # (2, 5, 3)
+        tip_basis = hand_model.shapedirs[:, hand_model.tip_vertices]
+        self._tip_basis = tip_basis.permute(0, 3, 1, 2).flatten(2).to(device)  # (2, 10, 15)
         self._chains = torch.tensor(_CHAINS, device=device)
 
-        index, middle, pinky = rest[:, 1], rest[:, 4], rest[:, 7]
-        x = torch.nn.functional.normalize(middle - rest[:, 0], dim=-1)
-        handed = torch.tensor([[1.0], [-1.0]], device=rest.device)
-        z = torch.nn.functional.normalize(torch.linalg.cross(index - pinky, x) * handed, dim=-1)
-        self.frames = torch.stack([x, torch.linalg.cross(z, x), z], -1).to(device)
-        knuckles = rest[:, [1, 4, 7, 10]].mean(1)
-        self.forearm = torch.nn.functional.normalize(rest[:, 0] - knuckles, dim=-1).to(device)
+        handed = torch.tensor([[1.0], [-1.0]], device=device)
+        x = normalize(rest[:, 4] - rest[:, 0], dim=-1)
+        z = normalize(torch.linalg.cross(rest[:, 1] - rest[:, 7], x) * handed, dim=-1)
+        self.frames = torch.stack([x, torch.linalg.cross(z, x), z], -1)
+        self.forearm = normalize(rest[:, 0] - rest[:, [1, 4, 7, 10]].mean(1), dim=-1)
 
-        segments = torch.tensor(SEGMENTS, device=device)
-        self.start, self.end = segments.unbind(1)
-        identity = torch.eye(3, device=device).expand(1, 2, 16, 3, 3)
-        points = self.points(identity, torch.zeros(1, 2, 10, device=device))[0]  # (2, 22, 3)
-        points = points + self._rest_joints[:, :1]
-        self.radii = self._measure_radii(points, hand_model.v_template.to(device))
-        self._rest_length = self._length(points)
-        self.self_pairs = self._clear_pairs(points)
+        self._start, self._end = torch.tensor(SEGMENTS, device=device).unbind(1)
+        self._recess = torch.zeros(len(SEGMENTS), 1, device=device)
+        self._recess[_PALM + 2 :: 3] = _TIP_RECESS
+        self._bones = torch.tensor(_BONE_OF_CAPSULE, device=device)
+        self._offsets = torch.zeros(2, len(SEGMENTS), 3, device=device)
+        self._radii = torch.zeros(2, len(SEGMENTS), device=device)
+        flat = torch.eye(3, device=device).expand(1, 2, 16, 3, 3), torch.zeros(1, 2, 10, device=device)
+        self._rest_length = self._length(self.pose(*flat).points[0])
+        vertices = (hand_model.v_template.to(device) - rest[:, :1], hand_model.weights.to(device).argmax(-1))
+        self._offsets, _ = self._fit(self.pose(*flat), *vertices)
+        _, self._radii = self._fit(self.pose(*flat), *vertices)
+        self.self_pairs = torch.combinations(torch.arange(len(SEGMENTS), device=device)).T
+        clear = (self.self_clearance(self.pose(*flat))[0] > 2e-3).all(0)
+        self.self_pairs = self.self_pairs[:, clear]
 
-    def points(self, rotations: Tensor, shape: Tensor) -> Tensor:
-        """The 21 joints and the forearm point, relative to the wrist.
+    def pose(self, rotations: Tensor, shape: Tensor) -> Capsules:
+        """Capsules of hands whose wrists lie at the origin.
 
         Shapes:
-            rotations: (B, 2, 16, 3, 3), shape: (B, 2, 10); returns (B, 2, 22, 3) metres.
+            rotations: (B, 2, 16, 3, 3), shape: (B, 2, 10).
         """
-        moved = torch.einsum("bsk,skc->bsc", shape, self._joint_basis).unflatten(-1, (16, 3))
-        rest = self._rest_joints + moved
+        rest = self._rest_joints + torch.einsum("bsk,skc->bsc", shape, self._joint_basis).unflatten(-1, (16, 3))
         tips = self._rest_tips + torch.einsum("bsk,skc->bsc", shape, self._tip_basis).unflatten(-1, (5, 3))
         chain = torch.cat([rest[:, :, self._chains], tips[:, :, :, None]], -2)  # (B, 2, 5, 4, 3)
-        wrist = rest[:, :, :1]
-        root = rotations[:, :, :1]  # (B, 2, 1, 3, 3)
-        turn, point, parent = root, torch.zeros_like(wrist), wrist
-        out = []
+        parent = rest[:, :, :1]
+        turn = root = rotations[:, :, :1]  # (B, 2, 1, 3, 3)
+        point = wrist = torch.zeros_like(parent)
+        points, turns = [], []
         for level in range(4):
             point = point + (turn @ (chain[..., level, :] - parent)[..., None])[..., 0]
             parent = chain[..., level, :]
-            out.append(point)
+            points.append(point)
             if level < 3:
                 turn = turn @ rotations[:, :, self._chains[:, level]]
-        fingers = torch.stack(out, -2).flatten(2, 3)  # (B, 2, 20, 3)
+                turns.append(turn)
         arm = (root @ (self.forearm * FOREARM_LENGTH)[None, :, None, :, None])[..., 0]
-        return torch.cat([torch.zeros_like(wrist), fingers, arm], 2)
+        all_points = torch.cat([wrist, torch.stack(points, -2).flatten(2, 3), arm], 2)
+        fingers = torch.stack(turns, 3).flatten(2, 3)  # (B, 2, 15, 3, 3)
+        bones = torch.cat([root.expand(-1, -1, _PALM, -1, -1), fingers], 2)  # (B, 2, C, 3, 3)
 
-    def ends(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Both ends of every capsule's segment, (..., C, 3) each; a finger's last segment ends inside its tip."""
-        start, end = points[..., self.start, :], points[..., self.end, :]
-        last = torch.zeros(len(SEGMENTS), 1, device=points.device)
-        last[_FIRST_FINGER + 2 :: 3] = 0.3  # of the last bone: about one radius
-        return start, end + last * (start - end)
+        size = (self._length(all_points) / self._rest_length)[..., None] if hasattr(self, "_rest_length") else 1.0
+        shift = (bones @ self._offsets[None, ..., None])[..., 0]
+        start, end = all_points[:, :, self._start] + shift, all_points[:, :, self._end] + shift
+        return Capsules(all_points, start, end + self._recess * (start - end), self._radii * size)
 
-    def scaled_radii(self, points: Tensor) -> Tensor:
-        """Radii (B, 2, C) of hands at ``points`` (B, 2, 22, 3): they grow with the hand's length."""
-        return self.radii * (self._length(points) / self._rest_length)[..., None]
-
-    def self_clearance(self, points: Tensor) -> Tensor:
+    def self_clearance(self, capsules: Capsules) -> Tensor:
         """Signed distances (B, 2, P), metres, between the capsules of ``self_pairs``; negative where they overlap."""
-        (start, end), radii = self.ends(points), self.scaled_radii(points)
-        a, b = self.self_pairs
-        return _clearance(start[:, :, a], end[:, :, a], radii[:, :, a], start[:, :, b], end[:, :, b], radii[:, :, b])
+        parts = [x[:, :, index] for index in self.self_pairs for x in capsules[1:]]
+        return _clearance(*parts)
 
-    def pair_clearance(self, points: Tensor) -> Tensor:
-        """Signed distances (B, C, C), metres, of every capsule of the right hand to every one of the left.
-
-        Shapes:
-            points: (B, 2, 22, 3) of both hands in one frame.
-        """
-        (start, end), radii = self.ends(points), self.scaled_radii(points)
-        right = (x[:, 0, :, None] for x in (start, end, radii))
-        left = (x[:, 1, None] for x in (start, end, radii))
+    def pair_clearance(self, capsules: Capsules) -> Tensor:
+        """Signed distances (B, C, C), metres, of every capsule of the right hand to every one of the left."""
+        right, left = ([x[:, 0, :, None] for x in capsules[1:]], [x[:, 1, None] for x in capsules[1:]])
         return _clearance(*right, *left)
 
-    def _length(self, points: Tensor) -> Tensor:
-        """Wrist to middle knuckle to fingertip bones, (...,) metres: the hand's size whatever its pose."""
+    @staticmethod
+    def _length(points: Tensor) -> Tensor:
+        """Bones from the wrist to the middle fingertip, (...,) metres: the hand's size whatever its pose."""
         chain = points[..., [0, 9, 10, 11, 12], :]
         return (chain[..., 1:, :] - chain[..., :-1, :]).norm(dim=-1).sum(-1)
 
-    def _measure_radii(self, points: Tensor, vertices: Tensor) -> Tensor:
-        """(2, C): median distance of the rest mesh's vertices to the segment that is nearest to them."""
-        start, end = self.ends(points)
-        along = end - start
-        offset = vertices[:, :, None] - start[:, None]  # (2, V, C, 3)
-        fraction = ((offset * along[:, None]).sum(-1) / (along**2).sum(-1)[:, None]).clamp(0, 1)
-        distance = (offset - fraction[..., None] * along[:, None]).norm(dim=-1)  # (2, V, C)
-        nearest = distance.argmin(-1)
-        radii = torch.stack(
-            [
-                torch.stack([distance[side, nearest[side] == c, c].median() for c in range(len(SEGMENTS))])
-                for side in range(2)
-            ]
-        )
-        overall = distance.min(-1).values.median()
-        return torch.where(radii.isfinite(), radii, overall)
+    def _fit(self, capsules: Capsules, vertices: Tensor, bones: Tensor) -> tuple[Tensor, Tensor]:
+        """Offsets (2, C, 3) that centre the segments in the flesh around them, and radii (2, C).
 
-    def _clear_pairs(self, points: Tensor) -> Tensor:
-        pairs = torch.combinations(torch.arange(len(SEGMENTS), device=points.device)).T
-        self.self_pairs = pairs
-        clear = (self.self_clearance(points[None])[0] > 2e-3).all(0)
-        return pairs[:, clear]
+        A vertex belongs to the nearest segment among those that move with the joint that moves it most.
+
+        Shapes:
+            vertices: (2, V, 3) of the rest mesh, relative to the wrist; bones: (2, V) MANO's joint of each.
+        """
+        start, along = capsules.start[0], capsules.end[0] - capsules.start[0]  # (2, C, 3)
+        out = vertices[:, :, None] - start[:, None]  # (2, V, C, 3)
+        fraction = (out * along[:, None]).sum(-1) / (along**2).sum(-1)[:, None]
+        out = out - fraction.clamp(0, 1)[..., None] * along[:, None]
+        distance = out.norm(dim=-1)
+        owner = distance.masked_fill(bones[..., None] != self._bones, torch.inf).argmin(-1)  # (2, V)
+        offsets, radii = torch.zeros_like(start), torch.zeros_like(start[..., 0])
+        for side in range(2):
+            for c in range(len(SEGMENTS)):
+                mine = owner[side] == c
+                if not mine.any():
+                    continue  # a capsule without flesh of its own: a bare line
+                beside = mine & (fraction[side, :, c] > 0) & (fraction[side, :, c] < 1)
+                if beside.any():
+                    shell = out[side, beside, c]  # perpendicular to the segment
+                    offsets[side, c] = (shell.amin(0) + shell.amax(0)) / 2
+                radii[side, c] = distance[side, mine, c].quantile(_RADIUS_QUANTILE)
+        return offsets, radii
 
 
 def _clearance(

@@ -1,89 +1,111 @@
-"""Taking overlapping hands apart: a fixed number of steps on the capsules, the same for every scene."""
+"""Bringing two hands together and taking overlaps apart: a fixed number of steps, the same for every scene."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from lgnet_core.data.synthetic.capsules import CapsuleHands
+from lgnet_core.data.synthetic.capsules import CapsuleHands, Capsules
 from lgnet_core.data.synthetic.poses import both_rotations, clamp_angles
 
-_STEPS = 20
+_ADVANCES = 12
+_MAX_ADVANCE = 0.12  # metres a hand may travel until it touches
+_STEPS = 18
 _ANGLE_STEP, _SHIFT_STEP = 0.03, 1.5e-3  # radians, metres per descent step
 _OVERLAP_SCALE = 2e-3  # metres at which an overlap costs 1
+_GRADIENT_FLOOR = 0.1  # per step: below it Adam no longer takes rounding errors for directions
 _SELF_SLACK = 2e-3  # metres that capsules of one hand may overlap: skin gives way
+_CLOSING_STEPS, _CLOSING_FORCE = 12, 0.5  # steps that close a holding hand's fingers; cost per radian
 _ANGLE_COST = 0.3  # per radian^2: keeps the drawn pose where nothing presses
 
 
-def take_apart(
-    capsules: CapsuleHands,
-    together: Tensor,
-    slip: Tensor,
-    angles: Tensor,
-    shape: Tensor,
-    root: Tensor,
-    offset: Tensor,
-    escape: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Move the left hand and bend the fingers of both until no capsules overlap.
+class Meeting(NamedTuple):
+    """How two hands are to meet.
 
-    First the left hand leaves along ``escape`` as far as it lies deep (fingers between fingers stay there), then
-    Adam descends on the squared overlaps, hand against hand and finger against finger. Every scene moves by itself,
-    whatever else is in the batch.
+    Shapes:
+        together: (B,) bool: both hands are there. offset: (B, 3) of the left wrist from the right one, metres.
+        escape: (B, 3) unit vector along which the left hand moves away from the right one.
+        gap: (B,) metres that should lie between them; NaN where the left hand stays where it is put.
+        closing: (B, 2) bool: the hand's fingers close on the other hand.
+    """
+
+    together: Tensor
+    offset: Tensor
+    escape: Tensor
+    gap: Tensor
+    closing: Tensor
+
+
+def settle(
+    hands: CapsuleHands, meeting: Meeting, angles: Tensor, shape: Tensor, root: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Move the left hand to its gap, then move it and bend the fingers of both until no capsules overlap.
+
+    The way to the gap is conservative advancement: as far as the hands are apart they cannot meet, whatever the
+    direction. Every scene moves by itself, whatever else is in the batch.
 
     Args:
-        together: (B,) bool: both hands are there.
-        slip: (B,) bool: the left hand may leave along ``escape``.
-        angles: (B, 2, 16, 3) radians. shape: (B, 2, 10). root: (B, 2, 3, 3) of each hand, in any common frame.
-        offset: (B, 3) of the left wrist from the right one. escape: (B, 3) unit vector, same frame.
+        angles: (B, 2, 16, 3) radians. shape: (B, 2, 10). root: (B, 2, 3, 3) rotations of both hands, in one frame.
 
     Returns:
         angles, offset, and the deepest overlap (B,) that is left between the hands, metres.
     """
     with torch.no_grad():
-        points = capsules.points(both_rotations(angles, root), shape)
-        slip = slip & together
-        for _ in range(4):
-            clearance = capsules.pair_clearance(_moved(points, offset)).flatten(1).amin(1)
-            depth = torch.where(slip, (-clearance - 0.004).clamp_min(0), 0.0)
-            offset = offset + 0.6 * depth[:, None] * escape
-        tangled = (capsules.pair_clearance(_moved(points, offset)).flatten(1).amin(1) < 0) & together
-        tangled = tangled | (capsules.self_clearance(points).flatten(1).amin(1) < -_SELF_SLACK)
-    rows = tangled.nonzero()[:, 0]
-    if len(rows):
-        solved = _descend(capsules, together[rows], angles[rows], shape[rows], root[rows], offset[rows])
-        angles, offset = angles.index_copy(0, rows, solved[0]), offset.index_copy(0, rows, solved[1])
-    points = capsules.points(both_rotations(angles, root), shape)
-    overlap = -capsules.pair_clearance(_moved(points, offset)).flatten(1).amin(1)
-    return angles, offset, torch.where(together, overlap.clamp_min(0), 0.0)
+        capsules = hands.pose(both_rotations(angles, root), shape)
+        offset = _advance(hands, capsules, meeting)
+        apart = hands.pair_clearance(capsules.moved(offset)).flatten(1).amin(1)
+        tangled = ((apart < 0) | meeting.closing.any(1)) & meeting.together
+        tangled = tangled | (hands.self_clearance(capsules).flatten(1).amin(1) < -_SELF_SLACK)
+        rows = tangled.nonzero()[:, 0]
+        if len(rows):
+            chosen = Meeting(*(x[rows] for x in meeting))._replace(offset=offset[rows])
+            solved = _descend(hands, chosen, angles[rows], shape[rows], root[rows])
+            angles, offset = angles.index_copy(0, rows, solved[0]), offset.index_copy(0, rows, solved[1])
+            capsules = hands.pose(both_rotations(angles, root), shape)
+            apart = hands.pair_clearance(capsules.moved(offset)).flatten(1).amin(1)
+    return angles, offset, torch.where(meeting.together, (-apart).clamp_min(0), 0.0)
 
 
-def _moved(points: Tensor, offset: Tensor) -> Tensor:
-    """Points (B, 2, N, 3) with the left hand's moved by ``offset`` (B, 3)."""
-    return torch.stack([points[:, 0], points[:, 1] + offset[:, None]], 1)
+def _advance(hands: CapsuleHands, capsules: Capsules, meeting: Meeting) -> Tensor:
+    """The offset at which the hands are ``meeting.gap`` apart along the way of escape."""
+    offset = meeting.offset
+    moves = meeting.together & meeting.gap.isfinite()
+    travelled = torch.zeros_like(meeting.gap)
+    for _ in range(_ADVANCES):
+        apart = hands.pair_clearance(capsules.moved(offset)).flatten(1).amin(1)
+        step = torch.where(moves, (apart - meeting.gap).clamp(-0.03, 0.03), 0.0)
+        step = torch.minimum(step, _MAX_ADVANCE - travelled)
+        travelled = travelled + step
+        offset = offset - step[:, None] * meeting.escape
+    return offset
 
 
 def _descend(
-    capsules: CapsuleHands, together: Tensor, angles: Tensor, shape: Tensor, root: Tensor, offset: Tensor
+    hands: CapsuleHands, meeting: Meeting, angles: Tensor, shape: Tensor, root: Tensor
 ) -> tuple[Tensor, Tensor]:
-    start = angles
-    # Angles in units of their step, the shift in units of its step: one optimiser serves both.
+    """Adam on the squared overlaps, hand against hand and finger against finger, over angles and offset."""
+    # In units of their steps, so that one optimiser serves both.
     bend = torch.zeros_like(angles, requires_grad=True)
-    shift = torch.zeros_like(offset, requires_grad=True)
-    optimiser = torch.optim.Adam([bend, shift], lr=1.0, betas=(0.7, 0.9))
+    shift = torch.zeros_like(meeting.offset, requires_grad=True)
+    optimiser = torch.optim.Adam([bend, shift], lr=1.0, betas=(0.7, 0.9), eps=_GRADIENT_FLOOR)
     movable = torch.tensor([1.0, 1.0, 0.0], device=angles.device)  # no twist
-    for _ in range(_STEPS):
+    closing = _CLOSING_FORCE * meeting.closing
+    for step in range(_STEPS):
+        if step == _CLOSING_STEPS:
+            closing = torch.zeros_like(closing)
         with torch.enable_grad():
-            now = start + _ANGLE_STEP * bend * movable
-            points = capsules.points(both_rotations(now, root), shape)
-            between = (0.5e-3 - capsules.pair_clearance(_moved(points, offset + _SHIFT_STEP * shift))).clamp_min(0)
-            within = (-_SELF_SLACK - capsules.self_clearance(points)).clamp_min(0)
-            cost = ((between / _OVERLAP_SCALE) ** 2).sum((1, 2)) * together
+            now = angles + _ANGLE_STEP * bend * movable
+            offset = meeting.offset + _SHIFT_STEP * shift
+            capsules = hands.pose(both_rotations(now, root), shape)
+            between = (-hands.pair_clearance(capsules.moved(offset))).clamp_min(0)
+            within = (-_SELF_SLACK - hands.self_clearance(capsules)).clamp_min(0)
+            cost = ((between / _OVERLAP_SCALE) ** 2).sum((1, 2)) * meeting.together
             cost = cost + ((within / _OVERLAP_SCALE) ** 2).sum((1, 2))
-            cost = cost + _ANGLE_COST * ((now - start) ** 2).sum((1, 2, 3))
+            cost = cost + _ANGLE_COST * ((now - angles) ** 2).sum((1, 2, 3))
+            cost = cost - (closing * now[:, :, 1:, 0].sum(2)).sum(1)
             bend.grad, shift.grad = torch.autograd.grad(cost.sum(), [bend, shift])
         optimiser.step()
-        with torch.no_grad():
-            bend.copy_((clamp_angles(start + _ANGLE_STEP * bend * movable) - start) / _ANGLE_STEP)
-    with torch.no_grad():
-        return clamp_angles(start + _ANGLE_STEP * bend * movable), offset + _SHIFT_STEP * shift
+        bend.copy_((clamp_angles(angles + _ANGLE_STEP * bend * movable) - angles) / _ANGLE_STEP)
+    return clamp_angles(angles + _ANGLE_STEP * bend * movable), meeting.offset + _SHIFT_STEP * shift

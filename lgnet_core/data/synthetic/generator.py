@@ -101,8 +101,9 @@ class SyntheticHands:
         mesh = self.hand_model(scene.rotations, scene.shape).wrist_relative()
         root = scene.wrist[:, :, None]
         forearm = forearm_directions(self.capsules, scene.rotations)
-        view = draw_view(draws, size, scene.plausible, scene.presence, mesh.vertices + root, forearm)
-        in_person = PosedScene(scene, view, scene.rotations, scene.wrist, mesh.vertices + root, mesh.joints + root)
+        vertices = mesh.vertices + root
+        view = draw_view(draws, size, scene.plausible, scene.presence, vertices, scene.wrist, forearm)
+        in_person = PosedScene(scene, view, scene.rotations, scene.wrist, vertices, mesh.joints + root)
         posed = in_person.turned(view.rotation)
         shift = view.translation[:, None]
         return posed._replace(

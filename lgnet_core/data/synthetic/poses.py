@@ -34,6 +34,9 @@ class Style(IntEnum):
 EVERYDAY: list[float] = [0.16, 0.25, 0.09, 0.15, 0.08, 0.07, 0.0, 0.2]
 """Weights of the styles for a hand that does nothing in particular."""
 
+FLAT: list[float] = [0.55, 0.25, 0.0, 0.05, 0.0, 0.0, 0.0, 0.15]
+"""Weights of the styles for a hand that is laid against another."""
+
 # Per style: closure's mean, its std, its std from finger to finger; thumb's opposition (mean, std), bend (mean, std).
 _STYLES = [
     (0.02, 0.07, 0.05, 0.10, 0.25, 0.10, 0.15),
@@ -41,7 +44,7 @@ _STYLES = [
     (0.85, 0.12, 0.08, 0.70, 0.20, 0.60, 0.20),
     (0.45, 0.22, 0.30, 0.35, 0.35, 0.25, 0.25),
     (0.60, 0.18, 0.12, 0.80, 0.20, 0.35, 0.20),
-    (0.45, 0.12, 0.06, 0.85, 0.15, 0.25, 0.15),
+    (0.30, 0.10, 0.06, 0.80, 0.15, 0.10, 0.15),
     (0.22, 0.10, 0.05, 0.30, 0.25, 0.25, 0.15),
     (0.00, 0.00, 0.07, 0.00, 0.15, 0.00, 0.15),
 ]

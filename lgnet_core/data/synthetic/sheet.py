@@ -13,7 +13,7 @@ from lgnet_core.data.sample import HandsBatch
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import JOINT_PARENTS, FloatArray
 
-_COLOURS = ((255, 120, 40), (60, 140, 255))  # RGB of right, left
+_COLOURS = ((255, 40, 200), (40, 220, 255))  # RGB of right, left
 _OVERSAMPLING = 16  # cv2 draws at fixed-point coordinates of 1 / 16 pixel
 _SHIFT = 4
 
@@ -23,7 +23,7 @@ def contact_sheet(
 ) -> FloatArray:
     """Tiles of all samples, row by row.
 
-    Right skeletons are orange, left ones blue; a joint is a disc where it is visible and a ring where it is hidden.
+    Right skeletons are magenta, left ones cyan; a joint is a disc where it is visible and a ring where it is hidden.
 
     Args:
         columns: tiles a row. skeletons: draw the projected joints of the hands that are present.
