@@ -163,7 +163,7 @@ def test_empty_folder_and_missing_path(tmp_path):
 @pytest.fixture
 def video(tmp_path, colours) -> Path:
     path = tmp_path / "clip.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (64, 48))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
     for k in range(12):
         writer.write(np.roll(colours, k, axis=1)[..., ::-1])
     writer.release()

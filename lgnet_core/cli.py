@@ -1,0 +1,200 @@
+"""The command ``lgnet``: each command parses, calls one function, and shows what it returns.
+
+Heavy imports stand inside the commands, so that ``lgnet --help`` is quick. What goes wrong is told in one line; the
+option ``--debug`` or the variable ``LGNET_DEBUG`` shows the traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+DEBUG_VARIABLE = "LGNET_DEBUG"
+
+app = typer.Typer(
+    name="lgnet",
+    help="Two hands from one picture: 21 joints and a mesh of each, in metres in the camera's frame.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+mano = typer.Typer(
+    help="MANO's files (your own: registration at mano.is.tue.mpg.de, non-commercial).", no_args_is_help=True
+)
+app.add_typer(mano, name="mano")
+console = Console()
+
+
+class EngineName(str, Enum):
+    """How the network is run."""
+
+    auto = "auto"
+    eager = "eager"
+    cuda_graph = "cuda-graph"
+    onnx = "onnx"
+
+
+Weights = Annotated[Path | None, typer.Option("--weights", "-w", help="Weights file (.safetensors). Default: bundled.")]
+HandModelPath = Annotated[
+    Path | None, typer.Option("--hand-model", help="Folder that `lgnet mano convert` wrote. Default: the bundled hand.")
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")]
+EngineOption = Annotated[
+    EngineName, typer.Option("--engine", help="auto: CUDA graphs on a GPU, ONNX Runtime on a CPU.")
+]
+Threshold = Annotated[float, typer.Option("--threshold", help="Probability from which on a hand is reported.")]
+HandLength = Annotated[
+    float | None,
+    typer.Option(
+        "--hand-length", help="Metres from wrist to middle fingertip of the user's flat hand: fixes the scale."
+    ),
+]
+
+
+@app.callback()
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback when something goes wrong.")] = False,
+) -> None:
+    """Options of every command."""
+    if debug:
+        os.environ[DEBUG_VARIABLE] = "1"
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("lgnet_core").setLevel(logging.INFO)  # slow first steps say what they do
+
+
+@app.command()
+def check(weights: Weights = None, hand_model: HandModelPath = None, device: DeviceOption = "auto") -> None:
+    """Look at environment, device, weights and hand model; name each problem with its cure. Exit code 1 if any."""
+    from lgnet_core.check import Level, run_checks
+
+    findings = run_checks(weights, hand_model, device)
+    signs = {Level.OK: ("ok", "green"), Level.NOTE: ("note", "yellow"), Level.PROBLEM: ("PROBLEM", "bold red")}
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for finding in findings:
+        sign, style = signs[finding.level]
+        detail = finding.detail + (f"\n-> {finding.cure}" if finding.cure else "")
+        table.add_row(Text(sign, style), finding.subject, Text(detail))
+    console.print(table)
+    problems = sum(finding.level is Level.PROBLEM for finding in findings)
+    if problems:
+        console.print(f"{problems} problem(s); the cure stands below each", style="bold red")
+        raise typer.Exit(1)
+    console.print("ready", style="bold green")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pictures.")] = Path("out/demo"),
+    weights: Weights = None,
+    hand_model: HandModelPath = None,
+    device: DeviceOption = "auto",
+    engine: EngineOption = EngineName.auto,
+) -> None:
+    """Find the hands in the bundled clip and show the result as pictures."""
+    from lgnet_core.demo import run_demo
+    from lgnet_core.inference import HandEstimator
+
+    with console.status("loading the network"):
+        estimator = HandEstimator.load(weights, device, hand_model, engine.value)
+    summary = run_demo(estimator, out, console=console)
+    table = Table(title="lgnet demo: the bundled synthetic clip", show_header=False)
+    scores = summary.scores
+    extra = f", and {scores.extra} that are not there" if scores.extra else ""
+    for row in (
+        ("frames", f"{summary.frames}"),
+        ("hands found", f"{scores.found} of {scores.found + scores.missed}{extra}"),
+        ("mean joint error in the picture", f"{scores.error_pixels:.1f} px"),
+        ("mean joint error from the wrist", f"{1000 * scores.error_relative:.1f} mm"),
+        ("mean error of the wrist's place", f"{1000 * scores.error_wrist:.1f} mm"),
+        ("estimator", f"{summary.frames_per_second:.1f} frames/s, {getattr(estimator, 'engine', '')}"),
+    ):
+        table.add_row(*row)
+    console.print(table)
+    console.print("Look at:")
+    for path in (summary.sheet, summary.view, summary.folder / "overlay.mp4"):
+        if path.exists():
+            console.print(Text(f"  {path}"), soft_wrap=True)
+
+
+@app.command()
+def predict(
+    pictures: Annotated[
+        Path, typer.Argument(help="A picture, a folder of pictures, or a video.", metavar="IMAGE|FOLDER|VIDEO")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("out/predict"),
+    camera: Annotated[
+        Path | None, typer.Option("--camera", "-c", help="Calibration file of ROS's camera_calibration.")
+    ] = None,
+    weights: Weights = None,
+    hand_model: HandModelPath = None,
+    device: DeviceOption = "auto",
+    engine: EngineOption = EngineName.auto,
+    threshold: Threshold = 0.5,
+    hand_length: HandLength = None,
+) -> None:
+    """Find the hands in pictures: overlay, PLY meshes, JSON and npz for each.
+
+    Exit code 1 if a picture could not be used; the others are done all the same.
+    """
+    from lgnet_core.data.images import PictureSource, read_camera
+
+    source = PictureSource(pictures)  # what is wrong with the input is told before the network is loaded
+    calibration = None if camera is None else read_camera(camera)
+
+    from lgnet_core.checkpoint import weights_digest
+    from lgnet_core.inference import HandEstimator
+    from lgnet_core.predict import predict as run
+    from lgnet_core.types import Side
+
+    with console.status("loading the network"):
+        estimator = HandEstimator.load(
+            weights, device, hand_model, engine.value, presence_threshold=threshold, hand_length=hand_length
+        )
+    about = {"weights": str(weights or "bundled"), "weights_sha256": weights_digest(weights)}
+    report = run(estimator, source, out, calibration, about, console)
+    sides = ", ".join(f"{report.hands[side]} {side.label}" for side in Side)
+    rate = f", {report.pictures / report.seconds:.1f} pictures/s" if report.seconds else ""
+    console.print(Text(f"{report.pictures} picture(s): hands found: {sides}{rate}; results in {out}"), soft_wrap=True)
+    for note in report.notes:
+        console.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
+    for failure in report.failures:
+        console.print(Text(f"not used: {failure}", "red"), soft_wrap=True)
+    if report.failures:
+        raise typer.Exit(1)
+
+
+@mano.command("convert")
+def mano_convert(
+    right: Annotated[Path, typer.Argument(help="MANO_RIGHT.pkl")],
+    left: Annotated[Path, typer.Argument(help="MANO_LEFT.pkl")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for hand_right.npz and hand_left.npz.")],
+) -> None:
+    """Read MANO's pickles without executing anything in them; afterwards give the folder as --hand-model."""
+    from lgnet_core.hand_model.mano import convert_mano
+
+    conversion = convert_mano(right, left, out)
+    for message in conversion.messages:
+        console.print(Text(message), soft_wrap=True)
+
+
+def main() -> None:
+    """The console script: runs a command and tells what went wrong in one line."""
+    try:
+        app()
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        expected = isinstance(error, (ValueError, OSError, RuntimeError, ImportError))
+        text = str(error) if expected and str(error) else f"{type(error).__name__}: {error} (--debug shows where)"
+        Console(stderr=True).print(Text(f"lgnet: {text}", "red"), soft_wrap=True)
+        sys.exit(1)

@@ -1,0 +1,81 @@
+"""Each problem is found and comes with its cure; nothing that is wrong breaks the report itself."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from stubs import save_untrained_network
+
+from lgnet_core import check
+from lgnet_core.check import Level
+
+
+def test_old_python(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 9, 0))
+    finding = check.check_python()
+    assert finding.level is Level.PROBLEM
+    assert "3.10" in finding.cure
+
+
+@pytest.mark.parametrize(
+    ("version", "level"), [("2.6.0", Level.OK), ("2.13.0+cpu", Level.OK), ("2.5.1", Level.PROBLEM)]
+)
+def test_torch_range(monkeypatch, version, level):
+    import torch
+
+    monkeypatch.setattr(torch, "__version__", version)
+    assert check.check_torch().level is level
+
+
+def test_missing_and_broken_packages(monkeypatch, tmp_path):
+    missing = check.check_package("no_such_module", "the-package")
+    assert (missing.level, missing.cure) == (Level.PROBLEM, "pip install --upgrade the-package")
+    (tmp_path / "broken_module.py").write_text("raise AttributeError('half installed')")
+    monkeypatch.syspath_prepend(tmp_path)
+    broken = check.check_package("broken_module", "p")
+    assert broken.level is Level.PROBLEM
+    assert "half installed" in broken.detail
+    optional = check.check_optional("no_such_module", "the-package", "the work")
+    assert (optional.level, optional.cure) == (Level.NOTE, "pip install the-package")
+
+
+def test_hand_model(tmp_path):
+    assert check.check_hand_model(None).level is Level.OK
+    findings = {f.subject: f for f in check.run_checks(hand_model=tmp_path / "nowhere")}
+    assert findings["hand model"].level is Level.PROBLEM
+    assert "nowhere" in findings["hand model"].detail
+    assert findings["hand model"].cure
+    assert "one estimate" not in findings  # no use in trying
+
+
+def test_wrong_weights(tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(b"nonsense")
+    findings = {f.subject: f for f in check.run_checks(weights=tmp_path / "w.safetensors")}
+    assert findings["weights"].level is Level.PROBLEM
+    assert "w.safetensors" in findings["weights"].detail
+    assert findings["weights"].cure
+
+
+def test_unknown_device():
+    findings = {f.subject: f for f in check.run_checks(device="abacus")}
+    assert findings["device"].level is Level.PROBLEM
+    assert "take one of" in findings["device"].cure
+
+
+def test_cache_that_cannot_be_written(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LGNET_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    finding = check.check_cache()
+    assert finding.level is Level.NOTE
+    assert "LGNET_CACHE_DIR" in finding.cure
+
+
+def test_all_is_well(monkeypatch, tmp_path):
+    monkeypatch.setenv("LGNET_CACHE_DIR", str(tmp_path))
+    findings = check.run_checks(weights=save_untrained_network(tmp_path / "w.safetensors"), device="cpu")
+    assert [f for f in findings if f.level is Level.PROBLEM] == []
+    assert findings[-1].subject == "one estimate"
+    assert "ms" in findings[-1].detail
+    assert np.unique([f.subject for f in findings]).size == len(findings)
