@@ -1,0 +1,197 @@
+"""The Lightning module: one training step of LGNet, its optimiser, its averaged weights and its validation figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from lgnet_core.data.augment import Augmentation, augment, resize
+from lgnet_core.data.sample import HandsBatch, HandsLabels
+from lgnet_core.network import HandsPrediction, LGNet
+from lgnet_core.training.loss_config import LossWeights
+from lgnet_core.training.losses import LGNetLoss, masked_mean
+from lgnet_core.training.schedule import learning_rate_factor
+
+OPTIMISERS = ("adamw", "adam")
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How the weights move.
+
+    Args:
+        optimiser: ``adamw``, or ``adam`` (paper).
+        learning_rate: its base value (paper: 1e-4).
+        weight_decay: of kernels and matrices; vectors do not decay.
+        schedule: see :func:`lgnet_core.training.schedule.learning_rate_factor`.
+        steps: of the whole training.
+        warmup: first steps in which the learning rate rises.
+        clip: largest norm of the gradient.
+        ema_decay: of the averaged weights; it rises to this value over the first steps.
+    """
+
+    optimiser: str = "adamw"
+    learning_rate: float = 3e-4
+    weight_decay: float = 0.01
+    schedule: str = "cosine"
+    steps: int = 100_000
+    warmup: int = 500
+    clip: float = 1.0
+    ema_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        if self.optimiser not in OPTIMISERS:
+            raise ValueError(f"optimiser {self.optimiser!r}: unknown; choose of {', '.join(OPTIMISERS)}")
+        learning_rate_factor(self.schedule, self.steps, self.warmup)  # says what is wrong
+
+
+class TrainingModule(lightning.LightningModule):
+    """A network in training.
+
+    Args:
+        network: to be trained; its hand model makes the labels.
+        optimisation: of its weights.
+        weights: of the loss terms.
+        augmentation: of the training pictures; None leaves them as they are.
+        size: side of the pictures that the network sees; None for the data's.
+        seed: of the augmentation. A step's draws depend on (seed, step, process) alone, so a resumed training goes on
+            as if it had not stopped.
+
+    ``average`` holds the averaged weights (exponential moving average, statistics included): validation and export
+    use them.
+    """
+
+    def __init__(
+        self,
+        network: LGNet,
+        optimisation: Optimisation,
+        weights: LossWeights,
+        augmentation: Augmentation | None = None,
+        size: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.average = AveragedModel(
+            network, multi_avg_fn=rising_average(optimisation.ema_decay), use_buffers=True
+        ).requires_grad_(False)
+        self.optimisation, self.augmentation, self.size, self.seed = optimisation, augmentation, size, seed
+        self.criterion = LGNetLoss(network.hand_model, weights, network.config.depth_box)
+
+    def forward(self, batch: HandsBatch, network: torch.nn.Module | None = None) -> HandsPrediction:
+        """What the network in training (or another) says about a batch, in single precision."""
+        image = batch.image.float() / 255
+        weight = next(p for p in self.network.parameters() if p.ndim == 4)
+        if weight.is_contiguous(memory_format=torch.channels_last):
+            image = image.contiguous(memory_format=torch.channels_last)
+        prediction = (network or self.network)(image, batch.intrinsics)
+        return HandsPrediction(*(x.float() for x in prediction))
+
+    def training_step(self, batch: HandsBatch, batch_index: int) -> Tensor:
+        with torch.no_grad():
+            batch = batch if self.size is None else resize(batch, self.size)
+            if self.augmentation is not None:
+                batch = augment(batch, self._generator(), self.network.hand_model, self.augmentation)
+            labels = batch.labels(self.network.hand_model)
+        prediction = self(batch)
+        with torch.autocast(batch.image.device.type, enabled=False):
+            total, terms = self.criterion(prediction, batch, labels)
+        self.log("train/total", total, prog_bar=True)
+        self.log_dict({f"train/{name}": term for name, term in terms.items()})
+        self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        error = (prediction.vertices.detach() - labels.vertices + batch.wrist[:, :, None]).norm(dim=-1)
+        self.log("train/mpvpe_mm", masked_mean(error, batch.presence) * 1e3, prog_bar=True)
+        return total
+
+    def on_train_epoch_start(self) -> None:
+        self.average.eval()
+
+    def on_train_batch_end(self, outputs: Any, batch: HandsBatch, batch_index: int) -> None:
+        self.average.update_parameters(self.network)
+
+    def validation_step(self, batch: HandsBatch, batch_index: int) -> None:
+        batch = batch if self.size is None else resize(batch, self.size)
+        labels = batch.labels(self.network.hand_model)
+        prediction = self(batch, self.average.eval())
+        for name, (value, count) in figures(prediction, batch, labels).items():
+            if count:
+                self.log(
+                    f"val/{name}", value, batch_size=count, on_epoch=True, sync_dist=True, prog_bar=name == "mpvpe_mm"
+                )
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Clip the gradient's norm; a step whose gradient is not finite is left out."""
+        parameters = [p for p in self.network.parameters() if p.grad is not None]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.optimisation.clip)
+        finite = bool(torch.isfinite(norm))
+        if not finite:
+            for p in parameters:
+                p.grad = None
+        self.log("train/gradient_norm", norm if finite else torch.zeros_like(norm))
+        self.log("train/left_out", float(not finite))
+
+    def configure_optimizers(self) -> Any:
+        settings = self.optimisation
+        matrices = [p for p in self.network.parameters() if p.requires_grad and p.ndim > 1]
+        vectors = [p for p in self.network.parameters() if p.requires_grad and p.ndim <= 1]
+        kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.optimiser]
+        optimiser = kind(
+            [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+            lr=settings.learning_rate,
+            fused=True,
+        )
+        factor = learning_rate_factor(settings.schedule, settings.steps, settings.warmup)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def transfer_batch_to_device(self, batch: HandsBatch, device: torch.device, index: int) -> HandsBatch:
+        return batch.to(device)
+
+    def _generator(self) -> torch.Generator:
+        position = self.global_step * self.trainer.world_size + self.global_rank
+        return torch.Generator(self.device).manual_seed((self.seed * 1_000_003 + position) % 2**63)
+
+
+def rising_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Exponential moving average whose decay starts low, min(decay, (1 + n) / (10 + n)), for torch's AveragedModel.
+
+    Values that are no floating-point numbers (counters, index tables) are copied: an average would round them.
+    """
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+        if averaged[0].is_floating_point():
+            n = float(count)
+            torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)))
+        else:
+            torch._foreach_copy_(averaged, current)
+
+    return update
+
+
+def figures(prediction: HandsPrediction, batch: HandsBatch, labels: HandsLabels) -> dict[str, tuple[Tensor, int]]:
+    """Validation figures and how many hands (or pictures) each is a mean of; errors in millimetres, wrists aligned.
+
+    ``mpvpe_mm`` and ``mpjpe_mm`` of the refined mesh, ``rough_mpvpe_mm``, ``mrrpe_mm`` (relative translation, both
+    hands there), ``presence`` (part of the hands whose presence is told right at 0.5).
+    """
+    root = batch.wrist[:, :, None]
+    hands, pairs = batch.presence, batch.presence.all(1)
+
+    def millimetres(error: Tensor, mask: Tensor) -> tuple[Tensor, int]:
+        return masked_mean(error.norm(dim=-1), mask) * 1e3, int(mask.sum())
+
+    right = (prediction.presence_logits > 0) == batch.presence
+    return {
+        "mpvpe_mm": millimetres(prediction.vertices - labels.vertices + root, hands),
+        "mpjpe_mm": millimetres(prediction.joints - labels.joints + root, hands),
+        "rough_mpvpe_mm": millimetres(prediction.rough_vertices - labels.vertices + root, hands),
+        "mrrpe_mm": millimetres(prediction.relative_translation - labels.relative_translation, pairs),
+        "presence": (right.float().mean(), right.numel()),
+    }
