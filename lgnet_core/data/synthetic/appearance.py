@@ -136,7 +136,7 @@ def sample_appearance(draws: Draws) -> Appearance:
         nail=nail,
         nail_gloss=draws.uniform("nail/gloss", 1, high=2.5) * bare,
         noise_weights=draws.uniform("skin/noise", 4)
-        * torch.tensor([0.12, 0.10, 0.09, 0.07], device=draws.device)
+        * torch.tensor([0.10, 0.07, 0.07, 0.07], device=draws.device)
         * (0.3 + 0.7 * bare),
         noise_cells=draws.uniform("skin/noise_cells", 1, low=700.0, high=1400.0),
         noise_offset=draws.uniform("skin/noise_offset", 3, high=64.0),

@@ -17,7 +17,7 @@ from lgnet_core.data.synthetic.textures import TEXTURE_SIZE, noise_textures, pho
 
 LAYERS = 6
 """The base and up to five things on it."""
-_BASE, _BOX, _ELLIPSE, _HALF_PLANE = range(4)
+_BOX, _ELLIPSE, _EDGE = range(3)
 _STUDIO, _PHOTOGRAPH, _TEXTURE = range(3)
 
 
@@ -34,65 +34,86 @@ class Backgrounds(torch.nn.Module):
         self.register_buffer("atlas", atlas.contiguous(), persistent=False)
 
     def forward(self, height: int, width: int, draws: Draws) -> Tensor:
-        """(B, H, W, 3) display colours in [0, 1]."""
+        """(B, 3, H, W) display colours in [0, 1]."""
         device = draws.device
         short = min(height, width)
-        x = ((torch.arange(width, device=device) + 0.5) * 2 - width) / short
-        y = ((torch.arange(height, device=device) + 0.5) * 2 - height) / short
+        x = ((torch.arange(width, device=device) + 0.5) * 2 - width) / short  # (W,)
+        y = ((torch.arange(height, device=device) + 0.5) * 2 - height) / short  # (H,)
         layer, roundness = self._topmost(x[None, None, :], y[None, :, None], draws)
+        table = self._materials(draws)  # (13, B L)
 
-        numbers = self._materials(draws)  # (B, L, 13)
-        owner = (layer + torch.arange(len(draws), device=device)[:, None, None] * LAYERS).flatten()
-        table = numbers.flatten(0, 1).index_select(0, owner).unflatten(0, layer.shape)
-        u = table[..., 0] * x + (table[..., 1] * y[:, None] + table[..., 2])
-        v = table[..., 3] * x + (table[..., 4] * y[:, None] + table[..., 5])
-        colour = self._sample(u, v, table[..., 6])
-        colour = table[..., 7:10] + table[..., 10:13] * colour
-        return (colour * (self._illumination(x, y, draws) * roundness)[..., None]).clamp_(0, 1)
+        def number(k: int) -> Tensor:  # of the layer that each pixel shows
+            return table[k].index_select(0, layer.flatten()).view_as(layer)
+
+        down = y[:, None]
+        u = number(0) * x + number(1) * down + number(2)
+        v = number(3) * x + number(4) * down + number(5)
+        image = self._sample(u, v, number(6))
+        light = self._illumination(x, y, draws) * roundness
+        for channel in range(3):
+            plane = image[:, channel]
+            plane.mul_(number(10 + channel)).add_(number(7 + channel)).mul_(light)
+        return image.clamp_(0, 1)
 
     def _sample(self, u: Tensor, v: Tensor, tile: Tensor) -> Tensor:
-        """Textures at (u, v) tiles, mirrored beyond their edges; (B, H, W) each, returns (B, H, W, 3)."""
+        """Textures at (u, v) tiles, mirrored beyond their edges; (B, H, W) each, returns (B, 3, H, W)."""
         tiles = self.photo_count + self.noise_count
-        u, v = (1 - (t.remainder(2) - 1).abs() for t in (u, v))  # a triangle wave: mirrored repetition
-        column = (u * (TEXTURE_SIZE - 1) + 0.5) * (2 / TEXTURE_SIZE) - 1
-        row = (v * (TEXTURE_SIZE - 1) + 0.5 + tile * TEXTURE_SIZE) * (2 / (tiles * TEXTURE_SIZE)) - 1
-        grid = torch.stack([column, row], -1)
+        grid = torch.empty(*u.shape, 2, device=u.device)
+        # |t mod 2 - 1| is a triangle wave: mirrored repetition; half a texel is left at the edges of a tile
+        inner = (TEXTURE_SIZE - 1) / TEXTURE_SIZE * 2
+        grid[..., 0] = (u.remainder(2) - 1).abs_().mul_(inner).add_(1 / TEXTURE_SIZE - 1)
+        row = (v.remainder(2) - 1).abs_().mul_(inner / tiles)
+        grid[..., 1] = row.add_(tile, alpha=2 / tiles).add_(1 / (TEXTURE_SIZE * tiles) - 1)
         atlas = self.atlas.expand(len(grid), -1, -1, -1)
-        return F.grid_sample(atlas, grid, mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
+        return F.grid_sample(atlas, grid, mode="bilinear", align_corners=False)
 
     def _topmost(self, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        """The layer that each pixel shows (B, H, W) int64, and how its roundness dims it."""
+        """What each pixel shows, as picture * LAYERS + layer (B, H, W) int64, and how its roundness dims it."""
         things = LAYERS - 1
         crowd = draws.choice("background/crowd", [0.3, 0.2, 0.5], 1)  # nothing, few, many things
         density = torch.tensor([0.0, 0.3, 0.8], device=draws.device)[crowd]
         exists = draws.uniform("background/exists", things) < density
-        kind = 1 + draws.choice("background/kind", [0.45, 0.35, 0.2], things)
+        kind = draws.choice("background/kind", [0.45, 0.35, 0.2], things)
         centre = draws.uniform("background/centre", things, 2, low=-1.1, high=1.1)
         angle = draws.uniform("background/angle", things, high=2 * torch.pi)
         size = draws.uniform("background/size", things, 2, low=-2.3, high=0.2).exp()
+        # an edge of a table is the near edge of a box much larger than the picture
+        vast = (kind == _EDGE)[..., None]
+        along = torch.stack([angle.cos(), angle.sin()], -1)
+        centre = torch.where(vast, centre * 0.7 + 20 * along, centre)
+        size = torch.where(vast, 20.0, size)
         curved = draws.uniform("background/round", things, high=0.6) * (kind == _ELLIPSE)
-        cos, sin = angle.cos() / size[..., 0], angle.sin() / size[..., 0]
-        ratio = size[..., 0] / size[..., 1]
-        layer = torch.zeros(len(draws), y.shape[1], x.shape[2], dtype=torch.int64, device=draws.device)
-        light = torch.ones_like(layer, dtype=torch.float32)
-
-        def number(values: Tensor, k: int) -> Tensor:
-            return values[:, k, None, None]
-
+        # metric = max(a^2, b^2) + e min(a^2, b^2) is 1 on the border of a box (e = 0) or of an ellipse (e = 1)
+        numbers = torch.stack(
+            [
+                along[..., 0] / size[..., 0],
+                along[..., 1] / size[..., 0],
+                along[..., 0] / size[..., 1],
+                along[..., 1] / size[..., 1],
+                centre[..., 0],
+                centre[..., 1],
+                (kind == _ELLIPSE).float(),
+                exists.float(),
+            ]
+        )[..., None, None]  # (8, B, things, 1, 1)
+        layer = torch.zeros(len(draws), y.shape[1], x.shape[2], device=draws.device)
+        metric = torch.zeros_like(layer)
         for k in range(things):
-            c, s, r = number(cos, k), number(sin, k), number(ratio, k)
-            dx, dy = x - number(centre[..., 0], k), y - number(centre[..., 1], k)
-            a, b = c * dx + s * dy, (c * dy - s * dx) * r
-            squared_a, squared_b = a * a, b * b
-            metric = torch.where(number(kind, k) == _BOX, torch.maximum(squared_a, squared_b), squared_a + squared_b)
-            metric = torch.where(number(kind, k) == _HALF_PLANE, a + 1, metric)
-            inside = (metric < 1) & number(exists, k)
-            layer = torch.where(inside, k + 1, layer)
-            light = torch.where(inside, 1 - number(curved, k) * metric, light)
-        return layer, light
+            cos_a, sin_a, cos_b, sin_b, u, v, ellipse, there = numbers[:, :, k]
+            dx, dy = x - u, y - v
+            a = (cos_a * dx + sin_a * dy).square_()
+            b = (cos_b * dy - sin_b * dx).square_()
+            inner = torch.maximum(a, b).add_(torch.minimum(a, b).mul_(ellipse))
+            inside = inner < there
+            layer = torch.where(inside, k + 1.0, layer)
+            metric = torch.where(inside, inner, metric)
+        first = torch.arange(len(draws), device=draws.device)[:, None, None] * LAYERS
+        layer = layer.long().add_(first)
+        curved = F.pad(curved, (1, 0)).flatten().index_select(0, layer.flatten()).view_as(metric)
+        return layer, 1 - curved * metric
 
     def _materials(self, draws: Draws) -> Tensor:
-        """(B, L, 13): texture coordinates' affine (6), tile, colour's offset (3) and gain (3) of each layer."""
+        """(13, B L): texture coordinates' affine (6), tile, colour's offset (3) and gain (3) of each layer."""
         base = draws.choice("background/base", [0.3, 0.3, 0.4], 1)
         fill = draws.choice("background/fill", [0.25, 0.25, 0.5], LAYERS - 1)
         source = torch.cat([base, fill], 1)
@@ -129,7 +150,7 @@ class Backgrounds(torch.nn.Module):
         gain = torch.where(is_photo, tint, contrast.expand(-1, -1, 3))
         offset = torch.where(is_photo, torch.zeros_like(tint), plain - 0.5 * contrast)
         affine = torch.stack([cos * flip, -sin, shift[..., 0], sin * flip, cos, shift[..., 1]], -1)
-        return torch.cat([affine, tile[..., None].float(), offset, gain], -1)
+        return torch.cat([affine, tile[..., None].float(), offset, gain], -1).flatten(0, 1).t().contiguous()
 
     def _illumination(self, x: Tensor, y: Tensor, draws: Draws) -> Tensor:
         """(B, H, W) a gradient and darkened corners."""

@@ -7,6 +7,8 @@ triangles that share the edge: no pixel falls between them.
 
 The z-buffer is one ``scatter_reduce(amin)`` of 64-bit keys: the bits of the depth (positive floats sort as integers)
 above the triangle's number, so that equal depths have one winner everywhere.
+
+Vectors are stored channels first, (C, N): gathers and sums of long rows are several times faster than of short ones.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 NEAR = 0.05
 """Triangles with a vertex nearer than this many metres are dropped."""
@@ -24,11 +25,11 @@ _EMPTY = torch.iinfo(torch.int64).max
 
 
 class Fragments(NamedTuple):
-    """The visible surface at every covered pixel, sparse: N covered pixels of B pictures, sorted by ``pixel``.
+    """The visible surface at the N covered pixels of B pictures, in the order of ``pixel``.
 
     Shapes:
         pixel: (N,) int64 index into a flattened (B, H, W); batch: (N,) int64 picture; face: (N,) int64;
-        barycentric: (N, 3) perspective-correct weights of the face's vertices, in their order; depth: (N,) metres.
+        barycentric: (3, N) perspective-correct weights of the face's vertices, in their order; depth: (N,) metres.
     """
 
     pixel: Tensor
@@ -38,126 +39,122 @@ class Fragments(NamedTuple):
     depth: Tensor
 
     def interpolate(self, attributes: Tensor, faces: Tensor) -> Tensor:
-        """Vertex attributes (B, V, C) at the fragments, (N, C)."""
-        batch_size, vertex_count, channels = attributes.shape
-        corners = faces[self.face] + (self.batch * vertex_count)[:, None]  # (N, 3)
-        table = attributes.reshape(batch_size * vertex_count, channels)
-        return F.embedding_bag(corners, table, per_sample_weights=self.barycentric.to(table.dtype), mode="sum")
+        """Vertex attributes (C, B, V) at the fragments, (C, N)."""
+        table = attributes.flatten(1)
+        offset = self.batch * attributes.shape[2]
+        corners = (table.index_select(1, faces[:, k].index_select(0, self.face) + offset) for k in range(3))
+        first, second, third = (corner.mul_(self.barycentric[k]) for k, corner in enumerate(corners))
+        return first.add_(second).add_(third)
 
     def scatter(self, values: Tensor, canvas: Tensor) -> Tensor:
-        """``canvas`` (B, H, W, *C) with the values (N, *C) of the covered pixels written into it, in place."""
-        canvas.view(-1, *canvas.shape[3:])[self.pixel] = values
+        """``canvas`` (B, C, H, W) or (B, H, W) with the values (C, N) or (N,) of the covered pixels, in place."""
+        if canvas.dim() == 3:
+            canvas.view(-1)[self.pixel] = values
+            return canvas
+        _, channels, height, width = canvas.shape
+        first = self.pixel + self.batch * ((channels - 1) * height * width)
+        for channel in range(channels):
+            canvas.view(-1)[first + channel * height * width] = values[channel]
         return canvas
 
 
-class _Setup(NamedTuple):
-    """Triangles worth drawing, K of them; vertex 0 of each is the origin of its affine functions of the pixel."""
+class _Triangles(NamedTuple):
+    """The K triangles worth drawing; vertex 0 of each is the origin of its affine functions of the pixel.
 
-    number: Tensor  # (K,) index into a flattened (B, F)
-    corners: Tensor  # (K, 3, 3) u, v, z
-    origin: Tensor  # (K, 2)
-    weight_1: Tensor  # (K, 2) gradient of the second vertex's screen-space weight
-    weight_2: Tensor  # (K, 2)
-    inverse_depth: Tensor  # (K, 3) 1 / z (z itself if orthographic)
+    batch, face: (K,); u, v, q: (3, K) pixels and 1 / depth (the depth itself if orthographic) of the vertices;
+    weights: (4, K) gradients (d/du, d/dv) of the screen-space weights of vertices 1 and 2.
+    """
+
+    batch: Tensor
+    face: Tensor
+    u: Tensor
+    v: Tensor
+    q: Tensor
+    weights: Tensor
 
 
-def _setup(
+def _triangles(
     vertices: Tensor, faces: Tensor, height: int, width: int, face_mask: Tensor | None, cull: bool, perspective: bool
-) -> _Setup:
-    corners = vertices[:, faces].flatten(0, 1)  # (B F, 3, 3)
-    u, v, z = corners.unbind(-1)
-    area = (u[:, 1] - u[:, 0]) * (v[:, 2] - v[:, 0]) - (u[:, 2] - u[:, 0]) * (v[:, 1] - v[:, 0])
+) -> _Triangles:
+    planes = vertices.permute(2, 0, 1).contiguous()  # (3, B, V)
+    u, v, z = torch.stack([planes.index_select(2, faces[:, k]) for k in range(3)], 1).flatten(2)  # (3, B F) each
+    area = (u[1] - u[0]) * (v[2] - v[0]) - (u[2] - u[0]) * (v[1] - v[0])
     # v points down, so the outside of an outward (counter-clockwise) triangle has a negative area on the screen
     keep = (area < -1e-9) if cull else (area.abs() > 1e-9)
-    keep &= z.amin(1) >= NEAR
+    keep &= z.amin(0) >= NEAR
     # at least one row and one column of pixel centres inside the bounding box, and the box inside the picture
-    u_low, u_high = u.amin(1).ceil().clamp_min(0), u.amax(1).floor().clamp_max(width - 1)
-    v_low, v_high = v.amin(1).ceil().clamp_min(0), v.amax(1).floor().clamp_max(height - 1)
-    keep &= (u_low <= u_high) & (v_low <= v_high)
+    for coordinate, size in ((u, width), (v, height)):
+        keep &= coordinate.amin(0).ceil().clamp_min(0) <= coordinate.amax(0).floor().clamp_max(size - 1)
     if face_mask is not None:
         keep &= face_mask.flatten()
     number = keep.nonzero()[:, 0]
-    corners, area = corners[number], area[number]
-    edge_1, edge_2 = corners[:, 1, :2] - corners[:, 0, :2], corners[:, 2, :2] - corners[:, 0, :2]
-    scale = 1 / area
-    depth = corners[..., 2]
-    return _Setup(
-        number,
-        corners,
-        corners[:, 0, :2],
-        torch.stack([edge_2[:, 1] * scale, -edge_2[:, 0] * scale], 1),
-        torch.stack([-edge_1[:, 1] * scale, edge_1[:, 0] * scale], 1),
-        1 / depth if perspective else depth,
-    )
+    u, v, z = (t.index_select(1, number) for t in (u, v, z))
+    scale = 1 / area.index_select(0, number)
+    weights = torch.stack([v[2] - v[0], u[0] - u[2], v[0] - v[1], u[1] - u[0]]) * scale
+    batch = number // len(faces)
+    return _Triangles(batch, number - batch * len(faces), u, v, 1 / z if perspective else z, weights)
 
 
-def _arange_within(counts: Tensor, owner: Tensor) -> Tensor:
-    """0, 1, ... counts[k] - 1 for every k in turn; ``owner`` = repeat_interleave(arange, counts)."""
-    start = counts.cumsum(0) - counts
-    return torch.arange(len(owner), device=owner.device) - start[owner]
+def _starts(counts: Tensor) -> Tensor:
+    return counts.cumsum(0) - counts
 
 
-def _order(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Two points (K, 2), the upper (then the left) one first."""
-    swap = ((a[:, 1] > b[:, 1]) | ((a[:, 1] == b[:, 1]) & (a[:, 0] > b[:, 0])))[:, None]
-    return torch.where(swap, b, a), torch.where(swap, a, b)
+def _upper_first(au: Tensor, av: Tensor, bu: Tensor, bv: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Two points per triangle, the upper (then the left) one first."""
+    swap = (av > bv) | ((av == bv) & (au > bu))
+    return torch.where(swap, bu, au), torch.where(swap, bv, av), torch.where(swap, au, bu), torch.where(swap, av, bv)
 
 
-def _crossing(row: Tensor, start: Tensor, slope: Tensor) -> Tensor:
-    return start[:, 0] + (row - start[:, 1]) * slope
+def _edge(u0: Tensor, v0: Tensor, u1: Tensor, v1: Tensor) -> Tensor:
+    """(3, K) start and slope du/dv of an edge that runs downwards; slope 0 where it is level."""
+    rise = v1 - v0
+    return torch.stack([u0, v0, torch.where(rise > 0, (u1 - u0) / rise.clamp_min(1e-20), 0.0)])
 
 
-def _slope(start: Tensor, end: Tensor) -> Tensor:
-    rise = end[:, 1] - start[:, 1]
-    return torch.where(rise > 0, (end[:, 0] - start[:, 0]) / rise.clamp_min(1e-20), torch.zeros_like(rise))
+def _crossing(edge: Tensor, row: Tensor) -> Tensor:
+    return edge[0] + (row - edge[1]) * edge[2]
 
 
-def _spans(setup: _Setup, height: int, width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Rows of the triangles: (triangle, row, first column, number of columns), each (R,)."""
-    top, middle = _order(setup.corners[:, 0, :2], setup.corners[:, 1, :2])
-    middle, bottom = _order(middle, setup.corners[:, 2, :2])
-    top, middle = _order(top, middle)
-    first = top[:, 1].ceil().clamp_min(0)
-    rows = (bottom[:, 1].floor().clamp_max(height - 1) - first + 1).clamp_min(0).long()
+def _spans(triangles: _Triangles, height: int, width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Rows of the triangles: triangle, row (float), first column (float), number of columns; each (R,)."""
+    u, v = triangles.u, triangles.v
+    u0, v0, u1, v1 = _upper_first(u[0], v[0], u[1], v[1])
+    u1, v1, u2, v2 = _upper_first(u1, v1, u[2], v[2])
+    u0, v0, u1, v1 = _upper_first(u0, v0, u1, v1)
+    top = v0.ceil().clamp_min(0)
+    rows = (v2.floor().clamp_max(height - 1) - top + 1).clamp_min(0).long()
     triangle = torch.repeat_interleave(rows)
-    row = first[triangle] + _arange_within(rows, triangle)
-    long = torch.cat([top, _slope(top, bottom)[:, None]], 1)
-    upper = torch.cat([top, _slope(top, middle)[:, None]], 1)
-    lower = torch.cat([middle, _slope(middle, bottom)[:, None]], 1)
-    edge_a, edge_b = long[triangle], torch.where((row < middle[triangle, 1])[:, None], upper[triangle], lower[triangle])
-    a, b = (_crossing(row, edge[:, :2], edge[:, 2]) for edge in (edge_a, edge_b))
+    table = torch.cat([_edge(u0, v0, u2, v2), torch.stack([v1, top - _starts(rows)])]).index_select(1, triangle)
+    row = torch.arange(len(triangle), device=u.device) + table[4]
+    short = torch.cat([_edge(u0, v0, u1, v1), _edge(u1, v1, u2, v2)], 1)
+    short = short.index_select(1, triangle + (row >= table[3]) * len(rows))
+    a, b = _crossing(table, row), _crossing(short, row)
     left = torch.minimum(a, b).ceil().clamp(0, width)
     count = (torch.maximum(a, b).floor().clamp(-1, width - 1) - left + 1).clamp_min(0).long()
     return triangle, row, left, count
 
 
-def _z_buffer(
-    vertices: Tensor,
-    faces: Tensor,
-    height: int,
-    width: int,
-    face_mask: Tensor | None,
-    cull: bool,
-    perspective: bool,
-) -> tuple[Tensor, _Setup]:
-    """Keys (B H W,): bits of the nearest depth << 32 | index into the setup; _EMPTY where nothing is."""
-    setup = _setup(vertices, faces, height, width, face_mask, cull, perspective)
-    triangle, row, left, count = _spans(setup, height, width)
-    q = setup.inverse_depth
-    gradient = (q[:, 1] - q[:, 0])[:, None] * setup.weight_1 + (q[:, 2] - q[:, 0])[:, None] * setup.weight_2  # (K, 2)
-    offset = torch.stack([left, row], 1) - setup.origin[triangle]
-    row_q = q[triangle, 0] + (offset * gradient[triangle]).sum(1)  # value at the first column
+def _z_buffer(triangles: _Triangles, batch_size: int, height: int, width: int, perspective: bool) -> Tensor:
+    """Keys (B H W,): bits of the nearest depth << 32 | triangle; _EMPTY where nothing is."""
+    triangle, row, left, count = _spans(triangles, height, width)
+    q, w = triangles.q, triangles.weights
+    q_u, q_v = (q[1] - q[0]) * w[:2] + (q[2] - q[0]) * w[2:]
+    table = torch.stack([q[0], q_u, q_v, triangles.u[0], triangles.v[0], q.amin(0), q.amax(0)])
+    q_0, q_u, q_v, u_0, v_0, low, high = table.index_select(1, triangle)
+    first = q_0 + q_u * (left - u_0) + q_v * (row - v_0)  # q at the first column of each row
 
     span = torch.repeat_interleave(count)
-    step = _arange_within(count, span)
-    base = (setup.number // len(faces))[triangle] * (height * width) + row.long() * width + left.long()
-    owner = triangle[span]
-    value = row_q[span] + step * gradient[:, 0][owner]
-    value = torch.minimum(torch.maximum(value, q.amin(1)[owner]), q.amax(1)[owner])  # slivers must not extrapolate
+    place = torch.arange(len(span), device=span.device)
+    start = _starts(count)
+    base = triangles.batch.index_select(0, triangle) * (height * width) + row.long() * width + left.long()
+    step, pixel, owner = (place + torch.stack([-start, base - start, triangle]).index_select(1, span)).unbind(0)
+    owner = owner - place
+    first, slope, low, high = torch.stack([first, q_u, low, high]).index_select(1, span)
+    value = torch.minimum(torch.maximum(first + slope * step, low), high)  # slivers must not extrapolate
     depth = 1 / value if perspective else value
     key = (depth.to(torch.float32).view(torch.int32).long() << 32) | owner
-    keys = torch.full((len(vertices) * height * width,), _EMPTY, dtype=torch.int64, device=vertices.device)
-    return keys.scatter_reduce_(0, base[span] + step, key, "amin"), setup
+    keys = torch.full((batch_size * height * width,), _EMPTY, dtype=torch.int64, device=span.device)
+    return keys.scatter_reduce_(0, pixel, key, "amin")
 
 
 def rasterize(
@@ -178,27 +175,30 @@ def rasterize(
     Shapes:
         vertices: (B, V, 3) float32; faces: (F, 3) int64; face_mask: (B, F) bool.
     """
-    keys, setup = _z_buffer(vertices, faces, height, width, face_mask, cull, perspective=True)
+    triangles = _triangles(vertices, faces, height, width, face_mask, cull, perspective=True)
+    keys = _z_buffer(triangles, len(vertices), height, width, perspective=True)
     pixel = (keys != _EMPTY).nonzero()[:, 0]
-    triangle = keys[pixel] & 0xFFFFFFFF
-    batch = pixel // (height * width)
+    triangle = keys.index_select(0, pixel) & 0xFFFFFFFF
+    batch, face = torch.stack([triangles.batch, triangles.face]).index_select(1, triangle)
     place = pixel - batch * (height * width)
     row = place // width
-    offset = torch.stack([place - row * width, row], 1) - setup.origin[triangle]
-    w1 = (offset * setup.weight_1[triangle]).sum(1)
-    w2 = (offset * setup.weight_2[triangle]).sum(1)
-    weights = torch.stack([1 - w1 - w2, w1, w2], 1).clamp_min(0) * setup.inverse_depth[triangle]
-    total = weights.sum(1)
-    screen = torch.stack([1 - w1 - w2, w1, w2], 1).clamp_min(0).sum(1)
-    return Fragments(pixel, batch, setup.number[triangle] % len(faces), weights / total[:, None], screen / total)
+    table = torch.cat([triangles.u[:1], triangles.v[:1], triangles.weights, triangles.q]).index_select(1, triangle)
+    u, v = place - row * width - table[0], row - table[1]
+    w_1, w_2 = table[2] * u + table[3] * v, table[4] * u + table[5] * v
+    screen = torch.stack([1 - w_1 - w_2, w_1, w_2]).clamp_min_(0)  # rounding may leave an edge by a hair
+    weighted = screen * table[6:]
+    total = weighted.sum(0)
+    return Fragments(pixel, batch, face, weighted / total, screen.sum(0) / total)
 
 
 def depth_map(vertices: Tensor, faces: Tensor, height: int, width: int, face_mask: Tensor | None = None) -> Tensor:
     """Orthographic depth of the nearest triangle, infinity where there is none: what a distant light sees.
 
+    Triangles seen from behind are left out.
+
     Shapes: as :func:`rasterize` with depth linear over a triangle; returns (B, height, width) metres.
     """
-    keys, _ = _z_buffer(vertices, faces, height, width, face_mask, cull=True, perspective=False)
+    triangles = _triangles(vertices, faces, height, width, face_mask, cull=True, perspective=False)
+    keys = _z_buffer(triangles, len(vertices), height, width, perspective=False)
     depth = (keys >> 32).to(torch.int32).view(torch.float32)
-    depth = torch.where(keys == _EMPTY, torch.full_like(depth, torch.inf), depth)
-    return depth.view(len(vertices), height, width)
+    return torch.where(keys == _EMPTY, torch.inf, depth).view(len(vertices), height, width)

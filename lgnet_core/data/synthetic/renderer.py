@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from lgnet_core.camera import project
 from lgnet_core.data.sample import ARM, RIGHT_HAND
@@ -22,9 +21,10 @@ from lgnet_core.data.synthetic.shading import (
     develop,
     incident_faces,
     radiance,
+    unit,
     vertex_normals,
 )
-from lgnet_core.data.synthetic.shadows import ShadowMap
+from lgnet_core.data.synthetic.shadows import LIFT, ShadowMap, cast_shadow
 from lgnet_core.data.synthetic.skin import TEXELS, lookup_details, noise_volume, paint_details
 from lgnet_core.hand_model import HandModel
 
@@ -65,7 +65,7 @@ class Renderer(torch.nn.Module):
         hand_faces = self.arms.face_is_hand
         details = torch.zeros(len(faces), TEXELS * TEXELS, 4)
         details[hand_faces] = paint_details(hand_model).flatten(0, 1)
-        self.register_buffer("details", details.flatten(0, 1), persistent=False)
+        self.register_buffer("details", details.flatten(0, 1).t().contiguous(), persistent=False)
         self.register_buffer("noise", noise_volume(), persistent=False)
         vertex_count = 2 * self.arms.vertex_count
         self.register_buffer("incident", incident_faces(faces, vertex_count), persistent=False)
@@ -99,27 +99,27 @@ class Renderer(torch.nn.Module):
         fragments = rasterize(points, faces, height, width, drawn, cull=True)
 
         normals = vertex_normals(mesh.vertices, faces, self.incident)
-        attributes = fragments.interpolate(torch.cat([mesh.vertices, normals, mesh.rest], -1), faces)
-        position, normal, rest = attributes.split(3, 1)
+        focus = (presence[:, :, None] & self.hand_vertices).flatten(1)
+        shadows = ShadowMap(mesh.vertices, faces, drawn, focus, looks.key_direction)
+        in_map = shadows.place(mesh.vertices + LIFT * normals)
+        attributes = torch.cat([mesh.vertices, normals, mesh.rest, in_map], -1).permute(2, 0, 1).contiguous()
+        position, normal, rest, in_map = fragments.interpolate(attributes, faces).split(3)
         surface = Surface(
             batch=fragments.batch,
             side=side.index_select(0, fragments.face),
             material=material.index_select(0, fragments.face),
             position=position,
-            normal=F.normalize(normal, dim=1),
+            normal=unit(normal),
             rest=rest,
             details=lookup_details(self.details, fragments.face, fragments.barycentric),
         )
-        focus = (presence[:, :, None] & self.hand_vertices).flatten(1)
-        shadows = ShadowMap(mesh.vertices, faces, drawn, focus, looks.key_direction)
-        lit = shadows.light(surface.position, surface.normal, surface.batch, looks.shadow_softness)
+        lit = shadows.light(in_map, surface.batch, looks.shadow_softness)
         light = radiance(surface, albedo(surface, looks, self.noise), lit, looks)
 
+        canvas = torch.zeros(len(draws), height, width, device=vertices.device)
+        segmentation = fragments.scatter(self.label.index_select(0, fragments.face), canvas.to(torch.uint8))
+        depth = fragments.scatter(fragments.depth, canvas)
         image = self.backgrounds(height, width, draws)
-        fragments.scatter(develop(light, surface.batch, looks), image)
-        canvas = torch.zeros(len(draws), height, width, device=image.device)
-        return Rendered(
-            image=self.sensor(image, draws),
-            segmentation=fragments.scatter(self.label.index_select(0, fragments.face), canvas.to(torch.uint8)),
-            depth=fragments.scatter(fragments.depth, canvas),
-        )
+        image *= cast_shadow((segmentation > 0).float(), looks.key_direction, draws)
+        fragments.scatter(develop(light, surface, looks), image)
+        return Rendered(self.sensor(image, draws), segmentation, depth)

@@ -23,17 +23,16 @@ class Sensor(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        field = Draws(_SEED, torch.zeros(1, dtype=torch.int64)).normal("field", _NOISE_SIZE, _NOISE_SIZE, 3)[0]
+        field = Draws(_SEED, torch.zeros(1, dtype=torch.int64)).normal("field", 3, _NOISE_SIZE, _NOISE_SIZE)[0]
         self.register_buffer("field", field, persistent=False)
 
     def forward(self, image: Tensor, draws: Draws) -> Tensor:
-        """Display colours (B, H, W, 3) to a developed picture (B, 3, H, W) in [0, 1]."""
-        batch, height, width, _ = image.shape
-        planes = image.permute(0, 3, 1, 2).reshape(1, batch * 3, height, width)
-        kernels = self._kernels(draws).repeat_interleave(3, 0)[:, None]
-        padded = F.pad(planes, (_TAPS // 2,) * 4, mode="replicate")
-        blurred = F.conv2d(padded, kernels, groups=batch * 3).view(batch, 3, height, width)
-        return (blurred + self._noise(height, width, draws)).clamp_(0, 1)
+        """Display colours (B, 3, H, W) to a developed picture of the same shape, in [0, 1]."""
+        batch, channels, height, width = image.shape
+        kernels = self._kernels(draws).repeat_interleave(channels, 0)[:, None]
+        padded = F.pad(image.view(1, batch * channels, height, width), (_TAPS // 2,) * 4, mode="replicate")
+        blurred = F.conv2d(padded, kernels, groups=batch * channels).view_as(image)
+        return blurred.add_(self._noise(height, width, draws)).clamp_(0, 1)
 
     def _kernels(self, draws: Draws) -> Tensor:
         """(B, 5, 5) anisotropic Gaussians, from almost sharp to about one pixel wide."""
@@ -53,5 +52,5 @@ class Sensor(torch.nn.Module):
         rows = (start[:, :1] + torch.arange(height, device=draws.device)) % _NOISE_SIZE
         columns = (start[:, 1:] + torch.arange(width, device=draws.device)) % _NOISE_SIZE
         cells = (rows[:, :, None] * _NOISE_SIZE + columns[:, None]).flatten()
-        noise = self.field.flatten(0, 1).index_select(0, cells).view(len(draws), height, width, 3)
-        return (noise * strength).permute(0, 3, 1, 2)
+        noise = self.field.flatten(1).index_select(1, cells).unflatten(1, (len(draws), height, width))
+        return noise.transpose(0, 1) * strength

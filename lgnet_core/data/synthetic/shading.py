@@ -4,7 +4,7 @@ Diffuse light wraps around the terminator by channel, most for red: a cheap stan
 
 .. math:: d = \max(0, (n \cdot l + w) / (1 + w)), \quad w = (0.35, 0.18, 0.12)
 
-The response of the camera is :math:`(1 - e^{-e x})^{1/\gamma}`.
+The response of the camera is :math:`(1 - e^{-e x})^{1/\gamma}`. Vectors are (C, N), channels first.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from lgnet_core.data.synthetic.forearm import HEM, SKIN
 from lgnet_core.data.synthetic.skin import CREASE, FINE, GRAIN, MIDDLE, NAIL, PALM, RED, lookup_noise
 
 _WRAP = (0.35, 0.18, 0.12)
+_FLUSH = (0.25, -0.3, -0.25)  # relative change of red, green, blue where skin is flushed
+_RIM = 0.06
 
 
 class Surface(NamedTuple):
     """The visible surface at N fragments.
 
-    batch, side, material: (N,) int64; position, normal: (N, 3) camera frame, metres and unit; rest: (N, 3) on the rest
-    hand, metres; details: (N, 4) painted details.
+    batch, side, material: (N,) int64; position: (3, N) camera frame, metres; normal: (3, N) unit, camera frame;
+    rest: (3, N) on the rest hand, metres; details: (4, N) painted details.
     """
 
     batch: Tensor
@@ -37,13 +39,31 @@ class Surface(NamedTuple):
     rest: Tensor
     details: Tensor
 
+    def per_picture(self, values: Tensor) -> Tensor:
+        """(B, C) of the pictures to (C, N) of their fragments."""
+        return values.t().contiguous().index_select(1, self.batch)
+
+    def per_hand(self, values: Tensor) -> Tensor:
+        """(B, 2, C) of the hands to (C, N) of their fragments."""
+        return values.flatten(0, 1).t().contiguous().index_select(1, self.batch * 2 + self.side)
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """(N,) scalar products of (3, N) vectors."""
+    return (a * b).sum(0)
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """(3, N) vectors of length one."""
+    return vectors * dot(vectors, vectors).clamp_min(1e-20).rsqrt()
+
 
 def vertex_normals(vertices: Tensor, faces: Tensor, incident: Tensor) -> Tensor:
     """Unit normals (B, V, 3), area-weighted; incident: (V, D) faces of each vertex, padded with F."""
-    corner = vertices[:, faces[:, 0]]
-    areas = torch.linalg.cross(vertices[:, faces[:, 1]] - corner, vertices[:, faces[:, 2]] - corner)
-    areas = F.pad(areas, (0, 0, 0, 1))
-    return F.normalize(areas[:, incident.flatten()].unflatten(1, incident.shape).sum(2), dim=-1)
+    a, b, c = (vertices.index_select(1, faces[:, k]) for k in range(3))
+    areas = F.pad(torch.linalg.cross(b - a, c - a).transpose(1, 2), (0, 1))  # (B, 3, F + 1)
+    summed = areas.index_select(2, incident.flatten()).unflatten(2, incident.shape).sum(3)
+    return F.normalize(summed, dim=1).transpose(1, 2)
 
 
 def incident_faces(faces: Tensor, vertex_count: int, limit: int = 10) -> Tensor:
@@ -57,74 +77,71 @@ def incident_faces(faces: Tensor, vertex_count: int, limit: int = 10) -> Tensor:
 
 
 def albedo(surface: Surface, looks: Appearance, volume: Tensor) -> Tensor:
-    """Linear reflectance (N, 3) of skin, nails and cloth."""
-    batch = surface.batch
-    person = batch * 2 + surface.side
-    base = looks.skin.flatten(0, 1).index_select(0, person)
-    cells = surface.rest * looks.noise_cells.index_select(0, batch) + looks.noise_offset.index_select(0, batch)
-    noise = lookup_noise(volume, cells)
-    nail, crease, palm, red = (surface.details[:, k : k + 1] for k in (NAIL, CREASE, PALM, RED))
-    strengths = torch.cat([looks.crease, looks.redness, looks.pallor], 1).index_select(0, batch)
-    darkness = looks.darkness.flatten(0, 1).index_select(0, person)
-
-    mottle = (noise * looks.noise_weights.index_select(0, batch)).sum(1, keepdim=True)
+    """Linear reflectance (3, N) of skin, nails and cloth; volume: of :func:`skin.noise_volume`."""
+    placing = surface.per_picture(torch.cat([looks.noise_cells, looks.noise_offset, looks.noise_weights], 1))
+    noise = lookup_noise(volume, surface.rest * placing[0] + placing[1:4])
+    crease, redness, pallor = surface.per_picture(torch.cat([looks.crease, looks.redness, looks.pallor], 1))
     # palms hold little melanin: on dark skin they are much lighter than the back of the hand
-    tone = (1 + mottle) * (1 + palm * strengths[:, 2:] * (0.08 + 1.3 * darkness * darkness))
-    tone = tone * (1 - strengths[:, :1] * crease)
-    flush = strengths[:, 1:2] * (red + 0.25 * noise[:, MIDDLE : MIDDLE + 1]).clamp(0, 1)
-    skin = base * tone * (1 + flush * torch.tensor([0.25, -0.3, -0.25], device=base.device))
-    skin = torch.lerp(skin, looks.nail.flatten(0, 1).index_select(0, person), nail * 0.85)
+    colours = surface.per_hand(torch.cat([looks.skin, looks.nail, 0.08 + 1.3 * looks.darkness**2], 2))
+    skin, nail, paleness = colours[:3], colours[3:6], colours[6]
+    details = surface.details
+
+    tone = 1 + (noise * placing[4:]).sum(0)
+    tone *= 1 + details[PALM] * pallor * paleness
+    tone *= 1 - crease * details[CREASE]
+    flush = redness * (details[RED] + 0.25 * noise[MIDDLE]).clamp(0, 1)
+    skin = skin * tone * (1 + flush * torch.tensor(_FLUSH, device=flush.device)[:, None])
+    skin = torch.lerp(skin, nail, details[NAIL] * 0.85)
 
     dressed = (surface.material != SKIN).nonzero()[:, 0]
-    if len(dressed):
-        skin[dressed] = _cloth(batch[dressed], surface.material[dressed], surface.rest[dressed], noise[dressed], looks)
-    return skin.clamp(0.005, 1)
+    skin[:, dressed] = _cloth(
+        surface.batch.index_select(0, dressed),
+        surface.material.index_select(0, dressed),
+        surface.rest.index_select(1, dressed),
+        noise.index_select(1, dressed),
+        looks,
+    )
+    return skin.clamp_(0.005, 1)
 
 
 def _cloth(batch: Tensor, material: Tensor, rest: Tensor, noise: Tensor, looks: Appearance) -> Tensor:
-    pattern = looks.pattern[batch]
-    first = (rest * looks.pattern_wave[batch]).sum(1).sin()
-    second = (rest * looks.pattern_cross[batch]).sum(1).sin()
+    def pick(values: Tensor) -> Tensor:
+        return values.t().contiguous().index_select(1, batch)
+
+    pattern = looks.pattern.index_select(0, batch)
+    first, second = dot(rest, pick(looks.pattern_wave)).sin(), dot(rest, pick(looks.pattern_cross)).sin()
     wave = torch.where(pattern == CHECKS, first * second, first)
-    wave = torch.where(pattern == BLOTCHES, noise[:, MIDDLE], wave)
-    mix = torch.where(pattern == PLAIN, torch.zeros_like(wave), (wave * 4 + 0.5).clamp(0, 1))[:, None]
-    colour = torch.lerp(looks.cloth[batch], looks.cloth_second[batch], mix)
-    weave = 1 + 0.08 * noise[:, GRAIN : GRAIN + 1] + 0.05 * noise[:, FINE : FINE + 1]
-    return colour * weave * torch.where(material == HEM, 0.35, 1.0)[:, None]
-
-
-def _wrapped(cosine: Tensor) -> Tensor:
-    wrap = torch.tensor(_WRAP, device=cosine.device)
-    return ((cosine + wrap) / (1 + wrap)).clamp_min(0)
+    wave = torch.where(pattern == BLOTCHES, noise[MIDDLE], wave)
+    mix = torch.where(pattern == PLAIN, 0.0, (wave * 4 + 0.5).clamp(0, 1))
+    colour = torch.lerp(pick(looks.cloth), pick(looks.cloth_second), mix)
+    weave = 1 + 0.08 * noise[GRAIN] + 0.05 * noise[FINE]
+    return colour * (weave * torch.where(material == HEM, 0.35, 1.0))
 
 
 def radiance(surface: Surface, reflectance: Tensor, lit: Tensor, looks: Appearance) -> Tensor:
-    """Linear light (N, 3) sent to the camera; lit: (N, 1) share of the key light that arrives."""
-    batch, normal = surface.batch, surface.normal
+    """Linear light (3, N) sent to the camera; lit: (N,) share of the key light that arrives."""
+    normal = surface.normal
+    wrap = torch.tensor(_WRAP, device=normal.device)[:, None]
+    levels = surface.per_picture(torch.cat([looks.key, looks.fill, looks.ambient, looks.shadow_strength, looks.sky], 1))
+    directions = surface.per_picture(torch.cat([looks.key_direction, looks.fill_direction, looks.sky_direction], 1))
+    key = levels[:3] * (1 - levels[9] * (1 - lit))
+    ambient = levels[6:9]
+    key_cosine = dot(normal, directions[:3])
+    incoming = ((key_cosine + wrap) / (1 + wrap)).clamp_min_(0).mul_(key)
+    incoming += ((dot(normal, directions[3:6]) + wrap) / (1 + wrap)).clamp_min_(0).mul_(levels[3:6])
+    incoming += ambient * (1 + levels[10] * dot(normal, directions[6:]))
 
-    def cosine(direction: Tensor) -> Tensor:
-        return (normal * direction.index_select(0, batch)).sum(1, keepdim=True)
-
-    strength = looks.shadow_strength.index_select(0, batch)
-    key = looks.key.index_select(0, batch) * (1 - strength * (1 - lit))
-    key_cosine = cosine(looks.key_direction)
-    incoming = _wrapped(key_cosine) * key
-    incoming += _wrapped(cosine(looks.fill_direction)) * looks.fill.index_select(0, batch)
-    ambient = looks.ambient.index_select(0, batch)
-    incoming += ambient * (1 + looks.sky.index_select(0, batch) * cosine(looks.sky_direction))
-
-    view = -F.normalize(surface.position, dim=1)
-    halfway = F.normalize(view + looks.key_direction.index_select(0, batch), dim=1)
-    nail = surface.details[:, NAIL : NAIL + 1] * looks.nail_gloss.index_select(0, batch)
-    bare = (surface.material == SKIN)[:, None]
-    sharpness = looks.sharpness.index_select(0, batch) * (1 + nail)
-    shine = ((normal * halfway).sum(1, keepdim=True).clamp_min(1e-4)).log() * sharpness
-    gloss = looks.gloss.index_select(0, batch) * torch.where(bare, 1 + nail, 0.15)
-    rim = (1 - (normal * view).sum(1, keepdim=True).clamp(0, 1)) ** 4
-    return reflectance * incoming + key * (gloss * shine.exp() * (key_cosine > 0)) + 0.06 * rim * ambient
+    view = -unit(surface.position)
+    halfway = unit(view + directions[:3])
+    gloss, sharpness, nail_gloss = surface.per_picture(torch.cat([looks.gloss, looks.sharpness, looks.nail_gloss], 1))
+    nail = 1 + surface.details[NAIL] * nail_gloss
+    shine = (dot(normal, halfway).clamp_min(1e-4).log() * sharpness * nail).exp() * (key_cosine > 0)
+    shine *= gloss * torch.where(surface.material == SKIN, nail, 0.15)
+    rim = (1 - dot(normal, view).clamp(0, 1)) ** 4 * _RIM
+    return incoming.mul_(reflectance).add_(key * shine).add_(ambient * rim)
 
 
-def develop(light: Tensor, batch: Tensor, looks: Appearance) -> Tensor:
-    """Linear light (N, 3) to display colours in [0, 1)."""
-    exposed = 1 - torch.exp(-light * looks.exposure.index_select(0, batch))
-    return exposed ** (1 / looks.gamma.index_select(0, batch))
+def develop(light: Tensor, surface: Surface, looks: Appearance) -> Tensor:
+    """Linear light (3, N) to display colours in [0, 1)."""
+    exposure, power = surface.per_picture(torch.cat([looks.exposure, 1 / looks.gamma], 1))
+    return (1 - torch.exp(-light * exposure)) ** power

@@ -1,4 +1,4 @@
-"""Shadows of one distant light, by a depth map seen from it."""
+"""Shadows of one distant light: among the hands by a depth map seen from it, on what lies behind them by their outline."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lgnet_core.data.synthetic.random import Draws
 from lgnet_core.data.synthetic.raster import depth_map
 
 MAP_SIZE = 192
 _MARGIN = 0.02  # metres around the hands
 _DISTANCE = 2.0  # metres from the light's plane to the middle of the hands
 _BIAS = 0.0015  # metres along the light's ray: surfaces must not shade themselves
-_OFFSET = 0.002  # metres along the normal
+_COARSENING = 4  # pixels of a picture per cell of the outline that casts a shadow on the background
+LIFT = 0.002
+"""Metres along the normal by which points are lifted before they are looked up."""
 
 
 class ShadowMap:
@@ -46,24 +49,55 @@ class ShadowMap:
         target = torch.tensor([(MAP_SIZE - 1) / 2, (MAP_SIZE - 1) / 2, _DISTANCE], device=vertices.device)
         self.linear = rotation * scale[..., None]
         self.shift = target - (low + high) / 2 * scale
-        placed = seen * scale[:, None] + self.shift[:, None]
-        self.depth = depth_map(placed, faces, MAP_SIZE, MAP_SIZE, face_mask)
+        self.depth = depth_map(self.place(vertices), faces, MAP_SIZE, MAP_SIZE, face_mask)
 
-    def light(self, points: Tensor, normals: Tensor, batch: Tensor, softness: Tensor) -> Tensor:
+    def place(self, points: Tensor) -> Tensor:
+        """Camera-frame points (B, V, 3) as (column, row, depth in metres) of the map."""
+        return points @ self.linear.transpose(1, 2) + self.shift[:, None]
+
+    def light(self, placed: Tensor, batch: Tensor, softness: Tensor) -> Tensor:
         """Share of the light that reaches points, in [0, 1]: four taps ``softness`` cells apart.
 
+        Args:
+            placed: points of :meth:`place`, lifted a little off their surface (``LIFT`` along its normal).
+
         Shapes:
-            points, normals: (N, 3); batch: (N,); softness: (B, 1) cells; returns (N, 1).
+            placed: (3, N); batch: (N,); softness: (B, 1) cells; returns (N,).
         """
-        lifted = points + _OFFSET * normals
-        placed = (self.linear.index_select(0, batch) * lifted[:, None]).sum(2) + self.shift.index_select(0, batch)
-        u, v, depth = placed.unbind(1)
+        u, v, depth = placed
         depth = depth - _BIAS
         flat, base = self.depth.flatten(), batch * (MAP_SIZE * MAP_SIZE)
         reach = softness[:, 0].index_select(0, batch) * 0.5
         lit = torch.zeros_like(depth)
         for du, dv in ((-1, -0.4), (0.4, -1), (1, 0.4), (-0.4, 1)):
-            column = (u + du * reach).round().long().clamp(0, MAP_SIZE - 1)
-            row = (v + dv * reach).round().long().clamp(0, MAP_SIZE - 1)
-            lit += (flat.index_select(0, base + row * MAP_SIZE + column) > depth).to(lit.dtype)
-        return lit[:, None] * 0.25
+            column = (u + du * reach).round().clamp(0, MAP_SIZE - 1)
+            row = (v + dv * reach).round().clamp(0, MAP_SIZE - 1)
+            lit += flat.index_select(0, base + (row * MAP_SIZE + column).long()) > depth
+        return lit * 0.25
+
+
+def cast_shadow(covered: Tensor, direction: Tensor, draws: Draws) -> Tensor:
+    """How much light a wall or a table behind the hands keeps: their outline, shifted away from the light and blurred.
+
+    Nothing is known of what a background shows, so this is no more than plausible; many pictures have none.
+
+    Args:
+        covered: 1 where hands and arms are seen, else 0. direction: towards the light, camera frame.
+
+    Shapes:
+        covered: (B, H, W) float; direction: (B, 3); returns (B, 1, H, W) in [0, 1].
+    """
+    batch, height, width = covered.shape
+    outline = F.avg_pool2d(covered[:, None], _COARSENING, ceil_mode=True)
+    radius = max(1, min(outline.shape[2:]) // 24)
+    for _ in range(2):
+        outline = F.avg_pool2d(outline, 2 * radius + 1, stride=1, padding=radius)
+    reach = draws.uniform("shadow/reach", 1, high=0.35)
+    shift = direction[:, :2] * reach  # in half pictures; the shadow is looked up towards the light
+    scale = draws.uniform("shadow/scale", 1, low=0.9, high=1.1)
+    affine = torch.cat([torch.diag_embed(scale.expand(-1, 2)), shift[..., None]], 2)
+    grid = F.affine_grid(affine, list(outline.shape), align_corners=False)
+    shadow = F.grid_sample(outline, grid, align_corners=False)
+    depth = draws.uniform("shadow/on_background", 1, low=-0.5, high=0.75).clamp_min(0)
+    shadow = F.interpolate(shadow, size=(height, width), mode="bilinear", align_corners=False)
+    return 1 - depth[..., None, None] * shadow

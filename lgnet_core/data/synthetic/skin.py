@@ -31,7 +31,7 @@ _NOISE_SEED = 20240
 
 
 def noise_volume() -> Tensor:
-    """(64^3, 4) periodic noise; x runs fastest."""
+    """(4, 64^3) periodic noise; x runs fastest."""
     draws = Draws(_NOISE_SEED, torch.zeros(1, dtype=torch.int64))
     grids = {}
     for cells in (4, 8, 16, 32, 64):
@@ -45,20 +45,19 @@ def noise_volume() -> Tensor:
         grids[16][1] + 0.7 * grids[32][0],
         grids[64][0] + 0.5 * grids[32][1],
     ]
-    volume = torch.stack([(c - c.mean()) / c.std() for c in channels], -1)
-    return volume.reshape(-1, 4).contiguous()
+    return torch.stack([(c - c.mean()) / c.std() for c in channels]).flatten(1)
 
 
 def lookup_noise(volume: Tensor, cells: Tensor) -> Tensor:
-    """Nearest entry of the volume, (N, 4), at positions (N, 3) in cells."""
-    x, y, z = (cells.floor().long() & (NOISE_SIZE - 1)).unbind(1)
-    return volume.index_select(0, (z * NOISE_SIZE + y) * NOISE_SIZE + x)
+    """Nearest entry of the volume, (4, N), at positions (3, N) in cells."""
+    x, y, z = cells.floor().long() & (NOISE_SIZE - 1)
+    return volume.index_select(1, (z * NOISE_SIZE + y) * NOISE_SIZE + x)
 
 
 def lookup_details(details: Tensor, face: Tensor, barycentric: Tensor) -> Tensor:
-    """Painted details (N, 4) at fragments; details: (F * TEXELS^2, 4)."""
-    column, row = (barycentric[:, :2] * TEXELS).long().clamp_max(TEXELS - 1).unbind(1)
-    return details.index_select(0, (face * TEXELS + column) * TEXELS + row)
+    """Painted details (4, N) at faces (N,) and barycentric coordinates (3, N); details: (4, F * TEXELS^2)."""
+    column, row = (barycentric[:2] * TEXELS).long().clamp_max(TEXELS - 1)
+    return details.index_select(1, (face * TEXELS + column) * TEXELS + row)
 
 
 def paint_details(hand_model: HandModel) -> Tensor:
@@ -92,6 +91,7 @@ def _paint(point: Tensor, normal: Tensor, joints: Tensor, tips: Tensor) -> Tenso
     frames = anatomical_frames()
     nail, crease, red = (torch.zeros(point.shape[:-1]) for _ in range(3))
     palm = ((0.25 - normal[..., 1]) * 1.2).clamp(0, 1)
+    palm = palm * ((joints[0, 0] - point[..., 0]) / 0.025).clamp(0, 1)  # the painted faces end at the wrist
     for chain, tip in _CHAINS:
         thumb = chain == 13
         for level in range(3):
