@@ -112,7 +112,7 @@ def read_clip(path: str | Path = BUNDLED_CLIP) -> Clip:
         camera = Camera(arrays["matrix"], int(arrays["size"][0]), int(arrays["size"][1]))
         rate = float(arrays["frames_per_second"])
         return Clip(frames, camera, arrays["joints"].astype(np.float64), arrays["presence"], rate)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, cv2.error) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, cv2.error) as error:
         raise InputError(f"{path}: is missing or is no demo clip ({error}); reinstall lgnet_ros") from error
 
 

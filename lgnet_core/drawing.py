@@ -29,6 +29,9 @@ _FAR = 100.0  # metres: a view from so far is orthographic
 _MAX_SUPERSAMPLED = 4_000_000  # pixels; larger areas are drawn without anti-aliasing
 
 
+_Box = tuple[int, int, int, int]  # left, top, right, bottom, pixels
+
+
 class _Solid(NamedTuple):
     """A hand's mesh on the screen: vertices as (u, v) pixels and depth, normals in the viewer's frame."""
 
@@ -67,8 +70,9 @@ def draw_overlay(image: FloatArray, hands: TwoHands, camera: Camera | None = Non
     image = _shade([_onto_picture(hand, offset, camera) for hand, offset in in_one_frame(hands)], image, _ALPHA)
     for hand in sorted(hands.hands, key=lambda hand: -float(hand.joints[WRIST, 2])):
         _draw_skeleton(image, hand)
+    taken: list[_Box] = []
     for hand in hands.hands:
-        _draw_label(image, hand)
+        taken.append(_draw_label(image, hand, taken))
     if not hands.hands:
         _text(image, "no hands", (0.02 * image.shape[1], 0.06 * image.shape[0]), (255, 255, 255), _INK)
     return image
@@ -187,7 +191,7 @@ def _render(solids: Sequence[_Solid], origin: tuple[int, int], height: int, widt
     normals = torch.from_numpy(np.concatenate([solid.normals for solid in solids])).float()
     index = torch.from_numpy(faces.astype(np.int64))
     fragments = rasterize(torch.from_numpy(screen).float()[None], index, height, width)
-    normal = torch.nn.functional.normalize(fragments.interpolate(normals[None], index), dim=1).numpy()
+    normal = torch.nn.functional.normalize(fragments.interpolate(normals.T[:, None], index), dim=0).T.numpy()  # (N, 3)
     pixel, hand = fragments.pixel.numpy(), owner[fragments.face.numpy()]
     normal = np.where(normal[:, 2:] > 0, -0.4 * normal, normal)  # the inside, seen through the open wrist: dim
     facing = (normal @ _LIGHT).clip(0)
@@ -226,11 +230,12 @@ def _draw_skeleton(image: FloatArray, hand: Hand) -> None:
         cv2.circle(image, point, thickness * 16, SIDE_COLOURS[hand.side], -1, cv2.LINE_AA, 4)
 
 
-def _draw_label(image: FloatArray, hand: Hand) -> None:
-    """Side and presence beside the wrist, away from the fingers."""
+def _draw_label(image: FloatArray, hand: Hand, taken: Sequence[_Box]) -> _Box:
+    """Side and presence beside the wrist, away from the fingers and from the labels that are ``taken``."""
     wrist, away = hand.joints_image[WRIST], hand.joints_image[WRIST] - hand.joints_image.mean(0)
     anchor = wrist + 0.2 * away
-    _text(image, f"{hand.side.label} {hand.presence:.2f}", anchor, (255, 255, 255), SIDE_COLOURS[hand.side])
+    text = f"{hand.side.label} {hand.presence:.2f}"
+    return _text(image, text, anchor, (255, 255, 255), SIDE_COLOURS[hand.side], taken)
 
 
 def _draw_scale(canvas: FloatArray, pixels_per_metre: float) -> None:
@@ -247,13 +252,20 @@ def _text(
     anchor: Sequence[float] | FloatArray,
     colour: tuple[int, int, int],
     paper: tuple[int, int, int] | None = None,
-) -> None:
-    """Text whose lower left corner is near ``anchor``, kept inside the picture, in place."""
+    taken: Sequence[_Box] = (),
+) -> _Box:
+    """Text whose lower left corner is near ``anchor``, inside the picture and off the boxes ``taken``, in place."""
     height, width = image.shape[:2]
     size = max(0.35, min(height, width) / 1000)
     (w, h), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
     u = int(np.clip(anchor[0], 2, max(2, width - w - 4)))
     v = int(np.clip(anchor[1], h + 4, max(h + 4, height - below - 2)))
+    box = (u - 2, v - h - 3, u + w + 2, v + below)
+    for other in taken:
+        if box[0] <= other[2] and other[0] <= box[2] and box[1] <= other[3] and other[1] <= box[3]:
+            step = other[3] + 2 - box[1] if other[3] + h + below + 6 < height else other[1] - 2 - box[3]
+            v, box = v + step, (box[0], box[1] + step, box[2], box[3] + step)
     if paper is not None:
-        cv2.rectangle(image, (u - 2, v - h - 3), (u + w + 2, v + below), paper, -1)
+        cv2.rectangle(image, box[:2], box[2:], paper, -1)
     cv2.putText(image, text, (u, v), cv2.FONT_HERSHEY_SIMPLEX, size, colour, max(1, round(size * 1.4)), cv2.LINE_AA)
+    return box

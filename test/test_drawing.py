@@ -168,3 +168,14 @@ def test_write_png_keeps_the_colours(tmp_path):
     assert (cv2.imread(str(tmp_path / "a.png"))[..., ::-1] == image).all()
     with pytest.raises(OSError, match="nowhere"):
         write_png(tmp_path / "nowhere" / "a.png", image)
+
+
+def test_labels_do_not_hide_each_other(grey):
+    """Both hands at the same place, also at the lower edge: each label's colour covers as much as when it is alone."""
+    for v in (0.0, 0.11):
+        hands = both((0, v, 0.5), (0, v, 0.5))
+        together = draw_overlay(grey, hands, CAMERA)
+        for side in Side:
+            alone = TwoHands(*((h if h.side == side else None) for h in hands.hands), None, True)
+            label = (draw_overlay(grey, alone, CAMERA) == SIDE_COLOURS[side]).all(2).sum()
+            assert (together == SIDE_COLOURS[side]).all(2).sum() > 0.8 * label
