@@ -44,9 +44,8 @@ JOINT_LIMITS: Tensor = torch.deg2rad(torch.tensor(_WRIST_LIMITS + 4 * _FINGER_LI
 """(16, 3, 2) least and greatest flexion, abduction and twist of each joint, radians."""
 
 # Degrees. A finger is (knuckle flexion, knuckle abduction, middle flexion, end flexion); the thumb is its base's
-# (flexion, abduction, twist), then the flexion of its knuckle and of its end joint.
-_Pose = dict[int, tuple[float, ...]]
-_PRESETS: dict[str, _Pose] = {
+# (flexion, abduction, twist), then the flexion of its knuckle and of its end joint. Decimals where skin meets skin.
+_PRESETS: dict[str, dict[int, tuple[float, ...]]] = {
     "flat": {},
     "open": {
         INDEX: (-4, 5, 4, 3),
@@ -54,6 +53,13 @@ _PRESETS: dict[str, _Pose] = {
         RING: (-4, -3, 4, 3),
         PINKY: (-4, -7, 4, 3),
         THUMB: (-8, 6, 0, 0, 0),
+    },
+    "spread": {
+        INDEX: (-8, 14, 0, 0),
+        MIDDLE: (-8, 3, 0, 0),
+        RING: (-8, -9, 0, 0),
+        PINKY: (-8, -16, 0, 0),
+        THUMB: (-15, 12, -5, 0, -10),
     },
     "relaxed": {
         INDEX: (16, 2, 24, 12),
@@ -63,32 +69,46 @@ _PRESETS: dict[str, _Pose] = {
         THUMB: (4, 2, 4, 8, 14),
     },
     "fist": {
-        INDEX: (75, 0, 92, 55),
-        MIDDLE: (78, 0, 94, 55),
-        RING: (80, 0, 94, 55),
-        PINKY: (80, 0, 92, 55),
-        THUMB: (14, 0, 10, 30, 35),
-    },
-    "pinch": {
-        INDEX: (48, 0, 52, 22),
-        MIDDLE: (20, 0, 25, 12),
-        RING: (16, 0, 25, 12),
-        PINKY: (14, 0, 25, 12),
-        THUMB: (24, -6, 22, 20, 22),
+        INDEX: (66, 0, 91, 50),
+        MIDDLE: (68, 0, 97, 49),
+        RING: (62, 0, 94, 48),
+        PINKY: (77, 0, 88, 46),
+        THUMB: (23, 35, -21, 21, 34),
     },
     "point": {
         INDEX: (0, 0, 4, 3),
-        MIDDLE: (75, 0, 92, 55),
-        RING: (78, 0, 92, 55),
-        PINKY: (78, 0, 90, 55),
-        THUMB: (16, -2, 12, 30, 30),
+        MIDDLE: (70, 0, 100, 50),
+        RING: (75, 0, 89, 50),
+        PINKY: (74, 0, 85, 44),
+        THUMB: (11, 2, 8, 29, 42),
     },
-    "spread": {
-        INDEX: (-8, 14, 0, 0),
-        MIDDLE: (-8, 3, 0, 0),
-        RING: (-8, -9, 0, 0),
-        PINKY: (-8, -16, 0, 0),
-        THUMB: (-15, 12, -5, 0, -10),
+    "victory": {
+        INDEX: (0, 8, 4, 3),
+        MIDDLE: (0, -6, 4, 3),
+        RING: (71, 0, 78, 46),
+        PINKY: (73, 0, 86, 44),
+        THUMB: (21, -9, 18, 32, 47),
+    },
+    "thumbs_up": {
+        INDEX: (70, 0, 85, 45),
+        MIDDLE: (64, 0, 94, 50),
+        RING: (66, 0, 96, 48),
+        PINKY: (78, 0, 88, 46),
+        THUMB: (-15, 19, -12, -5, -15),
+    },
+    "pinch": {
+        INDEX: (34.5, 0, 51.6, 51),
+        MIDDLE: (20, 0, 25, 12),
+        RING: (16, 0, 25, 12),
+        PINKY: (14, 0, 25, 12),
+        THUMB: (17.3, -4.3, 28.7, 15.6, 14.3),
+    },
+    "ok": {
+        INDEX: (34.5, 0, 51.6, 51),
+        MIDDLE: (8, 2, 8, 5),
+        RING: (2, -6, 8, 5),
+        PINKY: (0, -12, 8, 5),
+        THUMB: (17.3, -4.3, 28.7, 15.6, 14.3),
     },
     "hook": {INDEX: (0, 0, 92, 60), MIDDLE: (0, 0, 94, 60), RING: (0, 0, 94, 60), PINKY: (0, 0, 92, 60)},
     "flex90": {INDEX: (88, 0, 0, 0), MIDDLE: (88, 0, 0, 0), RING: (88, 0, 0, 0), PINKY: (88, 0, 0, 0)},
@@ -101,7 +121,10 @@ def preset_names() -> tuple[str, ...]:
 
 
 def preset(name: str) -> Tensor:
-    """Angles (16, 3) in radians of a named finger pose; none of them lets the skin of one segment enter another.
+    """Angles (16, 3) in radians of a named finger pose.
+
+    On the bundled mean hand no vertex of one segment lies more than 1 mm inside another, skin folds next to a shared
+    joint aside, and "pinch" and "ok" bring the tip vertices of thumb and index within 3 mm.
 
     Raises:
         KeyError: no pose of this name; the message lists those there are.
