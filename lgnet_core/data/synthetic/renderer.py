@@ -90,7 +90,10 @@ class Renderer(torch.nn.Module):
             vertices: (B, 2, 778, 3); presence: (B, 2) bool; intrinsics: (B, 3, 3).
         """
         looks = sample_appearance(draws)
-        mesh, sleeved = self.arms(vertices, draws)
+        hands = torch.where(
+            presence[..., None, None], vertices, self.arms.template
+        )  # whatever stands for an absent one
+        mesh, sleeved = self.arms(hands, draws)
         faces, side, material = self.arms.faces, self.arms.face_side, self.arms.face_material
         drawn = presence[:, side] & ((material == SKIN) | sleeved[:, side])  # (B, F)
 

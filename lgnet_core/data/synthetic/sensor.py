@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from lgnet_core.data.synthetic.random import Draws
 
-_NOISE_SIZE = 512
+_NOISE_SIZE = 256
 _SEED = 20242
 _TAPS = 5
 

@@ -1,4 +1,4 @@
-"""Shadows of one distant light: among the hands by a depth map seen from it, on what lies behind them by their outline."""
+"""Shadows of one distant light: among the hands by a depth map seen from it, behind them by their outline."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def cast_shadow(covered: Tensor, direction: Tensor, draws: Draws) -> Tensor:
     Shapes:
         covered: (B, H, W) float; direction: (B, 3); returns (B, 1, H, W) in [0, 1].
     """
-    batch, height, width = covered.shape
+    height, width = covered.shape[1:]
     outline = F.avg_pool2d(covered[:, None], _COARSENING, ceil_mode=True)
     radius = max(1, min(outline.shape[2:]) // 24)
     for _ in range(2):

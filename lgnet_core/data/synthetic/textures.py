@@ -17,6 +17,7 @@ from lgnet_core.data.synthetic.random import Draws
 
 TEXTURE_SIZE = 256
 _SPECTRA = (0.4, 0.8, 1.2, 1.6, 2.0, 2.5)  # amplitude falls with frequency to this power
+_KINDS = ((1.0, 0.0), (1.0, 1.0), (6.0, 0.0), (20.0, 0.3))  # how far stretched, how colourful
 _SEED = 20241
 
 
@@ -43,25 +44,22 @@ def photographs() -> Tensor:
 
 def _blurred(pictures: Tensor, radius: int) -> Tensor:
     """Three box blurs, nearly a Gaussian."""
+    size = 2 * radius + 1
     for _ in range(3):
-        pictures = F.avg_pool2d(F.pad(pictures, (radius,) * 4, mode="reflect"), 2 * radius + 1, stride=1)
+        padded = F.pad(pictures, (radius,) * 4, mode="reflect")
+        pictures = F.avg_pool2d(F.avg_pool2d(padded, (size, 1), stride=1), (1, size), stride=1)
     return pictures
 
 
 def noise_textures() -> Tensor:
     """(T, 3, 256, 256) noise of many spectra, isotropic and stretched (wood, cloth), in grey and in colour; regular
     patterns (stripes, checks, dots)."""
-    count = 4 * len(_SPECTRA)
-    draws = Draws(_SEED, torch.arange(count))
-    white = draws.normal("white", 3, TEXTURE_SIZE, TEXTURE_SIZE)
+    white = torch.fft.fft2(Draws(_SEED, torch.arange(len(_KINDS))).normal("white", 3, TEXTURE_SIZE, TEXTURE_SIZE))
     frequency = torch.fft.fftfreq(TEXTURE_SIZE) * TEXTURE_SIZE
-    fx, fy = frequency[None, None, :], frequency[None, :, None]
-    spectrum = torch.tensor(_SPECTRA).repeat_interleave(4)
-    stretch = torch.tensor([1.0, 1.0, 6.0, 20.0]).repeat(len(_SPECTRA))
-    radius = (fx**2 + (fy * stretch[:, None, None]) ** 2).sqrt().clamp_min(1.0)  # (T, S, S)
-    shaped = torch.fft.ifft2(torch.fft.fft2(white) * radius[:, None] ** -spectrum[:, None, None, None]).real
-    colourful = torch.tensor([0.0, 1.0, 0.0, 0.3]).repeat(len(_SPECTRA))[:, None, None, None]
-    shaped = torch.lerp(shaped[:, :1].expand_as(shaped), shaped, colourful)
+    stretch, colour = torch.tensor(_KINDS).T[..., None, None]  # (kinds, 1, 1)
+    radius = (frequency**2 + (frequency[:, None] * stretch) ** 2).sqrt().clamp_min(1.0)  # (kinds, S, S)
+    shaped = torch.cat([torch.fft.ifft2(white * radius[:, None] ** -power).real for power in _SPECTRA])
+    shaped = torch.lerp(shaped[:, :1], shaped, colour.repeat(len(_SPECTRA), 1, 1)[:, None])
     shaped = shaped - shaped.mean((2, 3), keepdim=True)
     noise = 0.5 + 0.22 * shaped / shaped.std((1, 2, 3), keepdim=True)
 

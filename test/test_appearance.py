@@ -1,0 +1,51 @@
+"""Looks: finite, in range, and as wide as meant."""
+
+import pytest
+import torch
+
+from lgnet_core.data.synthetic.appearance import Appearance, sample_appearance, skin_colour
+from lgnet_core.data.synthetic.random import Draws
+
+MANY = torch.arange(2000)
+
+
+@pytest.fixture(scope="module")
+def looks():
+    return sample_appearance(Draws(1, MANY))
+
+
+def test_every_field_is_finite_per_picture_and_independent_of_the_batch(looks):
+    alone = sample_appearance(Draws(1, MANY[7:9]))
+    for name in Appearance._fields:
+        values = getattr(looks, name)
+        assert len(values) == len(MANY), name
+        assert torch.isfinite(values.float()).all(), name
+        torch.testing.assert_close(getattr(alone, name), values[7:9], rtol=1e-5, atol=1e-6)
+
+
+def test_skin_spans_the_human_range():
+    colour, darkness = skin_colour(Draws(2, MANY), "skin")
+    assert darkness.min() < 0.02
+    assert darkness.max() > 0.98
+    shown = colour ** (1 / 2.2)
+    assert (shown.mean(1) > 0.75).float().mean() > 0.1
+    assert (shown.mean(1) < 0.3).float().mean() > 0.1
+    assert ((colour[:, 0] >= colour[:, 1]) & (colour[:, 1] >= colour[:, 2])).float().mean() > 0.9  # red > green > blue
+
+
+def test_most_hands_belong_to_one_person(looks):
+    same = (looks.skin[:, 0] == looks.skin[:, 1]).all(1)
+    assert 0.8 < same.float().mean() < 0.92
+
+
+def test_lights_are_above_more_often_and_vary_in_strength(looks):
+    for direction in (looks.key_direction, looks.fill_direction, looks.sky_direction):
+        torch.testing.assert_close(direction.norm(dim=1), torch.ones(len(MANY)))
+    assert (looks.key_direction[:, 1] < 0).float().mean() > 0.6  # y points down
+    assert (looks.key_direction[:, 2] > 0).float().mean() > 0.05  # some shine from behind
+    level = (looks.key + looks.fill + looks.ambient).mean(1)
+    assert level.quantile(0.95) > 2 * level.quantile(0.05)
+    assert min(looks.key.min(), looks.ambient.min(), looks.exposure.min()) > 0
+    warm = looks.key[:, 0] / looks.key[:, 2]
+    assert warm.quantile(0.9) > 1.3
+    assert warm.quantile(0.1) < 0.8
