@@ -173,6 +173,90 @@ def predict(
         raise typer.Exit(1)
 
 
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run's folder: logs, checkpoints, weights.safetensors.")],
+    preset: Annotated[
+        str | None, typer.Option(help="lgnet, lgnet-light or lgnet-mini; with -paper as printed.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="synthetic, or a folder that `lgnet synth` wrote.")] = None,
+    hand_model: HandModelPath = None,
+    size: Annotated[int | None, typer.Option(help="Side of the crops, a multiple of 32.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pictures a step and device.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of the whole training.")] = None,
+    epoch_steps: Annotated[int | None, typer.Option(help="Steps between two validations.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(help="Stop and save after this time.")] = None,
+    optimiser: Annotated[str | None, typer.Option(help="adamw or adam.")] = None,
+    learning_rate: Annotated[float | None, typer.Option()] = None,
+    weight_decay: Annotated[float | None, typer.Option()] = None,
+    schedule: Annotated[str | None, typer.Option(help="cosine or paper.")] = None,
+    warmup: Annotated[int | None, typer.Option(help="Steps.")] = None,
+    losses: Annotated[str | None, typer.Option(help="default or paper.")] = None,
+    augment: Annotated[bool | None, typer.Option(help="Change the training pictures at random.")] = None,
+    flip: Annotated[bool | None, typer.Option(help="Mirror half of them; not for MANO.")] = None,
+    validation: Annotated[int | None, typer.Option(help="Pictures held out.")] = None,
+    initial: Annotated[str | None, typer.Option(help="imagenet, random, or a weights file to go on from.")] = None,
+    resume: Annotated[str | None, typer.Option(help="auto, never, or a .ckpt file.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    devices: Annotated[int | None, typer.Option(help="How many.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, or Lightning's name of one.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Of torch on the CPU.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read a stored set.")] = None,
+    seed: Annotated[int | None, typer.Option()] = None,
+) -> None:
+    """Train a network, or go on with a training that was stopped. Defaults: lgnet_core.training.train.TrainConfig."""
+    given = {name: value for name, value in locals().items() if value is not None}
+    try:
+        from lgnet_core.training.train import TrainConfig
+        from lgnet_core.training.train import train as run
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"training needs {error.name}, which is not installed: pip install 'lgnet_ros[train]'"
+        ) from error
+
+    weights = run(TrainConfig(**given))
+    console.print(Text(f"weights: {weights}; look at them with `lgnet demo -w {weights}`"), soft_wrap=True)
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the set and its sheet.png.")],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Pictures.")],
+    seed: Annotated[int, typer.Option(help="Of the set; take different ones for training and testing.")] = 0,
+    size: Annotated[int, typer.Option(min=32, help="Side of the crops, pixels.")] = 256,
+    hand_model: HandModelPath = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Generate labelled pictures of hands: a stored set to train on, and a contact sheet to look at."""
+    from lgnet_core.data.synthetic.generator import SyntheticHands
+    from lgnet_core.data.synthetic.stored import write_sheet_and_shards
+    from lgnet_core.hand_model import load_hand_model
+    from lgnet_core.inference.engine import resolve_device
+
+    generator = SyntheticHands(seed, load_hand_model(hand_model), resolve_device(device))
+    sheet = write_sheet_and_shards(out, generator, count, size)
+    console.print(Text(f"{count} pictures in {out}; look at {sheet}"), soft_wrap=True)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The ONNX file.")],
+    weights: Weights = None,
+    hand_model: HandModelPath = None,
+    size: Annotated[int, typer.Option(min=32, help="Side of the crops, a multiple of 32.")] = 256,
+) -> None:
+    """Write the network as an ONNX file."""
+    from lgnet_core.checkpoint import load_network
+    from lgnet_core.export import export_onnx
+    from lgnet_core.hand_model import load_hand_model
+
+    network, _ = load_network(weights, load_hand_model(hand_model))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with console.status("exporting"):
+        export_onnx(network, out, size)
+    console.print(Text(f"{out}: {out.stat().st_size / 1e6:.1f} MB"), soft_wrap=True)
+
+
 @mano.command("convert")
 def mano_convert(
     right: Annotated[Path, typer.Argument(help="MANO_RIGHT.pkl")],

@@ -1,0 +1,167 @@
+"""Each command does its work and says so; what goes wrong is one clear line and an exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from stubs import StubEstimator
+from typer.testing import CliRunner
+
+from lgnet_core import cli
+from lgnet_core.inference import HandEstimator
+
+COMMANDS = ("bench", "check", "demo", "export", "mano", "predict", "synth", "train")
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """Commands get an estimator without a network; returns what it was asked to load."""
+    asked = {}
+
+    def load(weights=None, device="auto", hand_model=None, engine="auto", **more):
+        asked.update(weights=weights, device=device, hand_model=hand_model, engine=engine, **more)
+        return StubEstimator()
+
+    monkeypatch.setattr(HandEstimator, "load", load)
+    monkeypatch.setattr("lgnet_core.checkpoint.weights_digest", lambda path=None: "0" * 64)
+    return asked
+
+
+@pytest.fixture
+def picture(tmp_path) -> Path:
+    path = tmp_path / "cat.png"
+    cv2.imwrite(str(path), np.full((120, 160, 3), 90, np.uint8))
+    return path
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
+    return result.exit_code, " ".join(result.output.split())
+
+
+def run_main(monkeypatch, capsys, *arguments: object) -> tuple[int, str]:
+    """Through the console script, which turns exceptions into one line."""
+    monkeypatch.setattr(sys, "argv", ["lgnet", *(str(a) for a in arguments)])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    return int(caught.value.code or 0), capsys.readouterr().err
+
+
+def test_help_names_every_command_and_imports_nothing_heavy():
+    code = (
+        "import sys; from lgnet_core.cli import main; sys.argv = ['lgnet', '--help']\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print(sorted({'torch', 'cv2', 'numpy'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    for command in COMMANDS:
+        assert f" {command} " in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command):
+    code, output = run(command, "--help")
+    assert code == 0
+    assert "Usage" in output
+
+
+def test_predict(stub, picture, tmp_path):
+    camera = tmp_path / "K.yaml"
+    data = [300.0, 0, 79.5, 0, 300, 59.5, 0, 0, 1]
+    camera.write_text(yaml.safe_dump({"image_width": 160, "image_height": 120, "camera_matrix": {"data": data}}))
+    code, output = run(
+        "predict", picture, "--camera", camera, "-o", tmp_path / "out", "--threshold", 0.4, "--engine", "eager"
+    )
+    assert code == 0, output
+    assert "1 picture(s): hands found: 0 right, 1 left" in output
+    assert "note" not in output
+    assert (tmp_path / "out" / "cat_overlay.png").exists()
+    assert (stub["engine"], stub["presence_threshold"], stub["hand_length"]) == ("eager", 0.4, None)
+
+
+def test_predict_with_a_bad_file_finishes_and_ends_with_1(stub, picture, tmp_path):
+    (tmp_path / "bad[1].jpg").write_bytes(b"nonsense")
+    code, output = run("predict", tmp_path, "-o", tmp_path / "out")
+    assert code == 1
+    assert "1 picture(s)" in output
+    assert "not used:" in output
+    assert "bad[1].jpg: is not a picture" in output  # brackets are no markup
+    assert "note: no camera was given" in output
+
+
+def test_errors_are_one_line(monkeypatch, capsys, tmp_path):
+    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
+    code, told = run_main(monkeypatch, capsys, "predict", tmp_path / "nowhere.png")
+    assert code == 1
+    assert told.startswith("lgnet: ")
+    assert "nowhere.png: no such file" in told
+    assert len(told.splitlines()) == 1
+
+
+def test_debug_shows_where(monkeypatch, tmp_path):
+    monkeypatch.setenv(cli.DEBUG_VARIABLE, "")
+    monkeypatch.setattr(sys, "argv", ["lgnet", "--debug", "predict", str(tmp_path / "nowhere.png")])
+    with pytest.raises(ValueError, match="no such file"):
+        cli.main()
+
+
+def test_unexpected_errors_say_their_kind(monkeypatch, capsys, stub, picture, tmp_path):
+    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
+    monkeypatch.setattr(StubEstimator, "estimate", lambda *_: {}["gone"])
+    code, told = run_main(monkeypatch, capsys, "predict", picture, "-o", tmp_path / "out")
+    assert code == 1
+    assert "KeyError: 'gone' (--debug shows where)" in told
+
+
+def test_wrong_usage_ends_with_2(monkeypatch, capsys):
+    assert run_main(monkeypatch, capsys, "predict")[0] == 2
+    assert run_main(monkeypatch, capsys, "fly")[0] == 2
+
+
+def test_demo(stub, tmp_path):
+    code, output = run("demo", "-o", tmp_path / "demo", "-w", "mine.safetensors")
+    assert code == 0, output
+    assert "hands found" in output
+    assert "mean joint error" in output
+    assert (tmp_path / "demo" / "contact_sheet.png").exists()
+    assert str(stub["weights"]) == "mine.safetensors"
+
+
+def test_check_ends_with_1_where_there_is_a_problem(tmp_path):
+    code, output = run("check", "--hand-model", tmp_path / "nowhere")
+    assert code == 1
+    assert "PROBLEM hand model" in output
+    assert "-> " in output
+
+
+def test_synth(tmp_path):
+    code, output = run("synth", "--out", tmp_path / "set", "--count", 3, "--size", 64, "--device", "cpu")
+    assert code == 0, output
+    assert "3 pictures" in output
+    assert (tmp_path / "set" / "sheet.png").exists()
+    assert (tmp_path / "set" / "set.json").exists()
+
+
+def test_train_hands_its_options_on(monkeypatch, tmp_path):
+    from lgnet_core.training import train
+
+    got = []
+    monkeypatch.setattr(train, "train", lambda config: got.append(config) or tmp_path / "w.safetensors")
+    code, output = run("train", "-o", tmp_path, "--steps", 700, "--no-flip", "--learning-rate", 0.001)
+    assert code == 0, output
+    assert got == [train.TrainConfig(out=tmp_path, steps=700, flip=False, learning_rate=0.001)]
+
+
+def test_mano_convert_tells_what_is_missing(monkeypatch, capsys, tmp_path):
+    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
+    missing = tmp_path / "MANO_RIGHT.pkl"
+    code, told = run_main(monkeypatch, capsys, "mano", "convert", missing, missing, "-o", tmp_path / "out")
+    assert code == 1
+    assert "MANO_RIGHT.pkl: no such file" in told
