@@ -70,7 +70,7 @@ class Backgrounds(torch.nn.Module):
     def _topmost(self, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """What each pixel shows, as picture * LAYERS + layer (B, H, W) int64, and how its roundness dims it."""
         things = LAYERS - 1
-        crowd = draws.choice("background/crowd", [0.3, 0.2, 0.5], 1)  # nothing, few, many things
+        crowd = draws.choice("background/crowd", [0.36, 0.24, 0.4], 1)  # nothing, few, many things
         density = torch.tensor([0.0, 0.3, 0.8], device=draws.device)[crowd]
         exists = draws.uniform("background/exists", things) < density
         kind = draws.choice("background/kind", [0.45, 0.35, 0.2], things)
@@ -114,14 +114,14 @@ class Backgrounds(torch.nn.Module):
 
     def _materials(self, draws: Draws) -> Tensor:
         """(13, B L): texture coordinates' affine (6), tile, colour's offset (3) and gain (3) of each layer."""
-        base = draws.choice("background/base", [0.3, 0.3, 0.4], 1)
+        base = draws.choice("background/base", [0.36, 0.36, 0.28], 1)
         fill = draws.choice("background/fill", [0.25, 0.25, 0.5], LAYERS - 1)
         source = torch.cat([base, fill], 1)
         photo = draws.uniform("background/photo", LAYERS, high=self.photo_count).long()
         noise = self.photo_count + draws.uniform("background/noise", LAYERS, high=self.noise_count).long()
         tile = torch.where(source == _PHOTOGRAPH, photo, noise)
 
-        scale = draws.uniform("background/scale", LAYERS, low=-1.6, high=0.1).exp() / 2
+        scale = draws.uniform("background/scale", LAYERS, low=-1.2, high=0.2).exp() / 2
         scale = torch.where(source == _PHOTOGRAPH, scale, scale * 2)
         turn = draws.normal("background/turn", LAYERS, std=0.25)
         turn = torch.where(source == _PHOTOGRAPH, turn, turn * 20)
@@ -130,7 +130,7 @@ class Backgrounds(torch.nn.Module):
         cos, sin = turn.cos() * scale, turn.sin() * scale
 
         plain = random_colour(draws, "background/colour", LAYERS) ** (1 / 2.2)
-        dark = draws.uniform("background/dark", LAYERS, 1, low=0.02, high=0.4) * draws.normal(
+        dark = draws.uniform("background/dark", LAYERS, 1, low=0.02, high=0.35) * draws.normal(
             "background/dark_tint", LAYERS, 3, mean=1.0, std=0.06
         )
         studio = (source == _STUDIO)[..., None] & (torch.arange(LAYERS, device=draws.device) == 0)[:, None]
@@ -143,8 +143,8 @@ class Backgrounds(torch.nn.Module):
         contrast = draws.uniform("background/contrast", LAYERS, 1, high=1.3) * (0.3 + plain)
         contrast = torch.where(is_skin[..., None], contrast * 0.15, contrast)
         contrast = torch.where((source == _STUDIO)[..., None], contrast * 0.1, contrast)
-        tint = (1 + draws.normal("background/tint", LAYERS, 3, std=0.2)) * draws.uniform(
-            "background/gain", LAYERS, 1, low=0.4, high=1.25
+        tint = (1 + draws.normal("background/tint", LAYERS, 3, std=0.12)) * draws.uniform(
+            "background/gain", LAYERS, 1, low=0.5, high=1.25
         )
         is_photo = (source == _PHOTOGRAPH)[..., None]
         gain = torch.where(is_photo, tint, contrast.expand(-1, -1, 3))

@@ -144,11 +144,11 @@ def _z_buffer(triangles: _Triangles, batch_size: int, height: int, width: int, p
     first = q_0 + q_u * (left - u_0) + q_v * (row - v_0)  # q at the first column of each row
 
     span = torch.repeat_interleave(count)
-    place = torch.arange(len(span), device=span.device)
+    owner = triangle.index_select(0, span)
     start = _starts(count)
     base = triangles.batch.index_select(0, triangle) * (height * width) + row.long() * width + left.long()
-    step, pixel, owner = (place + torch.stack([-start, base - start, triangle]).index_select(1, span)).unbind(0)
-    owner = owner - place
+    place = torch.arange(len(span), device=span.device)
+    step, pixel = torch.stack([-start, base - start]).index_select(1, span).add_(place)
     first, slope, low, high = torch.stack([first, q_u, low, high]).index_select(1, span)
     value = torch.minimum(torch.maximum(first + slope * step, low), high)  # slivers must not extrapolate
     depth = 1 / value if perspective else value

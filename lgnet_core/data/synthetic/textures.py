@@ -17,7 +17,7 @@ from lgnet_core.data.synthetic.random import Draws
 
 TEXTURE_SIZE = 256
 _SPECTRA = (0.4, 0.8, 1.2, 1.6, 2.0, 2.5)  # amplitude falls with frequency to this power
-_KINDS = ((1.0, 0.0), (1.0, 1.0), (6.0, 0.0), (20.0, 0.3))  # how far stretched, how colourful
+_KINDS = ((1.0, 0.0), (1.0, 0.5), (6.0, 0.0), (20.0, 0.2))  # how far stretched, how colourful
 _SEED = 20241
 
 
