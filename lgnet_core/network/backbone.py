@@ -20,6 +20,9 @@ class Backbone(Protocol):
     early_channels: int
     deep_channels: int
 
+    def early_layers(self) -> list[nn.Module]:
+        """What the stride-4 map comes from."""
+
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
@@ -41,8 +44,8 @@ class Bottleneck(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         shortcut = x if self.downsample is None else self.downsample(x)
         return F.relu(self.bn3(self.conv3(y)) + shortcut)
 
@@ -74,8 +77,12 @@ class ResNet50(nn.Module):
         first = Bottleneck(in_channels, width, stride)
         return nn.Sequential(first, *(Bottleneck(4 * width, width, 1) for _ in range(blocks - 1)))
 
+    def early_layers(self) -> list[nn.Module]:
+        """What the stride-4 map comes from."""
+        return [self.conv1, self.bn1, self.layer1]
+
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        x = F.relu(self.bn1(self.conv1((image - self.mean) / self.std)))
+        x = F.relu(self.bn1(self.conv1((image - self.mean) / self.std)), inplace=True)
         early = self.layer1(F.max_pool2d(x, 3, 2, 1))
         return early, self.layer4(self.layer3(self.layer2(early)))
 
@@ -122,8 +129,8 @@ class InvertedResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = x
         if self.expand is not None and self.expand_norm is not None:
-            y = F.relu6(self.expand_norm(self.expand(y)))
-        y = F.relu6(self.depthwise_norm(self.depthwise(y)))
+            y = F.relu6(self.expand_norm(self.expand(y)), inplace=True)
+        y = F.relu6(self.depthwise_norm(self.depthwise(y)), inplace=True)
         y = self.project_norm(self.project(y))
         return x + y if self.has_shortcut else y
 
@@ -168,19 +175,23 @@ class EfficientNetLite0(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
+    def early_layers(self) -> list[nn.Module]:
+        """What the stride-4 map comes from."""
+        return [self.stem, self.stem_norm, *self.blocks[: self.EARLY_BLOCKS]]
+
     @staticmethod
     def normalise(image: Tensor) -> Tensor:
         """[0, 1] to what the ImageNet weights expect: (x - 127) / 128 of 0..255."""
         return image * (255 / 128) - 127 / 128
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        x = F.relu6(self.stem_norm(self.stem(self.normalise(image))))
+        x = F.relu6(self.stem_norm(self.stem(self.normalise(image))), inplace=True)
         for block in self.blocks[: self.EARLY_BLOCKS]:
             x = block(x)
         early = x
         for block in self.blocks[self.EARLY_BLOCKS :]:
             x = block(x)
-        return early, F.relu6(self.head_norm(self.head(x)))
+        return early, F.relu6(self.head_norm(self.head(x)), inplace=True)
 
     @classmethod
     def rename_imagenet(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,94 @@
+"""Attention blocks and LGFA: parameter counts, shapes, Algorithm 1 written out, symmetries."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.testing import assert_close
+
+from lgnet_core.network.attention import LGFA, LGFA_FORMS, AttentionBlock, attend
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def parameter_count(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_literal_lgfa_has_the_papers_size():
+    assert parameter_count(LGFA(512, "literal")) == 3_412_992
+
+
+def test_sizes_of_the_other_forms():
+    unshared = 3_412_992 + 3 * (512 * 512 + 512) + 2 * 512 * 2048 + 2048 + 512
+    norms = 5 * 2 * 512
+    assert parameter_count(LGFA(512, "default")) == unshared + norms
+    assert parameter_count(LGFA(512, "eanet")) == pytest.approx(26.42e6, rel=1e-3)
+
+
+@pytest.mark.parametrize("form", LGFA_FORMS)
+@pytest.mark.parametrize("size", [8, 4])
+def test_shapes(form, size):
+    lgfa = LGFA(32, form).eval()
+    seen = []
+    lgfa.self_blocks[-1].register_forward_hook(lambda module, args, out: seen.append(tuple(out.shape)))
+    out = lgfa(torch.randn(2, 32, size, size), torch.randn(2, 32, size, size))
+    assert out.shape == (2, 32, size, size)
+    assert seen[0] == (2, 2 * size * size + 1, 32)  # 129 tokens on the 8x8 map, the class token among them
+
+
+@pytest.mark.parametrize("form", LGFA_FORMS)
+def test_every_parameter_has_a_name_and_a_gradient_of_its_own(form):
+    lgfa = LGFA(16, form)
+    state = lgfa.state_dict()
+    assert len({value.data_ptr() for value in state.values()}) == len(state)  # safetensors refuses shared storage
+    lgfa(torch.randn(1, 16, 8, 8), torch.randn(1, 16, 8, 8)).square().sum().backward()
+    assert [name for name, p in lgfa.named_parameters() if p.grad is None] == []
+
+
+def test_literal_lgfa_is_algorithm_1():
+    c = 12
+    lgfa = LGFA(c, "literal").double()
+    first, second = torch.randn(2, 1, c, 3, 3, dtype=torch.float64)
+    block = lgfa.self_blocks[0]
+
+    def tokens(x):
+        return x[0].reshape(c, 9).T
+
+    def transformer(x, memory):
+        q, k, v = block.query(x), block.key(memory), block.value(memory)
+        a = torch.softmax(q @ k.T / c**0.5, -1) @ v + x
+        return block.mlp[2](F.gelu(block.mlp[0](a))) + a
+
+    queries = lgfa.join(torch.cat([tokens(first), tokens(second)], 1))
+    context = torch.cat([lgfa.class_token[0], tokens(first), tokens(second)])
+    expected = transformer(queries, transformer(context, context)).T.reshape(1, c, 3, 3)
+    assert_close(lgfa(first, second), expected)
+
+
+def test_without_embeddings_shuffled_cells_give_shuffled_cells():
+    lgfa = LGFA(16, "default").double().eval()
+    first, second = torch.randn(2, 1, 16, 4, 4, dtype=torch.float64)
+    order = torch.randperm(16)
+
+    def shuffle(x):
+        return x.flatten(2)[..., order].view_as(x)
+
+    assert_close(lgfa(shuffle(first), shuffle(second)), shuffle(lgfa(first, second)))
+
+
+def test_attend_equals_torchs_multi_head_attention():
+    c, heads = 24, 4
+    reference = torch.nn.MultiheadAttention(c, heads, bias=False, batch_first=True)
+    x, memory = torch.randn(2, 5, c), torch.randn(2, 7, c)
+    q, k, v = reference.in_proj_weight.chunk(3)
+    mixed = attend(F.linear(x, q), F.linear(memory, k), F.linear(memory, v), heads)
+    assert_close(reference.out_proj(mixed), reference(x, memory, memory)[0], atol=1e-5, rtol=1e-5)
+
+
+def test_self_attention_is_cross_attention_with_itself():
+    block = AttentionBlock(16, cross=True)
+    x = torch.randn(2, 5, 16)
+    assert_close(block(x), block(x, x))  # both norms start as the same

