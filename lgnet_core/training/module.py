@@ -60,6 +60,7 @@ class TrainingModule(lightning.LightningModule):
         weights: of the loss terms.
         augmentation: of the training pictures; None leaves them as they are.
         size: side of the pictures that the network sees; None for the data's.
+        freeze_early: leave the backbone up to its stride-4 map as it is, statistics included.
         seed: of the augmentation. A step's draws depend on (seed, step, process) alone, so a resumed training goes on
             as if it had not stopped.
 
@@ -75,9 +76,13 @@ class TrainingModule(lightning.LightningModule):
         augmentation: Augmentation | None = None,
         size: int | None = None,
         seed: int = 0,
+        freeze_early: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
+        self._frozen = network.backbone.early_layers() if freeze_early else []
+        for layer in self._frozen:
+            layer.requires_grad_(False)
         self.average = AveragedModel(
             network, multi_avg_fn=rising_average(optimisation.ema_decay), use_buffers=True
         ).requires_grad_(False)
@@ -111,6 +116,8 @@ class TrainingModule(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self.average.eval()
+        for layer in self._frozen:
+            layer.eval()
 
     def on_train_batch_end(self, outputs: Any, batch: HandsBatch, batch_index: int) -> None:
         self.average.update_parameters(self.network)

@@ -57,6 +57,7 @@ class TrainConfig:
         validation: pictures held out of a stored set (its last ones), or generated from another seed.
         initial: ``imagenet`` (the backbone's weights as the installed packages bring them), ``random``, or a
             ``.safetensors`` file to go on from.
+        freeze_early: leave the backbone's layers up to stride 4 as they start: a third less work a step on a CPU.
         resume: ``auto`` (from the run's folder, if it was begun), ``never``, or a ``.ckpt`` file. Only resume what you
             wrote yourself: a ``.ckpt`` is a pickle, although it is read without running code.
         device: ``auto``, ``cpu``, ``cuda``. devices: how many.
@@ -88,6 +89,7 @@ class TrainConfig:
     flip: bool = True
     validation: int = 256
     initial: str = "imagenet"
+    freeze_early: bool = False
     resume: str = "auto"
     device: str = "auto"
     devices: int = 1
@@ -147,6 +149,7 @@ def train(config: TrainConfig) -> Path:
         Augmentation(flip=0.5 if config.flip else 0.0) if config.augment else None,
         size=config.size,
         seed=config.seed,
+        freeze_early=config.freeze_early,
     )
     trainer = lightning.Trainer(
         accelerator="cuda" if cuda else "cpu",
