@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from lgnet_core import __version__
@@ -59,7 +59,7 @@ def save_network(path: str | Path, network: LGNet, metadata: Mapping[str, Any], 
         tensors[name] = stored
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
-    save_file(tensors, unfinished, {_ENTRY: json.dumps(header)})
+    unfinished.write_bytes(save(tensors, {_ENTRY: json.dumps(header)}))
     unfinished.replace(path)
 
 
