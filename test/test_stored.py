@@ -71,7 +71,7 @@ def test_a_set_made_otherwise_is_refused(tmp_path, generator, small_shards):
     class Other:
         name, digest = "mano", "0" * 64
 
-    with pytest.raises(StoredSetError, match="hand model.*lgnet synth"):
+    with pytest.raises(StoredSetError, match=r"hand model.*lgnet synth"):
         StoredHands(tmp_path, Other())
     with pytest.raises(StoredSetError, match="lgnet synth --out"):
         StoredHands(tmp_path / "nowhere")

@@ -28,7 +28,8 @@ SEGMENTS: tuple[tuple[int, int], ...] = (
 _PALM = 7  # capsules that move with the wrist
 _CHAINS = ((13, 14, 15), (1, 2, 3), (4, 5, 6), (10, 11, 12), (7, 8, 9))  # MANO's joints, thumb to pinky
 _BONE_OF_CAPSULE = (*([0] * _PALM), *(joint for chain in _CHAINS for joint in chain))  # MANO's joint each moves with
-_RADIUS_QUANTILE = 0.4  # of the vertices' distances to their segment: skin gives way before bones meet
+# Of the vertices' distances to their segment: skin gives way, and a flat palm is not round.
+_PALM_QUANTILE, _FINGER_QUANTILE = 0.65, 0.45
 _TIP_RECESS = 0.3  # of the last bone: its capsule ends about a radius before the fingertip
 
 
@@ -182,7 +183,8 @@ class CapsuleHands:
                 if beside.any():
                     shell = out[side, beside, c]  # perpendicular to the segment
                     offsets[side, c] = (shell.amin(0) + shell.amax(0)) / 2
-                radii[side, c] = distance[side, mine, c].quantile(_RADIUS_QUANTILE)
+                quantile = _PALM_QUANTILE if c < _PALM else _FINGER_QUANTILE
+                radii[side, c] = distance[side, mine, c].quantile(quantile)
         return offsets, radii
 
 

@@ -42,7 +42,7 @@ _STYLES = [
     (0.02, 0.07, 0.05, 0.10, 0.25, 0.10, 0.15),
     (0.30, 0.13, 0.09, 0.35, 0.25, 0.22, 0.20),
     (0.85, 0.12, 0.08, 0.70, 0.20, 0.60, 0.20),
-    (0.45, 0.22, 0.30, 0.35, 0.35, 0.25, 0.25),
+    (0.45, 0.12, 0.32, 0.35, 0.35, 0.25, 0.25),
     (0.60, 0.18, 0.12, 0.80, 0.20, 0.35, 0.20),
     (0.30, 0.10, 0.06, 0.80, 0.15, 0.10, 0.15),
     (0.22, 0.10, 0.05, 0.30, 0.25, 0.25, 0.15),
@@ -71,7 +71,7 @@ def draw_angles(draws: Draws, name: str, style: Tensor) -> Tensor:
 
     together = draws.normal(name + "/scatter", 2, 4) * scatter[..., None]
     together = torch.cat([together[..., :1], 0.55 * together[..., 1:] + 0.45 * together[..., :-1]], -1)
-    slope = draws.normal(name + "/slope", 2, 1, std=0.06) * torch.arange(-1.5, 2, device=draws.device)
+    slope = draws.normal(name + "/slope", 2, 1, std=0.04) * torch.arange(-1.5, 2, device=draws.device)
     closure = mean[..., None] + draws.normal(name + "/closure", 2, 1) * std[..., None] + together + slope
     closure = closure.clamp(-0.15, 1.05)  # (B, 2, 4) index to pinky
     pointing = (style == Style.POINT) & draws.bernoulli(name + "/points", 0.6, 2)
