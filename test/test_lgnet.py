@@ -181,6 +181,20 @@ def test_same_result_on_repeated_calls_and_in_any_batch(hand_model):
         assert_close(a[1:2], c, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_mixed_precision_keeps_geometry_in_single(hand_model, dtype):
+    network = awake(tiny(hand_model))
+    inputs = crops(2, 64)
+    exact = network(*inputs)
+    with torch.autocast("cpu", dtype):
+        mixed = network(*inputs)
+    for a, b in zip(exact, mixed):
+        assert b.dtype == torch.float32
+        assert (a - b).abs().max() <= 0.03 * a.abs().max()
+    sum(value.square().mean() for value in mixed).backward()
+    assert all(p.grad.isfinite().all() for p in network.parameters())
+
+
 def test_refined_mesh_stays_on_its_wrist(hand_model):
     prediction = awake(tiny(hand_model))(*crops(2, 64))
     moved = prediction.vertices - prediction.rough_vertices

@@ -3,7 +3,8 @@ r"""Graph layers on a fixed graph, with torch-geometric's parameters.
 Nodes come first, (N, B, C), so that the sum over neighbours is one sparse product with all pictures side by side. On
 2 CPU cores, 778 nodes, 128 channels, 16 pictures, forward and backward, that takes 7 ms; a dense adjacency 40, a
 gather 36-95. ONNX has no sparse product: exports (and CUDA, where half precision has none either) gather from a padded
-table. Graphs of up to 128 nodes are dense matrices everywhere. A test holds all equal to ``torch_geometric.nn.GINConv`` and ``ChebConv``.
+table. Graphs of up to 128 nodes are dense matrices everywhere. A test holds all of them equal to
+``torch_geometric.nn.GINConv`` and ``ChebConv``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
 
 SMALL_GRAPH = 128
 

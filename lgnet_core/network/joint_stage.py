@@ -26,7 +26,8 @@ def soft_argmax_3d(volume: Tensor) -> Tensor:
         volume: (B, J, D, H, W) logits; returns (B, J, 3) as (u, v, d) in cells.
     """
     size = volume.shape[2:]
-    p = volume.flatten(2).softmax(-1).unflatten(-1, size)
+    precise = torch.promote_types(volume.dtype, torch.float32)  # a bfloat16 cell is a pixel wide
+    p = volume.flatten(2).softmax(-1, dtype=precise).unflatten(-1, size)
 
     def mean(marginal: Tensor) -> Tensor:  # (B, J, N) -> (B, J)
         return (marginal * torch.arange(marginal.shape[-1], device=p.device, dtype=p.dtype)).sum(-1)

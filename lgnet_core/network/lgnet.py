@@ -129,7 +129,7 @@ class LGNet(nn.Module):
         return HandsPrediction(
             joints_grid=joints_grid,
             joint_log_variance=rough.joint_log_variance,
-            presence_logits=self.presence(means)[..., 0],
+            presence_logits=self.presence(means)[..., 0].to(vertices.dtype),
             rotations=rough.rotations,
             shape=rough.shape,
             camera=rough.camera,
@@ -137,7 +137,7 @@ class LGNet(nn.Module):
             rough_joints=rough.joints,
             vertices=vertices,
             joints=joints,
-            relative_translation=self.relative_translation(means),
+            relative_translation=self.relative_translation(means).to(vertices.dtype),
         )
 
     def _hand_maps(self, deep: Tensor) -> Tensor:
