@@ -1,0 +1,9 @@
+"""From pictures to hands: engines that run the network, detection of regions, placement, the estimator."""
+
+from lgnet_core.inference.choose import make_engine
+from lgnet_core.inference.detection import RegionDetector, WholePictureDetector
+from lgnet_core.inference.engine import Engine
+from lgnet_core.inference.estimator import HandEstimator
+from lgnet_core.inference.regions import Region
+
+__all__ = ["Engine", "HandEstimator", "Region", "RegionDetector", "WholePictureDetector", "make_engine"]

@@ -1,0 +1,230 @@
+"""LGNet as an ONNX file: writing it, and keeping it in the user's cache."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import lgnet_core
+from lgnet_core.camera import virtual_intrinsics
+from lgnet_core.network import PRESETS, HandsPrediction, LGNet, find_config
+
+log = logging.getLogger(__name__)
+
+INPUT_NAMES = ("image", "intrinsics")
+OPSET = 20
+
+CACHE_VARIABLE = "LGNET_CACHE_DIR"
+"""Environment variable that moves the cache."""
+
+
+def export_onnx(network: LGNet, path: str | Path, size: int = 256, metadata: dict[str, str] | None = None) -> None:
+    """Write a network as one ONNX file with a dynamic batch and a fixed crop size.
+
+    Inputs are ``image`` (N, 3, S, S) float32 RGB in [0, 1] and ``intrinsics`` (N, 3, 3) float32, pixels of the crop;
+    outputs are the fields of :class:`~lgnet_core.network.HandsPrediction`. The file carries its own description:
+    version, configuration and weights' digest, beside what ``metadata`` adds.
+
+    Args:
+        network: LGNet with its weights, on any device; it is exported as on the CPU, in evaluation.
+        path: written atomically; its folder must exist.
+        size: S, pixels, a multiple of 32.
+        metadata: more entries for the file's description, strings.
+
+    Raises:
+        ImportError: if onnx or onnxscript is not installed.
+        OSError: if the file cannot be written.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  (torch's exporter needs it and says so less clearly)
+    except ImportError as error:
+        raise ImportError(f"exporting needs onnx and onnxscript ({error}): pip install onnx onnxscript") from error
+    path = Path(path)
+    described = description(network, size) | (metadata or {})
+    model = _onnx_model(network, size)
+    onnx.helper.set_model_props(model, described)
+    onnx.checker.check_model(model)
+    _write_atomically(path, model.SerializeToString())
+
+
+def description(network: LGNet, size: int) -> dict[str, str]:
+    """What an exported file says about itself."""
+    return {
+        "producer": "lgnet_core",
+        "version": lgnet_core.__version__,
+        "torch": torch.__version__,
+        "preset": preset_name(network),
+        "config": json.dumps(asdict(network.config), sort_keys=True),
+        "hand_model": network.hand_model.digest,
+        "weights": network_digest(network),
+        "image_size": str(size),
+    }
+
+
+def preset_name(network: LGNet) -> str:
+    """Name of the preset that a network's configuration is, or ``"custom"``."""
+    for name in PRESETS:
+        for candidate in (name, f"{name}-paper"):
+            if find_config(candidate) == network.config:
+                return candidate
+    return "custom"
+
+
+def network_digest(network: LGNet) -> str:
+    """sha256 (hex) of a network's configuration, weights and buffers: the hand model's arrays are among them."""
+    digest = hashlib.sha256(repr(network.config).encode())
+    for name, tensor in sorted([*network.named_parameters(), *network.named_buffers()], key=lambda pair: pair[0]):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def cache_directory() -> Path:
+    """The user's cache: $LGNET_CACHE_DIR, else $XDG_CACHE_HOME/lgnet_ros, else ~/.cache/lgnet_ros."""
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "lgnet_ros"
+
+
+def cached_onnx(
+    network: LGNet,
+    size: int = 256,
+    rebuild: bool = False,
+    write: Callable[[LGNet, Path, int], None] = export_onnx,
+) -> Path:
+    """Path of the network's ONNX file in the user's cache, exported now if it is not there.
+
+    An entry is named by the digest of everything it follows from: weights, hand model, our code, and the versions of
+    torch and onnx; beside it stands its checksum, and an entry that does not match is exported again. Where the cache
+    cannot be written, a temporary file serves for this process, with one warning.
+
+    Args:
+        network: LGNet with its weights.
+        size: side of the crops, pixels.
+        rebuild: export even if an entry is there.
+        write: what exports.
+    """
+    name = f"{_cache_key(network, size)}.onnx"
+    path = cache_directory() / name
+    if not rebuild and _is_intact(path):
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe, probe_name = tempfile.mkstemp(dir=path.parent)  # exporting takes seconds: find out first
+        os.close(probe)
+        os.unlink(probe_name)
+    except OSError as error:
+        path = _temporary_directory(error) / name
+        if not rebuild and _is_intact(path):
+            return path
+    log.info("exporting the network to %s (once)", path)
+    write(network, path, size)
+    _write_atomically(_checksum_path(path), _file_digest(path).encode())
+    return path
+
+
+def _onnx_model(network: LGNet, size: int) -> Any:
+    """The ONNX protobuf of a network, traced with a batch of two so that the batch stays dynamic."""
+    parameter = next(network.parameters())
+    device, training = parameter.device, network.training
+    network.to("cpu").eval()
+    intrinsics = torch.tensor(virtual_intrinsics(size), dtype=torch.float32).repeat(2, 1, 1)
+    inputs = (torch.rand(2, 3, size, size), intrinsics)
+    batch = {0: torch.export.Dim("batch", min=1)}
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)  # it warns about torchvision's operators, which nothing here uses
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                network,
+                inputs,
+                dynamo=True,
+                opset_version=OPSET,
+                dynamic_shapes=(batch, batch),
+                input_names=list(INPUT_NAMES),
+                output_names=list(HandsPrediction._fields),
+                verbose=False,
+            )
+    finally:
+        exporter.setLevel(level)
+        network.to(device).train(training)
+    if program is None:
+        raise RuntimeError("torch.onnx.export returned no program")
+    return program.model_proto
+
+
+def _cache_key(network: LGNet, size: int) -> str:
+    import onnx
+
+    digest = hashlib.sha256(f"{network_digest(network)} {size} {torch.__version__} {onnx.__version__}".encode())
+    root = Path(lgnet_core.__file__).parent
+    for source in [root / "camera.py", root / "export.py", *sorted((root / "network").glob("*.py"))]:
+        digest.update(source.read_bytes())
+    digest.update((root / "hand_model" / "layer.py").read_bytes())
+    return f"{preset_name(network)}-{digest.hexdigest()[:24]}"
+
+
+def _checksum_path(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
+def _is_intact(path: Path) -> bool:
+    try:
+        return _checksum_path(path).read_text() == _file_digest(path)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    """Write beside the target, then rename: readers see the old file or the new one, never a part."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+_temporary: tempfile.TemporaryDirectory[str] | None = None
+
+
+def _temporary_directory(reason: OSError) -> Path:
+    """One folder for this process, removed at its end; the first call warns."""
+    global _temporary
+    if _temporary is None:
+        _temporary = tempfile.TemporaryDirectory(prefix="lgnet_ros_")
+        atexit.register(_temporary.cleanup)
+        log.warning(
+            "cannot write the cache %s (%s): the network is exported again in every process; "
+            "make the folder writable or set %s",
+            cache_directory(),
+            reason.strerror,
+            CACHE_VARIABLE,
+        )
+    return Path(_temporary.name)

@@ -1,0 +1,73 @@
+"""Finding the regions of a picture that hold hands."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from lgnet_core.camera import box_of_points, letterbox
+from lgnet_core.inference.crops import cut_crops, joints_in_picture
+from lgnet_core.inference.engine import Engine
+from lgnet_core.inference.regions import Region, share_crops
+from lgnet_core.types import Camera, FloatArray, Side
+
+LOOK_MARGIN = 1.6  # the first look's boxes are coarse, so the second one sees more around them
+
+
+class RegionDetector(ABC):
+    """Says where in a picture hands are."""
+
+    @abstractmethod
+    def find(self, image: FloatArray, camera: Camera | None) -> list[Region]:
+        """Regions that hold hands, each side in at most one of them; empty if there are none.
+
+        Args:
+            image: (H, W, 3) RGB, uint8.
+            camera: the picture's camera, or None.
+        """
+
+
+class WholePictureDetector(RegionDetector):
+    """The pose network itself, first on the whole letter-boxed picture, then on what it found there.
+
+    The first look's presence and 2D joints give a box for each hand; the second looks at crops around them, drops
+    what does not hold and tightens the boxes. It costs one or two more passes of the network and no weights of its
+    own.
+
+    Args:
+        engine: runs the network.
+        first_threshold: presence that the first look asks for; low, since hands are small there.
+        threshold: presence that the second look asks for.
+    """
+
+    def __init__(self, engine: Engine, first_threshold: float = 0.3, threshold: float = 0.5) -> None:
+        self.engine = engine
+        self.first_threshold = first_threshold
+        self.threshold = threshold
+
+    def find(self, image: FloatArray, camera: Camera | None) -> list[Region]:
+        whole = letterbox(image.shape[1], image.shape[0], self.engine.image_size)
+        found = self._look(image, camera, [whole], self.first_threshold)
+        if not found:
+            return []
+        crops = [region.crop(self.engine.image_size, LOOK_MARGIN) for region in share_crops(found)]
+        return share_crops(self._look(image, camera, crops, self.threshold))
+
+    def _look(
+        self, image: FloatArray, camera: Camera | None, affines: Sequence[FloatArray], threshold: float
+    ) -> list[Region]:
+        """A region for each side that any of the crops shows, from the crop that shows it best."""
+        crops = cut_crops(image, camera, np.stack(affines), self.engine.image_size)
+        prediction = self.engine(crops.images, crops.intrinsics)
+        presence = torch.sigmoid(prediction.presence_logits).numpy()
+        pixels = joints_in_picture(prediction.joints_grid, crops)
+        regions = []
+        for side in Side:
+            best = int(presence[:, side].argmax())
+            score = float(presence[best, side])
+            if score >= threshold:
+                regions.append(Region(box_of_points(pixels[best, side]), (side,), score))
+        return regions

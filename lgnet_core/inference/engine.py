@@ -1,0 +1,84 @@
+"""What runs the network: one interface over eager torch, CUDA graphs and ONNX Runtime."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+
+from lgnet_core.network import HandsPrediction
+from lgnet_core.types import FloatArray
+
+ENGINES = ("auto", "eager", "cuda-graph", "onnx")
+"""Names that :func:`lgnet_core.inference.choose.make_engine` takes."""
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+class Engine(ABC):
+    """Runs one network on batches of crops.
+
+    Attributes:
+        name: one of ``ENGINES``.
+        device: where it runs, ``"cpu"`` or ``"cuda[:index]"``.
+        precision: of the heavy arithmetic, ``"fp32"`` or ``"fp16"``; inputs and outputs are always float32.
+        image_size: S, the side of the crops it takes, pixels.
+    """
+
+    name: str
+    device: str
+    precision: str
+    image_size: int
+
+    @abstractmethod
+    def __call__(self, images: FloatArray, intrinsics: FloatArray) -> HandsPrediction:
+        """Predict the hands in a batch of crops.
+
+        The answer belongs to the caller: no later call overwrites it.
+
+        Args:
+            images: RGB in [0, 1], float32.
+            intrinsics: K of each crop, pixels, float32.
+
+        Shapes:
+            images: (N, 3, S, S); intrinsics: (N, 3, 3); returns float32 tensors on the CPU with leading dimension N.
+        """
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.device}, {self.precision}"
+
+
+def resolve_device(device: str) -> str:
+    """``"auto"`` to ``"cuda"`` where torch sees a GPU, else ``"cpu"``; any other name is checked and returned.
+
+    Raises:
+        ValueError: for an unknown name.
+        RuntimeError: for a CUDA device that this torch does not see.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device)
+    except RuntimeError:
+        kind = None
+    if kind is None or kind.type not in ("cpu", "cuda"):
+        raise ValueError(f"device {device!r} is not known; take one of {', '.join(DEVICES)} or cuda:0, cuda:1, ...")
+    if kind.type == "cuda":
+        require_cuda(device)
+        if kind.index is not None and kind.index >= torch.cuda.device_count():
+            raise RuntimeError(
+                f"device {device!r}: only {torch.cuda.device_count()} CUDA device(s) here, counted from cuda:0"
+            )
+    return device
+
+
+def require_cuda(what: str) -> None:
+    """Raise a RuntimeError that says what asked for CUDA, why there is none, and the cure."""
+    if torch.cuda.is_available():
+        return
+    reason = (
+        f"torch {torch.__version__} was built without CUDA; install a CUDA build of torch"
+        if torch.version.cuda is None
+        else f"torch {torch.__version__} sees no CUDA device; check `nvidia-smi` and the driver"
+    )
+    raise RuntimeError(f"{what}: {reason}, or take device 'cpu' or 'auto'")

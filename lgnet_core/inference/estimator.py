@@ -1,0 +1,243 @@
+"""From one picture to both hands in the camera's frame: the facade that the commands, tests and the node use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lgnet_core.checkpoint import load_network
+from lgnet_core.data.images import MIN_SIDE
+from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.inference.choose import make_engine
+from lgnet_core.inference.crops import Crops, cut_crops, joints_in_picture
+from lgnet_core.inference.detection import RegionDetector, WholePictureDetector
+from lgnet_core.inference.engine import Engine
+from lgnet_core.inference.placement import place_in_camera
+from lgnet_core.inference.regions import Region
+from lgnet_core.network import HandsPrediction
+from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
+
+MIDDLE_CHAIN = (0, 9, 10, 11, 12)  # wrist to middle fingertip
+LARGEST_SIDE = 32_000  # pixels; OpenCV's warp counts in 16 bits
+HAND_LENGTHS = (0.08, 0.30)  # metres: a child's to the longest on record, rounded
+
+
+class HandEstimator:
+    """Stateless: the same picture gives the same hands, whatever came before.
+
+    A single picture cannot tell a small near hand from a large far one. With a 6.5 % spread of hand sizes about 6 mm of
+    wrist-relative error and 5 to 6 % of the depth remain whatever a network does. ``hand_length`` is the cure: the
+    hands, their depth with them, are scaled to the size of the user's.
+
+    Args:
+        engine: runs the network.
+        hand_model: the model the network was built with.
+        detector: finds the regions; None: the network itself, :class:`WholePictureDetector`.
+        presence_threshold: a hand is reported from this probability on.
+        hand_length: metres from the wrist to the tip of the middle finger of the user's flat hand; None: as predicted.
+
+    Raises:
+        ValueError: for a threshold outside (0, 1) or a hand length that no hand has.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        hand_model: HandModel,
+        detector: RegionDetector | None = None,
+        presence_threshold: float = 0.5,
+        hand_length: float | None = None,
+    ) -> None:
+        if not 0 < presence_threshold < 1:
+            raise ValueError(f"presence_threshold: expected a probability between 0 and 1, got {presence_threshold}")
+        if hand_length is not None and not HAND_LENGTHS[0] <= hand_length <= HAND_LENGTHS[1]:
+            raise ValueError(
+                f"hand_length: expected metres from wrist to middle fingertip, {HAND_LENGTHS[0]} to {HAND_LENGTHS[1]}, "
+                f"got {hand_length}; an adult's is about 0.18"
+            )
+        self.engine = engine
+        self.hand_model = hand_model
+        self.detector = detector or WholePictureDetector(engine, threshold=presence_threshold)
+        self.presence_threshold = presence_threshold
+        self.hand_length = hand_length
+        self._faces = hand_model.faces.cpu().numpy()
+        rest = hand_model.joints_from_vertices(hand_model.v_template).detach().cpu().numpy()[Side.RIGHT]
+        straight = np.linalg.norm(rest[MIDDLE_CHAIN[-1]] - rest[MIDDLE_CHAIN[0]])
+        self._straightness = float(straight / _chain_length(rest))
+
+    @classmethod
+    def load(
+        cls,
+        weights: str | Path | None = None,
+        device: str = "auto",
+        hand_model: HandModel | str | Path | None = None,
+        engine: str = "auto",
+        *,
+        detector: RegionDetector | None = None,
+        presence_threshold: float = 0.5,
+        hand_length: float | None = None,
+        threads: int | None = None,
+    ) -> HandEstimator:
+        """Everything that is needed to estimate, from files.
+
+        Args:
+            weights: a checkpoint; None: the bundled weights.
+            device: ``"auto"`` (a GPU where torch sees one), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+            hand_model: a model, or a folder that ``lgnet mano convert`` wrote; None: the bundled hand.
+            engine: ``"auto"`` (CUDA graphs on a GPU, ONNX Runtime on a CPU), ``"eager"``, ``"cuda-graph"``, ``"onnx"``.
+            threads: CPU threads of ONNX Runtime; None: one for each physical core.
+            detector, presence_threshold, hand_length: see :class:`HandEstimator`.
+
+        Raises:
+            ValueError, RuntimeError, ImportError, OSError: with the cure, from the part that failed.
+        """
+        if not isinstance(hand_model, HandModel):
+            hand_model = load_hand_model(hand_model)
+        network, _ = load_network(weights, hand_model)
+        runner = make_engine(network, engine, device, threads=threads)
+        return cls(runner, hand_model, detector, presence_threshold, hand_length)
+
+    def estimate(self, image: FloatArray, camera: Camera | None = None) -> TwoHands:
+        """Both hands of a picture.
+
+        Args:
+            image: (H, W, 3) RGB, uint8. Other pictures are converted where they are read, see
+                :mod:`lgnet_core.data.images`.
+            camera: of this picture; its distortion is honoured. None: the hands come back wrist-relative with
+                ``metric=False``, since without a calibration nothing fixes their place.
+
+        Raises:
+            ValueError: if the picture is none, or the camera is of another size than the picture.
+        """
+        _check(image, camera)
+        return self.estimate_regions(image, camera, self.detector.find(image, camera))
+
+    def estimate_regions(self, image: FloatArray, camera: Camera | None, regions: Sequence[Region]) -> TwoHands:
+        """Both hands of a picture, looked for in given regions only: for callers that know where the hands are.
+
+        A side that several regions name comes from the one where its presence is highest.
+
+        Args, Raises: see :meth:`estimate`.
+        """
+        _check(image, camera)
+        if not regions:
+            return TwoHands(None, None, None, metric=camera is not None)
+        crops = self.cut(image, camera, regions)
+        prediction = self.engine(crops.images, crops.intrinsics)
+        return self.assemble(regions, crops, prediction, camera)
+
+    def cut(self, image: FloatArray, camera: Camera | None, regions: Sequence[Region]) -> Crops:
+        """First step: a crop for each region."""
+        affines = np.stack([region.crop(self.engine.image_size) for region in regions])
+        return cut_crops(image, camera, affines, self.engine.image_size)
+
+    def assemble(
+        self, regions: Sequence[Region], crops: Crops, prediction: HandsPrediction, camera: Camera | None
+    ) -> TwoHands:
+        """Last step: choose, turn back into the picture's camera axes, scale to the user's hand, place."""
+        sightings = self._sightings(regions, crops, prediction)
+        relative = None
+        if len(sightings) == 2 and sightings[0].crop == sightings[1].crop:
+            scale = (sightings[0].scale + sightings[1].scale) / 2
+            k = sightings[0].crop
+            relative = prediction.relative_translation[k].double().numpy() @ crops.turns[k] * scale
+        wrists = np.zeros((len(sightings), 3))
+        if camera is not None and sightings:
+            wrists = place_in_camera(
+                np.stack([s.joints for s in sightings]),
+                np.stack([s.pixels for s in sightings]),
+                np.stack([s.std for s in sightings]),
+                camera,
+                relative,
+            )
+            relative = wrists[Side.LEFT] - wrists[Side.RIGHT] if len(sightings) == 2 else None
+        hands = {s.side: self._hand(s, wrist, crops, prediction) for s, wrist in zip(sightings, wrists)}
+        return TwoHands(hands.get(Side.RIGHT), hands.get(Side.LEFT), relative, metric=camera is not None)
+
+    def _sightings(self, regions: Sequence[Region], crops: Crops, prediction: HandsPrediction) -> list[_Sighting]:
+        """At most one for each side, right first."""
+        presence = torch.sigmoid(prediction.presence_logits).numpy()
+        joints = prediction.joints.double().numpy()
+        std = np.exp(0.5 * prediction.joint_log_variance.double().numpy())
+        pixels = joints_in_picture(prediction.joints_grid, crops)
+        sightings = []
+        for side in Side:
+            looked = [k for k, region in enumerate(regions) if side in region.sides]
+            if not looked:
+                continue
+            k = max(looked, key=lambda crop: presence[crop, side])
+            if presence[k, side] < self.presence_threshold:
+                continue
+            scale = 1.0
+            if self.hand_length is not None:
+                scale = self.hand_length / (_chain_length(joints[k, side]) * self._straightness)
+            sightings.append(
+                _Sighting(
+                    side=side,
+                    crop=k,
+                    presence=float(presence[k, side]),
+                    scale=scale,
+                    joints=joints[k, side] @ crops.turns[k] * scale,  # rows: R_z^T X
+                    pixels=pixels[k, side],
+                    std=std[k, side] * scale,
+                )
+            )
+        return sightings
+
+    def _hand(self, seen: _Sighting, wrist: FloatArray, crops: Crops, prediction: HandsPrediction) -> Hand:
+        turn, index = crops.turns[seen.crop], (seen.crop, seen.side)
+        rotations = prediction.rotations[index].double().numpy()
+        rotations[0] = turn.T @ rotations[0]
+        return Hand(
+            side=seen.side,
+            presence=seen.presence,
+            joints=seen.joints + wrist,
+            vertices=prediction.vertices[index].double().numpy() @ turn * seen.scale + wrist,
+            faces=self._faces[seen.side],
+            joints_image=seen.pixels,
+            joint_std=seen.std,
+            rotations=rotations,
+            shape=prediction.shape[index].double().numpy(),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Sighting:
+    """One hand in one crop: wrist-relative joints (metres, the picture's camera axes), pixels of the picture, std."""
+
+    side: Side
+    crop: int
+    presence: float
+    scale: float
+    joints: FloatArray
+    pixels: FloatArray
+    std: FloatArray
+
+
+def _chain_length(joints: FloatArray) -> float:
+    """Metres along the bones from the wrist to the tip of the middle finger: the same in every pose."""
+    return float(np.linalg.norm(np.diff(joints[list(MIDDLE_CHAIN)], axis=0), axis=-1).sum())
+
+
+def _check(image: FloatArray, camera: Camera | None) -> None:
+    """Raise a ValueError that says what is wrong with a picture and how to mend it."""
+    cure = "read files with lgnet_core.data.images, which converts grey, RGBA and 16-bit pictures"
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"image: expected a numpy array (H, W, 3) uint8, got {type(image).__name__}; {cure}")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"image: expected RGB, shape (H, W, 3), uint8; got {image.shape}, {image.dtype}; {cure}")
+    height, width = image.shape[:2]
+    if min(height, width) < MIN_SIDE or max(height, width) > LARGEST_SIDE:
+        raise ValueError(
+            f"image: {width}x{height} pixels; each side must have {MIN_SIDE} to {LARGEST_SIDE}: "
+            "give the whole picture, or shrink it (and scale its camera)"
+        )
+    if camera is not None and (camera.width, camera.height) != (width, height):
+        raise ValueError(
+            f"camera: calibrated for {camera.width}x{camera.height} pixels, but the picture has {width}x{height}; "
+            "give the camera of this picture, or resize the picture to the camera's size"
+        )

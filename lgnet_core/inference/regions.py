@@ -1,0 +1,66 @@
+"""Where hands are in a picture, and which of them share a crop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lgnet_core.camera import square_crop
+from lgnet_core.types import FloatArray, Side
+
+CROP_MARGIN = 1.25  # crop side over the box's longer side, as in training
+SMALLEST_BOX = 8.0  # pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A place in the picture that holds one hand, or two hands near each other.
+
+    Args:
+        box: (4,) left, top, right, bottom of the hands' joints, pixels of the picture; it may reach beyond it.
+        sides: the hands looked for here.
+        score: confidence in [0, 1] that they are here.
+        rotation: radians by which the picture is turned for the crop (clockwise as seen).
+    """
+
+    box: FloatArray
+    sides: tuple[Side, ...]
+    score: float = 1.0
+    rotation: float = 0.0
+
+    def crop(self, size: int, margin: float = CROP_MARGIN) -> FloatArray:
+        """(2, 3) affine, pixels of the picture -> pixels of a square crop around the box."""
+        box = np.asarray(self.box, np.float64)
+        centre, half = (box[:2] + box[2:]) / 2, np.maximum((box[2:] - box[:2]) / 2, SMALLEST_BOX / 2)
+        return square_crop(np.concatenate([centre - half, centre + half]), size, margin, self.rotation)
+
+
+def hand_width(box: FloatArray) -> float:
+    """About one hand's width, pixels: the geometric mean of the sides of its box."""
+    return float(np.sqrt(max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)))
+
+
+def gap(a: FloatArray, b: FloatArray) -> float:
+    """Empty pixels between two boxes along the axis that parts them further; 0 if they overlap."""
+    apart = np.maximum(np.asarray(a)[:2] - np.asarray(b)[2:], np.asarray(b)[:2] - np.asarray(a)[2:])
+    return float(max(apart.max(), 0.0))
+
+
+def share_crops(regions: Sequence[Region]) -> list[Region]:
+    """One region around both hands unless they are further apart than about one hand's width.
+
+    Two hands in one crop are modelled jointly; two hands 30 cm apart would leave each a few cells of the 8x8 map.
+
+    Args:
+        regions: at most one single-hand region for each side; anything else is returned unchanged.
+    """
+    if len(regions) != 2 or {r.sides for r in regions} != {(Side.RIGHT,), (Side.LEFT,)}:
+        return list(regions)
+    first, second = regions
+    width = (hand_width(first.box) + hand_width(second.box)) / 2
+    if first.rotation != second.rotation or gap(first.box, second.box) > width:
+        return list(regions)
+    box = np.concatenate([np.minimum(first.box[:2], second.box[:2]), np.maximum(first.box[2:], second.box[2:])])
+    return [Region(box, (Side.RIGHT, Side.LEFT), min(first.score, second.score), first.rotation)]

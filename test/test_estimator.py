@@ -1,0 +1,211 @@
+"""The estimator with an engine that knows the truth: what comes back must be the scene, in the camera's frame."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scene import Scene, SceneEngine, make_scene
+
+from lgnet_core.camera import square_crop
+from lgnet_core.inference import HandEstimator, Region
+from lgnet_core.types import Camera, Side
+
+TENTH_OF_A_MILLIMETRE = 1e-4
+
+PINHOLE = Camera(np.array([[610.0, 0, 331.0], [0, 560.0, 228.0], [0, 0, 1]]), 640, 480)
+WIDE = Camera(
+    np.array([[410.0, 0, 322.0], [0, 415.0, 244.0], [0, 0, 1]]), 640, 480, np.array([-0.12, 0.03, 0.001, -0.0008, 0.0])
+)
+SIZES = st.sampled_from([PINHOLE, WIDE])
+
+
+def at(u: float, v: float, depth: float, camera: Camera) -> np.ndarray:
+    """A point at a depth that an ideal pinhole would see at a pixel."""
+    return np.append(np.linalg.inv(camera.matrix[:2, :2]) @ ([u, v] - camera.matrix[:2, 2]) * depth, depth)
+
+
+def assert_finds(hands, scene: Scene, tolerance: float = TENTH_OF_A_MILLIMETRE) -> None:
+    assert hands.metric
+    for side, hand in zip(Side, (hands.right, hands.left)):
+        if not scene.presence[side]:
+            assert hand is None
+            continue
+        assert hand.side is side
+        np.testing.assert_allclose(hand.joints, scene.joints[side], atol=tolerance)
+        np.testing.assert_allclose(hand.vertices, scene.vertices[side], atol=tolerance)
+        np.testing.assert_allclose(hand.rotations, scene.rotations[side], atol=1e-3)
+        np.testing.assert_allclose(hand.joints_image, scene.pixels[side], atol=0.05)
+    if scene.presence.all():
+        truth = scene.joints[1, 0] - scene.joints[0, 0]
+        np.testing.assert_allclose(hands.relative_translation, truth, atol=2 * tolerance)
+    else:
+        assert hands.relative_translation is None
+
+
+@given(
+    seed=st.integers(0, 2**16),
+    camera=SIZES,
+    side=st.sampled_from(Side),
+    place=st.tuples(st.floats(200, 440), st.floats(160, 320), st.floats(0.35, 0.8)),
+    rotation=st.floats(-np.pi, np.pi),
+    shift=st.tuples(st.floats(-15, 15), st.floats(-15, 15)),
+)
+def test_one_hand_comes_back_from_any_crop(hand_model, seed, camera, side, place, rotation, shift):
+    wrist = at(*place, camera)
+    scene = make_scene(hand_model, camera, np.stack([wrist, wrist]), tuple(s is side for s in Side), seed)
+    box = scene.boxes[side] + np.tile(shift, 2)
+    engine = SceneEngine(scene, [square_crop(box, 256, rotation=rotation)])
+    region = Region(box, (side,), rotation=rotation)
+    hands = HandEstimator(engine, hand_model).estimate_regions(scene.picture, camera, [region])
+    assert_finds(hands, scene)
+    # The crop's own camera draws the hand where it is seen; to first order where the picture is distorted.
+    assert engine.misfit < (0.1 if camera is PINHOLE else 12.0)
+
+
+@pytest.mark.parametrize("camera", [PINHOLE, WIDE], ids=["pinhole", "distorted"])
+@pytest.mark.parametrize("near", [True, False], ids=["near", "far"])
+def test_two_hands_share_a_crop_only_when_they_are_near(hand_model, camera, near):
+    places = (at(300, 240, 0.7, camera), at(360, 250, 0.72, camera))
+    if not near:
+        places = (at(120, 240, 0.9, camera), at(520, 250, 0.7, camera))
+    scene = make_scene(hand_model, camera, np.stack(places), (True, True), seed=3)
+    engine = SceneEngine(scene)
+    hands = HandEstimator(engine, hand_model).estimate(scene.picture, camera)
+    assert_finds(hands, scene, TENTH_OF_A_MILLIMETRE if camera is PINHOLE else 1e-3)  # see SceneEngine
+    assert engine.batches[-1] == (1 if near else 2)
+
+
+@pytest.mark.parametrize("presence", [(True, False), (False, True), (False, False)])
+def test_only_hands_that_are_there_are_reported(hand_model, presence):
+    places = np.stack([at(300, 240, 0.7, PINHOLE), at(360, 250, 0.72, PINHOLE)])
+    scene = make_scene(hand_model, PINHOLE, places, presence)
+    assert_finds(HandEstimator(SceneEngine(scene), hand_model).estimate(scene.picture, PINHOLE), scene)
+
+
+def test_without_a_camera_hands_are_relative_to_their_wrists(hand_model):
+    places = np.stack([at(300, 240, 0.7, PINHOLE), at(360, 250, 0.72, PINHOLE)])
+    scene = make_scene(hand_model, PINHOLE, places, (True, True))
+    engine = SceneEngine(scene)
+    engine.calibrated = False
+    hands = HandEstimator(engine, hand_model).estimate(scene.picture, None)
+    assert not hands.metric
+    for side, hand in zip(Side, hands.hands):
+        wrist = scene.joints[side, :1]
+        np.testing.assert_allclose(hand.joints, scene.joints[side] - wrist, atol=5e-5)
+        np.testing.assert_allclose(hand.vertices, scene.vertices[side] - wrist, atol=5e-5)
+        np.testing.assert_allclose(hand.joints_image, scene.pixels[side], atol=0.05)
+    np.testing.assert_allclose(hands.relative_translation, np.diff(scene.joints[:, 0], axis=0)[0], atol=1e-4)
+
+
+def test_hand_length_mends_the_depth_of_a_hand_taken_for_larger(hand_model):
+    """An engine that thinks hands 10 % larger than they are puts them 10 % further away, until the length is given."""
+    place = at(330, 240, 0.6, PINHOLE)
+    scene = make_scene(hand_model, PINHOLE, np.stack([place, place]), (True, False), seed=5)
+    scene.shape[:] = 0
+    bones = np.diff(scene.joints[0, [0, 9, 10, 11, 12]], axis=0)
+    rest = hand_model.joints_from_vertices(hand_model.v_template)[0].numpy()
+    flat = np.linalg.norm(rest[12] - rest[0]) / np.linalg.norm(np.diff(rest[[0, 9, 10, 11, 12]], axis=0), axis=1).sum()
+    length = float(np.linalg.norm(bones, axis=1).sum() * flat)
+
+    class Exaggerating(SceneEngine):
+        def __call__(self, images, intrinsics):
+            truth = super().__call__(images, intrinsics)
+            return truth._replace(joints=truth.joints * 1.1, vertices=truth.vertices * 1.1)
+
+    region = Region(scene.boxes[0], (Side.RIGHT,))
+    engine = Exaggerating(scene)
+    misled = HandEstimator(engine, hand_model).estimate_regions(scene.picture, PINHOLE, [region])
+    assert misled.right.joints[0, 2] == pytest.approx(1.1 * scene.joints[0, 0, 2], rel=1e-3)
+    told = HandEstimator(engine, hand_model, hand_length=length)
+    assert_finds(told.estimate_regions(scene.picture, PINHOLE, [region]), scene)
+
+
+def test_the_better_view_of_a_side_wins(hand_model):
+    place = at(330, 240, 0.6, PINHOLE)
+    scene = make_scene(hand_model, PINHOLE, np.stack([place, place]), (True, False), seed=7)
+    elsewhere = Region(np.array([20.0, 20, 90, 90]), (Side.RIGHT,))
+    there = Region(scene.boxes[0], (Side.RIGHT,))
+    estimator = HandEstimator(SceneEngine(scene), hand_model)
+    assert_finds(estimator.estimate_regions(scene.picture, PINHOLE, [elsewhere, there]), scene)
+
+
+def test_same_picture_same_hands(hand_model):
+    places = np.stack([at(300, 240, 0.7, PINHOLE), at(360, 250, 0.72, PINHOLE)])
+    scene = make_scene(hand_model, PINHOLE, places, (True, True))
+    estimator = HandEstimator(SceneEngine(scene), hand_model)
+    first, again = (estimator.estimate(scene.picture, PINHOLE) for _ in range(2))
+    for a, b in zip(first.hands, again.hands):
+        np.testing.assert_array_equal(a.vertices, b.vertices)
+
+
+def test_a_region_at_the_border_of_the_picture(hand_model):
+    """The crop reaches beyond the picture and part of the hand is out of it."""
+    place = at(20, 240, 0.5, PINHOLE)
+    scene = make_scene(hand_model, PINHOLE, np.stack([place, place]), (True, False), seed=2)
+    assert (scene.pixels[0, :, 0] < 0).any()
+    region = Region(scene.boxes[0], (Side.RIGHT,))
+    hands = HandEstimator(SceneEngine(scene), hand_model).estimate_regions(scene.picture, PINHOLE, [region])
+    assert_finds(hands, scene)
+
+
+def picture(*shape: int, dtype: type = np.uint8) -> np.ndarray:
+    return np.zeros(shape, dtype)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (picture(48, 64), r"\(48, 64\)"),
+        (picture(48, 64, 4), r"\(48, 64, 4\)"),
+        (picture(48, 64, 3, dtype=np.uint16), "uint16"),
+        (picture(48, 64, 3, dtype=np.float32), "float32"),
+        (picture(1, 1, 3), "1x1"),
+        (picture(0, 0, 3), "0x0"),
+        (picture(16, 33_000, 3), "33000x16"),
+        (picture(0), r"\(0,\)"),
+        (None, "NoneType"),
+    ],
+    ids=["grey", "rgba", "16-bit", "float", "1x1", "empty", "too-long", "no-axes", "none"],
+)
+def test_pictures_that_are_none_are_refused_with_the_cure(hand_model, image, message):
+    scene = make_scene(hand_model, PINHOLE, np.array([[0, 0, 0.5], [0, 0, 0.5]]), (True, True))
+    estimator = HandEstimator(SceneEngine(scene), hand_model)
+    with pytest.raises(ValueError, match=message):
+        estimator.estimate(image, None)
+
+
+def test_camera_of_another_size_is_refused(hand_model):
+    scene = make_scene(hand_model, PINHOLE, np.array([[0, 0, 0.5], [0, 0, 0.5]]), (True, True))
+    with pytest.raises(ValueError, match="calibrated for 640x480 pixels, but the picture has 320x240"):
+        HandEstimator(SceneEngine(scene), hand_model).estimate(picture(240, 320, 3), PINHOLE)
+
+
+def test_a_camera_of_nan_cannot_be_made():
+    with pytest.raises(ValueError, match="NaN"):
+        Camera(np.full((3, 3), np.nan), 640, 480)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"hand_length": 18.0}, "metres"),
+        ({"hand_length": float("nan")}, "metres"),
+        ({"presence_threshold": 1.5}, "probability"),
+    ],
+)
+def test_settings_out_of_range_are_refused(hand_model, setting, message):
+    scene = make_scene(hand_model, PINHOLE, np.array([[0, 0, 0.5], [0, 0, 0.5]]), (True, True))
+    with pytest.raises(ValueError, match=message):
+        HandEstimator(SceneEngine(scene), hand_model, **setting)
+
+
+def test_a_picture_of_a_hundred_megapixels(hand_model):
+    place = at(330, 240, 0.6, PINHOLE)
+    scene = make_scene(hand_model, PINHOLE, np.stack([place, place]), (False, False))
+
+    class Blind(SceneEngine):
+        def _affine(self, k, image, intrinsics):
+            return np.eye(3)[:2]
+
+    hands = HandEstimator(Blind(scene), hand_model).estimate(picture(9_000, 12_000, 3), None)
+    assert hands.hands == []

@@ -1,0 +1,49 @@
+"""Regions and which hands share a crop."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lgnet_core.camera import transform_points
+from lgnet_core.inference.regions import Region, gap, hand_width, share_crops
+from lgnet_core.types import Side
+
+BOX = np.array([100.0, 100, 180, 160])
+
+
+def test_a_crop_holds_its_box_with_a_margin():
+    corners = transform_points(Region(BOX, (Side.LEFT,)).crop(256), BOX.reshape(2, 2))
+    np.testing.assert_allclose(corners[:, 0], [127.5 - 128 / 1.25, 127.5 + 128 / 1.25])
+    np.testing.assert_allclose(corners.mean(0), [127.5, 127.5])
+
+
+def test_a_box_without_extent_still_makes_a_crop():
+    affine = Region(np.array([50.0, 60, 50, 60]), (Side.LEFT,)).crop(256)
+    np.testing.assert_allclose(transform_points(affine, np.array([50.0, 60])), [127.5, 127.5])
+    assert np.isfinite(affine).all()
+
+
+def test_gap_is_along_the_axis_that_parts():
+    assert gap(BOX, BOX + np.array([100, 20, 100, 20])) == 20
+    assert gap(BOX, BOX + 30) == 0
+    assert gap(BOX, BOX + np.array([0, 90, 0, 90])) == 30
+
+
+@given(shift=st.floats(0, 400), side=st.sampled_from(Side))
+def test_hands_share_a_crop_up_to_a_hands_width(shift, side):
+    first, second = Region(BOX, (side,), 0.9), Region(BOX + np.array([shift, 0, shift, 0]), (side.other,), 0.8)
+    shared = share_crops([first, second])
+    if shift - 80 > hand_width(BOX):
+        assert shared == [first, second]
+    else:
+        (region,) = shared
+        assert set(region.sides) == set(Side)
+        assert region.score == 0.8
+        np.testing.assert_allclose(region.box, [100, 100, 180 + shift, 160])
+
+
+@pytest.mark.parametrize("sides", [[(Side.RIGHT,)], [(Side.RIGHT,), (Side.RIGHT,)], [(Side.RIGHT, Side.LEFT)], []])
+def test_what_is_no_pair_stays_as_it_is(sides):
+    regions = [Region(BOX, s) for s in sides]
+    assert share_crops(regions) == regions
