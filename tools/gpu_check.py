@@ -62,7 +62,7 @@ def training_step(network: LGNet, batch: int) -> Callable[[], None]:
         network.zero_grad()
         with torch.autocast("cuda", torch.bfloat16):
             prediction = network(image, intrinsics)
-        sum(field.square().mean() for field in prediction).backward()  # type: ignore[union-attr]
+        sum(field.square().mean() for field in prediction).backward()
 
     return step
 
