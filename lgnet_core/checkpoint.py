@@ -16,13 +16,15 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from lgnet_core import __version__
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.network import LGNet, LGNetConfig, build_network
+from lgnet_core.network.region_net import RegionNet
 
 BUNDLED_WEIGHTS = Path(__file__).parent / "weights" / "lgnet-mini.safetensors"
+BUNDLED_REGIONS = Path(__file__).parent / "weights" / "regions.safetensors"
 _ENTRY = "lgnet"
 
 
@@ -42,15 +44,36 @@ def save_network(path: str | Path, network: LGNet, metadata: Mapping[str, Any], 
     Raises:
         CheckpointError: if a value is not finite, or does not fit half precision.
     """
-    path = Path(path)
-    header = {
-        **metadata,
-        "version": __version__,
+    described = {
         "config": asdict(network.config),
         "hand_model": {"name": network.hand_model.name, "digest": network.hand_model.digest},
     }
+    _write(Path(path), network, {**metadata, **described}, half)
+
+
+def save_region_net(path: str | Path, net: RegionNet, metadata: Mapping[str, Any]) -> None:
+    """Write the region detector's weights, in half precision; see :func:`save_network`."""
+    _write(Path(path), net, {**metadata, "config": {"channels": net.channels}}, half=True)
+
+
+def load_region_net(path: str | Path | None = None) -> tuple[RegionNet, dict[str, Any]]:
+    """The region detector of a file, in single precision and eval mode, and the file's metadata; None: the bundled one.
+
+    Raises: as :func:`load_network`.
+    """
+    path = _existing(path, BUNDLED_REGIONS)
+    metadata, tensors = _read(path)
+    if metadata["config"].keys() != {"channels"}:
+        raise CheckpointError(f"{path}: holds no region detector but another network; give regions.safetensors")
+    net = RegionNet(channels=int(metadata["config"]["channels"]))
+    _check_tensors(path, net.state_dict(), tensors)
+    net.load_state_dict(tensors)
+    return net.eval(), metadata
+
+
+def _write(path: Path, module: nn.Module, header: Mapping[str, Any], half: bool) -> None:
     tensors = {}
-    for name, tensor in network.state_dict().items():
+    for name, tensor in module.state_dict().items():
         shrink = half and tensor.ndim > 1 and tensor.is_floating_point()
         stored = tensor.detach().to("cpu", torch.float16 if shrink else tensor.dtype).contiguous()
         if not torch.isfinite(stored).all():
@@ -59,7 +82,7 @@ def save_network(path: str | Path, network: LGNet, metadata: Mapping[str, Any], 
         tensors[name] = stored
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(save(tensors, {_ENTRY: json.dumps(header)}))
+    unfinished.write_bytes(save(tensors, {_ENTRY: json.dumps({**header, "version": __version__})}))
     unfinished.replace(path)
 
 
@@ -83,7 +106,7 @@ def load_network(
         CheckpointError: if it is no weights file of ours, does not fit the network, or was trained with another hand
             model.
     """
-    path = _existing(path)
+    path = _existing(path, BUNDLED_WEIGHTS)
     metadata, tensors = _read(path)
     hand_model = load_hand_model() if hand_model is None else hand_model
     _check_hand_model(path, metadata, hand_model)
@@ -95,7 +118,7 @@ def load_network(
 
 def read_metadata(path: str | Path | None = None) -> dict[str, Any]:
     """The header's description alone, without the weights. Raises as :func:`load_network`."""
-    path = _existing(path)
+    path = _existing(path, BUNDLED_WEIGHTS)
     try:
         with safe_open(path, "pt") as file:
             return _metadata(path, file.metadata())
@@ -106,20 +129,20 @@ def read_metadata(path: str | Path | None = None) -> dict[str, Any]:
 def weights_digest(path: str | Path | None = None) -> str:
     """sha256 (hex) of a weights file; None for the bundled one."""
     digest = hashlib.sha256()
-    with _existing(path).open("rb") as file:
+    with _existing(path, BUNDLED_WEIGHTS).open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
 
 
-def _existing(path: str | Path | None) -> Path:
+def _existing(path: str | Path | None, bundled: Path) -> Path:
     if path is None:
-        if not BUNDLED_WEIGHTS.is_file():
+        if not bundled.is_file():
             raise FileNotFoundError(
-                f"{BUNDLED_WEIGHTS}: the bundled weights are not installed; reinstall lgnet_ros, or name a weights "
+                f"{bundled}: the bundled weights are not installed; reinstall lgnet_ros, or name a weights "
                 "file (one of your own comes from `lgnet train`)"
             )
-        return BUNDLED_WEIGHTS
+        return bundled
     path = Path(path)
     if not path.is_file():
         what = "is a folder; name the .safetensors file in it" if path.is_dir() else "no such weights file"

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from lgnet_core.camera import box_of_points, letterbox
+from lgnet_core.camera import box_of_points, invert_affine, letterbox, transform_points, warp
 from lgnet_core.inference.crops import cut_crops, joints_in_picture
 from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.regions import Region, share_crops
+from lgnet_core.network.region_net import REGION_IMAGE_SIZE, RegionNet, decode_regions
 from lgnet_core.types import Camera, FloatArray, Side
 
 LOOK_MARGIN = 1.6  # the first look's boxes are coarse, so the second one sees more around them
@@ -71,3 +72,30 @@ class WholePictureDetector(RegionDetector):
             if score >= threshold:
                 regions.append(Region(box_of_points(pixels[best, side]), (side,), score))
         return regions
+
+
+class TrainedDetector(RegionDetector):
+    """The small detector of our own (:mod:`lgnet_core.network.region_net`): one pass over the letter-boxed picture.
+
+    Args:
+        net: with its weights.
+        threshold: confidence from which on a hand is looked for.
+    """
+
+    def __init__(self, net: RegionNet, threshold: float = 0.3) -> None:
+        self.net = net.eval()
+        self.threshold = threshold
+
+    def find(self, image: FloatArray, camera: Camera | None) -> list[Region]:
+        affine = letterbox(image.shape[1], image.shape[0], REGION_IMAGE_SIZE)
+        small = torch.from_numpy(warp(image, affine, REGION_IMAGE_SIZE)).permute(2, 0, 1)[None] / 255
+        with torch.inference_mode():
+            scores, boxes = (x[0].numpy() for x in decode_regions(self.net(small)))
+        to_picture = invert_affine(affine)
+        return share_crops(
+            [
+                Region(transform_points(to_picture, boxes[side].reshape(2, 2)).ravel(), (side,), float(scores[side]))
+                for side in Side
+                if scores[side] >= self.threshold
+            ]
+        )

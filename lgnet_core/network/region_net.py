@@ -42,10 +42,12 @@ class RegionNet(nn.Module):
 
     Args:
         backbone: gives its first blocks; pass one with ImageNet weights to start training from them.
+        channels: of the joined map.
     """
 
     def __init__(self, backbone: EfficientNetLite0 | None = None, channels: int = 96) -> None:
         super().__init__()
+        self.channels = channels
         backbone = EfficientNetLite0() if backbone is None else backbone
         self.normalise = backbone.normalise
         self.stem, self.stem_norm = backbone.stem, backbone.stem_norm
