@@ -31,6 +31,14 @@ def test_maps_at_stride_4_and_32(backbone, early, deep, size):
     assert (network.early_channels, network.deep_channels) == (early, deep)
 
 
+@pytest.mark.parametrize("backbone", [ResNet50, EfficientNetLite0])
+def test_early_layers_are_what_the_early_map_comes_from(backbone):
+    network = backbone()
+    network(torch.rand(1, 3, 64, 64))[0].square().sum().backward()
+    early = {id(p) for layer in network.early_layers() for p in layer.parameters()}
+    assert {id(p) for p in network.parameters() if p.grad is not None} == early
+
+
 def torchvision_resnet50_names():
     norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
     names = ["conv1.weight", *(f"bn1.{n}" for n in norm)]

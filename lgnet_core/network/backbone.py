@@ -1,5 +1,7 @@
 """Backbones: a picture to a map at stride 4 and one at stride 32. Each normalises its own input.
 
+Shapes: image (B, 3, S, S) in [0, 1] -> early (B, early_channels, S / 4, S / 4), deep (B, deep_channels, S / 32, S / 32).
+
 Sources: He et al. 2016 (ResNet-50, stride in the 3x3 convolution, torchvision's parameter names); Tan & Le 2019 and
 Google's EfficientNet-Lite (no squeeze-and-excitation, ReLU6, fixed stem and head, TensorFlow's "same" padding).
 """
@@ -7,23 +9,10 @@ Google's EfficientNet-Lite (no squeeze-and-excitation, ReLU6, fixed stem and hea
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-
-class Backbone(Protocol):
-    """Shapes: image (B, 3, S, S) in [0, 1] -> early (B, C_4, S / 4, S / 4), deep (B, C_32, S / 32, S / 32)."""
-
-    early_channels: int
-    deep_channels: int
-
-    def early_layers(self) -> list[nn.Module]:
-        """What the stride-4 map comes from."""
-
-    def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
 class Bottleneck(nn.Module):
