@@ -1,6 +1,7 @@
 """Backbones: a picture to a map at stride 4 and one at stride 32. Each normalises its own input.
 
-Shapes: image (B, 3, S, S) in [0, 1] -> early (B, early_channels, S / 4, S / 4), deep (B, deep_channels, S / 32, S / 32).
+Shapes:
+    image (B, 3, S, S) in [0, 1] -> early (B, early_channels, S / 4, S / 4), deep (B, deep_channels, S / 32, S / 32).
 
 Sources: He et al. 2016 (ResNet-50, stride in the 3x3 convolution, torchvision's parameter names); Tan & Le 2019 and
 Google's EfficientNet-Lite (no squeeze-and-excitation, ReLU6, fixed stem and head, TensorFlow's "same" padding).
