@@ -87,6 +87,7 @@ class TrainingModule(lightning.LightningModule):
             network, multi_avg_fn=rising_average(optimisation.ema_decay), use_buffers=True
         ).requires_grad_(False)
         self.optimisation, self.augmentation, self.size, self.seed = optimisation, augmentation, size, seed
+        self.learning_rate_factor = learning_rate_factor(optimisation.schedule, optimisation.steps, optimisation.warmup)
         self.criterion = LGNetLoss(network.hand_model, weights, network.config.depth_box)
 
     def forward(self, batch: HandsBatch, network: torch.nn.Module | None = None) -> HandsPrediction:
@@ -110,6 +111,7 @@ class TrainingModule(lightning.LightningModule):
         self.log("train/total", total, prog_bar=True)
         self.log_dict({f"train/{name}": term for name, term in terms.items()})
         self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        self.log("step", float(self.global_step))  # Lightning's own count slips by one when a training is resumed
         error = (prediction.vertices.detach() - labels.vertices + batch.wrist[:, :, None]).norm(dim=-1)
         self.log("train/mpvpe_mm", masked_mean(error, batch.presence) * 1e3, prog_bar=True)
         return total
@@ -126,6 +128,7 @@ class TrainingModule(lightning.LightningModule):
         batch = batch if self.size is None else resize(batch, self.size)
         labels = batch.labels(self.network.hand_model)
         prediction = self(batch, self.average.eval())
+        self.log("step", float(self.global_step))
         for name, (value, count) in figures(prediction, batch, labels).items():
             if count:
                 self.log(
@@ -148,14 +151,11 @@ class TrainingModule(lightning.LightningModule):
         matrices = [p for p in self.network.parameters() if p.requires_grad and p.ndim > 1]
         vectors = [p for p in self.network.parameters() if p.requires_grad and p.ndim <= 1]
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.optimiser]
-        optimiser = kind(
+        return kind(
             [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
             lr=settings.learning_rate,
             fused=True,
         )
-        factor = learning_rate_factor(settings.schedule, settings.steps, settings.warmup)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: HandsBatch, device: torch.device, index: int) -> HandsBatch:
         return batch.to(device)

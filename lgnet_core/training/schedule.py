@@ -13,7 +13,7 @@ DECAY_PART = 0.2
 
 
 def learning_rate_factor(schedule: str, steps: int, warmup: int) -> Callable[[int], float]:
-    """The factor of the base learning rate at each step, for torch's LambdaLR.
+    """The factor of the base learning rate at each step.
 
     ``cosine``: half a cosine from 1 to 0.01. ``trapezoid``: 1, then a straight line to 0.01 in the last fifth; a
     training that was stopped before can be resumed with fewer steps to fall at once. ``paper``: x 0.1 after a third and

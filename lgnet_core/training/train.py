@@ -137,7 +137,10 @@ def train(config: TrainConfig) -> Path:
     """
     config.out.mkdir(parents=True, exist_ok=True)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*(exists and is not empty|LeafSpec|does not have many workers).*")
+    warnings.filterwarnings(
+        "ignore",
+        message=".*(exists and is not empty|LeafSpec|does not have many workers|dataloader is not resumable).*",
+    )
     if config.threads:
         torch.set_num_threads(config.threads)
     cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
@@ -260,6 +263,7 @@ class ExportWeights(Callback):
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
+        self.commit = _commit()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -273,7 +277,7 @@ class ExportWeights(Callback):
             "data": config.data,
             "size": config.size,
             "losses": config.losses,
-            "commit": _commit(),
+            "commit": self.commit,
             "steps": trainer.global_step,
             "pictures": trainer.global_step * config.batch_size * trainer.world_size,
             "figures": {

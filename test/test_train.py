@@ -1,0 +1,135 @@
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lgnet_core.checkpoint import load_network
+from lgnet_core.data.synthetic.generator import SyntheticHands
+from lgnet_core.data.synthetic.stored import write_shards
+from lgnet_core.network import PRESETS, build_network
+from lgnet_core.training.train import TrainConfig, initial_network, train
+
+TINY = replace(PRESETS["lgnet-mini"], channels=16, self_joint_depth=1, local_graph="none")
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setitem(PRESETS, "tiny", TINY)
+
+
+@pytest.fixture(scope="module")
+def stored(hand_model, tmp_path_factory) -> Path:
+    return write_shards(tmp_path_factory.mktemp("set"), SyntheticHands(5, hand_model), 8, 64, progress=False)
+
+
+def config(out: Path, **changes) -> TrainConfig:
+    settings = TrainConfig(
+        out=out,
+        preset="tiny",
+        size=64,
+        batch_size=2,
+        steps=2,
+        epoch_steps=1,
+        validation=2,
+        warmup=0,
+        schedule="trapezoid",
+        initial="random",
+        device="cpu",
+        progress=False,
+    )
+    return replace(settings, **changes)
+
+
+def losses(out: Path) -> dict[int, float]:
+    """Total loss by step, from all sessions' CSV logs."""
+    found = {}
+    for path in sorted(out.glob("logs/*/metrics.csv")):
+        with path.open() as file:
+            found |= {int(r["step"]): float(r["train/total"]) for r in csv.DictReader(file) if r.get("train/total")}
+    return found
+
+
+def test_trains_from_nothing_to_weights(tmp_path, hand_model):
+    """Two steps on pictures generated on the way: logs, a file to resume, weights that load and say what they are."""
+    weights = train(config(tmp_path / "run", progress=True))
+    network, metadata = load_network(weights, hand_model)
+    assert network.config == TINY
+    assert metadata["preset"] == "tiny"
+    assert metadata["steps"] == 2
+    assert metadata["pictures"] == 4
+    assert {"mpvpe_mm", "mpjpe_mm", "presence"} <= set(metadata["figures"])
+    assert (tmp_path / "run" / "last.ckpt").exists()
+    assert list((tmp_path / "run" / "logs" / "0").glob("events*"))
+    assert set(losses(tmp_path / "run")) == {0, 1}
+    assert json.loads((tmp_path / "run" / "settings.json").read_text())["batch_size"] == 2
+
+
+@pytest.mark.parametrize(("epoch_steps", "session"), [(1, {"steps": 2}), (3, {"max_minutes": 1e-9})])
+def test_resumed_training_goes_on_as_if_it_had_not_stopped(tmp_path, stored, epoch_steps, session):
+    """Stopped at the end of an epoch or in the middle of one: the same losses, then the same weights to the bit."""
+    whole = config(tmp_path / "whole", data=str(stored), steps=3, epoch_steps=epoch_steps)
+    train(whole)
+    parts = replace(whole, out=tmp_path / "parts")
+    train(replace(parts, **session))
+    train(parts)
+    expected = losses(whole.out)
+    assert {step: loss for step, loss in losses(parts.out).items() if step in expected} == expected
+    torch.testing.assert_close(
+        load_file(parts.out / "weights.safetensors"), load_file(whole.out / "weights.safetensors"), rtol=0, atol=0
+    )
+
+
+def test_a_time_limit_ends_with_weights(tmp_path, stored):
+    weights = train(config(tmp_path, data=str(stored), steps=1000, epoch_steps=100, max_minutes=1e-9))
+    assert load_network(weights)[1]["steps"] == 1
+
+
+def test_resuming_something_else_is_refused(tmp_path, stored):
+    train(config(tmp_path, data=str(stored), steps=1))
+    with pytest.raises(ValueError, match=r"batch_size=2, now 3"):
+        train(config(tmp_path, data=str(stored), batch_size=3))
+    with pytest.raises(ValueError, match="a training was begun there"):
+        train(config(tmp_path, data=str(stored), resume="never"))
+    with pytest.raises(FileNotFoundError, match="no such file to resume from"):
+        train(config(tmp_path / "new", data=str(stored), resume="nowhere.ckpt"))
+
+
+def test_a_set_that_is_held_back_whole_is_refused(tmp_path, stored):
+    with pytest.raises(ValueError, match="8 pictures, of which --validation 8 holds all back"):
+        train(config(tmp_path, data=str(stored), validation=8))
+
+
+def test_starts_from_what_it_is_told(tmp_path, stored, hand_model):
+    """ImageNet's backbone, or a file of the same preset."""
+    trained = train(config(tmp_path, data=str(stored), steps=1))
+    start = initial_network(config(tmp_path, initial=str(trained)), hand_model)
+    assert start.training
+    torch.testing.assert_close(start.state_dict(), load_network(trained, hand_model)[0].state_dict())
+    with pytest.raises(ValueError, match="holds another network"):
+        initial_network(config(tmp_path, preset="lgnet-mini", initial=str(trained)), hand_model)
+
+    torch.manual_seed(0)
+    random = build_network("tiny", hand_model)
+    torch.manual_seed(0)
+    pretrained = initial_network(config(tmp_path, initial="imagenet"), hand_model)
+    assert not torch.equal(random.backbone.stem.weight, pretrained.backbone.stem.weight)
+    torch.testing.assert_close(random.split.state_dict(), pretrained.split.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"size": 100}, "multiple of 32"),
+        ({"epoch_steps": 0}, "at least 1"),
+        ({"losses": "best"}, "choose one of"),
+        ({"optimiser": "sgd"}, "choose of adamw"),
+        ({"warmup": 10}, "warm-up"),
+    ],
+)
+def test_settings_without_sense_are_refused(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        config(tmp_path, **change)
