@@ -10,6 +10,7 @@ from stubs import save_untrained_network
 
 from lgnet_core import check
 from lgnet_core.check import Level
+from lgnet_core.inference import HandEstimator
 
 
 def test_old_python(monkeypatch):
@@ -74,6 +75,8 @@ def test_cache_that_cannot_be_written(monkeypatch, tmp_path):
 
 def test_all_is_well(monkeypatch, tmp_path):
     monkeypatch.setenv("LGNET_CACHE_DIR", str(tmp_path))
+    load = HandEstimator.load  # with the engine that starts at once
+    monkeypatch.setattr(HandEstimator, "load", lambda *arguments: load(*arguments, engine="eager"))
     findings = check.run_checks(weights=save_untrained_network(tmp_path / "w.safetensors"), device="cpu")
     assert [f for f in findings if f.level is Level.PROBLEM] == []
     assert findings[-1].subject == "one estimate"

@@ -119,7 +119,7 @@ def test_bad_files_say_what_where_and_the_cure(tmp_path, colours):
 
 
 def test_huge_picture_is_shrunk_and_says_so(tmp_path):
-    path = write(tmp_path / "huge.png", np.zeros((9000, 12000), np.uint8))
+    path = write(tmp_path / "huge.jpg", np.zeros((9000, 12000), np.uint8))
     picture = read_picture(path)
     assert picture.reduced
     assert (picture.width, picture.height) == (12000, 9000)
