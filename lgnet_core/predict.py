@@ -89,7 +89,7 @@ def predict(
                 if video is not None:
                     video.add(overlay)
             except ValueError as error:  # an input that cannot be used; anything else is no matter of this picture
-                report.failures.append(_told(error, item))
+                _add_once(report.failures, _told(error, item))
             progress.advance(task)
     if video is not None:
         video.close()
@@ -139,9 +139,10 @@ def _one(
         write_png(out / f"{picture.name}_view.png", draw_3d(hands, VIEW_HEIGHT))
     if picture.reduced:
         height, width = picture.image.shape[:2]
-        report.notes.append(
+        _add_once(
+            report.notes,
             f"{picture.source}: {picture.width}x{picture.height} was shrunk to {width}x{height} for the network and "
-            "the overlay; the numbers are in the file's own pixels"
+            "the overlay; the numbers are in the file's own pixels",
         )
     return overlay
 
@@ -152,6 +153,12 @@ def _in_file_pixels(hands: TwoHands, picture: Picture) -> TwoHands:
         for hand in (hands.right, hands.left)
     )
     return replace(hands, right=right, left=left)
+
+
+def _add_once(sentences: list[str], sentence: str) -> None:
+    """The frames of a video often share their fate: tell it once."""
+    if sentence not in sentences:
+        sentences.append(sentence)
 
 
 def _told(error: ValueError, item: Picture | InputError) -> str:

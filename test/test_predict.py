@@ -97,6 +97,13 @@ def test_video(tmp_path):
     assert len(list((tmp_path / "out").glob("wave_00000?.json"))) == 5
     assert not list((tmp_path / "out").glob("*.png"))
 
+    other = Camera(CAMERA.matrix, 320, 240)
+    report = predict(StubEstimator(), PictureSource(path), tmp_path / "out2", other)
+    assert report.pictures == 0
+    assert len(report.failures) == 1  # told once, not for every frame
+    assert "wave.avi: the picture has 160x120 pixels, but the camera was calibrated for 320x240" in report.failures[0]
+    assert not list((tmp_path / "out2").iterdir())
+
 
 def test_out_must_be_a_folder(tmp_path):
     (tmp_path / "out").write_text("taken")
