@@ -101,7 +101,7 @@ def holding(draws: Draws, points: Tensor, left_holds: Tensor) -> Approach:
     breadth = sense * _axis(draws, 0)
     frame = torch.stack([torch.linalg.cross(breadth, -outwards), breadth, -outwards], -1)
     frame = _jitter(draws) @ frame
-    gap = 0.5 * _gap(draws)
+    gap = 0.1 * _gap(draws)
     by_left = _placed(frame, target[:, 0], grasp[:, 1], outwards, _START, gap)
     of_left = _placed(frame, target[:, 1], grasp[:, 0], outwards, _START, gap)
     # The right hand holds: the same, seen from the holder.

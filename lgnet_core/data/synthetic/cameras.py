@@ -163,7 +163,8 @@ def draw_crops(draws: Draws, view: View, presence: Tensor, vertices: Tensor, siz
     """Affines of square crops around the hands as an estimator would cut them, with jitter.
 
     Around both hands if the gap between their boxes is less than about a hand's width (half the longer side of a
-    hand's box), else around one of them; anywhere if there is none.
+    hand's box), else around one of them; anywhere if there is none. A hand whose middle is outside of the picture
+    counts only if there is no other.
 
     Args:
         vertices: (B, 2, 778, 3) in the camera's frame, metres.
@@ -173,6 +174,9 @@ def draw_crops(draws: Draws, view: View, presence: Tensor, vertices: Tensor, siz
         returns (B, 2, 3), pixels of the full picture -> pixels of the crop.
     """
     pixels = project(vertices, view.intrinsics[:, None], min_depth=0.05)
+    middle = pixels.mean(2)
+    seen = presence & (middle > 0).all(-1) & (middle < view.size[:, None] - 1).all(-1)
+    presence = torch.where(seen.any(1, keepdim=True), seen, presence)
     border = 0.1 * view.size[:, None]
     low = torch.maximum(pixels.amin(2), -border)  # (B, 2, 2): what lies far outside of the picture draws no crop
     high = torch.minimum(pixels.amax(2), view.size[:, None] - 1 + border)

@@ -12,12 +12,12 @@ from lgnet_core.data.synthetic.poses import both_rotations, clamp_angles
 
 _ADVANCES = 12
 _MAX_ADVANCE = 0.12  # metres a hand may travel until it touches
-_STEPS = 18
+_STEPS = 20
 _ANGLE_STEP, _SHIFT_STEP = 0.03, 1.5e-3  # radians, metres per descent step
 _OVERLAP_SCALE = 2e-3  # metres at which an overlap costs 1
 _GRADIENT_FLOOR = 0.1  # per step: below it Adam no longer takes rounding errors for directions
 _SELF_SLACK = 2e-3  # metres that capsules of one hand may overlap: skin gives way
-_CLOSING_STEPS, _CLOSING_FORCE = 12, 0.5  # steps that close a holding hand's fingers; cost per radian
+_CLOSING_STEPS, _CLOSING_FORCE = 14, 1.0  # steps that close a holding hand's fingers; cost per radian
 _ANGLE_COST = 0.3  # per radian^2: keeps the drawn pose where nothing presses
 
 
@@ -106,6 +106,7 @@ def _descend(
             cost = cost + _ANGLE_COST * ((now - angles) ** 2).sum((1, 2, 3))
             cost = cost - (closing * now[:, :, 1:, 0].sum(2)).sum(1)
             bend.grad, shift.grad = torch.autograd.grad(cost.sum(), [bend, shift])
+            shift.grad = shift.grad * (closing == 0).all(1, keepdim=True)  # a closing fist does not push itself off
         optimiser.step()
         bend.copy_((clamp_angles(angles + _ANGLE_STEP * bend * movable) - angles) / _ANGLE_STEP)
     return clamp_angles(angles + _ANGLE_STEP * bend * movable), meeting.offset + _SHIFT_STEP * shift

@@ -17,7 +17,7 @@ from lgnet_core.data.synthetic.renderer import Renderer
 from lgnet_core.data.synthetic.visibility import hand_presence, joint_radii, joint_visibility, sample_nearest
 from lgnet_core.hand_model import HandModel, load_hand_model
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised whenever the same (seed, index) gives another picture or label."""
 
 _MAX_SHRINK = 6  # a far hand's crop is enlarged at most this much
@@ -139,12 +139,13 @@ class SyntheticHands:
 
 def _inside_full_picture(affine: Tensor, picture_size: Tensor, width: int, height: int) -> Tensor:
     """(B, H, W) bool: pixels of a crop that lie in the full picture of ``picture_size`` (B, 2)."""
-    device = affine.device
-    v, u = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
-    offset = torch.stack([u, v], -1).flatten(0, 1) - affine[:, None, :, 2]  # (B, H W, 2)
-    full = offset @ torch.linalg.inv(affine[:, :, :2]).transpose(1, 2)
-    inside = (full >= -0.5).all(-1) & (full < picture_size[:, None] - 0.5).all(-1)
-    return inside.unflatten(1, (height, width))
+    inverse = torch.linalg.inv(affine[:, :, :2])
+    shift = -(inverse @ affine[:, :, 2:])  # (B, 2, 1)
+    columns = inverse[:, :, :1] * torch.arange(width, device=affine.device) + shift  # (B, 2, W)
+    rows = inverse[:, :, 1:] * torch.arange(height, device=affine.device)  # (B, 2, H)
+    full = rows[..., :, None] + columns[..., None, :]  # (B, 2, H, W) pixels of the full picture
+    limit = picture_size[:, :, None, None] - 0.5
+    return ((full >= -0.5) & (full < limit)).all(1)
 
 
 def _lower_resolution(image: Tensor, affine: Tensor) -> Tensor:
