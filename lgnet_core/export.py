@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import importlib.metadata
 import json
 import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -23,38 +22,35 @@ from lgnet_core.network import PRESETS, HandsPrediction, LGNet, find_config
 log = logging.getLogger(__name__)
 
 INPUT_NAMES = ("image", "intrinsics")
-OPSET = 20
+OPSET = 17
 
 CACHE_VARIABLE = "LGNET_CACHE_DIR"
 """Environment variable that moves the cache."""
 
 
-def export_onnx(network: LGNet, path: str | Path, size: int = 256, metadata: dict[str, str] | None = None) -> None:
-    """Write a network as one ONNX file with a dynamic batch and a fixed crop size.
+def export_onnx(network: LGNet, path: str | Path, size: int = 256) -> None:
+    """Write a network as one ONNX file for one crop of a fixed size.
 
-    Inputs are ``image`` (N, 3, S, S) float32 RGB in [0, 1] and ``intrinsics`` (N, 3, 3) float32, pixels of the crop;
+    Inputs are ``image`` (1, 3, S, S) float32 RGB in [0, 1] and ``intrinsics`` (1, 3, 3) float32, pixels of the crop;
     outputs are the fields of :class:`~lgnet_core.network.HandsPrediction`. The file carries its own description:
-    version, configuration and weights' digest, beside what ``metadata`` adds.
+    version, preset, configuration, weights' digest.
 
     Args:
         network: LGNet with its weights, on any device; it is exported as on the CPU, in evaluation.
         path: written atomically; its folder must exist.
         size: S, pixels, a multiple of 32.
-        metadata: more entries for the file's description, strings.
 
     Raises:
-        ImportError: if onnx or onnxscript is not installed.
+        ImportError: if onnx is not installed.
         OSError: if the file cannot be written.
     """
     try:
         import onnx
-        import onnxscript  # noqa: F401  (torch's exporter needs it and says so less clearly)
     except ImportError as error:
-        raise ImportError(f"exporting needs onnx and onnxscript ({error}): pip install onnx onnxscript") from error
+        raise ImportError(f"exporting needs onnx ({error}): pip install onnx") from error
     path = Path(path)
-    described = description(network, size) | (metadata or {})
-    model = _onnx_model(network, size)
-    onnx.helper.set_model_props(model, described)
+    model = onnx.load_model_from_string(_trace(network, size))
+    onnx.helper.set_model_props(model, description(network, size))
     onnx.checker.check_model(model)
     _write_atomically(path, model.SerializeToString())
 
@@ -99,12 +95,7 @@ def cache_directory() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "lgnet_ros"
 
 
-def cached_onnx(
-    network: LGNet,
-    size: int = 256,
-    rebuild: bool = False,
-    write: Callable[[LGNet, Path, int], None] = export_onnx,
-) -> Path:
+def cached_onnx(network: LGNet, size: int = 256, rebuild: bool = False) -> Path:
     """Path of the network's ONNX file in the user's cache, exported now if it is not there.
 
     An entry is named by the digest of everything it follows from: weights, hand model, our code, and the versions of
@@ -115,7 +106,6 @@ def cached_onnx(
         network: LGNet with its weights.
         size: side of the crops, pixels.
         rebuild: export even if an entry is there.
-        write: what exports.
     """
     name = f"{_cache_key(network, size)}.onnx"
     path = cache_directory() / name
@@ -131,47 +121,39 @@ def cached_onnx(
         if not rebuild and _is_intact(path):
             return path
     log.info("exporting the network to %s (once)", path)
-    write(network, path, size)
+    export_onnx(network, path, size)
     _write_atomically(_checksum_path(path), _file_digest(path).encode())
     return path
 
 
-def _onnx_model(network: LGNet, size: int) -> Any:
-    """The ONNX protobuf of a network, traced with a batch of two so that the batch stays dynamic."""
-    parameter = next(network.parameters())
-    device, training = parameter.device, network.training
+def _trace(network: LGNet, size: int) -> bytes:
+    """The network as ONNX, undescribed.
+
+    By torch's tracing exporter: it takes 5 s of one core where the newer one takes 45 s, and users wait for it.
+    """
+    device, training = next(network.parameters()).device, network.training
     network.to("cpu").eval()
-    intrinsics = torch.tensor(virtual_intrinsics(size), dtype=torch.float32).repeat(2, 1, 1)
-    inputs = (torch.rand(2, 3, size, size), intrinsics)
-    batch = {0: torch.export.Dim("batch", min=1)}
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
-    exporter.setLevel(logging.ERROR)  # it warns about torchvision's operators, which nothing here uses
+    intrinsics = torch.tensor(virtual_intrinsics(size), dtype=torch.float32)[None]
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # of shape checks that tracing takes as constant, which they are
+            torch.onnx.export(
                 network,
-                inputs,
-                dynamo=True,
+                (torch.rand(1, 3, size, size), intrinsics),
+                f"{folder}/network.onnx",
+                dynamo=False,
                 opset_version=OPSET,
-                dynamic_shapes=(batch, batch),
                 input_names=list(INPUT_NAMES),
                 output_names=list(HandsPrediction._fields),
-                verbose=False,
             )
+            return Path(folder, "network.onnx").read_bytes()
     finally:
-        exporter.setLevel(level)
         network.to(device).train(training)
-    if program is None:
-        raise RuntimeError("torch.onnx.export returned no program")
-    return program.model_proto
 
 
 def _cache_key(network: LGNet, size: int) -> str:
-    import onnx
-
-    digest = hashlib.sha256(f"{network_digest(network)} {size} {torch.__version__} {onnx.__version__}".encode())
+    versions = f"{torch.__version__} {importlib.metadata.version('onnx')}"
+    digest = hashlib.sha256(f"{network_digest(network)} {size} {versions}".encode())
     root = Path(lgnet_core.__file__).parent
     for source in [root / "camera.py", root / "export.py", *sorted((root / "network").glob("*.py"))]:
         digest.update(source.read_bytes())

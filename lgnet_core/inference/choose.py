@@ -6,7 +6,7 @@ import importlib.util
 import logging
 
 from lgnet_core.inference.eager import EagerEngine
-from lgnet_core.inference.engine import ENGINES, Engine, resolve_device
+from lgnet_core.inference.engine import ENGINES, Engine, require_cuda, resolve_device
 from lgnet_core.network import LGNet
 
 log = logging.getLogger(__name__)
@@ -35,14 +35,14 @@ def make_engine(
     if engine not in ENGINES:
         raise ValueError(f"engine {engine!r} is not known; take one of {', '.join(ENGINES)}")
     if engine == "cuda-graph":
-        device = "cuda" if device == "auto" else device
+        require_cuda("engine 'cuda-graph'")
     device = resolve_device(device)
     if engine == "auto":
         engine = "cuda-graph" if device != "cpu" else "onnx"
-        if engine == "onnx" and importlib.util.find_spec("onnxruntime") is None:
-            log.warning(
-                "onnxruntime is not installed: running eager torch, several times slower; pip install onnxruntime"
-            )
+        missing = [name for name in ("onnxruntime", "onnx") if importlib.util.find_spec(name) is None]
+        if engine == "onnx" and missing:
+            names = " ".join(missing)
+            log.warning("running eager torch, several times slower, for want of %s: pip install %s", names, names)
             engine = "eager"
     if engine == "cuda-graph":
         from lgnet_core.inference.cuda_graph import CudaGraphEngine

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from lgnet_core.camera import box_of_points, invert_affine, letterbox, transform_points, warp
+from lgnet_core.camera import invert_affine, letterbox, transform_points, warp
 from lgnet_core.inference.crops import cut_crops, joints_in_picture
 from lgnet_core.inference.engine import Engine
-from lgnet_core.inference.regions import Region, share_crops
+from lgnet_core.inference.regions import Region, box_of_hand, share_crops
 from lgnet_core.network.region_net import REGION_IMAGE_SIZE, RegionNet, decode_regions
 from lgnet_core.types import Camera, FloatArray, Side
 
-LOOK_MARGIN = 1.6  # the first look's boxes are coarse, so the second one sees more around them
+LOOK_MARGIN = 1.5  # the first look's boxes are coarse, so the second one sees more around them
 
 
 class RegionDetector(ABC):
@@ -70,7 +70,7 @@ class WholePictureDetector(RegionDetector):
             best = int(presence[:, side].argmax())
             score = float(presence[best, side])
             if score >= threshold:
-                regions.append(Region(box_of_points(pixels[best, side]), (side,), score))
+                regions.append(Region(box_of_hand(pixels[best, side]), (side,), score))
         return regions
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lgnet_core.checkpoint import load_network
+from lgnet_core.checkpoint import BUNDLED_REGIONS, load_network, load_region_net
 from lgnet_core.data.images import MIN_SIDE
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.inference.choose import make_engine
 from lgnet_core.inference.crops import Crops, cut_crops, joints_in_picture
-from lgnet_core.inference.detection import RegionDetector, WholePictureDetector
+from lgnet_core.inference.detection import RegionDetector, TrainedDetector, WholePictureDetector
 from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.placement import place_in_camera
 from lgnet_core.inference.regions import Region
@@ -90,7 +90,8 @@ class HandEstimator:
             hand_model: a model, or a folder that ``lgnet mano convert`` wrote; None: the bundled hand.
             engine: ``"auto"`` (CUDA graphs on a GPU, ONNX Runtime on a CPU), ``"eager"``, ``"cuda-graph"``, ``"onnx"``.
             threads: CPU threads of ONNX Runtime; None: one for each physical core.
-            detector, presence_threshold, hand_length: see :class:`HandEstimator`.
+            detector: None: the bundled region detector if it is installed, else as :class:`HandEstimator` says.
+            presence_threshold, hand_length: see :class:`HandEstimator`.
 
         Raises:
             ValueError, RuntimeError, ImportError, OSError: with the cure, from the part that failed.
@@ -99,6 +100,8 @@ class HandEstimator:
             hand_model = load_hand_model(hand_model)
         network, _ = load_network(weights, hand_model)
         runner = make_engine(network, engine, device, threads=threads)
+        if detector is None and BUNDLED_REGIONS.is_file():
+            detector = TrainedDetector(load_region_net()[0])
         return cls(runner, hand_model, detector, presence_threshold, hand_length)
 
     def estimate(self, image: FloatArray, camera: Camera | None = None) -> TwoHands:

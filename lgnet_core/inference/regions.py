@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lgnet_core.camera import square_crop
+from lgnet_core.camera import box_of_points, square_crop
 from lgnet_core.types import FloatArray, Side
 
-CROP_MARGIN = 1.25  # crop side over the box's longer side, as in training
+CROP_MARGIN = 1.25  # crop side over the box's longer side: the mean of training's
 SMALLEST_BOX = 8.0  # pixels
+SKIN = 0.05  # of the longer side of the joints' box: how far a hand reaches beyond it on every side
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +20,7 @@ class Region:
     """A place in the picture that holds one hand, or two hands near each other.
 
     Args:
-        box: (4,) left, top, right, bottom of the hands' joints, pixels of the picture; it may reach beyond it.
+        box: (4,) left, top, right, bottom of the hands, pixels of the picture; it may reach beyond it.
         sides: the hands looked for here.
         score: confidence in [0, 1] that they are here.
         rotation: radians by which the picture is turned for the crop (clockwise as seen).
@@ -37,9 +38,16 @@ class Region:
         return square_crop(np.concatenate([centre - half, centre + half]), size, margin, self.rotation)
 
 
+def box_of_hand(joints: FloatArray) -> FloatArray:
+    """(4,) box of a hand around its joints (21, 2), pixels."""
+    box = box_of_points(joints)
+    skin = SKIN * max(box[2] - box[0], box[3] - box[1])
+    return box + np.array([-skin, -skin, skin, skin])
+
+
 def hand_width(box: FloatArray) -> float:
-    """About one hand's width, pixels: the geometric mean of the sides of its box."""
-    return float(np.sqrt(max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)))
+    """About one hand's width, pixels: half the longer side of its box, the rule that training's crops follow."""
+    return float(max(box[2] - box[0], box[3] - box[1])) / 2
 
 
 def gap(a: FloatArray, b: FloatArray) -> float:

@@ -1,0 +1,83 @@
+"""Regions found by the network's own first and second look."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scene import SceneEngine, make_scene
+
+from lgnet_core.inference import WholePictureDetector
+from lgnet_core.inference.detection import TrainedDetector
+from lgnet_core.inference.regions import box_of_hand
+from lgnet_core.network.region_net import REGION_IMAGE_SIZE, STRIDE, RegionMaps
+from lgnet_core.types import Camera, Side
+
+CAMERA = Camera(np.array([[610.0, 0, 331.0], [0, 560.0, 228.0], [0, 0, 1]]), 640, 480)
+
+
+def wrist(u: float, v: float, depth: float) -> np.ndarray:
+    return np.append(np.linalg.inv(CAMERA.matrix[:2, :2]) @ ([u, v] - CAMERA.matrix[:2, 2]) * depth, depth)
+
+
+@given(seed=st.integers(0, 2**16), side=st.sampled_from(Side), depth=st.floats(0.4, 1.2))
+def test_one_hand_is_boxed(hand_model, seed, side, depth):
+    place = wrist(320, 240, depth)
+    scene = make_scene(hand_model, CAMERA, np.stack([place, place]), tuple(s is side for s in Side), seed)
+    engine = SceneEngine(scene)
+    (region,) = WholePictureDetector(engine).find(scene.picture, CAMERA)
+    assert region.sides == (side,)
+    assert region.score > 0.9
+    np.testing.assert_allclose(region.box, box_of_hand(scene.pixels[side]), atol=0.1)
+    assert len(engine.batches) == 2  # two looks
+
+
+def test_near_hands_share_a_region_and_far_ones_do_not(hand_model):
+    for places, count in (((300, 360), 1), ((120, 520), 2)):
+        scene = make_scene(hand_model, CAMERA, np.stack([wrist(u, 240, 0.9) for u in places]), (True, True))
+        regions = WholePictureDetector(SceneEngine(scene)).find(scene.picture, CAMERA)
+        assert len(regions) == count
+        assert sorted(side for region in regions for side in region.sides) == [Side.RIGHT, Side.LEFT]
+        low = np.min([region.box[:2] for region in regions], 0)
+        np.testing.assert_allclose(low, np.min([box_of_hand(hand)[:2] for hand in scene.pixels], 0), atol=0.1)
+
+
+def test_an_empty_picture_costs_one_look(hand_model):
+    scene = make_scene(hand_model, CAMERA, np.stack([wrist(320, 240, 0.6)] * 2), (False, False))
+    engine = SceneEngine(scene)
+    assert WholePictureDetector(engine).find(scene.picture, CAMERA) == []
+    assert engine.batches == [1]
+
+
+@pytest.mark.parametrize("doubt", [-0.5, -2.0])
+def test_the_second_look_decides(hand_model, doubt):
+    """A hand that only the first look believes in is dropped."""
+    scene = make_scene(hand_model, CAMERA, np.stack([wrist(320, 240, 0.6)] * 2), (True, False))
+
+    class Doubting(SceneEngine):
+        def __call__(self, images, intrinsics):
+            answer = super().__call__(images, intrinsics)
+            logits = answer.presence_logits.clamp(max=doubt)
+            return answer._replace(presence_logits=logits)
+
+    engine = Doubting(scene)
+    assert WholePictureDetector(engine).find(scene.picture, CAMERA) == []
+    assert len(engine.batches) == (2 if doubt == -0.5 else 1)
+
+
+def test_the_trained_detector_speaks_of_the_picture():
+    """Letter-boxing, decoding and the way back, with a net that sees one left hand in a given cell."""
+
+    class OneHand(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> RegionMaps:
+            cells = image.shape[-1] // STRIDE
+            logits = torch.full((1, 2, cells, cells), -9.0)
+            logits[0, Side.LEFT, 10, 14] = 9.0
+            return RegionMaps(logits, torch.full((1, 2, 4, cells, cells), 0.125))
+
+    picture = np.zeros((480, 640, 3), np.uint8)
+    (region,) = TrainedDetector(OneHand()).find(picture, None)
+    assert region.sides == (Side.LEFT,)
+    scale = 640 / REGION_IMAGE_SIZE
+    centre = (np.array([14, 10]) + 0.5) * STRIDE * scale - 0.5 - [0, 80]  # 80 black rows above the picture
+    np.testing.assert_allclose(region.box, [*(centre - 80), *(centre + 80)], atol=1e-3)
