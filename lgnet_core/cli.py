@@ -175,10 +175,12 @@ def predict(
 
 @app.command()
 def train(
-    out: Annotated[Path, typer.Option("--out", "-o", help="The run's folder: logs, checkpoints, weights.safetensors.")],
-    preset: Annotated[
-        str | None, typer.Option(help="lgnet, lgnet-light or lgnet-mini; with -paper as printed.")
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of logs, checkpoints, weights. Default: runs/PRESET.")
     ] = None,
+    preset: Annotated[
+        str, typer.Option(help="lgnet, lgnet-light or lgnet-mini; with -paper as printed.")
+    ] = "lgnet-mini",
     data: Annotated[str | None, typer.Option(help="synthetic, or a folder that `lgnet synth` wrote.")] = None,
     hand_model: HandModelPath = None,
     size: Annotated[int | None, typer.Option(help="Side of the crops, a multiple of 32.")] = None,
@@ -189,10 +191,12 @@ def train(
     optimiser: Annotated[str | None, typer.Option(help="adamw or adam.")] = None,
     learning_rate: Annotated[float | None, typer.Option()] = None,
     weight_decay: Annotated[float | None, typer.Option()] = None,
-    schedule: Annotated[str | None, typer.Option(help="cosine or paper.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="cosine, trapezoid or paper.")] = None,
     warmup: Annotated[int | None, typer.Option(help="Steps.")] = None,
     losses: Annotated[str | None, typer.Option(help="default or paper.")] = None,
     augment: Annotated[bool | None, typer.Option(help="Change the training pictures at random.")] = None,
+    refine: Annotated[bool | None, typer.Option(help="False: joint and mesh stages first, faster.")] = None,
+    freeze_early: Annotated[bool | None, typer.Option(help="Leave the backbone up to stride 4 as it is.")] = None,
     flip: Annotated[bool | None, typer.Option(help="Mirror half of them; not for MANO.")] = None,
     validation: Annotated[int | None, typer.Option(help="Pictures held out.")] = None,
     initial: Annotated[str | None, typer.Option(help="imagenet, random, or a weights file to go on from.")] = None,
@@ -204,11 +208,12 @@ def train(
     workers: Annotated[int | None, typer.Option(help="Processes that read a stored set.")] = None,
     seed: Annotated[int | None, typer.Option()] = None,
 ) -> None:
-    """Train a network, or go on with a training that was stopped. Defaults: lgnet_core.training.train.TrainConfig."""
+    """Train a network, or go on with a training that was stopped. Defaults: TrainConfig."""
     given = {name: value for name, value in locals().items() if value is not None}
+    given.setdefault("out", Path("runs") / preset)
     try:
-        from lgnet_core.training.train import TrainConfig
         from lgnet_core.training.train import train as run
+        from lgnet_core.training.train_config import TrainConfig
     except ModuleNotFoundError as error:
         raise ImportError(
             f"training needs {error.name}, which is not installed: pip install 'lgnet_ros[train]'"
@@ -216,6 +221,27 @@ def train(
 
     weights = run(TrainConfig(**given))
     console.print(Text(f"weights: {weights}; look at them with `lgnet demo -w {weights}`"), soft_wrap=True)
+
+
+@app.command("train-regions")
+def train_regions(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for pictures, logs and weights.")] = Path(
+        "runs/regions"
+    ),
+    count: Annotated[int, typer.Option("--count", "-n", min=32, help="Pictures to draw.")] = 8_000,
+    steps: Annotated[int, typer.Option(min=1, help="Of the whole training.")] = 1_500,
+    seed: Annotated[int, typer.Option(help="Of the pictures.")] = 0,
+) -> None:
+    """Train the detector that finds the hands' regions in whole pictures."""
+    try:
+        from lgnet_core.training.region_training import RegionTrainConfig, train_and_save
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"training needs {error.name}, which is not installed: pip install 'lgnet_ros[train]'"
+        ) from error
+
+    weights = train_and_save(RegionTrainConfig(out=out, count=count, steps=steps, seed=seed))
+    console.print(Text(f"weights: {weights}"), soft_wrap=True)
 
 
 @app.command()

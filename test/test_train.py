@@ -11,7 +11,8 @@ from lgnet_core.checkpoint import load_network
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import write_shards
 from lgnet_core.network import PRESETS, build_network
-from lgnet_core.training.train import TrainConfig, initial_network, train
+from lgnet_core.training.train import initial_network, train
+from lgnet_core.training.train_config import TrainConfig
 
 TINY = replace(PRESETS["lgnet-mini"], channels=16, self_joint_depth=1, local_graph="none")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,16 +18,21 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from lgnet_core.camera import project
+from lgnet_core.checkpoint import save_region_net
 from lgnet_core.data.photometry import Photometry, distort_images
 from lgnet_core.data.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.network.backbone import EfficientNetLite0, load_imagenet_weights
 from lgnet_core.network.region_net import REGION_IMAGE_SIZE, RegionNet, decode_regions, region_loss
+from lgnet_core.training.callbacks import current_commit
 from lgnet_core.training.schedule import learning_rate_factor
 
 ASPECTS = ((160, 120), (160, 90), (120, 160))
 """Widths and heights of the pictures inside the square, pixels: 4:3, 16:9 and upright."""
 COLOURS = Photometry()
+WEIGHTS = "regions.safetensors"
+HELD_OUT, HELD_OUT_SEED = 960, 777
+"""Pictures to judge a net by, and how far their seed is from the training's."""
 FROZEN_BLOCKS = 3
 """The trunk's stem and first blocks (up to stride 4) stay as ImageNet left them: a third less work a step."""
 
@@ -197,8 +202,25 @@ def train_regions(config: RegionTrainConfig, hand_model: HandModel | None = None
     return net.cpu().eval()
 
 
+def train_and_save(config: RegionTrainConfig, hand_model: HandModel | None = None) -> Path:
+    """What ``lgnet train-regions`` does: train, judge on pictures of another seed, write ``regions.safetensors``."""
+    hand_model = load_hand_model() if hand_model is None else hand_model
+    net = train_regions(config, hand_model)
+    return save(config, net, hand_model)
+
+
+def save(config: RegionTrainConfig, net: RegionNet, hand_model: HandModel) -> Path:
+    """Judge a net on pictures that it never saw and write it with these figures."""
+    held_out = replace(config, count=HELD_OUT, seed=config.seed + HELD_OUT_SEED)
+    figures = evaluate_regions(net, prepare_pictures(held_out, hand_model))
+    about = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()}
+    path = config.out / WEIGHTS
+    save_region_net(path, net, {"training": about, "commit": current_commit(), "figures": figures})
+    return path
+
+
 @torch.no_grad()
-def evaluate_regions(net: RegionNet, pictures: RegionPictures, threshold: float = 0.5) -> dict[str, float]:
+def evaluate_regions(net: RegionNet, pictures: RegionPictures, threshold: float = 0.3) -> dict[str, float]:
     """Recall, precision (of hand and side) and mean IoU of the boxes that were found at IoU >= 0.5."""
     scores, boxes = [], []
     for k in range(0, len(pictures.image), 64):

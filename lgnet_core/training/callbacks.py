@@ -1,0 +1,87 @@
+"""What happens beside the steps of a training: weights are exported, time runs out, the bar moves."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+from pytorch_lightning.callbacks import Callback, RichProgressBar
+
+from lgnet_core.checkpoint import save_network
+from lgnet_core.network import LGNet
+from lgnet_core.training.module import TrainingModule
+from lgnet_core.training.train_config import WEIGHTS, TrainConfig
+
+
+class ExportWeights(Callback):
+    """After every epoch, the averaged weights as a file that :func:`lgnet_core.checkpoint.load_network` reads."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.commit = current_commit()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        assert isinstance(module, TrainingModule)
+        network = module.average.module
+        assert isinstance(network, LGNet)
+        config = self.config
+        metadata = {
+            "preset": config.preset,
+            "data": config.data,
+            "size": config.size,
+            "losses": config.losses,
+            "commit": self.commit,
+            "steps": trainer.global_step,
+            "pictures": trainer.global_step * config.batch_size * trainer.world_size,
+            "figures": {
+                name.removeprefix("val/"): round(float(value), 4)
+                for name, value in trainer.callback_metrics.items()
+                if name.startswith("val/")
+            },
+        }
+        save_network(config.out / WEIGHTS, network, metadata, half=True)
+
+
+class StopAfter(Callback):
+    """End the training, as if its steps were done, when a time has passed since it was started or resumed."""
+
+    def __init__(self, duration: timedelta) -> None:
+        self.deadline = time.monotonic() + duration.total_seconds()
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if time.monotonic() > self.deadline:
+            trainer.should_stop = True
+
+
+class Progress(RichProgressBar):
+    """Lightning's bar, counting the steps of the whole training."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def get_metrics(self, *arguments: Any) -> dict[str, Any]:
+        return {name: value for name, value in super().get_metrics(*arguments).items() if name != "v_num"}
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return f"step {self.trainer.global_step} of {self.steps}"
+
+
+def current_commit() -> str:
+    """The repository's commit, with a ``+`` where files differ from it; empty where the package is installed."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""

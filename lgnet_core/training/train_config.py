@@ -1,0 +1,103 @@
+"""``TrainConfig``: everything a training is decided by, as ``lgnet train`` fills it in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lgnet_core.training.loss_config import loss_weights
+from lgnet_core.training.module import Optimisation
+
+SYNTHETIC = "synthetic"
+LAST = "last.ckpt"
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything a training is decided by.
+
+    Args:
+        out: the run's folder: logs, ``last.ckpt`` (to resume), ``weights.safetensors`` (averaged weights, to use).
+        preset: of the network, see :data:`lgnet_core.network.PRESETS`.
+        data: ``synthetic`` (generated while training) or the folder of a stored set (``lgnet synth``).
+        hand_model: folder of a converted MANO; None for the bundled hand.
+        size: side of the pictures that the network sees, a multiple of 32.
+        batch_size: pictures a step and device.
+        steps: of the whole training.
+        epoch_steps: after how many steps it validates, saves and exports.
+        max_minutes: stop (and save) after this much wall-clock time; 0: no limit.
+        optimiser, learning_rate, weight_decay, schedule, warmup, clip, ema_decay: see
+            :class:`lgnet_core.training.module.Optimisation`. The paper's: adam, 1e-4, 0, paper.
+        losses: ``default`` or ``paper``, see :class:`lgnet_core.training.loss_config.LossWeights`.
+        augment: change the training pictures at random.
+        flip: mirror half of them too; leave out for hand models whose hands are no mirror images (MANO).
+        validation: pictures held out of a stored set (its last ones), or generated from another seed.
+        refine: False trains the joint and mesh stages alone, a third faster on a CPU; give the result as ``initial`` of
+            a training of the whole network, whose refine stage then starts from offsets of 0.
+        initial: ``imagenet`` (the backbone's weights as the installed packages bring them), ``random``, or a
+            ``.safetensors`` file to go on from.
+        freeze_early: leave the backbone's layers up to stride 4 as they start: a third less work a step on a CPU.
+        resume: ``auto`` (from the run's folder, if it was begun), ``never``, or a ``.ckpt`` file. Only resume what you
+            wrote yourself: a ``.ckpt`` is a pickle, although it is read without running code.
+        device: ``auto``, ``cpu``, ``cuda``. devices: how many.
+        precision: ``auto`` (bfloat16 with CUDA, else single), or Lightning's name of one.
+        threads: of torch on the CPU; 0 leaves its choice.
+        workers: processes that read a stored set; pictures that are generated come from the training process.
+        seed: of weights, order and augmentation.
+        progress: show the bar.
+    """
+
+    out: Path
+    preset: str = "lgnet-mini"
+    data: str = SYNTHETIC
+    hand_model: Path | None = None
+    size: int = 256
+    batch_size: int = 32
+    steps: int = 100_000
+    epoch_steps: int = 500
+    max_minutes: float = 0.0
+    optimiser: str = "adamw"
+    learning_rate: float = 3e-4
+    weight_decay: float = 0.01
+    schedule: str = "cosine"
+    warmup: int = 500
+    clip: float = 1.0
+    ema_decay: float = 0.999
+    losses: str = "default"
+    augment: bool = True
+    flip: bool = True
+    refine: bool = True
+    validation: int = 256
+    initial: str = "imagenet"
+    freeze_early: bool = False
+    resume: str = "auto"
+    device: str = "auto"
+    devices: int = 1
+    precision: str = "auto"
+    threads: int = 0
+    workers: int = 0
+    seed: int = 0
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        if self.size % 32 or self.size <= 0:
+            raise ValueError(f"size {self.size}: give a positive multiple of 32, e.g. 128, 160 or 256")
+        for name in ("batch_size", "epoch_steps", "validation"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)}: give at least 1")
+        self.optimisation()
+        loss_weights(self.losses)
+
+    def optimisation(self) -> Optimisation:
+        """The part that the module takes."""
+        return Optimisation(
+            optimiser=self.optimiser,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            schedule=self.schedule,
+            steps=self.steps,
+            warmup=self.warmup,
+            clip=self.clip,
+            ema_decay=self.ema_decay,
+        )
