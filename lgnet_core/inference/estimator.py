@@ -21,6 +21,7 @@ from lgnet_core.inference.regions import Region
 from lgnet_core.network import HandsPrediction
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
 
+CROP_SIZE = 256  # pixels, of weights that do not say theirs
 MIDDLE_CHAIN = (0, 9, 10, 11, 12)  # wrist to middle fingertip
 LARGEST_SIDE = 32_000  # pixels; OpenCV's warp counts in 16 bits
 HAND_LENGTHS = (0.08, 0.30)  # metres: a child's to the longest on record, rounded
@@ -98,8 +99,9 @@ class HandEstimator:
         """
         if not isinstance(hand_model, HandModel):
             hand_model = load_hand_model(hand_model)
-        network, _ = load_network(weights, hand_model)
-        runner = make_engine(network, engine, device, threads=threads)
+        network, metadata = load_network(weights, hand_model)
+        size = int(metadata.get("size", CROP_SIZE))  # a network sees best at the size it was trained at
+        runner = make_engine(network, engine, device, size, threads)
         if detector is None and BUNDLED_REGIONS.is_file():
             detector = TrainedDetector(load_region_net()[0])
         return cls(runner, hand_model, detector, presence_threshold, hand_length)
