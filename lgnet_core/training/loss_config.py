@@ -1,4 +1,4 @@
-"""How much each term of the loss weighs, and the two presets."""
+"""How much each term of the loss weighs, and the presets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class LossWeights:
     Every term is a mean over what its mask leaves, with coordinates in metres (the grid's in cells, the projection's in
     half pictures); the mesh terms are summed over the rough and the refined mesh.
 
-    Two presets:
+    Three presets:
 
     ``paper``: what the sources print. The mesh terms have the LGNet paper's weights (1, 1, 1, 1, 50); the terms that
     the paper leaves out but its heads need have EANet's (joint_grid, rotation, shape, projection,
@@ -29,6 +29,9 @@ class LossWeights:
     pose puts them off by 11 mm, and 0.4 of it for half a millimetre of roughness (50 would give a hundredth).
     Presence and uncertainty, which the paper does not have, are weighed so that they train their heads and hardly move
     the features: the uncertainty term's errors carry no gradient at all.
+
+    ``joints``: the 2.5D joints and the presence alone, for the first steps of a training on little hardware: where the
+    hands are is learnt soonest by itself (see above), and the mesh then starts from features that know it.
 
     Sources: LGNet eqs 12 to 16; EANet's loss weights as its author confirmed them; the balance is our own measurement.
     """
@@ -49,6 +52,18 @@ class LossWeights:
 
 LOSS_PRESETS: dict[str, LossWeights] = {
     "default": LossWeights(),
+    "joints": LossWeights(
+        mesh=0.0,
+        joint=0.0,
+        normal=0.0,
+        edge=0.0,
+        laplacian=0.0,
+        rotation=0.0,
+        shape=0.0,
+        projection=0.0,
+        relative_translation=0.0,
+        uncertainty=0.0,
+    ),
     "paper": LossWeights(mesh=1.0, joint=1.0, normal=1.0, edge=1.0, laplacian=50.0, joint_grid=1.0, shape=1.0),
 }
 

@@ -29,7 +29,7 @@ class TrainConfig:
         max_minutes: stop (and save) after this much wall-clock time; 0: no limit.
         optimiser, learning_rate, weight_decay, schedule, warmup, clip, ema_decay: see
             :class:`lgnet_core.training.module.Optimisation`. The paper's: adam, 1e-4, 0, paper.
-        losses: ``default`` or ``paper``, see :class:`lgnet_core.training.loss_config.LossWeights`.
+        losses: ``default``, ``joints`` or ``paper``, see :class:`lgnet_core.training.loss_config.LossWeights`.
         augment: change the training pictures at random.
         flip: mirror half of them too; leave out for hand models whose hands are no mirror images (MANO).
         validation: pictures held out of a stored set (its last ones), or generated from another seed.
