@@ -2,7 +2,7 @@
 
     python tools/ship_weights.py runs/lgnet-mini/weights.safetensors --data "what it was trained on" [--ship]
 
-Prints wrist-aligned errors in millimetres (raw, no scaling), the relative wrist error, the 2D error in 256ths of the crop
+Prints wrist-aligned errors in millimetres (raw, no scaling), the relative wrist error, the 2D error in 256ths of a crop
 and the share of right presences, on ``--count`` crops of seed ``--seed``, beside the errors of the mean pose. With
 ``--ship`` the weights go to lgnet_core/weights/lgnet-mini.safetensors, figures and provenance in the file's header.
 """
