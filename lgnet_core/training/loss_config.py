@@ -24,11 +24,12 @@ class LossWeights:
     10 (an error of 10 mm counts 0.1 each), normal 0.1, edge 1. The 2.5D joints weigh 5 and the relative translation 1:
     where the hands are in the picture is what everything else is read from, and with the sources' 1 and 10 the noise of
     the relative translation held it up (after 2,400 pictures 55.6 px of 256 against 53.4 px for the joints trained
-    alone; after 14,400 hardly better). The Laplacian is squared, so
-    its gradient fades with the error: at 1000 the gradient on the vertices is a fifth of the mesh term's when a wrong
-    pose puts them off by 11 mm, and 0.4 of it for half a millimetre of roughness (50 would give a hundredth).
-    Presence and uncertainty, which the paper does not have, are weighed so that they train their heads and hardly move
-    the features: the uncertainty term's errors carry no gradient at all.
+    alone; after 14,400 hardly better). The Laplacian is squared, so its gradient fades with the error: at 1000 the
+    gradient on the vertices is a fifth of the mesh term's when a wrong pose puts them off by 11 mm, and 0.4 of it for
+    half a millimetre of roughness (50 would give a hundredth). Presence weighs 0.5: one hand alone is what teaches the
+    network to tell right from left, and until it can, the best that the joint terms allow is a place between two hands
+    (a perfect localiser that does not know the sides still has 0.7 cells of joint_grid error on two hands, a constant
+    1.0). Uncertainty is weighed to train its head only: its errors carry no gradient at all.
 
     ``joints``: the 2.5D joints and the presence alone, for the first steps of a training on little hardware: where the
     hands are is learnt soonest by itself (see above), and the mesh then starts from features that know it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import warnings
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -59,7 +60,7 @@ def train(config: TrainConfig) -> Path:
         network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         config.optimisation(),
         loss_weights(config.losses),
-        Augmentation(flip=0.5 if config.flip else 0.0) if config.augment else None,
+        _augmentation(config),
         size=config.size,
         seed=config.seed,
         freeze_early=config.freeze_early,
@@ -202,6 +203,12 @@ def _resume_path(config: TrainConfig) -> Path | None:
 def _write_settings(config: TrainConfig) -> None:
     text = json.dumps(asdict(config), default=str, indent=2) + "\n"
     (config.out / SETTINGS).write_text(text)
+
+
+def _augmentation(config: TrainConfig) -> Augmentation | None:
+    if not config.augment:
+        return None
+    return Augmentation(rotation=math.radians(config.rotation), flip=0.5 if config.flip else 0.0)
 
 
 def _precision(config: TrainConfig, cuda: bool) -> Any:

@@ -31,6 +31,8 @@ class TrainConfig:
             :class:`lgnet_core.training.module.Optimisation`. The paper's: adam, 1e-4, 0, paper.
         losses: ``default``, ``joints`` or ``paper``, see :class:`lgnet_core.training.loss_config.LossWeights`.
         augment: change the training pictures at random.
+        rotation: standard deviation of the in-plane turns, degrees; 0 keeps the uprightness that helps a short training
+            to tell right from left.
         flip: mirror half of them too; leave out for hand models whose hands are no mirror images (MANO).
         validation: pictures held out of a stored set (its last ones), or generated from another seed.
         refine: False trains the joint and mesh stages alone, a third faster on a CPU; give the result as ``initial`` of
@@ -66,6 +68,7 @@ class TrainConfig:
     ema_decay: float = 0.999
     losses: str = "default"
     augment: bool = True
+    rotation: float = 30.0
     flip: bool = True
     refine: bool = True
     validation: int = 256
