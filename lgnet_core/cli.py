@@ -283,6 +283,34 @@ def export(
     console.print(Text(f"{out}: {out.stat().st_size / 1e6:.1f} MB"), soft_wrap=True)
 
 
+@app.command()
+def bench(
+    preset: Annotated[list[str] | None, typer.Option("--preset", "-p", help="May be repeated. Default: all.")] = None,
+    engine: Annotated[
+        list[EngineName] | None, typer.Option("--engine", "-e", help="May be repeated. Default: eager and the fastest.")
+    ] = None,
+    hand_model: HandModelPath = None,
+    device: DeviceOption = "auto",
+    repetitions: Annotated[int, typer.Option("--repetitions", "-n", min=1, help="Timed calls of each stage.")] = 50,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU. Default: the libraries' choice.")] = None,
+    out: Annotated[Path | None, typer.Option("--json", "-o", help="Also write the figures here.")] = None,
+) -> None:
+    """Measure parameters, MACs, latency by stage, rate and memory of the presets on this machine."""
+    from lgnet_core.hand_model import load_hand_model
+    from lgnet_core.inference.bench import run_bench
+    from lgnet_core.network import PRESETS
+
+    engines = [name.value for name in engine] if engine else None
+    with console.status("measuring"):
+        report = run_bench(load_hand_model(hand_model), preset or tuple(PRESETS), engines, device, repetitions, threads)
+    wide = console if console.is_terminal else Console(width=150)  # a file is not folded at 80 columns
+    wide.print(report.table())
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        report.save(out)
+        console.print(Text(f"figures: {out}"), soft_wrap=True)
+
+
 @mano.command("convert")
 def mano_convert(
     right: Annotated[Path, typer.Argument(help="MANO_RIGHT.pkl")],

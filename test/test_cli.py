@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from stubs import StubEstimator
+from stubs import StubEstimator, save_untrained_network
 from typer.testing import CliRunner
 
 from lgnet_core import cli
@@ -157,6 +158,23 @@ def test_train_hands_its_options_on(monkeypatch, tmp_path):
     code, output = run("train", "-o", tmp_path, "--steps", 700, "--no-flip", "--learning-rate", 0.001)
     assert code == 0, output
     assert got == [train.TrainConfig(out=tmp_path, steps=700, flip=False, learning_rate=0.001)]
+
+
+def test_bench(tmp_path):
+    code, output = run(
+        "bench", "-p", "lgnet-mini", "-e", "eager", "--device", "cpu", "-n", 1, "-o", tmp_path / "a" / "figures.json"
+    )
+    assert code == 0, output
+    assert "lgnet-mini" in output
+    (figures,) = json.loads((tmp_path / "a" / "figures.json").read_text())["measurements"]
+    assert (figures["preset"], figures["engine"]) == ("lgnet-mini", "eager")
+
+
+def test_export(tmp_path):
+    weights = save_untrained_network(tmp_path / "w.safetensors")
+    code, output = run("export", "-w", weights, "-o", tmp_path / "a" / "w.onnx", "--size", 128)
+    assert code == 0, output
+    assert (tmp_path / "a" / "w.onnx").stat().st_size > 1e6
 
 
 def test_mano_convert_tells_what_is_missing(monkeypatch, capsys, tmp_path):
