@@ -109,7 +109,7 @@ def demo(
     summary = run_demo(estimator, out, console=console)
     table = Table(title="lgnet demo: the bundled synthetic clip", show_header=False)
     scores = summary.scores
-    extra = f", and {scores.extra} that are not there" if scores.extra else ""
+    extra = f", and {scores.extra} where there is none" if scores.extra else ""
     for row in (
         ("frames", f"{summary.frames}"),
         ("hands found", f"{scores.found} of {scores.found + scores.missed}{extra}"),
