@@ -219,7 +219,7 @@ def _turn(yaw: float, pitch: float) -> FloatArray:
 
 def _draw_skeleton(image: FloatArray, hand: Hand) -> None:
     points = hand.joints_image
-    thickness = max(1, round(float(np.ptp(points, axis=0).max()) / 110))
+    thickness = max(2, round(float(np.ptp(points, axis=0).max()) / 100))
     fixed = [tuple(int(x) for x in np.rint(p.clip(-1e4, 1e5) * 16)) for p in points]
     for joint, parent in enumerate(JOINT_PARENTS):
         if parent >= 0:
