@@ -72,6 +72,7 @@ def run_checks(
         ("device", lambda: check_device(device)),
         ("hand model", lambda: check_hand_model(hand_model)),
         ("weights", lambda: check_weights(weights)),
+        ("region detector", check_regions),
         ("cache", check_cache),
     )
     findings += [_guarded(subject, step) for subject, step in steps]
@@ -172,6 +173,17 @@ def check_weights(path: str | Path | None) -> Finding:
     steps = f", {about['steps']} steps" if "steps" in about else ""
     where = "bundled" if path is None else str(path)
     return Finding("weights", Level.OK, f"{preset} ({where}){steps}, {weights_digest(path)[:12]}")
+
+
+def check_regions() -> Finding:
+    """The weights of what looks for hands in a picture."""
+    from lgnet_core.checkpoint import BUNDLED_REGIONS, load_region_net
+
+    if not BUNDLED_REGIONS.is_file():
+        detail = f"{BUNDLED_REGIONS} is not there: the network itself looks for hands, at twice the time"
+        return Finding("region detector", Level.NOTE, detail, "reinstall lgnet_ros")
+    net, _ = load_region_net()
+    return Finding("region detector", Level.OK, f"bundled, {sum(p.numel() for p in net.parameters()) / 1e6:.1f} M")
 
 
 def check_cache() -> Finding:

@@ -73,6 +73,16 @@ def test_cache_that_cannot_be_written(monkeypatch, tmp_path):
     assert "LGNET_CACHE_DIR" in finding.cure
 
 
+def test_region_detector(monkeypatch, tmp_path):
+    from lgnet_core import checkpoint
+
+    monkeypatch.setattr(checkpoint, "BUNDLED_REGIONS", tmp_path / "regions.safetensors")
+    assert check.check_regions().level is Level.NOTE
+    (tmp_path / "regions.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match=r"regions\.safetensors"):
+        check.check_regions()
+
+
 def test_all_is_well(monkeypatch, tmp_path):
     monkeypatch.setenv("LGNET_CACHE_DIR", str(tmp_path))
     load = HandEstimator.load  # with the engine that starts at once

@@ -14,7 +14,7 @@ from stubs import save_untrained_network
 
 from lgnet_core.camera import project_distorted
 from lgnet_core.data.images import PictureSource
-from lgnet_core.inference import HandEstimator
+from lgnet_core.inference import HandEstimator, Region, RegionDetector
 from lgnet_core.predict import predict
 from lgnet_core.types import Side
 
@@ -31,11 +31,18 @@ def real_report() -> Iterator[ModuleType]:
         yield importlib.import_module("real_report")
 
 
+class Everywhere(RegionDetector):
+    """The whole picture, for both hands."""
+
+    def find(self, image, camera):
+        return [Region(np.array([0, 0, image.shape[1], image.shape[0]]), tuple(Side))]
+
+
 @pytest.fixture(scope="module")
 def estimator(tmp_path_factory) -> HandEstimator:
-    """Untrained, and credulous, so that both hands are reported everywhere."""
+    """Untrained, looking at the whole picture, and credulous: both hands are reported everywhere."""
     weights = save_untrained_network(tmp_path_factory.mktemp("weights") / "w.safetensors")
-    return HandEstimator.load(weights, "cpu", engine="eager", presence_threshold=0.01)
+    return HandEstimator.load(weights, "cpu", engine="eager", detector=Everywhere(), presence_threshold=0.01)
 
 
 def test_annotations_lie_in_their_boxes(real_report):
