@@ -94,7 +94,9 @@ class Report:
             caption += "; random weights where none are shipped, which cost the same"
         table = Table(title="lgnet bench: one picture, both hands in one crop; p50 / p95 / p99 in ms", caption=caption)
         for name in ("preset", "engine", "M params", "GMAC", "crop", "network", "placement", "estimate", "1/s", "MB"):
-            table.add_column(name, justify="left" if name in ("preset", "engine") else "right")
+            table.add_column(
+                name, justify="left" if name in ("preset", "engine") else "right", no_wrap=name == "preset"
+            )
         for m in self.measurements:
             stages = (_times(m.latency[stage]) for stage in ("crop", "network", "placement", "estimate"))
             engine = f"{m.engine} {m.device} {m.precision}"
