@@ -1,0 +1,152 @@
+from dataclasses import replace
+
+import pytest
+import pytorch_lightning as lightning
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
+
+from lgnet_core.data.augment import Augmentation
+from lgnet_core.data.sample import HandsBatch
+from lgnet_core.data.synthetic.generator import SyntheticHands
+from lgnet_core.network import PRESETS, HandsPrediction, build_network, load_imagenet_weights
+from lgnet_core.training.loss_config import loss_weights
+from lgnet_core.training.losses import LGNetLoss
+from lgnet_core.training.module import Optimisation, TrainingModule, figures, rising_average
+
+TINY = replace(PRESETS["lgnet-mini"], channels=16, self_joint_depth=1, local_graph="none")
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def batch(hand_model) -> HandsBatch:
+    return SyntheticHands(1, hand_model).crops(torch.arange(8), SIZE)
+
+
+def tiny_module(hand_model, **changes) -> TrainingModule:
+    torch.manual_seed(0)
+    settings = Optimisation(steps=10, warmup=0, **changes)
+    return TrainingModule(build_network(TINY, hand_model), settings, loss_weights("default"), Augmentation())
+
+
+def quiet_trainer(tmp_path, steps: int) -> lightning.Trainer:
+    return lightning.Trainer(
+        accelerator="cpu",
+        max_steps=steps,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+    )
+
+
+def test_average_rises_to_its_decay_and_copies_what_is_no_number():
+    """Against the recurrence by hand; an average of an index table would be rounded."""
+    model = nn.Linear(1, 1, bias=False)
+    model.register_buffer("table", torch.tensor([777]))
+    average = AveragedModel(model, multi_avg_fn=rising_average(0.5), use_buffers=True)
+    expected = None
+    for n in range(6):
+        with torch.no_grad():
+            model.weight.fill_(float(n))
+        average.update_parameters(model)
+        decay = min(0.5, (1 + n) / (10 + n))
+        expected = float(n) if expected is None else decay * expected + (1 - decay) * n
+        assert average.module.weight.item() == pytest.approx(expected)
+    assert average.module.table.item() == 777
+
+
+def test_figures_of_a_known_error(hand_model, batch):
+    """All vertices 3 mm off to the right, 4 mm up; the relative translation 20 mm off; one presence wrong."""
+    labels, root = batch.labels(hand_model), batch.wrist[:, :, None]
+    joints, vertices = labels.joints - root, labels.vertices - root
+    logits = torch.where(batch.presence, 1.0, -1.0)
+    logits[0, 0] *= -1
+    shift = torch.tensor([0.003, -0.004, 0.0])
+    empty = torch.zeros(0)
+    prediction = HandsPrediction(
+        empty, empty, logits, empty, empty, empty, vertices, joints, vertices + shift, joints + 2 * shift,
+        labels.relative_translation + torch.tensor([0.0, 0.0, 0.02]),
+    )  # fmt: skip
+    found = figures(prediction, batch, labels)
+    values = {name: float(value) for name, (value, _) in found.items()}
+    expected = {"mpvpe_mm": 5, "mpjpe_mm": 10, "rough_mpvpe_mm": 0, "mrrpe_mm": 20, "presence": 15 / 16}
+    assert values == pytest.approx(expected, abs=1e-3)
+    assert found["mpvpe_mm"][1] == int(batch.presence.sum())
+    assert found["mrrpe_mm"][1] == int(batch.presence.all(1).sum())
+
+
+def test_a_step_moves_weights_and_average(hand_model, batch, tmp_path):
+    module = tiny_module(hand_model)
+    before = {n: p.clone() for n, p in module.network.named_parameters()}
+    quiet_trainer(tmp_path, 2).fit(module, DataLoader([batch[:2], batch[2:4]], batch_size=None))
+    after = dict(module.network.named_parameters())
+    averaged = dict(module.average.module.named_parameters())
+    still = [n for n in before if torch.equal(before[n], after[n])]
+    assert not [n for n in still if "refine" not in n]  # the zero last layer shields the refine stage at first
+    moved = max(before, key=lambda n: (after[n] - before[n]).abs().max())
+    assert not torch.equal(averaged[moved], after[moved])
+    assert not any(p.requires_grad for p in averaged.values())
+
+
+def test_a_gradient_that_is_no_number_is_left_out(hand_model, batch, tmp_path):
+    module = tiny_module(hand_model)
+    module.network.presence[0].weight.register_hook(lambda g: g * torch.inf)
+    before = {n: p.clone() for n, p in module.network.named_parameters()}
+    trainer = quiet_trainer(tmp_path, 1)
+    trainer.fit(module, DataLoader([batch[:2]], batch_size=None))
+    assert trainer.callback_metrics["train/left_out"] == 1
+    for name, parameter in module.network.named_parameters():
+        assert torch.equal(parameter, before[name]), name
+
+
+def test_vectors_do_not_decay(hand_model):
+    optimiser = tiny_module(hand_model, weight_decay=0.3).configure_optimizers()
+    matrices, vectors = optimiser.param_groups
+    assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.3, 0.0)
+    assert all(p.ndim > 1 for p in matrices["params"])
+    assert all(p.ndim <= 1 for p in vectors["params"])
+
+
+def overfit(preset: str, hand_model, batch: HandsBatch, steps: int, rate: float) -> float:
+    """MPVPE in mm of the refined meshes after training on one batch, in eval mode with that batch's statistics."""
+    torch.manual_seed(0)
+    network = build_network(preset, hand_model)
+    if network.config.backbone == "efficientnet_lite0":
+        load_imagenet_weights(network.backbone)
+    criterion = LGNetLoss(hand_model, loss_weights("default"), network.config.depth_box)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, fused=True, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
+    image, labels = batch.image.float() / 255, batch.labels(hand_model)
+    for _ in range(steps):
+        total, _ = criterion(network(image, batch.intrinsics), batch, labels)
+        optimiser.zero_grad()
+        total.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+    with torch.no_grad():
+        for module in network.modules():  # the running statistics are of weights long gone
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.reset_running_stats()
+                module.momentum = None
+        network(image, batch.intrinsics)
+        error, count = figures(network.eval()(image, batch.intrinsics), batch, labels)["mpvpe_mm"]
+    assert count > 8
+    return float(error)
+
+
+@pytest.mark.timeout(1200)
+def test_mini_overfits_eight_samples(hand_model, batch):
+    """Pictures, losses and gradients agree: the network learns eight pictures by heart, to less than 2 mm."""
+    assert overfit("lgnet-mini", hand_model, batch, steps=150, rate=1.5e-3) < 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("preset", ["lgnet-light", "lgnet"])
+def test_the_large_presets_overfit_eight_samples(preset, hand_model, batch):
+    """Their ResNet-50 starts from random weights here."""
+    assert overfit(preset, hand_model, batch, steps=300, rate=5e-4) < 2
