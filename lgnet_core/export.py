@@ -29,9 +29,9 @@ CACHE_VARIABLE = "LGNET_CACHE_DIR"
 
 
 def export_onnx(network: LGNet, path: str | Path, size: int = 256) -> None:
-    """Write a network as one ONNX file for one crop of a fixed size.
+    """Write a network as one ONNX file, for crops of a fixed size and any number of them.
 
-    Inputs are ``image`` (1, 3, S, S) float32 RGB in [0, 1] and ``intrinsics`` (1, 3, 3) float32, pixels of the crop;
+    Inputs are ``image`` (N, 3, S, S) float32 RGB in [0, 1] and ``intrinsics`` (N, 3, 3) float32, pixels of the crop;
     outputs are the fields of :class:`~lgnet_core.network.HandsPrediction`. The file carries its own description:
     version, preset, configuration, weights' digest.
 
@@ -133,18 +133,19 @@ def _trace(network: LGNet, size: int) -> bytes:
     """
     device, training = next(network.parameters()).device, network.training
     network.to("cpu").eval()
-    intrinsics = torch.tensor(virtual_intrinsics(size), dtype=torch.float32)[None]
+    intrinsics = torch.tensor(virtual_intrinsics(size), dtype=torch.float32).repeat(2, 1, 1)
     try:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of shape checks that tracing takes as constant, which they are
             torch.onnx.export(
                 network,
-                (torch.rand(1, 3, size, size), intrinsics),
+                (torch.rand(2, 3, size, size), intrinsics),  # a batch of one would be folded into constants
                 f"{folder}/network.onnx",
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=list(INPUT_NAMES),
                 output_names=list(HandsPrediction._fields),
+                dynamic_axes={name: {0: "batch"} for name in (*INPUT_NAMES, *HandsPrediction._fields)},
             )
             return Path(folder, "network.onnx").read_bytes()
     finally:

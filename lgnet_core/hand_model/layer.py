@@ -198,8 +198,8 @@ class HandModel(nn.Module):
         turns, joints = _pose_chains(rotations, rest_joints)
         moves = joints - (turns * rest_joints[..., None, :]).sum(-1)  # turn x + move takes a rest point of the bone
         bones = torch.cat([turns, moves[..., None]], -1).flatten(-2)  # (S, B, 16, 12)
-        bones = bones.transpose(2, 3).reshape(count, batch * 12, JOINT_COUNT)
-        blended = torch.matmul(bones, self.weights[sides].transpose(1, 2)).view(count, batch, 3, 4, VERTEX_COUNT)
+        bones = bones.transpose(2, 3).flatten(1, 2)
+        blended = torch.matmul(bones, self.weights[sides].transpose(1, 2)).unflatten(1, (-1, 3, 4))
         vertices = (blended[:, :, :, :3] * rest[:, :, None]).sum(3) + blended[:, :, :, 3]  # (S, B, 3, V)
         return vertices.transpose(2, 3), joints
 

@@ -26,7 +26,7 @@ GPU_PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
 
 
 class OnnxEngine(Engine):
-    """Runs an exported network, crop by crop: a batch of two takes a CPU twice the time of one anyway.
+    """Runs an exported network.
 
     Args:
         path: ONNX file written by :func:`lgnet_core.export.export_onnx`.
@@ -76,10 +76,8 @@ class OnnxEngine(Engine):
             return cls(cached_onnx(network, image_size, rebuild=True), device, threads)
 
     def __call__(self, images: FloatArray, intrinsics: FloatArray) -> HandsPrediction:
-        intrinsics = np.asarray(intrinsics, np.float32)
-        feeds = [dict(zip(INPUT_NAMES, (images[k : k + 1], intrinsics[k : k + 1]))) for k in range(len(images))]
-        fields = zip(*(self.session.run(None, feed) for feed in feeds))
-        return HandsPrediction(*(torch.from_numpy(np.concatenate(field)) for field in fields))
+        feed = dict(zip(INPUT_NAMES, (images, np.asarray(intrinsics, np.float32))))
+        return HandsPrediction(*(torch.from_numpy(field) for field in self.session.run(None, feed)))
 
 
 def _device(device: str) -> str:
