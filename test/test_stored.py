@@ -6,14 +6,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from lgnet_core.data.sample import HandsBatch
+from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.data.synthetic import stored
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import (
-    GeneratedHands,
     StoredHands,
     StoredSetError,
-    collate,
     write_shards,
     write_sheet_and_shards,
 )
@@ -42,8 +40,8 @@ def test_a_stored_set_gives_back_what_was_generated(tmp_path, generator, small_s
     data = StoredHands(tmp_path, generator.hand_model)
     assert len(data) == 10
     assert len(list(tmp_path.glob("shard_*.safetensors"))) == 3
-    assert_same(collate([data[4], data[5], data[6], data[7]]), generator.crops(torch.arange(9, 13), SIZE))
-    batches = list(DataLoader(data, batch_size=5, collate_fn=collate, num_workers=1))
+    assert_same(concatenate([data[4], data[5], data[6], data[7]]), generator.crops(torch.arange(9, 13), SIZE))
+    batches = list(DataLoader(data, batch_size=5, collate_fn=concatenate, num_workers=1))
     assert [len(batch) for batch in batches] == [5, 5]
     assert_same(batches[1][:1], data[5])
     with pytest.raises(IndexError):
@@ -84,11 +82,3 @@ def test_sheet_and_shards(tmp_path, generator, small_shards):
     sheet = write_sheet_and_shards(tmp_path, generator, 3, SIZE)
     assert sheet.exists()
     assert len(StoredHands(tmp_path)) == 3
-
-
-def test_generated_batches_follow_each_other(generator):
-    data = GeneratedHands(generator, batch_size=2, batches=2, size=SIZE, first_index=7)
-    assert_same(next(iter(DataLoader(data, batch_size=None))), generator.crops(torch.arange(7, 9), SIZE))
-    assert sum(len(batch) for batch in DataLoader(data, batch_size=None)) == 4
-    with pytest.raises(IndexError):
-        data[2]

@@ -187,7 +187,6 @@ class HandModel(nn.Module):
         Shapes:
             rotations (S, B, 16, 3, 3), shape (S, B, 10) -> vertices (S, B, 778, 3), MANO's joints (S, B, 16, 3).
         """
-        count, batch = rotations.shape[:2]
         identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
         feature = (rotations[:, :, 1:] - identity).flatten(2)  # (S, B, 135)
         offsets = torch.matmul(torch.cat([shape, feature], -1), self.basis[sides])  # (S, B, 3 V)

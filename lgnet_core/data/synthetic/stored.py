@@ -7,7 +7,6 @@ per shard, its tensors the fields of :class:`~lgnet_core.data.sample.HandsBatch`
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -153,7 +152,7 @@ class StoredHands(Dataset[HandsBatch]):
     """A stored set as a torch data set of single samples (batches of length 1).
 
     Shards are opened on first use, once per process, and read through the page cache. For a
-    :class:`torch.utils.data.DataLoader` give ``collate_fn=collate``.
+    :class:`torch.utils.data.DataLoader` give ``collate_fn=concatenate`` of :mod:`lgnet_core.data.sample`.
 
     Args:
         directory: written by :func:`write_shards`.
@@ -207,34 +206,3 @@ class StoredHands(Dataset[HandsBatch]):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}  # each worker process opens its own
-
-
-def collate(samples: Sequence[HandsBatch]) -> HandsBatch:
-    """One batch of samples, for a DataLoader."""
-    return concatenate(samples)
-
-
-class GeneratedHands(Dataset[HandsBatch]):
-    """Pictures that are generated when they are asked for, batch by batch, on the generator's device.
-
-    An item is a whole batch, so a DataLoader takes it with ``batch_size=None``; on CUDA use no workers.
-
-    Args:
-        batch_size: pictures an item. batches: items an epoch. size: side of the crops, pixels.
-        first_index: index of the first picture.
-    """
-
-    def __init__(
-        self, generator: SyntheticHands, batch_size: int, batches: int, size: int = 256, first_index: int = 0
-    ) -> None:
-        self.generator, self.batch_size, self.batches = generator, batch_size, batches
-        self.size, self.first_index = size, first_index
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __getitem__(self, item: int) -> HandsBatch:
-        if not 0 <= item < self.batches:
-            raise IndexError(f"generated hands: batch {item} of {self.batches}")
-        start = self.first_index + item * self.batch_size
-        return self.generator.crops(torch.arange(start, start + self.batch_size), self.size)
