@@ -24,7 +24,8 @@ class LossWeights:
     10 (an error of 10 mm counts 0.1 each), normal 0.1, edge 1. The 2.5D joints weigh 5 and the relative translation 1,
     not the sources' 1 and 10: where the hands are in the picture is what everything else is read from. One short run
     each, 2,400 pictures without augmentation: 55.6 px of 256 with 1 and 10, 50.2 px with the joints trained alone. That
-    the relative translation is to blame was not shown by itself. The Laplacian is squared, so its gradient fades with the error: at 1000 the
+    the relative translation is to blame was not shown by itself. The Laplacian is
+    squared, so its gradient fades with the error: at 1000 the
     gradient on the vertices is a fifth of the mesh term's when a wrong pose puts them off by 11 mm, and 0.4 of it for
     half a millimetre of roughness (50 would give a hundredth). Presence weighs 0.5: one hand alone is what teaches the
     network to tell right from left, and until it can, the best that the joint terms allow is a place between two hands
