@@ -1,5 +1,6 @@
 import csv
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,12 +46,12 @@ def config(out: Path, **changes) -> TrainConfig:
     return replace(settings, **changes)
 
 
-def losses(out: Path) -> dict[int, float]:
-    """Total loss by step, from all sessions' CSV logs."""
+def losses(out: Path, column: str = "train/total") -> dict[int, float]:
+    """A column (the total loss) by step, from all sessions' CSV logs."""
     found = {}
     for path in sorted(out.glob("logs/*/metrics.csv")):
         with path.open() as file:
-            found |= {int(r["step"]): float(r["train/total"]) for r in csv.DictReader(file) if r.get("train/total")}
+            found |= {int(r["step"]): float(r[column]) for r in csv.DictReader(file) if r.get(column)}
     return found
 
 
@@ -82,6 +83,25 @@ def test_resumed_training_goes_on_as_if_it_had_not_stopped(tmp_path, stored, epo
     torch.testing.assert_close(
         load_file(parts.out / "weights.safetensors"), load_file(whole.out / "weights.safetensors"), rtol=0, atol=0
     )
+
+
+def test_the_learning_rate_follows_the_schedule(tmp_path, stored):
+    """What the optimiser steps with, by hand: two steps of warm-up, then a cosine to a hundredth; resumed in between."""
+    settings = config(tmp_path, data=str(stored), schedule="cosine", warmup=2, steps=5, learning_rate=1e-3)
+    train(replace(settings, max_minutes=1e-9))
+    train(settings)
+    expected = [0.5, 1.0, *(0.01 + 0.99 * (1 + math.cos(math.pi * k / 3)) / 2 for k in range(3))]
+    logged = losses(tmp_path, "train/learning_rate")
+    assert [logged[step] for step in range(5)] == pytest.approx([1e-3 * factor for factor in expected])
+
+
+def test_trains_in_mixed_precision_on_the_cpu(tmp_path, stored):
+    """bfloat16 where it is quick, with losses near those of single precision."""
+    single, mixed = config(tmp_path / "single", data=str(stored)), config(tmp_path / "mixed", data=str(stored))
+    train(single)
+    train(replace(mixed, precision="bf16-mixed"))
+    assert losses(mixed.out) == pytest.approx(losses(single.out), rel=0.02)
+    assert losses(mixed.out) != losses(single.out)
 
 
 def test_a_time_limit_ends_with_weights(tmp_path, stored):

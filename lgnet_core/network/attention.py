@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lgnet_core.network.layers import PositionEmbedding, map_to_tokens
+from lgnet_core.network.layers import PositionEmbedding, cpu_autocast, map_to_tokens
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
@@ -18,7 +18,12 @@ def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
         q: (B, N, C); k, v: (B, M, C); returns (B, N, C).
     """
     q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))  # (B, heads, N, C / heads)
-    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+    if cpu_autocast():
+        with torch.autocast("cpu", enabled=False):
+            attended = F.scaled_dot_product_attention(q.float(), k.float(), v.float())
+    else:
+        attended = F.scaled_dot_product_attention(q, k, v)
+    return attended.transpose(1, 2).flatten(2)
 
 
 class AttentionBlock(nn.Module):

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lgnet_core.network.layers import cpu_autocast
+
 
 class Bottleneck(nn.Module):
     """1x1, 3x3, 1x1 with a shortcut. Shapes: (B, C, H, W) -> (B, 4 width, H / stride, W / stride)."""
@@ -95,6 +97,9 @@ class SameConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.before != self.after:
             x = F.pad(x, (self.before, self.after, self.before, self.after))
+        if self.groups > 1 and cpu_autocast():
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(x.float())
         return super().forward(x)
 
 

@@ -121,6 +121,11 @@ class TrainingModule(lightning.LightningModule):
         for layer in self._frozen:
             layer.eval()
 
+    def on_train_batch_start(self, batch: HandsBatch, batch_index: int) -> None:
+        # Set from the step, not by a scheduler with a state: a resumed training follows the schedule it is given.
+        for group in self.optimizers().param_groups:  # type: ignore[union-attr]
+            group["lr"] = self.optimisation.learning_rate * self.learning_rate_factor(self.global_step)
+
     def on_train_batch_end(self, outputs: Any, batch: HandsBatch, batch_index: int) -> None:
         self.average.update_parameters(self.network)
 
