@@ -66,18 +66,18 @@ def test_the_second_look_decides(hand_model, doubt):
 
 
 def test_the_trained_detector_speaks_of_the_picture():
-    """Letter-boxing, decoding and the way back, with a net that sees one left hand in a given cell."""
+    """Letter-boxing, decoding and the way back, with a net that sees hands in a given cell."""
 
-    class OneHand(torch.nn.Module):
+    class OneRegion(torch.nn.Module):
         def forward(self, image: torch.Tensor) -> RegionMaps:
             cells = image.shape[-1] // STRIDE
-            logits = torch.full((1, 2, cells, cells), -9.0)
-            logits[0, Side.LEFT, 10, 14] = 9.0
-            return RegionMaps(logits, torch.full((1, 2, 4, cells, cells), 0.125))
+            logits = torch.full((1, cells, cells), -9.0)
+            logits[0, 10, 14] = 9.0
+            return RegionMaps(logits, torch.full((1, 4, cells, cells), 0.125))
 
     picture = np.zeros((480, 640, 3), np.uint8)
-    (region,) = TrainedDetector(OneHand()).find(picture, None)
-    assert region.sides == (Side.LEFT,)
+    (region,) = TrainedDetector(OneRegion()).find(picture, None)
+    assert region.sides == (Side.RIGHT, Side.LEFT)
     scale = 640 / REGION_IMAGE_SIZE
     centre = (np.array([14, 10]) + 0.5) * STRIDE * scale - 0.5 - [0, 80]  # 80 black rows above the picture
     np.testing.assert_allclose(region.box, [*(centre - 80), *(centre + 80)], atol=1e-3)

@@ -21,56 +21,70 @@ from lgnet_core.network.region_net import (
 GRID = REGION_IMAGE_SIZE // STRIDE
 
 
-def perfect_maps(boxes: Tensor, presence: Tensor) -> RegionMaps:
-    """Maps that say exactly ``boxes`` (1, 2, 4), from the cell nearest each centre."""
-    logits = torch.full((1, 2, GRID, GRID), -12.0)
-    distances = torch.zeros(1, 2, 4, GRID, GRID)
+def perfect_maps(boxes: Tensor) -> RegionMaps:
+    """Maps that say exactly ``boxes`` (N, 4) from the cell nearest each centre; each cell speaks of its nearest box."""
+    logits = torch.full((1, GRID, GRID), -12.0)
     points = grid_to_pixels(torch.arange(GRID, dtype=torch.float32), REGION_IMAGE_SIZE, GRID)
     v, u = torch.meshgrid(points, points, indexing="ij")
-    for side in range(2):
-        left, top, right, bottom = boxes[0, side]
-        distances[0, side] = torch.stack([u - left, v - top, right - u, bottom - v]) / REGION_IMAGE_SIZE
-        if presence[0, side]:
-            column = int((points - (left + right) / 2).abs().argmin())
-            row = int((points - (top + bottom) / 2).abs().argmin())
-            logits[0, side, row, column] = 12.0
+    distances = torch.zeros(1, 4, GRID, GRID)
+    nearest = torch.full((GRID, GRID), torch.inf)
+    for left, top, right, bottom in boxes.tolist():
+        away = ((u - (left + right) / 2) / (right - left)) ** 2 + ((v - (top + bottom) / 2) / (bottom - top)) ** 2
+        mine = torch.stack([u - left, v - top, right - u, bottom - v]) / REGION_IMAGE_SIZE
+        distances[0] = torch.where(away < nearest, mine, distances[0])
+        nearest = torch.minimum(nearest, away)
+        logits[0].view(-1)[away.argmin()] = 12.0
     return RegionMaps(logits, distances)
 
 
-def boxes_of(draw: st.DataObject) -> Tensor:
-    corner = st.floats(10, 70)
-    extent = st.floats(12, 80)
+LEFT, RIGHT = torch.tensor([20.0, 40.0, 80.0, 100.0]), torch.tensor([100.0, 20.0, 150.0, 60.0])
+
+
+@st.composite
+def boxes_apart(draw: st.DrawFn) -> Tensor:
+    """None, one or two boxes (N, 4) that do not overlap, in any order."""
+    count = draw(st.integers(0, 2))
     rows = []
-    for _ in range(2):
-        left, top = draw.draw(corner), draw.draw(corner)
-        rows.append([left, top, left + draw.draw(extent), top + draw.draw(extent)])
-    return torch.tensor([rows])
+    for column in draw(st.permutations([0, 1]))[:count]:
+        left, top = 80 * column + draw(st.floats(1, 30)), draw(st.floats(1, 70))
+        rows.append([left, top, left + draw(st.floats(12, 45)), top + draw(st.floats(12, 85))])
+    return torch.tensor(rows).reshape(-1, 4)
 
 
-@given(data=st.data(), presence=st.tuples(st.booleans(), st.booleans()))
-def test_decoding_gives_back_what_the_maps_say(data: st.DataObject, presence: tuple[bool, bool]) -> None:
-    boxes, there = boxes_of(data), torch.tensor([presence])
-    scores, found = decode_regions(perfect_maps(boxes, there))
-    assert torch.equal(scores > 0.5, there)
-    torch.testing.assert_close(found[there], boxes[there], atol=1e-3, rtol=0)
+@given(boxes=boxes_apart())
+def test_decoding_gives_back_what_the_maps_say(boxes: Tensor) -> None:
+    scores, found = decode_regions(perfect_maps(boxes))
+    assert (scores > 0.5).sum() == len(boxes)
+    said = found[0][scores[0] > 0.5]
+    order, expected = said[:, 0].argsort(), boxes[:, 0].argsort()
+    torch.testing.assert_close(said[order], boxes[expected], atol=1e-3, rtol=0)
+
+
+def test_the_better_region_comes_first_and_what_it_holds_counts_no_more() -> None:
+    maps = perfect_maps(torch.stack([LEFT, RIGHT]))
+    maps.centre_logits[0].view(-1)[maps.centre_logits[0].argmax()] = 6.0  # LEFT's: the first one in the map is RIGHT's
+    scores, found = decode_regions(maps)
+    assert scores[0, 0] > scores[0, 1] > 0.9
+    maps.centre_logits[0, 8, 6] = maps.centre_logits[0, 8, 7] = 11.0  # more peaks within LEFT
+    again = decode_regions(maps)
+    assert {tuple(box) for box in again.boxes[0].round().tolist()} == {tuple(b) for b in found[0].round().tolist()}
 
 
 def test_perfect_maps_cost_nothing_and_wrong_ones_do() -> None:
-    boxes = torch.tensor([[[30.0, 40.0, 90.0, 100.0], [100.0, 20.0, 150.0, 60.0]]])
-    both = torch.ones(1, 2, dtype=torch.bool)
-    centre, box = region_loss(perfect_maps(boxes, both), boxes, both)
-    assert float(centre) < 1e-3
-    assert float(box) < 1e-4
-    swapped = RegionMaps(*(x.flip(1) for x in perfect_maps(boxes, both)))
-    worse_centre, worse_box = region_loss(swapped, boxes, both)
+    boxes, both = torch.stack([LEFT, RIGHT])[None], torch.ones(1, 2, dtype=torch.bool)
+    for order in ([0, 1], [1, 0]):  # the order of the regions means nothing
+        centre, box = region_loss(perfect_maps(boxes[0]), boxes[:, order], both)
+        assert float(centre) < 1e-3
+        assert float(box) < 1e-4
+    mirrored = RegionMaps(*(x.flip(-1) for x in perfect_maps(boxes[0])))
+    worse_centre, worse_box = region_loss(mirrored, boxes, both)
     assert float(worse_centre) > 1
     assert float(worse_box) > 0.3
 
 
-def test_absent_hands_teach_absence_alone() -> None:
-    boxes = torch.zeros(1, 2, 4)
-    none = torch.zeros(1, 2, dtype=torch.bool)
-    maps = RegionMaps(torch.zeros(1, 2, GRID, GRID, requires_grad=True), torch.rand(1, 2, 4, GRID, GRID))
+def test_a_picture_without_hands_teaches_absence_alone() -> None:
+    boxes, none = torch.zeros(1, 2, 4), torch.zeros(1, 2, dtype=torch.bool)
+    maps = RegionMaps(torch.zeros(1, GRID, GRID, requires_grad=True), torch.rand(1, 4, GRID, GRID))
     centre, box = region_loss(maps, boxes, none)
     assert float(box) == 0
     (gradient,) = torch.autograd.grad(centre, maps.centre_logits)
@@ -78,23 +92,22 @@ def test_absent_hands_teach_absence_alone() -> None:
 
 
 def test_generalised_iou_of_boxes_apart_pulls_them_together() -> None:
-    boxes = torch.tensor([[[40.0, 40.0, 60.0, 60.0]] * 2])
-    both = torch.ones(1, 2, dtype=torch.bool)
+    boxes, one = LEFT.expand(1, 2, 4), torch.tensor([[True, False]])
+    exact = perfect_maps(boxes[0, :1])
     near, far = (
-        region_loss(perfect_maps(boxes, both)._replace(distances=torch.full((1, 2, 4, GRID, GRID), d)), boxes, both)[1]
-        for d in (0.001, 0.5)
+        region_loss(exact._replace(distances=torch.full((1, 4, GRID, GRID), d)), boxes, one)[1] for d in (0.001, 0.5)
     )
-    exact = region_loss(perfect_maps(boxes, both), boxes, both)[1]
-    assert exact < near
-    assert exact < far
+    perfect = region_loss(exact, boxes, one)[1]
+    assert perfect < near
+    assert perfect < far
 
 
 @pytest.mark.parametrize("size", [160, 192])
 def test_shapes(size: int) -> None:
     with torch.no_grad():
         maps = RegionNet().eval()(torch.rand(2, 3, size, size))
-    assert maps.centre_logits.shape == (2, 2, size // STRIDE, size // STRIDE)
-    assert maps.distances.shape == (2, 2, 4, size // STRIDE, size // STRIDE)
+    assert maps.centre_logits.shape == (2, size // STRIDE, size // STRIDE)
+    assert maps.distances.shape == (2, 4, size // STRIDE, size // STRIDE)
     assert (maps.distances >= 0).all()
 
 

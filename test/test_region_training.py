@@ -11,7 +11,7 @@ from lgnet_core.checkpoint import load_region_net
 from lgnet_core.data.sample import LEFT_HAND, RIGHT_HAND
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.hand_model import HandModel
-from lgnet_core.network.region_net import REGION_IMAGE_SIZE
+from lgnet_core.network.region_net import REGION_IMAGE_SIZE, RegionBoxes, RegionNet
 from lgnet_core.training.region_training import (
     ASPECTS,
     RegionPictures,
@@ -35,29 +35,57 @@ def test_boxes_hold_the_hands_pixels(generator: SyntheticHands, width: int, heig
     assert pictures.image.shape == (12, 3, REGION_IMAGE_SIZE, REGION_IMAGE_SIZE)
     segmentation = generator.pictures(indices, width, height).segmentation
     shift = torch.tensor([(REGION_IMAGE_SIZE - width) // 2, (REGION_IMAGE_SIZE - height) // 2])
-    for k, side in pictures.presence.nonzero().tolist():
-        v, u = (segmentation[k] == (RIGHT_HAND, LEFT_HAND)[side]).nonzero().T
-        left, top, right, bottom = (pictures.boxes[k, side] - shift.repeat(2)).tolist()
+    hands = generator.pictures(indices, width, height).presence
+    assert torch.equal(pictures.presence.any(1), hands.any(1))
+    for k, slot in pictures.presence.nonzero().tolist():
+        together = bool(hands[k].all()) and not pictures.presence[k, 1]
+        labels = (RIGHT_HAND, LEFT_HAND) if together else ((RIGHT_HAND, LEFT_HAND)[slot],)
+        v, u = torch.isin(segmentation[k], torch.tensor(labels)).nonzero().T
+        left, top, right, bottom = (pictures.boxes[k, slot] - shift.repeat(2)).tolist()
         assert left - 1 <= u.min()
         assert u.max() <= right + 1
         assert top - 1 <= v.min()
         assert v.max() <= bottom + 1
 
 
+def test_hands_near_each_other_are_one_region(generator: SyntheticHands) -> None:
+    """Both kinds occur, and regions of one picture do not overlap: each is what the pose network takes a crop of."""
+    indices = torch.arange(48)
+    pictures = draw_region_pictures(generator, indices, 160, 120)
+    hands = generator.pictures(indices, 160, 120).presence.all(1)
+    assert (pictures.presence.sum(1)[hands] == 1).any()
+    pairs = pictures.boxes[pictures.presence.all(1)]
+    assert len(pairs)
+    gap = torch.maximum(pairs[:, 0, :2], pairs[:, 1, :2]) - torch.minimum(pairs[:, 0, 2:], pairs[:, 1, 2:])
+    assert (gap.amax(1) > 0).all()
+
+
 def test_changed_boxes_follow_the_picture() -> None:
-    """A bright square is still where its box says after mirror, shift and scale; a mirrored hand changes its side."""
+    """A bright square is still where its box says after mirror, shift and scale."""
     size = REGION_IMAGE_SIZE
     image = torch.zeros(40, 3, size, size, dtype=torch.uint8)
     image[:, :, 70:100, 50:90] = 255
     boxes = torch.tensor([[50.0, 70.0, 89.0, 99.0], [0.0, 0.0, 0.0, 0.0]]).expand(40, 2, 4).clone()
     presence = torch.tensor([[True, False]]).repeat(40, 1)
     changed = change(RegionPictures(image, boxes, presence), torch.Generator().manual_seed(1), settings=None)
-    assert changed.presence[:, 0].any()
-    assert changed.presence[:, 1].any()
-    for k, side in changed.presence.nonzero().tolist():
+    assert changed.presence[:, 0].all()
+    for k, slot in changed.presence.nonzero().tolist():
         v, u = (changed.image[k].mean(0) > 0.5).nonzero().T
         seen = torch.stack([u.min(), v.min(), u.max(), v.max()]).float()
-        torch.testing.assert_close(changed.boxes[k, side], seen, atol=1.5, rtol=0)
+        torch.testing.assert_close(changed.boxes[k, slot], seen, atol=1.5, rtol=0)
+
+
+def test_figures_of_a_known_net(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four regions: one found, one half found (its box too large), two missed; one box where there is nothing."""
+    boxes = torch.tensor([[[0, 0, 40, 40], [60, 0, 100, 40]], [[0, 0, 40, 40], [60, 0, 100, 40]], [[0.0] * 4] * 2])
+    presence = torch.tensor([[True, True], [True, True], [False, False]])
+    found = torch.tensor([[[62.0, 0, 100, 40], [0, 0, 80, 80]], [[0, 0, 40, 40]] * 2, [[0, 0, 9, 9], [0, 0, 9, 9]]])
+    scores = torch.tensor([[0.9, 0.8], [0.1, 0.2], [0.7, 0.0]])
+    module = "lgnet_core.training.region_training.decode_regions"
+    monkeypatch.setattr(module, lambda maps: RegionBoxes(scores, found))
+    pictures = RegionPictures(torch.zeros(3, 3, 160, 160, dtype=torch.uint8), boxes, presence)
+    report = evaluate_regions(RegionNet().eval(), pictures)
+    assert report == pytest.approx({"recall": 1 / 4, "precision": 1 / 3, "iou": 38 / 40})
 
 
 def test_a_short_training_runs_and_is_judged(

@@ -23,7 +23,7 @@ class RegionDetector(ABC):
 
     @abstractmethod
     def find(self, image: FloatArray, camera: Camera | None) -> list[Region]:
-        """Regions that hold hands, each side in at most one of them; empty if there are none.
+        """Regions that may hold hands, with the sides to look for in each; empty if there are none.
 
         Args:
             image: (H, W, 3) RGB, uint8.
@@ -77,9 +77,11 @@ class WholePictureDetector(RegionDetector):
 class TrainedDetector(RegionDetector):
     """The small detector of our own (:mod:`lgnet_core.network.region_net`): one pass over the letter-boxed picture.
 
+    It does not tell sides: both are looked for in every region.
+
     Args:
         net: with its weights.
-        threshold: confidence from which on a hand is looked for.
+        threshold: confidence from which on hands are looked for.
     """
 
     def __init__(self, net: RegionNet, threshold: float = 0.3) -> None:
@@ -92,10 +94,8 @@ class TrainedDetector(RegionDetector):
         with torch.inference_mode():
             scores, boxes = (x[0].numpy() for x in decode_regions(self.net(small)))
         to_picture = invert_affine(affine)
-        return share_crops(
-            [
-                Region(transform_points(to_picture, boxes[side].reshape(2, 2)).ravel(), (side,), float(scores[side]))
-                for side in Side
-                if scores[side] >= self.threshold
-            ]
-        )
+        return [
+            Region(transform_points(to_picture, box.reshape(2, 2)).ravel(), tuple(Side), float(score))
+            for score, box in zip(scores, boxes)
+            if score >= self.threshold
+        ]

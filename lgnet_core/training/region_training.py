@@ -20,10 +20,11 @@ from torch.utils.data import DataLoader, IterableDataset
 from lgnet_core.camera import project
 from lgnet_core.checkpoint import save_region_net
 from lgnet_core.data.photometry import Photometry, distort_images
+from lgnet_core.data.synthetic.cameras import hands_apart
 from lgnet_core.data.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.network.backbone import EfficientNetLite0, load_imagenet_weights
-from lgnet_core.network.region_net import REGION_IMAGE_SIZE, RegionNet, decode_regions, region_loss
+from lgnet_core.network.region_net import REGION_IMAGE_SIZE, RegionMaps, RegionNet, decode_regions, region_loss
 from lgnet_core.training.callbacks import current_commit
 from lgnet_core.training.schedule import learning_rate_factor
 
@@ -49,16 +50,16 @@ class RegionTrainConfig:
     """
 
     out: Path
-    count: int = 8_000
+    count: int = 16_000
     seed: int = 0
-    steps: int = 1_500
+    steps: int = 2_500
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
 
 
 class RegionPictures(NamedTuple):
-    """Letter-boxed pictures and the boxes of their hands.
+    """Letter-boxed pictures and the boxes of their regions: of each hand, or in the first place of both together.
 
     Shapes:
         image: (N, 3, S, S) uint8; boxes: (N, 2, 4) left, top, right, bottom, pixels; presence: (N, 2) bool.
@@ -74,7 +75,7 @@ class RegionPictures(NamedTuple):
 
 
 def draw_region_pictures(generator: SyntheticHands, indices: Tensor, width: int, height: int) -> RegionPictures:
-    """Full pictures, letter-boxed into the detector's square; boxes hold what the picture shows of each mesh.
+    """Full pictures, letter-boxed into the detector's square; boxes hold what the picture shows of the meshes.
 
     Args:
         indices: (B,) picture indices. width, height: of the pictures in the square, pixels; the longer one is
@@ -88,7 +89,11 @@ def draw_region_pictures(generator: SyntheticHands, indices: Tensor, width: int,
     left, top = (REGION_IMAGE_SIZE - width) // 2, (REGION_IMAGE_SIZE - height) // 2
     shift = pixels.new_tensor([left, top])
     image = F.pad(batch.image, (left, REGION_IMAGE_SIZE - width - left, top, REGION_IMAGE_SIZE - height - top))
-    return RegionPictures(image, torch.cat([low + shift, high + shift], -1), batch.presence)
+    together = batch.presence.all(1) & ~hands_apart(low, high)
+    low[together, 0], high[together, 0] = low[together].amin(1), high[together].amax(1)
+    presence = batch.presence.clone()
+    presence[together, 1] = False
+    return RegionPictures(image, torch.cat([low + shift, high + shift], -1), presence)
 
 
 def prepare_pictures(config: RegionTrainConfig, hand_model: HandModel) -> RegionPictures:
@@ -122,7 +127,7 @@ class _Stream(IterableDataset[RegionPictures]):
 def change(
     pictures: RegionPictures, generator: torch.Generator, settings: Photometry | None = COLOURS
 ) -> RegionPictures:
-    """Mirror (with sides swapped), move and scale by up to a third, and recolour at random (None: colours stay)."""
+    """Mirror, move and scale by up to a third, and recolour at random (None: colours stay)."""
     count = len(pictures.image)
     flip = torch.rand(count, generator=generator) < 0.5
     scale = torch.exp((torch.rand(count, generator=generator) * 2 - 1) * math.log(1.35))
@@ -136,10 +141,8 @@ def change(
     grid = F.affine_grid(theta, [count, 3, size, size], align_corners=False)
     image = F.grid_sample(pictures.image.float() / 255, grid, align_corners=False)
 
-    boxes = torch.where(flip[:, None, None], pictures.boxes.flip(1), pictures.boxes)
-    presence = torch.where(flip[:, None], pictures.presence.flip(1), pictures.presence)
     centre = (size - 1) / 2
-    low, high = boxes[..., :2] - centre, boxes[..., 2:] - centre
+    low, high = pictures.boxes[..., :2] - centre, pictures.boxes[..., 2:] - centre
     mirrored = flip[:, None]
     left = torch.where(mirrored, -high[..., 0], low[..., 0])
     right = torch.where(mirrored, -low[..., 0], high[..., 0])
@@ -148,7 +151,7 @@ def change(
     clipped = moved.clamp(0, size - 1)
     extent = (clipped[..., 2:] - clipped[..., :2]).amin(-1)
     whole = (moved[..., 2:] - moved[..., :2]).amin(-1)
-    presence = presence & (extent > 0.4 * whole) & (extent > 2)
+    presence = pictures.presence & (extent > 0.4 * whole) & (extent > 2)
     image = image if settings is None else distort_images(image, generator, settings)
     return RegionPictures(image, clipped, presence)
 
@@ -167,7 +170,8 @@ class RegionModule(lightning.LightningModule):
 
     def training_step(self, batch: RegionPictures, _: int) -> Tensor:
         image = batch.image.contiguous(memory_format=torch.channels_last)
-        centre, box = region_loss(self.net(image), batch.boxes, batch.presence)
+        maps = RegionMaps(*(x.float() for x in self.net(image)))
+        centre, box = region_loss(maps, batch.boxes, batch.presence)
         self.log_dict({"centre": centre, "box": box}, prog_bar=True)
         return centre + box
 
@@ -191,8 +195,10 @@ def train_regions(config: RegionTrainConfig, hand_model: HandModel | None = None
     trainer = lightning.Trainer(
         max_steps=config.steps,
         accelerator="auto",
+        precision="bf16-mixed",
         logger=CSVLogger(config.out, "regions"),
         enable_checkpointing=False,
+        enable_model_summary=False,
         gradient_clip_val=5.0,
         log_every_n_steps=20,
     )
@@ -221,22 +227,20 @@ def save(config: RegionTrainConfig, net: RegionNet, hand_model: HandModel) -> Pa
 
 @torch.no_grad()
 def evaluate_regions(net: RegionNet, pictures: RegionPictures, threshold: float = 0.3) -> dict[str, float]:
-    """Recall, precision (of hand and side) and mean IoU of the boxes that were found at IoU >= 0.5."""
+    """Recall, precision and mean IoU of the regions that were found at IoU >= 0.5."""
     scores, boxes = [], []
     for k in range(0, len(pictures.image), 64):
         found = decode_regions(net(pictures.image[k : k + 64].float() / 255))
         scores.append(found.scores)
         boxes.append(found.boxes)
-    score, box = torch.cat(scores), torch.cat(boxes)
-    low = torch.maximum(box[..., :2], pictures.boxes[..., :2])
-    high = torch.minimum(box[..., 2:], pictures.boxes[..., 2:])
-    common = (high - low).clamp_min(0).prod(-1)
-    union = (box[..., 2:] - box[..., :2]).prod(-1) + (pictures.boxes[..., 2:] - pictures.boxes[..., :2]).prod(-1)
-    iou = common / (union - common).clamp_min(1e-6)
-    said = score > threshold
-    right = said & pictures.presence & (iou > 0.5)
+    said, box, true = torch.cat(scores) > threshold, torch.cat(boxes)[:, :, None], pictures.boxes[:, None]
+    common = (torch.minimum(box[..., 2:], true[..., 2:]) - torch.maximum(box[..., :2], true[..., :2])).clamp_min(0)
+    common = common.prod(-1)  # (N, 2 found, 2 true)
+    union = (box[..., 2:] - box[..., :2]).prod(-1) + (true[..., 2:] - true[..., :2]).prod(-1) - common
+    iou = common / union.clamp_min(1e-6) * (said[:, :, None] & pictures.presence[:, None])
+    hit = iou.amax(1) >= 0.5  # boxes that were found do not overlap, so none of them finds two regions
     return {
-        "recall": float(right.sum() / pictures.presence.sum().clamp_min(1)),
-        "precision": float(right.sum() / said.sum().clamp_min(1)),
-        "iou": float(iou[right].mean()),
+        "recall": float(hit.sum() / pictures.presence.sum().clamp_min(1)),
+        "precision": float(hit.sum() / said.sum().clamp_min(1)),
+        "iou": float(iou.amax(1)[hit].mean()),
     }

@@ -159,12 +159,21 @@ def _bounds(points: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
     return low, high
 
 
+def hands_apart(low: Tensor, high: Tensor) -> Tensor:
+    """Whether two hands get a crop each: the gap between their boxes exceeds half of a box's longer side, in the mean.
+
+    Shapes:
+        low, high: (B, 2, 2) corners of the boxes, pixels; returns (B,) bool.
+    """
+    gap = (torch.maximum(low[:, 0], low[:, 1]) - torch.minimum(high[:, 0], high[:, 1])).amax(1)
+    return gap > 0.5 * (high - low).amax(-1).mean(1)
+
+
 def draw_crops(draws: Draws, view: View, presence: Tensor, vertices: Tensor, size: int) -> Tensor:
     """Affines of square crops around the hands as an estimator would cut them, with jitter.
 
-    Around both hands if the gap between their boxes is less than about a hand's width (half the longer side of a
-    hand's box), else around one of them; anywhere if there is none. A hand whose middle is outside of the picture
-    counts only if there is no other.
+    Around both hands unless they are apart (:func:`hands_apart`), else around one of them; anywhere if there is none.
+    A hand whose middle is outside of the picture counts only if there is no other.
 
     Args:
         vertices: (B, 2, 778, 3) in the camera's frame, metres.
@@ -182,9 +191,7 @@ def draw_crops(draws: Draws, view: View, presence: Tensor, vertices: Tensor, siz
     high = torch.minimum(pixels.amax(2), view.size[:, None] - 1 + border)
     low = torch.minimum(low, high - 8)
 
-    gap = (torch.maximum(low[:, 0], low[:, 1]) - torch.minimum(high[:, 0], high[:, 1])).amax(1)
-    hand = (high - low).amax(-1).mean(1)
-    apart = presence.all(1) & (gap > 0.5 * hand)
+    apart = presence.all(1) & hands_apart(low, high)
     chosen = torch.nn.functional.one_hot(draws.choice("crop/hand", [1.0, 1.0]), 2).bool()
     around = torch.where(apart[:, None], chosen, presence)
     low, high = (
