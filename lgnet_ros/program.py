@@ -1,0 +1,115 @@
+"""From main() to the exit code: nodes on one executor, and signals that end them, however often they come."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from types import FrameType, TracebackType
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from lgnet_ros.share import fast_dds_profile
+
+END_SECONDS = 1.5  # for everything that a signal ends; promised are 2 s
+
+
+class Program:
+    """Nodes of one process, spun until SIGINT, SIGTERM or :meth:`stop`.
+
+    rclpy's own handlers take the context away at once, so that the nodes can say nothing more, and the second SIGINT,
+    which a terminal sends beside launch's, breaks their clean-up. Here a signal is a request, the second one changes
+    nothing, and what does not end in time is left behind.
+
+        with Program(args) as program:
+            return program.spin([HandsNode()])
+
+    Fast DDS gets our profile (:func:`lgnet_ros.share.fast_dds_profile`), which stops the loss of pictures.
+
+    Args:
+        args: of the command line, without the program's name; None: ``sys.argv``.
+    """
+
+    def __init__(self, args: Sequence[str] | None = None) -> None:
+        self._stop = threading.Event()
+        self._exit_code = 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        # The Python logger of lgnet_core (warnings of engines and so on) would have no handler otherwise.
+        logging.basicConfig(format="[%(levelname)s] [%(name)s]: %(message)s")
+        os.environ.update(fast_dds_profile())
+        argv = None if args is None else [sys.argv[0], *args]
+        rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        rclpy.try_shutdown()
+
+    def stop(self, exit_code: int = 0) -> None:
+        """End :meth:`spin`; from any thread."""
+        self._exit_code = self._exit_code or exit_code
+        self._stop.set()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def spin(self, nodes: Sequence[Node]) -> int:
+        """Run the nodes' callbacks, then destroy the nodes; the exit code: 0, or 1 if a callback failed."""
+        executor = SingleThreadedExecutor()
+        for node in nodes:
+            executor.add_node(node)
+        # In a thread of its own: a signal finds the main thread waiting, even while a callback loads a network.
+        spinner = threading.Thread(target=self._spin, args=[executor], name="executor", daemon=True)
+        spinner.start()
+        self._stop.wait()
+        deadline = time.monotonic() + END_SECONDS
+        spinner.join(END_SECONDS)
+        ended = not spinner.is_alive()
+        if ended:
+            executor.shutdown(timeout_sec=0)
+            closer = threading.Thread(target=self._destroy, args=[nodes], name="closer", daemon=True)
+            closer.start()
+            closer.join(max(0.1, deadline - time.monotonic()))
+            ended = not closer.is_alive()
+        if not ended:
+            self._leave_behind()
+        return self._exit_code
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._stop.set()
+
+    def _spin(self, executor: SingleThreadedExecutor) -> None:
+        try:
+            while not self.stopping:
+                executor.spin_once(timeout_sec=0.1)
+        except ExternalShutdownException:
+            self.stop()
+        except Exception:
+            traceback.print_exc()
+            self.stop(1)
+
+    def _destroy(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            try:
+                node.destroy_node()
+            except Exception:
+                traceback.print_exc()
+
+    def _leave_behind(self) -> None:
+        """End the process although a thread is still busy: no Python can interrupt a network in C++."""
+        print("lgnet_ros: a picture or a network is still at work; ending without it", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(self._exit_code)
