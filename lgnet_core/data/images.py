@@ -104,10 +104,21 @@ def _read_bytes(path: Path) -> bytes:
     return data
 
 
+def is_cut_jpeg(data: bytes) -> bool:
+    """True for a JPEG whose end is missing: some decoders fill the missing part with grey, and say nothing."""
+    return data.startswith(b"\xff\xd8") and data.find(b"\xff\xd9", data.rfind(b"\xff\xda")) < 0
+
+
+def reduce_to_8_bit(image: FloatArray) -> FloatArray:
+    """uint16 of any shape to uint8. 16-bit pictures often hold 10, 12 or 14 bits: the fullest bit found counts."""
+    bits = max(8, int(image.max()).bit_length())
+    bits += bits % 2  # sensors have 8, 10, 12, 14 or 16 bits
+    return (image >> (bits - 8)).astype(np.uint8)
+
+
 def _decode(data: bytes, path: Path) -> FloatArray:
     cut = InputError(f"{path}: is cut short ({len(data)} bytes, its end is missing); copy or download it again")
-    # Some decoders fill the missing part of a JPEG with grey: its end marker must follow its last scan.
-    if data.startswith(b"\xff\xd8") and data.find(b"\xff\xd9", data.rfind(b"\xff\xda")) < 0:
+    if is_cut_jpeg(data):
         raise cut
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
@@ -123,11 +134,9 @@ def _decode(data: bytes, path: Path) -> FloatArray:
 
 
 def _to_8_bit(image: FloatArray, path: Path) -> FloatArray:
-    """BGR of any depth to uint8 RGB. 16-bit files often hold 10, 12 or 14 bits: the fullest bit found counts."""
+    """BGR of any depth to uint8 RGB."""
     if image.dtype == np.uint16:
-        bits = max(8, int(image.max()).bit_length())
-        bits += bits % 2  # sensors have 8, 10, 12, 14 or 16 bits
-        image = (image >> (bits - 8)).astype(np.uint8)
+        image = reduce_to_8_bit(image)
     if image.dtype != np.uint8:
         raise InputError(f"{path}: holds {image.dtype} values; save it with 8 or 16 bits a channel")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
