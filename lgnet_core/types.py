@@ -95,6 +95,8 @@ class Hand:
         joint_std: (21,) metres: predicted standard deviation per axis of the wrist-relative joints.
         rotations: (16, 3, 3) the hand model's joint rotations (root in camera axes), MANO's joint order.
         shape: (10,) the hand model's shape coefficients. Rotations and shape describe the rough mesh (M_r), not M_f.
+        track_id: the same number as long as a :class:`~lgnet_core.inference.tracking.HandTracker` follows this hand
+            from picture to picture, counted from 1; 0: not tracked.
     """
 
     side: Side
@@ -106,6 +108,7 @@ class Hand:
     joint_std: FloatArray
     rotations: FloatArray
     shape: FloatArray
+    track_id: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,101 @@
+"""The frame of a hand and of each of its joints: what TF, messages and the transform between the hands speak of.
+
+The hand frame means the same on both hands: origin at the wrist, x towards the fingers (the knuckle of the middle
+finger), z out of the palm, y = z x x. It is a proper rotation on both sides, so y leaves the right hand at the little
+finger and the left hand at the thumb: mirrored hands (M = diag(-1, 1, 1)) have frames R' = M R diag(1, -1, 1).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import roma
+import torch
+
+from lgnet_core.hand_model import MANO_TO_OPENPOSE, HandModel
+from lgnet_core.types import FloatArray, Hand
+
+_INDEX_KNUCKLE, _MIDDLE_KNUCKLE, _PINKY_KNUCKLE = 1, 4, 7  # MANO's joints
+_CHAINS, _LINKS = 5, 3  # MANO's fingers, each of three joints
+
+_TURNED_BY = tuple(
+    joint if joint <= _CHAINS * _LINKS else MANO_TO_OPENPOSE[k - 1] for k, joint in enumerate(MANO_TO_OPENPOSE)
+)
+"""MANO's joint whose rotation each of the 21 joints has: its own, a fingertip its parent's."""
+
+
+class Pose(NamedTuple):
+    """A frame in another one: ``T_camera_frame`` takes points of the frame into the camera's.
+
+    Shapes:
+        position: (3,) float64, metres; quaternion: (4,) float64 as (x, y, z, w), of length 1, w >= 0.
+    """
+
+    position: FloatArray
+    quaternion: FloatArray
+
+    @property
+    def rotation(self) -> FloatArray:
+        """(3, 3) rotation matrix of the quaternion; its columns are the frame's axes."""
+        return roma.unitquat_to_rotmat(torch.from_numpy(self.quaternion)).numpy()
+
+    @classmethod
+    def from_matrix(cls, position: FloatArray, rotation: FloatArray) -> Pose:
+        """Of a rotation matrix (3, 3), which float32 may have rounded."""
+        return cls(np.array(position, np.float64), _quaternions(rotation[None])[0])
+
+
+class HandFrames:
+    """Poses of hands and of their joints.
+
+    Args:
+        hand_model: the one that the hands were estimated with; its rest pose says where fingers and palm point.
+
+    Attributes:
+        axes: (2, 3, 3) the hand frame's axes as columns, in the model's root axes; one fixed rotation per side.
+    """
+
+    def __init__(self, hand_model: HandModel) -> None:
+        rest = hand_model.rest_joints.detach().cpu().double().numpy()  # (2, 16, 3)
+        x = _unit(rest[:, _MIDDLE_KNUCKLE] - rest[:, 0])
+        across = rest[:, _INDEX_KNUCKLE] - rest[:, _PINKY_KNUCKLE]
+        handed = np.array([[1.0], [-1.0]])  # a mirror turns the cross product round
+        z = _unit(np.cross(across, x) * handed)
+        self.axes = np.stack([x, np.cross(z, x), z], -1)
+
+    def pose(self, hand: Hand) -> Pose:
+        """The hand frame in the frame of ``hand.joints``."""
+        return Pose.from_matrix(hand.joints[0], hand.rotations[0] @ self.axes[hand.side])
+
+    def joint_poses(self, hand: Hand) -> list[Pose]:
+        """A pose for each of the 21 joints (OpenPose's order), in the frame of ``hand.joints``.
+
+        The wrist's is :meth:`pose`. A joint's axes are the hand frame's, turned with its bone: in the model's rest pose
+        all 21 are parallel. A fingertip, which has no rotation of its own, takes its parent's.
+        """
+        turns = _chain(np.asarray(hand.rotations, np.float64))[list(_TURNED_BY)] @ self.axes[hand.side]  # (21, 3, 3)
+        places = np.asarray(hand.joints, np.float64)
+        return [Pose(place, quaternion) for place, quaternion in zip(places, _quaternions(turns))]
+
+
+def _chain(rotations: FloatArray) -> FloatArray:
+    """(16, 3, 3) rotations relative to the parents, MANO's tree, to rotations of the bones in the camera frame."""
+    fingers = rotations[1:].reshape(_CHAINS, _LINKS, 3, 3)
+    turn = np.broadcast_to(rotations[0], (_CHAINS, 3, 3))
+    turns = []
+    for link in range(_LINKS):
+        turn = turn @ fingers[:, link]
+        turns.append(turn)
+    return np.concatenate([rotations[:1], np.stack(turns, 1).reshape(-1, 3, 3)])
+
+
+def _quaternions(rotations: FloatArray) -> FloatArray:
+    """(N, 3, 3) rotation matrices to (N, 4) unit quaternions (x, y, z, w), w >= 0."""
+    quaternions = roma.rotmat_to_unitquat(torch.from_numpy(np.ascontiguousarray(rotations, np.float64))).numpy()
+    return np.where(quaternions[:, 3:] < 0, -quaternions, quaternions)
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    """Vectors (..., 3) of length 1."""
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)

@@ -1,0 +1,51 @@
+"""How the two hands stand to each other: the transform between their frames, and the closest points of their skins."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lgnet_core.hand_frame import HandFrames, Pose
+from lgnet_core.mesh_distance import surface_distance
+from lgnet_core.types import FloatArray, TwoHands
+
+
+class InterHand(NamedTuple):
+    """The left hand as seen from the right one.
+
+    Args:
+        pose: ``T_right_left``, takes points of the left hand's frame into the right hand's: what TF's
+            ``lookup_transform(hand_right, hand_left)`` gives. Metres, unit quaternion.
+        distance: metres between the two surfaces; 0 where they touch or intersect.
+        closest_right, closest_left: (3,) metres, camera frame: the points of the two surfaces that are so close.
+        confidence: probability in [0, 1] that both hands are in the picture, the product of their presences.
+    """
+
+    pose: Pose
+    distance: float
+    closest_right: FloatArray
+    closest_left: FloatArray
+    confidence: float
+
+
+def inter_hand(hands: TwoHands, frames: HandFrames) -> InterHand | None:
+    """The two hands' relation; None unless both were seen and stand in the camera frame.
+
+    The distance is exact for the meshes (:func:`lgnet_core.mesh_distance.surface_distance`), which are themselves
+    millimetres to centimetres off the hands.
+    """
+    if hands.right is None or hands.left is None or not hands.metric:
+        return None
+    nearest = surface_distance(hands.right.vertices, hands.right.faces, hands.left.vertices, hands.left.faces)
+    return InterHand(
+        pose=relative_pose(frames.pose(hands.right), frames.pose(hands.left)),
+        distance=nearest.distance,
+        closest_right=nearest.a,
+        closest_left=nearest.b,
+        confidence=hands.right.presence * hands.left.presence,
+    )
+
+
+def relative_pose(right: Pose, left: Pose) -> Pose:
+    """``T_right_left`` of two frames in the camera's: [R_R^T R_L | R_R^T (p_L - p_R)]."""
+    turn = right.rotation.T
+    return Pose.from_matrix(turn @ (left.position - right.position), turn @ left.rotation)
