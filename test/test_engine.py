@@ -10,7 +10,7 @@ from small_network import small_network
 from lgnet_core.inference.choose import make_engine
 from lgnet_core.inference.cuda_graph import CudaGraphEngine
 from lgnet_core.inference.eager import EagerEngine
-from lgnet_core.inference.engine import resolve_device
+from lgnet_core.inference.engine import OutOfMemoryError, memory_errors, resolve_device
 from lgnet_core.inference.onnx_engine import OnnxEngine
 from lgnet_core.network import HandsPrediction
 
@@ -103,3 +103,24 @@ def test_cuda_graphs_agree_with_eager(network):
             torch.testing.assert_close(mine.vertices, theirs.vertices, rtol=0, atol=2e-3)
     finally:
         network.to("cpu")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc"),
+        RuntimeError("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 99"),
+    ],
+)
+def test_a_full_memory_has_one_name(error):
+    with pytest.raises(OutOfMemoryError, match="memory of cuda:0 is full") as raised, memory_errors("cuda:0"):
+        raise error
+    assert raised.value.__cause__ is error
+
+
+def test_other_errors_keep_their_name(network):
+    images, intrinsics = crops(1)
+    with pytest.raises(RuntimeError) as raised:
+        EagerEngine(network, "cpu", SIZE)(images[:, :2], intrinsics)
+    assert not isinstance(raised.value, OutOfMemoryError)

@@ -2,8 +2,16 @@
 
 from lgnet_core.inference.choose import make_engine
 from lgnet_core.inference.detection import RegionDetector, WholePictureDetector
-from lgnet_core.inference.engine import Engine
+from lgnet_core.inference.engine import Engine, OutOfMemoryError
 from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.regions import Region
 
-__all__ = ["Engine", "HandEstimator", "Region", "RegionDetector", "WholePictureDetector", "make_engine"]
+__all__ = [
+    "Engine",
+    "HandEstimator",
+    "OutOfMemoryError",
+    "Region",
+    "RegionDetector",
+    "WholePictureDetector",
+    "make_engine",
+]

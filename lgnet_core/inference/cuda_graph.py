@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lgnet_core.inference.engine import Engine, require_cuda, resolve_device
+from lgnet_core.inference.engine import Engine, memory_errors, require_cuda, resolve_device
 from lgnet_core.network import HandsPrediction, LGNet
 from lgnet_core.types import FloatArray
 
@@ -58,7 +58,7 @@ class CudaGraphEngine(Engine):
 
     @torch.inference_mode()
     def __call__(self, images: FloatArray, intrinsics: FloatArray) -> HandsPrediction:
-        with torch.cuda.device(self.device):
+        with torch.cuda.device(self.device), memory_errors(self.device):
             capture = self._captures.get(len(images))
             if capture is None:
                 capture = self._captures[len(images)] = self._record(len(images))
@@ -66,6 +66,10 @@ class CudaGraphEngine(Engine):
             capture.intrinsics.copy_(torch.from_numpy(intrinsics))
             capture.graph.replay()
             return HandsPrediction(*(field.cpu() for field in capture.outputs))
+
+    def free_memory(self) -> None:
+        self._captures.clear()
+        super().free_memory()
 
     def _forward(self, images: Tensor, intrinsics: Tensor) -> HandsPrediction:
         # The cache of cast weights lives outside a graph's memory, so a replay must not rely on it.

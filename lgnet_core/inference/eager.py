@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from lgnet_core.inference.engine import Engine, resolve_device
+from lgnet_core.inference.engine import Engine, memory_errors, resolve_device
 from lgnet_core.network import HandsPrediction, LGNet
 from lgnet_core.types import FloatArray
 
@@ -30,5 +30,6 @@ class EagerEngine(Engine):
 
     @torch.inference_mode()
     def __call__(self, images: FloatArray, intrinsics: FloatArray) -> HandsPrediction:
-        inputs = (torch.from_numpy(images).to(self.device), torch.from_numpy(intrinsics).to(self.device))
-        return HandsPrediction(*(field.float().cpu() for field in self.network(*inputs)))
+        with memory_errors(self.device):
+            inputs = (torch.from_numpy(images).to(self.device), torch.from_numpy(intrinsics).to(self.device))
+            return HandsPrediction(*(field.float().cpu() for field in self.network(*inputs)))

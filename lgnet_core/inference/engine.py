@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -13,6 +15,25 @@ ENGINES = ("auto", "eager", "cuda-graph", "onnx")
 """Names that :func:`lgnet_core.inference.choose.make_engine` takes."""
 
 DEVICES = ("auto", "cpu", "cuda")
+
+
+class OutOfMemoryError(RuntimeError):
+    """The device's memory is full: free some, or run on another device."""
+
+
+@contextmanager
+def memory_errors(device: str) -> Iterator[None]:
+    """Raise :class:`OutOfMemoryError` for what torch and ONNX Runtime say each in their own way.
+
+    ONNX Runtime's exceptions share no public class with each other, so theirs are known by their text.
+    """
+    try:
+        yield
+    except Exception as error:
+        text = str(error).lower()
+        if isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "failed to allocate" in text:
+            raise OutOfMemoryError(f"the memory of {device} is full; close what else uses it ({error})") from error
+        raise
 
 
 class Engine(ABC):
@@ -43,6 +64,11 @@ class Engine(ABC):
         Shapes:
             images: (N, 3, S, S); intrinsics: (N, 3, 3); returns float32 tensors on the CPU with leading dimension N.
         """
+
+    def free_memory(self) -> None:
+        """Give the device back what is only kept to be faster; the next call makes it anew."""
+        if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
 
     def __str__(self) -> str:
         return f"{self.name} on {self.device}, {self.precision}"

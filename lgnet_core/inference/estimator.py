@@ -135,6 +135,10 @@ class HandEstimator:
         prediction = self.engine(crops.images, crops.intrinsics)
         return self.assemble(regions, crops, prediction, camera)
 
+    def free_memory(self) -> None:
+        """Give the device back what is only kept to be faster: the cure to try after an ``OutOfMemoryError``."""
+        self.engine.free_memory()
+
     def cut(self, image: FloatArray, camera: Camera | None, regions: Sequence[Region]) -> Crops:
         """First step: a crop for each region."""
         affines = np.stack([region.crop(self.engine.image_size) for region in regions])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lgnet_core.export import INPUT_NAMES, cached_onnx
-from lgnet_core.inference.engine import Engine, require_cuda, resolve_device
+from lgnet_core.inference.engine import Engine, memory_errors, require_cuda, resolve_device
 from lgnet_core.network import HandsPrediction, LGNet
 from lgnet_core.types import FloatArray
 
@@ -77,7 +77,8 @@ class OnnxEngine(Engine):
 
     def __call__(self, images: FloatArray, intrinsics: FloatArray) -> HandsPrediction:
         feed = dict(zip(INPUT_NAMES, (images, np.asarray(intrinsics, np.float32))))
-        return HandsPrediction(*(torch.from_numpy(field) for field in self.session.run(None, feed)))
+        with memory_errors(self.device):
+            return HandsPrediction(*(torch.from_numpy(field) for field in self.session.run(None, feed)))
 
 
 def _device(device: str) -> str:
