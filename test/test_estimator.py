@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scene import Scene, SceneEngine, make_scene
+from small_network import small_network
 
 from lgnet_core.camera import square_crop
 from lgnet_core.inference import HandEstimator, Region
+from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.types import Camera, Side
 
 TENTH_OF_A_MILLIMETRE = 1e-4
@@ -209,3 +211,18 @@ def test_a_picture_of_a_hundred_megapixels(hand_model):
 
     hands = HandEstimator(Blind(scene), hand_model).estimate(picture(9_000, 12_000, 3), None)
     assert hands.hands == []
+
+
+def test_warm_up_takes_every_number_of_crops_that_pictures_need(hand_model):
+    """A GPU engine records a graph for each; none may be left for the first pictures of two far hands."""
+
+    class Recorder(EagerEngine):
+        batches: set[int] = set()  # noqa: RUF012
+
+        def __call__(self, images, intrinsics):
+            self.batches.add(len(images))
+            return super().__call__(images, intrinsics)
+
+    estimator = HandEstimator(Recorder(small_network(hand_model), "cpu", 64), hand_model)
+    estimator.warm_up()
+    assert Recorder.batches == {1, 2}

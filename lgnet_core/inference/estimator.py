@@ -118,7 +118,7 @@ class HandEstimator:
         Raises:
             ValueError: if the picture is none, or the camera is of another size than the picture.
         """
-        _check(image, camera)
+        check_picture(image, camera)
         return self.estimate_regions(image, camera, self.detector.find(image, camera))
 
     def estimate_regions(self, image: FloatArray, camera: Camera | None, regions: Sequence[Region]) -> TwoHands:
@@ -128,12 +128,19 @@ class HandEstimator:
 
         Args, Raises: see :meth:`estimate`.
         """
-        _check(image, camera)
+        check_picture(image, camera)
         if not regions:
             return TwoHands(None, None, None, metric=camera is not None)
         crops = self.cut(image, camera, regions)
         prediction = self.engine(crops.images, crops.intrinsics)
         return self.assemble(regions, crops, prediction, camera)
+
+    def warm_up(self) -> None:
+        """Run every part once, with one crop and with two, so that no later picture pays for first uses."""
+        image, box = np.zeros((480, 640, 3), np.uint8), np.array([160, 120, 480, 360])
+        self.detector.find(image, None)
+        for regions in ([Region(box, tuple(Side))], [Region(box, (side,)) for side in Side]):
+            self.estimate_regions(image, None, regions)
 
     def free_memory(self) -> None:
         """Give the device back what is only kept to be faster: the cure to try after an ``OutOfMemoryError``."""
@@ -232,7 +239,7 @@ def _chain_length(joints: FloatArray) -> float:
     return float(np.linalg.norm(np.diff(joints[list(MIDDLE_CHAIN)], axis=0), axis=-1).sum())
 
 
-def _check(image: FloatArray, camera: Camera | None) -> None:
+def check_picture(image: FloatArray, camera: Camera | None) -> None:
     """Raise a ValueError that says what is wrong with a picture and how to mend it."""
     cure = "read files with lgnet_core.data.images, which converts grey, RGBA and 16-bit pictures"
     if not isinstance(image, np.ndarray):
