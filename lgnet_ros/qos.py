@@ -138,7 +138,7 @@ def describe_publishers(topic: str, message_type: str, publishers: Sequence[Topi
 
 
 def _check(offered: QoSProfile, requested: QoSProfile) -> tuple[QoSCompatibility, str]:
-    """rclpy's check, with "none" written alike: a deadline is 0 in a profile that we make, infinite in a discovered one."""
+    """rclpy's check, with "none" written alike: no deadline is 0 in a profile of ours, infinite in a discovered one."""
     explicit = [copy(offered), copy(requested)]
     for profile in explicit:
         profile.deadline = profile.deadline if profile.deadline.nanoseconds else Infinite

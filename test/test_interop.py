@@ -1,0 +1,321 @@
+"""The distribution's helpers where they work, ours where they are absent or broken, with one line of the log."""
+
+from __future__ import annotations
+
+import array
+import random
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from geometry_msgs.msg import Point, Pose, Quaternion, Transform, TransformStamped, Vector3
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image, PointCloud2, PointField
+from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
+
+from lgnet_ros import interop
+from lgnet_ros.intake import decode_image
+
+HELPERS = ("cv_bridge", "sensor_msgs_py", "sensor_msgs_py.point_cloud2", "tf_transformations", "tf2_ros")
+
+
+@pytest.fixture(autouse=True)
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Lines of the log. Helpers are absent unless a test installs one, whatever this machine has."""
+    lines: list[str] = []
+    monkeypatch.setattr(interop, "get_logger", lambda _: types.SimpleNamespace(warning=lines.append))
+    for name in HELPERS:
+        monkeypatch.setitem(sys.modules, name, None)  # import raises ModuleNotFoundError
+    cached: list[Any] = [interop.image_bridge, interop._cloud_maker, interop._rotation_maker]
+    for function in cached:
+        function.cache_clear()
+    yield lines
+    for function in cached:
+        function.cache_clear()
+
+
+def install(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> None:
+    """A module that is already imported."""
+    package, _, rest = name.partition(".")
+    module = types.ModuleType(name)
+    module.__dict__.update(members)
+    monkeypatch.setitem(sys.modules, name, module)
+    if rest:
+        parent = types.ModuleType(package)
+        parent.__path__ = []  # type: ignore[attr-defined]
+        setattr(parent, rest, module)
+        monkeypatch.setitem(sys.modules, package, parent)
+
+
+def install_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, name: str, statement: str) -> None:
+    """A package whose import runs a statement that fails."""
+    package, _, rest = name.partition(".")
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("" if rest else statement)
+    if rest:
+        (tmp_path / package / f"{rest}.py").write_text(statement)
+    monkeypatch.syspath_prepend(tmp_path)
+    for module in (package, name):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+
+
+class CvBridge:
+    """What cv_bridge does with bgr8, and a mark that it was asked."""
+
+    asked: list[str] = []  # noqa: RUF012
+
+    def imgmsg_to_cv2(self, message: Image, encoding: str) -> Any:
+        assert encoding == "rgb8"
+        CvBridge.asked.append(message.encoding)
+        rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)[:, : message.width * 3]
+        return rows.reshape(message.height, message.width, 3)[..., ::-1]
+
+
+def bgr(step: int = 60) -> Image:
+    data = np.random.default_rng(0).integers(0, 256, step * 16, np.uint8)
+    return Image(height=16, width=20, encoding="bgr8", step=step, data=array.array("B", data.tobytes()))
+
+
+BROKEN = [
+    "raise ImportError('numpy.core.multiarray failed to import')",
+    "raise AttributeError('_ARRAY_API not found')",
+    "raise SystemError('initialization failed')",
+    "import something_else_that_is_absent",
+]
+
+
+def test_nothing_installed_is_no_news(log: list[str]) -> None:
+    expected = np.frombuffer(bgr().data, np.uint8).reshape(16, 20, 3)[..., ::-1]
+    np.testing.assert_array_equal(decode_image(bgr()), expected)
+    interop.create_cloud(Header(), np.zeros(1, [("x", np.float32)]))
+    interop.to_matrix(Transform())
+    assert log == []
+
+
+def test_cv_bridge_is_preferred(monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
+    ours = decode_image(bgr(63))
+    install(monkeypatch, "cv_bridge", CvBridge=CvBridge)
+    interop.image_bridge.cache_clear()
+    CvBridge.asked.clear()
+    np.testing.assert_array_equal(decode_image(bgr(63)), ours)
+    assert CvBridge.asked == ["bgr8", "bgr8"]  # its trial, and the picture
+    decode_image(bgr(64))  # a step that is no multiple of a pixel: it cannot
+    rgb = bgr()
+    rgb.encoding = "rgb8"  # needs no conversion
+    decode_image(rgb)
+    assert CvBridge.asked == ["bgr8", "bgr8"]
+    assert log == []
+
+
+@pytest.mark.parametrize("statement", BROKEN)
+def test_a_broken_cv_bridge_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, log: list[str], statement: str
+) -> None:
+    install_broken(monkeypatch, tmp_path, "cv_bridge", statement)
+    for _ in range(3):
+        assert decode_image(bgr()).shape == (16, 20, 3)
+    assert len(log) == 1
+    assert "cv_bridge is installed but does not work" in log[0]
+    assert "\n" not in log[0]
+
+
+class FailsLater(CvBridge):
+    """cv_bridge whose compiled half is missed when a picture comes."""
+
+    calls = 0
+
+    def imgmsg_to_cv2(self, message: Image, encoding: str) -> Any:
+        FailsLater.calls += 1
+        if message.width > 2:
+            raise RuntimeError("cv_bridge_boost")
+        return super().imgmsg_to_cv2(message, encoding)
+
+
+class FailsAtOnce(CvBridge):
+    def imgmsg_to_cv2(self, message: Image, encoding: str) -> Any:
+        raise ImportError("numpy.core.multiarray failed to import")
+
+
+class SwapsColours(CvBridge):
+    def imgmsg_to_cv2(self, message: Image, encoding: str) -> Any:
+        return super().imgmsg_to_cv2(message, encoding)[..., ::-1]
+
+
+@pytest.mark.parametrize("bridge", [FailsLater, FailsAtOnce, SwapsColours])
+def test_a_cv_bridge_that_fails_when_used_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, log: list[str], bridge: type[CvBridge]
+) -> None:
+    ours = decode_image(bgr())
+    install(monkeypatch, "cv_bridge", CvBridge=bridge)
+    interop.image_bridge.cache_clear()
+    for _ in range(3):
+        np.testing.assert_array_equal(decode_image(bgr()), ours)
+    assert len(log) == 1
+    assert FailsLater.calls in (0, 2)  # tried once, then not again
+
+
+POINTS = np.array([(1.0, 2.0, 3.0, 0), (4.0, 5.0, 6.0, 1)], [*((n, np.float32) for n in "xyz"), ("side", np.uint32)])
+
+
+def make_cloud(header: Header, fields: list[PointField], points: Any) -> PointCloud2:
+    """As sensor_msgs_py's create_cloud checks and builds."""
+    assert [f.name for f in fields] == list(points.dtype.names)
+    assert [f.offset for f in fields] == [points.dtype.fields[f.name][1] for f in fields]
+    data = array.array("B", points.tobytes())
+    step = points.itemsize
+    return PointCloud2(
+        header=header, height=1, width=len(points), fields=fields, point_step=step, row_step=len(data), data=data
+    )
+
+
+def test_sensor_msgs_py_is_preferred(monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
+    header = Header(frame_id="camera")
+    ours = interop.create_cloud(header, POINTS)
+    assert ours.is_dense
+    install(monkeypatch, "sensor_msgs_py.point_cloud2", create_cloud=make_cloud)
+    interop._cloud_maker.cache_clear()
+    theirs = interop.create_cloud(header, POINTS)
+    assert not theirs.is_dense
+    theirs.is_dense = True
+    assert theirs == ours
+    assert log == []
+
+
+def test_a_cloud_holds_the_points_by_name() -> None:
+    cloud = interop.create_cloud(Header(frame_id="camera"), POINTS)
+    assert cloud.header.frame_id == "camera"
+    assert (cloud.height, cloud.width, cloud.point_step, cloud.row_step) == (1, 2, 16, 32)
+    kinds = {PointField.FLOAT32: "f4", PointField.UINT32: "u4"}
+    described = np.dtype(
+        {
+            "names": [f.name for f in cloud.fields],
+            "formats": [kinds[f.datatype] for f in cloud.fields],
+            "offsets": [f.offset for f in cloud.fields],
+            "itemsize": cloud.point_step,
+        }
+    )
+    np.testing.assert_array_equal(np.frombuffer(cloud.data, described), POINTS)
+
+
+@pytest.mark.parametrize("statement", BROKEN)
+def test_a_broken_sensor_msgs_py_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, log: list[str], statement: str
+) -> None:
+    install_broken(monkeypatch, tmp_path, "sensor_msgs_py.point_cloud2", statement)
+    for _ in range(2):
+        assert interop.create_cloud(Header(), POINTS).width == 2
+    assert len(log) == 1
+
+
+def test_matrices_of_poses_and_transforms(monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
+    quarter = Quaternion(x=0.0, y=0.0, z=np.sqrt(0.5), w=np.sqrt(0.5))  # about z: x to y
+    expected = [[0, -1, 0, 1], [1, 0, 0, 2], [0, 0, 1, 3], [0, 0, 0, 1]]
+    transform = Transform(translation=Vector3(x=1.0, y=2.0, z=3.0), rotation=quarter)
+    pose = Pose(position=Point(x=1.0, y=2.0, z=3.0), orientation=quarter)
+    asked = []
+
+    def quaternion_matrix(q: list[float]) -> Any:
+        asked.append(q)
+        x, y, z, w = q
+        two = 2 * np.array([[x * x, x * y, x * z], [x * y, y * y, y * z], [x * z, y * z, z * z]])
+        cross = 2 * w * np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+        matrix = np.eye(4)
+        matrix[:3, :3] = (w * w - x * x - y * y - z * z) * np.eye(3) + two + cross
+        return matrix
+
+    for _ in range(2):
+        for message in (transform, pose):
+            np.testing.assert_allclose(interop.to_matrix(message), expected, atol=1e-12)
+        install(monkeypatch, "tf_transformations", quaternion_matrix=quaternion_matrix)
+        interop._rotation_maker.cache_clear()
+    assert len(asked) == 3  # its trial and both messages
+    install(monkeypatch, "tf_transformations", quaternion_matrix=lambda q: np.eye(4))
+    interop._rotation_maker.cache_clear()
+    np.testing.assert_allclose(interop.to_matrix(pose), expected, atol=1e-12)
+    assert len(log) == 1
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    context = Context()
+    rclpy.init(context=context, domain_id=random.randint(1, 101))
+    node = Node("hands", namespace="left", context=context, start_parameter_services=False, enable_rosout=False)
+    yield node
+    node.destroy_node()
+    context.shutdown()
+
+
+def wait_for(condition: Callable[[], object], node: Node) -> None:
+    executor = SingleThreadedExecutor(context=node.context)
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end, "waited 10 s in vain"
+        rclpy.spin_once(node, executor=executor, timeout_sec=0.05)
+    executor.shutdown()
+
+
+def transforms() -> list[TransformStamped]:
+    first, second = TransformStamped(child_frame_id="a"), TransformStamped(child_frame_id="b")
+    first.header.frame_id = second.header.frame_id = "camera"
+    return [first, second]
+
+
+def test_our_own_sender_is_heard_on_tf(node: Node) -> None:
+    heard: list[TFMessage] = []
+    node.create_subscription(TFMessage, "/tf", heard.append, QoSProfile(depth=100))
+    sender = interop.TransformSender(node)
+    wait_for(lambda: node.count_publishers("/tf"), node)
+
+    def sent_and_heard() -> bool:
+        sender.send(transforms())
+        return bool(heard)
+
+    wait_for(sent_and_heard, node)
+    assert heard[0].transforms == transforms()
+    sender.destroy()
+    wait_for(lambda: not node.count_publishers("/tf"), node)
+
+
+class TransformBroadcaster:
+    """As tf2_ros's."""
+
+    def __init__(self, node: Node) -> None:
+        self.pub_tf = node.create_publisher(TFMessage, "/tf", QoSProfile(depth=100))
+        self.sent: list[list[TransformStamped]] = []
+        TransformBroadcaster.last = self  # type: ignore[attr-defined]
+
+    def sendTransform(self, transforms: list[TransformStamped]) -> None:
+        assert isinstance(transforms, list)
+        self.sent.append(transforms)
+
+
+def test_tf2_ros_is_preferred_and_gives_its_publisher_back(
+    node: Node, monkeypatch: pytest.MonkeyPatch, log: list[str]
+) -> None:
+    install(monkeypatch, "tf2_ros", TransformBroadcaster=TransformBroadcaster)
+    sender = interop.TransformSender(node)
+    sender.send(transforms())
+    assert TransformBroadcaster.last.sent == [transforms()]  # type: ignore[attr-defined]
+    sender.destroy()
+    assert TransformBroadcaster.last.pub_tf not in node.publishers  # type: ignore[attr-defined]
+    assert log == []
+
+
+@pytest.mark.parametrize("statement", BROKEN)
+def test_a_broken_tf2_ros_is_told(
+    node: Node, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, log: list[str], statement: str
+) -> None:
+    install_broken(monkeypatch, tmp_path, "tf2_ros", statement)
+    interop.TransformSender(node).send(transforms())
+    assert len(log) == 1
+    assert "tf2_ros" in log[0]
