@@ -5,13 +5,17 @@ from lgnet_core.inference.detection import RegionDetector, WholePictureDetector
 from lgnet_core.inference.engine import Engine, OutOfMemoryError
 from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.regions import Region
+from lgnet_core.inference.smoothing import Smoothing
+from lgnet_core.inference.tracking import HandTracker
 
 __all__ = [
     "Engine",
     "HandEstimator",
+    "HandTracker",
     "OutOfMemoryError",
     "Region",
     "RegionDetector",
+    "Smoothing",
     "WholePictureDetector",
     "make_engine",
 ]

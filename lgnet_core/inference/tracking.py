@@ -1,0 +1,242 @@
+"""Hands followed from picture to picture: regions from the last hands, track ids, smoothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from lgnet_core.inference.estimator import HandEstimator, check_picture
+from lgnet_core.inference.regions import Region, box_of_hand, gap, hand_width, share_crops
+from lgnet_core.inference.smoothing import HandSmoother, Smoothing
+from lgnet_core.types import WRIST, Camera, FloatArray, Hand, Side, TwoHands
+
+STAGES = ("detect", "crop", "network", "place", "smooth")
+"""What :attr:`HandTracker.last_stages` holds."""
+
+USUAL_INTERVAL = 1 / 30
+"""Seconds taken for the time between two pictures with the same stamp, as cameras send that stamp none."""
+
+
+class HandTracker:
+    """Follows at most one right and one left hand through the pictures of a camera.
+
+    A picture's regions are where the last picture's hands were, widened by how far they will have moved; hands near
+    each other share a crop. The detector looks at the whole picture when no hand is followed, every
+    ``detection_interval`` pictures, and, in the same call, when a followed hand was not seen again, so that a hand that
+    jumped is missed in no picture. Such a call takes the detector's time and a second pass of the network. What the
+    detector finds is looked at for the sides that are not followed, and for both where it is clear of all hands that
+    are; of two sightings of a side the network's presence decides. Where a hand was lost is looked at until the
+    detector's next turn, since it may only have been unsure for a moment.
+
+    With ``smoothing`` None a picture's hands are exactly those of ``estimator.estimate_regions`` on ``last_regions``,
+    beside their track ids; with a ``detection_interval`` of 1 too, exactly those of ``estimator.estimate``.
+
+    Everything is forgotten, so that the next picture is like the first one, when the clock jumps back, after more than
+    ``max_gap`` without a picture, and when the camera or the size of the picture changes. After an error the hands are
+    followed from the last picture that had none.
+
+    :meth:`update` and :meth:`reset` belong to one thread. The settings may be assigned from any other; they hold from
+    the next picture on.
+
+    Args:
+        estimator: finds the hands. Its ``presence_threshold`` may be assigned as the settings may.
+        smoothing: of the hands; None: none.
+        detection_interval: pictures from one look at the whole picture to the next; 1: in each, nothing is followed.
+        max_gap: seconds between two pictures from which on they have nothing to do with each other.
+
+    Attributes:
+        last_stages: seconds that each of ``STAGES`` took in the last update.
+        last_regions: what the network looked at.
+
+    Raises:
+        ValueError: for a setting out of range.
+    """
+
+    def __init__(
+        self,
+        estimator: HandEstimator,
+        smoothing: Smoothing | None = None,
+        detection_interval: int = 10,
+        max_gap: float = 0.5,
+    ) -> None:
+        if detection_interval < 1:
+            raise ValueError(f"detection_interval: expected 1 picture or more, got {detection_interval}")
+        if not max_gap > 0:
+            raise ValueError(f"max_gap: expected a positive number of seconds, got {max_gap}")
+        self.estimator = estimator
+        self.smoothing = smoothing
+        self.detection_interval = detection_interval
+        self.max_gap = max_gap
+        self.last_stages: dict[str, float] = dict.fromkeys(STAGES, 0.0)
+        self.last_regions: list[Region] = []
+        self._ids = dict.fromkeys(Side, 0)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the hands; track ids count on."""
+        self._followed: dict[Side, _Track] = {}
+        self._lost: dict[Side, FloatArray] = {}  # their boxes
+        self._last: _Picture | None = None
+        self._since_detection = 0
+
+    def update(self, image: FloatArray, camera: Camera | None, stamp_ns: int) -> TwoHands:
+        """Both hands of the next picture.
+
+        Args:
+            image: (H, W, 3) RGB, uint8.
+            camera: of this picture; None: as for :meth:`HandEstimator.estimate`.
+            stamp_ns: when it was taken, nanoseconds on any clock.
+
+        Raises:
+            ValueError: as :meth:`HandEstimator.estimate`.
+        """
+        check_picture(image, camera)
+        stages = dict.fromkeys(STAGES, 0.0)
+        picture = _Picture(image.shape, camera, stamp_ns)
+        if self._last is not None and not picture.follows(self._last, self.max_gap):
+            self.reset()
+        interval = picture.seconds_since(self._last)
+
+        hands = self._look(image, camera, interval, stages)
+        self._last = picture
+        followed = {hand.side: self._track(hand, interval) for hand in hands.hands}
+        gone = self._lost | {side: track.box for side, track in self._followed.items()}
+        self._lost = {side: box for side, box in gone.items() if side not in followed}
+        self._followed = followed
+        with _timed(stages, "smooth"):
+            hands = self._finish(hands, interval)
+        self.last_stages = stages
+        return hands
+
+    def _look(self, image: FloatArray, camera: Camera | None, interval: float, stages: dict[str, float]) -> TwoHands:
+        """The hands as they are seen."""
+        boxes = {side: track.next_box(interval) for side, track in self._followed.items()}
+        every = self.detection_interval  # another thread may assign it meanwhile
+        self._since_detection += 1
+        if not boxes or self._since_detection >= every:
+            self._lost = {}
+            regions = _join(boxes if every > 1 else {}, self._detect(image, camera, stages))
+            return self._estimate(image, camera, regions, stages)
+        looked = self._lost | boxes
+        hands = self._estimate(image, camera, _join(looked, []), stages)
+        seen = {hand.side: looked[hand.side] for hand in hands.hands}
+        if boxes.keys() <= seen.keys():
+            return hands
+        return self._estimate(image, camera, _join(seen, self._detect(image, camera, stages)), stages)
+
+    def _detect(self, image: FloatArray, camera: Camera | None, stages: dict[str, float]) -> list[Region]:
+        with _timed(stages, "detect"):
+            regions = self.estimator.detector.find(image, camera)
+        self._since_detection = 0
+        return regions
+
+    def _estimate(
+        self, image: FloatArray, camera: Camera | None, regions: list[Region], stages: dict[str, float]
+    ) -> TwoHands:
+        """:meth:`HandEstimator.estimate_regions`, timed step by step."""
+        self.last_regions = regions
+        if not regions:
+            return TwoHands(None, None, None, metric=camera is not None)
+        with _timed(stages, "crop"):
+            crops = self.estimator.cut(image, camera, regions)
+        with _timed(stages, "network"):
+            prediction = self.estimator.engine(crops.images, crops.intrinsics)
+        with _timed(stages, "place"):
+            return self.estimator.assemble(regions, crops, prediction, camera)
+
+    def _track(self, hand: Hand, interval: float) -> _Track:
+        """The track that a hand continues, or a new one."""
+        box = box_of_hand(hand.joints_image)
+        before = self._followed.get(hand.side)
+        if before is not None and gap(before.box, box) == 0:
+            return replace(before, box=box, velocity=(box - before.box).reshape(2, 2).mean(0) / interval)
+        self._ids[hand.side] += 1
+        return _Track(self._ids[hand.side], box)
+
+    def _finish(self, hands: TwoHands, interval: float) -> TwoHands:
+        """Track ids, and smoothing if it is on."""
+        settings = self.smoothing
+        done: dict[Side, Hand] = {}
+        for hand in hands.hands:
+            track = self._followed[hand.side]
+            if settings is None:
+                track.smoother = None  # begins anew where it is switched on
+            else:
+                track.smoother = track.smoother or HandSmoother()
+                hand = track.smoother(hand, interval, settings, hands.metric)
+            done[hand.side] = replace(hand, track_id=track.number)
+        relative = hands.relative_translation
+        if settings is not None and hands.metric and len(done) == 2:
+            relative = done[Side.LEFT].joints[WRIST] - done[Side.RIGHT].joints[WRIST]
+        return TwoHands(done.get(Side.RIGHT), done.get(Side.LEFT), relative, hands.metric)
+
+
+@dataclass(eq=False)
+class _Track:
+    """A hand that is followed: its number, its box as last seen, how fast that moves (pixels per second)."""
+
+    number: int
+    box: FloatArray
+    velocity: FloatArray = field(default_factory=lambda: np.zeros(2))
+    smoother: HandSmoother | None = None
+
+    def next_box(self, interval: float) -> FloatArray:
+        """(4,) pixels: where it was and where it will be if it goes on as it went, a hand's width away at most."""
+        furthest = hand_width(self.box)
+        moved = self.box + np.tile(np.clip(self.velocity * interval, -furthest, furthest), 2)
+        return np.concatenate([np.minimum(self.box[:2], moved[:2]), np.maximum(self.box[2:], moved[2:])])
+
+
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    """What must not change between two pictures for hands to be followed, and when the picture was taken."""
+
+    shape: tuple[int, ...]
+    camera: Camera | None
+    stamp_ns: int
+
+    def seconds_since(self, last: _Picture | None) -> float:
+        return (
+            USUAL_INTERVAL if last is None or last.stamp_ns == self.stamp_ns else (self.stamp_ns - last.stamp_ns) / 1e9
+        )
+
+    def follows(self, last: _Picture, max_gap: float) -> bool:
+        return (
+            self.shape == last.shape
+            and 0 <= self.stamp_ns - last.stamp_ns <= max_gap * 1e9
+            and _same_camera(self.camera, last.camera)
+        )
+
+
+def _same_camera(a: Camera | None, b: Camera | None) -> bool:
+    """Sizes are the pictures' own, which are compared already."""
+    if a is None or b is None:
+        return a is b
+    return a is b or (np.array_equal(a.matrix, b.matrix) and np.array_equal(a.distortion, b.distortion))
+
+
+def _join(boxes: Mapping[Side, FloatArray], detected: Sequence[Region]) -> list[Region]:
+    """Regions of the hands that are followed, and of what the detector found that they do not explain."""
+    if not boxes:
+        return list(detected)
+    regions = [Region(box, (side,)) for side, box in boxes.items()]
+    for region in detected:
+        elsewhere = all(gap(box, region.box) > 0 for box in boxes.values())
+        sides = region.sides if elsewhere else tuple(side for side in region.sides if side not in boxes)
+        if sides:
+            regions.append(replace(region, sides=sides))
+    return share_crops(regions)
+
+
+@contextmanager
+def _timed(stages: dict[str, float], stage: str) -> Iterator[None]:
+    """Add what the block takes, seconds."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        stages[stage] += time.perf_counter() - start
