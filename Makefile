@@ -3,35 +3,52 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 OUT    ?= out/demo
+# What `make demo` ends with.
+DEMO   ?= $(BIN)/lgnet demo -o $(OUT)
 
-.PHONY: help demo test lint test-slow gpu-check clean
+.PHONY: help demo test lint test-slow gpu-check colcon-check clean
+.NOTPARALLEL:
+
+# Beside a sourced ROS 2, its loader and its index have to find our messages in the virtual environment.
+ifdef AMENT_PREFIX_PATH
+export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV):$(AMENT_PREFIX_PATH)
+export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib:$(LD_LIBRARY_PATH)
+endif
+# Set by ROS 2's wheels in every child of a Python that uses them; here another Python starts.
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 help:
 	@echo "make demo       install into $(VENV), find the hands in the bundled clip, show the result (pictures in $(OUT))"
 	@echo "make test       install the development tools too; lint, types, tests"
 	@echo "make test-slow  the tests that take minutes (every preset overfits 8 samples)"
+	@echo "make colcon-check  the package built by colcon in each of its ways, on ROS 2 from wheels"
 	@echo "make gpu-check  CPU/CUDA parity, latency and training throughput; says so where there is no CUDA"
 
 $(VENV)/bin/pip:
 	@echo "== Creating the virtual environment $(VENV)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed, this is " + sys.version)'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --upgrade pip
+	@$(BIN)/pip install --quiet --upgrade pip setuptools
 
-# Stamps: installing again only when the requirements changed.
-$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/pip
-	@echo "== Installing lgnet_ros and what it needs (about a minute and a half the first time)"
-	@$(BIN)/pip install --progress-bar on --constraint constraints.txt --editable .
+# Stamps: installing again only when the requirements changed, building again only when the messages did.
+REQUIREMENTS := pyproject.toml setup.py requirements.txt constraints.txt tools/ros/kilted.txt tools/ros/wheels.py
+MESSAGES := $(wildcard msg/*.msg tools/ros/tf2_msgs/* tools/ros/*.cmake) CMakeLists.txt package.xml tools/ros/interfaces.py
+
+$(VENV)/.installed: $(REQUIREMENTS) | $(VENV)/bin/pip
+	@$(BIN)/python tools/ros/install.py requirements
 	@$(BIN)/python -c "import lgnet_core, torch" && touch $@
 
-$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/pip
-	@echo "== Installing lgnet_ros with its training and development tools (about two minutes the first time)"
-	@$(BIN)/pip install --progress-bar on --constraint constraints.txt --editable '.[dev]'
+$(VENV)/.installed-dev: $(REQUIREMENTS) | $(VENV)/bin/pip
+	@$(BIN)/python tools/ros/install.py requirements dev
 	@$(BIN)/python -c "import lgnet_core, torch, pytest, pytorch_lightning" && touch $@ $(VENV)/.installed
 
-demo: $(VENV)/.installed
+$(VENV)/.messages: $(MESSAGES) | $(VENV)/.installed
+	@$(BIN)/python tools/ros/install.py messages
+	@$(BIN)/python -c "import rclpy, lgnet_ros.msg, tf2_msgs.msg" && touch $@
+
+demo: $(VENV)/.installed $(VENV)/.messages
 	@echo "== Finding the hands in the bundled clip"
-	@$(BIN)/lgnet demo -o $(OUT)
+	@$(DEMO)
 
 lint: $(VENV)/.installed-dev
 	@echo "== Lint and types"
@@ -39,13 +56,16 @@ lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-test: lint
+test: lint $(VENV)/.messages
 	@echo "== Tests"
 	@$(BIN)/python -m pytest -m "not slow and not gpu" --durations=10 $(PYTEST_ARGS)
 
-test-slow: $(VENV)/.installed-dev
+test-slow: $(VENV)/.installed-dev $(VENV)/.messages
 	@echo "== Tests that take minutes"
 	@$(BIN)/python -m pytest -m slow --durations=10 --timeout=3600 $(PYTEST_ARGS)
+
+colcon-check: $(VENV)/.installed-dev
+	@$(BIN)/python tools/ros/colcon_check.py $(COLCON_CHECK_ARGS)
 
 gpu-check: $(VENV)/.installed-dev
 	@$(BIN)/python tools/gpu_check.py
