@@ -19,10 +19,10 @@ def camera_from_info(info: CameraInfo, width: int, height: int, camera_model: st
     r"""The camera of a picture, from the calibration of its sensor.
 
     Raw pictures are described by K and D, rectified ones by P's left 3x3 part. Both speak of the whole sensor; a
-    picture may be a region of it (the region of interest, in unbinned pixels), then binned. With pixel centres at integers, the
-    pixel u of the sensor is u' = (u - x_offset + 1/2) / binning_x - 1/2 of the picture, since the centre of the first
-    binned pixel lies in the middle of those it is made of. (image_geometry leaves the halves out, and is up to half a
-    pixel beside that.) ``roi.do_rectify`` changes nothing: image_proc rectifies within the same region.
+    picture may be a region of it (the region of interest, in unbinned pixels), then binned. With pixel centres at
+    integers, the pixel u of the sensor is u' = (u - x_offset + 1/2) / binning_x - 1/2 of the picture, since the centre
+    of the first binned pixel lies in the middle of those it is made of. (image_geometry leaves the halves out, and is
+    up to half a pixel beside that.) ``roi.do_rectify`` changes nothing: image_proc rectifies within the same region.
 
     P's fourth column, the baseline of a stereo pair, is left out: hands stand in the frame of the picture's own header,
     whose origin is this camera's optical centre by CameraInfo's definition, not in the first camera's. R likewise.

@@ -1,0 +1,48 @@
+"""Hands for tests of what the node publishes: real meshes, turned and placed at random."""
+
+from __future__ import annotations
+
+import numpy as np
+import roma
+import torch
+
+from lgnet_core.hand_model import HandModel
+from lgnet_core.types import Hand, Side, TwoHands
+
+
+def make_hand(hand_model: HandModel, side: Side, seed: int = 0) -> Hand:
+    """A rest pose with random rotations, half a metre before the camera."""
+    generator = np.random.default_rng([seed, side])
+    rotations = roma.rotvec_to_rotmat(torch.from_numpy(generator.normal(size=(16, 3)))).numpy()
+    place = generator.normal(size=3) * 0.1 + [0, 0, 0.5]
+    vertices = hand_model.v_template[side].double().numpy() @ rotations[0].T + place
+    joints = generator.normal(size=(21, 3)) * 0.05 + place
+    return Hand(
+        side=side,
+        presence=float(generator.uniform(0.5, 1)),
+        joints=joints,
+        vertices=vertices,
+        faces=hand_model.faces[side].numpy(),
+        joints_image=generator.uniform(0, 480, (21, 2)),
+        joint_std=generator.uniform(0.001, 0.01, 21),
+        rotations=rotations,
+        shape=np.zeros(10),
+        track_id=int(generator.integers(1, 2**32)),
+    )
+
+
+def two_hands(hand_model: HandModel, sides: tuple[Side, ...] = tuple(Side), seed: int = 0) -> TwoHands:
+    """Metric; only ``sides`` are seen."""
+    right, left = (make_hand(hand_model, side, seed) if side in sides else None for side in Side)
+    relative = None if right is None or left is None else left.joints[0] - right.joints[0]
+    return TwoHands(right, left, relative, metric=True)
+
+
+def no_hands() -> TwoHands:
+    """A calibrated camera that sees none."""
+    return TwoHands(None, None, None, metric=True)
+
+
+def unplaced() -> TwoHands:
+    """Of an uncalibrated camera."""
+    return TwoHands(None, None, None, metric=False)

@@ -1,0 +1,80 @@
+"""Frames for TF: right-handed, unit, under the picture's frame, silent on what is not seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Time
+from ros_hands import no_hands, two_hands, unplaced
+from std_msgs.msg import Header
+
+from lgnet_core.hand_frame import HandFrames
+from lgnet_core.hand_model import HandModel
+from lgnet_core.inter_hand import relative_pose
+from lgnet_core.types import JOINT_NAMES, Side
+from lgnet_ros.interop import to_matrix
+from lgnet_ros.messages import hand_frame_name
+from lgnet_ros.transforms import to_transforms
+
+HEADER = Header(stamp=Time(sec=12, nanosec=34), frame_id="camera")
+
+
+@pytest.fixture(scope="module")
+def frames(hand_model: HandModel) -> HandFrames:
+    return HandFrames(hand_model)
+
+
+@pytest.mark.parametrize("sides", [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)])
+@pytest.mark.parametrize("prefix", ["", "arm/"])
+def test_hands_that_are_seen_have_frames(
+    hand_model: HandModel, frames: HandFrames, sides: tuple[Side, ...], prefix: str
+) -> None:
+    hands = two_hands(hand_model, sides)
+    transforms = to_transforms(hands, HEADER, frames, prefix, joint_frames=False)
+    assert [t.child_frame_id for t in transforms] == [f"{prefix}hand_{side.label}" for side in sides]
+    for hand, transform in zip(hands.hands, transforms):
+        assert transform.header == HEADER
+        matrix = to_matrix(transform.transform)
+        np.testing.assert_array_equal(matrix[:3, 3], hand.joints[0])
+        np.testing.assert_allclose(matrix[:3, :3], frames.pose(hand).rotation, atol=1e-12)
+        assert np.linalg.det(matrix[:3, :3]) == pytest.approx(1)
+
+
+def test_joints_have_frames_where_they_are(hand_model: HandModel, frames: HandFrames) -> None:
+    hands = two_hands(hand_model)
+    transforms = {t.child_frame_id: t for t in to_transforms(hands, HEADER, frames, "arm/", joint_frames=True)}
+    assert len(transforms) == 2 * 21
+    for hand in hands.hands:
+        poses = frames.joint_poses(hand)
+        for joint in range(1, 21):
+            told = transforms[f"arm/hand_{hand.side.label}_{JOINT_NAMES[joint]}"]
+            assert told.header == HEADER
+            matrix = to_matrix(told.transform)
+            np.testing.assert_array_equal(matrix[:3, 3], hand.joints[joint])
+            np.testing.assert_allclose(matrix[:3, :3], poses[joint].rotation, atol=1e-12)
+            q = told.transform.rotation
+            assert np.linalg.norm([q.x, q.y, q.z, q.w]) == pytest.approx(1, abs=1e-12)
+    assert "arm/hand_right_index_2" in transforms
+
+
+def test_a_lookup_between_the_hands_is_the_relation_of_the_hands(hand_model: HandModel, frames: HandFrames) -> None:
+    hands = two_hands(hand_model)
+    right, left = (to_matrix(t.transform) for t in to_transforms(hands, HEADER, frames, "", joint_frames=False))
+    relation = relative_pose(*(frames.pose(hand) for hand in hands.hands))
+    looked_up = np.linalg.inv(right) @ left
+    np.testing.assert_allclose(looked_up[:3, :3], relation.rotation, atol=1e-12)
+    np.testing.assert_allclose(looked_up[:3, 3], relation.position, atol=1e-12)
+
+
+def test_nothing_stands_under_no_frame(hand_model: HandModel, frames: HandFrames) -> None:
+    assert to_transforms(two_hands(hand_model), Header(), frames, "", joint_frames=True) == []
+
+
+def test_no_hands_no_frames(frames: HandFrames) -> None:
+    assert to_transforms(no_hands(), HEADER, frames, "", joint_frames=True) == []
+    with pytest.raises(ValueError, match="uncalibrated"):
+        to_transforms(unplaced(), HEADER, frames, "", joint_frames=False)
+
+
+def test_frames_are_named_by_side() -> None:
+    assert [hand_frame_name("p_", side) for side in Side] == ["p_hand_right", "p_hand_left"]
