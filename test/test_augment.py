@@ -173,6 +173,17 @@ def test_augment_with_everything_off_changes_nothing(hand_model):
     torch.testing.assert_close(same.wrist, batch.wrist)
 
 
+def test_mirrors_alone_keep_every_pixel(hand_model):
+    batch = concatenate([random_batch(hand_model, seed) for seed in range(20)])
+    mirrored = augment(batch, torch.Generator().manual_seed(0), hand_model, Augmentation.mirrors())
+    flipped = mirror(batch)
+    same = (mirrored.image == batch.image).flatten(1).all(1)
+    other = (mirrored.image == flipped.image).flatten(1).all(1)
+    assert (same | other).all()
+    assert 10 < same.sum() < 50
+    torch.testing.assert_close(mirrored.wrist[other & ~same], flipped.wrist[other & ~same], rtol=0, atol=0)
+
+
 def test_flips_are_as_frequent_as_asked(hand_model):
     batch = random_batch(hand_model, 11, 1)
     many = HandsBatch(

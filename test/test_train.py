@@ -13,7 +13,7 @@ from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import write_shards
 from lgnet_core.network import PRESETS, build_network
 from lgnet_core.training.train import initial_network, train
-from lgnet_core.training.train_config import TrainConfig
+from lgnet_core.training.train_config import WEIGHTS, TrainConfig
 
 TINY = replace(PRESETS["lgnet-mini"], channels=16, self_joint_depth=1, local_graph="none")
 
@@ -86,13 +86,29 @@ def test_resumed_training_goes_on_as_if_it_had_not_stopped(tmp_path, stored, epo
 
 
 def test_the_learning_rate_follows_the_schedule(tmp_path, stored):
-    """What the optimiser steps with, by hand: two steps of warm-up, then a cosine to a hundredth; resumed in between."""
+    """What the optimiser steps with, by hand: two steps of warm-up, then a cosine; resumed in between."""
     settings = config(tmp_path, data=str(stored), schedule="cosine", warmup=2, steps=5, learning_rate=1e-3)
     train(replace(settings, max_minutes=1e-9))
     train(settings)
     expected = [0.5, 1.0, *(0.01 + 0.99 * (1 + math.cos(math.pi * k / 3)) / 2 for k in range(3))]
     logged = losses(tmp_path, "train/learning_rate")
     assert [logged[step] for step in range(5)] == pytest.approx([1e-3 * factor for factor in expected])
+
+
+def test_direct_supervision_moves_the_backbone_alone(tmp_path, stored, hand_model):
+    """Its file holds the whole network: a training with the other losses starts from it."""
+    settings = config(tmp_path / "direct", data=str(stored), losses="direct")
+    torch.manual_seed(settings.seed)
+    direct, metadata = load_network(train(settings), hand_model)
+    assert {"side", "direct"} >= set(metadata["figures"]) >= {"direct"}
+    whole = replace(settings, out=tmp_path / "whole", losses="default", initial=str(tmp_path / "direct" / WEIGHTS))
+    started = initial_network(whole, hand_model).state_dict()
+    for name, value in direct.state_dict().items():
+        torch.testing.assert_close(started[name], value, rtol=0, atol=0)
+    untrained = load_network(train(replace(settings, out=tmp_path / "none", learning_rate=1e-12)), hand_model)[0]
+    moved = {name for name, value in untrained.named_parameters() if not torch.equal(value, direct.get_parameter(name))}
+    assert moved
+    assert all(name.startswith("backbone.") for name in moved)
 
 
 def test_trains_in_mixed_precision_on_the_cpu(tmp_path, stored):

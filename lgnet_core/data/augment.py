@@ -40,7 +40,7 @@ class Augmentation:
         shift: largest shift, as a part of the picture's side.
         flip: probability of a mirror (see the module's text on separately fitted hands).
         background: probability that what is neither hand nor arm is replaced.
-        photometry: colours, blur, noise and erasing.
+        photometry: colours, blur, noise and erasing; None: they stay.
 
     Source of the geometric ranges: EANet and InterWild (30 degrees, p = 0.6; scale 0.25; flip 0.5).
     """
@@ -51,7 +51,17 @@ class Augmentation:
     shift: float = 0.08
     flip: float = 0.5
     background: float = 0.4
-    photometry: Photometry = field(default_factory=Photometry)
+    photometry: Photometry | None = field(default_factory=Photometry)
+
+    @classmethod
+    def mirrors(cls, flip: float = 0.5) -> Augmentation:
+        """Mirrors alone: for pictures that are never seen twice, and come varied from where they are made."""
+        return cls(0, 0, 0, 0, flip, 0, None)
+
+    @property
+    def moves(self) -> bool:
+        """Whether pictures are turned, scaled or shifted."""
+        return bool(self.rotation * self.rotation_probability or self.scale or self.shift)
 
 
 def augment(
@@ -87,10 +97,13 @@ def augment(
     batch = mirror_some(batch, uniform(count) < settings.flip)
     replaced = uniform(count) < settings.background
     scenery = photometry.draw_backgrounds(batch, generator, backgrounds) if bool(replaced.any()) else None
-    batch, foreground = _warp(batch, affine, hand_model)
-    if scenery is not None:
-        batch = photometry.replace_background(batch, foreground, scenery, replaced)
-    return photometry.distort(batch, generator, settings.photometry, hand_model)
+    if settings.moves or scenery is not None:
+        batch, foreground = _warp(batch, affine, hand_model)
+        if scenery is not None:
+            batch = photometry.replace_background(batch, foreground, scenery, replaced)
+    if settings.photometry is not None:
+        batch = photometry.distort(batch, generator, settings.photometry, hand_model)
+    return batch
 
 
 def centred_affine(angle: Tensor, scale: Tensor, shift: Tensor, size: int) -> Tensor:

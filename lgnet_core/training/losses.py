@@ -100,6 +100,23 @@ def laplacian_loss(vertices: Tensor, target: Tensor, laplacian: Tensor, mask: Te
     return masked_mean(roughness.square().sum(-1), mask)
 
 
+def joints_inside(batch: HandsBatch, labels: HandsLabels) -> Tensor:
+    """Joints of hands that are there which lie inside the picture. Shapes: (B, 2, 21) bool."""
+    joints, size = labels.joints_2d, batch.image.shape[-1]
+    return ((joints > -0.5) & (joints < size - 0.5)).all(-1) & batch.presence[..., None]
+
+
+def grid_target(batch: HandsBatch, labels: HandsLabels, depth_box: float) -> tuple[Tensor, Tensor]:
+    """True 2.5D joints (u, v, d) in [-1, 1] across the crop and the depth box, and which of them lie inside both.
+
+    Shapes:
+        returns (B, 2, 21, 3) and (B, 2, 21) bool.
+    """
+    depth = (labels.joints - batch.wrist[:, :, None])[..., 2:] / (depth_box / 2)
+    places = pixels_to_normalised(labels.joints_2d, batch.image.shape[-1])
+    return torch.cat([places, depth], -1), joints_inside(batch, labels) & (depth[..., 0].abs() < 1)
+
+
 def joint_grid_loss(joints: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Mean absolute error of the 2.5D joints in eighths of the crop and of the depth box: cells at the paper's size.
 
@@ -249,8 +266,7 @@ class LGNetLoss(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The total, and every term before weighting, by its name in :class:`LossWeights`."""
         terms = self.mesh_terms(prediction, batch, labels) | self.head_terms(prediction, batch, labels)
-        total = torch.stack([getattr(self.weights, name) * term for name, term in terms.items()]).sum()
-        return total, terms
+        return self.weights.total(terms), terms
 
     def mesh_terms(self, prediction: HandsPrediction, batch: HandsBatch, labels: HandsLabels) -> dict[str, Tensor]:
         """Eqs 12 to 16, each summed over the rough and the refined mesh; both pass through in one go."""
@@ -277,12 +293,10 @@ class LGNetLoss(nn.Module):
         presence = batch.presence
         size = batch.image.shape[-1]
         relative = labels.joints - batch.wrist[:, :, None]
-        inside = ((labels.joints_2d > -0.5) & (labels.joints_2d < size - 0.5)).all(-1) & presence[..., None]
-        depth = relative[..., 2:] / (self.depth_box / 2)
-        grid = torch.cat([pixels_to_normalised(labels.joints_2d, size), depth], -1)
+        inside = joints_inside(batch, labels)
         return {
             "joint_grid": joint_grid_loss(
-                normalise_joints(prediction.joints_grid, size // STRIDE), grid, inside & (depth[..., 0].abs() < 1)
+                normalise_joints(prediction.joints_grid, size // STRIDE), *grid_target(batch, labels, self.depth_box)
             ),
             "rotation": rotation_loss(prediction.rotations, batch.rotations, presence),
             "shape": shape_loss(prediction.shape, batch.shape, presence),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as lightning
 import torch
@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from lgnet_core.data.augment import Augmentation, augment, resize
 from lgnet_core.data.sample import HandsBatch, HandsLabels
 from lgnet_core.network import HandsPrediction, LGNet
+from lgnet_core.training.direct import DirectHeads, direct_loss
 from lgnet_core.training.loss_config import LossWeights
 from lgnet_core.training.losses import LGNetLoss, masked_mean
 from lgnet_core.training.schedule import learning_rate_factor
@@ -80,6 +81,9 @@ class TrainingModule(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
+        if weights.only_direct:
+            network.requires_grad_(False)
+            network.backbone.requires_grad_(True)
         self._frozen = network.backbone.early_layers() if freeze_early else []
         for layer in self._frozen:
             layer.requires_grad_(False)
@@ -89,15 +93,19 @@ class TrainingModule(lightning.LightningModule):
         self.optimisation, self.augmentation, self.size, self.seed = optimisation, augmentation, size, seed
         self.learning_rate_factor = learning_rate_factor(optimisation.schedule, optimisation.steps, optimisation.warmup)
         self.criterion = LGNetLoss(network.hand_model, weights, network.config.depth_box)
+        self.direct = DirectHeads(network.backbone.deep_channels) if weights.only_direct else None
 
     def forward(self, batch: HandsBatch, network: torch.nn.Module | None = None) -> HandsPrediction:
         """What the network in training (or another) says about a batch, in single precision."""
+        prediction = (network or self.network)(self._image(batch), batch.intrinsics)
+        return HandsPrediction(*(x.float() for x in prediction))
+
+    def _image(self, batch: HandsBatch) -> Tensor:
         image = batch.image.float() / 255
         weight = next(p for p in self.network.parameters() if p.ndim == 4)
         if weight.is_contiguous(memory_format=torch.channels_last):
             image = image.contiguous(memory_format=torch.channels_last)
-        prediction = (network or self.network)(image, batch.intrinsics)
-        return HandsPrediction(*(x.float() for x in prediction))
+        return image
 
     def training_step(self, batch: HandsBatch, batch_index: int) -> Tensor:
         with torch.no_grad():
@@ -105,16 +113,37 @@ class TrainingModule(lightning.LightningModule):
             if self.augmentation is not None:
                 batch = augment(batch, self._generator(), self.network.hand_model, self.augmentation)
             labels = batch.labels(self.network.hand_model)
+        if self.direct is not None:
+            total = self._direct_step(self.direct, self.network, batch, labels, "train")
+        else:
+            total = self._whole_step(batch, labels)
+        self.log("train/total", total, prog_bar=True)
+        self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        self.log("step", float(self.global_step))  # Lightning's own count slips by one when a training is resumed
+        return total
+
+    def _whole_step(self, batch: HandsBatch, labels: HandsLabels) -> Tensor:
         prediction = self(batch)
         with torch.autocast(batch.image.device.type, enabled=False):
             total, terms = self.criterion(prediction, batch, labels)
-        self.log("train/total", total, prog_bar=True)
         self.log_dict({f"train/{name}": term for name, term in terms.items()})
-        self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
-        self.log("step", float(self.global_step))  # Lightning's own count slips by one when a training is resumed
         error = (prediction.vertices.detach() - labels.vertices + batch.wrist[:, :, None]).norm(dim=-1)
         self.log("train/mpvpe_mm", masked_mean(error, batch.presence) * 1e3, prog_bar=True)
         return total
+
+    def _direct_step(
+        self, heads: DirectHeads, network: LGNet, batch: HandsBatch, labels: HandsLabels, stage: str
+    ) -> Tensor:
+        """The backbone's step; logs which part of the single hands has the right side."""
+        deep = network.backbone(self._image(batch))[1]
+        with torch.autocast(batch.image.device.type, enabled=False):
+            guess = heads(deep)
+            loss = direct_loss(guess, batch, labels, network.config.depth_box)
+        single = batch.presence.sum(1) == 1
+        if single.any():
+            right = guess.presence_logits.argmax(1) == batch.presence.float().argmax(1)
+            self.log(f"{stage}/side", masked_mean(right.float(), single), batch_size=int(single.sum()), prog_bar=True)
+        return loss
 
     def on_train_epoch_start(self) -> None:
         self.average.eval()
@@ -132,8 +161,13 @@ class TrainingModule(lightning.LightningModule):
     def validation_step(self, batch: HandsBatch, batch_index: int) -> None:
         batch = batch if self.size is None else resize(batch, self.size)
         labels = batch.labels(self.network.hand_model)
-        prediction = self(batch, self.average.eval())
         self.log("step", float(self.global_step))
+        if self.direct is not None:
+            averaged = cast(LGNet, self.average.module.eval())
+            loss = self._direct_step(self.direct, averaged, batch, labels, "val")
+            self.log("val/direct", loss, batch_size=len(batch))
+            return
+        prediction = self(batch, self.average.eval())
         for name, (value, count) in figures(prediction, batch, labels).items():
             if count:
                 self.log(
@@ -142,7 +176,7 @@ class TrainingModule(lightning.LightningModule):
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Clip the gradient's norm; a step whose gradient is not finite is left out."""
-        parameters = [p for p in self.network.parameters() if p.grad is not None]
+        parameters = [p for p in self.parameters() if p.grad is not None]
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.optimisation.clip)
         finite = bool(torch.isfinite(norm))
         if not finite:
@@ -153,8 +187,8 @@ class TrainingModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.optimisation
-        matrices = [p for p in self.network.parameters() if p.requires_grad and p.ndim > 1]
-        vectors = [p for p in self.network.parameters() if p.requires_grad and p.ndim <= 1]
+        trained = [p for p in self.parameters() if p.requires_grad]
+        matrices, vectors = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.optimiser]
         return kind(
             [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}],

@@ -206,9 +206,10 @@ def _write_settings(config: TrainConfig) -> None:
 
 
 def _augmentation(config: TrainConfig) -> Augmentation | None:
-    if not config.augment:
-        return None
-    return Augmentation(rotation=math.radians(config.rotation), flip=0.5 if config.flip else 0.0)
+    flip = 0.5 if config.flip else 0.0
+    if config.augment:
+        return Augmentation(rotation=math.radians(config.rotation), flip=flip)
+    return Augmentation.mirrors(flip) if config.flip else None
 
 
 def _precision(config: TrainConfig, cuda: bool) -> Any:

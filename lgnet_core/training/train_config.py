@@ -30,7 +30,7 @@ class TrainConfig:
         optimiser, learning_rate, weight_decay, schedule, warmup, clip, ema_decay: see
             :class:`lgnet_core.training.module.Optimisation`. The paper's: adam, 1e-4, 0, paper.
         losses: ``default``, ``joints`` or ``paper``, see :class:`lgnet_core.training.loss_config.LossWeights`.
-        augment: change the training pictures at random.
+        augment: turn, scale, shift and recolour the training pictures at random.
         rotation: standard deviation of the in-plane turns, degrees; 0 keeps the uprightness that helps a short training
             to tell right from left.
         flip: mirror half of them too; leave out for hand models whose hands are no mirror images (MANO).
