@@ -19,6 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from lgnet_ros.share import fast_dds_profile
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 END_SECONDS = 1.5  # for everything that a signal ends; promised are 2 s
 
 
@@ -41,7 +42,7 @@ class Program:
     def __init__(self, args: Sequence[str] | None = None) -> None:
         self._stop = threading.Event()
         self._exit_code = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             signal.signal(number, self._on_signal)
         # The Python logger of lgnet_core (warnings of engines and so on) would have no handler otherwise.
         logging.basicConfig(format="[%(levelname)s] [%(name)s]: %(message)s")
@@ -56,6 +57,8 @@ class Program:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         rclpy.try_shutdown()
+        for number in SIGNALS:  # Python gives signals back to the system when it ends, and the second one would kill
+            signal.signal(number, signal.SIG_IGN)
 
     def stop(self, exit_code: int = 0) -> None:
         """End :meth:`spin`; from any thread."""
