@@ -72,6 +72,7 @@ def run_checks(
         ("device", lambda: check_device(device)),
         ("hand model", lambda: check_hand_model(hand_model)),
         ("weights", lambda: check_weights(weights)),
+        ("meshes", lambda: check_meshes(weights, hand_model)),
         ("region detector", check_regions),
         ("cache", check_cache),
     )
@@ -173,6 +174,25 @@ def check_weights(path: str | Path | None) -> Finding:
     steps = f", {about['steps']} steps" if "steps" in about else ""
     where = "bundled" if path is None else str(path)
     return Finding("weights", Level.OK, f"{preset} ({where}){steps}, {weights_digest(path)[:12]}")
+
+
+def check_meshes(weights: str | Path | None, path: str | Path | None) -> Finding:
+    """Whether hands come out as the network refined them, or are turned into another model's, and how near they are."""
+    from lgnet_core.checkpoint import own_hand_model
+    from lgnet_core.hand_model import load_hand_model
+    from lgnet_core.inference.retarget import Retarget
+
+    wanted = load_hand_model(path)
+    own = own_hand_model(weights, wanted)
+    if own.digest == wanted.digest:
+        return Finding("meshes", Level.OK, "refined by the network")
+    distances = 1000 * Retarget(own, wanted).joint_distances()
+    detail = (
+        f"retargeted from {own.name}, which the weights are of: the parametric surface of {wanted.name}, not the "
+        f"refined mesh; its joints lie {distances.mean():.1f} mm from the refined ones, at most {distances.max():.1f} "
+        "mm (random poses and shapes)"
+    )
+    return Finding("meshes", Level.NOTE, detail, "for refined meshes, train with this hand model: `lgnet train`")
 
 
 def check_regions() -> Finding:

@@ -116,6 +116,25 @@ def load_network(
     return network.to(device).eval(), metadata
 
 
+def load_own_network(path: str | Path | None, wanted: HandModel) -> tuple[LGNet, dict[str, Any]]:
+    """As :func:`load_network`, with :func:`own_hand_model`; the network's ``hand_model`` says which that is."""
+    return load_network(path, own_hand_model(path, wanted))
+
+
+def own_hand_model(path: str | Path | None, wanted: HandModel) -> HandModel:
+    """The hand model that weights were trained with: the one that hands are wanted of, or else the bundled one.
+
+    Raises: as :func:`load_network`; also if it is neither of them.
+    """
+    path = _existing(path, BUNDLED_WEIGHTS)
+    metadata = read_metadata(path)
+    trained = (metadata.get("hand_model") or {}).get("digest")
+    if trained != wanted.digest and trained == (bundled := load_hand_model()).digest:
+        return bundled
+    _check_hand_model(path, metadata, wanted)
+    return wanted
+
+
 def read_metadata(path: str | Path | None = None) -> dict[str, Any]:
     """The header's description alone, without the weights. Raises as :func:`load_network`."""
     path = _existing(path, BUNDLED_WEIGHTS)

@@ -272,16 +272,24 @@ def export(
     hand_model: HandModelPath = None,
     size: Annotated[int, typer.Option(min=32, help="Side of the crops, a multiple of 32.")] = 256,
 ) -> None:
-    """Write the network as an ONNX file."""
-    from lgnet_core.checkpoint import load_network
+    """Write the network as an ONNX file: it gives the parameters and meshes of the hand model of its weights."""
+    from lgnet_core.checkpoint import load_own_network
     from lgnet_core.export import export_onnx
     from lgnet_core.hand_model import load_hand_model
 
-    network, _ = load_network(weights, load_hand_model(hand_model))
+    wanted = load_hand_model(hand_model)
+    network, _ = load_own_network(weights, wanted)
     out.parent.mkdir(parents=True, exist_ok=True)
     with console.status("exporting"):
         export_onnx(network, out, size)
     console.print(Text(f"{out}: {out.stat().st_size / 1e6:.1f} MB"), soft_wrap=True)
+    own = network.hand_model
+    if own.digest != wanted.digest:
+        note = (
+            f"note: the file speaks of {own.name!r}, the hand model of its weights; hands of {wanted.name!r} are made "
+            "after the network: lgnet_core.inference.retarget"
+        )
+        console.print(Text(note, "yellow"), soft_wrap=True)
 
 
 @app.command()

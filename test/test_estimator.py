@@ -1,14 +1,21 @@
 """The estimator with an engine that knows the truth: what comes back must be the scene, in the camera's frame."""
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scene import Scene, SceneEngine, make_scene
 from small_network import small_network
 
 from lgnet_core.camera import square_crop
-from lgnet_core.inference import HandEstimator, Region
+from lgnet_core.checkpoint import CheckpointError, save_network
+from lgnet_core.hand_model import HandModel, read_asset
+from lgnet_core.hand_model.layer import BUNDLED_ASSET
+from lgnet_core.inference import HandEstimator, Region, estimator
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.types import Camera, Side
 
@@ -120,6 +127,57 @@ def test_hand_length_mends_the_depth_of_a_hand_taken_for_larger(hand_model):
     assert misled.right.joints[0, 2] == pytest.approx(1.1 * scene.joints[0, 0, 2], rel=1e-3)
     told = HandEstimator(engine, hand_model, hand_length=length)
     assert_finds(told.estimate_regions(scene.picture, PINHOLE, [region]), scene)
+
+
+def larger_hand(factor: float) -> HandModel:
+    asset = read_asset(BUNDLED_ASSET)
+    return HandModel(replace(asset, v_template=asset.v_template * np.float32(factor), name="larger"))
+
+
+def test_hands_of_another_model_stand_where_the_network_saw_them(hand_model):
+    places = np.stack([at(300, 240, 0.7, PINHOLE), at(360, 250, 0.72, PINHOLE)])
+    scene = make_scene(hand_model, PINHOLE, places, (True, True), seed=4)
+    target = larger_hand(1.08)
+    told = HandEstimator(SceneEngine(scene), hand_model, target=target)
+    assert told.hand_model is target
+    hands = told.estimate(scene.picture, PINHOLE)
+    for side, hand in zip(Side, hands.hands):
+        np.testing.assert_allclose(hand.joints, scene.joints[side], atol=1e-3)
+        np.testing.assert_allclose(hand.vertices, scene.vertices[side], atol=5e-3)
+        parameters = (torch.tensor(x[None]).float() for x in (hand.rotations, hand.shape))
+        surface = target(*parameters, side=side).wrist_relative()
+        np.testing.assert_allclose(hand.vertices - hand.joints[0], surface.vertices[0], atol=1e-6)
+        assert hand.shape[0] < scene.shape[side, 0]  # smaller for its model, as that is a larger one
+    np.testing.assert_allclose(hands.relative_translation, hands.left.joints[0] - hands.right.joints[0], atol=1e-9)
+
+
+def test_the_networks_own_model_changes_nothing(hand_model):
+    places = np.stack([at(300, 240, 0.7, PINHOLE), at(360, 250, 0.72, PINHOLE)])
+    scene = make_scene(hand_model, PINHOLE, places, (True, True))
+    plain, named = (HandEstimator(SceneEngine(scene), hand_model, target=m) for m in (None, copy.deepcopy(hand_model)))
+    assert plain.retarget is named.retarget is None
+    for a, b in zip(*(e.estimate(scene.picture, PINHOLE).hands for e in (plain, named))):
+        for field in ("joints", "vertices", "rotations", "shape"):
+            np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
+
+
+def test_weights_of_the_bundled_model_serve_any_model_and_others_their_own(hand_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(estimator, "BUNDLED_REGIONS", tmp_path / "none")
+    mine, theirs = larger_hand(1.08), larger_hand(1.1)
+    for model, name in ((hand_model, "bundled"), (mine, "mine")):
+        save_network(tmp_path / f"{name}.safetensors", small_network(model), {})
+
+    def load(name: str, model: HandModel | None) -> HandEstimator:
+        return HandEstimator.load(tmp_path / f"{name}.safetensors", "cpu", model, "eager")
+
+    assert load("bundled", None).retarget is None
+    assert load("mine", mine).retarget is None
+    retargeting = load("bundled", mine)
+    assert retargeting.hand_model is mine
+    assert retargeting.retarget.source.digest == hand_model.digest
+    for wanted in (theirs, None):
+        with pytest.raises(CheckpointError, match="trained with the hand model 'larger'"):
+            load("mine", wanted)
 
 
 def test_the_better_view_of_a_side_wins(hand_model):

@@ -22,7 +22,7 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from lgnet_core.camera import virtual_intrinsics
-from lgnet_core.checkpoint import BUNDLED_WEIGHTS, load_network
+from lgnet_core.checkpoint import BUNDLED_WEIGHTS, load_own_network
 from lgnet_core.export import preset_name
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.choose import make_engine
@@ -119,7 +119,8 @@ def run_bench(
     """Measure presets in engines.
 
     Args:
-        hand_model: the bundled one, or the user's.
+        hand_model: the bundled one, or the user's; where the bundled weights are of another one than this, turning
+            their hands into this one's (:mod:`lgnet_core.inference.retarget`) counts as placement.
         presets: names; the bundled weights are used for the preset that they are of, random ones for the others.
         engines: names; None: eager torch and the device's default.
         device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``.
@@ -180,7 +181,7 @@ def _measure(
     network, weights = _network(preset, hand_model)
     runner = make_engine(network, engine, device, threads=threads)
     # Random weights know no hands: the lowest threshold makes sure that both are placed.
-    estimator = HandEstimator(runner, hand_model, presence_threshold=1e-9)
+    estimator = HandEstimator(runner, network.hand_model, presence_threshold=1e-9, target=hand_model)
     width, height = PICTURE
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     camera = Camera(np.array([[600.0, 0, width / 2], [0, 600.0, height / 2], [0, 0, 1]]), width, height)
@@ -213,11 +214,11 @@ def _measure(
 
 
 def _network(preset: str, hand_model: HandModel) -> tuple[LGNet, str]:
-    """The preset with the bundled weights if they are its own and of this hand model, else with random ones."""
+    """The preset with the bundled weights, and the hand model they go with, if they are its own; else random ones."""
     if BUNDLED_WEIGHTS.is_file():
         try:
-            network, _ = load_network(None, hand_model)
-        except ValueError:  # they are of another hand model
+            network, _ = load_own_network(None, hand_model)
+        except ValueError:  # they are of a third hand model
             network = None
         if network is not None and preset_name(network) == preset:
             return network, "bundled"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lgnet_core.checkpoint import BUNDLED_REGIONS, load_network, load_region_net
+from lgnet_core.checkpoint import BUNDLED_REGIONS, load_own_network, load_region_net
 from lgnet_core.data.images import MIN_SIDE
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.inference.choose import make_engine
@@ -18,6 +18,7 @@ from lgnet_core.inference.detection import RegionDetector, TrainedDetector, Whol
 from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.placement import place_in_camera
 from lgnet_core.inference.regions import Region
+from lgnet_core.inference.retarget import Retarget
 from lgnet_core.network import HandsPrediction
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
 
@@ -40,6 +41,13 @@ class HandEstimator:
         detector: finds the regions; None: the network itself, :class:`WholePictureDetector`.
         presence_threshold: a hand is reported from this probability on.
         hand_length: metres from the wrist to the tip of the middle finger of the user's flat hand; None: as predicted.
+        target: the model whose hands are wanted; None: the network's own. Hands of another model are its parametric
+            surface, fitted to the refined joints (:mod:`lgnet_core.inference.retarget`); 2D joints and their standard
+            deviations remain those of the network's own joints.
+
+    Attributes:
+        hand_model: the one whose hands are reported.
+        retarget: None where that is the network's own.
 
     Raises:
         ValueError: for a threshold outside (0, 1) or a hand length that no hand has.
@@ -52,6 +60,7 @@ class HandEstimator:
         detector: RegionDetector | None = None,
         presence_threshold: float = 0.5,
         hand_length: float | None = None,
+        target: HandModel | None = None,
     ) -> None:
         if not 0 < presence_threshold < 1:
             raise ValueError(f"presence_threshold: expected a probability between 0 and 1, got {presence_threshold}")
@@ -61,7 +70,8 @@ class HandEstimator:
                 f"got {hand_length}; an adult's is about 0.18"
             )
         self.engine = engine
-        self.hand_model = hand_model
+        self.hand_model = hand_model if target is None else target
+        self.retarget = None if self.hand_model.digest == hand_model.digest else Retarget(hand_model, self.hand_model)
         self.detector = detector or WholePictureDetector(engine, threshold=presence_threshold)
         self.presence_threshold = presence_threshold
         self.hand_length = hand_length
@@ -88,7 +98,8 @@ class HandEstimator:
         Args:
             weights: a checkpoint; None: the bundled weights.
             device: ``"auto"`` (a GPU where torch sees one), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
-            hand_model: a model, or a folder that ``lgnet mano convert`` wrote; None: the bundled hand.
+            hand_model: whose hands are wanted: a model, or a folder that ``lgnet mano convert`` wrote; None: the
+                bundled hand. The weights may have been trained with this one or with the bundled one.
             engine: ``"auto"`` (CUDA graphs on a GPU, ONNX Runtime on a CPU), ``"eager"``, ``"cuda-graph"``, ``"onnx"``.
             threads: CPU threads of ONNX Runtime; None: one for each physical core.
             detector: None: the bundled region detector if it is installed, else as :class:`HandEstimator` says.
@@ -99,12 +110,12 @@ class HandEstimator:
         """
         if not isinstance(hand_model, HandModel):
             hand_model = load_hand_model(hand_model)
-        network, metadata = load_network(weights, hand_model)
+        network, metadata = load_own_network(weights, hand_model)
         size = int(metadata.get("size", CROP_SIZE))  # a network sees best at the size it was trained at
         runner = make_engine(network, engine, device, size, threads)
         if detector is None and BUNDLED_REGIONS.is_file():
             detector = TrainedDetector(load_region_net()[0])
-        return cls(runner, hand_model, detector, presence_threshold, hand_length)
+        return cls(runner, network.hand_model, detector, presence_threshold, hand_length, hand_model)
 
     def estimate(self, image: FloatArray, camera: Camera | None = None) -> TwoHands:
         """Both hands of a picture.
@@ -154,7 +165,7 @@ class HandEstimator:
     def assemble(
         self, regions: Sequence[Region], crops: Crops, prediction: HandsPrediction, camera: Camera | None
     ) -> TwoHands:
-        """Last step: choose, turn back into the picture's camera axes, scale to the user's hand, place."""
+        """Last step: choose, turn back into the picture's camera axes, scale to the user's hand, place, retarget."""
         sightings = self._sightings(regions, crops, prediction)
         relative = None
         if len(sightings) == 2 and sightings[0].crop == sightings[1].crop:
@@ -172,7 +183,8 @@ class HandEstimator:
             )
             relative = wrists[Side.LEFT] - wrists[Side.RIGHT] if len(sightings) == 2 else None
         hands = {s.side: self._hand(s, wrist, crops, prediction) for s, wrist in zip(sightings, wrists)}
-        return TwoHands(hands.get(Side.RIGHT), hands.get(Side.LEFT), relative, metric=camera is not None)
+        found = TwoHands(hands.get(Side.RIGHT), hands.get(Side.LEFT), relative, metric=camera is not None)
+        return found if self.retarget is None else self.retarget.hands(found)
 
     def _sightings(self, regions: Sequence[Region], crops: Crops, prediction: HandsPrediction) -> list[_Sighting]:
         """At most one for each side, right first."""
