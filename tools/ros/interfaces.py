@@ -16,7 +16,7 @@ from pathlib import Path
 from wheels import sourced_ros, wheel_prefixes
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-TF2_MSGS = Path(__file__).resolve().parent / "tf2_msgs"
+TF2_MSGS = Path(__file__).resolve().parent / "packages" / "tf2_msgs"
 
 # Of an installed tree: nobody sources these in a Python environment, and setuptools installs what concerns pip.
 SHELL_HOOKS = ("local_setup.*", "package.dsv", "environment/*")
