@@ -7,8 +7,6 @@ element of a list, and some of an ndarray. Headers are the picture's, handed on 
 from __future__ import annotations
 
 import array
-from functools import cache
-from typing import Protocol
 
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion, Transform, Vector3
@@ -16,7 +14,7 @@ from geometry_msgs.msg import Pose as PoseMessage
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 
-from lgnet_core.hand_frame import Pose
+from lgnet_core.hand_frame import HandFrames, Pose
 from lgnet_core.inter_hand import InterHand
 from lgnet_core.types import FloatArray, Hand, Side, TwoHands
 from lgnet_ros.interop import create_cloud
@@ -24,28 +22,6 @@ from lgnet_ros.msg import HandJoints, HandJointsArray, HandMesh, HandMeshArray, 
 
 POINT = np.dtype([("x", np.float32), ("y", np.float32), ("z", np.float32), ("side", np.uint32)])
 """A point of ``hands/points``: metres in the header's frame, and :class:`Side`."""
-
-
-class Frames(Protocol):
-    """What gives hands their frames: :class:`lgnet_core.hand_frame.HandFrames`."""
-
-    def pose(self, hand: Hand) -> Pose:
-        """The hand frame in the frame of ``hand.joints``."""
-
-    def joint_poses(self, hand: Hand) -> list[Pose]:
-        """A pose for each of the 21 joints, the wrist's first."""
-
-
-class PictureFrames:
-    """The frames of one picture's hands, each computed once however many products need it.
-
-    Args:
-        frames: computes them.
-    """
-
-    def __init__(self, frames: Frames) -> None:
-        self.pose = cache(frames.pose)
-        self.joint_poses = cache(frames.joint_poses)
 
 
 def hand_frame_name(prefix: str, side: Side) -> str:
@@ -63,13 +39,13 @@ def require_metric(hands: TwoHands) -> None:
         raise ValueError("hands of an uncalibrated camera have no place in its frame; publish nothing of them")
 
 
-def to_joints_array(hands: TwoHands, header: Header, frames: Frames) -> HandJointsArray:
+def to_joints_array(hands: TwoHands, header: Header, frames: HandFrames) -> HandJointsArray:
     """For ``hands/joints``. Raises: see :func:`require_metric`."""
     require_metric(hands)
     return HandJointsArray(header=header, hands=[_joints(hand, frames) for hand in hands.hands])
 
 
-def to_mesh_array(hands: TwoHands, header: Header, frames: Frames) -> HandMeshArray:
+def to_mesh_array(hands: TwoHands, header: Header, frames: HandFrames) -> HandMeshArray:
     """For ``hands/mesh``. Raises: see :func:`require_metric`."""
     require_metric(hands)
     return HandMeshArray(header=header, hands=[_mesh(hand, frames) for hand in hands.hands])
@@ -123,7 +99,7 @@ def to_transform(pose: Pose) -> Transform:
     return Transform(translation=Vector3(x=x, y=y, z=z), rotation=_quaternion(pose))
 
 
-def _joints(hand: Hand, frames: Frames) -> HandJoints:
+def _joints(hand: Hand, frames: HandFrames) -> HandJoints:
     return HandJoints(
         side=int(hand.side),
         track_id=hand.track_id,
@@ -135,7 +111,7 @@ def _joints(hand: Hand, frames: Frames) -> HandJoints:
     )
 
 
-def _mesh(hand: Hand, frames: Frames) -> HandMesh:
+def _mesh(hand: Hand, frames: HandFrames) -> HandMesh:
     return HandMesh(
         side=int(hand.side),
         track_id=hand.track_id,

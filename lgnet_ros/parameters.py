@@ -15,11 +15,14 @@ from rclpy.parameter import Parameter as RosParameter
 
 from lgnet_core.inference.engine import DEVICES, ENGINES
 from lgnet_core.inference.estimator import HAND_LENGTHS
+from lgnet_core.inference.smoothing import Smoothing
 
 if TYPE_CHECKING:
     from rclpy.node import Node
 
 Value = bool | int | float | str
+
+_SMOOTHING = Smoothing()  # lgnet_core's defaults are the node's
 
 
 @dataclass(frozen=True)
@@ -138,10 +141,13 @@ class Settings:
     )
     smoothing: bool = _parameter(True, "One-euro filter over the hands; off: each picture for itself.")
     smoothing_min_cutoff: float = _parameter(
-        1.0, "Cut-off of the filter for a hand at rest: lower is steadier.", "Hz", limits=(0.01, 100.0)
+        _SMOOTHING.min_cutoff,
+        "Cut-off of the filter for a hand at rest: lower is steadier.",
+        "Hz",
+        limits=(0.01, 100.0),
     )
     smoothing_beta: float = _parameter(
-        10.0,
+        _SMOOTHING.beta,
         "How much the cut-off rises with a joint's speed: higher lags less behind a moving hand.",
         "Hz per m/s",
         limits=(0.0, 1000.0),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from geometry_msgs.msg import TransformStamped
 from std_msgs.msg import Header
 
-from lgnet_core.hand_frame import Pose
+from lgnet_core.hand_frame import HandFrames, Pose
 from lgnet_core.types import JOINT_NAMES, TwoHands
-from lgnet_ros.messages import Frames, hand_frame_name, require_metric, to_transform
+from lgnet_ros.messages import hand_frame_name, require_metric, to_transform
 
 
 def to_transforms(
-    hands: TwoHands, header: Header, frames: Frames, prefix: str, joint_frames: bool
+    hands: TwoHands, header: Header, frames: HandFrames, prefix: str, joint_frames: bool
 ) -> list[TransformStamped]:
     """The frames of the hands that were seen, under the picture's frame and at its stamp.
 

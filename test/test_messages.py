@@ -23,7 +23,7 @@ from lgnet_core.inter_hand import InterHand, relative_pose
 from lgnet_core.types import JOINT_NAMES, Side
 from lgnet_ros import messages
 from lgnet_ros.interop import to_matrix
-from lgnet_ros.messages import POINT, PictureFrames, to_image, to_inter_hand, to_joints_array, to_mesh_array, to_points
+from lgnet_ros.messages import POINT, to_image, to_inter_hand, to_joints_array, to_mesh_array, to_points
 
 HEADER = Header(stamp=Time(sec=1234567890, nanosec=987654321), frame_id="camera_color_optical_frame")
 SEEN = [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)]
@@ -187,20 +187,3 @@ def test_the_messages_constants_are_the_cores() -> None:
     for kind in (HandJoints, HandMesh):
         assert (kind.RIGHT, kind.LEFT) == (Side.RIGHT, Side.LEFT)
     assert [getattr(HandJoints, name.upper()) for name in JOINT_NAMES] == list(range(HandJoints.JOINT_COUNT))
-
-
-def test_a_pictures_frames_are_computed_once(hand_model: HandModel, frames: HandFrames) -> None:
-    asked = []
-
-    class Counting:
-        def pose(self, hand: object) -> object:
-            asked.append(hand)
-            return frames.pose(hand)  # type: ignore[arg-type]
-
-        joint_poses = pose
-
-    hands = two_hands(hand_model)
-    once = PictureFrames(Counting())  # type: ignore[arg-type]
-    assert to_joints_array(hands, HEADER, once) == to_joints_array(hands, HEADER, frames)
-    to_mesh_array(hands, HEADER, once)
-    assert asked == [hands.right, hands.left]
