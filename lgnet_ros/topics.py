@@ -37,7 +37,14 @@ class Topic:
 
 
 TOPICS: tuple[Topic, ...] = (
-    Topic(IMAGE, "sensor_msgs/Image, or CompressedImage", _INTAKE, "the newest picture is used", subscribed=True),
+    Topic(IMAGE, "sensor_msgs/Image", _INTAKE, "the newest picture is used", subscribed=True),
+    Topic(
+        f"{IMAGE}/compressed",
+        "sensor_msgs/CompressedImage",
+        _INTAKE,
+        "instead, if asked for by `image_transport`",
+        True,
+    ),
     Topic(CAMERA_INFO, "sensor_msgs/CameraInfo", _INTAKE, "calibration of the pictures", subscribed=True),
     Topic(JOINTS, "lgnet_ros/HandJointsArray", _OUTPUT, "for each picture, empty where no hand is seen"),
     Topic(MESH, "lgnet_ros/HandMeshArray", _OUTPUT, "for each picture, empty where no hand is seen"),
