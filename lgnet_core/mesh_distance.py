@@ -1,4 +1,4 @@
-r"""The distance between two triangle surfaces, and where they are nearest: exact, in about a millisecond for two hands.
+r"""The distance between two triangle surfaces, and where they are nearest: exact, in a few milliseconds at most.
 
 The nearest points of two surfaces lie on a vertex and inside a triangle, on two edges, or where an edge goes through a
 triangle. What is far away is left out first. No point of a triangle with longest edge L is further than its reach

@@ -102,15 +102,15 @@ def finger_angles(pose: str) -> Tensor:
     return angles
 
 
-def animate() -> tuple[Tensor, Tensor, Tensor]:
-    """Angles (T, 2, 16, 3), frames (T, 2, 3, 3) and middle knuckles (T, 2, 3) of every frame."""
+def animate(step: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+    """Angles (T, 2, 16, 3), frames (T, 2, 3, 3) and middle knuckles (T, 2, 3), every ``step`` frames of the script."""
     times = [row[0] for row in SCRIPT]
     keys = [(row[1], mirrored(row[2])) for row in SCRIPT]
     angles = torch.stack([torch.stack([finger_angles(key.pose) for key in pair]) for pair in keys])
     frames = torch.stack([torch.stack([frame_of(key) for key in pair]) for pair in keys])
     places = torch.stack([torch.tensor([key.place for key in pair]) for pair in keys])
     out: list[list[Tensor]] = [[], [], []]
-    for t in range(times[-1] + 1):
+    for t in np.arange(0, times[-1] + step / 2, step):
         k = min(int(np.searchsorted(times, t, side="right")) - 1, len(times) - 2)
         share = (t - times[k]) / (times[k + 1] - times[k])
         eased = 0.5 - 0.5 * np.cos(np.pi * share)
@@ -121,11 +121,11 @@ def animate() -> tuple[Tensor, Tensor, Tensor]:
     return torch.stack(out[0]), torch.stack(out[1]), torch.stack(out[2])
 
 
-def make_clip(appearance: int) -> Clip:
+def make_clip(appearance: int, frames_per_second: float = FRAMES_PER_SECOND) -> Clip:
     """Render the script; ``appearance`` chooses skin, light, sleeves and background."""
     model = load_hand_model()
     capsules = CapsuleHands(model)
-    angles, frames, places = animate()
+    angles, frames, places = animate(FRAMES_PER_SECOND / frames_per_second)
     count = len(angles)
     root = frames @ capsules.frames.transpose(-1, -2)
     shape = torch.zeros(count, 2, 10)
@@ -166,7 +166,7 @@ def make_clip(appearance: int) -> Clip:
         camera=Camera(matrix.double().numpy(), WIDTH, HEIGHT),
         joints=joints.double().numpy(),
         presence=torch.cat(presence).numpy(),
-        frames_per_second=FRAMES_PER_SECOND,
+        frames_per_second=frames_per_second,
     )
 
 
