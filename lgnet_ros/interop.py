@@ -41,12 +41,13 @@ def helper(module: str, use: Callable[[Any], _T]) -> _T | None:
     except Exception as error:
         absent = isinstance(error, ModuleNotFoundError) and error.name in (module, module.partition(".")[0])
         if not absent:
-            _tell(module, error)
+            _tell(module, " ".join(f"{type(error).__name__}: {error}".split()))
         return None
 
 
-def _tell(module: str, error: Exception) -> None:
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
+@functools.cache
+def _tell(module: str, reason: str) -> None:
+    """One line of the log, however often a helper is asked for."""
     get_logger("lgnet_ros").warning(f"{module} is installed but does not work ({reason}); using our own instead")
 
 
@@ -80,7 +81,7 @@ class ImageBridge:
         try:
             return self._convert(message, "rgb8")
         except Exception as error:
-            _tell("cv_bridge", error)
+            _tell("cv_bridge", f"{type(error).__name__} on encoding {message.encoding}")
             self._convert = None
             return None
 

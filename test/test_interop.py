@@ -35,7 +35,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(interop, "get_logger", lambda _: types.SimpleNamespace(warning=lines.append))
     for name in HELPERS:
         monkeypatch.setitem(sys.modules, name, None)  # import raises ModuleNotFoundError
-    cached: list[Any] = [interop.image_bridge, interop._cloud_maker, interop._rotation_maker]
+    cached: list[Any] = [interop.image_bridge, interop._cloud_maker, interop._rotation_maker, interop._tell]
     for function in cached:
         function.cache_clear()
     yield lines
@@ -316,6 +316,9 @@ def test_a_broken_tf2_ros_is_told(
     node: Node, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, log: list[str], statement: str
 ) -> None:
     install_broken(monkeypatch, tmp_path, "tf2_ros", statement)
-    interop.TransformSender(node).send(transforms())
+    for _ in range(2):  # as a node that is configured twice
+        sender = interop.TransformSender(node)
+        sender.send(transforms())
+        sender.destroy()
     assert len(log) == 1
     assert "tf2_ros" in log[0]
