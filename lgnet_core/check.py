@@ -189,7 +189,7 @@ def check_meshes(weights: str | Path | None, path: str | Path | None) -> Finding
     distances = 1000 * Retarget(own, wanted).joint_distances()
     detail = (
         f"retargeted from {own.name}, which the weights are of: the parametric surface of {wanted.name}, not the "
-        f"refined mesh; its joints lie {distances.mean():.1f} mm from the refined ones, at most {distances.max():.1f} "
+        f"refined mesh; its joints lie {distances.mean():.1f} mm from the network's own, at most {distances.max():.1f} "
         "mm (random poses and shapes)"
     )
     return Finding("meshes", Level.NOTE, detail, "for refined meshes, train with this hand model: `lgnet train`")

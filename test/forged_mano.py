@@ -5,6 +5,8 @@ import io
 import pickle
 import sys
 import types
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse
@@ -116,3 +118,25 @@ def python_2_pickle(value, chumpy, protocol=2):
 def python_3_pickle(value, chumpy, protocol):
     with chumpy.importable():
         return pickle.dumps(value, protocol)
+
+
+def curled(asset):
+    """The hand with a mean pose that bends the fingers, as MANO's does: by it the two hands are told apart."""
+    mean = np.zeros((15, 3), np.float32)
+    mean[:12, 2] = 0.4
+    return replace(asset, hands_mean=mean.reshape(-1))
+
+
+def turn_first_coordinate(asset):
+    """The fault of MANO_LEFT.pkl, and its cure."""
+    return replace(asset, shapedirs=asset.shapedirs * np.array([[-1], [1], [1]], np.float32))
+
+
+def write_mano(folder: Path, right, left=None, **changes):
+    """MANO_RIGHT.pkl and MANO_LEFT.pkl, by default the mirror image with MANO's fault; returns their paths."""
+    left = turn_first_coordinate(right.mirrored()) if left is None else left
+    paths = folder / "MANO_RIGHT.pkl", folder / "MANO_LEFT.pkl"
+    for path, hand in zip(paths, (right, left)):
+        chumpy = Chumpy()
+        path.write_bytes(python_2_pickle({**mano_entries(hand, chumpy), **changes}, chumpy))
+    return paths

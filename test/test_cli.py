@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 import yaml
+from forged_mano import curled, write_mano
+from small_network import small_network
 from stubs import StubEstimator, save_untrained_network
 from typer.testing import CliRunner
 
 from lgnet_core import cli
+from lgnet_core.checkpoint import save_network
+from lgnet_core.demo import Clip
+from lgnet_core.hand_model import load_hand_model, read_asset
+from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.inference import HandEstimator
+from lgnet_core.types import Camera, Side
 
 COMMANDS = ("bench", "check", "demo", "export", "mano", "predict", "synth", "train")
 
@@ -183,3 +192,55 @@ def test_mano_convert_tells_what_is_missing(monkeypatch, capsys, tmp_path):
     code, told = run_main(monkeypatch, capsys, "mano", "convert", missing, missing, "-o", tmp_path / "out")
     assert code == 1
     assert "MANO_RIGHT.pkl: no such file" in told
+
+
+@pytest.fixture(scope="module")
+def mano(hand_model, tmp_path_factory) -> Path:
+    """A folder with a converted MANO, a picture and weights that were trained with the bundled hand."""
+    folder = tmp_path_factory.mktemp("mano")
+    bundled = read_asset(BUNDLED_ASSET)
+    right = curled(replace(bundled, v_template=bundled.v_template * np.float32([1.1, 1.0, 0.95])))
+    code, output = run("mano", "convert", *write_mano(folder, right), "-o", folder / "converted")
+    assert code == 0, output
+    cv2.imwrite(str(folder / "cat.png"), np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8))
+    save_network(folder / "bundled.safetensors", small_network(hand_model), {"preset": "small"})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("check -w W --device cpu", "parametric surface of MANO"),
+        ("predict PICTURE -w W --threshold 1e-6 -o OUT", "1 right, 1 left"),
+        ("demo -w W -o OUT", "hands found"),
+        ("export -w W -o OUT --size 64", "the file speaks of 'CC0 hand'"),
+        ("bench -p lgnet-mini -e eager --device cpu -n 1 -o OUT", "lgnet-mini"),
+        ("synth -n 2 --size 64 --device cpu -o OUT", "2 pictures"),
+        (
+            "train -o OUT --steps 1 --warmup 0 --epoch-steps 1 --batch-size 2 --validation 2 --size 64 "
+            "--initial random --no-refine --no-flip --device cpu",
+            "weights:",
+        ),
+    ],
+    ids=lambda text: text.split()[0],
+)
+def test_commands_take_a_converted_mano(mano, monkeypatch, tmp_path, command, says):
+    """Also with weights of the bundled hand: nobody needs others to get meshes of MANO."""
+    for user in ("checkpoint", "inference.estimator"):
+        monkeypatch.setattr(f"lgnet_core.{user}.BUNDLED_REGIONS", tmp_path / "none")
+    load = HandEstimator.load  # with the engine that starts at once
+    monkeypatch.setattr(HandEstimator, "load", lambda *given, **more: load(*given[:3], "eager", **more))
+    frames = [np.full((96, 128, 3), 90, np.uint8)] * 2
+    camera = Camera(np.array([[100.0, 0, 64], [0, 100.0, 48], [0, 0, 1]]), 128, 96)
+    clip = Clip(frames, camera, np.full((2, 2, 21, 3), 0.5), np.ones((2, 2), bool), 10.0)
+    monkeypatch.setattr("lgnet_core.demo.read_clip", lambda: clip)
+    places = {"W": mano / "bundled.safetensors", "PICTURE": mano / "cat.png", "OUT": tmp_path / "out"}
+    words = [places.get(word, word) for word in command.split()]
+    code, output = run(*words, "--hand-model", mano / "converted")
+    assert code == 0, output
+    assert says in output
+    if words[0] == "predict":
+        with np.load(tmp_path / "out" / "cat.npz") as found:
+            parameters = (torch.tensor(found[f"left_{key}"][None]).float() for key in ("rotations", "shape"))
+            surface = load_hand_model(mano / "converted")(*parameters, side=Side.LEFT).wrist_relative()
+            np.testing.assert_allclose(found["left_vertices"], surface.vertices[0], atol=1e-5)

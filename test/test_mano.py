@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from forged_mano import Chumpy, mano_entries, python_2_pickle
+from forged_mano import curled, write_mano
 
 from lgnet_core.hand_model import HandModelError, convert_mano, load_hand_model, read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
@@ -13,18 +13,10 @@ from lgnet_core.hand_model.mano import hand_side
 from lgnet_core.types import Side
 
 
-def turn_first_coordinate(asset):
-    """The fault of MANO_LEFT.pkl, and its cure."""
-    return dataclasses.replace(asset, shapedirs=asset.shapedirs * np.array([[-1], [1], [1]], np.float32))
-
-
 @pytest.fixture(scope="module")
 def right():
-    """A right hand with MANO's own tips; its mean pose is curled as MANO's is."""
-    asset = read_asset(BUNDLED_ASSET)
-    mean = np.zeros((15, 3), np.float32)
-    mean[:12, 2] = 0.4
-    return dataclasses.replace(asset, hands_mean=mean.reshape(-1))
+    """A right hand with MANO's own tips and a curled mean pose."""
+    return curled(read_asset(BUNDLED_ASSET))
 
 
 @pytest.fixture
@@ -32,12 +24,7 @@ def pickles(right, tmp_path):
     """Writes MANO_RIGHT.pkl and MANO_LEFT.pkl, the left with its fault."""
 
     def write(right_hand=right, left_hand=None, **changes):
-        left_hand = turn_first_coordinate(right.mirrored()) if left_hand is None else left_hand
-        paths = tmp_path / "MANO_RIGHT.pkl", tmp_path / "MANO_LEFT.pkl"
-        for path, hand in zip(paths, (right_hand, left_hand)):
-            chumpy = Chumpy()
-            path.write_bytes(python_2_pickle({**mano_entries(hand, chumpy), **changes}, chumpy))
-        return paths
+        return write_mano(tmp_path, right_hand, left_hand, **changes)
 
     return write
 
