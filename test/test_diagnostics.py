@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 import types
 from collections.abc import Iterator
@@ -10,13 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message, serialize_message
+from ros_node import lone_node
 
 from lgnet_core.checkpoint import weights_digest
 from lgnet_ros.diagnostics import Diagnostics, figures, judge
@@ -103,15 +101,10 @@ class Active:
 
 
 @pytest.fixture
-def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    context = Context()
-    rclpy.init(context=context, domain_id=random.randint(1, 101))
-    node = Node("hands", namespace="left", context=context, start_parameter_services=False, enable_rosout=False)
-    declare_parameters(node)
-    yield node
-    node.destroy_node()
-    context.shutdown()
+def node() -> Iterator[Node]:
+    with lone_node() as node:
+        declare_parameters(node)
+        yield node
 
 
 def told(message: DiagnosticArray) -> tuple[bytes, str, dict[str, str]]:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import array
-import random
 import sys
-import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-import rclpy
 from geometry_msgs.msg import Point, Pose, Quaternion, Transform, TransformStamped, Vector3
-from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from ros_node import lone_node
+from ros_world import wait_for
 from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
@@ -245,23 +243,9 @@ def test_matrices_of_poses_and_transforms(monkeypatch: pytest.MonkeyPatch, log: 
 
 
 @pytest.fixture
-def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    context = Context()
-    rclpy.init(context=context, domain_id=random.randint(1, 101))
-    node = Node("hands", namespace="left", context=context, start_parameter_services=False, enable_rosout=False)
-    yield node
-    node.destroy_node()
-    context.shutdown()
-
-
-def wait_for(condition: Callable[[], object], node: Node) -> None:
-    executor = SingleThreadedExecutor(context=node.context)
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end, "waited 10 s in vain"
-        rclpy.spin_once(node, executor=executor, timeout_sec=0.05)
-    executor.shutdown()
+def node() -> Iterator[Node]:
+    with lone_node() as node:
+        yield node
 
 
 def transforms() -> list[TransformStamped]:
@@ -273,17 +257,20 @@ def transforms() -> list[TransformStamped]:
 def test_our_own_sender_is_heard_on_tf(node: Node) -> None:
     heard: list[TFMessage] = []
     node.create_subscription(TFMessage, "/tf", heard.append, QoSProfile(depth=100))
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
     sender = interop.TransformSender(node)
-    wait_for(lambda: node.count_publishers("/tf"), node)
 
     def sent_and_heard() -> bool:
         sender.send(transforms())
+        executor.spin_once(timeout_sec=0.05)
         return bool(heard)
 
-    wait_for(sent_and_heard, node)
+    wait_for(sent_and_heard, "a transform")
     assert heard[0].transforms == transforms()
     sender.destroy()
-    wait_for(lambda: not node.count_publishers("/tf"), node)
+    wait_for(lambda: not node.count_publishers("/tf"), "the publisher to go")
+    executor.shutdown()
 
 
 class TransformBroadcaster:

@@ -7,43 +7,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import rclpy
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from rclpy.context import Context
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
+from ros_node import lone_node
 
 from lgnet_core.inference.estimator import HAND_LENGTHS
 from lgnet_ros.parameters import PARAMETERS, Settings, declare_parameters, validate
 
 
 @pytest.fixture
-def context(monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    context = Context()
-    rclpy.init(context=context)
-    yield context
-    context.shutdown()
+def node() -> Iterator[Node]:
+    with lone_node() as node:
+        yield node
 
 
-@pytest.fixture
-def node(context: Context) -> Iterator[Node]:
-    node = Node("parameters", context=context, start_parameter_services=False, enable_rosout=False)
-    yield node
-    node.destroy_node()
-
-
-def make_node(context: Context, **overrides: object) -> Node:
-    given_values = [RosParameter(name, value=value) for name, value in overrides.items()]
-    node = Node("given", context=context, parameter_overrides=given_values, start_parameter_services=False)
-    try:
+def start(**values: object) -> None:
+    """A node that is given values, as from a command line."""
+    with lone_node(parameter_overrides=[set_parameter(*value) for value in values.items()]) as node:
         declare_parameters(node)
-    finally:
-        node.destroy_node()
-    return node
 
 
 def set_parameter(name: str, value: object) -> RosParameter:
@@ -81,14 +66,14 @@ def test_every_number_has_limits_and_every_parameter_a_sentence() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("presence_threshold", 1.5), ("detection_interval", 0), ("threads", -1)])
-def test_a_value_out_of_range_does_not_start(context: Context, name: str, value: float) -> None:
+def test_a_value_out_of_range_does_not_start(name: str, value: float) -> None:
     with pytest.raises(InvalidParameterValueException, match=name):
-        make_node(context, **{name: value})
+        start(**{name: value})
 
 
-def test_a_value_of_another_type_does_not_start(context: Context) -> None:
+def test_a_value_of_another_type_does_not_start() -> None:
     with pytest.raises(InvalidParameterTypeException, match="max_rate"):
-        make_node(context, max_rate="fast")
+        start(max_rate="fast")
 
 
 def test_rclpy_guards_what_is_read_only(node: Node) -> None:
@@ -161,11 +146,8 @@ def test_the_parameter_file_says_every_default() -> None:
     assert content == {"/**": {"ros__parameters": {p.name: p.default for p in PARAMETERS}}}
 
 
-def test_a_node_takes_the_parameter_file(context: Context) -> None:
+def test_a_node_takes_the_parameter_file() -> None:
     path = Path(__file__).resolve().parent.parent / "config" / "hands.yaml"
-    node = Node("filed", context=context, cli_args=["--ros-args", "--params-file", str(path)])
-    try:
+    with lone_node(cli_args=["--ros-args", "--params-file", str(path)]) as node:
         declare_parameters(node)
         assert Settings.from_node(node) == Settings()
-    finally:
-        node.destroy_node()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
-import rclpy
-from rclpy.context import Context
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from ros_node import lone_node
+from ros_world import wait_for
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
@@ -28,21 +26,9 @@ def profile(reliability: ReliabilityPolicy = RELIABLE, durability: DurabilityPol
 
 
 @pytest.fixture
-def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    context = Context()
-    rclpy.init(context=context, domain_id=random.randint(1, 101))
-    node = Node("camera", namespace="left", context=context, start_parameter_services=False, enable_rosout=False)
-    yield node
-    node.destroy_node()
-    context.shutdown()
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end, "waited 10 s in vain"
-        time.sleep(0.01)
+def node() -> Iterator[Node]:
+    with lone_node("camera") as node:
+        yield node
 
 
 @pytest.mark.parametrize(
@@ -117,15 +103,11 @@ def test_an_overridden_profile_is_nobody_elses(make: Callable[[], QoSProfile]) -
 
 
 def test_publishers_take_overrides() -> None:
-    context = Context()
-    rclpy.init(context=context, domain_id=random.randint(1, 101))
-    wanted = Parameter("qos_overrides./hands.publisher.depth", value=9)
-    node = Node("hands", context=context, parameter_overrides=[wanted], start_parameter_services=False)
-    made = qos.output_profile()
-    node.create_publisher(String, "hands", made, qos_overriding_options=qos.output_overrides())
-    assert made.depth == 9
-    node.destroy_node()
-    context.shutdown()
+    wanted = Parameter("qos_overrides./left/hands.publisher.depth", value=9)
+    with lone_node(parameter_overrides=[wanted]) as node:
+        made = qos.output_profile()
+        node.create_publisher(String, "hands", made, qos_overriding_options=qos.output_overrides())
+        assert made.depth == 9
 
 
 def test_a_second_subscription_may_have_another_reliability(node: Node) -> None:
