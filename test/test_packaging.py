@@ -1,0 +1,159 @@
+"""The package's descriptions agree with each other, and what the build makes of them is what others expect."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from xml.etree import ElementTree
+
+import pytest
+from test_architecture import imports_of
+
+import lgnet_core
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
+CMAKE = (ROOT / "CMakeLists.txt").read_text()
+
+TF_MESSAGE = "RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087"
+"""Type hash of the official tf2_msgs/msg/TFMessage, by which DDS tells whether two types are the same."""
+
+
+def depends(*tags: str) -> set[str]:
+    return {element.text or "" for tag in tags for element in PACKAGE.iter(tag)}
+
+
+@pytest.fixture
+def wheels(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """tools/ros/wheels.py."""
+    monkeypatch.syspath_prepend(ROOT / "tools" / "ros")
+    return importlib.import_module("wheels")
+
+
+def test_one_version() -> None:
+    assert PACKAGE.findtext("version") == lgnet_core.__version__
+    assert f"## [{lgnet_core.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_one_name_and_licence() -> None:
+    assert re.search(r"^project\((\w+)\)$", CMAKE, re.MULTILINE)[1] == PACKAGE.findtext("name") == PROJECT["name"]
+    assert PACKAGE.findtext("license") == PROJECT["license"]
+
+
+def test_catkin_pkg_accepts_the_package_files() -> None:
+    """What ament and colcon parse them with; it refuses placeholder e-mails and wrong tags."""
+    package = pytest.importorskip("catkin_pkg.package")
+    for path in (ROOT, ROOT / "tools" / "ros" / "packages" / "tf2_msgs"):
+        warnings: list[str] = []
+        parsed = package.parse_package(path, warnings=warnings)
+        parsed.validate(warnings=warnings)
+        assert not warnings, path
+        assert parsed.get_build_type() == "ament_cmake"
+        assert "rosidl_interface_packages" in {group.name for group in parsed.member_of_groups}
+
+
+def test_every_dependency_that_rosdep_knows_is_named() -> None:
+    needed = (
+        "rclpy ament_index_python std_msgs geometry_msgs sensor_msgs visualization_msgs diagnostic_msgs lifecycle_msgs"
+    )
+    preferred = "rcl_interfaces cv_bridge sensor_msgs_py tf_transformations tf2_ros tf2_ros_py tf2_msgs"
+    others = "launch launch_ros rviz2 rosidl_default_runtime python3-numpy python3-opencv python3-yaml"
+    assert depends("depend", "exec_depend") >= set(f"{needed} {preferred} {others}".split())
+    assert depends("buildtool_depend", "build_depend") >= {"ament_cmake", "rosidl_default_generators"}
+    assert not {name for name in depends("depend", "exec_depend") if "torch" in name}, "pip's; see README"
+
+
+def test_ros_modules_that_are_imported_are_named() -> None:
+    """Whatever a module of lgnet_ros imports comes with ROS 2 under that name, from package.xml or from PyPI."""
+    known = {"lgnet_core", "lgnet_ros", "numpy", "cv2", "yaml", "rich", "typer"} | set(sys.stdlib_module_names)
+    for path in [*(ROOT / "lgnet_ros").glob("*.py"), *(ROOT / "launch").glob("*.py")]:
+        unknown = {name.split(".")[0] for name in imports_of(path)} - known - depends("depend", "exec_depend")
+        assert not unknown, f"{path.name} imports {unknown}: name it in package.xml"
+
+
+def test_every_message_is_built() -> None:
+    listed = set(re.findall(r'"msg/(\w+)\.msg"', CMAKE))
+    assert listed == {path.stem for path in (ROOT / "msg").glob("*.msg")}
+
+
+def test_programs_and_commands_exist() -> None:
+    programs = dict(re.findall(r"(\w+)=(\w+)", re.search(r"foreach\(program (.*)\)", CMAKE)[1]))
+    assert set(programs) == {"hands_node", "demo_camera", "demo_listener"}
+    targets = {f"lgnet_ros.{module}:main" for module in programs.values()} | set(PROJECT["scripts"].values())
+    assert set(PROJECT["scripts"]) == {"lgnet", "lgnet-hands"}
+    for target in targets:
+        module, function = target.split(":")
+        source = (ROOT / Path(*module.split("."))).with_suffix(".py").read_text()
+        assert re.search(rf"^(def {function}\b|{function} = )", source, re.MULTILINE), target
+
+
+def test_wheels_are_pinned_for_every_distribution(wheels: ModuleType) -> None:
+    for distribution in wheels.BUILD_OF:
+        names = (*wheels.RUN, *wheels.BUILD, *wheels.BUILD_OF[distribution])
+        assert all("==" in requirement for requirement in wheels.pinned(names, distribution))
+
+
+def test_a_sourced_ros_is_used_instead_of_wheels(
+    wheels: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "share" / "rclpy").mkdir(parents=True)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{sys.prefix}:{tmp_path}")
+    assert wheels.sourced_ros() == [tmp_path]
+    assert wheels.run_requirements() == []
+    monkeypatch.setenv("AMENT_PREFIX_PATH", sys.prefix)  # what the wheels' own users set
+    assert wheels.sourced_ros() == []
+    assert any(requirement.startswith("ros-rclpy==") for requirement in wheels.run_requirements())
+
+
+def test_the_sets_of_wheels_and_of_the_rest_agree() -> None:
+    """Both constrain the same installation."""
+    pins: dict[str, str] = {}
+    for name in ("constraints.txt", "tools/ros/kilted.txt"):
+        for package, version in re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / name).read_text(), re.MULTILINE):
+            assert pins.setdefault(package.lower(), version) == version, package
+
+
+@pytest.mark.parametrize("folder", ["checkout", "elsewhere"])
+def test_both_halves_import(folder: str, tmp_path: Path) -> None:
+    """Messages (generated, installed) and modules (written, in a checkout or installed) are one package everywhere."""
+    pytest.importorskip("rclpy")
+    script = "import lgnet_ros.msg, lgnet_ros.qos, tf2_msgs.msg; print(*lgnet_ros.msg.__dict__)"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT if folder == "checkout" else tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {path.stem for path in (ROOT / "msg").glob("*.msg")} <= set(done.stdout.split())
+
+
+def test_tf_message_is_the_official_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tf2_ros of an apt ROS on the same network takes our transforms only if the types have the same hash."""
+    rclpy = pytest.importorskip("rclpy")
+    from tf2_msgs.msg import TFMessage
+
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=os.getpid() % 101 + 1)
+    try:
+        node = rclpy.create_node("type_hash", context=context)
+        node.create_publisher(TFMessage, "type_hash", 1)
+        (endpoint,) = node.get_publishers_info_by_topic("type_hash")
+        if not hasattr(endpoint, "topic_type_hash"):
+            pytest.skip("types have no hash in ROS 2 Humble")
+        assert str(endpoint.topic_type_hash) == TF_MESSAGE
+    finally:
+        context.try_shutdown()
