@@ -7,6 +7,7 @@ element of a list, and some of an ndarray. Headers are the picture's, handed on 
 from __future__ import annotations
 
 import array
+from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion, Transform, Vector3
@@ -101,10 +102,7 @@ def to_transform(pose: Pose) -> Transform:
 
 def _joints(hand: Hand, frames: HandFrames) -> HandJoints:
     return HandJoints(
-        side=int(hand.side),
-        track_id=hand.track_id,
-        presence=float(hand.presence),
-        pose=_pose(frames.pose(hand)),
+        **_identity(hand, frames),
         joints=[Point(x=x, y=y, z=z) for x, y, z in hand.joints.tolist()],
         joint_std=hand.joint_std.astype(np.float32),
         joints_image=hand.joints_image.astype(np.float32).reshape(-1),
@@ -113,13 +111,20 @@ def _joints(hand: Hand, frames: HandFrames) -> HandJoints:
 
 def _mesh(hand: Hand, frames: HandFrames) -> HandMesh:
     return HandMesh(
-        side=int(hand.side),
-        track_id=hand.track_id,
-        presence=float(hand.presence),
-        pose=_pose(frames.pose(hand)),
+        **_identity(hand, frames),
         vertices=array.array("f", hand.vertices.astype(np.float32).tobytes()),
         triangles=array.array("I", hand.faces.astype(np.uint32).tobytes()),
     )
+
+
+def _identity(hand: Hand, frames: HandFrames) -> dict[str, Any]:
+    """The fields that both messages of a hand begin with."""
+    return {
+        "side": int(hand.side),
+        "track_id": hand.track_id,
+        "presence": float(hand.presence),
+        "pose": _pose(frames.pose(hand)),
+    }
 
 
 def _pose(pose: Pose) -> PoseMessage:

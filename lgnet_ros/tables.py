@@ -10,13 +10,14 @@ from pathlib import Path
 
 import yaml
 
+from lgnet_ros.encodings import ENCODINGS
 from lgnet_ros.parameters import PARAMETERS, Parameter
-from lgnet_ros.topics import TOPICS
+from lgnet_ros.topics import IMAGE, TOPICS
 
 _YAML_HEAD = """\
 # The parameters of lgnet_ros's node with their defaults. Copy this file, change what you need, leave out the rest:
 #   ros2 launch lgnet_ros hands.launch.py params_file:=/path/to/mine.yaml
-# Those marked "fixed" are read when the node starts; the others can be set while it runs (ros2 param set).
+# Those marked "Fixed" are read when the node starts; the others can be set while it runs (ros2 param set).
 /**:
   ros__parameters:
 """
@@ -32,12 +33,17 @@ def parameters_markdown() -> str:
 
 
 def topics_markdown() -> str:
-    """README's table of topics."""
+    """README's table of topics, and what pictures may be like."""
     rows = ["| topic | message | QoS | when |", "|---|---|---|---|"]
     for t in TOPICS:
         direction = "in: " if t.subscribed else ""
         rows.append(f"| `{t.name}` | {t.message} | {t.qos} | {direction}{t.when} |")
-    return "\n".join(rows)
+    names = ", ".join(_code(name) for name in ENCODINGS)
+    note = (
+        f"Encodings of `{IMAGE}`: {names}. 16-bit pictures are reduced to 8 bits by the fullest bit found in them, "
+        "since sensors put 10, 12 or 14 bits into 16. Compressed pictures: JPEG and PNG."
+    )
+    return "\n".join([*rows, "", note])
 
 
 def parameters_yaml() -> str:

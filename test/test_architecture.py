@@ -40,7 +40,6 @@ ROS_ORDER = [
     "parameters",
     "topics",
     "qos",
-    "tables",
     # messages in
     "rejection",
     "interop",
@@ -56,6 +55,7 @@ ROS_ORDER = [
     "transforms",
     "statistics",
     "diagnostics",
+    "tables",
     # the node
     "mailbox",
     "worker",
