@@ -48,7 +48,7 @@ def camera_from_info(info: CameraInfo, width: int, height: int, camera_model: st
     if not np.isfinite(matrix).all() or (matrix[2] != (0, 0, 1)).any():
         raise RejectedMessage(
             "camera_values",
-            f"camera_info: {name} = {matrix.round(3).tolist()} is no camera matrix; calibrate the camera"
+            f"camera_info: {name} = [{', '.join(f'{x:g}' for x in matrix.flat)}] is no camera matrix; calibrate the camera"
             + (", or set camera_model to raw" if rectified else ", or publish zeros if it is not calibrated"),
         )
     try:

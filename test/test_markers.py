@@ -11,14 +11,18 @@ from cdr import Encoder
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from hypothesis import given
 from hypothesis import strategies as st
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import deserialize_message, serialize_message
 from ros_hands import no_hands, two_hands, unplaced
+from ros_node import lone_node
+from ros_world import wait_for
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import Side, TwoHands
 from lgnet_ros.markers import MarkerWriter
+from lgnet_ros.qos import output_profile
 
 HEADER = Header(stamp=Time(sec=1234567890, nanosec=987654321), frame_id="camera")
 SEEN = [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)]
@@ -141,3 +145,22 @@ def test_no_hands_delete_both() -> None:
 def test_hands_without_a_place_are_refused() -> None:
     with pytest.raises(ValueError, match="uncalibrated"):
         MarkerWriter(0.3).write(unplaced(), HEADER)
+
+
+def test_a_subscriber_gets_the_message(hand_model: HandModel) -> None:
+    with lone_node() as node:
+        heard: list[MarkerArray] = []
+        node.create_subscription(MarkerArray, "markers", heard.append, output_profile())
+        publisher = node.create_publisher(MarkerArray, "markers", output_profile())
+        executor = SingleThreadedExecutor(context=node.context)
+        executor.add_node(node)
+        data = MarkerWriter(0.3).write(two_hands(hand_model), HEADER)
+
+        def published_and_heard() -> bool:
+            publisher.publish(data)
+            executor.spin_once(timeout_sec=0.05)
+            return bool(heard)
+
+        wait_for(published_and_heard, "markers")
+        executor.shutdown()
+    assert heard[0] == deserialize_message(data, MarkerArray)
