@@ -46,9 +46,10 @@ def camera_from_info(info: CameraInfo, width: int, height: int, camera_model: st
     else:
         name, matrix, distortion = "K", np.array(info.k, np.float64).reshape(3, 3), _distortion(info)
     if not np.isfinite(matrix).all() or (matrix[2] != (0, 0, 1)).any():
+        values = ", ".join(f"{value:g}" for value in matrix.flat)
         raise RejectedMessage(
             "camera_values",
-            f"camera_info: {name} = [{', '.join(f'{x:g}' for x in matrix.flat)}] is no camera matrix; calibrate the camera"
+            f"camera_info: {name} = [{values}] is no camera matrix; calibrate the camera"
             + (", or set camera_model to raw" if rectified else ", or publish zeros if it is not calibrated"),
         )
     try:
