@@ -52,11 +52,10 @@ def camera_from_info(info: CameraInfo, width: int, height: int, camera_model: st
             f"camera_info: {name} = [{values}] is no camera matrix; calibrate the camera"
             + (", or set camera_model to raw" if rectified else ", or publish zeros if it is not calibrated"),
         )
+    matrix = _sensor_to_picture(info, width, height) @ matrix
     try:
-        return Camera(_sensor_to_picture(info, width, height) @ matrix, width, height, distortion)
+        return Camera(matrix, width, height, distortion)
     except ValueError as error:
-        if isinstance(error, RejectedMessage):
-            raise
         raise RejectedMessage("camera_values", f"camera_info: {error}") from error
 
 
