@@ -27,6 +27,7 @@ _SLACK = 1e-7  # metres by which rounding may misjudge a distance
 _PARALLEL = 1e-12  # squared sine of the angle from which two lines, or a line and a plane, count as parallel
 _TINY = 1e-30
 _BLOCK = 256  # edges that are held against all triangles at once
+_UNSHARED = 80_000  # entries of a product that BLAS computes in one thread; on a busy machine two cost 30 ms, not 0.1
 
 
 class Nearest(NamedTuple):
@@ -220,7 +221,11 @@ def _pairs(
 
 def _all_squared(a: FloatArray, b: FloatArray) -> FloatArray:
     """(N, M) squared distances of points (N, 3) and (M, 3)."""
-    return np.add.outer(_squared(a), _squared(b)) - (2 * a) @ b.T
+    out = np.add.outer(_squared(a), _squared(b))
+    rows = max(1, _UNSHARED // max(len(b), 1))
+    for begin in range(0, len(a), rows):
+        out[begin : begin + rows] -= (2 * a[begin : begin + rows]) @ b.T
+    return out
 
 
 def _squared(vectors: FloatArray) -> FloatArray:

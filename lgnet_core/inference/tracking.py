@@ -27,17 +27,20 @@ class HandTracker:
     A picture's regions are where the last picture's hands were, widened by how far they will have moved; hands near
     each other share a crop. The detector looks at the whole picture when no hand is followed, every
     ``detection_interval`` pictures, and, in the same call, when a followed hand was not seen again, so that a hand that
-    jumped is missed in no picture. Such a call takes the detector's time and a second pass of the network. What the
+    jumped is missed in no picture; such a call takes the detector's time and a second pass of the network. What the
     detector finds is looked at for the sides that are not followed, and for both where it is clear of all hands that
-    are; of two sightings of a side the network's presence decides. Where a hand was lost is looked at until the
-    detector's next turn, since it may only have been unsure for a moment.
+    are; of two sightings of a side the network's presence decides.
+
+    Where a hand was lost is looked at until the detector's next turn, since the network may only have been unsure for a
+    moment. Where a hand is seen in the detector's region but not in that of the last hands, following does not help:
+    for ``detection_interval`` pictures the detector is asked first, as :meth:`HandEstimator.estimate` does.
 
     With ``smoothing`` None a picture's hands are exactly those of ``estimator.estimate_regions`` on ``last_regions``,
     beside their track ids; with a ``detection_interval`` of 1 too, exactly those of ``estimator.estimate``.
 
     Everything is forgotten, so that the next picture is like the first one, when the clock jumps back, after more than
     ``max_gap`` without a picture, and when the camera or the size of the picture changes. After an error the hands are
-    followed from the last picture that had none.
+    followed from the last picture that had none. A hand that is not finite is passed on as it is and not followed.
 
     :meth:`update` and :meth:`reset` belong to one thread. The settings may be assigned from any other; they hold from
     the next picture on.
@@ -82,6 +85,7 @@ class HandTracker:
         self._lost: dict[Side, FloatArray] = {}  # their boxes
         self._last: _Picture | None = None
         self._since_detection = 0
+        self._in_vain = 0  # pictures left in which the detector is asked first
 
     def update(self, image: FloatArray, camera: Camera | None, stamp_ns: int) -> TwoHands:
         """Both hands of the next picture.
@@ -103,7 +107,7 @@ class HandTracker:
 
         hands = self._look(image, camera, interval, stages)
         self._last = picture
-        followed = {hand.side: self._track(hand, interval) for hand in hands.hands}
+        followed = {hand.side: self._track(hand, interval) for hand in hands.hands if _is_finite(hand)}
         gone = self._lost | {side: track.box for side, track in self._followed.items()}
         self._lost = {side: box for side, box in gone.items() if side not in followed}
         self._followed = followed
@@ -114,19 +118,29 @@ class HandTracker:
 
     def _look(self, image: FloatArray, camera: Camera | None, interval: float, stages: dict[str, float]) -> TwoHands:
         """The hands as they are seen."""
-        boxes = {side: track.next_box(interval) for side, track in self._followed.items()}
         every = self.detection_interval  # another thread may assign it meanwhile
         self._since_detection += 1
+        boxes: dict[Side, FloatArray] = {}
+        if every > 1 and self._in_vain == 0:
+            boxes = {side: track.next_box(interval) for side, track in self._followed.items()}
+        self._in_vain = max(self._in_vain - 1, 0)
+        detected = None
         if not boxes or self._since_detection >= every:
             self._lost = {}
-            regions = _join(boxes if every > 1 else {}, self._detect(image, camera, stages))
-            return self._estimate(image, camera, regions, stages)
+            detected = self._detect(image, camera, stages)
         looked = self._lost | boxes
-        hands = self._estimate(image, camera, _join(looked, []), stages)
-        seen = {hand.side: looked[hand.side] for hand in hands.hands}
-        if boxes.keys() <= seen.keys():
+        hands = self._estimate(image, camera, _join(looked, detected or []), stages)
+        seen = {hand.side: looked[hand.side] for hand in hands.hands if hand.side in looked}
+        missing = boxes.keys() - seen.keys()
+        if not missing:
             return hands
-        return self._estimate(image, camera, _join(seen, self._detect(image, camera, stages)), stages)
+        again = _join(seen, self._detect(image, camera, stages) if detected is None else detected)
+        if not any(side in region.sides for region in again for side in missing):
+            return hands
+        hands = self._estimate(image, camera, again, stages)
+        if any(hand.side in missing and self._continues(hand) for hand in hands.hands):
+            self._in_vain = every
+        return hands
 
     def _detect(self, image: FloatArray, camera: Camera | None, stages: dict[str, float]) -> list[Region]:
         with _timed(stages, "detect"):
@@ -148,11 +162,16 @@ class HandTracker:
         with _timed(stages, "place"):
             return self.estimator.assemble(regions, crops, prediction, camera)
 
+    def _continues(self, hand: Hand) -> bool:
+        """Whether a hand can be the one of its side that is followed: where it was, at least in part."""
+        before = self._followed.get(hand.side)
+        return before is not None and gap(before.box, box_of_hand(hand.joints_image)) == 0
+
     def _track(self, hand: Hand, interval: float) -> _Track:
         """The track that a hand continues, or a new one."""
         box = box_of_hand(hand.joints_image)
-        before = self._followed.get(hand.side)
-        if before is not None and gap(before.box, box) == 0:
+        if self._continues(hand):
+            before = self._followed[hand.side]
             return replace(before, box=box, velocity=(box - before.box).reshape(2, 2).mean(0) / interval)
         self._ids[hand.side] += 1
         return _Track(self._ids[hand.side], box)
@@ -162,7 +181,10 @@ class HandTracker:
         settings = self.smoothing
         done: dict[Side, Hand] = {}
         for hand in hands.hands:
-            track = self._followed[hand.side]
+            track = self._followed.get(hand.side)
+            if track is None:
+                done[hand.side] = hand
+                continue
             if settings is None:
                 track.smoother = None  # begins anew where it is switched on
             else:
@@ -217,6 +239,13 @@ def _same_camera(a: Camera | None, b: Camera | None) -> bool:
     if a is None or b is None:
         return a is b
     return a is b or (np.array_equal(a.matrix, b.matrix) and np.array_equal(a.distortion, b.distortion))
+
+
+def _is_finite(hand: Hand) -> bool:
+    """Numbers that no filter would ever forget are kept out: a network in half precision can overflow."""
+    return all(
+        np.isfinite(x).all() for x in (hand.joints, hand.vertices, hand.joints_image, hand.rotations, hand.shape)
+    )
 
 
 def _join(boxes: Mapping[Side, FloatArray], detected: Sequence[Region]) -> list[Region]:
