@@ -34,7 +34,7 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.anatomy import JOINT_LIMITS, angles_to_rotations
 from lgnet_core.hand_model.asset import JOINT_COUNT, SHAPE_COUNT
 from lgnet_core.inference.bones import swings, to_camera, to_parents
-from lgnet_core.types import FloatArray, Hand, Side, TwoHands
+from lgnet_core.types import FloatArray, Side, TwoHands
 
 LENGTH_STD = 5e-4  # metres of a distance between joints that weigh as much as one standard deviation of the shape
 SURFACE_STD = 3e-4  # metres between the rest surfaces, likewise
@@ -106,28 +106,30 @@ class Retarget:
         return Retargeted(posed, fitted, vertices, found, wrist)
 
     def hands(self, found: TwoHands) -> TwoHands:
-        """The hands found in a picture as the target's; in the camera's frame, their joints lie as near as can be."""
-        pairs = [self._hand(hand, found.metric) for hand in found.hands]
-        moved = {hand.side: (hand, wrist) for hand, wrist in pairs}
+        """The hands of a picture as the target's; in the camera's frame, their joints lie as near as can be."""
+        seen = found.hands
+        if not seen:
+            return found
+        rotations, shapes, joints = (np.stack([getattr(h, k) for h in seen]) for k in ("rotations", "shape", "joints"))
+        if len(seen) == 2:  # right before left: the axis of the sides
+            made = Retargeted(*(array[0] for array in self(rotations[None], shapes[None], joints[None])))
+        else:
+            made = self(rotations, shapes, joints, seen[0].side)
+        hands = {}
+        for k, hand in enumerate(seen):
+            place = hand.joints[0] + made.wrist[k] if found.metric else np.zeros(3)
+            hands[hand.side] = replace(
+                hand,
+                vertices=made.vertices[k] + place,
+                faces=self._faces[hand.side],
+                joints=made.joints[k] + place,
+                rotations=made.rotations[k],
+                shape=made.shape[k],
+            )
         relative = found.relative_translation
         if relative is not None:
-            relative = relative + moved[Side.LEFT][1] - moved[Side.RIGHT][1]
-        right, left = (moved[side][0] if side in moved else None for side in Side)
-        return TwoHands(right, left, relative, found.metric)
-
-    def _hand(self, hand: Hand, metric: bool) -> tuple[Hand, FloatArray]:
-        """One hand, and the way (3,) from the wrist to its wrist, metres."""
-        made = Retargeted(*(a[0] for a in self(hand.rotations[None], hand.shape[None], hand.joints[None], hand.side)))
-        place = hand.joints[0] + made.wrist if metric else np.zeros(3)
-        moved = replace(
-            hand,
-            joints=made.joints + place,
-            vertices=made.vertices + place,
-            faces=self._faces[hand.side],
-            rotations=made.rotations,
-            shape=made.shape,
-        )
-        return moved, made.wrist
+            relative = relative + made.wrist[Side.LEFT] - made.wrist[Side.RIGHT]
+        return TwoHands(hands.get(Side.RIGHT), hands.get(Side.LEFT), relative, found.metric)
 
     def joint_distances(self, count: int = 256, seed: int = 0) -> FloatArray:
         """How far the target's joints lie from the source's, for random poses of random hands.
@@ -163,12 +165,9 @@ class Retarget:
             turns = to_parents(swings(self._target.joints(shape, slice(None)), rest[0]))
             ours, joints = _pose(self.target, np.broadcast_to(turns, straight.shape), shape + each)
             ours = ours + (rest[0] - joints[0]).mean(-2)[:, None]
-            nearest = [
-                _nearest(ours[0, side], self.target.weights[side], surfaces[0, side], self.source.weights[side])
-                for side in Side
-            ]
-            picked = np.stack([surfaces[:, side, nearest[side]] for side in Side], 1)  # (11, 2, 778, 3)
-            normal = np.stack([normals[side, nearest[side]] for side in Side]) / SURFACE_STD
+            near = _nearest(ours[0], self.target.weights, surfaces[0], self.source.weights)[..., None]  # (2, 778, 1)
+            picked = np.take_along_axis(surfaces, near[None], 2)  # (11, 2, 778, 3)
+            normal = np.take_along_axis(normals, near, 1) / SURFACE_STD
             slope = ((ours[1:] - ours[0]) * normal).sum(-1).transpose(1, 2, 0)  # (2, 778, 10)
             wanted = ((picked[1:] - picked[0]) * normal).sum(-1).transpose(1, 2, 0)
             missing = ((picked[0] - ours[0]) * normal).sum(-1) + _apply(slope, shape)
@@ -242,9 +241,9 @@ def _normals(vertices: FloatArray, faces: FloatArray) -> FloatArray:
 
 
 def _nearest(points: FloatArray, weights: Tensor, others: FloatArray, other_weights: Tensor) -> FloatArray:
-    """For each vertex (V, 3) the index of the nearest of the others (W, 3) that moves with the same bones."""
+    """For each vertex (2, V, 3) of both hands the index of the nearest of the others that moves with the same bones."""
     ours, theirs = (
-        torch.cat([torch.from_numpy(place), _WEIGHT_METRES * skin.double()], 1)
+        torch.cat([torch.from_numpy(place), _WEIGHT_METRES * skin.double()], -1)
         for place, skin in ((points, weights), (others, other_weights))
     )
-    return torch.cdist(ours, theirs).argmin(1).numpy()
+    return torch.cdist(ours, theirs).argmin(-1).numpy()
