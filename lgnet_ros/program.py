@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -47,6 +48,9 @@ class Program:
         # The Python logger of lgnet_core (warnings of engines and so on) would have no handler otherwise.
         logging.basicConfig(format="[%(levelname)s] [%(name)s]: %(message)s")
         os.environ.update(fast_dds_profile())
+        # What is imported by now stays: the garbage collector need not look at it, which takes a tenth of a second with
+        # torch, each time in the middle of a picture, and again when the process ends.
+        gc.freeze()
         argv = None if args is None else [sys.argv[0], *args]
         rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
 

@@ -46,10 +46,16 @@ def without_place(hands: TwoHands) -> TwoHands:
     return TwoHands(right, left, hands.relative_translation, metric=False)
 
 
+class FixedEngine:
+    """No network at all."""
+
+    name, device, precision = "fixed", "cpu", "fp32"
+
+
 class FixedEstimator:
     """What the node needs of an estimator beside its tracker's pictures."""
 
-    engine = "fixed hands on no device"
+    engine = FixedEngine()
     presence_threshold = 0.5
 
     def __init__(self) -> None:

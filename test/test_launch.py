@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import re
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
+from launch_arguments import FILE, launch_arguments
 
-ROOT = Path(__file__).resolve().parent.parent
-FILE = ROOT / "launch" / "hands.launch.py"
 ARGUMENTS = {
     "image", "camera_info", "namespace", "params_file", "device", "weights", "hand_model", "use_sim_time", "autostart",
     "rviz", "log_level", "demo",
 }  # fmt: skip
 
 
-def declared() -> dict[str, str]:
-    """The launch file's table of arguments, read without importing it: name -> description."""
-    for node in ast.parse(FILE.read_text()).body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == "ARGUMENTS":
-            return {name: text for name, _, text in ast.literal_eval(node.value)}
-    raise AssertionError("no table ARGUMENTS")
-
-
 def test_arguments_are_those_promised():
-    assert declared().keys() == ARGUMENTS
-    assert all(declared().values())
+    assert launch_arguments().keys() == ARGUMENTS
+    assert all(launch_arguments().values())
 
 
 def test_nothing_is_installed_or_downloaded():

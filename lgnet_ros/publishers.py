@@ -1,0 +1,116 @@
+"""Everything that goes out, built only where somebody listens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import Image, PointCloud2
+from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
+
+from lgnet_core.drawing import draw_overlay
+from lgnet_core.hand_frame import HandFrames, Pose
+from lgnet_core.inter_hand import inter_hand
+from lgnet_core.types import Hand, Side, TwoHands
+from lgnet_ros import topics
+from lgnet_ros.interop import TransformSender
+from lgnet_ros.markers import MarkerWriter
+from lgnet_ros.messages import to_image, to_inter_hand, to_joints_array, to_mesh_array, to_points
+from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
+from lgnet_ros.parameters import Settings
+from lgnet_ros.perception import RateLimit, Seen, nanoseconds
+from lgnet_ros.qos import output_overrides, output_profile
+from lgnet_ros.transforms import to_transforms
+
+NOBODY = TwoHands(None, None, None, metric=True)
+
+
+class PictureFrames(HandFrames):
+    """The frames of one picture's hands, each computed once for all messages."""
+
+    def __init__(self, frames: HandFrames) -> None:
+        self.axes = frames.axes
+        self._poses: dict[Side, Pose] = {}
+
+    def pose(self, hand: Hand) -> Pose:
+        if hand.side not in self._poses:
+            self._poses[hand.side] = super().pose(hand)
+        return self._poses[hand.side]
+
+
+class Publishers:
+    """The node's outputs, each with the stamp and the frame of its picture.
+
+    They are lifecycle publishers: what a late worker hands them while the node is not active is thrown away.
+
+    Args:
+        node: whose publishers they are.
+        frames: of the hand model in use.
+        prefix: of all names of frames.
+    """
+
+    def __init__(self, node: LifecycleNode, frames: HandFrames, prefix: str) -> None:
+        self._node = node
+        self._frames = frames
+        self._prefix = prefix
+        self._joints = self._create(HandJointsArray, topics.JOINTS)
+        self._mesh = self._create(HandMeshArray, topics.MESH)
+        self._inter_hand = self._create(InterHandTransform, topics.INTER_HAND)
+        self._markers = self._create(MarkerArray, topics.MARKERS)
+        self._points = self._create(PointCloud2, topics.POINTS)
+        self._overlay = self._create(Image, topics.OVERLAY)
+        self._transforms = TransformSender(node)
+        self._marker_writer = MarkerWriter(lifetime=0.0)
+        self._marked: Header | None = None  # of the markers that RViz may still show
+        self._overlay_limit = RateLimit()
+
+    def publish(self, seen: Seen, settings: Settings) -> None:
+        """All that is wanted of one picture; of hands without a place in space only the overlay."""
+        header: Header = seen.message.header
+        if seen.hands.metric:
+            self._publish_metric(seen.hands, header, settings)
+        if self.overlay_wanted(settings) and self._overlay_limit.allows(
+            nanoseconds(header.stamp), settings.overlay_rate
+        ):
+            self._overlay.publish(to_image(draw_overlay(seen.image, seen.hands, seen.camera), header))
+
+    def overlay_wanted(self, settings: Settings) -> bool:
+        """Whether anybody would look at an overlay."""
+        return settings.publish_overlay and self._overlay.get_subscription_count() > 0
+
+    def clear(self) -> None:
+        """Delete the markers that are shown."""
+        if self._marked is not None:
+            self._markers.publish(self._marker_writer.write(NOBODY, self._marked))
+            self._marked = None
+
+    def destroy(self) -> None:
+        """Give every publisher back to the node."""
+        for publisher in (self._joints, self._mesh, self._inter_hand, self._markers, self._points, self._overlay):
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._transforms.destroy()
+
+    def _publish_metric(self, hands: TwoHands, header: Header, settings: Settings) -> None:
+        frames = PictureFrames(self._frames)
+        # Frames first: who gets a mesh can look its frame up.
+        if settings.publish_tf and hands.hands:
+            self._transforms.send(to_transforms(hands, header, frames, self._prefix, settings.publish_joint_frames))
+        self._mesh.publish(to_mesh_array(hands, header, frames))
+        self._joints.publish(to_joints_array(hands, header, frames))
+        relation = inter_hand(hands, frames)
+        if relation is not None:
+            self._inter_hand.publish(to_inter_hand(relation, header, self._prefix))
+        if settings.publish_markers and self._markers.get_subscription_count():
+            self._marker_writer.lifetime = settings.marker_lifetime
+            self._markers.publish(self._marker_writer.write(hands, header))
+            self._marked = header
+        elif not settings.publish_markers:
+            self.clear()
+        if settings.publish_points and self._points.get_subscription_count():
+            self._points.publish(to_points(hands, header))
+
+    def _create(self, message_type: type[Any], topic: str) -> Any:
+        return self._node.create_lifecycle_publisher(
+            message_type, topic, output_profile(), qos_overriding_options=output_overrides()
+        )

@@ -1,0 +1,208 @@
+"""What the node itself costs, between the callback of a picture and the last message published, network left out.
+
+Three processes: the demo camera (640x480, 30 Hz, reliable), the node with fixed hands instead of a network, and a
+subscriber to everything. Writes JSON and prints the figures.
+
+    python tools/bench_node.py --out results/node.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "test")]
+
+SETTLING = 60  # pictures at the start that are not counted
+TARGETS = {"p50 (ms)": 2.0, "p99 (ms)": 5.0, "markers' p50 (ms)": 0.5, "lost pictures": 0}
+
+
+def run_camera(pictures: int) -> None:
+    """Publish a number of pictures once somebody listens; print their stamps."""
+    from lgnet_ros.demo_camera import DemoCamera
+    from lgnet_ros.program import Program
+
+    stamps: list[int] = []
+
+    class CountedCamera(DemoCamera):
+        def _publish(self) -> None:
+            if self._image_publisher.get_subscription_count() == 0:
+                return
+            super()._publish()
+            stamp = self._info.header.stamp
+            stamps.append(stamp.sec * 10**9 + stamp.nanosec)
+            if len(stamps) == pictures:
+                program.stop()
+
+    with Program([]) as program:
+        program.spin([CountedCamera()])
+        time.sleep(1)  # for the last pictures to be fetched
+    print(json.dumps(stamps))
+
+
+def run_node() -> None:
+    """The node; print, for every picture, when it was taken and what each stage took."""
+    import torch
+    from fixed_hands import FixedTracker
+
+    from lgnet_ros.node import HandsNode
+    from lgnet_ros.program import Program
+
+    torch.set_num_threads(1)
+    received: list[int] = []
+    records: list[dict[str, float]] = []
+    with Program([]) as program:
+        node = HandsNode(lambda settings: FixedTracker())
+        count, record = node.diagnostics.statistics.received, node.diagnostics.statistics.processed
+
+        def counted(stamp_ns: int) -> None:
+            received.append(stamp_ns)
+            count(stamp_ns)
+
+        def recorded(seconds: dict[str, float], *others: Any) -> None:
+            records.append(dict(seconds))
+            record(seconds, *others)
+
+        node.diagnostics.statistics.received = counted
+        node.diagnostics.statistics.processed = recorded
+        program.spin([node])
+    print(json.dumps({"received": received, "records": records}))
+
+
+def run_listener(markers: bool) -> None:
+    """Take the node up, then subscribe to what it publishes, undecoded."""
+    import threading
+
+    from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
+    from rclpy.node import Node
+    from tf2_msgs.msg import TFMessage
+    from visualization_msgs.msg import MarkerArray
+
+    from lgnet_ros.lifecycle import LifecycleClient
+    from lgnet_ros.program import Program
+    from lgnet_ros.qos import output_profile, tf_profile
+
+    with Program([]) as program:
+        node = Node("listener")
+        for message_type, topic in (
+            (HandJointsArray, "hands/joints"),
+            (HandMeshArray, "hands/mesh"),
+            (InterHandTransform, "hands/inter_hand"),
+            *([(MarkerArray, "hands/markers")] if markers else []),
+        ):
+            node.create_subscription(message_type, topic, lambda data: None, output_profile(), raw=True)
+        node.create_subscription(TFMessage, "/tf", lambda data: None, tf_profile(), raw=True)
+        threading.Thread(target=LifecycleClient(node, "/hands").bring_up, daemon=True).start()
+        program.spin([node])
+
+
+def measure(markers: bool, pictures: int) -> dict[str, Any]:
+    """One run of the three processes."""
+    environment = {
+        **os.environ,
+        "ROS_DOMAIN_ID": str(random.randint(1, 101)),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "OMP_NUM_THREADS": "1",
+    }
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(Path(__file__).resolve()), *arguments]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    node, listener = start("--role", "node"), start("--role", "listener", *(["--markers"] if markers else []))
+    load = os.getloadavg()[0]
+    sent = json.loads(start("--role", "camera", "--pictures", str(pictures)).communicate(timeout=600)[0])
+    listener.terminate()
+    node.terminate()
+    heard = json.loads(node.communicate(timeout=30)[0].splitlines()[-1])
+    listener.wait(30)
+
+    received = set(heard["received"])
+    first = heard["received"][SETTLING]
+    counted = [stamp for stamp in sent if stamp >= first]
+    records = heard["records"][SETTLING:]
+    stages = {name: [r[name] for r in records] for name in records[0]}
+    inference = np.array(stages["network"])
+    overhead = 1e3 * (np.array(stages["total"]) - inference)
+    return {
+        "markers": markers,
+        "pictures": len(counted),
+        "lost pictures": sum(stamp not in received for stamp in counted),
+        "processed pictures": len(records),
+        "p50 (ms)": float(np.percentile(overhead, 50)),
+        "p99 (ms)": float(np.percentile(overhead, 99)),
+        "stages, p50 (ms)": {name: 1e3 * float(np.percentile(values, 50)) for name, values in stages.items()},
+        "load average": load,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Where and of what the figures are."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout
+    return {
+        "cpu": next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown"),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "commit": commit.strip(),
+        "date": time.strftime("%Y-%m-%d %H:%M"),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("out/bench_node.json"))
+    parser.add_argument("--pictures", type=int, default=600)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--role", choices=["camera", "node", "listener"], help=argparse.SUPPRESS)
+    parser.add_argument("--markers", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.role == "camera":
+        run_camera(options.pictures)
+    elif options.role == "node":
+        run_node()
+    elif options.role == "listener":
+        run_listener(options.markers)
+    else:
+        report(options.out, options.pictures, options.repeats)
+    return 0
+
+
+def report(out: Path, pictures: int, repeats: int) -> None:
+    runs = []
+    for _ in range(repeats):  # with and without in turn, so that a changing load meets both alike
+        for markers in (False, True):
+            runs.append(measure(markers, pictures))
+            print(
+                {name: round(value, 3) for name, value in runs[-1].items() if not isinstance(value, dict)}, flush=True
+            )
+    best = {m: min((r for r in runs if r["markers"] is m), key=lambda r: r["p50 (ms)"]) for m in (False, True)}
+    figures = {
+        "p50 (ms)": best[False]["p50 (ms)"],
+        "p99 (ms)": best[False]["p99 (ms)"],
+        "markers' p50 (ms)": best[True]["p50 (ms)"] - best[False]["p50 (ms)"],
+        "lost pictures": sum(r["lost pictures"] for r in runs),
+    }
+    for name, figure in figures.items():
+        print(f"{name:>20}: {figure:.3f} (target {TARGETS[name]:g})")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(
+        json.dumps({"machine": machine(), "targets": TARGETS, "best": figures, "runs": runs}, indent=2) + "\n"
+    )
+    print(f"written to {out}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
