@@ -151,6 +151,24 @@ def test_hands_of_another_model_stand_where_the_network_saw_them(hand_model):
     np.testing.assert_allclose(hands.relative_translation, hands.left.joints[0] - hands.right.joints[0], atol=1e-9)
 
 
+@pytest.mark.parametrize("factor", [0.85, 1.15])
+def test_hand_length_enters_the_shape_of_another_model(hand_model, factor):
+    """Its hand is as long as was said, and still a surface of its own parameters."""
+    place = at(330, 240, 0.6, PINHOLE)
+    scene = make_scene(hand_model, PINHOLE, np.stack([place, place]), (True, False), seed=5)
+    target, chain = larger_hand(1.08), [0, 9, 10, 11, 12]
+
+    def estimate(hand_length):
+        told = HandEstimator(SceneEngine(scene), hand_model, hand_length=hand_length, target=target)
+        return told.estimate(scene.picture, PINHOLE).right
+
+    first, second = estimate(0.18 * factor), estimate(0.18)
+    long, short = (np.linalg.norm(np.diff(h.joints[chain], axis=0), axis=1).sum() for h in (first, second))
+    assert long / short == pytest.approx(factor, rel=5e-3)
+    surface = target(*(torch.tensor(x[None]).float() for x in (first.rotations, first.shape)), side=Side.RIGHT)
+    np.testing.assert_allclose(first.vertices - first.joints[0], surface.wrist_relative().vertices[0], atol=1e-6)
+
+
 def test_the_networks_own_model_changes_nothing(hand_model):
     places = np.stack([at(300, 240, 0.7, PINHOLE), at(360, 250, 0.72, PINHOLE)])
     scene = make_scene(hand_model, PINHOLE, places, (True, True))

@@ -42,8 +42,8 @@ class HandEstimator:
         presence_threshold: a hand is reported from this probability on.
         hand_length: metres from the wrist to the tip of the middle finger of the user's flat hand; None: as predicted.
         target: the model whose hands are wanted; None: the network's own. Hands of another model are its parametric
-            surface, fitted to the refined joints (:mod:`lgnet_core.inference.retarget`); 2D joints and their standard
-            deviations remain those of the network's own joints.
+            surface, fitted to the refined joints (:mod:`lgnet_core.inference.retarget`), a given ``hand_length`` too;
+            2D joints and standard deviations remain those of the network's own joints.
 
     Attributes:
         hand_model: the one whose hands are reported.
