@@ -123,7 +123,7 @@ def palms(hand_model: HandModel, pose: str, gap: float, tilt: float = 0.0, slide
     return meshes
 
 
-@pytest.mark.parametrize("pose", ["flat", "relaxed", "fist"])
+@pytest.mark.parametrize("pose", ["flat", "fist"])
 @pytest.mark.parametrize(
     ("gap", "tilt", "slide"),
     [(0.2, 0.3, 0.0), (0.01, 0.1, 0.013), (1e-3, 0.0, 0.004), (-1e-3, 0.0, 0.0), (-0.02, 0.3, 0.0)],

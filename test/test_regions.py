@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lgnet_core.camera import transform_points
-from lgnet_core.inference.regions import Region, gap, hand_width, share_crops
+from lgnet_core.inference.regions import Region, gap, hand_width, overlap, share_crops
 from lgnet_core.types import Side
 
 BOX = np.array([100.0, 100, 180, 160])
@@ -28,6 +28,13 @@ def test_gap_is_along_the_axis_that_parts():
     assert gap(BOX, BOX + np.array([100, 20, 100, 20])) == 20
     assert gap(BOX, BOX + 30) == 0
     assert gap(BOX, BOX + np.array([0, 90, 0, 90])) == 30
+
+
+def test_overlap_is_intersection_over_union():
+    assert overlap(BOX, BOX) == 1
+    assert overlap(BOX, BOX + 200) == 0
+    assert overlap(BOX, BOX + np.array([40, 0, 40, 0])) == 40 / 120  # half of each
+    assert overlap(BOX, np.array([120.0, 115, 160, 145])) == 0.25  # inside, half as long
 
 
 @given(shift=st.floats(0, 400), side=st.sampled_from(Side))

@@ -229,6 +229,32 @@ def test_a_hand_that_is_only_seen_in_the_detectors_region(hand_model):
     assert len(engine.batches) == sum(passes)
 
 
+@pytest.mark.parametrize("sides", [(Side.RIGHT,), tuple(Side)])
+def test_drifting_regions_are_set_right(hand_model, sides):
+    """A network whose hands are always smaller than its crops would shrink them until nothing is left."""
+    world = World(hand_model, presence=(True, False), detection_interval=4)
+
+    class Shrinking(Oracle):
+        def _answer(self, affine, intrinsics):
+            answer = super()._answer(affine, intrinsics)
+            grid = answer["joints_grid"].copy()  # the hand always fills two thirds of what the crop should hold
+            middle = grid[0, :, :2].min(0) / 2 + grid[0, :, :2].max(0) / 2
+            extent = (grid[0, :, :2].max(0) - grid[0, :, :2].min(0)).max()
+            grid[0, :, :2] = (grid[0, :, :2] - middle) * (8 / 1.25 / 1.1 / extent * 0.8) + middle
+            return answer | {"joints_grid": grid, "presence_logits": np.array([8.0, -8.0])}
+
+    world.estimator.engine = engine = Shrinking(world.home)
+    engine.tracker = world.tracker
+    box = box_of_hand(world.home.pixels[0])
+    world.eye.find = lambda image, camera: [Region(box, sides)]
+    sizes = []
+    for _ in range(13):
+        assert ids(world.step()) == [1]
+        sizes.append(np.diff(world.tracker.last_regions[0].box.reshape(2, 2), axis=0).max())
+    assert sizes[3] < 0.62 * sizes[0]
+    assert sizes[4] == sizes[8] == sizes[12] == sizes[0]
+
+
 def test_a_detector_that_misses_a_followed_hand_does_not_lose_it(hand_model):
     world = World(hand_model, FAR, detection_interval=2)
     world.step()

@@ -56,6 +56,14 @@ def gap(a: FloatArray, b: FloatArray) -> float:
     return float(max(apart.max(), 0.0))
 
 
+def overlap(a: FloatArray, b: FloatArray) -> float:
+    """Intersection over union of two boxes, 0 to 1."""
+    low, high = np.maximum(np.asarray(a)[:2], np.asarray(b)[:2]), np.minimum(np.asarray(a)[2:], np.asarray(b)[2:])
+    shared = float(np.prod(np.maximum(high - low, 0)))
+    both = sum(float(np.prod(np.asarray(box)[2:] - np.asarray(box)[:2])) for box in (a, b))
+    return shared / max(both - shared, 1e-9)
+
+
 def share_crops(regions: Sequence[Region]) -> list[Region]:
     """One region around both hands unless they are further apart than about one hand's width.
 

@@ -10,12 +10,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lgnet_core.inference.estimator import HandEstimator, check_picture
-from lgnet_core.inference.regions import Region, box_of_hand, gap, hand_width, share_crops
+from lgnet_core.inference.regions import Region, box_of_hand, gap, hand_width, overlap, share_crops
 from lgnet_core.inference.smoothing import HandSmoother, Smoothing
 from lgnet_core.types import WRIST, Camera, FloatArray, Hand, Side, TwoHands
 
 STAGES = ("detect", "crop", "network", "place", "smooth")
 """What :attr:`HandTracker.last_stages` holds."""
+
+AGREEMENT = 0.4
+"""Overlap (intersection over union) of a followed and a detected region from which on they are of one hand in one size:
+where the centres agree, sizes may differ by a factor of 1.6."""
 
 USUAL_INTERVAL = 1 / 30
 """Seconds taken for the time between two pictures with the same stamp, as cameras send that stamp none."""
@@ -29,7 +33,8 @@ class HandTracker:
     ``detection_interval`` pictures, and, in the same call, when a followed hand was not seen again, so that a hand that
     jumped is missed in no picture; such a call takes the detector's time and a second pass of the network. What the
     detector finds is looked at for the sides that are not followed, and for both where it is clear of all hands that
-    are; of two sightings of a side the network's presence decides.
+    are; of two sightings of a side the network's presence decides. Where it finds a hand at another size or somewhat
+    aside, its region replaces the followed one, since regions that depend on the last ones can drift.
 
     Where a hand was lost is looked at until the detector's next turn, since the network may only have been unsure for a
     moment. Where a hand is seen in the detector's region but not in that of the last hands, following does not help:
@@ -128,6 +133,7 @@ class HandTracker:
         if not boxes or self._since_detection >= every:
             self._lost = {}
             detected = self._detect(image, camera, stages)
+            boxes = _not_drifted(boxes, detected)
         looked = self._lost | boxes
         hands = self._estimate(image, camera, _join(looked, detected or []), stages)
         seen = {hand.side: looked[hand.side] for hand in hands.hands if hand.side in looked}
@@ -210,7 +216,7 @@ class _Track:
         """(4,) pixels: where it was and where it will be if it goes on as it went, a hand's width away at most."""
         furthest = hand_width(self.box)
         moved = self.box + np.tile(np.clip(self.velocity * interval, -furthest, furthest), 2)
-        return np.concatenate([np.minimum(self.box[:2], moved[:2]), np.maximum(self.box[2:], moved[2:])])
+        return _around([self.box, moved])
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,6 +240,11 @@ class _Picture:
         )
 
 
+def _around(boxes: Sequence[FloatArray]) -> FloatArray:
+    """(4,) the box that holds all boxes."""
+    return np.concatenate([np.min([box[:2] for box in boxes], 0), np.max([box[2:] for box in boxes], 0)])
+
+
 def _same_camera(a: Camera | None, b: Camera | None) -> bool:
     """Sizes are the pictures' own, which are compared already."""
     if a is None or b is None:
@@ -246,6 +257,20 @@ def _is_finite(hand: Hand) -> bool:
     return all(
         np.isfinite(x).all() for x in (hand.joints, hand.vertices, hand.joints_image, hand.rotations, hand.shape)
     )
+
+
+def _not_drifted(boxes: Mapping[Side, FloatArray], detected: Sequence[Region]) -> dict[Side, FloatArray]:
+    """The followed boxes without those that overlap what the detector found, but none of it well.
+
+    A detector that tells no sides may find two hands as one: all followed hands together may agree with it too.
+    """
+    kept = {}
+    for side, box in boxes.items():
+        together = _around(list(boxes.values()))
+        found = [region.box for region in detected if side in region.sides and gap(box, region.box) == 0]
+        if not found or any(overlap(mine, other) >= AGREEMENT for mine in (box, together) for other in found):
+            kept[side] = box
+    return kept
 
 
 def _join(boxes: Mapping[Side, FloatArray], detected: Sequence[Region]) -> list[Region]:
