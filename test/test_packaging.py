@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import ModuleType
 from xml.etree import ElementTree
@@ -138,6 +140,41 @@ def test_both_halves_import(folder: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert {path.stem for path in (ROOT / "msg").glob("*.msg")} <= set(done.stdout.split())
+
+
+@pytest.mark.slow
+def test_pip_packs_all_of_it(tmp_path: Path) -> None:
+    """A wheel holds both packages, the messages with their libraries, the programs, launch files and configuration."""
+    pytest.importorskip("rclpy")
+    left_out = shutil.ignore_patterns(".*", "build", "runs", "out", "*.egg-info", "__pycache__")
+    checkout = shutil.copytree(ROOT, tmp_path / "checkout", ignore=left_out)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+    ]
+    done = subprocess.run([*command, str(checkout)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        metadata = archive.read(next(name for name in names if name.endswith("dist-info/METADATA"))).decode()
+    for folder in ("lgnet_core", "lgnet_ros"):
+        tracked = {str(path.relative_to(checkout)) for path in (checkout / folder).rglob("*") if path.is_file()}
+        assert tracked <= names
+    prefix = f"lgnet_ros-{lgnet_core.__version__}.data/data"
+    programs = {f"{prefix}/lib/lgnet_ros/{name}" for name in ("hands_node", "demo_camera", "demo_listener")}
+    shared = {path.relative_to(checkout) for folder in ("launch", "config") for path in (checkout / folder).iterdir()}
+    assert names >= programs | {f"{prefix}/share/lgnet_ros/{path}" for path in shared}
+    assert names >= {"lgnet_ros/msg/_hand_mesh.py", f"{prefix}/lib/liblgnet_ros__rosidl_typesupport_c.so"}
+    assert not {name for name in names if "__pycache__" in name or name.endswith((".c", "local_setup.sh"))}
+    assert "Requires-Dist: torch" in metadata
 
 
 def test_tf_message_is_the_official_type(monkeypatch: pytest.MonkeyPatch) -> None:

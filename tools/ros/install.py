@@ -25,10 +25,11 @@ from wheels import DEFAULT, build_requirements, constraints, sourced_ros
 def install_requirements(extra: str | None) -> None:
     """Everything that comes as a package, by one call of pip so that its versions agree."""
     check_python()
-    limits = [CHECKOUT / "constraints.txt", constraints(DEFAULT)]
+    limits = [CHECKOUT / "constraints.txt"]
     ros = f"beside the sourced ROS 2 {os.environ.get('ROS_DISTRO', '')}".strip()
     if not sourced_ros():
         ros = f"ROS 2 {DEFAULT.capitalize()} from wheels"
+        limits.append(constraints(DEFAULT))
     say(f"== Installing PyTorch, {ros}, and the rest (about two minutes the first time)")
     itself = f"{CHECKOUT}[{extra}]" if extra else str(CHECKOUT)
     options = [f"--constraint={path}" for path in limits]
