@@ -17,6 +17,9 @@ from lgnet_core.types import WRIST, Camera, FloatArray, Hand, Side, TwoHands
 STAGES = ("detect", "crop", "network", "place", "smooth")
 """What :attr:`HandTracker.last_stages` holds."""
 
+SHRINKAGE = 0.2
+"""Share of the way to a smaller size that a followed region goes in one picture."""
+
 AGREEMENT = 0.4
 """Overlap (intersection over union) of a followed and a detected region from which on they are of one hand in one size:
 where the centres agree, sizes may differ by a factor of 1.6."""
@@ -28,13 +31,14 @@ USUAL_INTERVAL = 1 / 30
 class HandTracker:
     """Follows at most one right and one left hand through the pictures of a camera.
 
-    A picture's regions are where the last picture's hands were, widened by how far they will have moved; hands near
-    each other share a crop. The detector looks at the whole picture when no hand is followed, every
-    ``detection_interval`` pictures, and, in the same call, when a followed hand was not seen again, so that a hand that
-    jumped is missed in no picture; such a call takes the detector's time and a second pass of the network. What the
-    detector finds is looked at for the sides that are not followed, and for both where it is clear of all hands that
-    are; of two sightings of a side the network's presence decides. Where it finds a hand at another size or somewhat
-    aside, its region replaces the followed one, since regions that depend on the last ones can drift.
+    A picture's regions are where the last picture's hands were, widened by how far they will have moved, never much
+    smaller than the last regions; hands near each other share a crop. The detector looks at the whole picture when no
+    hand is followed, every ``detection_interval`` pictures, and, in the same call, when a followed hand was not seen
+    again, so that a hand that jumped is missed in no picture; such a call takes the detector's time and a second pass
+    of the network. What the detector finds is looked at for the sides that are not followed, and for both where it is
+    clear of all hands that are; of two sightings of a side the network's presence decides. Where it finds a hand at
+    another size or somewhat aside, its region replaces the followed one, since regions that depend on the last ones can
+    drift.
 
     Where a hand was lost is looked at until the detector's next turn, since the network may only have been unsure for a
     moment. Where a hand is seen in the detector's region but not in that of the last hands, following does not help:
@@ -177,10 +181,9 @@ class HandTracker:
         """The track that a hand continues, or a new one."""
         box = box_of_hand(hand.joints_image)
         if self._continues(hand):
-            before = self._followed[hand.side]
-            return replace(before, box=box, velocity=(box - before.box).reshape(2, 2).mean(0) / interval)
+            return self._followed[hand.side].went_on(box, interval)
         self._ids[hand.side] += 1
-        return _Track(self._ids[hand.side], box)
+        return _Track(self._ids[hand.side], box, look=box)
 
     def _finish(self, hands: TwoHands, interval: float) -> TwoHands:
         """Track ids, and smoothing if it is on."""
@@ -205,18 +208,31 @@ class HandTracker:
 
 @dataclass(eq=False)
 class _Track:
-    """A hand that is followed: its number, its box as last seen, how fast that moves (pixels per second)."""
+    """A hand that is followed: its number, its box as last seen and what to look at around it (pixels), how fast it
+    moves (pixels per second)."""
 
     number: int
     box: FloatArray
+    look: FloatArray
     velocity: FloatArray = field(default_factory=lambda: np.zeros(2))
     smoother: HandSmoother | None = None
+
+    def went_on(self, box: FloatArray, interval: float) -> _Track:
+        """The track with the hand as it was seen ``interval`` seconds later.
+
+        What is looked at grows at once and shrinks slowly: to cut a hand off costs more than to see around it, and
+        regions that took every picture's word for the size would shrink with a network that sees hands too small.
+        """
+        centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+        half = np.maximum(half, half + (1 - SHRINKAGE) * ((self.look[2:] - self.look[:2]) / 2 - half))
+        moved = (box - self.box).reshape(2, 2).mean(0)
+        return replace(self, box=box, look=np.concatenate([centre - half, centre + half]), velocity=moved / interval)
 
     def next_box(self, interval: float) -> FloatArray:
         """(4,) pixels: where it was and where it will be if it goes on as it went, a hand's width away at most."""
         furthest = hand_width(self.box)
-        moved = self.box + np.tile(np.clip(self.velocity * interval, -furthest, furthest), 2)
-        return _around([self.box, moved])
+        moved = self.look + np.tile(np.clip(self.velocity * interval, -furthest, furthest), 2)
+        return _around([self.look, moved])
 
 
 @dataclass(frozen=True, eq=False)
