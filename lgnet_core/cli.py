@@ -198,7 +198,7 @@ def train(
     refine: Annotated[bool | None, typer.Option(help="False: joint and mesh stages first, faster.")] = None,
     freeze_early: Annotated[bool | None, typer.Option(help="Leave the backbone up to stride 4 as it is.")] = None,
     rotation: Annotated[float | None, typer.Option(help="Standard deviation of the turns, degrees; 0: none.")] = None,
-    flip: Annotated[bool | None, typer.Option(help="Mirror half of them; not for MANO.")] = None,
+    flip: Annotated[bool | None, typer.Option(help="Mirror half of them; never with MANO.")] = None,
     validation: Annotated[int | None, typer.Option(help="Pictures held out.")] = None,
     initial: Annotated[str | None, typer.Option(help="imagenet, random, or a weights file to go on from.")] = None,
     resume: Annotated[str | None, typer.Option(help="auto, never, or a .ckpt file.")] = None,

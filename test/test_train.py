@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -11,8 +12,11 @@ from safetensors.torch import load_file
 from lgnet_core.checkpoint import load_network
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import write_shards
+from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model.asset import read_asset
+from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.network import PRESETS, build_network
-from lgnet_core.training.train import initial_network, train
+from lgnet_core.training.train import _augmentation, initial_network, train
 from lgnet_core.training.train_config import WEIGHTS, TrainConfig
 
 TINY = replace(PRESETS["lgnet-mini"], channels=16, self_joint_depth=1, local_graph="none")
@@ -155,6 +159,19 @@ def test_starts_from_what_it_is_told(tmp_path, stored, hand_model):
     pretrained = initial_network(config(tmp_path, initial="imagenet"), hand_model)
     assert not torch.equal(random.backbone.stem.weight, pretrained.backbone.stem.weight)
     torch.testing.assert_close(random.split.state_dict(), pretrained.split.state_dict())
+
+
+def test_only_mirror_images_are_mirrored(hand_model, caplog):
+    """The bundled hands are; a hand whose left was made separately is not, whatever is asked, and that is said."""
+    right = read_asset(BUNDLED_ASSET)
+    left = replace(right.mirrored(), v_template=right.mirrored().v_template * np.float32(1.01))
+    settings = config(Path("unused"))
+    assert _augmentation(settings, hand_model).flip == 0.5
+    assert _augmentation(replace(settings, flip=False), hand_model).flip == 0
+    assert not caplog.records
+    assert _augmentation(settings, HandModel(right, left)).flip == 0
+    assert "not mirrored" in caplog.text
+    assert _augmentation(replace(settings, augment=False), HandModel(right, left)) is None
 
 
 @pytest.mark.parametrize(

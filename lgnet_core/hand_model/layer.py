@@ -63,6 +63,7 @@ class HandModel(nn.Module):
     Attributes:
         graph: :class:`MeshGraph` of the right rest hand, for both sides: the topology is the same.
         name: the right asset's name. digest: sha256 (hex) of both hands' arrays.
+        mirrored: whether the left hand is exactly the mirror image of the right (not so in MANO).
 
     Args:
         right, left: the two hands; ``left`` defaults to the mirror image of ``right``.
@@ -84,7 +85,8 @@ class HandModel(nn.Module):
 
     def __init__(self, right: HandAsset, left: HandAsset | None = None) -> None:
         super().__init__()
-        left = right.mirrored() if left is None else left
+        image = right.mirrored()
+        left = image if left is None else left
         if not np.array_equal(right.tip_vertices, left.tip_vertices):
             raise ValueError(
                 f"hand model: right and left name different tip vertices, {right.tip_vertices.tolist()} and "
@@ -92,6 +94,7 @@ class HandModel(nn.Module):
             )
         self.name = right.name
         self.digest = hashlib.sha256(f"{right.digest} {left.digest}".encode()).hexdigest()
+        self.mirrored = left.digest == image.digest
         self.graph = MeshGraph(right.faces, right.v_template)
 
         def both(key: str) -> Tensor:

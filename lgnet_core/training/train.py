@@ -30,6 +30,8 @@ from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.stream import EndlessHands, StepSampler
 from lgnet_core.training.train_config import LAST, SYNTHETIC, WEIGHTS, TrainConfig
 
+log = logging.getLogger(__name__)
+
 SETTINGS = "settings.json"
 
 
@@ -60,7 +62,7 @@ def train(config: TrainConfig) -> Path:
         network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         config.optimisation(),
         loss_weights(config.losses),
-        _augmentation(config),
+        _augmentation(config, hand_model),
         size=config.size,
         seed=config.seed,
         freeze_early=config.freeze_early,
@@ -205,11 +207,14 @@ def _write_settings(config: TrainConfig) -> None:
     (config.out / SETTINGS).write_text(text)
 
 
-def _augmentation(config: TrainConfig) -> Augmentation | None:
+def _augmentation(config: TrainConfig, hand_model: HandModel) -> Augmentation | None:
     flip = 0.5 if config.flip else 0.0
+    if config.flip and not hand_model.mirrored:
+        log.warning("%s: its left hand is no mirror image of its right one; pictures are not mirrored", hand_model.name)
+        flip = 0.0
     if config.augment:
         return Augmentation(rotation=math.radians(config.rotation), flip=flip)
-    return Augmentation.mirrors(flip) if config.flip else None
+    return Augmentation.mirrors(flip) if flip else None
 
 
 def _precision(config: TrainConfig, cuda: bool) -> Any:

@@ -33,7 +33,7 @@ class TrainConfig:
         augment: turn, scale, shift and recolour the training pictures at random.
         rotation: standard deviation of the in-plane turns, degrees; 0 keeps the uprightness that helps a short training
             to tell right from left.
-        flip: mirror half of them too; leave out for hand models whose hands are no mirror images (MANO).
+        flip: mirror half of them too, if the hand model's hands are mirror images (MANO's are not).
         validation: pictures held out of a stored set (its last ones), or generated from another seed.
         refine: False trains the joint and mesh stages alone, a third faster on a CPU; give the result as ``initial`` of
             a training of the whole network, whose refine stage then starts from offsets of 0.
