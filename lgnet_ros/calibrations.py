@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo
 
 KEPT = 16  # messages; a camera's pictures overtake their calibration by one or two
-WAIT = 0.05  # seconds
+WAIT = 0.25  # seconds; on a busy machine a calibration may come that much later than its picture
 
 
 class Calibrations:
@@ -23,6 +23,7 @@ class Calibrations:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._by_stamp: OrderedDict[tuple[int, int], CameraInfo] = OrderedDict()
+        self._missed: deque[tuple[int, int]] = deque(maxlen=KEPT)  # stamps of pictures that did not find their own
         self._paired = True  # until shown otherwise; costs the first picture of another kind of camera WAIT seconds
 
     def put(self, message: CameraInfo) -> None:
@@ -31,6 +32,7 @@ class Calibrations:
         with self._changed:
             self._by_stamp.pop(key, None)  # the last put is the last, whatever its stamp
             self._by_stamp[key] = message
+            self._paired |= key in self._missed  # it came too late, but it came: the next one is worth waiting for
             while len(self._by_stamp) > KEPT:
                 self._by_stamp.popitem(last=False)
             self._changed.notify_all()
@@ -47,11 +49,13 @@ class Calibrations:
             self._paired = key in self._by_stamp
             if self._paired:
                 return self._by_stamp[key]
+            self._missed.append(key)
             return next(reversed(self._by_stamp.values()), None)
 
     def clear(self) -> None:
         with self._changed:
             self._by_stamp.clear()
+            self._missed.clear()
             self._paired = True
 
 

@@ -104,8 +104,8 @@ class Session:
         return [problem for subscription in (self._images, self._infos) for problem in subscription.problems()]
 
     def _match(self) -> None:
+        self._infos.match()  # first, as the executor takes what is ready in this order
         self._images.match()
-        self._infos.match()
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         """In the executor, which must not wait: leave the picture for the worker."""

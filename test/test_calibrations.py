@@ -47,6 +47,16 @@ def test_a_calibration_published_once_holds_for_all_and_is_not_waited_for_twice(
     assert calibrations.find(stamp(200)).width == 480
 
 
+def test_one_that_came_too_late_shows_that_waiting_pays():
+    """A camera that publishes the picture first, on a machine that was busy for a while."""
+    calibrations = Calibrations()
+    calibrations.put(info(1, width=100))
+    assert calibrations.find(stamp(2)).width == 100
+    calibrations.put(info(2, width=200))
+    threading.Timer(WAIT / 10, calibrations.put, [info(3, width=300)]).start()
+    assert calibrations.find(stamp(3)).width == 300
+
+
 def test_nothing_came_yet():
     calibrations = Calibrations()
     assert calibrations.find(stamp(1)) is None
