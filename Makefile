@@ -32,7 +32,8 @@ $(VENV)/bin/pip:
 
 # Stamps: installing again only when the requirements changed, building again only when the messages did.
 REQUIREMENTS := pyproject.toml setup.py requirements.txt constraints.txt tools/ros/kilted.txt tools/ros/wheels.py
-MESSAGES := $(wildcard msg/*.msg tools/ros/packages/*/* tools/ros/packages/*/msg/* tools/ros/*.cmake) CMakeLists.txt package.xml tools/ros/interfaces.py
+MESSAGES := $(wildcard msg/*.msg tools/ros/packages/*/* tools/ros/packages/*/msg/* tools/ros/*.cmake) \
+	CMakeLists.txt package.xml tools/ros/interfaces.py
 
 $(VENV)/.installed: $(REQUIREMENTS) | $(VENV)/bin/pip
 	@$(BIN)/python tools/ros/install.py requirements
