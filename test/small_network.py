@@ -7,11 +7,11 @@ import torch
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network import LGNet, LGNetConfig, build_network
 
+SMALL = LGNetConfig(backbone="efficientnet_lite0", channels=16, self_joint_depth=1)
 
-def small_network(hand_model: HandModel, seed: int = 0, config: LGNetConfig | str | None = None) -> LGNet:
+
+def small_network(hand_model: HandModel, seed: int = 0, config: LGNetConfig | str = SMALL) -> LGNet:
     """Random weights; parts that start at zero, as the refine stage's offsets do, are made to matter."""
-    if config is None:
-        config = LGNetConfig(backbone="efficientnet_lite0", channels=16, self_joint_depth=1)
     torch.manual_seed(seed)
     network = build_network(config, hand_model)
     with torch.no_grad():

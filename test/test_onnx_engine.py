@@ -1,9 +1,11 @@
 """ONNX Runtime against eager torch."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from small_network import small_network
+from small_network import SMALL, small_network
 
 from lgnet_core.export import CACHE_VARIABLE, cached_onnx, export_onnx, network_digest
 from lgnet_core.inference.eager import EagerEngine
@@ -32,6 +34,13 @@ def test_onnx_agrees_with_eager(hand_model, tmp_path):
     assert engine.metadata["weights"] == network_digest(network)
     for count in (1, 2):
         assert_agree(engine(*crops(count, size)), eager(*crops(count, size)))
+
+
+def test_a_network_without_refine_stage_needs_no_intrinsics(hand_model, tmp_path):
+    network = small_network(hand_model, config=replace(SMALL, refine_stage=False))
+    export_onnx(network, tmp_path / "rough.onnx", 64)
+    engine = OnnxEngine(tmp_path / "rough.onnx", "cpu", threads=1)
+    assert_agree(engine(*crops(2, 64)), EagerEngine(network, "cpu", 64)(*crops(2, 64)))
 
 
 def test_a_damaged_cache_entry_is_exported_again(hand_model, tmp_path, monkeypatch):

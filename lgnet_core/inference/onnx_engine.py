@@ -57,7 +57,8 @@ class OnnxEngine(Engine):
             ) from error
         inputs = {value.name: value.shape for value in self.session.get_inputs()}
         outputs = tuple(value.name for value in self.session.get_outputs())
-        if tuple(inputs) != INPUT_NAMES or outputs != HandsPrediction._fields:
+        # Without a refine stage nothing asks for the intrinsics, and the export leaves them out.
+        if tuple(inputs) not in (INPUT_NAMES, INPUT_NAMES[:1]) or outputs != HandsPrediction._fields:
             raise ValueError(
                 f"{path}: not an LGNet export (inputs {list(inputs)}, outputs {list(outputs)}); run `lgnet export`"
             )
@@ -76,7 +77,8 @@ class OnnxEngine(Engine):
             return cls(cached_onnx(network, image_size, rebuild=True), device, threads)
 
     def __call__(self, images: FloatArray, intrinsics: FloatArray) -> HandsPrediction:
-        feed = dict(zip(INPUT_NAMES, (images, np.asarray(intrinsics, np.float32))))
+        given = dict(zip(INPUT_NAMES, (images, np.asarray(intrinsics, np.float32))))
+        feed = {value.name: given[value.name] for value in self.session.get_inputs()}
         with memory_errors(self.device):
             return HandsPrediction(*(torch.from_numpy(field) for field in self.session.run(None, feed)))
 
