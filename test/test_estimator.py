@@ -91,6 +91,24 @@ def test_only_hands_that_are_there_are_reported(hand_model, presence):
     assert_finds(HandEstimator(SceneEngine(scene), hand_model).estimate(scene.picture, PINHOLE), scene)
 
 
+@pytest.mark.parametrize("field", ["presence_logits", "joints", "joints_grid", "joint_log_variance"])
+def test_a_hand_that_is_no_number_was_not_seen(hand_model, field):
+    places = np.stack([at(300, 240, 0.7, PINHOLE), at(360, 250, 0.72, PINHOLE)])
+    scene = make_scene(hand_model, PINHOLE, places, (True, True))
+
+    class Overflowing(SceneEngine):
+        def __call__(self, images, intrinsics):
+            answer = super().__call__(images, intrinsics)
+            getattr(answer, field)[:, Side.RIGHT] = torch.nan
+            return answer
+
+    found = HandEstimator(Overflowing(scene), hand_model).estimate_regions(
+        scene.picture, PINHOLE, [Region(scene.boxes[Side.LEFT], tuple(Side))]
+    )
+    assert found.right is None
+    np.testing.assert_allclose(found.left.joints, scene.joints[Side.LEFT], atol=TENTH_OF_A_MILLIMETRE)
+
+
 def test_without_a_camera_hands_are_relative_to_their_wrists(hand_model):
     places = np.stack([at(300, 240, 0.7, PINHOLE), at(360, 250, 0.72, PINHOLE)])
     scene = make_scene(hand_model, PINHOLE, places, (True, True))

@@ -192,6 +192,9 @@ class HandEstimator:
         joints = prediction.joints.double().numpy()
         std = np.exp(0.5 * prediction.joint_log_variance.double().numpy())
         pixels = joints_in_picture(prediction.joints_grid, crops)
+        # Half precision can overflow: a hand without a place counts as not seen.
+        finite = np.isfinite(np.concatenate([joints, pixels, std[..., None]], -1)).all((-2, -1)) & np.isfinite(presence)
+        presence = np.where(finite, presence, 0.0)
         sightings = []
         for side in Side:
             looked = [k for k, region in enumerate(regions) if side in region.sides]
