@@ -28,8 +28,8 @@ class LifecycleClient:
     def __init__(self, node: Node, target: str) -> None:
         self.target = target
         self._node = node
-        self._get = node.create_client(GetState, f"{target}/get_state")
-        self._change = node.create_client(ChangeState, f"{target}/change_state")
+        self._get: Client = node.create_client(GetState, f"{target}/get_state")
+        self._change: Client = node.create_client(ChangeState, f"{target}/change_state")
 
     def bring_up(self, appear: float = 30.0, patience: float = 120.0) -> None:
         """Configure and activate, from wherever the node is; nothing happens if it is active.

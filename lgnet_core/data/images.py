@@ -28,7 +28,8 @@ MIN_SIDE = 16
 
 _PINHOLE_MODELS = frozenset({"plumb_bob", "rational_polynomial"})
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a bad file is told once, in our own words
+# A bad file is told once, in our own words. OpenCV 4 has the switch elsewhere than OpenCV 5.
+(cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else getattr(cv2, "setLogLevel"))(0)  # noqa: B009
 
 
 class InputError(ValueError):

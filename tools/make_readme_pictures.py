@@ -1,0 +1,136 @@
+"""Make README's two pictures: what the demo gives, and the frames.
+
+    python tools/make_readme_pictures.py [--weights FILE]
+
+Writes tools/pictures/hands.jpg (a frame of the bundled clip with what the weights find in it, seen from the camera and
+from two other sides) and tools/pictures/frames.png (hand frames and camera frame, on hands of the bundled model).
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from lgnet_core.camera import project_distorted
+from lgnet_core.data.images import read_picture
+from lgnet_core.demo import run_demo
+from lgnet_core.drawing import draw_overlay
+from lgnet_core.hand_frame import HandFrames
+from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.hand_model.anatomy import angles_to_rotations, preset
+from lgnet_core.inference import HandEstimator
+from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
+
+FOLDER = Path(__file__).parent / "pictures"
+WIDTH, HEIGHT = 960, 540
+CAMERA = Camera(np.array([[900.0, 0, WIDTH / 2], [0, 900.0, HEIGHT / 2], [0, 0, 1]]), WIDTH, HEIGHT)
+AXES = ((220, 40, 40), (40, 150, 40), (40, 70, 220))  # x, y, z: red, green, blue, as in RViz
+INK = (40, 40, 40)
+
+
+def hands_of_the_frames(model: HandModel) -> TwoHands:
+    """Two open hands 26 cm apart, palms to the camera, fingers up and a little inwards."""
+    sides = []
+    for side in Side:
+        angles = preset("relaxed")[None]
+        rotations = angles_to_rotations(angles, side)[0].double().numpy()
+        sides.append(rotations)
+    wrists = np.array([[-0.13, 0.08, 0.62], [0.13, 0.08, 0.62]])
+    frames = HandFrames(model)
+    hands = []
+    for side in Side:
+        lean = np.radians(12 if side is Side.RIGHT else -12)
+        # Columns: where the hand frame's x (fingers), y and z (out of the palm) point in the camera's frame.
+        fingers = np.array([np.sin(lean), -np.cos(lean), 0.0])
+        palm = np.array([0.0, 0.0, -1.0])
+        target = np.stack([fingers, np.cross(palm, fingers), palm], 1)
+        rotations = sides[side].copy()
+        rotations[0] = target @ frames.axes[side].T
+        both = torch.from_numpy(np.stack([rotations] * 2)).float()[None]
+        mesh = model(both, torch.zeros(1, 2, 10)).wrist_relative()
+        joints = mesh.joints[0, side].double().numpy() + wrists[side]
+        hands.append(
+            Hand(
+                side=side,
+                presence=1.0,
+                joints=joints,
+                vertices=mesh.vertices[0, side].double().numpy() + wrists[side],
+                faces=model.faces[side].numpy(),
+                joints_image=project_distorted(joints, CAMERA),
+                joint_std=np.zeros(21),
+                rotations=rotations,
+                shape=np.zeros(10),
+            )
+        )
+    return TwoHands(hands[0], hands[1], wrists[1] - wrists[0], metric=True)
+
+
+def draw_frames(model: HandModel) -> FloatArray:
+    """The picture of the frames, (HEIGHT, WIDTH, 3) uint8 RGB."""
+    hands, frames = hands_of_the_frames(model), HandFrames(model)
+    canvas = draw_overlay(np.full((HEIGHT, WIDTH, 3), 250, np.uint8), hands, CAMERA)
+    origins = []
+    for hand in hands.hands:
+        pose = frames.pose(hand)
+        tips = pose.position + 0.07 * pose.rotation.T
+        # Seen from the camera, z points at the viewer: a step aside makes it visible.
+        tips[2] += [0.0, 0.02, 0.0]
+        places = project_distorted(np.vstack([pose.position[None], tips]), CAMERA)
+        origins.append(places[0])
+        draw_axes(canvas, places, "hand_" + hand.side.label)
+    start, end = origins[0] + (0, 105), origins[1] + (0, 105)
+    arrow(canvas, start, end, INK, 2)
+    write(canvas, "hands/inter_hand: the left hand in the right hand's frame", (start + end) / 2 + (-245, 26))
+    corner = np.array([70.0, 70.0])
+    draw_axes(canvas, corner + np.array([[0, 0], [62, 0], [0, 62], [26, 26]]), "")
+    write(canvas, "camera's optical frame: x right, y down, z forward", (150, 40))
+    return canvas
+
+
+def draw_axes(canvas: FloatArray, places: FloatArray, name: str) -> None:
+    """Origin and the ends of x, y and z (4, 2), pixels."""
+    for axis, (colour, end) in enumerate(zip(AXES, places[1:])):
+        arrow(canvas, places[0], end, colour, 3)
+        write(canvas, "xyz"[axis], end + 12 * (end - places[0]) / np.linalg.norm(end - places[0]) - (5, -6), colour)
+    write(canvas, name, places[0] + (-48, 92))
+
+
+def arrow(canvas: FloatArray, start: FloatArray, end: FloatArray, colour: tuple[int, int, int], width: int) -> None:
+    first, second = (tuple(np.round(np.asarray(point) * 16).astype(int).tolist()) for point in (start, end))
+    cv2.arrowedLine(
+        canvas,
+        first,
+        second,
+        colour,
+        width,
+        cv2.LINE_AA,
+        shift=4,
+        tipLength=float(14 / np.linalg.norm(np.subtract(end, start))),
+    )
+
+
+def write(canvas: FloatArray, text: str, place: FloatArray | tuple[float, float], colour: tuple = INK) -> None:
+    corner = (int(place[0]), int(place[1]))
+    cv2.putText(canvas, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.55, colour, 1, cv2.LINE_AA)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, help="default: the bundled ones")
+    arguments = parser.parse_args()
+    FOLDER.mkdir(exist_ok=True)
+    frames = draw_frames(load_hand_model())
+    cv2.imwrite(str(FOLDER / "frames.png"), frames[..., ::-1])
+    with tempfile.TemporaryDirectory() as folder:
+        view = read_picture(run_demo(HandEstimator.load(arguments.weights), Path(folder)).view).image
+    small = cv2.resize(view, (1200, round(1200 * view.shape[0] / view.shape[1])), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(FOLDER / "hands.jpg"), small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+
+
+if __name__ == "__main__":
+    main()
