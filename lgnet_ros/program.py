@@ -41,7 +41,10 @@ class Program:
     """
 
     def __init__(self, args: Sequence[str] | None = None) -> None:
-        self._stop = threading.Event()
+        # A pipe and no threading.Event: a second signal finds the main thread inside the Event, which then waits for
+        # itself for ever.
+        self._woken, self._wake = os.pipe()
+        self._stopping = False
         self._exit_code = 0
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
@@ -63,15 +66,19 @@ class Program:
         rclpy.try_shutdown()
         for number in SIGNALS:  # Python gives signals back to the system when it ends, and the second one would kill
             signal.signal(number, signal.SIG_IGN)
+        os.close(self._wake)
+        os.close(self._woken)
 
     def stop(self, exit_code: int = 0) -> None:
         """End :meth:`spin`; from any thread."""
         self._exit_code = self._exit_code or exit_code
-        self._stop.set()
+        if not self._stopping:
+            self._stopping = True
+            os.write(self._wake, b"x")
 
     @property
     def stopping(self) -> bool:
-        return self._stop.is_set()
+        return self._stopping
 
     def spin(self, nodes: Sequence[Node]) -> int:
         """Run the nodes' callbacks, then destroy the nodes; the exit code: 0, or 1 if a callback failed."""
@@ -81,7 +88,7 @@ class Program:
         # In a thread of its own: a signal finds the main thread waiting, even while a callback loads a network.
         spinner = threading.Thread(target=self._spin, args=[executor], name="executor", daemon=True)
         spinner.start()
-        self._stop.wait()
+        os.read(self._woken, 1)
         deadline = time.monotonic() + END_SECONDS
         spinner.join(END_SECONDS)
         ended = not spinner.is_alive()
@@ -96,7 +103,7 @@ class Program:
         return self._exit_code
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._stop.set()
+        self.stop()
 
     def _spin(self, executor: SingleThreadedExecutor) -> None:
         try:

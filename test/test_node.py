@@ -281,6 +281,28 @@ def test_deactivated_it_is_deaf_and_activated_it_hears_again(world, node, camera
     outputs.shoot(camera)
 
 
+def test_without_calibration_nothing_metric_and_then_all(world, node, camera, outputs):
+    """camera_info comes late: the topic is named, overlays can be had, and with it hands get their place."""
+    node.lifecycle.change(Transition.TRANSITION_DEACTIVATE)
+    node.lifecycle.change(Transition.TRANSITION_ACTIVATE)
+    overlays: list[Image] = []
+    subscription = world.node.create_subscription(Image, "hands/overlay", overlays.append, RELIABLE)
+    camera.wait_until_heard()
+    bare = []
+    wait_for(lambda: bare.append(camera.shoot(info=False)) or any(key(o) in bare for o in overlays), "an overlay")
+    assert node.says("/camera_info has brought nothing yet")
+    wait_for(lambda: "no calibration" in outputs.status().message)
+    assert outputs.status().level == DiagnosticStatus.WARN
+    outputs.shoot(camera)
+    for stamp in bare:
+        assert not find(outputs.joints, stamp)
+        assert not find(outputs.mesh, stamp)
+        assert not outputs.transforms(stamp)
+    camera.shoot(focal=0.0)
+    wait_for(lambda: camera.shoot(focal=0.0) and node.says("K is zero"))
+    world.node.destroy_subscription(subscription)
+
+
 def test_a_publisher_of_another_reliability_is_met_on_its_terms(world, node, camera, outputs):
     """`image_qos: auto`: after a reliable camera comes a best-effort one, and the other way round."""
     camera.close()

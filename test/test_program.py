@@ -63,6 +63,18 @@ def test_signals_end_it_with_0_within_2_seconds(world, tmp_path, manner, number)
     assert ("ending without it" in text) is (manner == "stuck")
 
 
+def test_a_burst_of_signals(world, tmp_path):
+    """Signals that arrive while the first one is being handled: no dead lock, and still 0."""
+    for burst in (2, 3, 50):
+        log = tmp_path / f"log{burst}"
+        process = world.start("-c", PROGRAM, "quick", log=log)
+        wait_for(lambda log=log: "up" in log.read_text())
+        for _ in range(burst):
+            process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+        assert "Traceback" not in log.read_text()
+
+
 def test_an_exception_in_a_callback_is_shown_and_ends_it_with_1(world, tmp_path):
     log = tmp_path / "log"
     assert world.start("-c", PROGRAM, "raises", log=log).wait(30) == 1

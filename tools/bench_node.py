@@ -58,10 +58,20 @@ def run_node() -> None:
 
     from lgnet_ros.node import HandsNode
     from lgnet_ros.program import Program
+    from lgnet_ros.session import Arrival, Session
 
+    work = Session._work
+
+    def timed(session: Session, arrival: Arrival) -> None:
+        start = time.thread_time()
+        work(session, arrival)
+        processor.append(time.thread_time() - start)
+
+    Session._work = timed
     torch.set_num_threads(1)
     received: list[int] = []
     records: list[dict[str, float]] = []
+    processor: list[float] = []  # seconds that the worker ran, waiting for a core left out
     with Program([]) as program:
         node = HandsNode(lambda settings: FixedTracker())
         count, record = node.diagnostics.statistics.received, node.diagnostics.statistics.processed
@@ -77,7 +87,7 @@ def run_node() -> None:
         node.diagnostics.statistics.received = counted
         node.diagnostics.statistics.processed = recorded
         program.spin([node])
-    print(json.dumps({"received": received, "records": records}))
+    print(json.dumps({"received": received, "records": records, "processor": processor}))
 
 
 def run_listener(markers: bool) -> None:
@@ -142,6 +152,7 @@ def measure(markers: bool, pictures: int) -> dict[str, Any]:
         "processed pictures": len(records),
         "p50 (ms)": float(np.percentile(overhead, 50)),
         "p99 (ms)": float(np.percentile(overhead, 99)),
+        "processor time, p50 (ms)": 1e3 * float(np.percentile(heard["processor"][SETTLING:], 50)),
         "stages, p50 (ms)": {name: 1e3 * float(np.percentile(values, 50)) for name, values in stages.items()},
         "load average": load,
     }
