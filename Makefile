@@ -4,9 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 OUT    ?= out/demo
 # What `make demo` ends with.
-DEMO   ?= $(BIN)/lgnet demo -o $(OUT)
+DEMO   ?= $(BIN)/lgnet-hands --demo $(OUT)
 
-.PHONY: help demo test lint test-slow gpu-check colcon-check clean
+.PHONY: help demo test lint test-slow gpu-check colcon-check bench-node soak clean
 .NOTPARALLEL:
 
 # Beside a sourced ROS 2, its loader and its index have to find our messages in the virtual environment.
@@ -18,10 +18,12 @@ endif
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 help:
-	@echo "make demo       install into $(VENV), find the hands in the bundled clip, show the result (pictures in $(OUT))"
+	@echo "make demo       install into $(VENV), play the bundled clip to the node, show what arrives (pictures in $(OUT))"
 	@echo "make test       install the development tools too; lint, types, tests"
 	@echo "make test-slow  the tests that take minutes (every preset overfits 8 samples)"
 	@echo "make colcon-check  the package built by colcon in each of its ways, on ROS 2 from wheels"
+	@echo "make bench-node what the node costs beside its network, as JSON in out/"
+	@echo "make soak       the node for ten minutes, then a thousand lifecycles, as JSON in out/"
 	@echo "make gpu-check  CPU/CUDA parity, latency and training throughput; says so where there is no CUDA"
 
 $(VENV)/bin/pip:
@@ -48,7 +50,7 @@ $(VENV)/.messages: $(MESSAGES) | $(VENV)/.installed
 	@$(BIN)/python -c "import rclpy, lgnet_ros.msg, tf2_msgs.msg" && touch $@
 
 demo: $(VENV)/.installed $(VENV)/.messages
-	@echo "== Finding the hands in the bundled clip"
+	@echo "== Playing the bundled clip: a camera, the node and a listener, each a process (about half a minute)"
 	@$(DEMO)
 
 lint: $(VENV)/.installed-dev
@@ -67,6 +69,12 @@ test-slow: $(VENV)/.installed-dev $(VENV)/.messages
 
 colcon-check: $(VENV)/.installed-dev
 	@$(BIN)/python tools/ros/colcon_check.py $(COLCON_CHECK_ARGS)
+
+bench-node: $(VENV)/.installed-dev $(VENV)/.messages
+	@$(BIN)/python tools/bench_node.py --out out/bench_node.json
+
+soak: $(VENV)/.installed-dev $(VENV)/.messages
+	@$(BIN)/python tools/soak.py --out out/soak.json
 
 gpu-check: $(VENV)/.installed-dev
 	@$(BIN)/python tools/gpu_check.py
