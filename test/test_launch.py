@@ -8,7 +8,11 @@ import sys
 from types import ModuleType
 
 import pytest
+import yaml
 from launch_arguments import FILE, launch_arguments
+
+from lgnet_ros import topics
+from lgnet_ros.demo_camera import FRAME_ID
 
 ARGUMENTS = {
     "image", "camera_info", "namespace", "params_file", "device", "weights", "hand_model", "use_sim_time", "autostart",
@@ -24,6 +28,16 @@ def test_arguments_are_those_promised():
 def test_nothing_is_installed_or_downloaded():
     text = FILE.read_text()
     assert not re.search(r"\bpip\b|\bapt\b|subprocess|urllib|requests|ExecuteProcess|ament_cmake", text)
+
+
+def test_rviz_shows_picture_markers_and_frames_on_our_topics():
+    """Relative names, so that a namespace holds for them too."""
+    config = yaml.safe_load((FILE.parent.parent / "config" / "hands.rviz").read_text())
+    displays = config["Visualization Manager"]["Displays"]
+    enabled = {display["Class"].rpartition("/")[2] for display in displays if display["Enabled"]}
+    assert {"Image", "MarkerArray", "TF"} <= enabled
+    assert {d["Topic"]["Value"] for d in displays if "Topic" in d} == {topics.OVERLAY, topics.IMAGE, topics.MARKERS}
+    assert config["Visualization Manager"]["Global Options"]["Fixed Frame"] == FRAME_ID
 
 
 @pytest.fixture
