@@ -193,7 +193,7 @@ def train(
     weight_decay: Annotated[float | None, typer.Option()] = None,
     schedule: Annotated[str | None, typer.Option(help="cosine, trapezoid or paper.")] = None,
     warmup: Annotated[int | None, typer.Option(help="Steps.")] = None,
-    losses: Annotated[str | None, typer.Option(help="default, joints or paper.")] = None,
+    losses: Annotated[str | None, typer.Option(help="default, direct, joints or paper.")] = None,
     augment: Annotated[bool | None, typer.Option(help="Change the training pictures at random.")] = None,
     refine: Annotated[bool | None, typer.Option(help="False: joint and mesh stages first, faster.")] = None,
     freeze_early: Annotated[bool | None, typer.Option(help="Leave the backbone up to stride 4 as it is.")] = None,
