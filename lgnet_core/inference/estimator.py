@@ -171,7 +171,8 @@ class HandEstimator:
         if len(sightings) == 2 and sightings[0].crop == sightings[1].crop:
             scale = (sightings[0].scale + sightings[1].scale) / 2
             k = sightings[0].crop
-            relative = prediction.relative_translation[k].double().numpy() @ crops.turns[k] * scale
+            said = prediction.relative_translation[k].double().numpy()
+            relative = said @ crops.turns[k] * scale if np.isfinite(said).all() else None
         wrists = np.zeros((len(sightings), 3))
         if camera is not None and sightings:
             wrists = place_in_camera(
@@ -192,9 +193,7 @@ class HandEstimator:
         joints = prediction.joints.double().numpy()
         std = np.exp(0.5 * prediction.joint_log_variance.double().numpy())
         pixels = joints_in_picture(prediction.joints_grid, crops)
-        # Half precision can overflow: a hand without a place counts as not seen.
-        finite = np.isfinite(np.concatenate([joints, pixels, std[..., None]], -1)).all((-2, -1)) & np.isfinite(presence)
-        presence = np.where(finite, presence, 0.0)
+        presence = np.where(_finite(prediction), presence, 0.0)
         sightings = []
         for side in Side:
             looked = [k for k, region in enumerate(regions) if side in region.sides]
@@ -247,6 +246,13 @@ class _Sighting:
     joints: FloatArray
     pixels: FloatArray
     std: FloatArray
+
+
+def _finite(prediction: HandsPrediction) -> FloatArray:
+    """(B, 2) bool: half precision can overflow, and a hand of which any number is none counts as not seen."""
+    fields = [value for name, value in prediction._asdict().items() if name != "relative_translation"]
+    flat = [value.flatten(2) if value.ndim > 2 else value[..., None] for value in fields]
+    return torch.stack([torch.isfinite(value).all(2) for value in flat]).all(0).numpy()
 
 
 def _chain_length(joints: FloatArray) -> float:

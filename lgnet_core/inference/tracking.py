@@ -49,7 +49,7 @@ class HandTracker:
 
     Everything is forgotten, so that the next picture is like the first one, when the clock jumps back, after more than
     ``max_gap`` without a picture, and when the camera or the size of the picture changes. After an error the hands are
-    followed from the last picture that had none. A hand that is not finite is passed on as it is and not followed.
+    followed from the last picture that had none.
 
     :meth:`update` and :meth:`reset` belong to one thread. The settings may be assigned from any other; they hold from
     the next picture on.
@@ -116,7 +116,7 @@ class HandTracker:
 
         hands = self._look(image, camera, interval, stages)
         self._last = picture
-        followed = {hand.side: self._track(hand, interval) for hand in hands.hands if _is_finite(hand)}
+        followed = {hand.side: self._track(hand, interval) for hand in hands.hands}
         gone = self._lost | {side: track.box for side, track in self._followed.items()}
         self._lost = {side: box for side, box in gone.items() if side not in followed}
         self._followed = followed
@@ -266,13 +266,6 @@ def _same_camera(a: Camera | None, b: Camera | None) -> bool:
     if a is None or b is None:
         return a is b
     return a is b or (np.array_equal(a.matrix, b.matrix) and np.array_equal(a.distortion, b.distortion))
-
-
-def _is_finite(hand: Hand) -> bool:
-    """Numbers that no filter would ever forget are kept out: a network in half precision can overflow."""
-    return all(
-        np.isfinite(x).all() for x in (hand.joints, hand.vertices, hand.joints_image, hand.rotations, hand.shape)
-    )
 
 
 def _not_drifted(boxes: Mapping[Side, FloatArray], detected: Sequence[Region]) -> dict[Side, FloatArray]:
