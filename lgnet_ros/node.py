@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +15,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from lgnet_core.hand_frame import HandFrames
+from lgnet_core.inference import free_memory
 from lgnet_ros.diagnostics import Diagnostics
 from lgnet_ros.parameters import Settings, declare_parameters, validate
 from lgnet_ros.perception import Tracker, TrackerFactory, load_tracker
@@ -153,10 +153,9 @@ class HandsNode(LifecycleNode):
             self._outputs.destroy()
         tracker, self._outputs, self._tracker = self._tracker, None, None
         if tracker is not None:
-            estimator = tracker.estimator
+            device = tracker.estimator.engine.device
             del tracker
-            gc.collect()
-            estimator.free_memory()
+            free_memory(device)
 
     def _on_parameters(self, changes: Iterable[Parameter]) -> SetParametersResult:
         """Take over what may be changed; the worker reads it with its next picture."""

@@ -2,7 +2,7 @@
 
 from lgnet_core.inference.choose import make_engine
 from lgnet_core.inference.detection import RegionDetector, WholePictureDetector
-from lgnet_core.inference.engine import Engine, OutOfMemoryError
+from lgnet_core.inference.engine import Engine, OutOfMemoryError, free_memory
 from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.regions import Region
 from lgnet_core.inference.smoothing import Smoothing
@@ -17,5 +17,6 @@ __all__ = [
     "RegionDetector",
     "Smoothing",
     "WholePictureDetector",
+    "free_memory",
     "make_engine",
 ]
