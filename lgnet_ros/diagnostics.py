@@ -36,7 +36,7 @@ class Active(Protocol):
 
     @property
     def qos_problems(self) -> list[str]:
-        """Publishers that cannot be heard."""
+        """Publishers that cannot be heard, subscribers that cannot hear."""
 
 
 def judge(

@@ -174,18 +174,21 @@ class TransformSender:
 
     Args:
         node: whose publisher it is.
+
+    Attributes:
+        publisher: of either.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
         broadcaster = helper("tf2_ros", lambda tf2_ros: tf2_ros.TransformBroadcaster(node))
         if broadcaster is not None:
-            self._publisher = broadcaster.pub_tf
+            self.publisher = broadcaster.pub_tf
             self.send: Callable[[Sequence[TransformStamped]], None] = broadcaster.sendTransform
             return
-        self._publisher = node.create_publisher(TFMessage, TF, tf_profile(), qos_overriding_options=output_overrides())
-        self.send = lambda transforms: self._publisher.publish(TFMessage(transforms=transforms))
+        self.publisher = node.create_publisher(TFMessage, TF, tf_profile(), qos_overriding_options=output_overrides())
+        self.send = lambda transforms: self.publisher.publish(TFMessage(transforms=transforms))
 
     def destroy(self) -> None:
         """Give the publisher back; tf2_ros would keep it until the node ends."""
-        self._node.destroy_publisher(self._publisher)
+        self._node.destroy_publisher(self.publisher)

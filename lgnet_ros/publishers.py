@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
@@ -18,9 +16,9 @@ from lgnet_ros.interop import TransformSender
 from lgnet_ros.markers import MarkerWriter
 from lgnet_ros.messages import to_image, to_inter_hand, to_joints_array, to_mesh_array, to_points
 from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
+from lgnet_ros.output import Output, problems
 from lgnet_ros.parameters import Settings
 from lgnet_ros.perception import RateLimit, Seen, nanoseconds
-from lgnet_ros.qos import output_overrides, output_profile
 from lgnet_ros.transforms import to_transforms
 
 NOBODY = TwoHands(None, None, None, metric=True)
@@ -42,8 +40,6 @@ class PictureFrames(HandFrames):
 class Publishers:
     """The node's outputs, each with the stamp and the frame of its picture.
 
-    They are lifecycle publishers: what a late worker hands them while the node is not active is thrown away.
-
     Args:
         node: whose publishers they are.
         frames: of the hand model in use.
@@ -54,12 +50,13 @@ class Publishers:
         self._node = node
         self._frames = frames
         self._prefix = prefix
-        self._joints = self._create(HandJointsArray, topics.JOINTS)
-        self._mesh = self._create(HandMeshArray, topics.MESH)
-        self._inter_hand = self._create(InterHandTransform, topics.INTER_HAND)
-        self._markers = self._create(MarkerArray, topics.MARKERS)
-        self._points = self._create(PointCloud2, topics.POINTS)
-        self._overlay = self._create(Image, topics.OVERLAY)
+        self._joints = Output(node, HandJointsArray, topics.JOINTS)
+        self._mesh = Output(node, HandMeshArray, topics.MESH)
+        self._inter_hand = Output(node, InterHandTransform, topics.INTER_HAND)
+        self._markers = Output(node, MarkerArray, topics.MARKERS)
+        self._points = Output(node, PointCloud2, topics.POINTS)
+        self._overlay = Output(node, Image, topics.OVERLAY)
+        self._outputs = (self._joints, self._mesh, self._inter_hand, self._markers, self._points, self._overlay)
         self._transforms = TransformSender(node)
         self._marker_writer = MarkerWriter(lifetime=0.0)
         self._marked: Header | None = None  # of the markers that RViz may still show
@@ -77,7 +74,7 @@ class Publishers:
 
     def overlay_wanted(self, settings: Settings) -> bool:
         """Whether anybody would look at an overlay."""
-        return settings.publish_overlay and self._overlay.get_subscription_count() > 0
+        return settings.publish_overlay and self._overlay.wanted
 
     def clear(self) -> None:
         """Delete the markers that are shown."""
@@ -85,10 +82,20 @@ class Publishers:
             self._markers.publish(self._marker_writer.write(NOBODY, self._marked))
             self._marked = None
 
+    def watch(self) -> None:
+        """To be called now and then: warn of subscribers that cannot hear an output."""
+        for output in self._outputs:
+            output.watch()
+
+    def problems(self) -> list[str]:
+        """A sentence for each subscriber that cannot hear an output."""
+        found = [problem for output in self._outputs for problem in output.problems()]
+        return found + problems(self._node, self._transforms.publisher)
+
     def destroy(self) -> None:
         """Give every publisher back to the node."""
-        for publisher in (self._joints, self._mesh, self._inter_hand, self._markers, self._points, self._overlay):
-            self._node.destroy_lifecycle_publisher(publisher)
+        for output in self._outputs:
+            output.destroy()
         self._transforms.destroy()
 
     def _publish_metric(self, hands: TwoHands, header: Header, settings: Settings) -> None:
@@ -101,16 +108,11 @@ class Publishers:
         relation = inter_hand(hands, frames)
         if relation is not None:
             self._inter_hand.publish(to_inter_hand(relation, header, self._prefix))
-        if settings.publish_markers and self._markers.get_subscription_count():
+        if settings.publish_markers and self._markers.wanted:
             self._marker_writer.lifetime = settings.marker_lifetime
             self._markers.publish(self._marker_writer.write(hands, header))
             self._marked = header
         elif not settings.publish_markers:
             self.clear()
-        if settings.publish_points and self._points.get_subscription_count():
+        if settings.publish_points and self._points.wanted:
             self._points.publish(to_points(hands, header))
-
-    def _create(self, message_type: type[Any], topic: str) -> Any:
-        return self._node.create_lifecycle_publisher(
-            message_type, topic, output_profile(), qos_overriding_options=output_overrides()
-        )

@@ -111,10 +111,12 @@ def incompatible_subscribers(topic: str, publisher: QoSProfile, subscribers: Ite
     for subscriber in subscribers:
         verdict, reason = _check(publisher, subscriber.qos_profile)
         if verdict == QoSCompatibility.ERROR:
+            cure = f"let it ask for {describe(publisher)}"
+            if publisher.reliability == ReliabilityPolicy.BEST_EFFORT:  # which we offer only where a user wants it
+                cure += f", or take back qos_overrides.{topic}.publisher.reliability"
             found.append(
                 f"{topic}: {_name(subscriber)} cannot hear it: it asks for {describe(subscriber.qos_profile)}, while "
-                f"{describe(publisher)} is offered ({reason.strip().rstrip(';')}); change the subscriber, or set "
-                f"qos_overrides.{topic}.publisher"
+                f"{describe(publisher)} is offered ({reason.strip().rstrip(';')}); {cure}"
             )
     return found
 

@@ -19,7 +19,8 @@ from lgnet_ros.parameters import Settings
 from lgnet_ros.perception import Perception, RateLimit, Tracker, nanoseconds
 from lgnet_ros.publishers import Publishers
 from lgnet_ros.rejection import RejectedMessage
-from lgnet_ros.subscription import WARN_SECONDS, MatchedSubscription
+from lgnet_ros.subscription import MatchedSubscription
+from lgnet_ros.throttle import WARN_SECONDS
 from lgnet_ros.worker import Worker
 
 
@@ -85,8 +86,9 @@ class Session:
         return self._worker.stop(timeout)
 
     def watch(self) -> None:
-        """To be called now and then: keep to what is published, and speak up when no picture comes."""
+        """To be called now and then: keep to what is published, and speak up when messages do not come or cannot go."""
         self._match()
+        self._publishers.watch()
         silent = time.monotonic() - self._last_heard
         if silent > self._settings().image_timeout:
             self._log.warning(
@@ -100,8 +102,9 @@ class Session:
 
     @property
     def qos_problems(self) -> list[str]:
-        """Publishers that cannot be heard."""
-        return [problem for subscription in (self._images, self._infos) for problem in subscription.problems()]
+        """Publishers that cannot be heard, subscribers that cannot hear."""
+        subscriptions = (self._images, self._infos)
+        return [*(p for subscription in subscriptions for p in subscription.problems()), *self._publishers.problems()]
 
     def _match(self) -> None:
         self._infos.match()  # first, as the executor takes what is ready in this order

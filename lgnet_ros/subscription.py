@@ -9,14 +9,13 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
+from lgnet_ros.incompatible import Incompatible
 from lgnet_ros.qos import describe, describe_publishers, intake_overrides, intake_profile, problems
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
 except ImportError:  # ROS 2 Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
-
-WARN_SECONDS = 10.0  # between two equal warnings
 
 
 class MatchedSubscription:
@@ -41,26 +40,14 @@ class MatchedSubscription:
         self._message_type = message_type
         self._policy = policy
         self._callback = callback
+        self._incompatible = Incompatible(node, self.problems)
         self._subscription: Subscription | None = None
         self._profile: QoSProfile | None = None
 
     def match(self) -> None:
-        """Subscribe, or subscribe anew if the publishers offer something else than before."""
-        wanted = intake_profile(self._node, self.topic, self._policy)
-        if self._profile is not None:
-            if self._node.count_publishers(self.topic) == 0 or describe(wanted) == describe(self._profile):
-                return
-            self._node.get_logger().info(f"{self.topic}: subscribing anew, now {describe(wanted)}, as it is published")
-        self.close()
-        self._profile = wanted
-        self._subscription = self._node.create_subscription(
-            self._message_type,
-            self.topic,
-            self._callback,
-            wanted,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
-            qos_overriding_options=intake_overrides(),
-        )
+        """Subscribe, or subscribe anew if the publishers offer something else than before; warn of who does not fit."""
+        self._keep_to_publishers()
+        self._incompatible.tell()
 
     def close(self) -> None:
         """Unsubscribe; :meth:`match` subscribes again."""
@@ -97,6 +84,19 @@ class MatchedSubscription:
             lines.append(f"{type_name} is published on {', '.join(elsewhere)}")
         return "\n".join(lines)
 
-    def _on_incompatible(self, event: Any) -> None:
-        for problem in self.problems() or [f"{self.topic}: a publisher's quality of service does not fit"]:
-            self._node.get_logger().warning(problem, throttle_duration_sec=WARN_SECONDS)
+    def _keep_to_publishers(self) -> None:
+        wanted = intake_profile(self._node, self.topic, self._policy)
+        if self._profile is not None:
+            if self._node.count_publishers(self.topic) == 0 or describe(wanted) == describe(self._profile):
+                return
+            self._node.get_logger().info(f"{self.topic}: subscribing anew, now {describe(wanted)}, as it is published")
+        self.close()
+        self._profile = wanted
+        self._subscription = self._node.create_subscription(
+            self._message_type,
+            self.topic,
+            self._callback,
+            wanted,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible.notice),
+            qos_overriding_options=intake_overrides(),
+        )

@@ -40,6 +40,8 @@ ROS_ORDER = [
     "parameters",
     "topics",
     "qos",
+    "throttle",
+    "incompatible",
     # messages in
     "rejection",
     "interop",
@@ -50,6 +52,7 @@ ROS_ORDER = [
     "calibrations",
     "subscription",
     # hands out
+    "output",
     "messages",
     "markers",
     "transforms",

@@ -15,7 +15,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from fixed_hands import FixedTracker
 from lgnet_ros.msg import HandJoints, HandJointsArray, HandMeshArray, InterHandTransform
 from lifecycle_msgs.msg import State, Transition
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ros_world import HandsProcess, World, wait_for
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
@@ -200,6 +200,22 @@ def test_overlay_only_while_subscribed(world, camera, outputs):
     assert (heard[0].width, heard[0].height, heard[0].encoding) == (640, 480, "rgb8")
     assert heard[0].header.frame_id == FRAME_ID
     world.node.destroy_subscription(subscription)
+
+
+@pytest.mark.parametrize(
+    ("message_type", "topic"), [(HandMeshArray, "/hands/mesh"), (Image, "/hands/overlay"), (TFMessage, "/tf")]
+)
+def test_a_subscriber_that_cannot_hear_is_named(world, node, outputs, message_type, topic):
+    """It asks for latched messages, which a stream of hands does not offer: in the log and in the diagnostics."""
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    subscription = world.node.create_subscription(message_type, topic, lambda _: None, latched)
+    problem = f"{topic}: /test cannot hear it: it asks for reliable, transient_local"
+    wait_for(lambda: outputs.diagnostics and problem in outputs.status().message)
+    assert outputs.status().level != DiagnosticStatus.OK
+    if topic != "/tf":  # whose publisher is tf2_ros's where that is installed
+        wait_for(lambda: node.says(problem))
+    world.node.destroy_subscription(subscription)
+    wait_for(lambda: problem not in outputs.status().message)
 
 
 def test_parameters_take_effect_with_the_next_picture(node, camera, outputs):

@@ -79,7 +79,10 @@ def test_a_subscriber_that_cannot_hear_us_is_told_with_both_profiles(node: Node)
     assert "/left/camera" in text
     assert "transient_local" in text
     assert "reliable, volatile" in text
+    assert text.endswith("; let it ask for reliable, volatile")
     assert qos.incompatible_subscribers("/left/hands", profile(RELIABLE, LATCHED), infos) == []
+    (text,) = qos.incompatible_subscribers("/left/hands", profile(BEST_EFFORT, LATCHED), infos)
+    assert text.endswith("or take back qos_overrides./left/hands.publisher.reliability")
 
 
 def test_a_silent_topic_is_described(node: Node) -> None:

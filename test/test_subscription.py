@@ -68,7 +68,7 @@ def test_without_publishers_it_stays_as_it_is(world, make):
     assert subscription.state.startswith("reliable")
 
 
-def test_a_policy_that_does_not_fit_is_told_with_both_profiles(world, make):
+def test_a_policy_that_does_not_fit_is_told_with_both_profiles(world, make, capfd):
     subscription, heard = make("/unfit", "reliable")
     subscription.match()
     publisher = world.node.create_publisher(String, "/unfit", BEST_EFFORT)
@@ -78,6 +78,7 @@ def test_a_policy_that_does_not_fit_is_told_with_both_profiles(world, make):
     assert "set image_qos to auto" in problem
     assert problem in subscription.state
     assert problem in subscription.explain_silence()
+    wait_for(lambda: subscription.match() or problem in capfd.readouterr().err, "a warning")
     publisher.publish(String())
     assert not heard
     world.node.destroy_publisher(publisher)
