@@ -1,9 +1,8 @@
 """The distribution's helpers where they are installed, equivalents of ours where they are not.
 
-ROS from apt brings cv_bridge, sensor_msgs_py, tf_transformations and tf2_ros; ROS from PyPI has none of them. And what
-is installed may still not work: cv_bridge built for NumPy 1 fails beside NumPy 2, some versions at import, others when
-they are first used. Each is therefore imported and tried once; one that fails is told in one line of the log and not
-used.
+ROS from apt brings cv_bridge, sensor_msgs_py and tf2_ros; ROS from PyPI has none of them. And what is installed may
+still not work: cv_bridge built for NumPy 1 fails beside NumPy 2, some versions at import, others when they are first
+used. Each is therefore imported and tried once; one that fails is told in one line of the log and not used.
 """
 
 from __future__ import annotations
@@ -16,14 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from geometry_msgs.msg import Pose as PoseMessage
-from geometry_msgs.msg import Quaternion, Transform, TransformStamped
+from geometry_msgs.msg import TransformStamped
 from rclpy.logging import get_logger
 from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
-from lgnet_core.hand_frame import Pose
 from lgnet_core.types import FloatArray
 from lgnet_ros.qos import output_overrides, tf_profile
 from lgnet_ros.topics import TF
@@ -136,37 +133,6 @@ def _create_cloud(header: Header, fields: list[PointField], points: FloatArray) 
         data=array.array("B", points.tobytes()),
         is_dense=True,
     )
-
-
-def to_matrix(message: PoseMessage | Transform) -> FloatArray:
-    """(4, 4) of a pose or transform: takes points of its frame into that of its header; metres."""
-    if isinstance(message, Transform):
-        place, turn = message.translation, message.rotation
-    else:
-        place, turn = message.position, message.orientation
-    matrix = _rotation_maker()(turn)
-    matrix[:3, 3] = place.x, place.y, place.z
-    return matrix
-
-
-@functools.cache
-def _rotation_maker() -> Callable[[Quaternion], FloatArray]:
-    def tried(tf_transformations: Any) -> Callable[[Quaternion], FloatArray]:
-        def make(q: Quaternion) -> FloatArray:
-            return np.array(tf_transformations.quaternion_matrix([q.x, q.y, q.z, q.w]))
-
-        half_turn = make(Quaternion(x=0.0, y=0.0, z=1.0, w=0.0))
-        if not np.allclose(half_turn, np.diag([-1.0, -1.0, 1.0, 1.0])):
-            raise ValueError(f"half a turn about z gives {half_turn.tolist()}")
-        return make
-
-    return helper("tf_transformations", tried) or _rotation
-
-
-def _rotation(q: Quaternion) -> FloatArray:
-    matrix = np.eye(4)
-    matrix[:3, :3] = Pose(np.zeros(3), np.array([q.x, q.y, q.z, q.w])).rotation
-    return matrix
 
 
 class TransformSender:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import Point, Pose, Quaternion, Transform, TransformStamped, Vector3
+from geometry_msgs.msg import TransformStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -23,7 +23,7 @@ from tf2_msgs.msg import TFMessage
 from lgnet_ros import interop
 from lgnet_ros.intake import decode_image
 
-HELPERS = ("cv_bridge", "sensor_msgs_py", "sensor_msgs_py.point_cloud2", "tf_transformations", "tf2_ros")
+HELPERS = ("cv_bridge", "sensor_msgs_py", "sensor_msgs_py.point_cloud2", "tf2_ros")
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(interop, "get_logger", lambda _: types.SimpleNamespace(warning=lines.append))
     for name in HELPERS:
         monkeypatch.setitem(sys.modules, name, None)  # import raises ModuleNotFoundError
-    cached: list[Any] = [interop.image_bridge, interop._cloud_maker, interop._rotation_maker, interop._tell]
+    cached: list[Any] = [interop.image_bridge, interop._cloud_maker, interop._tell]
     for function in cached:
         function.cache_clear()
     yield lines
@@ -95,7 +95,6 @@ def test_nothing_installed_is_no_news(log: list[str]) -> None:
     expected = np.frombuffer(bgr().data, np.uint8).reshape(16, 20, 3)[..., ::-1]
     np.testing.assert_array_equal(decode_image(bgr()), expected)
     interop.create_cloud(Header(), np.zeros(1, [("x", np.float32)]))
-    interop.to_matrix(Transform())
     assert log == []
 
 
@@ -211,34 +210,6 @@ def test_a_broken_sensor_msgs_py_is_told_once(
     install_broken(monkeypatch, tmp_path, "sensor_msgs_py.point_cloud2", statement)
     for _ in range(2):
         assert interop.create_cloud(Header(), POINTS).width == 2
-    assert len(log) == 1
-
-
-def test_matrices_of_poses_and_transforms(monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
-    quarter = Quaternion(x=0.0, y=0.0, z=np.sqrt(0.5), w=np.sqrt(0.5))  # about z: x to y
-    expected = [[0, -1, 0, 1], [1, 0, 0, 2], [0, 0, 1, 3], [0, 0, 0, 1]]
-    transform = Transform(translation=Vector3(x=1.0, y=2.0, z=3.0), rotation=quarter)
-    pose = Pose(position=Point(x=1.0, y=2.0, z=3.0), orientation=quarter)
-    asked = []
-
-    def quaternion_matrix(q: list[float]) -> Any:
-        asked.append(q)
-        x, y, z, w = q
-        two = 2 * np.array([[x * x, x * y, x * z], [x * y, y * y, y * z], [x * z, y * z, z * z]])
-        cross = 2 * w * np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-        matrix = np.eye(4)
-        matrix[:3, :3] = (w * w - x * x - y * y - z * z) * np.eye(3) + two + cross
-        return matrix
-
-    for _ in range(2):
-        for message in (transform, pose):
-            np.testing.assert_allclose(interop.to_matrix(message), expected, atol=1e-12)
-        install(monkeypatch, "tf_transformations", quaternion_matrix=quaternion_matrix)
-        interop._rotation_maker.cache_clear()
-    assert len(asked) == 3  # its trial and both messages
-    install(monkeypatch, "tf_transformations", quaternion_matrix=lambda q: np.eye(4))
-    interop._rotation_maker.cache_clear()
-    np.testing.assert_allclose(interop.to_matrix(pose), expected, atol=1e-12)
     assert len(log) == 1
 
 

@@ -16,12 +16,12 @@ from fixed_hands import FixedTracker
 from lgnet_ros.msg import HandJoints, HandJointsArray, HandMeshArray, InterHandTransform
 from lifecycle_msgs.msg import State, Transition
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from ros_matrices import to_matrix
 from ros_world import HandsProcess, World, wait_for
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
-from lgnet_ros.interop import to_matrix
 from lgnet_ros.lifecycle import LifecycleError
 
 RELIABLE, BEST_EFFORT = (QoSProfile(depth=5, reliability=policy) for policy in (

@@ -69,7 +69,7 @@ def test_every_dependency_that_rosdep_knows_is_named() -> None:
     needed = (
         "rclpy ament_index_python std_msgs geometry_msgs sensor_msgs visualization_msgs diagnostic_msgs lifecycle_msgs"
     )
-    preferred = "rcl_interfaces cv_bridge sensor_msgs_py tf_transformations tf2_ros tf2_ros_py tf2_msgs"
+    preferred = "rcl_interfaces cv_bridge sensor_msgs_py tf2_ros tf2_ros_py tf2_msgs"
     others = "launch launch_ros rviz2 rosidl_default_runtime python3-numpy python3-opencv python3-yaml"
     assert depends("depend", "exec_depend") >= set(f"{needed} {preferred} {others}".split())
     assert depends("buildtool_depend", "build_depend") >= {"ament_cmake", "rosidl_default_generators"}

@@ -11,6 +11,7 @@ import pytest
 from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
+from ros_matrices import to_matrix
 from ros_world import HandsProcess, World, wait_for
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
@@ -20,7 +21,6 @@ from lgnet_core.inference import HandEstimator
 from lgnet_core.inter_hand import inter_hand
 from lgnet_core.types import Camera, TwoHands
 from lgnet_ros.intake import camera_from_info, decode_image
-from lgnet_ros.interop import to_matrix
 
 BAG = Path(__file__).resolve().parent.parent / "../shared/testdata/replay_interhand/replay_interhand.mcap"
 EXACT = ["-p", "smoothing:=false", "-p", "detection_interval:=1", "-p", "device:=cpu", "-p", "threads:=1"]

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from fixed_hands import two_hands
 from geometry_msgs.msg import PoseStamped
+from ros_matrices import to_matrix
 from ros_world import World, wait_for
 from std_msgs.msg import Header
 
 from lgnet_core.hand_frame import HandFrames
-from lgnet_ros.interop import to_matrix
 from lgnet_ros.messages import to_mesh_array
 from lgnet_ros.qos import output_profile
 

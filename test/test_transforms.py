@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from ros_hands import no_hands, two_hands, unplaced
+from ros_matrices import to_matrix
 from std_msgs.msg import Header
 
 from lgnet_core.hand_frame import HandFrames
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inter_hand import relative_pose
 from lgnet_core.types import JOINT_NAMES, Side
-from lgnet_ros.interop import to_matrix
 from lgnet_ros.messages import hand_frame_name
 from lgnet_ros.transforms import to_transforms
 
