@@ -55,7 +55,7 @@ def test_labels_move_with_the_affine(hand_model, seed, angle, scale, shift):
     affine = aug.centred_affine(
         torch.full((count,), angle), torch.full((count,), scale), torch.full((count, 2), shift), SIZE
     )
-    moved = apply_affine(batch, affine, hand_model)
+    moved, _ = apply_affine(batch, affine, hand_model)
     old, new = batch.labels(hand_model), moved.labels(hand_model)
     torch.testing.assert_close(new.joints_2d, moved_pixels(affine, old.joints_2d), atol=2e-3, rtol=1e-5)
     torch.testing.assert_close(new.vertices[..., 2], old.vertices[..., 2], atol=1e-6, rtol=0)
@@ -74,7 +74,7 @@ def test_moved_camera_is_the_crops_camera(hand_model, angle, scale, seed):
     """The batched K' and R_z are lgnet_core.camera.crop_intrinsics's."""
     batch = random_batch(hand_model, seed, 1)
     affine = aug.centred_affine(torch.tensor([angle]), torch.tensor([scale]), torch.tensor([[0.1, -0.05]]), SIZE)
-    moved = apply_affine(batch, affine, hand_model)
+    moved, _ = apply_affine(batch, affine, hand_model)
     matrix, turn = camera.crop_intrinsics(affine[0].double().numpy(), batch.intrinsics[0].double().numpy())
     np.testing.assert_allclose(moved.intrinsics[0], matrix, rtol=1e-5, atol=1e-3)
     np.testing.assert_allclose(moved.wrist[0], batch.wrist[0].numpy() @ turn.T, atol=1e-6)
@@ -87,7 +87,7 @@ def test_pixels_move_with_the_affine(hand_model):
     smooth = torch.nn.functional.avg_pool2d(batch.image.float(), 9, 1, 4).byte()
     batch = batch.replace(image=smooth)
     affine = aug.centred_affine(torch.tensor([0.4, -1.0, 0.0]), torch.tensor([1.1, 0.9, 1.0]), torch.zeros(3, 2), SIZE)
-    moved = apply_affine(batch, affine, hand_model)
+    moved, _ = apply_affine(batch, affine, hand_model)
     for k in range(3):
         expected = camera.warp(smooth[k].permute(1, 2, 0).numpy(), affine[k].numpy(), SIZE)
         difference = np.abs(expected.astype(int) - moved.image[k].permute(1, 2, 0).numpy())
@@ -96,7 +96,7 @@ def test_pixels_move_with_the_affine(hand_model):
 
 def test_identity_affine_keeps_everything(hand_model):
     batch = random_batch(hand_model, 4)
-    moved = apply_affine(batch, torch.eye(3)[:2].repeat(3, 1, 1), hand_model)
+    moved, _ = apply_affine(batch, torch.eye(3)[:2].repeat(3, 1, 1), hand_model)
     assert torch.equal(moved.image, batch.image)
     assert torch.equal(moved.segmentation, batch.segmentation)
     assert torch.equal(moved.visibility, batch.visibility)
@@ -105,7 +105,7 @@ def test_identity_affine_keeps_everything(hand_model):
 
 def test_a_hand_shifted_out_is_absent(hand_model):
     batch = random_batch(hand_model, 5)
-    away = apply_affine(batch, torch.tensor([[[1.0, 0, 3 * SIZE], [0, 1, 0]]]).repeat(3, 1, 1), hand_model)
+    away, _ = apply_affine(batch, torch.tensor([[[1.0, 0, 3 * SIZE], [0, 1, 0]]]).repeat(3, 1, 1), hand_model)
     assert not away.presence.any()
     assert not away.visibility.any()
     assert away.image.sum() == 0

@@ -272,8 +272,8 @@ def test_default_laplacian_counts_beside_the_mesh_term(hand_model):
     """What the docstring of LossWeights says of its gradient, for errors that come from wrong poses."""
     batch = some_batch(hand_model, count=4)
     labels, perfect = batch.labels(hand_model), truth_as_prediction(hand_model, batch)
-    noise = 0.1 * torch.randn(4, 2, 48, generator=torch.Generator().manual_seed(6))
-    rotations = hand_model.pose_to_rotations(hand_model.rotations_to_pose(batch.rotations) + noise)
+    noise = 0.1 * torch.randn(4, 2, 16, 3, generator=torch.Generator().manual_seed(6))
+    rotations = roma.rotvec_to_rotmat(roma.rotmat_to_rotvec(batch.rotations) + noise)
     wrong = hand_model(rotations, batch.shape).wrist_relative().vertices.requires_grad_()
     terms = LGNetLoss(hand_model, LossWeights(), BOX).mesh_terms(perfect._replace(vertices=wrong), batch, labels)
 

@@ -98,7 +98,7 @@ def augment(
     replaced = uniform(count) < settings.background
     scenery = photometry.draw_backgrounds(batch, generator, backgrounds) if bool(replaced.any()) else None
     if settings.moves or scenery is not None:
-        batch, foreground = _warp(batch, affine, hand_model)
+        batch, foreground = apply_affine(batch, affine, hand_model)
         if scenery is not None:
             batch = photometry.replace_background(batch, foreground, scenery, replaced)
     if settings.photometry is not None:
@@ -116,18 +116,6 @@ def centred_affine(angle: Tensor, scale: Tensor, shift: Tensor, size: int) -> Te
     linear = torch.stack([cos, -sin, sin, cos], -1).view(-1, 2, 2)
     centre = torch.full((2,), (size - 1) / 2, device=angle.device)
     return torch.cat([linear, (centre + shift * size - linear @ centre)[..., None]], -1)
-
-
-def apply_affine(batch: HandsBatch, affine: Tensor, hand_model: HandModel) -> HandsBatch:
-    """Move pictures by affines, their size kept; what comes from outside is black.
-
-    Args:
-        affine: old pixels -> new pixels, a turn, a positive scale and a shift.
-
-    Shapes:
-        affine: (B, 2, 3).
-    """
-    return _warp(batch, affine, hand_model)[0]
 
 
 def mirror(batch: HandsBatch) -> HandsBatch:
@@ -183,8 +171,15 @@ def resize(batch: HandsBatch, size: int) -> HandsBatch:
     )
 
 
-def _warp(batch: HandsBatch, affine: Tensor, hand_model: HandModel) -> tuple[HandsBatch, Tensor]:
-    """The moved batch, and the soft mask (B, 1, H, W) of everything but background."""
+def apply_affine(batch: HandsBatch, affine: Tensor, hand_model: HandModel) -> tuple[HandsBatch, Tensor]:
+    """Move pictures by affines, their size kept; what comes from outside is black.
+
+    Args:
+        affine: old pixels -> new pixels, a turn, a positive scale and a shift.
+
+    Shapes:
+        affine: (B, 2, 3); returns with the batch the soft mask (B, 1, H, W) of everything but background.
+    """
     linear, offset = affine[:, :, :2], affine[:, :, 2]
     turn = linear / torch.linalg.det(linear).sqrt()[:, None, None]
     turn_3d = torch.eye(3, device=affine.device).repeat(len(affine), 1, 1)

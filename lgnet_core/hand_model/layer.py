@@ -229,16 +229,6 @@ class HandModel(nn.Module):
         _check_shape("pose", pose, mean.shape)
         return roma.rotvec_to_rotmat((pose + mean).unflatten(-1, (JOINT_COUNT, 3)))
 
-    def rotations_to_pose(self, rotations: Tensor, side: Side | None = None, flat_hand_mean: bool = False) -> Tensor:
-        """Inverse of :meth:`pose_to_rotations`, up to whole turns: angles lie in [0, pi] before the mean is taken off.
-
-        Shapes:
-            rotations: (..., 2, 16, 3, 3), or (..., 16, 3, 3) with ``side``; returns (..., 2, 48) or (..., 48).
-        """
-        mean = self._pose_mean(side, flat_hand_mean)
-        _check_shape("rotations", rotations, (*mean.shape[:-1], JOINT_COUNT, 3, 3))
-        return roma.rotmat_to_rotvec(rotations).flatten(-2) - mean
-
     def _pose_mean(self, side: Side | None, flat_hand_mean: bool) -> Tensor:
         """(2, 48), or (48,) with ``side``: what is added to a pose; the root's part is zero."""
         mean = self.hands_mean if side is None else self.hands_mean[side]
