@@ -86,6 +86,12 @@ class HandsBatch:
         )
 
 
+def joints_inside(batch: HandsBatch, labels: HandsLabels) -> Tensor:
+    """Joints of hands that are there which lie inside the picture. Shapes: (B, 2, 21) bool."""
+    joints, size = labels.joints_2d, batch.image.shape[-1]
+    return ((joints > -0.5) & (joints < size - 0.5)).all(-1) & batch.presence[..., None]
+
+
 def concatenate(batches: Sequence[HandsBatch]) -> HandsBatch:
     """One batch out of several with pictures of the same size."""
     return HandsBatch(*(torch.cat([getattr(b, f.name) for b in batches]) for f in fields(HandsBatch)))

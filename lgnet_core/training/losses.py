@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgnet_core.camera import pixels_to_normalised, project, weak_perspective_root
-from lgnet_core.data.sample import HandsBatch, HandsLabels
+from lgnet_core.data.sample import HandsBatch, HandsLabels, joints_inside
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network.joint_stage import normalise_joints
 from lgnet_core.network.prediction import HandsPrediction
@@ -98,12 +98,6 @@ def laplacian_loss(vertices: Tensor, target: Tensor, laplacian: Tensor, mask: Te
     columns = error.movedim(-2, 0).flatten(1)  # (V, ... 3): one matrix product instead of one for each mesh
     roughness = (laplacian @ columns).unflatten(1, (*mask.shape, 3)).movedim(0, -2)
     return masked_mean(roughness.square().sum(-1), mask)
-
-
-def joints_inside(batch: HandsBatch, labels: HandsLabels) -> Tensor:
-    """Joints of hands that are there which lie inside the picture. Shapes: (B, 2, 21) bool."""
-    joints, size = labels.joints_2d, batch.image.shape[-1]
-    return ((joints > -0.5) & (joints < size - 0.5)).all(-1) & batch.presence[..., None]
 
 
 def grid_target(batch: HandsBatch, labels: HandsLabels, depth_box: float) -> tuple[Tensor, Tensor]:
