@@ -12,17 +12,17 @@ from typing import NamedTuple
 import numpy as np
 import roma
 import torch
+from torch import Tensor
+from torch.nn.functional import normalize
 
-from lgnet_core.hand_model import MANO_TO_OPENPOSE, HandModel
+from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model.bones import to_camera
 from lgnet_core.types import FloatArray, Hand
 
 _INDEX_KNUCKLE, _MIDDLE_KNUCKLE, _PINKY_KNUCKLE = 1, 4, 7  # MANO's joints
-_CHAINS, _LINKS = 5, 3  # MANO's fingers, each of three joints
 
-_TURNED_BY = tuple(
-    joint if joint <= _CHAINS * _LINKS else MANO_TO_OPENPOSE[k - 1] for k, joint in enumerate(MANO_TO_OPENPOSE)
-)
-"""MANO's joint whose rotation each of the 21 joints has: its own, a fingertip its parent's."""
+_TURN = (0, *(1 + 3 * finger + min(link, 2) for finger in range(5) for link in range(4)))
+"""Which turn (:mod:`lgnet_core.hand_model.bones`) each of the 21 joints has: its own, a fingertip its parent's."""
 
 
 class Pose(NamedTuple):
@@ -46,6 +46,19 @@ class Pose(NamedTuple):
         return cls(np.array(position, np.float64), _quaternions(rotation[None])[0])
 
 
+def hand_axes(rest_joints: Tensor) -> Tensor:
+    """The hand frame's axes as columns, in the axes of the rest pose.
+
+    Shapes:
+        rest_joints: (2, 16, 3), MANO's order; returns (2, 3, 3), one proper rotation per side.
+    """
+    x = normalize(rest_joints[:, _MIDDLE_KNUCKLE] - rest_joints[:, 0], dim=-1)
+    across = rest_joints[:, _INDEX_KNUCKLE] - rest_joints[:, _PINKY_KNUCKLE]
+    handed = rest_joints.new_tensor([[1.0], [-1.0]])  # a mirror turns the cross product round
+    z = normalize(torch.linalg.cross(across, x) * handed, dim=-1)
+    return torch.stack([x, torch.linalg.cross(z, x), z], -1)
+
+
 class HandFrames:
     """Poses of hands and of their joints.
 
@@ -53,16 +66,11 @@ class HandFrames:
         hand_model: the one that the hands were estimated with; its rest pose says where fingers and palm point.
 
     Attributes:
-        axes: (2, 3, 3) the hand frame's axes as columns, in the model's root axes; one fixed rotation per side.
+        axes: (2, 3, 3) float64, :func:`hand_axes` of the hand model.
     """
 
     def __init__(self, hand_model: HandModel) -> None:
-        rest = hand_model.rest_joints.detach().cpu().double().numpy()  # (2, 16, 3)
-        x = _unit(rest[:, _MIDDLE_KNUCKLE] - rest[:, 0])
-        across = rest[:, _INDEX_KNUCKLE] - rest[:, _PINKY_KNUCKLE]
-        handed = np.array([[1.0], [-1.0]])  # a mirror turns the cross product round
-        z = _unit(np.cross(across, x) * handed)
-        self.axes = np.stack([x, np.cross(z, x), z], -1)
+        self.axes = hand_axes(hand_model.rest_joints.detach().cpu().double()).numpy()
 
     def pose(self, hand: Hand) -> Pose:
         """The hand frame in the frame of ``hand.joints``."""
@@ -74,28 +82,12 @@ class HandFrames:
         The wrist's is :meth:`pose`. A joint's axes are the hand frame's, turned with its bone: in the model's rest pose
         all 21 are parallel. A fingertip, which has no rotation of its own, takes its parent's.
         """
-        turns = _chain(np.asarray(hand.rotations, np.float64))[list(_TURNED_BY)] @ self.axes[hand.side]  # (21, 3, 3)
+        turns = to_camera(np.asarray(hand.rotations, np.float64))[list(_TURN)] @ self.axes[hand.side]  # (21, 3, 3)
         places = np.asarray(hand.joints, np.float64)
         return [Pose(place, quaternion) for place, quaternion in zip(places, _quaternions(turns))]
-
-
-def _chain(rotations: FloatArray) -> FloatArray:
-    """(16, 3, 3) rotations relative to the parents, MANO's tree, to rotations of the bones in the camera frame."""
-    fingers = rotations[1:].reshape(_CHAINS, _LINKS, 3, 3)
-    turn = np.broadcast_to(rotations[0], (_CHAINS, 3, 3))
-    turns = []
-    for link in range(_LINKS):
-        turn = turn @ fingers[:, link]
-        turns.append(turn)
-    return np.concatenate([rotations[:1], np.stack(turns, 1).reshape(-1, 3, 3)])
 
 
 def _quaternions(rotations: FloatArray) -> FloatArray:
     """(N, 3, 3) rotation matrices to (N, 4) unit quaternions (x, y, z, w), w >= 0."""
     quaternions = roma.rotmat_to_unitquat(torch.from_numpy(np.ascontiguousarray(rotations, np.float64))).numpy()
     return np.where(quaternions[:, 3:] < 0, -quaternions, quaternions)
-
-
-def _unit(vectors: FloatArray) -> FloatArray:
-    """Vectors (..., 3) of length 1."""
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)

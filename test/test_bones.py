@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from lgnet_core.inference.bones import shortest_turn, swings, to_camera, to_parents
+from lgnet_core.hand_model.bones import shortest_turn, swings, to_camera, to_parents
 from lgnet_core.types import JOINT_PARENTS, Side
 
 SEEDS = st.integers(0, 2**20)

@@ -33,7 +33,7 @@ from torch import Tensor
 from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.anatomy import JOINT_LIMITS, angles_to_rotations
 from lgnet_core.hand_model.asset import JOINT_COUNT, SHAPE_COUNT
-from lgnet_core.inference.bones import swings, to_camera, to_parents
+from lgnet_core.hand_model.bones import swings, to_camera, to_parents
 from lgnet_core.types import FloatArray, Side, TwoHands
 
 LENGTH_STD = 5e-4  # metres of a distance between joints that weigh as much as one standard deviation of the shape

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from lgnet_core.hand_frame import hand_axes
 from lgnet_core.hand_model import HandModel
 
 _FOREARM = 21  # the point after the 21 joints
@@ -79,8 +80,7 @@ class CapsuleHands:
 
     Attributes:
         forearm: (2, 3) unit vector from the wrist along the forearm, rest frame.
-        frames: (2, 3, 3) rotation whose columns are, in the rest frame, the hand's axes: x towards the fingers, z out
-            of the palm, y = z x x. The same meaning on both hands, a proper rotation on both.
+        frames: (2, 3, 3) the axes of the hand frames, :func:`lgnet_core.hand_frame.hand_axes`.
         self_pairs: (2, P) pairs of capsules of one hand that stand clear of each other at rest.
     """
 
@@ -92,10 +92,7 @@ class CapsuleHands:
         self._tip_basis = tip_basis.permute(0, 3, 1, 2).flatten(2).to(device)  # (2, 10, 15)
         self._chains = torch.tensor(_CHAINS, device=device)
 
-        handed = torch.tensor([[1.0], [-1.0]], device=device)
-        x = normalize(rest[:, 4] - rest[:, 0], dim=-1)
-        z = normalize(torch.linalg.cross(rest[:, 1] - rest[:, 7], x) * handed, dim=-1)
-        self.frames = torch.stack([x, torch.linalg.cross(z, x), z], -1)
+        self.frames = hand_axes(rest)
         self.forearm = normalize(rest[:, 0] - rest[:, [1, 4, 7, 10]].mean(1), dim=-1)
 
         self._start, self._end = torch.tensor(SEGMENTS, device=device).unbind(1)

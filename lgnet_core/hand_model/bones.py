@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lgnet_core.hand_model import MANO_TO_OPENPOSE
 from lgnet_core.hand_model.asset import JOINT_COUNT
+from lgnet_core.hand_model.layer import MANO_TO_OPENPOSE
 from lgnet_core.types import FloatArray
 
 _ORDER = tuple(joint for joint in MANO_TO_OPENPOSE if joint < JOINT_COUNT)  # MANO's joints, as turns are ordered
