@@ -5,6 +5,7 @@ import torch
 
 from lgnet_core.data.synthetic.backgrounds import LAYERS, Backgrounds
 from lgnet_core.data.synthetic.random import Draws
+from lgnet_core.data.synthetic.reserved import Part
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def test_size_changes_the_resolution_not_the_picture(backgrounds):
 
 
 def test_dark_and_bright_plain_and_busy_grey_and_colourful(backgrounds):
-    pictures = backgrounds(64, 64, Draws(4, torch.arange(256)))
+    pictures = torch.cat([backgrounds(48, 48, Draws(4, part)) for part in torch.arange(2048).split(256)])
     level = pictures.mean((1, 2, 3))
     detail = pictures.mean(1).std((1, 2))
     colour = (pictures.amax(1) - pictures.amin(1)).mean((1, 2))
@@ -46,8 +47,11 @@ def test_every_layer_and_texture_is_used(backgrounds):
     assert torch.equal(layer // LAYERS, torch.arange(400)[:, None, None].expand_as(layer))
     assert dimming.min() >= 0.39
     assert dimming.max() == 1
-    tiles = backgrounds._materials(draws)[6].long()
-    assert set(tiles.tolist()) == set(range(backgrounds.photo_count + backgrounds.noise_count))
+    held_out = Draws(6, draws.indices, part=Part.HELD_OUT)
+    trained, kept = (set(backgrounds._materials(part)[6].long().tolist()) for part in (draws, held_out))
+    assert trained | kept == set(range(backgrounds.photo_count + backgrounds.noise_count))
+    assert not trained & kept
+    assert {tile // 3 for tile in kept if tile < backgrounds.photo_count} == {3, 4}, "two photographs, all variants"
 
 
 def test_textures_repeat_mirrored(backgrounds):

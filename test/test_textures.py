@@ -24,7 +24,7 @@ def test_photographs_come_sharp_and_out_of_focus():
     assert pictures.shape[1:] == (3, TEXTURE_SIZE, TEXTURE_SIZE)
     assert pictures.min() >= 0
     assert pictures.max() <= 1
-    sharp, soft, softer = pictures.unflatten(0, (3, -1))
+    sharp, soft, softer = pictures.unflatten(0, (-1, 3)).unbind(1)
     detail = [(p.diff(dim=-1) ** 2).mean((1, 2, 3)) for p in (sharp, soft, softer)]
     assert (detail[0] > detail[1]).all()
     assert (detail[1] > detail[2]).all()

@@ -134,7 +134,7 @@ class Backgrounds(torch.nn.Module):
             "background/dark_tint", LAYERS, 3, mean=1.0, std=0.06
         )
         studio = (source == _STUDIO)[..., None] & (torch.arange(LAYERS, device=draws.device) == 0)[:, None]
-        plain = torch.where(studio & draws.bernoulli("background/dim", 0.7, 1, 1), dark, plain)
+        plain = torch.where(studio & draws.bernoulli("background/dim", 0.85, 1, 1), dark, plain)
         skin = skin_colour(draws, "background/skin", LAYERS)[0] ** (1 / 2.2)
         skin = skin * draws.uniform("background/skin_light", LAYERS, 1, low=0.5, high=1.1)
         is_skin = draws.bernoulli("background/is_skin", 0.25, LAYERS) & (source != _PHOTOGRAPH)

@@ -11,13 +11,14 @@ from lgnet_core.camera import project
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.data.synthetic.cameras import View, crop_cameras, draw_crops, draw_picture_sizes, draw_view
 from lgnet_core.data.synthetic.capsules import CapsuleHands
-from lgnet_core.data.synthetic.interactions import Scene, draw_scene, forearm_directions
+from lgnet_core.data.synthetic.interactions import Scene, draw_kinds, draw_scene, forearm_directions
 from lgnet_core.data.synthetic.random import Draws
 from lgnet_core.data.synthetic.renderer import Renderer
+from lgnet_core.data.synthetic.reserved import Part
 from lgnet_core.data.synthetic.visibility import hand_presence, joint_radii, joint_visibility, sample_nearest
 from lgnet_core.hand_model import HandModel, load_hand_model
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Raised whenever the same (seed, index) gives another picture or label."""
 
 _MAX_SHRINK = 6  # a far hand's crop is enlarged at most this much
@@ -56,15 +57,27 @@ class SyntheticHands:
         seed: of the data set; use different seeds for training and testing.
         hand_model: None for the bundled hand.
         device: where scenes are drawn and rendered.
+        part: what training may draw, or what is kept for judging it.
     """
 
-    def __init__(self, seed: int = 0, hand_model: HandModel | None = None, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        hand_model: HandModel | None = None,
+        device: torch.device | str = "cpu",
+        part: Part = Part.TRAINING,
+    ) -> None:
         self.seed = seed
+        self.part = part
         self.device = torch.device(device)
         self.hand_model = (load_hand_model() if hand_model is None else hand_model).to(self.device)
         self.capsules = CapsuleHands(self.hand_model, self.device)
         self.renderer = Renderer(self.hand_model, self.device)
         self._radii = joint_radii(self.hand_model)
+
+    def kinds(self, indices: Tensor) -> Tensor:
+        """(B,) :class:`~lgnet_core.data.synthetic.interactions.Kind` of the pictures with these indices (B,)."""
+        return draw_kinds(Draws(self.seed, indices, self.device, self.part))
 
     @torch.no_grad()
     def crops(self, indices: Tensor, size: int = 256) -> HandsBatch:
@@ -76,7 +89,7 @@ class SyntheticHands:
         Args:
             indices: (B,) int64 picture indices. size: side of the crops, pixels.
         """
-        draws = Draws(self.seed, indices, self.device)
+        draws = Draws(self.seed, indices, self.device, self.part)
         posed = self._pose(draws, draw_picture_sizes(draws))
         view, scene = posed.view, posed.scene
         affine = draw_crops(draws, view, scene.presence, posed.vertices, size)
@@ -90,7 +103,7 @@ class SyntheticHands:
         Args:
             indices: (B,) int64 picture indices. width, height: pixels.
         """
-        draws = Draws(self.seed, indices, self.device)
+        draws = Draws(self.seed, indices, self.device, self.part)
         size = torch.tensor([width, height], device=self.device, dtype=torch.float32).expand(len(draws), 2)
         posed = self._pose(draws, size)
         affine = torch.eye(3, device=self.device)[:2].expand(len(draws), 2, 3).contiguous()

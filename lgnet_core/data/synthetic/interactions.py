@@ -63,13 +63,18 @@ class Scene(NamedTuple):
     overlap: Tensor
 
 
+def draw_kinds(draws: Draws) -> Tensor:
+    """(B,) :class:`Kind` of each scene."""
+    return draws.choice("kind", COMPOSITION)
+
+
 def draw_scene(draws: Draws, hands: CapsuleHands, kind: Tensor | None = None) -> Scene:
     """Draw poses, shapes and the placement of both hands.
 
     Args:
         kind: (B,) :class:`Kind` of each scene; None draws them with COMPOSITION.
     """
-    kind = draws.choice("kind", COMPOSITION) if kind is None else kind
+    kind = draw_kinds(draws) if kind is None else kind
     right = (kind != Kind.SINGLE_LEFT) & (kind != Kind.NONE)
     left = (kind != Kind.SINGLE_RIGHT) & (kind != Kind.NONE)
     plausible = draws.bernoulli("plausible", PLAUSIBLE)

@@ -15,6 +15,8 @@ import math
 import torch
 from torch import Tensor
 
+from lgnet_core.data.synthetic.reserved import RESERVED, Part, quantiles
+
 _GOLDEN = 0x9E3779B97F4A7C15
 _MIX_1 = 0xBF58476D1CE4E5B9
 _MIX_2 = 0x94D049BB133111EB
@@ -43,14 +45,18 @@ class Draws:
         seed: of the whole data set.
         indices: (B,) int64 picture indices.
         device: where the numbers are made; they are the same everywhere.
+        part: which part of the quantities in :data:`~lgnet_core.data.synthetic.reserved.RESERVED` is drawn.
 
     Every method returns (B, *shape) float32 and takes the ``name`` of the quantity, unique per use.
     """
 
-    def __init__(self, seed: int, indices: Tensor, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, seed: int, indices: Tensor, device: torch.device | str = "cpu", part: Part = Part.TRAINING
+    ) -> None:
         self.device = torch.device(device)
         self.indices = indices.to(self.device, torch.int64)
         self.seed = seed
+        self.part = part
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -64,15 +70,16 @@ class Draws:
         return _mix(key[:, None] + position).view(len(self), *shape)
 
     def uniform(self, name: str, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-        """Uniform in [low, high)."""
+        """Uniform in [low, high), less what the table reserves."""
         unit = _shift_right(self._bits(name, shape), 40).to(torch.float32) * 2.0**-24
+        if name in RESERVED:
+            unit = quantiles(unit, RESERVED[name], self.part)
         return low + (high - low) * unit
 
     def normal(self, name: str, *shape: int, mean: float = 0.0, std: float = 1.0) -> Tensor:
-        """Gaussian (Box-Muller)."""
-        radius = (-2.0 * torch.log1p(-self.uniform(name + "/radius", *shape))).sqrt()
-        angle = self.uniform(name + "/angle", *shape, high=2.0 * math.pi)
-        return mean + std * radius * torch.cos(angle)
+        """Gaussian: the quantile function of a uniform draw, so that a reserved range of it is one of the Gaussian."""
+        unit = self.uniform(name, *shape) + 2.0**-25  # the middle of its cell: neither end is infinite
+        return mean + std * math.sqrt(2.0) * torch.erfinv((2.0 * unit - 1.0).clamp_max(1.0 - 2.0**-24))
 
     def bernoulli(self, name: str, p: float, *shape: int) -> Tensor:
         """Bool, True with probability p."""

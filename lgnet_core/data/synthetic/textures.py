@@ -22,7 +22,7 @@ _SEED = 20241
 
 
 def photographs() -> Tensor:
-    """(P, 3, 256, 256) the bundled photographs, then the same ones out of focus.
+    """(3 P, 3, 256, 256) the bundled photographs, each sharp, out of focus and more so.
 
     Raises:
         FileNotFoundError: if the installation lacks them. ValueError: if one is damaged.
@@ -39,7 +39,7 @@ def photographs() -> Tensor:
     if not pictures:
         raise FileNotFoundError(f"no background photographs in {folder}: install lgnet_core with its package data")
     sharp = torch.stack(pictures)
-    return torch.cat([sharp, _blurred(sharp, 3), _blurred(sharp, 8)])
+    return torch.stack([sharp, _blurred(sharp, 3), _blurred(sharp, 8)], 1).flatten(0, 1)
 
 
 def _blurred(pictures: Tensor, radius: int) -> Tensor:
