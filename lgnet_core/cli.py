@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from lgnet_core import cli_training
+from lgnet_core.cli_options import (
+    DeviceOption,
+    EngineName,
+    EngineOption,
+    HandLength,
+    HandModelPath,
+    Threshold,
+    Weights,
+    console,
+    wide_console,
+)
 
 DEBUG_VARIABLE = "LGNET_DEBUG"
 
@@ -32,33 +44,6 @@ mano = typer.Typer(
     help="MANO's files (your own: registration at mano.is.tue.mpg.de, non-commercial).", no_args_is_help=True
 )
 app.add_typer(mano, name="mano")
-console = Console()
-
-
-class EngineName(str, Enum):
-    """How the network is run."""
-
-    auto = "auto"
-    eager = "eager"
-    cuda_graph = "cuda-graph"
-    onnx = "onnx"
-
-
-Weights = Annotated[Path | None, typer.Option("--weights", "-w", help="Weights file (.safetensors). Default: bundled.")]
-HandModelPath = Annotated[
-    Path | None, typer.Option("--hand-model", help="Folder that `lgnet mano convert` wrote. Default: the bundled hand.")
-]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")]
-EngineOption = Annotated[
-    EngineName, typer.Option("--engine", help="auto: CUDA graphs on a GPU, ONNX Runtime on a CPU.")
-]
-Threshold = Annotated[float, typer.Option("--threshold", help="Probability from which on a hand is reported.")]
-HandLength = Annotated[
-    float | None,
-    typer.Option(
-        "--hand-length", help="Metres from wrist to middle fingertip of the user's flat hand: fixes the scale."
-    ),
-]
 
 
 @app.callback()
@@ -173,96 +158,9 @@ def predict(
         raise typer.Exit(1)
 
 
-@app.command()
-def train(
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of logs, checkpoints, weights. Default: runs/PRESET.")
-    ] = None,
-    preset: Annotated[
-        str, typer.Option(help="lgnet, lgnet-light or lgnet-mini; with -paper as printed.")
-    ] = "lgnet-mini",
-    data: Annotated[str | None, typer.Option(help="synthetic, or a folder that `lgnet synth` wrote.")] = None,
-    hand_model: HandModelPath = None,
-    size: Annotated[int | None, typer.Option(help="Side of the crops, a multiple of 32.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Pictures a step and device.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Of the whole training.")] = None,
-    epoch_steps: Annotated[int | None, typer.Option(help="Steps between two validations.")] = None,
-    max_minutes: Annotated[float | None, typer.Option(help="Stop and save after this time.")] = None,
-    optimiser: Annotated[str | None, typer.Option(help="adamw or adam.")] = None,
-    learning_rate: Annotated[float | None, typer.Option()] = None,
-    weight_decay: Annotated[float | None, typer.Option()] = None,
-    schedule: Annotated[str | None, typer.Option(help="cosine, trapezoid or paper.")] = None,
-    warmup: Annotated[int | None, typer.Option(help="Steps.")] = None,
-    losses: Annotated[str | None, typer.Option(help="default, direct, joints or paper.")] = None,
-    augment: Annotated[bool | None, typer.Option(help="Change the training pictures at random.")] = None,
-    refine: Annotated[bool | None, typer.Option(help="False: joint and mesh stages first, faster.")] = None,
-    freeze_early: Annotated[bool | None, typer.Option(help="Leave the backbone up to stride 4 as it is.")] = None,
-    rotation: Annotated[float | None, typer.Option(help="Standard deviation of the turns, degrees; 0: none.")] = None,
-    flip: Annotated[bool | None, typer.Option(help="Mirror half of them; never with MANO.")] = None,
-    validation: Annotated[int | None, typer.Option(help="Pictures held out.")] = None,
-    initial: Annotated[str | None, typer.Option(help="imagenet, random, or a weights file to go on from.")] = None,
-    resume: Annotated[str | None, typer.Option(help="auto, never, or a .ckpt file.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    devices: Annotated[int | None, typer.Option(help="How many.")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, or Lightning's name of one.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Of torch on the CPU.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read a stored set.")] = None,
-    seed: Annotated[int | None, typer.Option()] = None,
-) -> None:
-    """Train a network, or go on with a training that was stopped. Defaults: TrainConfig."""
-    given = {name: value for name, value in locals().items() if value is not None}
-    given.setdefault("out", Path("runs") / preset)
-    try:
-        from lgnet_core.training.train import train as run
-        from lgnet_core.training.train_config import TrainConfig
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"training needs {error.name}, which is not installed: pip install 'lgnet_ros[train]'"
-        ) from error
-
-    weights = run(TrainConfig(**given))
-    console.print(Text(f"weights: {weights}; look at them with `lgnet demo -w {weights}`"), soft_wrap=True)
-
-
-@app.command("train-regions")
-def train_regions(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for pictures, logs and weights.")] = Path(
-        "runs/regions"
-    ),
-    count: Annotated[int, typer.Option("--count", "-n", min=32, help="Pictures to draw.")] = 8_000,
-    steps: Annotated[int, typer.Option(min=1, help="Of the whole training.")] = 1_500,
-    seed: Annotated[int, typer.Option(help="Of the pictures.")] = 0,
-) -> None:
-    """Train the detector that finds the hands' regions in whole pictures."""
-    try:
-        from lgnet_core.training.region_training import RegionTrainConfig, train_and_save
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"training needs {error.name}, which is not installed: pip install 'lgnet_ros[train]'"
-        ) from error
-
-    weights = train_and_save(RegionTrainConfig(out=out, count=count, steps=steps, seed=seed))
-    console.print(Text(f"weights: {weights}"), soft_wrap=True)
-
-
-@app.command()
-def synth(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the set and its sheet.png.")],
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Pictures.")],
-    seed: Annotated[int, typer.Option(help="Of the set; take different ones for training and testing.")] = 0,
-    size: Annotated[int, typer.Option(min=32, help="Side of the crops, pixels.")] = 256,
-    hand_model: HandModelPath = None,
-    device: DeviceOption = "auto",
-) -> None:
-    """Generate labelled pictures of hands: a stored set to train on, and a contact sheet to look at."""
-    from lgnet_core.data.synthetic.generator import SyntheticHands
-    from lgnet_core.data.synthetic.stored import write_sheet_and_shards
-    from lgnet_core.hand_model import load_hand_model
-    from lgnet_core.inference.engine import resolve_device
-
-    generator = SyntheticHands(seed, load_hand_model(hand_model), resolve_device(device))
-    sheet = write_sheet_and_shards(out, generator, count, size)
-    console.print(Text(f"{count} pictures in {out}; look at {sheet}"), soft_wrap=True)
+app.command()(cli_training.train)
+app.command("train-regions")(cli_training.train_regions)
+app.command()(cli_training.synth)
 
 
 @app.command()
@@ -312,8 +210,7 @@ def bench(
     engines = [name.value for name in engine] if engine else None
     with console.status("measuring"):
         report = run_bench(load_hand_model(hand_model), preset or tuple(PRESETS), engines, device, repetitions, threads)
-    wide = console if console.is_terminal else Console(width=150)  # a file is not folded at 80 columns
-    wide.print(report.table())
+    wide_console().print(report.table())
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         report.save(out)
