@@ -218,7 +218,7 @@ def test_a_perfect_prediction_costs_nothing(hand_model):
     batch = some_batch(hand_model)
     criterion = LGNetLoss(hand_model, LossWeights(), BOX)
     _, terms = criterion(truth_as_prediction(hand_model, batch), batch, batch.labels(hand_model))
-    assert set(terms) == {f.name for f in fields(LossWeights)} - {"direct"}  # that one is the backbone's alone
+    assert set(terms) == {f.name for f in fields(LossWeights)}
     for name, term in terms.items():
         assert name == "uncertainty" or term.abs() < 1e-4, name
 

@@ -16,7 +16,7 @@ class LossWeights:
     Every term is a mean over what its mask leaves, with coordinates in metres (the grid's in cells, the projection's in
     half pictures); the mesh terms are summed over the rough and the refined mesh.
 
-    Four presets:
+    Three presets:
 
     ``paper``: what the sources print. The mesh terms have the LGNet paper's weights (1, 1, 1, 1, 50); the terms that
     the paper leaves out but its heads need have EANet's (joint_grid, rotation, shape, projection,
@@ -39,10 +39,6 @@ class LossWeights:
     ``joints``: the 2.5D joints and the presence alone, for the first steps of a training on little hardware: where the
     hands are was learnt sooner by itself (see above), and the mesh then starts from features that know it.
 
-    ``direct``: the backbone alone, by the linear heads of :mod:`lgnet_core.training.direct`: the first phase of a
-    training on little hardware, since right and left are learnt there soonest and at twice the speed. Give the result
-    as ``initial`` of a training with ``default``.
-
     Sources: LGNet eqs 12 to 16; EANet's loss weights as its author confirmed them; the balance is our own measurement.
     """
 
@@ -58,12 +54,6 @@ class LossWeights:
     relative_translation: float = 1.0
     presence: float = 0.5
     uncertainty: float = 0.01
-    direct: float = 0.0
-
-    @property
-    def only_direct(self) -> bool:
-        """Whether the backbone alone is trained."""
-        return self == replace(NOTHING, direct=self.direct)
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         """Weighted sum of some of the terms. Shapes: scalars."""
@@ -72,21 +62,26 @@ class LossWeights:
 
 NOTHING = LossWeights(**{term.name: 0.0 for term in fields(LossWeights)})
 
+DIRECT = "direct"
+"""No weights of these terms: the backbone alone, by the linear heads of :mod:`lgnet_core.training.direct`.
+
+The first phase of a training on little hardware, since right and left are learnt there soonest and at twice the speed.
+Give the result as ``initial`` of a training with ``default``.
+"""
+
 LOSS_PRESETS: dict[str, LossWeights] = {
     "default": LossWeights(),
-    "direct": replace(NOTHING, direct=1.0),
     "joints": replace(NOTHING, joint_grid=LossWeights.joint_grid, presence=LossWeights.presence),
     "paper": LossWeights(mesh=1.0, joint=1.0, normal=1.0, edge=1.0, laplacian=50.0, joint_grid=1.0, shape=1.0),
 }
 
 
-def loss_weights(preset: str) -> LossWeights:
-    """The weights of a preset.
+def loss_weights(preset: str) -> LossWeights | None:
+    """The weights of a preset; None for :data:`DIRECT`.
 
     Raises:
         ValueError: if there is no such preset.
     """
-    try:
-        return LOSS_PRESETS[preset]
-    except KeyError:
-        raise ValueError(f"loss preset {preset!r}: no such preset; choose one of {sorted(LOSS_PRESETS)}") from None
+    if preset != DIRECT and preset not in LOSS_PRESETS:
+        raise ValueError(f"loss preset {preset!r}: no such preset; choose one of {sorted([*LOSS_PRESETS, DIRECT])}")
+    return LOSS_PRESETS.get(preset)

@@ -58,7 +58,7 @@ class TrainingModule(lightning.LightningModule):
     Args:
         network: to be trained; its hand model makes the labels.
         optimisation: of its weights.
-        weights: of the loss terms.
+        weights: of the loss terms; None trains the backbone alone (:mod:`lgnet_core.training.direct`).
         augmentation: of the training pictures; None leaves them as they are.
         size: side of the pictures that the network sees; None for the data's.
         freeze_early: leave the backbone up to its stride-4 map as it is, statistics included.
@@ -73,7 +73,7 @@ class TrainingModule(lightning.LightningModule):
         self,
         network: LGNet,
         optimisation: Optimisation,
-        weights: LossWeights,
+        weights: LossWeights | None,
         augmentation: Augmentation | None = None,
         size: int | None = None,
         seed: int = 0,
@@ -81,7 +81,9 @@ class TrainingModule(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
-        if weights.only_direct:
+        self.direct = DirectHeads(network.backbone.deep_channels) if weights is None else None
+        self.criterion = None if weights is None else LGNetLoss(network.hand_model, weights, network.config.depth_box)
+        if self.direct is not None:
             network.requires_grad_(False)
             network.backbone.requires_grad_(True)
         self._frozen = network.backbone.early_layers() if freeze_early else []
@@ -92,8 +94,6 @@ class TrainingModule(lightning.LightningModule):
         ).requires_grad_(False)
         self.optimisation, self.augmentation, self.size, self.seed = optimisation, augmentation, size, seed
         self.learning_rate_factor = learning_rate_factor(optimisation.schedule, optimisation.steps, optimisation.warmup)
-        self.criterion = LGNetLoss(network.hand_model, weights, network.config.depth_box)
-        self.direct = DirectHeads(network.backbone.deep_channels) if weights.only_direct else None
 
     def forward(self, batch: HandsBatch, network: torch.nn.Module | None = None) -> HandsPrediction:
         """What the network in training (or another) says about a batch, in single precision."""
@@ -116,16 +116,17 @@ class TrainingModule(lightning.LightningModule):
         if self.direct is not None:
             total = self._direct_step(self.direct, self.network, batch, labels, "train")
         else:
-            total = self._whole_step(batch, labels)
+            assert self.criterion is not None
+            total = self._whole_step(self.criterion, batch, labels)
         self.log("train/total", total, prog_bar=True)
         self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         self.log("step", float(self.global_step))  # Lightning's own count slips by one when a training is resumed
         return total
 
-    def _whole_step(self, batch: HandsBatch, labels: HandsLabels) -> Tensor:
+    def _whole_step(self, criterion: LGNetLoss, batch: HandsBatch, labels: HandsLabels) -> Tensor:
         prediction = self(batch)
         with torch.autocast(batch.image.device.type, enabled=False):
-            total, terms = self.criterion(prediction, batch, labels)
+            total, terms = criterion(prediction, batch, labels)
         self.log_dict({f"train/{name}": term for name, term in terms.items()})
         error = (prediction.vertices.detach() - labels.vertices + batch.wrist[:, :, None]).norm(dim=-1)
         self.log("train/mpvpe_mm", masked_mean(error, batch.presence) * 1e3, prog_bar=True)

@@ -29,8 +29,8 @@ class TrainConfig:
         max_minutes: stop (and save) after this much wall-clock time; 0: no limit.
         optimiser, learning_rate, weight_decay, schedule, warmup, clip, ema_decay: see
             :class:`lgnet_core.training.module.Optimisation`. The paper's: adam, 1e-4, 0, paper.
-        losses: ``default``, ``direct``, ``joints`` or ``paper``, see
-            :class:`lgnet_core.training.loss_config.LossWeights`.
+        losses: ``default``, ``joints`` or ``paper``, see :class:`lgnet_core.training.loss_config.LossWeights`, or
+            ``direct``, see :mod:`lgnet_core.training.direct`.
         augment: turn, scale, shift and recolour the training pictures at random.
         rotation: standard deviation of the in-plane turns, degrees; 0 keeps the uprightness that helps a short training
             to tell right from left.
