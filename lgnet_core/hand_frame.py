@@ -7,6 +7,7 @@ finger and the left hand at the thumb: mirrored hands (M = diag(-1, 1, 1)) have 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch.nn.functional import normalize
 
 from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.bones import to_camera
-from lgnet_core.types import FloatArray, Hand
+from lgnet_core.types import FloatArray, Hand, Side
 
 _INDEX_KNUCKLE, _MIDDLE_KNUCKLE, _PINKY_KNUCKLE = 1, 4, 7  # MANO's joints
 
@@ -74,7 +75,11 @@ class HandFrames:
 
     def pose(self, hand: Hand) -> Pose:
         """The hand frame in the frame of ``hand.joints``."""
-        return Pose.from_matrix(hand.joints[0], hand.rotations[0] @ self.axes[hand.side])
+        return self.poses([hand])[hand.side]
+
+    def poses(self, hands: Iterable[Hand]) -> dict[Side, Pose]:
+        """The frame of each of a picture's hands, by side."""
+        return {hand.side: Pose.from_matrix(hand.joints[0], hand.rotations[0] @ self.axes[hand.side]) for hand in hands}
 
     def joint_poses(self, hand: Hand) -> list[Pose]:
         """A pose for each of the 21 joints (OpenPose's order), in the frame of ``hand.joints``.

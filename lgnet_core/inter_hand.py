@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from lgnet_core.hand_frame import HandFrames, Pose
+from lgnet_core.hand_frame import Pose
 from lgnet_core.mesh_distance import surface_distance
-from lgnet_core.types import FloatArray, TwoHands
+from lgnet_core.types import FloatArray, Side, TwoHands
 
 
 class InterHand(NamedTuple):
@@ -27,17 +28,20 @@ class InterHand(NamedTuple):
     confidence: float
 
 
-def inter_hand(hands: TwoHands, frames: HandFrames) -> InterHand | None:
+def inter_hand(hands: TwoHands, poses: Mapping[Side, Pose]) -> InterHand | None:
     """The two hands' relation; None unless both were seen and stand in the camera frame.
 
     The distance is exact for the meshes (:func:`lgnet_core.mesh_distance.surface_distance`), which are themselves
     millimetres to centimetres off the hands.
+
+    Args:
+        poses: of the hands that were seen, :meth:`lgnet_core.hand_frame.HandFrames.poses`.
     """
     if hands.right is None or hands.left is None or not hands.metric:
         return None
     nearest = surface_distance(hands.right.vertices, hands.right.faces, hands.left.vertices, hands.left.faces)
     return InterHand(
-        pose=relative_pose(frames.pose(hands.right), frames.pose(hands.left)),
+        pose=relative_pose(poses[Side.RIGHT], poses[Side.LEFT]),
         distance=nearest.distance,
         closest_right=nearest.a,
         closest_left=nearest.b,

@@ -52,12 +52,6 @@ class Calibrations:
             self._missed.append(key)
             return next(reversed(self._by_stamp.values()), None)
 
-    def clear(self) -> None:
-        with self._changed:
-            self._by_stamp.clear()
-            self._missed.clear()
-            self._paired = True
-
 
 def _key(stamp: Time) -> tuple[int, int]:
     return stamp.sec, stamp.nanosec

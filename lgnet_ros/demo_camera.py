@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import sys
 from collections.abc import Sequence
 
@@ -11,9 +10,11 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
 
 from lgnet_core.demo import Clip, read_clip
 from lgnet_core.types import Camera
+from lgnet_ros.messages import to_image
 from lgnet_ros.program import Program
 
 FRAME_ID = "camera_color_optical_frame"
@@ -34,7 +35,7 @@ class DemoCamera(Node):
         frame_id = str(self.declare_parameter("frame_id", FRAME_ID).value)
         reliability = str(self.declare_parameter("reliability", "reliable").value)
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy[reliability.upper()])
-        self._images = [to_image(frame, frame_id) for frame in clip.frames]
+        self._images = [to_image(frame, Header(frame_id=frame_id)) for frame in clip.frames]  # a header each
         self._info = to_camera_info(clip.camera, frame_id)
         self._pace = clip.frames_per_second / rate
         self._count = 0
@@ -61,15 +62,6 @@ def forth_and_back(k: int, count: int) -> int:
         return 0
     k %= 2 * (count - 1)
     return min(k, 2 * (count - 1) - k)
-
-
-def to_image(frame: np.ndarray, frame_id: str) -> Image:
-    """(H, W, 3) uint8 RGB as a message without a stamp."""
-    height, width = frame.shape[:2]
-    image = Image(height=height, width=width, encoding="rgb8", step=3 * width)
-    image.header.frame_id = frame_id
-    image.data = array.array("B", frame.tobytes())
-    return image
 
 
 def to_camera_info(camera: Camera, frame_id: str) -> CameraInfo:

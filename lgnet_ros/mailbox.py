@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 
 
 class Mailbox(Generic[Item]):
-    """Latest wins: an item that nobody took before the next one came is dropped and counted.
+    """Latest wins: an item that nobody took before the next one came is dropped; who put that one is told.
 
     A queue would hand the robot hands that are seconds old as soon as the network is slower than the camera. All
     methods may be called from any thread.
@@ -18,7 +18,6 @@ class Mailbox(Generic[Item]):
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._item: Item | None = None
-        self._dropped = 0
         self._closed = False
 
     def put(self, item: Item) -> bool:
@@ -27,7 +26,6 @@ class Mailbox(Generic[Item]):
             if self._closed:
                 return False
             pushed_out = self._item is not None
-            self._dropped += pushed_out
             self._item = item
             self._changed.notify()
         return pushed_out
@@ -50,8 +48,3 @@ class Mailbox(Generic[Item]):
     @property
     def closed(self) -> bool:
         return self._closed
-
-    @property
-    def dropped(self) -> int:
-        """Items that were overwritten before anybody took them."""
-        return self._dropped

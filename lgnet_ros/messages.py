@@ -7,6 +7,7 @@ element of a list, and some of an ndarray. Headers are the picture's, handed on 
 from __future__ import annotations
 
 import array
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,14 @@ from geometry_msgs.msg import Pose as PoseMessage
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 
-from lgnet_core.hand_frame import HandFrames, Pose
+from lgnet_core.hand_frame import Pose
 from lgnet_core.inter_hand import InterHand
 from lgnet_core.types import FloatArray, Hand, Side, TwoHands
 from lgnet_ros.interop import create_cloud
 from lgnet_ros.msg import HandJoints, HandJointsArray, HandMesh, HandMeshArray, InterHandTransform
+
+Poses = Mapping[Side, Pose]
+"""The frames of a picture's hands, :meth:`lgnet_core.hand_frame.HandFrames.poses`."""
 
 POINT = np.dtype([("x", np.float32), ("y", np.float32), ("z", np.float32), ("side", np.uint32)])
 """A point of ``hands/points``: metres in the header's frame, and :class:`Side`."""
@@ -40,16 +44,16 @@ def require_metric(hands: TwoHands) -> None:
         raise ValueError("hands of an uncalibrated camera have no place in its frame; publish nothing of them")
 
 
-def to_joints_array(hands: TwoHands, header: Header, frames: HandFrames) -> HandJointsArray:
-    """For ``hands/joints``. Raises: see :func:`require_metric`."""
+def to_joints_array(hands: TwoHands, header: Header, poses: Poses) -> HandJointsArray:
+    """For ``hands/joints``; ``poses``: of the hands that were seen. Raises: see :func:`require_metric`."""
     require_metric(hands)
-    return HandJointsArray(header=header, hands=[_joints(hand, frames) for hand in hands.hands])
+    return HandJointsArray(header=header, hands=[_joints(hand, poses[hand.side]) for hand in hands.hands])
 
 
-def to_mesh_array(hands: TwoHands, header: Header, frames: HandFrames) -> HandMeshArray:
-    """For ``hands/mesh``. Raises: see :func:`require_metric`."""
+def to_mesh_array(hands: TwoHands, header: Header, poses: Poses) -> HandMeshArray:
+    """For ``hands/mesh``; ``poses``: of the hands that were seen. Raises: see :func:`require_metric`."""
     require_metric(hands)
-    return HandMeshArray(header=header, hands=[_mesh(hand, frames) for hand in hands.hands])
+    return HandMeshArray(header=header, hands=[_mesh(hand, poses[hand.side]) for hand in hands.hands])
 
 
 def to_inter_hand(relation: InterHand, header: Header, prefix: str) -> InterHandTransform:
@@ -100,30 +104,30 @@ def to_transform(pose: Pose) -> Transform:
     return Transform(translation=Vector3(x=x, y=y, z=z), rotation=_quaternion(pose))
 
 
-def _joints(hand: Hand, frames: HandFrames) -> HandJoints:
+def _joints(hand: Hand, pose: Pose) -> HandJoints:
     return HandJoints(
-        **_identity(hand, frames),
+        **_identity(hand, pose),
         joints=[Point(x=x, y=y, z=z) for x, y, z in hand.joints.tolist()],
         joint_std=hand.joint_std.astype(np.float32),
         joints_image=hand.joints_image.astype(np.float32).reshape(-1),
     )
 
 
-def _mesh(hand: Hand, frames: HandFrames) -> HandMesh:
+def _mesh(hand: Hand, pose: Pose) -> HandMesh:
     return HandMesh(
-        **_identity(hand, frames),
+        **_identity(hand, pose),
         vertices=array.array("f", hand.vertices.astype(np.float32).tobytes()),
         triangles=array.array("I", hand.faces.astype(np.uint32).tobytes()),
     )
 
 
-def _identity(hand: Hand, frames: HandFrames) -> dict[str, Any]:
+def _identity(hand: Hand, pose: Pose) -> dict[str, Any]:
     """The fields that both messages of a hand begin with."""
     return {
         "side": int(hand.side),
         "track_id": hand.track_id,
         "presence": float(hand.presence),
-        "pose": _pose(frames.pose(hand)),
+        "pose": _pose(pose),
     }
 
 

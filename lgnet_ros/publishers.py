@@ -8,9 +8,9 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from lgnet_core.drawing import draw_overlay
-from lgnet_core.hand_frame import HandFrames, Pose
+from lgnet_core.hand_frame import HandFrames
 from lgnet_core.inter_hand import inter_hand
-from lgnet_core.types import Hand, Side, TwoHands
+from lgnet_core.types import TwoHands
 from lgnet_ros import topics
 from lgnet_ros.interop import TransformSender
 from lgnet_ros.markers import MarkerWriter
@@ -22,19 +22,6 @@ from lgnet_ros.perception import RateLimit, Seen, nanoseconds
 from lgnet_ros.transforms import to_transforms
 
 NOBODY = TwoHands(None, None, None, metric=True)
-
-
-class PictureFrames(HandFrames):
-    """The frames of one picture's hands, each computed once for all messages."""
-
-    def __init__(self, frames: HandFrames) -> None:
-        self.axes = frames.axes
-        self._poses: dict[Side, Pose] = {}
-
-    def pose(self, hand: Hand) -> Pose:
-        if hand.side not in self._poses:
-            self._poses[hand.side] = super().pose(hand)
-        return self._poses[hand.side]
 
 
 class Publishers:
@@ -99,13 +86,15 @@ class Publishers:
         self._transforms.destroy()
 
     def _publish_metric(self, hands: TwoHands, header: Header, settings: Settings) -> None:
-        frames = PictureFrames(self._frames)
+        seen = hands.hands
+        poses = self._frames.poses(seen)
         # Frames first: who gets a mesh can look its frame up.
-        if settings.publish_tf and hands.hands:
-            self._transforms.send(to_transforms(hands, header, frames, self._prefix, settings.publish_joint_frames))
-        self._mesh.publish(to_mesh_array(hands, header, frames))
-        self._joints.publish(to_joints_array(hands, header, frames))
-        relation = inter_hand(hands, frames)
+        if settings.publish_tf and seen:
+            joints = {hand.side: self._frames.joint_poses(hand) for hand in seen if settings.publish_joint_frames}
+            self._transforms.send(to_transforms(hands, header, poses, self._prefix, joints))
+        self._mesh.publish(to_mesh_array(hands, header, poses))
+        self._joints.publish(to_joints_array(hands, header, poses))
+        relation = inter_hand(hands, poses)
         if relation is not None:
             self._inter_hand.publish(to_inter_hand(relation, header, self._prefix))
         if settings.publish_markers and self._markers.wanted:

@@ -13,12 +13,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from lgnet_core.inference import OutOfMemoryError
 from lgnet_ros import topics
 from lgnet_ros.calibrations import Calibrations
-from lgnet_ros.diagnostics import Statistics
 from lgnet_ros.mailbox import Mailbox
 from lgnet_ros.parameters import Settings
 from lgnet_ros.perception import Perception, RateLimit, Tracker, nanoseconds
 from lgnet_ros.publishers import Publishers
 from lgnet_ros.rejection import RejectedMessage
+from lgnet_ros.statistics import Statistics
 from lgnet_ros.subscription import MatchedSubscription
 from lgnet_ros.throttle import WARN_SECONDS
 from lgnet_ros.worker import Worker

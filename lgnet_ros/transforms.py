@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from geometry_msgs.msg import TransformStamped
 from std_msgs.msg import Header
 
-from lgnet_core.hand_frame import HandFrames, Pose
-from lgnet_core.types import JOINT_NAMES, TwoHands
-from lgnet_ros.messages import hand_frame_name, require_metric, to_transform
+from lgnet_core.hand_frame import Pose
+from lgnet_core.types import JOINT_NAMES, Side, TwoHands
+from lgnet_ros.messages import Poses, hand_frame_name, require_metric, to_transform
+
+NO_JOINTS: Mapping[Side, Sequence[Pose]] = {}
 
 
 def to_transforms(
-    hands: TwoHands, header: Header, frames: HandFrames, prefix: str, joint_frames: bool
+    hands: TwoHands, header: Header, poses: Poses, prefix: str, joint_poses: Mapping[Side, Sequence[Pose]] = NO_JOINTS
 ) -> list[TransformStamped]:
     """The frames of the hands that were seen, under the picture's frame and at its stamp.
 
     Args:
         header: of the picture. With an empty frame_id there is nothing to stand under: TF would refuse every frame, so
             none is made.
+        poses: of the hands that were seen.
         prefix: the parameter ``frame_prefix``.
-        joint_frames: also ``<hand's frame>_<joint>`` for each joint but the wrist, where the hand's own frame stands.
+        joint_poses: of the 21 joints of each hand, :meth:`lgnet_core.hand_frame.HandFrames.joint_poses`, whose frames
+            are ``<hand's frame>_<joint>``; the wrist, where the hand's own frame stands, is left out.
 
     Raises:
         ValueError: see :func:`lgnet_ros.messages.require_metric`.
@@ -30,10 +36,9 @@ def to_transforms(
     transforms = []
     for hand in hands.hands:
         name = hand_frame_name(prefix, hand.side)
-        transforms.append(_stamped(header, name, frames.pose(hand)))
-        if joint_frames:
-            poses = frames.joint_poses(hand)[1:]
-            transforms += [_stamped(header, f"{name}_{joint}", p) for joint, p in zip(JOINT_NAMES[1:], poses)]
+        transforms.append(_stamped(header, name, poses[hand.side]))
+        named = list(zip(JOINT_NAMES, joint_poses.get(hand.side, ())))[1:]
+        transforms += [_stamped(header, f"{name}_{joint}", pose) for joint, pose in named]
     return transforms
 
 

@@ -60,9 +60,6 @@ def test_one_that_came_too_late_shows_that_waiting_pays():
 def test_nothing_came_yet():
     calibrations = Calibrations()
     assert calibrations.find(stamp(1)) is None
-    calibrations.put(info(1))
-    calibrations.clear()
-    assert calibrations.find(stamp(1)) is None
 
 
 def test_the_last_put_is_the_last_whatever_its_stamp():

@@ -38,8 +38,9 @@ def test_demo_ends_by_itself_with_a_summary(tmp_path):
 
 def test_messages_hold_what_a_listener_draws(hand_model):
     """From hands to messages and back: sides, places and triangles are the same."""
-    hands, header, frames = two_hands(hand_model, track_id=7), Header(frame_id="camera"), HandFrames(hand_model)
-    back = to_two_hands(to_joints_array(hands, header, frames), to_mesh_array(hands, header, frames))
+    hands, header = two_hands(hand_model, track_id=7), Header(frame_id="camera")
+    poses = HandFrames(hand_model).poses(hands.hands)
+    back = to_two_hands(to_joints_array(hands, header, poses), to_mesh_array(hands, header, poses))
     assert back.metric
     for mine, theirs in zip(hands.hands, back.hands, strict=True):
         assert (mine.side, mine.track_id) == (theirs.side, theirs.track_id)

@@ -109,7 +109,6 @@ def test_bad_messages(world):
     def send(messages: list[Image | CameraInfo]) -> None:
         nonlocal sent
         for message in messages + messages[::-1]:
-            session._calibrations.clear()
             if isinstance(message, CameraInfo):
                 session._calibrations.put(message)
             session._on_image(good_image() if isinstance(message, CameraInfo) else message)

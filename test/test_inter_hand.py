@@ -33,7 +33,7 @@ def matrix(pose) -> np.ndarray:
 def test_the_transform_is_the_right_frames_inverse_times_the_left_frame(hand_model, seed, pose, right, left):
     hands = two_hands(hand_model, seed, pose, right, left)
     frames = HandFrames(hand_model)
-    found = inter_hand(hands, frames)
+    found = inter_hand(hands, frames.poses(hands.hands))
     truth = np.linalg.inv(matrix(frames.pose(hands.right))) @ matrix(frames.pose(hands.left))
     np.testing.assert_allclose(matrix(found.pose), truth, atol=1e-12)
     # The left wrist, known in the camera frame, is where the transform takes the left frame's origin.
@@ -55,15 +55,16 @@ def test_the_camera_does_not_matter(hand_model, seed, other):
         return replace(hand, joints=hand.joints @ move.T + shift, vertices=hand.vertices @ move.T + shift,
                        rotations=rotations)  # fmt: skip
 
-    first = inter_hand(hands, frames)
-    second = inter_hand(replace(hands, right=moved(hands.right), left=moved(hands.left)), frames)
+    again = replace(hands, right=moved(hands.right), left=moved(hands.left))
+    first, second = (inter_hand(both, frames.poses(both.hands)) for both in (hands, again))
     np.testing.assert_allclose(matrix(second.pose), matrix(first.pose), atol=1e-6)
     assert second.distance == pytest.approx(first.distance, abs=1e-8)
     np.testing.assert_allclose(second.closest_right, first.closest_right @ move.T + shift, atol=1e-5)
 
 
 def test_only_for_two_hands_in_the_camera_frame(hand_model):
-    hands, frames = two_hands(hand_model, 0), HandFrames(hand_model)
-    assert inter_hand(hands, frames) is not None
+    hands = two_hands(hand_model, 0)
+    poses = HandFrames(hand_model).poses(hands.hands)
+    assert inter_hand(hands, poses) is not None
     for less in (replace(hands, right=None), replace(hands, left=None), replace(hands, metric=False)):
-        assert inter_hand(less, frames) is None
+        assert inter_hand(less, poses) is None

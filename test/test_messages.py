@@ -48,7 +48,7 @@ def sent(message: Any) -> Any:
 @pytest.mark.parametrize("sides", SEEN)
 def test_joints_arrive(hand_model: HandModel, frames: HandFrames, sides: tuple[Side, ...]) -> None:
     hands = two_hands(hand_model, sides)
-    message: HandJointsArray = sent(to_joints_array(hands, HEADER, frames))
+    message: HandJointsArray = sent(to_joints_array(hands, HEADER, frames.poses(hands.hands)))
     assert message.header == HEADER
     assert [hand.side for hand in message.hands] == list(sides)
     for hand, told in zip(hands.hands, message.hands):
@@ -63,7 +63,7 @@ def test_joints_arrive(hand_model: HandModel, frames: HandFrames, sides: tuple[S
 @pytest.mark.parametrize("sides", SEEN)
 def test_meshes_arrive(hand_model: HandModel, frames: HandFrames, sides: tuple[Side, ...]) -> None:
     hands = two_hands(hand_model, sides)
-    message: HandMeshArray = sent(to_mesh_array(hands, HEADER, frames))
+    message: HandMeshArray = sent(to_mesh_array(hands, HEADER, frames.poses(hands.hands)))
     assert message.header == HEADER
     assert [hand.side for hand in message.hands] == list(sides)
     for hand, told in zip(hands.hands, message.hands):
@@ -92,14 +92,15 @@ def test_the_relation_of_the_hands_arrives(hand_model: HandModel, frames: HandFr
     hands = two_hands(hand_model)
     assert hands.right is not None
     assert hands.left is not None
-    pose = relative_pose(frames.pose(hands.right), frames.pose(hands.left))
+    pose = relative_pose(*frames.poses(hands.hands).values())
     relation = InterHand(pose, 0.0625, np.array([1.0, 2, 3]), np.array([4.0, 5, 6]), 0.5)
     message: InterHandTransform = sent(to_inter_hand(relation, HEADER, "arm/"))
     assert message.header == HEADER
     assert (message.right_frame, message.left_frame) == ("arm/hand_right", "arm/hand_left")
     assert (message.distance, message.confidence) == (0.0625, 0.5)
     assert [(p.x, p.y, p.z) for p in (message.closest_right, message.closest_left)] == [(1, 2, 3), (4, 5, 6)]
-    camera_right, camera_left = (to_matrix(h.pose) for h in to_joints_array(hands, HEADER, frames).hands)
+    joints = to_joints_array(hands, HEADER, frames.poses(hands.hands))
+    camera_right, camera_left = (to_matrix(hand.pose) for hand in joints.hands)
     np.testing.assert_allclose(camera_right @ to_matrix(message.transform), camera_left, atol=1e-12)
 
 
@@ -135,15 +136,15 @@ def test_an_overlay_arrives() -> None:
 @given(header=headers)
 def test_headers_are_bit_exact(hand_model: HandModel, frames: HandFrames, header: Header) -> None:
     hands = two_hands(hand_model)
-    for message in (to_joints_array(hands, header, frames), to_mesh_array(no_hands(), header, frames)):
+    for message in (to_joints_array(hands, header, frames.poses(hands.hands)), to_mesh_array(no_hands(), header, {})):
         assert sent(message).header == header
     assert sent(to_points(no_hands(), header)).header == header
 
 
-def test_hands_without_a_place_are_refused(frames: HandFrames) -> None:
+def test_hands_without_a_place_are_refused() -> None:
     for make in (to_joints_array, to_mesh_array):
         with pytest.raises(ValueError, match="uncalibrated"):
-            make(unplaced(), HEADER, frames)
+            make(unplaced(), HEADER, {})
     with pytest.raises(ValueError, match="uncalibrated"):
         to_points(unplaced(), HEADER)
 
@@ -151,7 +152,8 @@ def test_hands_without_a_place_are_refused(frames: HandFrames) -> None:
 def test_arrays_are_taken_as_they_are(hand_model: HandModel, frames: HandFrames) -> None:
     """Lists and ndarrays would be looked at element by element on ROS 2 Humble."""
     hands = two_hands(hand_model)
-    (mesh, _), (joints, _) = to_mesh_array(hands, HEADER, frames).hands, to_joints_array(hands, HEADER, frames).hands
+    poses = frames.poses(hands.hands)
+    mesh, joints = (make(hands, HEADER, poses).hands[0] for make in (to_mesh_array, to_joints_array))
     assert (type(mesh.vertices), mesh.vertices.typecode) == (array.array, "f")
     assert (type(mesh.triangles), mesh.triangles.typecode) == (array.array, "I")
     assert (joints.joint_std.dtype, joints.joints_image.dtype) == (np.float32, np.float32)
@@ -174,8 +176,8 @@ def test_every_field_passes_the_checks_of_rclpy(
         if isinstance(value, type) and hasattr(value, "get_fields_and_field_types"):
             monkeypatch.setattr(messages, name, Checked(value))
     hands = two_hands(hand_model)
-    to_joints_array(hands, HEADER, frames)
-    to_mesh_array(hands, HEADER, frames)
+    to_joints_array(hands, HEADER, frames.poses(hands.hands))
+    to_mesh_array(hands, HEADER, frames.poses(hands.hands))
     to_points(hands, HEADER)
     to_image(np.zeros((20, 30, 3), np.uint8), HEADER)
     pose = frames.pose(make_hand(hand_model, Side.LEFT))

@@ -68,7 +68,7 @@ class Heard:
             np.testing.assert_allclose(np.reshape(j.joints_image, (-1, 2)), hand.joints_image, atol=1e-3)
         transforms = self.transforms(stamp)
         assert set(transforms) == {f"hand_{hand.side.label}" for hand in hands.hands}
-        relation = inter_hand(hands, frames)
+        relation = inter_hand(hands, frames.poses(hands.hands))
         if relation is not None:
             message = find(self.inter_hand, stamp)
             assert message.distance == pytest.approx(relation.distance, abs=1e-6)

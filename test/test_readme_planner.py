@@ -42,8 +42,9 @@ def test_planner_waits_off_the_palm_and_faces_it(world, hand_model):
     planner = snippet()["PalmApproach"](context=world.context, use_global_arguments=False)
     world.executor.add_node(planner)
     heard = world.hear(PoseStamped, "approach")
-    frames, hands = HandFrames(hand_model), two_hands(hand_model)
-    message = to_mesh_array(hands, Header(frame_id="camera"), frames)
+    hands = two_hands(hand_model)
+    poses = HandFrames(hand_model).poses(hands.hands)
+    message = to_mesh_array(hands, Header(frame_id="camera"), poses)
     message.header.stamp.sec = 42
     publisher = world.node.create_publisher(type(message), "hands/mesh", output_profile())
     wait_for(lambda: publisher.get_subscription_count() and world.node.count_publishers("/approach"))
@@ -52,7 +53,7 @@ def test_planner_waits_off_the_palm_and_faces_it(world, hand_model):
     assert pose.header == message.header
 
     hand = hands.right  # the more certain one
-    gripper, palm = to_matrix(pose.pose), frames.pose(hand).rotation
+    gripper, palm = to_matrix(pose.pose), poses[hand.side].rotation
     np.testing.assert_allclose(gripper[:3, 2], -palm[:, 2], atol=1e-9, err_msg="its z points into the palm")
     np.testing.assert_allclose(gripper[:3, 0], palm[:, 0], atol=1e-9, err_msg="its x points along the fingers")
     assert np.linalg.det(gripper[:3, :3]) == pytest.approx(1)

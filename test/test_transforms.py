@@ -30,7 +30,7 @@ def test_hands_that_are_seen_have_frames(
     hand_model: HandModel, frames: HandFrames, sides: tuple[Side, ...], prefix: str
 ) -> None:
     hands = two_hands(hand_model, sides)
-    transforms = to_transforms(hands, HEADER, frames, prefix, joint_frames=False)
+    transforms = to_transforms(hands, HEADER, frames.poses(hands.hands), prefix)
     assert [t.child_frame_id for t in transforms] == [f"{prefix}hand_{side.label}" for side in sides]
     for hand, transform in zip(hands.hands, transforms):
         assert transform.header == HEADER
@@ -42,16 +42,17 @@ def test_hands_that_are_seen_have_frames(
 
 def test_joints_have_frames_where_they_are(hand_model: HandModel, frames: HandFrames) -> None:
     hands = two_hands(hand_model)
-    transforms = {t.child_frame_id: t for t in to_transforms(hands, HEADER, frames, "arm/", joint_frames=True)}
+    joint_poses = {hand.side: frames.joint_poses(hand) for hand in hands.hands}
+    made = to_transforms(hands, HEADER, frames.poses(hands.hands), "arm/", joint_poses)
+    transforms = {t.child_frame_id: t for t in made}
     assert len(transforms) == 2 * 21
     for hand in hands.hands:
-        poses = frames.joint_poses(hand)
         for joint in range(1, 21):
             told = transforms[f"arm/hand_{hand.side.label}_{JOINT_NAMES[joint]}"]
             assert told.header == HEADER
             matrix = to_matrix(told.transform)
             np.testing.assert_array_equal(matrix[:3, 3], hand.joints[joint])
-            np.testing.assert_allclose(matrix[:3, :3], poses[joint].rotation, atol=1e-12)
+            np.testing.assert_allclose(matrix[:3, :3], joint_poses[hand.side][joint].rotation, atol=1e-12)
             q = told.transform.rotation
             assert np.linalg.norm([q.x, q.y, q.z, q.w]) == pytest.approx(1, abs=1e-12)
     assert "arm/hand_right_index_2" in transforms
@@ -59,21 +60,23 @@ def test_joints_have_frames_where_they_are(hand_model: HandModel, frames: HandFr
 
 def test_a_lookup_between_the_hands_is_the_relation_of_the_hands(hand_model: HandModel, frames: HandFrames) -> None:
     hands = two_hands(hand_model)
-    right, left = (to_matrix(t.transform) for t in to_transforms(hands, HEADER, frames, "", joint_frames=False))
-    relation = relative_pose(*(frames.pose(hand) for hand in hands.hands))
+    poses = frames.poses(hands.hands)
+    right, left = (to_matrix(t.transform) for t in to_transforms(hands, HEADER, poses, ""))
+    relation = relative_pose(*poses.values())
     looked_up = np.linalg.inv(right) @ left
     np.testing.assert_allclose(looked_up[:3, :3], relation.rotation, atol=1e-12)
     np.testing.assert_allclose(looked_up[:3, 3], relation.position, atol=1e-12)
 
 
 def test_nothing_stands_under_no_frame(hand_model: HandModel, frames: HandFrames) -> None:
-    assert to_transforms(two_hands(hand_model), Header(), frames, "", joint_frames=True) == []
+    hands = two_hands(hand_model)
+    assert to_transforms(hands, Header(), frames.poses(hands.hands), "") == []
 
 
-def test_no_hands_no_frames(frames: HandFrames) -> None:
-    assert to_transforms(no_hands(), HEADER, frames, "", joint_frames=True) == []
+def test_no_hands_no_frames() -> None:
+    assert to_transforms(no_hands(), HEADER, {}, "") == []
     with pytest.raises(ValueError, match="uncalibrated"):
-        to_transforms(unplaced(), HEADER, frames, "", joint_frames=False)
+        to_transforms(unplaced(), HEADER, {}, "")
 
 
 def test_frames_are_named_by_side() -> None:
