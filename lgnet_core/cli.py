@@ -145,7 +145,11 @@ def predict(
         estimator = HandEstimator.load(
             weights, device, hand_model, engine.value, presence_threshold=threshold, hand_length=hand_length
         )
-    about = {"weights": str(weights or "bundled"), "weights_sha256": weights_digest(weights)}
+    about = {
+        "weights": str(weights or "bundled"),
+        "weights_sha256": weights_digest(weights),
+        "hand_model": estimator.hand_model.name,
+    }
     report = run(estimator, source, out, calibration, about, console)
     sides = ", ".join(f"{report.hands[side]} {side.label}" for side in Side)
     rate = f", {report.pictures / report.seconds:.1f} pictures/s" if report.seconds else ""
@@ -161,6 +165,7 @@ def predict(
 app.command()(cli_training.train)
 app.command("train-regions")(cli_training.train_regions)
 app.command()(cli_training.synth)
+app.command("eval")(cli_training.evaluate)
 
 
 @app.command()

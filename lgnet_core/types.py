@@ -89,12 +89,15 @@ class Hand:
         side: anatomical side.
         presence: probability in [0, 1] that this hand is in the picture.
         joints: (21, 3) metres; camera frame if ``TwoHands.metric``, else relative to the wrist, camera axes.
-        vertices: (778, 3) metres, same frame as ``joints``: the refined mesh (M_f).
+        vertices: (778, 3) metres, same frame as ``joints``: the refined mesh (M_f), or, where the hands are given as
+            another hand model's than the network's, that model's own surface
+            (:class:`~lgnet_core.inference.retarget.Retarget`).
         faces: (1538, 3) vertex indices, counter-clockwise seen from outside on both sides.
         joints_image: (21, 2) pixels in the given picture (distorted, if it is): what the network saw in 2D.
         joint_std: (21,) metres: predicted standard deviation per axis of the wrist-relative joints.
         rotations: (16, 3, 3) the hand model's joint rotations (root in camera axes), MANO's joint order.
-        shape: (10,) the hand model's shape coefficients. Rotations and shape describe the rough mesh (M_r), not M_f.
+        shape: (10,) the hand model's shape coefficients. Rotations and shape describe the rough mesh (M_r), not M_f;
+            another hand model's describe its surface.
         track_id: the same number as long as a :class:`~lgnet_core.inference.tracking.HandTracker` follows this hand
             from picture to picture, counted from 1; 0: not tracked.
     """

@@ -28,6 +28,8 @@ def tile(side: Side, joints: FloatArray, pixels: FloatArray) -> Hand:
 class StubEstimator:
     """Sees a left hand in the middle of every picture whose first pixel is not black."""
 
+    hand_model = load_hand_model()
+
     def estimate(self, image: FloatArray, camera: Camera | None = None) -> TwoHands:
         height, width = image.shape[:2]
         if not image[0, 0].any():

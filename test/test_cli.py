@@ -93,6 +93,8 @@ def test_predict(stub, picture, tmp_path):
     assert "1 picture(s): hands found: 0 right, 1 left" in output
     assert "note" not in output
     assert (tmp_path / "out" / "cat_overlay.png").exists()
+    told = json.loads((tmp_path / "out" / "cat.json").read_text())
+    assert (told["weights"], told["hand_model"]) == ("bundled", "CC0 hand")
     assert (stub["engine"], stub["presence_threshold"], stub["hand_length"]) == ("eager", 0.4, None)
 
 
