@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from lgnet_core.cli_options import DeviceOption, HandModelPath, console, needs_training_extra
+from lgnet_core.cli_options import DeviceOption, HandModelPath, Weights, console, needs_training_extra, wide_console
 
 
 def train(
@@ -90,3 +90,26 @@ def synth(
     generator = SyntheticHands(seed, load_hand_model(hand_model), resolve_device(device))
     sheet = write_sheet_and_shards(out, generator, count, size)
     console.print(Text(f"{count} pictures in {out}; look at {sheet}"), soft_wrap=True)
+
+
+def evaluate(
+    data: Annotated[
+        str, typer.Option(help="synthetic: the frozen held-out set; or a folder that `lgnet synth` wrote.")
+    ] = "synthetic",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for JSON, CSV and PNG.")] = Path("out/eval"),
+    weights: Weights = None,
+    hand_model: HandModelPath = None,
+    count: Annotated[
+        int | None, typer.Option("--count", "-n", min=1, help="Only so many pictures, spread evenly over the set.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 32,
+    device: DeviceOption = "auto",
+) -> None:
+    """Judge weights: errors under every protocol, by category, beside two baselines; table, JSON, CSV, PNG."""
+    with needs_training_extra("evaluation"):
+        from lgnet_core.evaluation.run import run_evaluation
+    from lgnet_core.hand_model import load_hand_model
+
+    report = run_evaluation(out, data, weights, load_hand_model(hand_model), count, device, batch, console)
+    wide_console().print(report.table())
+    console.print(Text(f"figures and pictures: {out}"), soft_wrap=True)

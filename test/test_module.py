@@ -10,10 +10,11 @@ from torch.utils.data import DataLoader
 from lgnet_core.data.augment import Augmentation
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.data.synthetic.generator import SyntheticHands
-from lgnet_core.network import PRESETS, HandsPrediction, build_network, load_imagenet_weights
+from lgnet_core.evaluation.metrics import MPVPE
+from lgnet_core.network import PRESETS, build_network, load_imagenet_weights
 from lgnet_core.training.loss_config import loss_weights
 from lgnet_core.training.losses import LGNetLoss
-from lgnet_core.training.module import Optimisation, TrainingModule, figures, rising_average
+from lgnet_core.training.module import Optimisation, TrainingModule, rising_average
 
 TINY = replace(PRESETS["lgnet-mini"], channels=16, self_joint_depth=1, local_graph="none")
 SIZE = 64
@@ -56,26 +57,6 @@ def test_average_rises_to_its_decay_and_copies_what_is_no_number():
         expected = float(n) if expected is None else decay * expected + (1 - decay) * n
         assert average.module.weight.item() == pytest.approx(expected)
     assert average.module.table.item() == 777
-
-
-def test_figures_of_a_known_error(hand_model, batch):
-    """All vertices 3 mm off to the right, 4 mm up; the relative translation 20 mm off; one presence wrong."""
-    labels, root = batch.labels(hand_model), batch.wrist[:, :, None]
-    joints, vertices = labels.joints - root, labels.vertices - root
-    logits = torch.where(batch.presence, 1.0, -1.0)
-    logits[0, 0] *= -1
-    shift = torch.tensor([0.003, -0.004, 0.0])
-    empty = torch.zeros(0)
-    prediction = HandsPrediction(
-        empty, empty, logits, empty, empty, empty, vertices, joints, vertices + shift, joints + 2 * shift,
-        labels.relative_translation + torch.tensor([0.0, 0.0, 0.02]),
-    )  # fmt: skip
-    found = figures(prediction, batch, labels)
-    values = {name: float(value) for name, (value, _) in found.items()}
-    expected = {"mpvpe_mm": 5, "mpjpe_mm": 10, "rough_mpvpe_mm": 0, "mrrpe_mm": 20, "presence": 15 / 16}
-    assert values == pytest.approx(expected, abs=1e-3)
-    assert found["mpvpe_mm"][1] == int(batch.presence.sum())
-    assert found["mrrpe_mm"][1] == int(batch.presence.all(1).sum())
 
 
 def test_a_step_moves_weights_and_average(hand_model, batch, tmp_path):
@@ -133,9 +114,11 @@ def overfit(preset: str, hand_model, batch: HandsBatch, steps: int, rate: float)
                 module.reset_running_stats()
                 module.momentum = None
         network(image, batch.intrinsics)
-        error, count = figures(network.eval()(image, batch.intrinsics), batch, labels)["mpvpe_mm"]
-    assert count > 8
-    return float(error)
+        prediction = network.eval()(image, batch.intrinsics)
+    assert batch.presence.sum() > 8
+    metric = MPVPE()
+    metric.update(prediction.vertices, prediction.joints, labels.vertices, labels.joints, batch.presence)
+    return float(metric.compute())
 
 
 @pytest.mark.timeout(1200)

@@ -13,6 +13,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from lgnet_core.data.augment import Augmentation, augment, resize
 from lgnet_core.data.sample import HandsBatch, HandsLabels
+from lgnet_core.evaluation.protocol import WRIST_RAW
+from lgnet_core.evaluation.validation import ValidationFigures
 from lgnet_core.network import HandsPrediction, LGNet
 from lgnet_core.training.direct import DirectHeads, direct_loss
 from lgnet_core.training.loss_config import LossWeights
@@ -92,6 +94,7 @@ class TrainingModule(lightning.LightningModule):
         self.average = AveragedModel(
             network, multi_avg_fn=rising_average(optimisation.ema_decay), use_buffers=True
         ).requires_grad_(False)
+        self.validation = ValidationFigures()
         self.optimisation, self.augmentation, self.size, self.seed = optimisation, augmentation, size, seed
         self.learning_rate_factor = learning_rate_factor(optimisation.schedule, optimisation.steps, optimisation.warmup)
 
@@ -128,8 +131,9 @@ class TrainingModule(lightning.LightningModule):
         with torch.autocast(batch.image.device.type, enabled=False):
             total, terms = criterion(prediction, batch, labels)
         self.log_dict({f"train/{name}": term for name, term in terms.items()})
-        error = (prediction.vertices.detach() - labels.vertices + batch.wrist[:, :, None]).norm(dim=-1)
-        self.log("train/mpvpe_mm", masked_mean(error, batch.presence) * 1e3, prog_bar=True)
+        mesh = (prediction.vertices.detach(), prediction.joints.detach())
+        error = WRIST_RAW.errors(*mesh, labels.vertices, labels.joints)
+        self.log("train/mpvpe_mm", masked_mean(error, batch.presence), prog_bar=True)
         return total
 
     def _direct_step(
@@ -169,11 +173,12 @@ class TrainingModule(lightning.LightningModule):
             self.log("val/direct", loss, batch_size=len(batch))
             return
         prediction = self(batch, self.average.eval())
-        for name, (value, count) in figures(prediction, batch, labels).items():
-            if count:
-                self.log(
-                    f"val/{name}", value, batch_size=count, on_epoch=True, sync_dist=True, prog_bar=name == "mpvpe_mm"
-                )
+        self.validation.update(prediction, batch, labels)
+
+    def on_validation_epoch_end(self) -> None:
+        if self.direct is None:
+            for name, value in self.validation.compute().items():
+                self.log(f"val/{name}", value, sync_dist=True, prog_bar=name == "mpvpe_mm")
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Clip the gradient's norm; a step whose gradient is not finite is left out."""
@@ -220,25 +225,3 @@ def rising_average(decay: float) -> Callable[[Any, Any, Any], None]:
             torch._foreach_copy_(averaged, current)
 
     return update
-
-
-def figures(prediction: HandsPrediction, batch: HandsBatch, labels: HandsLabels) -> dict[str, tuple[Tensor, int]]:
-    """Validation figures and how many hands (or pictures) each is a mean of; errors in millimetres, wrists aligned.
-
-    ``mpvpe_mm`` and ``mpjpe_mm`` of the refined mesh, ``rough_mpvpe_mm``, ``mrrpe_mm`` (relative translation, both
-    hands there), ``presence`` (part of the hands whose presence is told right at 0.5).
-    """
-    root = batch.wrist[:, :, None]
-    hands, pairs = batch.presence, batch.presence.all(1)
-
-    def millimetres(error: Tensor, mask: Tensor) -> tuple[Tensor, int]:
-        return masked_mean(error.norm(dim=-1), mask) * 1e3, int(mask.sum())
-
-    right = (prediction.presence_logits > 0) == batch.presence
-    return {
-        "mpvpe_mm": millimetres(prediction.vertices - labels.vertices + root, hands),
-        "mpjpe_mm": millimetres(prediction.joints - labels.joints + root, hands),
-        "rough_mpvpe_mm": millimetres(prediction.rough_vertices - labels.vertices + root, hands),
-        "mrrpe_mm": millimetres(prediction.relative_translation - labels.relative_translation, pairs),
-        "presence": (right.float().mean(), right.numel()),
-    }

@@ -1,0 +1,131 @@
+"""A network judged on a set of pictures, each category apart and all together, beside both baselines."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from lgnet_core.evaluation.baselines import RandomHands, mean_pose
+from lgnet_core.evaluation.outcome import compare, place
+from lgnet_core.evaluation.pictures import CATEGORIES, Pictures
+from lgnet_core.evaluation.scores import FIGURES, HandScores, Key, Scored, Scores
+from lgnet_core.network import LGNet
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a category. NaN: nothing was there to be measured, or the baseline has no such figure."""
+
+    value: float
+    mean_pose: float
+    nearest: float
+
+
+def skill(value: float, baseline: float, perfect: float | None) -> float:
+    r"""1 - error / error of the baseline, error = \|value - perfect\|: 0 is as bad as the baseline, 1 without fault.
+
+    NaN where one of them is missing or the baseline is without fault.
+    """
+    if perfect is None or baseline == perfect:
+        return math.nan
+    return 1 - abs(value - perfect) / abs(baseline - perfect)
+
+
+@dataclass(frozen=True)
+class CategoryResult:
+    """What was measured on the pictures of a category.
+
+    Args:
+        pictures, hands, pairs: how many were there.
+        weights, mean_pose, nearest: scores of the network, and of the baselines.
+    """
+
+    pictures: int
+    hands: int
+    pairs: int
+    weights: Scored
+    mean_pose: Scored
+    nearest: Scored
+
+    def figures(self) -> dict[Key, Figure]:
+        """All figures, in the order of reports."""
+
+        def of(baseline: Scored, key: Key) -> float:
+            return baseline.figures.get(key, math.nan)
+
+        order = {name: k for k, name in enumerate(FIGURES)}
+        keys = sorted(self.weights.figures, key=lambda key: order[key.figure])
+        return {key: Figure(self.weights.figures[key], of(self.mean_pose, key), of(self.nearest, key)) for key in keys}
+
+
+def evaluate(
+    network: LGNet,
+    pictures: Pictures,
+    size: int,
+    count: int | None = None,
+    batch_size: int = 32,
+    console: Console | None = None,
+) -> dict[str, CategoryResult]:
+    """Judge a network.
+
+    Args:
+        network: in eval mode, on the device where it is to run.
+        size: side of the crops that it sees, pixels.
+        count: evaluate this many pictures only, spread evenly over the set.
+        batch_size: pictures at a time.
+        console: shows a progress bar; None: quiet.
+
+    Returns:
+        Results by category, ``all`` first; a category without pictures has none but NaN.
+    """
+    device = next(network.parameters()).device
+    hand_model = network.hand_model
+    random_hands = RandomHands(hand_model)
+    parts = {name: _Part(device) for name in (ALL, *(category.value for category in CATEGORIES))}
+    batches = chosen(len(pictures), count).split(batch_size)
+    quiet = Console(quiet=True)
+    for indices in track(batches, "evaluating", console=console or quiet, transient=True):
+        batch, category = pictures.read(indices, size)
+        batch, category = batch.to(device), category.to(device)
+        with torch.inference_mode():
+            labels = batch.labels(hand_model)
+            prediction = network(batch.image.float() / 255, batch.intrinsics)
+            outcome = compare(prediction, place(prediction, batch), batch, labels)
+            blind = compare(*mean_pose(hand_model, batch), batch, labels)
+            nearest = random_hands.nearest(outcome.true_joints, outcome.hands)
+            for k, part in enumerate(parts.values()):
+                some = category == k - 1 if k else torch.ones_like(category, dtype=torch.bool)
+                part.hands += int(outcome.hands[some].sum())
+                part.pairs += int(outcome.hands[some].all(1).sum())
+                part.pictures += int(some.sum())
+                part.weights.update(outcome.select(some))
+                part.mean_pose.update(blind.select(some))
+                part.nearest.update({name: guess.select(some) for name, guess in nearest.items()}, outcome.select(some))
+    return {name: part.result() for name, part in parts.items()}
+
+
+def chosen(length: int, count: int | None) -> Tensor:
+    """(N,) places of the pictures that are evaluated: all, or ``count`` spread evenly over a set of ``length``."""
+    if count is None or count >= length:
+        return torch.arange(length)
+    return torch.arange(count) * length // count
+
+
+class _Part:
+    """Scores of one category while they are gathered."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.pictures = self.hands = self.pairs = 0
+        self.weights, self.mean_pose = Scores(device), Scores(device, uncertainty=False)
+        self.nearest = HandScores(device)
+
+    def result(self) -> CategoryResult:
+        scored = (self.weights.compute(), self.mean_pose.compute(), self.nearest.compute())
+        return CategoryResult(self.pictures, self.hands, self.pairs, *scored)

@@ -1,0 +1,111 @@
+"""What was said about a batch of pictures beside what is true, in the units that the metrics take."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lgnet_core.camera import grid_to_pixels
+from lgnet_core.data.sample import HandsBatch, HandsLabels, joints_inside
+from lgnet_core.inference.crops import GRID_STRIDE
+from lgnet_core.inference.placement import place_in_camera
+from lgnet_core.network import HandsPrediction
+from lgnet_core.types import Camera
+
+PIXELS_OF = 256
+"""Errors in the picture are pixels of a crop of this size, whatever size the network sees."""
+
+
+class Outcome(NamedTuple):
+    """Hands as predicted and as they are. Joints and vertices are relative to each hand's own wrist, camera axes.
+
+    Shapes:
+        joints, true_joints: (B, 2, 21, 3) metres; vertices, true_vertices: (B, 2, 778, 3); rough_joints,
+        rough_vertices alike, of the mesh before it is refined.
+        joint_log_variance: (B, 2, 21) of metres squared.
+        wrist, true_wrist: (B, 2, 3) metres, camera frame.
+        pixels, true_pixels: (B, 2, 21, 2) of a crop of ``PIXELS_OF``.
+        relative_translation, true_relative_translation: (B, 3) metres, wrist_left - wrist_right.
+        presence_logits: (B, 2).
+        hands: (B, 2) bool, the hand is there; inside: (B, 2, 21) bool, the joint of such a hand lies in the crop.
+    """
+
+    joints: Tensor
+    vertices: Tensor
+    rough_joints: Tensor
+    rough_vertices: Tensor
+    joint_log_variance: Tensor
+    wrist: Tensor
+    pixels: Tensor
+    relative_translation: Tensor
+    presence_logits: Tensor
+    true_joints: Tensor
+    true_vertices: Tensor
+    true_wrist: Tensor
+    true_pixels: Tensor
+    true_relative_translation: Tensor
+    hands: Tensor
+    inside: Tensor
+
+    def select(self, pictures: Tensor) -> Outcome:
+        """Some of the pictures. Shapes: (B,) bool, or indices."""
+        return Outcome(*(value[pictures] for value in self))
+
+
+def compare(prediction: HandsPrediction, wrist: Tensor, batch: HandsBatch, labels: HandsLabels) -> Outcome:
+    """A prediction beside the truth.
+
+    Args:
+        wrist: where the hands were placed, metres, camera frame; see :func:`place`.
+
+    Shapes:
+        wrist: (B, 2, 3).
+    """
+    size, root = batch.image.shape[-1], batch.wrist[:, :, None]
+    return Outcome(
+        joints=prediction.joints,
+        vertices=prediction.vertices,
+        rough_joints=prediction.rough_joints,
+        rough_vertices=prediction.rough_vertices,
+        joint_log_variance=prediction.joint_log_variance,
+        wrist=wrist,
+        pixels=grid_to_pixels(prediction.joints_grid[..., :2], PIXELS_OF, size // GRID_STRIDE),
+        relative_translation=prediction.relative_translation,
+        presence_logits=prediction.presence_logits,
+        true_joints=labels.joints - root,
+        true_vertices=labels.vertices - root,
+        true_wrist=batch.wrist,
+        true_pixels=grid_to_pixels(labels.joints_2d, PIXELS_OF, size),
+        true_relative_translation=labels.relative_translation,
+        hands=batch.presence,
+        inside=joints_inside(batch, labels),
+    )
+
+
+def place(prediction: HandsPrediction, batch: HandsBatch) -> Tensor:
+    """Wrists in the camera's frame, as the estimator places them, of the hands that are there.
+
+    Both hands of a crop together, with their predicted relative translation
+    (:func:`lgnet_core.inference.placement.place_in_camera`); the crop's intrinsics are its camera. NaN for hands that
+    are not there and for predictions that are not finite.
+
+    Shapes:
+        returns (B, 2, 3) metres, on the batch's device.
+    """
+    size = batch.image.shape[-1]
+    joints = prediction.joints.double().cpu().numpy()
+    pixels = grid_to_pixels(prediction.joints_grid[..., :2].double(), size, size // GRID_STRIDE).cpu().numpy()
+    std = (0.5 * prediction.joint_log_variance.double()).exp().cpu().numpy()
+    relative = prediction.relative_translation.double().cpu().numpy()
+    intrinsics, presence = batch.intrinsics.double().cpu().numpy(), batch.presence.cpu().numpy()
+    wrists = np.full((len(batch), 2, 3), np.nan)
+    for k in range(len(batch)):
+        sides = np.flatnonzero(presence[k])
+        told = (joints[k, sides], pixels[k, sides], std[k, sides])
+        if len(sides) and all(np.isfinite(values).all() for values in (*told, relative[k])):
+            camera = Camera(intrinsics[k], size, size)
+            wrists[k, sides] = place_in_camera(*told, camera, relative[k] if len(sides) == 2 else None)
+    return torch.from_numpy(wrists).to(batch.wrist)

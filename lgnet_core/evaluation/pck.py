@@ -1,0 +1,55 @@
+"""The share of joints that are right to within a distance, and the area under its curve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from lgnet_core.evaluation.metrics import JOINT_COUNT, mean_of_columns
+from lgnet_core.evaluation.protocol import WRIST_RAW, Protocol
+
+FARTHEST, STEPS = 50.0, 200  # millimetres; the distances of InterShape's evaluation
+
+
+def thresholds() -> Tensor:
+    """(200,) millimetres, 0 to 50."""
+    return torch.linspace(0, FARTHEST, STEPS, dtype=torch.float64)
+
+
+class PCK(Metric):
+    """Percentage of correct keypoints as a curve: the share of errors up to each threshold, averaged over the joints.
+
+    Args:
+        protocol: how the hands are laid over each other.
+
+    Shapes of what it computes: (200,) in [0, 1], at :func:`thresholds`; NaN where nothing was counted.
+    """
+
+    full_state_update = False
+    within: Tensor
+    count: Tensor
+
+    def __init__(self, protocol: Protocol = WRIST_RAW, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.protocol = protocol
+        self.add_state("within", torch.zeros(JOINT_COUNT, STEPS, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros(JOINT_COUNT, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, joints: Tensor, true_joints: Tensor, mask: Tensor) -> None:
+        """Shapes: joints, true_joints: (..., 21, 3) metres; mask: (...) hands, or (..., 21) joints, bool."""
+        errors = self.protocol.errors(joints, joints, true_joints, true_joints)
+        mask = (mask[..., None] if mask.ndim < errors.ndim else mask).expand_as(errors).reshape(-1, JOINT_COUNT)
+        right = errors.reshape(-1, JOINT_COUNT, 1) <= thresholds().to(errors.device)
+        self.within += (right & mask[..., None]).sum(0)
+        self.count += mask.sum(0)
+
+    def compute(self) -> Tensor:
+        return mean_of_columns(self.within.double(), self.count)
+
+
+def area_under_curve(curve: Tensor) -> Tensor:
+    """AUC 0-50 mm in [0, 1], by the trapezoid rule over :func:`thresholds`: about 1 - E[min(e, 50 mm)] / 50 mm."""
+    return torch.trapezoid(curve, thresholds().to(curve)) / FARTHEST

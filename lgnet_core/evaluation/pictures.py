@@ -1,0 +1,115 @@
+"""The sets of pictures that are evaluated: the frozen one, and stored ones; and which pictures belong together."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from lgnet_core.data.augment import resize
+from lgnet_core.data.sample import HandsBatch, concatenate
+from lgnet_core.data.synthetic.cameras import hands_apart
+from lgnet_core.data.synthetic.held_out import HeldOutHands
+from lgnet_core.data.synthetic.interactions import Kind
+from lgnet_core.data.synthetic.stored import StoredHands
+from lgnet_core.hand_model import HandModel
+
+SYNTHETIC = "synthetic"
+
+
+class Category(Enum):
+    """What a picture shows: figures are given for each apart, and for all."""
+
+    INTERACTING = "interacting"
+    SEPARATE = "separate"
+    SINGLE = "single-hand"
+    NONE = "no-hand"
+
+
+CATEGORIES = tuple(Category)
+"""By the numbers that a set gives its pictures."""
+
+
+class Pictures(Protocol):
+    """A set of labelled pictures.
+
+    Attributes:
+        name: for titles. metadata: what identifies it.
+    """
+
+    name: str
+    metadata: dict[str, Any]
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: Tensor, size: int) -> tuple[HandsBatch, Tensor]:
+        """Some pictures and the category of each.
+
+        Args:
+            indices: (B,) int64. size: side of the pictures, pixels.
+
+        Returns:
+            The batch, and (B,) long, index of ``CATEGORIES``.
+        """
+        ...
+
+
+class HeldOutPictures:
+    """The frozen held-out set; categories are what its scenes were drawn as, whatever the crop shows of them."""
+
+    def __init__(self, hand_model: HandModel) -> None:
+        self._set = HeldOutHands(hand_model)
+        self.metadata = self._set.metadata
+        self.name = str(self.metadata["name"])
+
+    def __len__(self) -> int:
+        return len(self._set)
+
+    def read(self, indices: Tensor, size: int) -> tuple[HandsBatch, Tensor]:
+        return self._set.batch(indices, size), category_of_kind(self._set.kind[indices])
+
+
+class StoredPictures:
+    """A folder that ``lgnet synth`` wrote; categories are what the labels show, :func:`category_of_labels`."""
+
+    def __init__(self, directory: Path, hand_model: HandModel) -> None:
+        self._set, self._hand_model = StoredHands(directory, hand_model), hand_model
+        self.metadata, self.name = self._set.metadata, str(directory)
+
+    def __len__(self) -> int:
+        return len(self._set)
+
+    def read(self, indices: Tensor, size: int) -> tuple[HandsBatch, Tensor]:
+        batch = resize(concatenate([self._set[index] for index in indices.tolist()]), size)
+        return batch, category_of_labels(batch, self._hand_model)
+
+
+def open_pictures(data: str, hand_model: HandModel) -> Pictures:
+    """The set that ``--data`` names: ``synthetic``, or a folder.
+
+    Raises:
+        ValueError: if there is no such set, or its labels are of another hand model.
+    """
+    return HeldOutPictures(hand_model) if data == SYNTHETIC else StoredPictures(Path(data), hand_model)
+
+
+def category_of_kind(kind: Tensor) -> Tensor:
+    """(B,) index of ``CATEGORIES`` for (B,) :class:`~lgnet_core.data.synthetic.interactions.Kind`."""
+    table = torch.full((len(Kind),), CATEGORIES.index(Category.INTERACTING))
+    table[Kind.SEPARATE] = CATEGORIES.index(Category.SEPARATE)
+    table[[Kind.SINGLE_RIGHT, Kind.SINGLE_LEFT]] = CATEGORIES.index(Category.SINGLE)
+    table[Kind.NONE] = CATEGORIES.index(Category.NONE)
+    return table[kind]
+
+
+def category_of_labels(batch: HandsBatch, hand_model: HandModel) -> Tensor:
+    """(B,) index of ``CATEGORIES`` by the hands that are there; two are separate if they would get a crop each."""
+    joints = batch.to(hand_model.v_template.device).labels(hand_model).joints_2d.cpu()
+    apart = hands_apart(joints.amin(2), joints.amax(2))
+    hands = batch.presence.sum(1)
+    pair = torch.where(apart, CATEGORIES.index(Category.SEPARATE), CATEGORIES.index(Category.INTERACTING))
+    few = torch.where(hands == 1, CATEGORIES.index(Category.SINGLE), CATEGORIES.index(Category.NONE))
+    return torch.where(hands == 2, pair, few)

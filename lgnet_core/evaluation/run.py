@@ -1,0 +1,87 @@
+"""The work of ``lgnet eval``: a weights file judged on a set of pictures, and all of it written down."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from lgnet_core import __version__
+from lgnet_core.checkpoint import load_own_network, weights_digest
+from lgnet_core.evaluation.baselines import RandomHands
+from lgnet_core.evaluation.charts import write_pck, write_reliability
+from lgnet_core.evaluation.evaluate import ALL, chosen, evaluate
+from lgnet_core.evaluation.pictures import open_pictures
+from lgnet_core.evaluation.report import Report
+from lgnet_core.evaluation.sheet import write_sheet
+from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.inference.bench import machine_description
+from lgnet_core.inference.engine import resolve_device
+from lgnet_core.inference.estimator import CROP_SIZE
+
+_LOOKED_AT = 200  # pictures among which those of the sheet are taken
+
+
+def run_evaluation(
+    out: Path,
+    data: str,
+    weights: Path | None = None,
+    hand_model: HandModel | None = None,
+    count: int | None = None,
+    device: str = "auto",
+    batch_size: int = 32,
+    console: Console | None = None,
+) -> Report:
+    """Evaluate, and write ``figures.json``, ``figures.csv``, ``pck.png``, ``reliability.png``, ``predictions.png``.
+
+    Args:
+        out: folder, which is made. data: ``synthetic`` (the frozen held-out set), or a folder of ``lgnet synth``.
+        weights: a file; None: the bundled ones. hand_model: None for the bundled hand.
+        count: evaluate this many pictures only, spread evenly over the set.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``. batch_size: pictures at a time.
+        console: shows a progress bar; None: quiet.
+
+    Raises:
+        ValueError: if weights, data and hand model do not go together.
+        OSError: if something is not there or cannot be written.
+    """
+    started = time.perf_counter()
+    network, metadata = load_own_network(weights, hand_model or load_hand_model())
+    network = network.to(resolve_device(device))
+    pictures = open_pictures(data, network.hand_model)
+    out.mkdir(parents=True, exist_ok=True)
+    size = int(metadata.get("size", CROP_SIZE))  # as the estimator takes it
+    results = evaluate(network, pictures, size, count, batch_size, console)
+    report = Report(
+        results=results,
+        data=f"{pictures.name} ({results[ALL].pictures} pictures)",
+        weights="bundled" if weights is None else str(weights),
+        provenance={
+            "weights": {
+                "file": "bundled" if weights is None else str(weights),
+                "sha256": weights_digest(weights),
+                "metadata": metadata,
+            },
+            "data": {
+                "name": pictures.name,
+                "metadata": pictures.metadata,
+                "evaluated": results[ALL].pictures,
+                "of": len(pictures),
+            },
+            "random_hands_sha256": RandomHands(network.hand_model).digest,
+            "size": size,
+            "device": str(next(network.parameters()).device),
+            "batch_size": batch_size,
+            "version": __version__,
+            "machine": machine_description(),
+            "seconds": round(time.perf_counter() - started, 1),
+        },
+    )
+    report.write_json(out / "figures.json")
+    report.write_csv(out / "figures.csv")
+    write_pck(out / "pck.png", report)
+    write_reliability(out / "reliability.png", report)
+    looked_at = chosen(len(pictures), min(count or _LOOKED_AT, _LOOKED_AT))
+    write_sheet(out / "predictions.png", network, pictures, size, looked_at)
+    return report
