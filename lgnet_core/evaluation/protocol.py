@@ -51,7 +51,8 @@ class Protocol:
         placed = points - joints[..., self.root, None, :]
         if self.scaled:
             placed = placed * (bone_length(true_joints) / bone_length(joints))[..., None, None]
-        return (placed - true_points + true_joints[..., self.root, None, :]).norm(dim=-1) * MILLIMETRES
+        true_placed = true_points - true_joints[..., self.root, None, :]
+        return (placed - true_placed).norm(dim=-1) * MILLIMETRES
 
 
 def bone_length(joints: Tensor) -> Tensor:
