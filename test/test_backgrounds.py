@@ -58,8 +58,8 @@ def test_textures_repeat_mirrored(backgrounds):
     """Beyond its edges a texture goes on as its mirror image, without its neighbours of the atlas bleeding in."""
     u = torch.linspace(0, 1, 33)[None, None]
     tile = torch.full_like(u, 3.0)
-    across = [backgrounds._sample(t, torch.full_like(u, 0.25), tile) for t in (u, -u, 2 - u, u + 2)]
-    down = [backgrounds._sample(torch.full_like(u, 0.25), t, tile) for t in (u, -u, 2 - u, u + 2)]
+    across = [backgrounds.sample(t, torch.full_like(u, 0.25), tile) for t in (u, -u, 2 - u, u + 2)]
+    down = [backgrounds.sample(torch.full_like(u, 0.25), t, tile) for t in (u, -u, 2 - u, u + 2)]
     for first, *others in (across, down):
         assert first.std() > 0
         for other in others:

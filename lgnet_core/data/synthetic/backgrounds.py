@@ -7,6 +7,8 @@ Colours are display colours: backgrounds need no light but a gradient.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,7 +20,20 @@ from lgnet_core.data.synthetic.textures import TEXTURE_SIZE, noise_textures, pho
 LAYERS = 6
 """The base and up to five things on it."""
 _BOX, _ELLIPSE, _EDGE = range(3)
-_STUDIO, _PHOTOGRAPH, _TEXTURE = range(3)
+STUDIO, PHOTOGRAPH, TEXTURE = range(3)
+"""What a surface shows: one colour, a photograph, noise or a pattern."""
+
+
+class Paints(NamedTuple):
+    """Display colours of surfaces: offset + gain * texture.
+
+    Shapes:
+        tile: (B, L) int64 of the atlas; offset, gain: (B, L, 3).
+    """
+
+    tile: Tensor
+    offset: Tensor
+    gain: Tensor
 
 
 class Backgrounds(torch.nn.Module):
@@ -48,14 +63,14 @@ class Backgrounds(torch.nn.Module):
         down = y[:, None]
         u = number(0) * x + number(1) * down + number(2)
         v = number(3) * x + number(4) * down + number(5)
-        image = self._sample(u, v, number(6))
+        image = self.sample(u, v, number(6))
         light = self._illumination(x, y, draws) * roundness
         for channel in range(3):
             plane = image[:, channel]
             plane.mul_(number(10 + channel)).add_(number(7 + channel)).mul_(light)
         return image.clamp_(0, 1)
 
-    def _sample(self, u: Tensor, v: Tensor, tile: Tensor) -> Tensor:
+    def sample(self, u: Tensor, v: Tensor, tile: Tensor) -> Tensor:
         """Textures at (u, v) tiles, mirrored beyond their edges; (B, H, W) each, returns (B, 3, H, W)."""
         tiles = self.photo_count + self.noise_count
         grid = torch.empty(*u.shape, 2, device=u.device)
@@ -117,40 +132,53 @@ class Backgrounds(torch.nn.Module):
         base = draws.choice("background/base", [0.36, 0.36, 0.28], 1)
         fill = draws.choice("background/fill", [0.25, 0.25, 0.5], LAYERS - 1)
         source = torch.cat([base, fill], 1)
-        photo = draws.uniform("background/photo", LAYERS, high=self.photo_count).long()
-        noise = self.photo_count + draws.uniform("background/noise", LAYERS, high=self.noise_count).long()
-        tile = torch.where(source == _PHOTOGRAPH, photo, noise)
+        paints = self.paints(draws, "background", source)
 
         scale = draws.uniform("background/scale", LAYERS, low=-1.2, high=0.2).exp() / 2
-        scale = torch.where(source == _PHOTOGRAPH, scale, scale * 2)
+        scale = torch.where(source == PHOTOGRAPH, scale, scale * 2)
         turn = draws.normal("background/turn", LAYERS, std=0.25)
-        turn = torch.where(source == _PHOTOGRAPH, turn, turn * 20)
+        turn = torch.where(source == PHOTOGRAPH, turn, turn * 20)
         flip = torch.where(draws.bernoulli("background/flip", 0.5, LAYERS), -1.0, 1.0)
         shift = draws.uniform("background/shift", LAYERS, 2)
         cos, sin = turn.cos() * scale, turn.sin() * scale
-
-        plain = random_colour(draws, "background/colour", LAYERS) ** (1 / 2.2)
-        dark = draws.uniform("background/dark", LAYERS, 1, low=0.02, high=0.35) * draws.normal(
-            "background/dark_tint", LAYERS, 3, mean=1.0, std=0.06
-        )
-        studio = (source == _STUDIO)[..., None] & (torch.arange(LAYERS, device=draws.device) == 0)[:, None]
-        plain = torch.where(studio & draws.bernoulli("background/dim", 0.85, 1, 1), dark, plain)
-        skin = skin_colour(draws, "background/skin", LAYERS)[0] ** (1 / 2.2)
-        skin = skin * draws.uniform("background/skin_light", LAYERS, 1, low=0.5, high=1.1)
-        is_skin = draws.bernoulli("background/is_skin", 0.25, LAYERS) & (source != _PHOTOGRAPH)
-        plain = torch.where(is_skin[..., None], skin, plain)
-
-        contrast = draws.uniform("background/contrast", LAYERS, 1, high=1.3) * (0.3 + plain)
-        contrast = torch.where(is_skin[..., None], contrast * 0.15, contrast)
-        contrast = torch.where((source == _STUDIO)[..., None], contrast * 0.1, contrast)
-        tint = (1 + draws.normal("background/tint", LAYERS, 3, std=0.12)) * draws.uniform(
-            "background/gain", LAYERS, 1, low=0.5, high=1.25
-        )
-        is_photo = (source == _PHOTOGRAPH)[..., None]
-        gain = torch.where(is_photo, tint, contrast.expand(-1, -1, 3))
-        offset = torch.where(is_photo, torch.zeros_like(tint), plain - 0.5 * contrast)
         affine = torch.stack([cos * flip, -sin, shift[..., 0], sin * flip, cos, shift[..., 1]], -1)
-        return torch.cat([affine, tile[..., None].float(), offset, gain], -1).flatten(0, 1).t().contiguous()
+
+        # The base of a studio is dark more often than not.
+        dark = draws.uniform("background/dark", 1, low=0.02, high=0.35) * draws.normal(
+            "background/dark_tint", 3, mean=1.0, std=0.06
+        )
+        dim = (base == STUDIO) & draws.bernoulli("background/dim", 0.85, 1)
+        offset = torch.cat([torch.where(dim, dark, paints.offset[:, 0])[:, None], paints.offset[:, 1:]], 1)
+        table = torch.cat([affine, paints.tile[..., None].float(), offset, paints.gain], -1)
+        return table.flatten(0, 1).t().contiguous()
+
+    def paints(self, draws: Draws, name: str, source: Tensor) -> Paints:
+        """What surfaces are painted with, some of it skin.
+
+        Args:
+            name: prefix of the draws' names. source: (B, L) STUDIO, PHOTOGRAPH or TEXTURE.
+        """
+        count = source.shape[1]
+        photo = draws.uniform(f"{name}/photo", count, high=self.photo_count).long()
+        noise = self.photo_count + draws.uniform(f"{name}/noise", count, high=self.noise_count).long()
+        plain = random_colour(draws, f"{name}/colour", count) ** (1 / 2.2)
+        skin = skin_colour(draws, f"{name}/skin", count)[0] ** (1 / 2.2)
+        skin = skin * draws.uniform(f"{name}/skin_light", count, 1, low=0.5, high=1.1)
+        is_photo = (source == PHOTOGRAPH)[..., None]
+        is_skin = draws.bernoulli(f"{name}/is_skin", 0.25, count)[..., None] & ~is_photo
+        plain = torch.where(is_skin, skin, plain)
+
+        contrast = draws.uniform(f"{name}/contrast", count, 1, high=1.3) * (0.3 + plain)
+        contrast = torch.where(is_skin, contrast * 0.15, contrast)
+        contrast = torch.where((source == STUDIO)[..., None], contrast * 0.1, contrast)
+        tint = (1 + draws.normal(f"{name}/tint", count, 3, std=0.12)) * draws.uniform(
+            f"{name}/gain", count, 1, low=0.5, high=1.25
+        )
+        return Paints(
+            tile=torch.where(is_photo[..., 0], photo, noise),
+            offset=torch.where(is_photo, torch.zeros_like(tint), plain - 0.5 * contrast),
+            gain=torch.where(is_photo, tint, contrast),
+        )
 
     def _illumination(self, x: Tensor, y: Tensor, draws: Draws) -> Tensor:
         """(B, H, W) a gradient and darkened corners."""

@@ -19,8 +19,8 @@ from lgnet_core.data.synthetic.random import Draws
 PICTURE_SIZES = ((640, 480), (848, 480), (960, 540), (1280, 720), (1280, 960))
 """Widths and heights that crops are cut from."""
 _SIZE_WEIGHTS = [0.4, 0.15, 0.15, 0.25, 0.05]
-FIELD_OF_VIEW = (45.0, 100.0)
-"""Horizontal, degrees."""
+FIELD_OF_VIEW = (30.0, 115.0)
+"""Horizontal, degrees: long to wide lenses."""
 DEPTH_RANGE = (0.25, 1.6)
 """Metres from the camera to the wrists."""
 EXTENT_RANGE = (0.05, 0.9)

@@ -49,7 +49,11 @@ class Capsules(NamedTuple):
 
     def moved(self, offset: Tensor) -> Capsules:
         """The left hand moved by ``offset`` (B, 3)."""
-        both = torch.stack([torch.zeros_like(offset), offset], 1)[:, :, None]
+        return self.at(torch.stack([torch.zeros_like(offset), offset], 1))
+
+    def at(self, wrists: Tensor) -> Capsules:
+        """Both hands moved, by ``wrists`` (B, 2, 3)."""
+        both = wrists[:, :, None]
         return Capsules(self.points + both, self.start + both, self.end + both, self.radii)
 
 

@@ -12,13 +12,15 @@ from lgnet_core.data.sample import HandsBatch
 from lgnet_core.data.synthetic.cameras import View, crop_cameras, draw_crops, draw_picture_sizes, draw_view
 from lgnet_core.data.synthetic.capsules import CapsuleHands
 from lgnet_core.data.synthetic.interactions import Scene, draw_kinds, draw_scene, forearm_directions
+from lgnet_core.data.synthetic.objects import held_things, things_in_front
 from lgnet_core.data.synthetic.random import Draws
 from lgnet_core.data.synthetic.renderer import Renderer
 from lgnet_core.data.synthetic.reserved import Part
+from lgnet_core.data.synthetic.solids import Solids
 from lgnet_core.data.synthetic.visibility import hand_presence, joint_radii, joint_visibility, sample_nearest
 from lgnet_core.hand_model import HandModel, load_hand_model
 
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 """Raised whenever the same (seed, index) gives another picture or label."""
 
 _MAX_SHRINK = 6  # a far hand's crop is enlarged at most this much
@@ -125,11 +127,20 @@ class SyntheticHands:
             joints=posed.joints + shift[:, None],
         )
 
+    def _things(self, draws: Draws, posed: PosedScene) -> Solids:
+        """What the hands hold and what hides them."""
+        scene = posed.scene
+        capsules = self.capsules.pose(posed.rotations, scene.shape).at(posed.wrist)
+        frame = posed.rotations[:, :, 0] @ self.capsules.frames
+        held = held_things(draws, capsules, frame, scene.presence, scene.kind)
+        return Solids.joined(held, things_in_front(draws, posed.joints))
+
     def _render(
         self, draws: Draws, posed: PosedScene, intrinsics: Tensor, affine: Tensor, width: int, height: int
     ) -> HandsBatch:
         drawn = posed.scene.presence
-        picture = self.renderer.render(posed.vertices, drawn, intrinsics, height, width, draws)
+        things = self._things(draws, posed)
+        picture = self.renderer.render(posed.vertices, drawn, intrinsics, height, width, draws, things)
         seen = _inside_full_picture(affine, posed.view.size, width, height)
         image = _lower_resolution(picture.image, affine) * seen[:, None]
         segmentation = picture.segmentation * seen

@@ -42,6 +42,9 @@ COMPOSITION: list[float] = [0.09, 0.08, 0.07, 0.11, 0.10, 0.15, 0.15, 0.15, 0.10
 PLAUSIBLE = 0.6
 """Share of scenes with a person's arms; the others are turned any way, so that no orientation is unknown."""
 
+HELD = 0.3
+"""Share of the hands by themselves that hold a thing."""
+
 _CANDIDATES = 64
 
 
@@ -66,6 +69,11 @@ class Scene(NamedTuple):
 def draw_kinds(draws: Draws) -> Tensor:
     """(B,) :class:`Kind` of each scene."""
     return draws.choice("kind", COMPOSITION)
+
+
+def draw_held(draws: Draws, kind: Tensor) -> Tensor:
+    """(B, 2) bool: which hands hold a thing; never those that meet another hand."""
+    return draws.bernoulli("held/there", HELD, 2) & (kind >= Kind.FREE)[:, None]
 
 
 def draw_scene(draws: Draws, hands: CapsuleHands, kind: Tensor | None = None) -> Scene:
@@ -112,6 +120,8 @@ def forearm_directions(hands: CapsuleHands, rotations: Tensor) -> Tensor:
 def _draw_styles(draws: Draws, kind: Tensor, holder: Tensor) -> Tensor:
     """(B, 2) finger-pose styles that suit the kind; ``holder`` (B, 2) marks the hand that holds the other."""
     style = draws.choice("style", EVERYDAY, 2)
+    grips = draw_held(draws, kind) & draws.bernoulli("style/grips", 0.6, 2)
+    style = torch.where(grips, int(Style.GRASP), style)
     style = torch.where((kind == Kind.PALM_TO_PALM)[:, None], draws.choice("style/flat", FLAT, 2), style)
     style = torch.where((kind == Kind.INTERLACED)[:, None], int(Style.INTERLACED), style)
     return torch.where(holder, int(Style.GRASP), style)

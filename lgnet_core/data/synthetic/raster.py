@@ -47,15 +47,24 @@ class Fragments(NamedTuple):
         return first.add_(second).add_(third)
 
     def scatter(self, values: Tensor, canvas: Tensor) -> Tensor:
-        """``canvas`` (B, C, H, W) or (B, H, W) with the values (C, N) or (N,) of the covered pixels, in place."""
-        if canvas.dim() == 3:
-            canvas.view(-1)[self.pixel] = values
-            return canvas
-        _, channels, height, width = canvas.shape
-        first = self.pixel + self.batch * ((channels - 1) * height * width)
-        for channel in range(channels):
-            canvas.view(-1)[first + channel * height * width] = values[channel]
+        """:func:`scatter` at the covered pixels."""
+        return scatter(self.pixel, self.batch, values, canvas)
+
+
+def scatter(pixel: Tensor, batch: Tensor, values: Tensor, canvas: Tensor) -> Tensor:
+    """``canvas`` (B, C, H, W) or (B, H, W) with the values (C, N) or (N,) at N pixels, in place.
+
+    Shapes:
+        pixel: (N,) int64 index into a flattened (B, H, W); batch: (N,) int64 picture.
+    """
+    if canvas.dim() == 3:
+        canvas.view(-1)[pixel] = values
         return canvas
+    _, channels, height, width = canvas.shape
+    first = pixel + batch * ((channels - 1) * height * width)
+    for channel in range(channels):
+        canvas.view(-1)[first + channel * height * width] = values[channel]
+    return canvas
 
 
 class _Triangles(NamedTuple):

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from lgnet_core.camera import project
-from lgnet_core.data.sample import ARM, RIGHT_HAND
-from lgnet_core.data.synthetic.appearance import sample_appearance
+from lgnet_core.data.sample import ARM, OTHER, RIGHT_HAND
+from lgnet_core.data.synthetic.appearance import Appearance, sample_appearance
 from lgnet_core.data.synthetic.backgrounds import Backgrounds
 from lgnet_core.data.synthetic.forearm import SKIN, ForearmGeometry
+from lgnet_core.data.synthetic.objects import things_behind
+from lgnet_core.data.synthetic.painting import paint_solids
 from lgnet_core.data.synthetic.random import Draws
-from lgnet_core.data.synthetic.raster import rasterize
+from lgnet_core.data.synthetic.raster import rasterize, scatter
 from lgnet_core.data.synthetic.sensor import Sensor
 from lgnet_core.data.synthetic.shading import (
     Surface,
@@ -26,6 +28,7 @@ from lgnet_core.data.synthetic.shading import (
 )
 from lgnet_core.data.synthetic.shadows import LIFT, ShadowMap, cast_shadow
 from lgnet_core.data.synthetic.skin import TEXELS, lookup_details, noise_volume, paint_details
+from lgnet_core.data.synthetic.solids import Solids, cast
 from lgnet_core.hand_model import HandModel
 
 
@@ -78,13 +81,21 @@ class Renderer(torch.nn.Module):
 
     @torch.no_grad()
     def render(
-        self, vertices: Tensor, presence: Tensor, intrinsics: Tensor, height: int, width: int, draws: Draws
+        self,
+        vertices: Tensor,
+        presence: Tensor,
+        intrinsics: Tensor,
+        height: int,
+        width: int,
+        draws: Draws,
+        things: Solids | None = None,
     ) -> Rendered:
         """Draw B pictures. Parts nearer to the camera than 5 cm are left out.
 
         Args:
             vertices: model vertices of both hands, camera frame, metres; those of absent hands are ignored.
             presence: which hands are drawn. draws: of the same pictures, on the renderer's device.
+            things: among the hands, camera frame; None: none.
 
         Shapes:
             vertices: (B, 2, 778, 3); presence: (B, 2) bool; intrinsics: (B, 3, 3).
@@ -123,6 +134,31 @@ class Renderer(torch.nn.Module):
         segmentation = fragments.scatter(self.label.index_select(0, fragments.face), canvas.to(torch.uint8))
         depth = fragments.scatter(fragments.depth, canvas)
         image = self.backgrounds(height, width, draws)
+        self._furnish(image, intrinsics, vertices[..., 2].flatten(1).amax(1), looks, draws)
         image *= cast_shadow((segmentation > 0).float(), looks.key_direction, draws)
         fragments.scatter(develop(light, surface, looks), image)
+        if things is not None:
+            hits = cast(things, intrinsics, height, width)
+            behind = depth.flatten()[hits.pixel]
+            hits = hits.where((behind == 0) | (hits.depth < behind))
+            in_map = shadows.place_each(hits.position + LIFT * hits.normal, hits.batch)
+            lit = shadows.light(in_map, hits.batch, looks.shadow_softness)
+            colours = paint_solids(hits, things, lit, looks, self.backgrounds, draws, "things")
+            labels = torch.full_like(hits.pixel, OTHER, dtype=torch.uint8)
+            for values, target in ((colours, image), (labels, segmentation), (hits.depth, depth)):
+                scatter(hits.pixel, hits.batch, values, target)
         return Rendered(self.sensor(image, draws), segmentation, depth)
+
+    def _furnish(self, image: Tensor, intrinsics: Tensor, distance: Tensor, looks: Appearance, draws: Draws) -> None:
+        """Draw a scene of solids behind the hands, (B,) ``distance`` metres away, onto the background, in place."""
+        height, width = image.shape[2:]
+        solids = things_behind(draws, intrinsics, height, width, distance)
+        hits = cast(solids, intrinsics, height, width)
+        lit = torch.ones_like(hits.depth)
+        head = solids.there.shape[1] - 1
+        scatter(
+            hits.pixel,
+            hits.batch,
+            paint_solids(hits, solids, lit, looks, self.backgrounds, draws, "behind", head),
+            image,
+        )

@@ -37,8 +37,12 @@ RESERVED: dict[str, Ranges] = {
     "light/key/warmth": _TWO_BANDS,
     "gamma": _MIDDLE,
     # surroundings
-    "background/photo": ((3 / 10, 5 / 10),),  # two of ten photographs, sharp and blurred
-    "background/noise": ((12 / 36, 16 / 36), (28 / 36, 32 / 36)),  # a spectrum of noise, a mesh width of patterns
+    **{f"{where}/photo": ((3 / 10, 5 / 10),) for where in ("background", "behind", "things")},  # two of ten
+    # a spectrum of noise, a mesh width of patterns
+    **{f"{where}/noise": ((12 / 36, 16 / 36), (28 / 36, 32 / 36)) for where in ("background", "behind", "things")},
+    # objects
+    "held/radius": _MIDDLE,
+    "behind/size": _MIDDLE,
     # cameras
     "view/fov": _TWO_BANDS,
     # finger poses: two of the twelve named ones (victory, hook), and bands of how far hands close and thumbs oppose

@@ -55,6 +55,11 @@ class ShadowMap:
         """Camera-frame points (B, V, 3) as (column, row, depth in metres) of the map."""
         return points @ self.linear.transpose(1, 2) + self.shift[:, None]
 
+    def place_each(self, points: Tensor, batch: Tensor) -> Tensor:
+        """As :meth:`place`, for points (3, N) of the pictures ``batch`` (N,)."""
+        linear = self.linear.flatten(1).t().index_select(1, batch).view(3, 3, -1)
+        return (linear * points).sum(1) + self.shift.t().index_select(1, batch)
+
     def light(self, placed: Tensor, batch: Tensor, softness: Tensor) -> Tensor:
         """Share of the light that reaches points, in [0, 1]: four taps ``softness`` cells apart.
 
