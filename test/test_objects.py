@@ -72,11 +72,12 @@ def test_held_things_touch_a_hand(posed, held):
 
 def test_what_hides_is_nearer_than_every_joint(posed):
     draws, scene = posed
-    solids = things_in_front(draws, scene.joints)
+    solids = things_in_front(draws, scene.joints, scene.scene.presence)
     there = solids.there[:, 0]
     assert 0.05 < there.float().mean() < 0.2
     farthest = (solids.centre[:, 0] + solids.half[:, 0].norm(dim=-1, keepdim=True))[:, 2]
-    assert (farthest < scene.joints[..., 2].flatten(1).amin(1))[there].all()
+    hands = torch.where(scene.scene.presence, scene.joints[..., 2].amin(2), torch.inf).amin(1)
+    assert (farthest < hands)[there].all()
 
 
 def test_the_scene_stands_behind_and_upright():

@@ -133,7 +133,7 @@ class SyntheticHands:
         capsules = self.capsules.pose(posed.rotations, scene.shape).at(posed.wrist)
         frame = posed.rotations[:, :, 0] @ self.capsules.frames
         held = held_things(draws, capsules, frame, scene.presence, scene.kind)
-        return Solids.joined(held, things_in_front(draws, posed.joints))
+        return Solids.joined(held, things_in_front(draws, posed.joints, scene.presence))
 
     def _render(
         self, draws: Draws, posed: PosedScene, intrinsics: Tensor, affine: Tensor, width: int, height: int

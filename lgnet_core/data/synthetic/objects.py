@@ -90,17 +90,20 @@ def _clearance(centre: Tensor, axis: Tensor, long: Tensor, capsules: Capsules, p
     return distance.masked_fill(absent, torch.inf).amin(-1)
 
 
-def things_in_front(draws: Draws, joints: Tensor) -> Solids:
-    """One thing between the camera and some joint, in some pictures; nearer than all of both hands.
+def things_in_front(draws: Draws, joints: Tensor, presence: Tensor) -> Solids:
+    """One thing between the camera and some joint, in some pictures; nearer than all of the hands.
+
+    Where there are no hands, it is where they would be.
 
     Shapes:
-        joints: (B, 2, 21, 3) camera frame, metres.
+        joints: (B, 2, 21, 3) camera frame, metres; presence: (B, 2) bool.
     """
     device = draws.device
     rows = torch.arange(len(draws), device=device)
-    hand, joint = draws.choice("front/hand", [1.0, 1.0]), draws.choice("front/joint", [1.0] * 21)
-    target = joints[rows, hand, joint]
-    nearest = joints[..., 2].flatten(1).amin(1)
+    shown = presence | ~presence.any(1, keepdim=True)
+    hand = (draws.uniform("front/hand", 2) * shown).argmax(1)
+    target = joints[rows, hand, draws.choice("front/joint", [1.0] * 21)]
+    nearest = torch.where(shown, joints[..., 2].amin(2), torch.inf).amin(1)
     depth = nearest * draws.uniform("front/depth", low=0.5, high=0.8)
     aside = draws.normal("front/aside", 3, std=0.05) * depth[:, None]
     centre = target * (depth / target[:, 2].clamp_min(0.05))[:, None] + aside * aside.new_tensor([1.0, 1.0, 0.0])

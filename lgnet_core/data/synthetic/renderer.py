@@ -32,6 +32,9 @@ from lgnet_core.data.synthetic.solids import Solids, cast
 from lgnet_core.hand_model import HandModel
 
 
+_NO_HANDS = 0.7  # metres from the camera to where hands would be
+
+
 class Rendered(NamedTuple):
     """Pictures and what is seen where.
 
@@ -134,7 +137,8 @@ class Renderer(torch.nn.Module):
         segmentation = fragments.scatter(self.label.index_select(0, fragments.face), canvas.to(torch.uint8))
         depth = fragments.scatter(fragments.depth, canvas)
         image = self.backgrounds(height, width, draws)
-        self._furnish(image, intrinsics, vertices[..., 2].flatten(1).amax(1), looks, draws)
+        farthest = torch.where(presence, vertices[..., 2].amax(2), 0).amax(1)
+        self._furnish(image, intrinsics, torch.where(farthest > 0, farthest, _NO_HANDS), looks, draws)
         image *= cast_shadow((segmentation > 0).float(), looks.key_direction, draws)
         fragments.scatter(develop(light, surface, looks), image)
         if things is not None:
