@@ -13,8 +13,8 @@ from lgnet_core.evaluation.baselines import RandomHands
 from lgnet_core.evaluation.charts import write_pck, write_reliability
 from lgnet_core.evaluation.evaluate import ALL, chosen, evaluate
 from lgnet_core.evaluation.pictures import open_pictures
+from lgnet_core.evaluation.prediction_sheet import write_sheet
 from lgnet_core.evaluation.report import Report
-from lgnet_core.evaluation.sheet import write_sheet
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.inference.bench import machine_description
 from lgnet_core.inference.engine import resolve_device

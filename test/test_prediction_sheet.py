@@ -1,0 +1,48 @@
+"""Predictions are drawn where the hands are, a row of the sheet for each category."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from small_network import small_network
+from torch import nn
+
+from lgnet_core.data.synthetic.generator import SyntheticHands
+from lgnet_core.data.synthetic.stored import write_shards
+from lgnet_core.drawing import SIDE_COLOURS
+from lgnet_core.evaluation.pictures import open_pictures
+from lgnet_core.evaluation.prediction_sheet import DRAWN_SIZE, OF_EACH, overlays, write_sheet
+
+
+class RightHandOnly(nn.Module):
+    """In place of a network's presence: a right hand in every picture, and no left one."""
+
+    def forward(self, means: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([[[9.0], [-9.0]]]).expand(len(means), 2, 1)
+
+
+def test_the_hand_that_is_reported_is_drawn(hand_model):
+    batch = SyntheticHands(2, hand_model).crops(torch.arange(2), 128)
+    network = small_network(hand_model)
+    network.presence = RightHandOnly()
+    orange, blue = (np.array(colour) for colour in SIDE_COLOURS)
+    for image, drawn in zip(batch.image.permute(0, 2, 3, 1).numpy(), overlays(network, batch, 64)):
+        assert drawn.shape == (128, 128, 3)
+        assert (drawn == orange).all(-1).sum() > 30
+        assert not (drawn == blue).all(-1).any()
+        assert (drawn == image).all(-1).any()
+
+
+def test_sheet(hand_model, tmp_path):
+    folder = write_shards(tmp_path / "set", SyntheticHands(8, hand_model), 12, 64, progress=False)
+    pictures = open_pictures(str(folder), hand_model)
+    write_sheet(tmp_path / "sheet.png", small_network(hand_model), pictures, 64, torch.arange(12))
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    side = DRAWN_SIZE + 2
+    assert sheet.shape == (4 * side, OF_EACH * side, 3)
+    _, category = pictures.read(torch.arange(12), 64)
+    for row in range(4):
+        tiles = [sheet[row * side : (row + 1) * side, k * side : (k + 1) * side] for k in range(OF_EACH)]
+        shown = sum(bool((tile < 250).any()) for tile in tiles)
+        assert shown == min(int((category == row).sum()), OF_EACH)
