@@ -26,7 +26,7 @@ from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.inference import HandEstimator
 from lgnet_core.types import Camera, Side
 
-COMMANDS = ("bench", "check", "demo", "export", "mano", "predict", "synth", "train")
+COMMANDS = ("bench", "check", "demo", "eval", "export", "mano", "predict", "synth", "train")
 
 
 @pytest.fixture
@@ -169,6 +169,40 @@ def test_train_hands_its_options_on(monkeypatch, tmp_path):
     code, output = run("train", "-o", tmp_path, "--steps", 700, "--no-flip", "--learning-rate", 0.001)
     assert code == 0, output
     assert got == [train.TrainConfig(out=tmp_path, steps=700, flip=False, learning_rate=0.001)]
+
+
+def test_eval_of_the_bundled_weights(tmp_path):
+    code, output = run("eval", "--data", "synthetic", "-n", 4, "--device", "cpu", "--batch", 2, "-o", tmp_path / "eval")
+    assert code == 0, output
+    assert "weights bundled on synthetic-1 (4 pictures)" in output
+    assert "PA-MPJPE, mm" in output
+    figures = json.loads((tmp_path / "eval" / "figures.json").read_text())["categories"]["all"]["figures"]
+    told = figures["mpjpe_mm/wrist-raw"]
+    assert f"MPJPE, mm │ wrist-raw │ {told['weights']:.1f} │" in output
+    for name in ("figures.csv", "pck.png", "reliability.png", "predictions.png"):
+        assert (tmp_path / "eval" / name).exists()
+
+
+def test_eval_of_a_folder_that_is_no_set(monkeypatch, capsys, tmp_path):
+    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
+    code, told = run_main(monkeypatch, capsys, "eval", "--data", tmp_path, "-o", tmp_path / "out")
+    assert code == 1
+    assert "lgnet synth" in told
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("command", "missing"), [("eval", "torchmetrics"), ("train", "pytorch_lightning")])
+def test_what_needs_the_extra_says_how_to_install_it(tmp_path, command, missing):
+    """In a Python without that package; everything else of the core imports there."""
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['lgnet', {command!r}, '-o', {str(tmp_path)!r}]\n"
+        "import lgnet_core.inference, lgnet_core.drawing, lgnet_core.cli\n"
+        "lgnet_core.cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert missing in done.stderr
+    assert "pip install 'lgnet_ros[train]'" in " ".join(done.stderr.split())
 
 
 def test_bench(tmp_path):
