@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -104,6 +104,16 @@ def test_special_places(seed, kind):
     assert assert_right(one @ turn.T, face, two @ turn.T, face) == pytest.approx(truth, abs=1e-9)
 
 
+@pytest.mark.parametrize("line", [[0, 1, 1], [0, 0, 1], [0, 1, 3], [0, 0, 0]])
+def test_triangles_that_are_lines_or_points(line):
+    """Their normal is none; edges and corners say all, and no corner lies inside of them."""
+    points = np.array([[0.0, 0, 0.01], [0.02, 0.01, 0.01], [0, 0, 0], [0.01, 0.005, 0.01]])
+    one = np.array([[-0.01, -0.01, 0], [0.05, 0, 0], [0, 0.05, 0]])
+    assert assert_right(one, np.array([[0, 1, 2]]), points[line], np.array([[0, 1, 2]])) == pytest.approx(
+        0.01, abs=1e-9
+    )
+
+
 def palms(hand_model: HandModel, pose: str, gap: float, tilt: float = 0.0, slide: float = 0.0) -> list[np.ndarray]:
     """Two hands of one finger pose that face each other across the plane x = 0, ``gap`` metres between their palms."""
     axes = CapsuleHands(hand_model).frames.double().numpy()
@@ -135,6 +145,16 @@ def test_two_hands(hand_model, pose, gap, tilt, slide):
     assert distance >= max(gap, 0) - 1e-9
     if gap < 0:  # what one hand has beyond the plane between them, its mirror image has on this side
         assert distance == 0
+
+
+@settings(max_examples=4)
+@given(seed=SEEDS, shift=st.floats(0, 0.06))
+def test_hands_that_reach_into_each_other(hand_model, seed, shift):
+    """Fists and flat hands turned any way, some of them interlaced: many triangles are near, few of them nearest."""
+    rng = np.random.default_rng(seed)
+    meshes = palms(hand_model, str(rng.choice(["flat", "fist", "relaxed"])), -0.04, rng.uniform(-1, 1), 0.0)
+    turned = (meshes[2] - meshes[2].mean(0)) @ Rotation.random(random_state=seed).as_matrix().T
+    assert_right(*meshes[:2], turned + meshes[0].mean(0) + shift * rng.normal(size=3), meshes[3])
 
 
 def test_two_hands_in_one_place(hand_model):
