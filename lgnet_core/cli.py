@@ -99,8 +99,8 @@ def demo(
         ("frames", f"{summary.frames}"),
         ("hands found", f"{scores.found} of {scores.found + scores.missed}{extra}"),
         ("mean joint error in the picture", f"{scores.error_pixels:.1f} px"),
-        ("mean joint error from the wrist", f"{1000 * scores.error_relative:.1f} mm"),
-        ("mean error of the wrist's place", f"{1000 * scores.error_wrist:.1f} mm"),
+        ("mean joint error from the wrist", f"{scores.error_relative:.1f} mm"),
+        ("mean error of the wrist's place", f"{scores.error_wrist:.1f} mm"),
         ("estimator", f"{summary.frames_per_second:.1f} frames/s, {getattr(estimator, 'engine', '')}"),
     ):
         table.add_row(*row)

@@ -18,9 +18,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from lgnet_core.camera import project_distorted
 from lgnet_core.data.images import InputError
 from lgnet_core.drawing import contact_sheet, draw_3d, draw_overlay, write_png
+from lgnet_core.evaluation.estimates import hand_errors
 from lgnet_core.predict import Estimator, OverlayVideo, make_folder
 from lgnet_core.results import write_hands
 from lgnet_core.types import Camera, FloatArray, Side, TwoHands
@@ -51,8 +51,8 @@ class Scores:
     Args:
         found: hands that are there and were found. missed: there, not found. extra: found, not there.
         error_pixels: of the joints' places in the picture, pixels.
-        error_relative: of the wrist-relative joints, metres.
-        error_wrist: of the wrist in the camera's frame, metres.
+        error_relative: of the wrist-relative joints, millimetres.
+        error_wrist: of the wrist in the camera's frame, millimetres.
     """
 
     found: int
@@ -173,9 +173,9 @@ def measure(found: Sequence[TwoHands], clip: Clip) -> Scores:
             extra += not there and hand is not None
             if hand is None or not there:
                 continue
-            true = clip.joints[k, side]
-            pixels.append(np.linalg.norm(hand.joints_image - project_distorted(true, clip.camera), axis=1).mean())
-            relative.append(np.linalg.norm((hand.joints - hand.joints[0]) - (true - true[0]), axis=1).mean())
-            wrist.append(np.linalg.norm(hand.joints[0] - true[0]))
+            errors = hand_errors(hand, clip.joints[k, side], clip.camera)
+            pixels.append(errors.pixels.mean())
+            relative.append(errors.relative.mean())
+            wrist.append(errors.wrist)
     means = [float(np.mean(values)) if values else float("nan") for values in (pixels, relative, wrist)]
     return Scores(hits, missed, extra, *means)

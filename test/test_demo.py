@@ -79,7 +79,7 @@ def test_errors_are_what_they_say():
     found[1] = replace(found[1], left=None)
     scores = measure(found, clip)
     assert (scores.found, scores.missed) == (5, 1)
-    assert scores.error_wrist == pytest.approx(0.02)
+    assert scores.error_wrist == pytest.approx(20)
     assert scores.error_relative == pytest.approx(0, abs=1e-9)
     assert scores.error_pixels > 0
     absent = replace(clip, presence=np.zeros((3, 2), bool))

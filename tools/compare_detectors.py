@@ -22,6 +22,7 @@ from rich.table import Table
 from lgnet_core.camera import project_distorted
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.data.synthetic.generator import SyntheticHands
+from lgnet_core.evaluation.estimates import hand_errors
 from lgnet_core.inference import HandEstimator, Region, WholePictureDetector
 from lgnet_core.inference.detection import RegionDetector
 from lgnet_core.inference.regions import box_of_hand, share_crops
@@ -46,7 +47,7 @@ def compare(estimator: HandEstimator, pictures: list[HandsBatch], detectors: dic
     for name, detector in detectors.items():
         estimator.detector = detector
         there = found = extra = 0
-        pixels, metres = [], []
+        pixels, millimetres = [], []
         for batch in track(pictures, name):
             height, width = batch.image.shape[-2:]
             camera = Camera(batch.intrinsics[0].numpy(), width, height)
@@ -61,13 +62,10 @@ def compare(estimator: HandEstimator, pictures: list[HandsBatch], detectors: dic
                     extra += 1
                     continue
                 found += 1
-                joints = truth[hand.side]
-                pixels.append(np.linalg.norm(hand.joints_image - project_distorted(joints, camera), axis=1).mean())
-                error = (hand.joints - hand.joints[0]) - (joints - joints[0])
-                metres.append(np.linalg.norm(error, axis=1).mean())
-        table.add_row(
-            name, f"{found} of {there}", str(extra), f"{np.mean(pixels):.1f}", f"{1e3 * float(np.mean(metres)):.1f}"
-        )
+                errors = hand_errors(hand, truth[hand.side], camera)
+                pixels.append(errors.pixels.mean())
+                millimetres.append(errors.relative.mean())
+        table.add_row(name, f"{found} of {there}", str(extra), f"{np.mean(pixels):.1f}", f"{np.mean(millimetres):.1f}")
     return table
 
 

@@ -23,8 +23,9 @@ from rich.table import Table
 from lgnet_core.camera import project_distorted
 from lgnet_core.data.images import read_picture
 from lgnet_core.drawing import draw_3d, draw_overlay, write_png
+from lgnet_core.evaluation.estimates import hand_errors
 from lgnet_core.predict import Estimator, make_folder
-from lgnet_core.types import WRIST, Camera, FloatArray, Side, TwoHands
+from lgnet_core.types import Camera, FloatArray, Side, TwoHands
 
 TEST_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "testdata"
 
@@ -106,13 +107,10 @@ def judge(hands: TwoHands, picture: RealPicture) -> dict[str, str]:
     for side in picture.sides:
         if picture.joints is None or picture.camera is None or side not in found:
             continue
-        known = np.isfinite(picture.joints[side]).all(1)
-        true, hand = picture.joints[side][known], found[side]
-        error = np.linalg.norm(hand.joints_image[known] - project_distorted(true, picture.camera), axis=1)
-        pixels.append(f"{side.label} {error.mean():.1f}")
-        if known[WRIST]:
-            shift = (hand.joints[known] - hand.joints[WRIST]) - (true - picture.joints[side][WRIST])
-            millimetres.append(f"{side.label} {1000 * np.linalg.norm(shift, axis=1).mean():.0f}")
+        errors = hand_errors(found[side], picture.joints[side], picture.camera)
+        pixels.append(f"{side.label} {np.nanmean(errors.pixels):.1f}")
+        if np.isfinite(errors.wrist):
+            millimetres.append(f"{side.label} {np.nanmean(errors.relative):.0f}")
     row["2D error, px"] = ", ".join(pixels) or "-"
     row["3D error from the wrist, mm"] = ", ".join(millimetres) or "-"
     return row

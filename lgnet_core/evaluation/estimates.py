@@ -1,0 +1,49 @@
+"""Errors of one reported hand in its picture: for demonstrations and tools, which judge single pictures.
+
+Nothing but numpy and torch is needed; sets of hands are judged by :mod:`lgnet_core.evaluation.metrics`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from lgnet_core.camera import project_distorted
+from lgnet_core.evaluation.protocol import MILLIMETRES, WRIST_RAW
+from lgnet_core.types import WRIST, Camera, FloatArray, Hand
+
+
+class HandErrors(NamedTuple):
+    """How far a hand is from the truth; NaN where the truth is not known.
+
+    Shapes:
+        pixels: (21,) of the joints in the picture.
+        relative: (21,) millimetres, of the joints under the protocol ``wrist-raw``.
+        wrist: () millimetres, of the wrist's place in the camera's frame.
+    """
+
+    pixels: FloatArray
+    relative: FloatArray
+    wrist: float
+
+
+def hand_errors(hand: Hand, true_joints: FloatArray, camera: Camera) -> HandErrors:
+    """Errors of a metric hand.
+
+    Args:
+        true_joints: metres, camera frame; NaN for joints that are not known.
+        camera: of the picture.
+
+    Shapes:
+        true_joints: (21, 3).
+    """
+    known = np.isfinite(true_joints).all(-1)
+    pixels = np.full(len(true_joints), np.nan)
+    seen = project_distorted(true_joints[known], camera)
+    pixels[known] = np.linalg.norm(hand.joints_image[known] - seen, axis=-1)
+    said, true = torch.from_numpy(hand.joints), torch.from_numpy(true_joints)
+    relative = WRIST_RAW.errors(said, said, true, true).numpy()
+    wrist = float(np.linalg.norm(hand.joints[WRIST] - true_joints[WRIST])) * MILLIMETRES
+    return HandErrors(pixels, relative, wrist)
