@@ -45,15 +45,25 @@ def train(
     threads: Annotated[int | None, typer.Option(help="Of torch on the CPU.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that read a stored set.")] = None,
     seed: Annotated[int | None, typer.Option()] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it will cost, and train nothing.")] = False,
 ) -> None:
     """Train a network, or go on with a training that was stopped. Defaults: TrainConfig."""
-    given = {name: value for name, value in locals().items() if value is not None}
+    given = {name: value for name, value in locals().items() if value is not None and name != "dry_run"}
     given.setdefault("out", Path("runs") / preset)
     with needs_training_extra("training"):
+        from lgnet_core.training.dry_run import dry_run as measure
         from lgnet_core.training.train import train as run
         from lgnet_core.training.train_config import TrainConfig
 
-    weights = run(TrainConfig(**given))
+    config = TrainConfig(**given)
+    if dry_run:
+        cost = measure(config)
+        console.print(
+            f"{cost.step_seconds:.3f} s a step, {cost.pictures_per_second:.1f} pictures/s, "
+            f"{cost.memory / 2**30:.1f} GiB at the peak; {config.steps} steps take {cost.hours:.1f} h"
+        )
+        return
+    weights = run(config)
     console.print(Text(f"weights: {weights}; look at them with `lgnet demo -w {weights}`"), soft_wrap=True)
 
 

@@ -1,13 +1,18 @@
 import csv
 import json
 import math
-from dataclasses import replace
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from train_process import TINY
 
 from lgnet_core.checkpoint import load_network
 from lgnet_core.data.synthetic.generator import SyntheticHands
@@ -16,10 +21,11 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.asset import read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.network import PRESETS, build_network
+from lgnet_core.training.dry_run import dry_run
 from lgnet_core.training.train import _augmentation, initial_network, train
 from lgnet_core.training.train_config import WEIGHTS, TrainConfig
 
-TINY = replace(PRESETS["lgnet-mini"], channels=16, self_joint_depth=1, local_graph="none")
+PROCESS = Path(__file__).parent / "train_process.py"
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +93,59 @@ def test_resumed_training_goes_on_as_if_it_had_not_stopped(tmp_path, stored, epo
     torch.testing.assert_close(
         load_file(parts.out / "weights.safetensors"), load_file(whole.out / "weights.safetensors"), rtol=0, atol=0
     )
+
+
+def start(settings: TrainConfig) -> subprocess.Popen:
+    """The training in a process of its own."""
+    return subprocess.Popen([sys.executable, str(PROCESS), json.dumps(asdict(settings), default=str)])
+
+
+def test_a_training_that_was_killed_goes_on_as_if_it_had_not(tmp_path, stored):
+    """kill -9 in the middle of it: the same losses, then the same weights to the bit."""
+    whole = config(tmp_path / "whole", data=str(stored), steps=10)
+    parts = replace(whole, out=tmp_path / "parts")
+    killed = start(parts)
+    try:
+        while not (parts.out / "last.ckpt").exists():
+            assert killed.poll() is None
+            time.sleep(0.02)
+    finally:
+        killed.kill()
+        killed.wait()
+    saved = int(load_network(parts.out / WEIGHTS)[1]["steps"])
+    assert 1 <= saved < 10
+    for settings in (whole, parts):
+        assert start(settings).wait() == 0
+    expected = {step: loss for step, loss in losses(whole.out).items() if step >= saved}
+    assert expected
+    assert {step: loss for step, loss in losses(parts.out).items() if step >= saved} == expected
+    torch.testing.assert_close(load_file(parts.out / WEIGHTS), load_file(whole.out / WEIGHTS), rtol=0, atol=0)
+
+
+def test_two_processes_train_one_network(tmp_path, stored):
+    """Distributed on the CPU, by the same settings: each step sees both processes' pictures."""
+    assert start(config(tmp_path, data=str(stored), devices=2, validation=4)).wait() == 0
+    _, metadata = load_network(tmp_path / WEIGHTS)
+    assert (metadata["steps"], metadata["pictures"]) == (2, 8)
+    assert {"mpvpe_mm", "presence"} <= set(metadata["figures"])
+    assert all(math.isfinite(loss) for loss in losses(tmp_path).values())
+
+
+def test_each_epoch_is_drawn(tmp_path, stored):
+    train(config(tmp_path, data=str(stored), validation=5))
+    sheets = sorted(path.name for path in (tmp_path / "sheets").iterdir())
+    assert sheets == ["step_000001.png", "step_000002.png"]
+    height, width, _ = cv2.imread(str(tmp_path / "sheets" / sheets[0])).shape
+    assert width == 4 * height > 4 * 64  # a row of four, of which the first batch of the validation fills two
+
+
+def test_a_dry_run_measures_and_leaves_nothing(tmp_path, stored):
+    settings = config(tmp_path / "run", data=str(stored), steps=3600, warmup=100)
+    cost = dry_run(settings)
+    assert cost.hours == pytest.approx(cost.step_seconds)
+    assert cost.pictures_per_second == pytest.approx(settings.batch_size / cost.step_seconds)
+    assert cost.memory > 100e6
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_learning_rate_follows_the_schedule(tmp_path, stored):

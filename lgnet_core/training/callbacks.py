@@ -1,4 +1,4 @@
-"""What happens beside the steps of a training: weights are exported, time runs out, the bar moves."""
+"""What happens beside the steps of a training: weights are exported, predictions drawn, time runs out, the bar moves."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
+import torch
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
 from lgnet_core.checkpoint import save_network
+from lgnet_core.data.sample import HandsBatch
+from lgnet_core.drawing import contact_sheet, write_png
+from lgnet_core.evaluation.prediction_sheet import overlays
 from lgnet_core.network import LGNet
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.train_config import WEIGHTS, TrainConfig
@@ -46,6 +50,38 @@ class ExportWeights(Callback):
             },
         }
         save_network(config.out / WEIGHTS, network, metadata, half=True)
+
+
+class DrawPredictions(Callback):
+    """After every epoch a sheet of the first held-out pictures with what the averaged network reports in them.
+
+    ``sheets/step_000400.png`` in the run's folder: a person sees what the network has learnt, and what it has not.
+    """
+
+    PICTURES, COLUMNS = 16, 4
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.batch: HandsBatch | None = None
+
+    def on_validation_batch_start(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, batch: HandsBatch, index: int, *_: Any
+    ) -> None:
+        if index == 0:
+            self.batch = batch[: self.PICTURES]
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        if self.batch is None or not trainer.is_global_zero:
+            return
+        assert isinstance(module, TrainingModule)
+        network = module.average.module
+        assert isinstance(network, LGNet)
+        with torch.inference_mode():
+            drawn = overlays(network.eval(), self.batch, self.config.size)
+        folder = self.config.out / "sheets"
+        folder.mkdir(exist_ok=True)
+        sheet = contact_sheet(drawn, self.COLUMNS, self.batch.image.shape[-1])
+        write_png(folder / f"step_{trainer.global_step:06d}.png", sheet)
 
 
 class StopAfter(Callback):

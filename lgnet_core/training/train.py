@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytorch_lightning as lightning
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader, Dataset, Subset
 
@@ -24,8 +25,8 @@ from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import StoredHands
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.network import LGNet, build_network, find_config, load_imagenet_weights
-from lgnet_core.training.callbacks import ExportWeights, Progress, StopAfter
-from lgnet_core.training.loss_config import loss_weights
+from lgnet_core.training.callbacks import DrawPredictions, ExportWeights, Progress, StopAfter
+from lgnet_core.training.loss_config import DIRECT, loss_weights
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.stream import EndlessHands, StepSampler
 from lgnet_core.training.train_config import LAST, SYNTHETIC, WEIGHTS, TrainConfig
@@ -35,8 +36,11 @@ log = logging.getLogger(__name__)
 SETTINGS = "settings.json"
 
 
-def train(config: TrainConfig) -> Path:
+def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     """Train a network, or go on with a training that was stopped.
+
+    Args:
+        callbacks: Lightning's, besides those that every training has.
 
     Returns:
         The exported weights: ``weights.safetensors`` in the run's folder.
@@ -79,6 +83,7 @@ def train(config: TrainConfig) -> Path:
         logger=_loggers(config.out),
         callbacks=[
             ExportWeights(config),
+            *([] if config.losses == DIRECT else [DrawPredictions(config)]),
             # After the export: what can be resumed has always been exported.
             ModelCheckpoint(
                 config.out,
@@ -89,6 +94,7 @@ def train(config: TrainConfig) -> Path:
             ),
             *([StopAfter(timedelta(minutes=config.max_minutes))] if config.max_minutes else []),
             *([Progress(config.steps)] if config.progress else []),
+            *callbacks,
         ],
         enable_progress_bar=config.progress,
         enable_model_summary=False,

@@ -1,0 +1,75 @@
+"""What a training will cost, from a few of its steps: ``lgnet train --dry-run``."""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from lgnet_core.training.train import train
+from lgnet_core.training.train_config import TrainConfig
+
+STEPS, SETTLING = 10, 3
+"""Steps that are made, and how many of them do not count: the first ones allocate, and choose kernels."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a training as configured.
+
+    Args:
+        step_seconds: of one step, validation and saving left out. pictures_per_second: of all devices together.
+        hours: of all steps. memory: bytes at the peak: the device's with CUDA, else the process's.
+    """
+
+    step_seconds: float
+    pictures_per_second: float
+    hours: float
+    memory: int
+
+
+def dry_run(config: TrainConfig) -> Cost:
+    """Make a few steps of a training in a folder that is thrown away, and measure them.
+
+    Raises: see :func:`lgnet_core.training.train.train`.
+    """
+    clock = _StepClock()
+    with tempfile.TemporaryDirectory() as folder:
+        few = replace(
+            config,
+            out=Path(folder),
+            steps=STEPS,
+            epoch_steps=STEPS,
+            warmup=min(config.warmup, STEPS),
+            validation=config.batch_size,
+            resume="never",
+            progress=False,
+        )
+        train(few, [clock])
+    seconds = (clock.ends[-1] - clock.ends[SETTLING - 1]) / (STEPS - SETTLING)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return Cost(
+        step_seconds=seconds,
+        pictures_per_second=config.batch_size * config.devices / seconds,
+        hours=config.steps * seconds / 3600,
+        memory=torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else peak,
+    )
+
+
+class _StepClock(Callback):
+    """When each step ended."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule, *_: Any) -> None:
+        if module.device.type == "cuda":
+            torch.cuda.synchronize()
+        self.ends.append(time.perf_counter())
