@@ -1,4 +1,4 @@
-"""A training of a tiny network in a process of its own: ``python train_process.py '{"out": ..., ...}'`` (TrainConfig)."""
+"""A training of a tiny network in a process of its own: ``python train_process.py '{"out": ..., ...}'``."""
 
 import json
 import sys

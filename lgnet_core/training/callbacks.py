@@ -1,4 +1,4 @@
-"""What happens beside the steps of a training: weights are exported, predictions drawn, time runs out, the bar moves."""
+"""What happens beside a training's steps: weights are exported, predictions drawn, time runs out, the bar moves."""
 
 from __future__ import annotations
 
