@@ -7,11 +7,11 @@ finger and the left hand at the thumb: mirrored hands (M = diag(-1, 1, 1)) have 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-import roma
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -39,12 +39,19 @@ class Pose(NamedTuple):
     @property
     def rotation(self) -> FloatArray:
         """(3, 3) rotation matrix of the quaternion; its columns are the frame's axes."""
-        return roma.unitquat_to_rotmat(torch.from_numpy(self.quaternion)).numpy()
+        x, y, z, w = self.quaternion.tolist()
+        return np.array(
+            [
+                [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+                [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+                [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+            ]
+        )
 
     @classmethod
     def from_matrix(cls, position: FloatArray, rotation: FloatArray) -> Pose:
         """Of a rotation matrix (3, 3), which float32 may have rounded."""
-        return cls(np.array(position, np.float64), _quaternions(rotation[None])[0])
+        return cls(np.array(position, np.float64), quaternion(rotation))
 
 
 def hand_axes(rest_joints: Tensor) -> Tensor:
@@ -75,11 +82,11 @@ class HandFrames:
 
     def pose(self, hand: Hand) -> Pose:
         """The hand frame in the frame of ``hand.joints``."""
-        return self.poses([hand])[hand.side]
+        return Pose.from_matrix(hand.joints[0], hand.rotations[0] @ self.axes[hand.side])
 
     def poses(self, hands: Iterable[Hand]) -> dict[Side, Pose]:
         """The frame of each of a picture's hands, by side."""
-        return {hand.side: Pose.from_matrix(hand.joints[0], hand.rotations[0] @ self.axes[hand.side]) for hand in hands}
+        return {hand.side: self.pose(hand) for hand in hands}
 
     def joint_poses(self, hand: Hand) -> list[Pose]:
         """A pose for each of the 21 joints (OpenPose's order), in the frame of ``hand.joints``.
@@ -88,11 +95,24 @@ class HandFrames:
         all 21 are parallel. A fingertip, which has no rotation of its own, takes its parent's.
         """
         turns = to_camera(np.asarray(hand.rotations, np.float64))[list(_TURN)] @ self.axes[hand.side]  # (21, 3, 3)
-        places = np.asarray(hand.joints, np.float64)
-        return [Pose(place, quaternion) for place, quaternion in zip(places, _quaternions(turns))]
+        return [Pose.from_matrix(place, turn) for place, turn in zip(hand.joints, turns)]
 
 
-def _quaternions(rotations: FloatArray) -> FloatArray:
-    """(N, 3, 3) rotation matrices to (N, 4) unit quaternions (x, y, z, w), w >= 0."""
-    quaternions = roma.rotmat_to_unitquat(torch.from_numpy(np.ascontiguousarray(rotations, np.float64))).numpy()
-    return np.where(quaternions[:, 3:] < 0, -quaternions, quaternions)
+def quaternion(rotation: FloatArray) -> FloatArray:
+    """The unit quaternion (4,) = (x, y, z, w), w >= 0, of a rotation matrix (3, 3), which may be rounded.
+
+    A matrix's entries sum up to 4 q_i q_j for each two components; taken are those with the largest, which are the most
+    exact (Shepperd, "Quaternion from Rotation Matrix", 1978). In plain numbers: for the few rotations of a picture
+    libraries for whole batches take many times as long.
+    """
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = rotation.tolist()
+    largest = max(xx, yy, zz, xx + yy + zz)
+    if largest == xx:
+        components = 1 + xx - yy - zz, xy + yx, xz + zx, zy - yz
+    elif largest == yy:
+        components = xy + yx, 1 - xx + yy - zz, yz + zy, xz - zx
+    elif largest == zz:
+        components = xz + zx, yz + zy, 1 - xx - yy + zz, yx - xy
+    else:
+        components = zy - yz, xz - zx, yx - xy, 1 + xx + yy + zz
+    return np.array(components) / math.copysign(math.hypot(*components), components[3])

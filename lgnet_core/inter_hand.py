@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
+
 from lgnet_core.hand_frame import Pose
 from lgnet_core.mesh_distance import surface_distance
 from lgnet_core.types import FloatArray, Side, TwoHands
@@ -51,5 +53,13 @@ def inter_hand(hands: TwoHands, poses: Mapping[Side, Pose]) -> InterHand | None:
 
 def relative_pose(right: Pose, left: Pose) -> Pose:
     """``T_right_left`` of two frames in the camera's: [R_R^T R_L | R_R^T (p_L - p_R)]."""
-    turn = right.rotation.T
-    return Pose.from_matrix(turn @ (left.position - right.position), turn @ left.rotation)
+    (a, b, c, d), (x, y, z, w) = (pose.quaternion.tolist() for pose in (right, left))
+    turn = np.array(  # the right one's inverse, (-a, -b, -c, d), times the left one
+        [
+            d * x - a * w - b * z + c * y,
+            d * y + a * z - b * w - c * x,
+            d * z - a * y + b * x - c * w,
+            d * w + a * x + b * y + c * z,
+        ]
+    )
+    return Pose(right.rotation.T @ (left.position - right.position), turn if turn[3] >= 0 else -turn)

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+import roma
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from lgnet_core.data.synthetic.capsules import CapsuleHands
-from lgnet_core.hand_frame import HandFrames, Pose
+from lgnet_core.hand_frame import HandFrames, Pose, quaternion
 from lgnet_core.hand_model import MANO_TO_OPENPOSE, HandModel
 from lgnet_core.hand_model.anatomy import angles_to_rotations, preset, preset_names
 from lgnet_core.types import JOINT_PARENTS, MIDDLE_MCP, Hand, Side
@@ -117,6 +118,27 @@ def test_a_rounded_rotation_still_gives_a_unit_quaternion():
     pose = Pose.from_matrix(np.zeros(3), rough)
     assert np.linalg.norm(pose.quaternion) == pytest.approx(1, abs=1e-12)
     np.testing.assert_allclose(pose.rotation, rough, atol=2e-3)
+
+
+@given(axis=st.tuples(*[st.floats(-1, 1)] * 3), angle=st.floats(-4, 4), single=st.booleans())
+@example(axis=(1.0, 0.0, 0.0), angle=np.pi, single=False)
+@example(axis=(0.0, 1.0, 0.0), angle=np.pi, single=True)
+@example(axis=(0.0, 0.0, 1.0), angle=-np.pi, single=False)
+@example(axis=(1.0, -1.0, 1e-9), angle=np.pi, single=True)
+@example(axis=(0.0, 0.0, 0.0), angle=0.0, single=False)
+def test_quaternions_and_matrices_are_romas(axis, angle, single):
+    """Half turns, whose w is 0, and turns about an axis of the frame among them; float32 too."""
+    vector = angle * np.array(axis) / max(np.linalg.norm(axis), 1e-9)
+    matrix = roma.rotvec_to_rotmat(torch.tensor(vector)).numpy()
+    if single:
+        matrix = matrix.astype(np.float32)
+    found = quaternion(matrix)
+    truth = roma.rotmat_to_unitquat(torch.from_numpy(matrix).double()).numpy()
+    assert found[3] >= 0
+    np.testing.assert_allclose(found * np.sign(found @ truth), truth, atol=1e-12)
+    assert np.linalg.norm(found) == pytest.approx(1, abs=1e-15)
+    back = roma.unitquat_to_rotmat(torch.from_numpy(found)).numpy()
+    np.testing.assert_allclose(Pose(np.zeros(3), found).rotation, back, atol=1e-15)
 
 
 def test_the_middle_knuckle_lies_on_x(hand_model):
