@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lgnet_core.data.synthetic.appearance import Appearance, sample_appearance, skin_colour
+from lgnet_core.data.synthetic.appearance import INFRARED, Appearance, infrared, sample_appearance, skin_colour
 from lgnet_core.data.synthetic.random import Draws
 
 MANY = torch.arange(2000)
@@ -41,6 +41,8 @@ def test_most_hands_belong_to_one_person(looks):
 def test_lights_are_above_more_often_and_vary_in_strength(looks):
     for direction in (looks.key_direction, looks.fill_direction, looks.sky_direction):
         torch.testing.assert_close(direction.norm(dim=1), torch.ones(len(MANY)))
+    by_day = ~infrared(Draws(1, MANY))
+    looks = Appearance(*(values[by_day] for values in looks))
     assert (looks.key_direction[:, 1] < 0).float().mean() > 0.6  # y points down
     assert (looks.key_direction[:, 2] > 0).float().mean() > 0.05  # some shine from behind
     level = (looks.key + looks.fill + looks.ambient).mean(1)
@@ -49,3 +51,18 @@ def test_lights_are_above_more_often_and_vary_in_strength(looks):
     warm = looks.key[:, 0] / looks.key[:, 2]
     assert warm.quantile(0.9) > 1.3
     assert warm.quantile(0.1) < 0.8
+
+
+def test_infrared_pictures_have_bright_grey_skin_and_one_lamp_beside_the_camera(looks):
+    chosen = infrared(Draws(1, MANY))
+    assert abs(chosen.float().mean() - INFRARED) < 0.015
+    seen, by_day = (Appearance(*(values[mask] for values in looks)) for mask in (chosen, ~chosen))
+    assert (seen.skin == seen.skin[..., :1]).all()
+    assert seen.skin.min() > 0.28
+    assert seen.skin.std() < 0.4 * by_day.skin.std(), "dark and light skin differ little"
+    assert (seen.key_direction[:, 2] < -0.8).all(), "the camera looks along +z"
+    assert (seen.fill == 0).all()
+    assert (seen.ambient < 0.1 * seen.key).all()
+    assert (seen.surroundings < 0.85).all()
+    assert (by_day.surroundings == 1).all()
+    assert (seen.redness == 0).all()

@@ -27,7 +27,9 @@ _SKIN_TONES = torch.tensor(
     ]
 )  # sRGB, from the lightest to the darkest
 PLAIN, STRIPES, CHECKS, BLOTCHES = range(4)
-"""Patterns of a sleeve."""
+"""Patterns of cloth."""
+INFRARED = 0.04
+"""Share of pictures as infrared cameras with a lamp of their own take them (driver monitors, depth cameras)."""
 
 
 class Appearance(NamedTuple):
@@ -39,7 +41,8 @@ class Appearance(NamedTuple):
     cloth, cloth_second (B, 3); pattern (B,) int64; pattern_wave, pattern_cross (B, 3) radians per metre;
     key_direction, fill_direction, sky_direction (B, 3) unit vectors towards the light, camera frame;
     key, fill, ambient (B, 3) strengths; sky (B, 1) how directed the ambient light is;
-    shadow_softness (B, 1) radius in shadow-map cells; shadow_strength (B, 1); exposure (B, 1); gamma (B, 1).
+    shadow_softness (B, 1) radius in shadow-map cells; shadow_strength (B, 1); exposure (B, 1); gamma (B, 1);
+    surroundings (B, 1) what is left of the display colours of everything behind the hands.
     """
 
     skin: Tensor
@@ -70,6 +73,7 @@ class Appearance(NamedTuple):
     shadow_strength: Tensor
     exposure: Tensor
     gamma: Tensor
+    surroundings: Tensor
 
 
 def to_linear(srgb: Tensor) -> Tensor:
@@ -109,8 +113,17 @@ def _direction(draws: Draws, name: str, mean: tuple[float, float, float]) -> Ten
     return F.normalize(spread + torch.tensor(mean, device=draws.device), dim=1)
 
 
+def infrared(draws: Draws) -> Tensor:
+    """(B,) bool: which pictures an infrared camera takes."""
+    return draws.bernoulli("infrared", INFRARED)
+
+
 def sample_appearance(draws: Draws) -> Appearance:
     """Draw the looks of a batch of pictures."""
+    return _in_infrared(_in_daylight(draws), draws)
+
+
+def _in_daylight(draws: Draws) -> Appearance:
     skin, darkness = skin_colour(draws, "skin", 2)
     two_people = draws.bernoulli("skin/two_people", 0.15, 1, 1)
     skin = torch.where(two_people, skin, skin[:, :1])
@@ -162,4 +175,42 @@ def sample_appearance(draws: Draws) -> Appearance:
         shadow_strength=draws.uniform("shadow/strength", 1, low=0.7, high=1.0),
         exposure=exposure * torch.exp(draws.normal("exposure", 1, std=0.22)),
         gamma=draws.uniform("gamma", 1, low=1.9, high=2.5),
+        surroundings=torch.ones(len(draws), 1, device=draws.device),
     )
+
+
+def _in_infrared(looks: Appearance, draws: Draws) -> Appearance:
+    """The same scenes before an infrared camera, where one is drawn.
+
+    One lamp sits beside the lens and nothing else shines. Around 850 nm melanin and blood absorb little: all skin is
+    bright, pale and smooth; most dyes let the light through, so that cloth is bright as well. What stands further back
+    gets less of the lamp.
+    """
+
+    def changed(name: str, value: Tensor) -> Tensor:
+        before = getattr(looks, name)
+        chosen = infrared(draws).view(-1, *[1] * (before.ndim - 1))
+        return torch.where(chosen, value.to(before.dtype), before)
+
+    grey = draws.uniform("infrared/skin", 1, 1, low=0.42, high=0.62) - 0.12 * looks.darkness  # (B, 2, 1)
+    lamp = draws.uniform("infrared/lamp", 1, low=1.2, high=2.6)
+    nothing = torch.zeros_like(looks.fill)
+    new = {
+        "skin": grey.expand(-1, -1, 3),
+        "nail": (grey + 0.03).expand(-1, -1, 3),
+        "noise_weights": 0.35 * looks.noise_weights,
+        "crease": 0.5 * looks.crease,
+        "redness": 0 * looks.redness,
+        "pallor": 0.1 * looks.pallor,
+        "cloth": (0.6 * looks.cloth.mean(1, keepdim=True) + 0.25).expand(-1, 3),
+        "cloth_second": (0.6 * looks.cloth_second.mean(1, keepdim=True) + 0.25).expand(-1, 3),
+        "key_direction": F.normalize(
+            draws.normal("infrared/beside", 3, std=0.15) - torch.tensor([0.0, 0.0, 1.0], device=draws.device), dim=1
+        ),
+        "key": lamp.expand(-1, 3),
+        "fill": nothing,
+        "ambient": nothing + 0.06 * lamp,
+        "exposure": torch.ones_like(looks.exposure),
+        "surroundings": draws.uniform("infrared/surroundings", 1, low=0.15, high=0.8),
+    }
+    return looks._replace(**{name: changed(name, value) for name, value in new.items()})
