@@ -59,6 +59,32 @@ def camera_from_info(info: CameraInfo, width: int, height: int, camera_model: st
         raise RejectedMessage("camera_values", f"camera_info: {error}") from error
 
 
+class CameraReader:
+    """:func:`camera_from_info` for one picture after another: what says the same as the last one is not read again.
+
+    Args:
+        image_topic: the pictures' topic, resolved.
+    """
+
+    def __init__(self, image_topic: str) -> None:
+        self._image_topic = image_topic
+        self._said: tuple[object, ...] = ()
+        self._camera: Camera | None = None
+
+    def read(self, info: CameraInfo, width: int, height: int, camera_model: str) -> Camera | None:
+        """Args, result and what is raised: as of :func:`camera_from_info`."""
+        roi = info.roi
+        said = (
+            *(width, height, camera_model, info.width, info.height),
+            *(info.distortion_model, info.d.tobytes(), info.k.tobytes(), info.p.tobytes()),
+            *(info.binning_x, info.binning_y, roi.x_offset, roi.y_offset, roi.width, roi.height),
+        )
+        if said != self._said:
+            self._camera = camera_from_info(info, width, height, camera_model, self._image_topic)
+            self._said = said
+        return self._camera
+
+
 def is_rectified(image_topic: str) -> bool:
     """True if a word of the topic's name is ``rect`` or ``rectified``, as in ``/camera/image_rect_color``."""
     return not {"rect", "rectified"}.isdisjoint(re.split(r"[/_]", image_topic))

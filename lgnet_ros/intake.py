@@ -1,4 +1,4 @@
-"""What comes from a camera: every message becomes a picture and a camera, or is refused with a reason."""
+"""What comes from a camera: every message becomes a picture, or is refused with a reason."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from lgnet_core.data.images import reduce_to_8_bit
 from lgnet_core.types import FloatArray
 from lgnet_ros import interop
-from lgnet_ros.camera_info import camera_from_info
 from lgnet_ros.compressed import decode_compressed
 from lgnet_ros.encodings import ENCODINGS, Encoding, check_size, to_rgb
 from lgnet_ros.rejection import RejectedMessage
-
-__all__ = ["RejectedMessage", "camera_from_info", "decode_image"]
 
 
 def decode_image(message: Image | CompressedImage) -> FloatArray:

@@ -13,7 +13,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from lgnet_core.inference import HandEstimator, HandTracker, OutOfMemoryError, Smoothing
 from lgnet_core.types import Camera, FloatArray, TwoHands
 from lgnet_ros.calibrations import Calibrations
-from lgnet_ros.intake import camera_from_info, decode_image
+from lgnet_ros.camera_info import CameraReader
+from lgnet_ros.intake import decode_image
 from lgnet_ros.parameters import Settings
 
 
@@ -102,7 +103,7 @@ class Perception:
     ) -> None:
         self.tracker = tracker
         self._calibrations = calibrations
-        self._image_topic = image_topic
+        self._cameras = CameraReader(image_topic)
         self._wanted_without_camera = wanted_without_camera
         self._uncalibrated = uncalibrated
         self._tuned: Settings | None = None
@@ -121,7 +122,7 @@ class Perception:
         info = self._calibrations.find(message.header.stamp)
         camera = None
         if info is not None:
-            camera = camera_from_info(info, width, height, settings.camera_model, self._image_topic)
+            camera = self._cameras.read(info, width, height, settings.camera_model)
         if camera is None:
             self._uncalibrated(info is not None)
             if not self._wanted_without_camera():

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 from lgnet_core.camera import project_distorted
 from lgnet_core.types import FloatArray
-from lgnet_ros.camera_info import camera_from_info, is_rectified
+from lgnet_ros.camera_info import CameraReader, camera_from_info, is_rectified
 from lgnet_ros.rejection import RejectedMessage
 
 WIDTH, HEIGHT = 640, 480
@@ -237,3 +237,35 @@ def test_any_calibration_is_taken_or_refused(
     else:
         assert np.isfinite(camera.matrix).all()
         assert (camera.width, camera.height) == picture
+
+
+def test_what_says_the_same_is_read_once() -> None:
+    """Another stamp alone is no other camera; every field that is read makes one, and the way back too."""
+    reader = CameraReader("/image")
+    first = reader.read(info(), WIDTH, HEIGHT, "raw")
+    again = info()
+    again.header.stamp.sec, again.header.frame_id = 5, "elsewhere"
+    assert reader.read(again, WIDTH, HEIGHT, "raw") is first
+    half = {"binning_x": 2, "binning_y": 2}
+    roi = RegionOfInterest(x_offset=8, y_offset=6, width=320, height=240)
+    others: list[tuple[CameraInfo, int, int, str]] = [
+        (info(k=[601.0, *K[1:]]), WIDTH, HEIGHT, "raw"),
+        (info(d=[-0.2, 0.05, 0.001, -0.002, 0.02]), WIDTH, HEIGHT, "raw"),
+        (info(), WIDTH, HEIGHT, "rectified"),
+        (info(p=[551.0, *P[1:]]), WIDTH, HEIGHT, "rectified"),
+        (info(**half), 320, 240, "raw"),
+        (info(roi=roi), 320, 240, "raw"),
+        (info(width=1280, height=960, roi=roi), 320, 240, "raw"),
+        (info(k=[0.0] * 9), WIDTH, HEIGHT, "raw"),
+    ]
+    for other in others:
+        camera, truth = reader.read(*other), camera_from_info(*other, "/image")
+        if camera is None or truth is None:
+            assert camera is truth
+            continue
+        np.testing.assert_array_equal(camera.matrix, truth.matrix)
+        np.testing.assert_array_equal(camera.distortion, truth.distortion)
+        assert reader.read(*other) is camera
+    for _ in range(2):  # refused as often as it comes
+        with pytest.raises(RejectedMessage):
+            reader.read(info(distortion_model="equidistant"), WIDTH, HEIGHT, "raw")

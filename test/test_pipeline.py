@@ -20,7 +20,8 @@ from lgnet_core.hand_frame import HandFrames
 from lgnet_core.inference import HandEstimator
 from lgnet_core.inter_hand import inter_hand
 from lgnet_core.types import Camera, TwoHands
-from lgnet_ros.intake import camera_from_info, decode_image
+from lgnet_ros.camera_info import camera_from_info
+from lgnet_ros.intake import decode_image
 
 BAG = Path(__file__).resolve().parent.parent / "../shared/testdata/replay_interhand/replay_interhand.mcap"
 EXACT = ["-p", "smoothing:=false", "-p", "detection_interval:=1", "-p", "device:=cpu", "-p", "threads:=1"]
