@@ -11,11 +11,10 @@ import array
 import functools
 import importlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from geometry_msgs.msg import TransformStamped
 from rclpy.logging import get_logger
 from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import Header
@@ -27,6 +26,7 @@ from lgnet_ros.topics import TF
 
 if TYPE_CHECKING:
     from rclpy.node import Node
+    from rclpy.publisher import Publisher
 
 _T = TypeVar("_T")
 
@@ -136,7 +136,7 @@ def _create_cloud(header: Header, fields: list[PointField], points: FloatArray) 
 
 
 class TransformSender:
-    """Publishes transforms on ``/tf``: tf2_ros's broadcaster, or a publisher of our own with its profile.
+    """Publishes on ``/tf``: with the publisher of tf2_ros's broadcaster, or one of our own with its profile.
 
     Args:
         node: whose publisher it is.
@@ -147,13 +147,16 @@ class TransformSender:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        broadcaster = helper("tf2_ros", lambda tf2_ros: tf2_ros.TransformBroadcaster(node))
-        if broadcaster is not None:
-            self.publisher = broadcaster.pub_tf
-            self.send: Callable[[Sequence[TransformStamped]], None] = broadcaster.sendTransform
-            return
-        self.publisher = node.create_publisher(TFMessage, TF, tf_profile(), qos_overriding_options=output_overrides())
-        self.send = lambda transforms: self.publisher.publish(TFMessage(transforms=transforms))
+        theirs = helper("tf2_ros", lambda tf2_ros: tf2_ros.TransformBroadcaster(node).pub_tf)
+        self.publisher: Publisher = (
+            node.create_publisher(TFMessage, TF, tf_profile(), qos_overriding_options=output_overrides())
+            if theirs is None
+            else theirs
+        )
+
+    def send(self, message: bytes) -> None:
+        """Publish a serialised TFMessage."""
+        self.publisher.publish(message)
 
     def destroy(self) -> None:
         """Give the publisher back; tf2_ros would keep it until the node ends."""

@@ -14,12 +14,13 @@ from lgnet_core.types import TwoHands
 from lgnet_ros import topics
 from lgnet_ros.interop import TransformSender
 from lgnet_ros.markers import MarkerWriter
-from lgnet_ros.messages import to_image, to_inter_hand, to_joints_array, to_mesh_array, to_points
+from lgnet_ros.messages import to_image, to_points
 from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
 from lgnet_ros.output import Output, problems
 from lgnet_ros.parameters import Settings
 from lgnet_ros.perception import RateLimit, Seen, nanoseconds
-from lgnet_ros.transforms import to_transforms
+from lgnet_ros.transforms import TransformWriter
+from lgnet_ros.writers import HandsWriter, InterHandWriter
 
 NOBODY = TwoHands(None, None, None, metric=True)
 
@@ -36,7 +37,6 @@ class Publishers:
     def __init__(self, node: LifecycleNode, frames: HandFrames, prefix: str) -> None:
         self._node = node
         self._frames = frames
-        self._prefix = prefix
         self._joints = Output(node, HandJointsArray, topics.JOINTS)
         self._mesh = Output(node, HandMeshArray, topics.MESH)
         self._inter_hand = Output(node, InterHandTransform, topics.INTER_HAND)
@@ -45,7 +45,8 @@ class Publishers:
         self._overlay = Output(node, Image, topics.OVERLAY)
         self._outputs = (self._joints, self._mesh, self._inter_hand, self._markers, self._points, self._overlay)
         self._transforms = TransformSender(node)
-        self._marker_writer = MarkerWriter(lifetime=0.0)
+        self._hands_writer, self._marker_writer = HandsWriter(), MarkerWriter(lifetime=0.0)
+        self._inter_hand_writer, self._transform_writer = InterHandWriter(prefix), TransformWriter(prefix)
         self._marked: Header | None = None  # of the markers that RViz may still show
         self._overlay_limit = RateLimit()
 
@@ -91,12 +92,14 @@ class Publishers:
         # Frames first: who gets a mesh can look its frame up.
         if settings.publish_tf and seen:
             joints = {hand.side: self._frames.joint_poses(hand) for hand in seen if settings.publish_joint_frames}
-            self._transforms.send(to_transforms(hands, header, poses, self._prefix, joints))
-        self._mesh.publish(to_mesh_array(hands, header, poses))
-        self._joints.publish(to_joints_array(hands, header, poses))
+            transforms = self._transform_writer.write(hands, header, poses, joints)
+            if transforms is not None:
+                self._transforms.send(transforms)
+        self._mesh.publish(self._hands_writer.mesh(hands, header, poses))
+        self._joints.publish(self._hands_writer.joints(hands, header, poses))
         relation = inter_hand(hands, poses)
         if relation is not None:
-            self._inter_hand.publish(to_inter_hand(relation, header, self._prefix))
+            self._inter_hand.publish(self._inter_hand_writer.write(relation, header))
         if settings.publish_markers and self._markers.wanted:
             self._marker_writer.lifetime = settings.marker_lifetime
             self._markers.publish(self._marker_writer.write(hands, header))

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from geometry_msgs.msg import TransformStamped
 from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
 
 from lgnet_core.hand_frame import Pose
 from lgnet_core.types import JOINT_NAMES, Side, TwoHands
 from lgnet_ros.messages import Poses, hand_frame_name, require_metric, to_transform
+from lgnet_ros.template import Numbers, Templates, marked_header, stamp_numbers
+from lgnet_ros.writers import MARKED_POSE, pose_numbers
 
 NO_JOINTS: Mapping[Side, Sequence[Pose]] = {}
 
@@ -40,6 +43,34 @@ def to_transforms(
         named = list(zip(JOINT_NAMES, joint_poses.get(hand.side, ())))[1:]
         transforms += [_stamped(header, f"{name}_{joint}", pose) for joint, pose in named]
     return transforms
+
+
+class TransformWriter:
+    """Writes the message for ``/tf``; ``prefix`` is the parameter ``frame_prefix``."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._templates = Templates()
+
+    def write(
+        self, hands: TwoHands, header: Header, poses: Poses, joint_poses: Mapping[Side, Sequence[Pose]] = NO_JOINTS
+    ) -> bytes | None:
+        """:func:`to_transforms` of the same, serialised; None where no frame is made."""
+        require_metric(hands)
+        seen = [hand.side for hand in hands.hands]
+        if not header.frame_id or not seen:
+            return None
+        numbers: list[Numbers] = []
+        for side in seen:
+            for pose in (poses[side], *joint_poses.get(side, ())[1:]):
+                numbers += [*stamp_numbers(header), *pose_numbers(pose)]
+
+        def marked() -> TFMessage:
+            marks = dict.fromkeys(seen, MARKED_POSE)
+            joints = {side: [MARKED_POSE] * len(poses) for side, poses in joint_poses.items()}
+            return TFMessage(transforms=to_transforms(hands, marked_header(header), marks, self._prefix, joints))
+
+        return self._templates.write((header.frame_id, tuple(seen), len(numbers)), numbers, marked)
 
 
 def _stamped(header: Header, child: str, pose: Pose) -> TransformStamped:

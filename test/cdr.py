@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+import numpy as np
+
 PRIMITIVES = {
     "boolean": "?",
     "uint8": "B",
@@ -27,6 +29,14 @@ class Encoder:
         """Data and mask with the four bytes of the encapsulation before them."""
         return b"\x00\x01\x00\x00" + bytes(self.data), b"\x01" * 4 + bytes(self.known)
 
+    def assert_same(self, data: bytes) -> None:
+        """Alignment left out."""
+        reference, known = self.with_head()
+        assert len(data) == len(reference)
+        mask = np.frombuffer(known, bool)
+        difference = (np.frombuffer(data, np.uint8) != np.frombuffer(reference, np.uint8)) & mask
+        assert not difference.any(), f"first at byte {difference.argmax()}"
+
     def _nested(self, message: Any) -> None:
         for name, kind in message.get_fields_and_field_types().items():
             self._value(kind, getattr(message, name))
@@ -42,6 +52,9 @@ class Encoder:
             self._put(struct.pack("<I", len(value)), 4)
             for element in value:
                 self._value(kind[len("sequence<") : -1], element)
+        elif kind.endswith("]"):
+            for element in value:
+                self._value(kind.partition("[")[0], element)
         else:
             self._nested(value)
 

@@ -56,6 +56,8 @@ ROS_ORDER = [
     # hands out
     "output",
     "messages",
+    "template",
+    "writers",
     "markers",
     "transforms",
     "statistics",
