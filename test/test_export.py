@@ -51,6 +51,14 @@ def test_the_file_describes_itself(network, tmp_path):
     assert os.listdir(tmp_path) == ["hands.onnx"]  # nothing half written is left
 
 
+def test_sizes_are_constants_in_the_file(network, tmp_path):
+    """Hundreds of nodes that compute shapes cost about as much as a graph layer; only the batch is left to them."""
+    export_onnx(network, tmp_path / "hands.onnx", size=64)
+    nodes = onnx.load(tmp_path / "hands.onnx").graph.node
+    assert sum(node.op_type == "Shape" for node in nodes) < 50
+    assert len(nodes) > 1000
+
+
 def test_presets_are_known_by_name(hand_model, network):
     assert preset_name(network) == "custom"
     assert preset_name(build_network("lgnet-mini", hand_model)) == "lgnet-mini"

@@ -8,7 +8,15 @@ from torch import nn
 from torch.testing import assert_close
 
 from lgnet_core.camera import pixels_to_grid, pixels_to_normalised
-from lgnet_core.network.layers import PerHand, PositionEmbedding, sample_map, sample_small_map
+from lgnet_core.network.layers import (
+    MANY_CHANNELS,
+    PerHand,
+    PositionEmbedding,
+    map_to_tokens,
+    sample_map,
+    sample_small_map,
+    tokens_to_map,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +42,24 @@ def test_matrix_reading_equals_grid_sample_inside_and_outside(x, y, seed):
     features = torch.randn(1, 2, 5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     places = torch.tensor([[[x, y]]], dtype=torch.float64)
     assert_close(sample_small_map(features, places), sample_map(features, places), atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (6, 9), (64, 64)])
+def test_exports_read_maps_of_many_channels_to_the_same_values(height, width, monkeypatch):
+    features = torch.randn(3, MANY_CHANNELS, height, width, dtype=torch.float64)
+    edges = torch.cartesian_prod(*[torch.tensor([-1.5, -1.0, 1 / width - 1, 0.0, 1 - 1 / width, 1.0, 1.5])] * 2)
+    places = torch.cat([edges.expand(3, -1, -1), torch.rand(3, 50, 2) * 3 - 1.5], 1).double()
+    expected = sample_map(features, places)
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    monkeypatch.setattr(torch.nn.functional, "grid_sample", None)  # not by the same way
+    assert_close(sample_map(features, places), expected)
+
+
+def test_tokens_go_back_to_their_map():
+    features = torch.randn(2, 3, 4, 5)
+    tokens = map_to_tokens(features)
+    assert torch.equal(tokens[1, 2 * 5 + 3], features[1, :, 2, 3])
+    assert torch.equal(tokens_to_map(tokens, features), features)
 
 
 def test_gradients_of_both_readings_agree():

@@ -43,6 +43,17 @@ def test_a_network_without_refine_stage_needs_no_intrinsics(hand_model, tmp_path
     assert_agree(engine(*crops(2, 64)), EagerEngine(network, "cpu", 64)(*crops(2, 64)))
 
 
+def test_intrinsics_that_are_no_numbers_harm_their_own_crop_only(hand_model, tmp_path):
+    export_onnx(small_network(hand_model), tmp_path / "hands.onnx", 64)
+    engine = OnnxEngine(tmp_path / "hands.onnx", "cpu", threads=1)
+    images, intrinsics = crops(2, 64)
+    expected = engine(images, intrinsics)
+    intrinsics[0] = np.nan
+    prediction = engine(images, intrinsics)
+    assert prediction.vertices[0].isnan().all()
+    assert torch.allclose(prediction.vertices[1], expected.vertices[1])
+
+
 def test_a_damaged_cache_entry_is_exported_again(hand_model, tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     network = small_network(hand_model)

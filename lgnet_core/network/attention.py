@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lgnet_core.network.layers import PositionEmbedding, cpu_autocast, map_to_tokens
+from lgnet_core.network.layers import PositionEmbedding, cpu_autocast, map_to_tokens, sizes, tokens_to_map
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
@@ -17,13 +17,16 @@ def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     Shapes:
         q: (B, N, C); k, v: (B, M, C); returns (B, N, C).
     """
-    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))  # (B, heads, N, C / heads)
+    queries, channels = sizes(q, 1, 2)
+    width = channels // heads
+    q, k, v = (x.reshape(-1, *sizes(x, 1), heads, width).transpose(1, 2) for x in (q, k, v))  # (B, heads, N, width)
+    scale = width**-0.5  # the default, but a constant in exports
     if cpu_autocast():
         with torch.autocast("cpu", enabled=False):
-            attended = F.scaled_dot_product_attention(q.float(), k.float(), v.float())
+            attended = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), scale=scale)
     else:
-        attended = F.scaled_dot_product_attention(q, k, v)
-    return attended.transpose(1, 2).flatten(2)
+        attended = F.scaled_dot_product_attention(q, k, v, scale=scale)
+    return attended.transpose(1, 2).reshape(-1, queries, channels)
 
 
 class AttentionBlock(nn.Module):
@@ -122,7 +125,7 @@ class LGFA(nn.Module):
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         cells = [map_to_tokens(first), map_to_tokens(second)]
         queries = self.join(torch.cat(cells, -1))  # (B, H W, c)
-        context = torch.cat([self.class_token.expand(first.shape[0], -1, -1), *cells], 1)  # (B, 2 H W + 1, c)
+        context = torch.cat([self.class_token.expand_as(cells[0][:, :1]), *cells], 1)  # (B, 2 H W + 1, c)
         if self.embeddings is not None:
             context = context + self.embeddings.context(first)
         for block in self.self_blocks:
@@ -133,7 +136,7 @@ class LGFA(nn.Module):
             context = context + self.embeddings.memory(first)
         for block in self.cross_blocks or self.self_blocks:
             queries = block(queries, context)
-        return self.cross_out(queries).transpose(1, 2).reshape(first.shape)
+        return tokens_to_map(self.cross_out(queries), first)
 
 
 class TokenEmbeddings(nn.Module):

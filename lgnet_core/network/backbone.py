@@ -96,7 +96,8 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.before != self.after:
-            x = F.pad(x, (self.before, self.after, self.before, self.after))
+            # ONNX Runtime makes a padding part of the convolution only where its value is written out.
+            x = F.pad(x, (self.before, self.after, self.before, self.after), value=0.0)
         if self.groups > 1 and cpu_autocast():
             with torch.autocast("cpu", enabled=False):
                 return super().forward(x.float())

@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lgnet_core.network.layers import exporting, sizes
+
 SMALL_GRAPH = 128
 
 
@@ -63,14 +65,14 @@ class NeighbourSum(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        nodes, channels = sizes(x, 0, 2)
         if self.dense is not None:
-            return torch.mm(self.dense.to(x.dtype), x.flatten(1)).view_as(x)
-        exporting = torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()
-        if x.is_cpu and not exporting and x.dtype in (torch.float32, torch.float64):
-            return torch.mm(self._matrix(x.dtype), x.flatten(1)).view_as(x)
+            return torch.mm(self.dense.to(x.dtype), x.flatten(1)).view(nodes, -1, channels)
+        if x.is_cpu and not exporting() and x.dtype in (torch.float32, torch.float64):
+            return torch.mm(self._matrix(x.dtype), x.flatten(1)).view(nodes, -1, channels)
         padded = F.pad(x, (0, 0, 0, 0, 0, 1))
-        gathered = padded.index_select(0, self.table.flatten()).unflatten(0, self.table.shape)  # (N, D + 1, B, C)
-        return gathered.sum(1)
+        gathered = padded.index_select(0, self.table.flatten())
+        return gathered.view(*self.table.shape, -1, channels).sum(1)  # over (N, D + 1, B, C)
 
 
 class GINConv(nn.Module):
@@ -145,7 +147,8 @@ class NodeNorm(nn.Module):
         self.norm = nn.BatchNorm1d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.norm(x.flatten(0, 1))).view_as(x)
+        nodes, channels = sizes(x, 0, 2)
+        return F.relu(self.norm(x.flatten(0, 1))).view(nodes, -1, channels)
 
 
 class GraphBlock(nn.Module):

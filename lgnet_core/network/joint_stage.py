@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lgnet_core.network.layers import conv_norm_relu, sample_small_map
+from lgnet_core.network.layers import conv_norm_relu, sample_small_map, sizes
 from lgnet_core.types import JOINT_NAMES
 
 JOINT_COUNT = len(JOINT_NAMES)
@@ -25,12 +25,13 @@ def soft_argmax_3d(volume: Tensor) -> Tensor:
     Shapes:
         volume: (B, J, D, H, W) logits; returns (B, J, 3) as (u, v, d) in cells.
     """
-    size = volume.shape[2:]
+    count, depth, height, width = sizes(volume, 1, 2, 3, 4)
     precise = torch.promote_types(volume.dtype, torch.float32)  # a bfloat16 cell is a pixel wide
-    p = volume.flatten(2).softmax(-1, dtype=precise).unflatten(-1, size)
+    p = volume.reshape(-1, count, depth * height * width).softmax(-1, dtype=precise)
+    p = p.view(-1, count, depth, height, width)
 
     def mean(marginal: Tensor) -> Tensor:  # (B, J, N) -> (B, J)
-        return (marginal * torch.arange(marginal.shape[-1], device=p.device, dtype=p.dtype)).sum(-1)
+        return (marginal * torch.arange(*sizes(marginal, -1), device=p.device, dtype=p.dtype)).sum(-1)
 
     plane = p.sum(2)  # (B, J, H, W)
     return torch.stack([mean(plane.sum(2)), mean(plane.sum(3)), mean(p.sum((3, 4)))], -1)
@@ -66,9 +67,10 @@ class JointStage(nn.Module):
         nn.init.constant_(cast(nn.Parameter, self.volume.bias), 0)
 
     def forward(self, enhanced: Tensor) -> tuple[Tensor, Tensor]:
-        volume = self.volume(enhanced).unflatten(1, (JOINT_COUNT, DEPTH_CELLS))
+        height, width = sizes(enhanced, 2, 3)
+        volume = self.volume(enhanced).view(-1, JOINT_COUNT, DEPTH_CELLS, height, width)
         joints = soft_argmax_3d(volume)
-        places = normalise_joints(joints, enhanced.shape[-1])[..., :2].detach()
+        places = normalise_joints(joints, width)[..., :2].detach()
         return joints, sample_small_map(self.features(enhanced), places)
 
 

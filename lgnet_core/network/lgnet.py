@@ -11,7 +11,7 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.network.backbone import build_backbone
 from lgnet_core.network.config import LGNetConfig, find_config
 from lgnet_core.network.joint_stage import DEPTH_CELLS, JointStage, MeanTokens, normalise_joints
-from lgnet_core.network.layers import PerHand, PositionEmbedding, conv_norm_relu
+from lgnet_core.network.layers import PerHand, PositionEmbedding, conv_norm_relu, sizes
 from lgnet_core.network.lgblock import LGBlock
 from lgnet_core.network.mesh_stage import FreeMeshStage, MeshStage, RoughHands
 from lgnet_core.network.prediction import HandsPrediction
@@ -103,9 +103,9 @@ class LGNet(nn.Module):
         Raises:
             ValueError: if the picture is not square or its size no multiple of 32.
         """
-        size = image.shape[-1]
-        if image.shape[-2] != size or size % 32:
-            raise ValueError(f"LGNet: picture of {image.shape[-2]}x{size} pixels; give a square one, a multiple of 32")
+        height, size = sizes(image, 2, 3)
+        if height != size or size % 32:
+            raise ValueError(f"LGNet: picture of {height}x{size} pixels; give a square one, a multiple of 32")
         early, deep = self.backbone(image)
         features = self._hand_maps(deep)  # (B, 2, c, G, G)
         enhanced = features if self.lgblock is None else self.lgblock(deep, features)  # (B, 2, c*, G, G)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lgnet_core.hand_model import Graph
 from lgnet_core.network.attention import attend
 from lgnet_core.network.graph import ChebConv, GINConv, GraphBlock, GraphResiduals, NeighbourSum
-from lgnet_core.network.layers import map_to_tokens
+from lgnet_core.network.layers import map_to_tokens, tokens_to_map
 
 
 class GraphStack(nn.Module):
@@ -69,7 +69,7 @@ class MeshLocalGraph(nn.Module):
         x = torch.cat([compact.expand(nodes, -1, -1), self.encoding[:, None].expand(-1, batch, -1)], -1)
         x = self.stack(x, self.neighbour_sum).transpose(0, 1)  # (B, 63, c)
         attended = attend(self.query(map_to_tokens(features)), self.key(x), self.value(x), self.HEADS)  # (B, H W, c)
-        return features + self.projection(attended).transpose(1, 2).reshape(features.shape)
+        return features + tokens_to_map(self.projection(attended), features)
 
 
 class GridLocalGraph(nn.Module):
@@ -85,8 +85,8 @@ class GridLocalGraph(nn.Module):
 
     def forward(self, backbone_mean: Tensor, features: Tensor) -> Tensor:
         lattice = _lattice(features.shape[-2], features.shape[-1], features.device)
-        x = features.flatten(2).permute(2, 0, 1)  # (H W, B, c)
-        return features + self.stack(x, lattice).permute(1, 2, 0).reshape(features.shape)
+        x = map_to_tokens(features).transpose(0, 1)  # (H W, B, c)
+        return features + tokens_to_map(self.stack(x, lattice).transpose(0, 1), features)
 
 
 @lru_cache

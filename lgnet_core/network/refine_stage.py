@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lgnet_core.camera import pixels_to_normalised, project, weak_perspective_root
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network.graph import GINConv, GraphResiduals, NeighbourSum, NodeNorm
-from lgnet_core.network.layers import PerHand, sample_map, sample_small_map
+from lgnet_core.network.layers import PerHand, sample_map, sample_small_map, sizes
 from lgnet_core.network.mesh_stage import HAND_EXTENT
 
 OFFSET_SCALE = 0.01
@@ -59,7 +59,8 @@ class VertexGraph(nn.Module):
         nn.init.zeros_(self.tail.last.bias)
 
     def forward(self, near: Tensor, maps: Tensor, places: Tensor, neighbour_sum: NeighbourSum) -> Tensor:
-        near_weight, map_weight = self.head.first.weight.split([self.near_channels, maps.shape[1]], 1)
+        weight = self.head.first.weight
+        near_weight, map_weight = weight[:, : self.near_channels], weight[:, self.near_channels :]
         far = sample_small_map(F.conv2d(maps, map_weight[:, :, None, None]), places)
         projected = (F.linear(near, near_weight) + far).transpose(0, 1)  # (778, B, 2 width)
         x = self.head_norm(self.head.combine(projected, neighbour_sum))
@@ -107,10 +108,12 @@ class RefineStage(nn.Module):
         enhanced: Tensor,
     ) -> Tensor:
         with torch.no_grad():
-            places = self.places(vertices, camera, intrinsics, image.shape[-1])  # (B, 2, 778, 2)
+            places = self.places(vertices, camera, intrinsics, *sizes(image, -1))  # (B, 2, 778, 2)
         maps = torch.cat([features, enhanced], 2)
-        both = places.flatten(1, 2)  # one reading of the shared maps for both hands
-        near = torch.cat([sample_map(image, both), sample_map(early, both)], -1).unflatten(1, vertices.shape[1:3])
+        hands, count = sizes(places, 1, 2)
+        both = places.reshape(-1, hands * count, 2)  # one reading of the shared maps for both hands
+        near = torch.cat([sample_map(image, both), sample_map(early, both)], -1)
+        near = near.reshape(-1, hands, count, *sizes(near, -1))
         near = torch.cat([vertices / HAND_EXTENT, near], -1)
         offsets = [
             graph(near[:, side], maps[:, side], places[:, side], self.neighbour_sum)
