@@ -14,6 +14,7 @@ Technique in File Sequencing", 1966.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -65,7 +66,7 @@ def surface_distance(a: FloatArray, faces_a: Indices, b: FloatArray, faces_b: In
     first, second = _facing(a, faces_a, b, faces_b, best)
     i, j, gaps = _near_pairs(first, second, best.distance)
     # Triangles whose boxes meet may cross: all at once, as the middle of the crossings is asked for.
-    begin, end = 0, int(np.searchsorted(gaps, 0.0, "right").clip(_FIRST, _MOST))
+    begin, end = 0, max(_FIRST, min(int(gaps.searchsorted(0.0, "right")), _MOST))
     while begin < len(gaps) and gaps[begin] <= best.distance**2:
         triangles = first[i[begin:end]], second[j[begin:end]]
         best, crossing = _between_corners_and_triangles(*triangles, best)
@@ -82,7 +83,7 @@ def _near_vertices(a: FloatArray, b: FloatArray) -> Nearest:
     p = some_a[int(_squared(some_a[:, None] - some_b).argmin()) // len(some_b)]
     q = b[int(_squared(b - p).argmin())]
     p = a[int(_squared(a - q).argmin())]
-    return Nearest(float(np.linalg.norm(p - q)), p, q)
+    return Nearest(math.dist(p, q), p, q)
 
 
 def _facing(
@@ -137,7 +138,10 @@ def _near_pairs(first: FloatArray, second: FloatArray, distance: float) -> tuple
 def _boxes(triangles: FloatArray) -> FloatArray:
     """Boxes along the axes around triangles (N, 3, 3): (2, 3, N), their low and high ends by axis."""
     x, y, z = triangles.transpose(1, 2, 0)
-    return np.stack([np.minimum(np.minimum(x, y), z), np.maximum(np.maximum(x, y), z)])
+    boxes = np.empty((2, 3, len(triangles)))
+    np.minimum(np.minimum(x, y), z, out=boxes[0])
+    np.maximum(np.maximum(x, y), z, out=boxes[1])
+    return boxes
 
 
 def _blocks(boxes: FloatArray) -> Indices:
@@ -172,7 +176,8 @@ def _between_corners_and_triangles(
     area = _squared(normal)
     # Of a triangle that is a line, edges say all. What lies in the plane of the other meets that one's edges.
     solid = (area > _PARALLEL * _squared(u_axis) * _squared(v_axis))[:, None]
-    basis = np.stack([_cross(v_axis, normal), _cross(normal, u_axis), normal], 1)
+    basis = np.empty_like(corners)
+    basis[:, 0], basis[:, 1], basis[:, 2] = _cross(v_axis, normal), _cross(normal, u_axis), normal
     basis /= np.where(solid, area[:, None], np.inf)[..., None]
     places = np.einsum("nik,njk->nij", points - origin, basis)  # along both axes, and above the plane over the normal
     height = places[..., 2]
@@ -181,7 +186,7 @@ def _between_corners_and_triangles(
     n, corner = divmod(int(squared.argmin()), 3)
     if squared[n, corner] < best.distance**2:
         point, foot = points[n, corner], points[n, corner] - height[n, corner] * normal[n]
-        best = Nearest(float(np.sqrt(squared[n, corner])), *((point, foot) if n < len(first) else (foot, point)))
+        best = Nearest(math.sqrt(squared[n, corner]), *((point, foot) if n < len(first) else (foot, point)))
 
     ends = places[:, _AHEAD]
     through = (height > 0) != (ends[..., 2] > 0)
@@ -217,7 +222,7 @@ def _between_edges(first: FloatArray, second: FloatArray, best: Nearest) -> Near
     if squared[n, i, j] >= best.distance**2:
         return best
     points = first[n, i] + s[n, i, j] * along_a[n, i], second[n, j] + t[n, i, j] * along_b[n, j]
-    return Nearest(float(np.sqrt(squared[n, i, j])), *points)
+    return Nearest(math.sqrt(squared[n, i, j]), *points)
 
 
 def _squared(vectors: FloatArray) -> FloatArray:

@@ -97,7 +97,7 @@ class Publishers:
                 self._transforms.send(transforms)
         self._mesh.publish(self._hands_writer.mesh(hands, header, poses))
         self._joints.publish(self._hands_writer.joints(hands, header, poses))
-        relation = inter_hand(hands, poses)
+        relation = inter_hand(hands, poses) if self._inter_hand.wanted else None  # the distance is worth some effort
         if relation is not None:
             self._inter_hand.publish(self._inter_hand_writer.write(relation, header))
         if settings.publish_markers and self._markers.wanted:
