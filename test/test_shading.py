@@ -7,7 +7,15 @@ from torch.nn.functional import normalize
 from lgnet_core.data.synthetic.appearance import sample_appearance
 from lgnet_core.data.synthetic.forearm import HEM, SKIN, SLEEVE
 from lgnet_core.data.synthetic.random import Draws
-from lgnet_core.data.synthetic.shading import Surface, albedo, develop, incident_faces, radiance, vertex_normals
+from lgnet_core.data.synthetic.shading import (
+    Coat,
+    Surface,
+    albedo,
+    develop,
+    incident_faces,
+    radiance,
+    vertex_normals,
+)
 from lgnet_core.data.synthetic.skin import NAIL, noise_volume
 
 COUNT, PICTURES = 600, 30
@@ -79,6 +87,56 @@ def test_skin_nails_and_cloth_have_their_own_colours(looks, volume):
     ratio = cloth / unicolour.cloth[bare.batch].T.clamp_min(0.005)
     assert (ratio - 1).abs().median() < 0.2
     assert (hem <= cloth).all()
+
+
+def coat(fragment, opacity=1.0, metal=0.0, colour=(0.2, 0.3, 0.4), gloss=0.1, sharpness=20.0):
+    count = len(fragment)
+    numbers = (torch.full((count,), value) for value in (opacity, gloss, sharpness, metal))
+    opacities, glosses, sharpnesses, metals = numbers
+    return Coat(fragment, torch.tensor(colour)[:, None].expand(3, count), opacities, glosses, sharpnesses, metals)
+
+
+def test_coats_cover_their_fragments_alone_the_last_on_top(looks, volume):
+    bare, covered = surface(), torch.arange(0, COUNT, 3)
+    below, above = coat(covered, colour=(0.9, 0.1, 0.1)), coat(covered[::2], colour=(0.1, 0.1, 0.9))
+    before, after = (albedo(s, looks, volume) for s in (bare, bare._replace(coats=(below, above))))
+    rest = torch.ones(COUNT, dtype=torch.bool)
+    rest[covered] = False
+    assert torch.equal(after[:, rest], before[:, rest])
+    torch.testing.assert_close(after[:, covered[1::2]], below.colour[:, 1::2])
+    torch.testing.assert_close(after[:, covered[::2]], above.colour)
+    half = albedo(bare._replace(coats=(below._replace(opacity=below.opacity / 2),)), looks, volume)
+    mean, dull = (before[:, covered] + below.colour) / 2, before[:, covered] < 1  # brighter than white is cut off
+    torch.testing.assert_close(half[:, covered][dull], mean[dull])
+
+
+def test_coats_shine_in_their_own_way(looks):
+    place, grey, lit = surface(), torch.full((3, COUNT), 0.4), torch.ones(COUNT)
+    everything = torch.arange(COUNT)
+    matte, glossy = (
+        radiance(place._replace(coats=(coat(everything, gloss=g, sharpness=10.0),)), grey, lit, looks)
+        for g in (0.0, 0.8)
+    )
+    assert (glossy >= matte).all()
+    assert (glossy > matte + 0.05).any()
+    unseen = radiance(place._replace(coats=(coat(everything, opacity=0.0, gloss=0.8, metal=1.0),)), grey, lit, looks)
+    torch.testing.assert_close(unseen, radiance(place, grey, lit, looks))
+
+
+def test_metal_mirrors_its_surroundings_in_its_own_colour(looks):
+    place, lit = surface(), torch.ones(COUNT)
+    plain = looks._replace(
+        key=looks.key.mean(1, keepdim=True).expand(-1, 3),
+        fill=looks.fill.mean(1, keepdim=True).expand(-1, 3),
+        ambient=looks.ambient.mean(1, keepdim=True).expand(-1, 3),
+    )
+    metal = place._replace(coats=(coat(torch.arange(COUNT), metal=1.0),))
+    gold = torch.tensor([0.9, 0.6, 0.2])[:, None].expand(3, COUNT)
+    light = radiance(metal, gold, lit, plain)
+    ratio = light / light[:1]
+    torch.testing.assert_close(ratio[:, 0], gold[:, 0] / gold[0, 0])
+    torch.testing.assert_close(ratio, ratio[:, :1].expand(-1, COUNT), rtol=1e-3, atol=1e-4)
+    assert light[0].quantile(0.9) > 2 * light[0].quantile(0.1), "bright and dark places"
 
 
 def test_developing_keeps_the_order_and_the_range(looks):

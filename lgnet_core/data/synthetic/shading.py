@@ -24,11 +24,26 @@ _FLUSH = (0.25, -0.3, -0.25)  # relative change of red, green, blue where skin i
 _RIM = 0.06
 
 
+class Coat(NamedTuple):
+    """What covers M fragments of a surface: a ring, a strap, a glove.
+
+    fragment: (M,) int64 places among the surface's, each once; colour: (3, M) linear; opacity: (M,) 1 where nothing
+    shines through; gloss, sharpness: (M,) of the highlight; metal: (M,) how much of the light is mirrored.
+    """
+
+    fragment: Tensor
+    colour: Tensor
+    opacity: Tensor
+    gloss: Tensor
+    sharpness: Tensor
+    metal: Tensor
+
+
 class Surface(NamedTuple):
     """The visible surface at N fragments.
 
     batch, side, material: (N,) int64; position: (3, N) camera frame, metres; normal: (3, N) unit, camera frame;
-    rest: (3, N) on the rest hand, metres; details: (4, N) painted details.
+    rest: (3, N) on the rest hand, metres; details: (4, N) painted details; coats: the lowest first.
     """
 
     batch: Tensor
@@ -38,6 +53,7 @@ class Surface(NamedTuple):
     normal: Tensor
     rest: Tensor
     details: Tensor
+    coats: tuple[Coat, ...] = ()
 
     def per_picture(self, values: Tensor) -> Tensor:
         """(B, C) of the pictures to (C, N) of their fragments."""
@@ -101,6 +117,8 @@ def albedo(surface: Surface, looks: Appearance, volume: Tensor) -> Tensor:
         noise.index_select(1, dressed),
         looks,
     )
+    for coat in surface.coats:
+        skin.index_copy_(1, coat.fragment, torch.lerp(skin.index_select(1, coat.fragment), coat.colour, coat.opacity))
     return skin.clamp_(0.005, 1)
 
 
@@ -108,14 +126,24 @@ def _cloth(batch: Tensor, material: Tensor, rest: Tensor, noise: Tensor, looks: 
     def pick(values: Tensor) -> Tensor:
         return values.t().contiguous().index_select(1, batch)
 
-    pattern = looks.pattern.index_select(0, batch)
-    first, second = dot(rest, pick(looks.pattern_wave)).sin(), dot(rest, pick(looks.pattern_cross)).sin()
-    wave = torch.where(pattern == CHECKS, first * second, first)
-    wave = torch.where(pattern == BLOTCHES, noise[MIDDLE], wave)
-    mix = torch.where(pattern == PLAIN, 0.0, (wave * 4 + 0.5).clamp(0, 1))
+    waves = pick(torch.cat([looks.pattern_wave, looks.pattern_cross], 1))
+    mix = pattern_mix(looks.pattern.index_select(0, batch), rest, noise[MIDDLE], waves[:3], waves[3:])
     colour = torch.lerp(pick(looks.cloth), pick(looks.cloth_second), mix)
     weave = 1 + 0.08 * noise[GRAIN] + 0.05 * noise[FINE]
     return colour * (weave * torch.where(material == HEM, 0.35, 1.0))
+
+
+def pattern_mix(pattern: Tensor, rest: Tensor, blotches: Tensor, wave: Tensor, cross: Tensor) -> Tensor:
+    """(N,) how much of its second colour a patterned cloth shows, 0 to 1.
+
+    Args:
+        pattern: (N,) of :mod:`~lgnet_core.data.synthetic.appearance`. rest: (3, N) metres on the rest hand.
+        blotches: (N,) noise. wave, cross: (3, N) radians per metre.
+    """
+    first, second = dot(rest, wave).sin(), dot(rest, cross).sin()
+    height = torch.where(pattern == CHECKS, first * second, first)
+    height = torch.where(pattern == BLOTCHES, blotches, height)
+    return torch.where(pattern == PLAIN, 0.0, (height * 4 + 0.5).clamp(0, 1))
 
 
 def radiance(surface: Surface, reflectance: Tensor, lit: Tensor, looks: Appearance) -> Tensor:
@@ -135,10 +163,32 @@ def radiance(surface: Surface, reflectance: Tensor, lit: Tensor, looks: Appearan
     halfway = unit(view + directions[:3])
     gloss, sharpness, nail_gloss = surface.per_picture(torch.cat([looks.gloss, looks.sharpness, looks.nail_gloss], 1))
     nail = 1 + surface.details[NAIL] * nail_gloss
-    shine = (dot(normal, halfway).clamp_min(1e-4).log() * sharpness * nail).exp() * (key_cosine > 0)
-    shine *= gloss * torch.where(surface.material == SKIN, nail, 0.15)
+    sharpness = sharpness * nail
+    gloss = gloss * torch.where(surface.material == SKIN, nail, 0.15)
+    for coat in surface.coats:
+        for mine, theirs in ((gloss, coat.gloss), (sharpness, coat.sharpness)):
+            mine.index_copy_(0, coat.fragment, torch.lerp(mine.index_select(0, coat.fragment), theirs, coat.opacity))
+    shine = (dot(normal, halfway).clamp_min(1e-4).log() * sharpness).exp() * (key_cosine > 0)
+    shine *= gloss
     rim = (1 - dot(normal, view).clamp(0, 1)) ** 4 * _RIM
-    return incoming.mul_(reflectance).add_(key * shine).add_(ambient * rim)
+    light = incoming.mul_(reflectance).add_(key * shine).add_(ambient * rim)
+    for coat in surface.coats:
+        index = coat.fragment
+        at = [values.index_select(1, index) for values in (light, normal, view, reflectance, key, levels, directions)]
+        mirrored = _mirrored(*at[1:])
+        light.index_copy_(1, index, torch.lerp(at[0], mirrored, coat.metal * coat.opacity))
+    return light
+
+
+def _mirrored(normal: Tensor, view: Tensor, colour: Tensor, key: Tensor, levels: Tensor, directions: Tensor) -> Tensor:
+    """Light (3, M) that polished metal mirrors: a room lighter above than below, its lamps as wide bright spots."""
+    seen = 2 * dot(normal, view) * normal - view
+    above = dot(seen, directions[6:])
+    room = levels[6:9] * (0.25 + 1.1 * torch.sigmoid(8 * above))
+    lamps = key * (dot(seen, directions[:3]).clamp_min(0) ** 12) + levels[3:6] * (
+        dot(seen, directions[3:6]).clamp_min(0) ** 6
+    )
+    return colour * (room + 1.6 * lamps + 0.12 * key)
 
 
 def develop(light: Tensor, surface: Surface, looks: Appearance) -> Tensor:
