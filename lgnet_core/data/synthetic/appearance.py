@@ -12,20 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lgnet_core.data.synthetic.colours import random_colour, skin_colour, to_linear  # noqa: F401
+from lgnet_core.data.synthetic.gloves import draw_gloves, glove_brightness
 from lgnet_core.data.synthetic.random import Draws
 
-_SKIN_TONES = torch.tensor(
-    [
-        [0.96, 0.82, 0.74],
-        [0.91, 0.73, 0.62],
-        [0.85, 0.65, 0.51],
-        [0.76, 0.55, 0.41],
-        [0.63, 0.43, 0.31],
-        [0.49, 0.33, 0.24],
-        [0.36, 0.24, 0.18],
-        [0.25, 0.17, 0.13],
-    ]
-)  # sRGB, from the lightest to the darkest
 PLAIN, STRIPES, CHECKS, BLOTCHES = range(4)
 """Patterns of cloth."""
 INFRARED = 0.04
@@ -76,31 +66,6 @@ class Appearance(NamedTuple):
     surroundings: Tensor
 
 
-def to_linear(srgb: Tensor) -> Tensor:
-    """Display colours to linear ones (the plain power 2.2)."""
-    return srgb**2.2
-
-
-def random_colour(draws: Draws, name: str, *shape: int) -> Tensor:
-    """(B, *shape, 3) linear colours of every hue, more often greyish than vivid."""
-    value = draws.uniform(name + "/value", *shape, 1, low=0.04, high=0.95)
-    vividness = draws.uniform(name + "/vividness", *shape, 1) ** 2
-    hue = draws.uniform(name + "/hue", *shape, 3)
-    return to_linear(value * (1 - vividness + vividness * hue))
-
-
-def skin_colour(draws: Draws, name: str, *shape: int) -> tuple[Tensor, Tensor]:
-    """(B, *shape, 3) linear colours of human skin and (B, *shape, 1) how dark each tone is, in [0, 1]."""
-    darkness = draws.uniform(name + "/tone", *shape, 1)
-    place = darkness * (len(_SKIN_TONES) - 1)
-    lower = place.long().clamp_max(len(_SKIN_TONES) - 2)
-    tones = _SKIN_TONES.to(darkness.device)
-    tone = torch.lerp(tones[lower[..., 0]], tones[lower[..., 0] + 1], place - lower)
-    tone = tone * draws.uniform(name + "/brightness", *shape, 1, low=0.92, high=1.06)
-    hue = draws.normal(name + "/hue", *shape, 3, std=0.02)
-    return to_linear((tone * (1 + hue)).clamp(0.02, 1)), darkness
-
-
 def _light_colour(draws: Draws, name: str) -> Tensor:
     """(B, 3) warm to cool, now and then coloured; mean about 1."""
     warmth = draws.normal(name + "/warmth", 1, std=0.16)
@@ -128,17 +93,14 @@ def _in_daylight(draws: Draws) -> Appearance:
     two_people = draws.bernoulli("skin/two_people", 0.15, 1, 1)
     skin = torch.where(two_people, skin, skin[:, :1])
     darkness = torch.where(two_people, darkness, darkness[:, :1])
-    gloved = draws.bernoulli("glove", 0.05, 1)
-    glove = random_colour(draws, "glove")
-    skin = torch.where(gloved[:, None], glove[:, None], skin)
     natural = skin * torch.tensor([1.1, 0.98, 0.96], device=draws.device) + 0.05
     polished = draws.bernoulli("nail/polished", 0.12, 1)
     nail = torch.where(polished[:, None], random_colour(draws, "nail/polish")[:, None], natural)
-    nail = torch.where(gloved[:, None], skin, nail)
-    bare = (~gloved).float()
 
     # cameras and lamps make up for some of what dark skin swallows
-    luminance = skin.mean((1, 2), keepdim=True)[..., 0]
+    gloves = draw_gloves(draws)
+    shown = torch.where(gloves.worn, glove_brightness(gloves), skin.mean(-1, keepdim=True))  # (B, 2, 1)
+    luminance = shown.mean(1)
     exposure = (0.35 / luminance.clamp_min(0.02)) ** draws.uniform("exposure/adapts", 1, low=0.1, high=0.7)
     total = torch.exp(draws.normal("light/level", 1, std=0.3))
     share = draws.uniform("light/key_share", 1, low=0.15, high=1.0)
@@ -147,15 +109,13 @@ def _in_daylight(draws: Draws) -> Appearance:
         skin=skin,
         darkness=darkness,
         nail=nail,
-        nail_gloss=draws.uniform("nail/gloss", 1, high=2.5) * bare,
-        noise_weights=draws.uniform("skin/noise", 4)
-        * torch.tensor([0.10, 0.07, 0.07, 0.07], device=draws.device)
-        * (0.3 + 0.7 * bare),
+        nail_gloss=draws.uniform("nail/gloss", 1, high=2.5),
+        noise_weights=draws.uniform("skin/noise", 4) * torch.tensor([0.10, 0.07, 0.07, 0.07], device=draws.device),
         noise_cells=draws.uniform("skin/noise_cells", 1, low=700.0, high=1400.0),
         noise_offset=draws.uniform("skin/noise_offset", 3, high=64.0),
-        crease=draws.uniform("skin/crease", 1, high=0.55) * bare,
-        redness=draws.uniform("skin/redness", 1, high=0.35) * bare,
-        pallor=draws.uniform("skin/pallor", 1, low=0.5, high=1.0) * bare,
+        crease=draws.uniform("skin/crease", 1, high=0.55),
+        redness=draws.uniform("skin/redness", 1, high=0.35),
+        pallor=draws.uniform("skin/pallor", 1, low=0.5, high=1.0),
         gloss=0.02 + 0.28 * draws.uniform("skin/gloss", 1) ** 2,
         sharpness=draws.uniform("skin/sharpness", 1, low=2.0, high=4.1).exp(),
         cloth=random_colour(draws, "cloth"),
