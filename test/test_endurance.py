@@ -5,15 +5,13 @@ from __future__ import annotations
 import array
 import math
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from fixed_hands import FixedTracker
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lifecycle_msgs.msg import State
-from ros_world import HandsProcess, World, wait_for
+from ros_world import HandsProcess, wait_for
 from sensor_msgs.msg import CameraInfo, Image
 
 from lgnet_ros.lifecycle import LifecycleClient
@@ -23,13 +21,6 @@ from lgnet_ros.rejection import REASONS
 LIFECYCLES = 200
 MESSAGES = 10_000
 MEBIBYTE = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.close()
 
 
 def resident(process: int) -> int:

@@ -22,13 +22,6 @@ class Managed(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS if self.refusals < 0 else TransitionCallbackReturn.FAILURE
 
 
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.close()
-
-
 @pytest.fixture
 def managed(world: World) -> Iterator[Managed]:
     node = Managed("managed", context=world.context)

@@ -87,16 +87,11 @@ def find(messages: list[Any], stamp: tuple[int, int]) -> Any:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.close()
-
-
-@pytest.fixture
-def node(world: World, tmp_path: Path) -> HandsProcess:
-    """Configured, not yet active."""
-    return HandsProcess(world, tmp_path / "log", "bundled", *EXACT)
+def node(world: World, tmp_path: Path) -> Iterator[HandsProcess]:
+    """Not yet configured; ended by the test, or after it."""
+    node = HandsProcess(world, tmp_path / "log", "bundled", *EXACT)
+    yield node
+    node.process.kill()
 
 
 def test_demo_camera_at_30_hz(world, node, estimator, tmp_path):

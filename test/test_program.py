@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
-from ros_world import World, wait_for
+from ros_world import wait_for
 
 PROGRAM = """
 import sys, time
@@ -35,13 +34,6 @@ class Busy(Node):
 with Program([]) as program:
     sys.exit(program.spin([Busy()]))
 """
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

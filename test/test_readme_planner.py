@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from fixed_hands import two_hands
 from geometry_msgs.msg import PoseStamped
 from ros_matrices import to_matrix
-from ros_world import World, wait_for
+from ros_world import wait_for
 from std_msgs.msg import Header
 
 from lgnet_core.hand_frame import HandFrames
@@ -20,13 +19,6 @@ from lgnet_ros.messages import to_mesh_array
 from lgnet_ros.qos import output_profile
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.close()
 
 
 def snippet() -> dict[str, Any]:

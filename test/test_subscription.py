@@ -16,13 +16,6 @@ RELIABLE, BEST_EFFORT = (
 )
 
 
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.close()
-
-
 @pytest.fixture
 def make(world: World) -> Iterator[Callable[[str, str], tuple[MatchedSubscription, list[String]]]]:
     made = []
