@@ -100,7 +100,7 @@ class Sensor(torch.nn.Module):
         scale = min(1.0, width / _FULL_WIDTH)
         shot, floor = (scale**2 * x[:, None, None, None] for x in (1 / count, (read / count) ** 2))
         deviation = (light * shot).add_(floor).sqrt_()
-        return light.addcmul(deviation, self._field(height, width, draws))
+        return deviation.mul_(self._field(height, width, draws)).add_(light)
 
     def _field(self, height: int, width: int, draws: Draws) -> Tensor:
         """(B, 3, H, W) noise of standard deviation 1, of one kind for each picture."""
