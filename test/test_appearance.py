@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from lgnet_core.data.synthetic.appearance import INFRARED, Appearance, infrared, sample_appearance, skin_colour
+from lgnet_core.data.synthetic.appearance import INFRARED, Appearance, infrared, sample_appearance
+from lgnet_core.data.synthetic.colours import skin_colour
 from lgnet_core.data.synthetic.random import Draws
 
 MANY = torch.arange(2000)

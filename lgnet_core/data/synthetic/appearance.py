@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lgnet_core.data.synthetic.colours import random_colour, skin_colour, to_linear  # noqa: F401
+from lgnet_core.data.synthetic.colours import random_colour, skin_colour
 from lgnet_core.data.synthetic.gloves import draw_gloves, glove_brightness
 from lgnet_core.data.synthetic.random import Draws
 

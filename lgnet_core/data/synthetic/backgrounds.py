@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lgnet_core.data.synthetic.appearance import random_colour, skin_colour
+from lgnet_core.data.synthetic.colours import random_colour, skin_colour
 from lgnet_core.data.synthetic.random import Draws
 from lgnet_core.data.synthetic.textures import TEXTURE_SIZE, noise_textures, photographs
 

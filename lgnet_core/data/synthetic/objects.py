@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from lgnet_core.data.synthetic.capsules import Capsules, segment_parameters
-from lgnet_core.data.synthetic.interactions import Kind, draw_held
+from lgnet_core.data.synthetic.interactions import draw_held
 from lgnet_core.data.synthetic.random import Draws
 from lgnet_core.data.synthetic.solids import Form, Solids
 

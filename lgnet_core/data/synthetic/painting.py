@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from lgnet_core.data.synthetic.appearance import Appearance, to_linear
+from lgnet_core.data.synthetic.appearance import Appearance
 from lgnet_core.data.synthetic.backgrounds import Backgrounds
+from lgnet_core.data.synthetic.colours import to_linear
 from lgnet_core.data.synthetic.forearm import SKIN
 from lgnet_core.data.synthetic.random import Draws
 from lgnet_core.data.synthetic.shading import Surface, develop, radiance

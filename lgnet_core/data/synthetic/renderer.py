@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lgnet_core.camera import project
 from lgnet_core.data.sample import ARM, OTHER, RIGHT_HAND
+from lgnet_core.data.synthetic.accessories import Accessories
 from lgnet_core.data.synthetic.appearance import Appearance, sample_appearance
 from lgnet_core.data.synthetic.backgrounds import Backgrounds
 from lgnet_core.data.synthetic.forearm import SKIN, ForearmGeometry
@@ -30,7 +31,6 @@ from lgnet_core.data.synthetic.shadows import LIFT, ShadowMap, cast_shadow
 from lgnet_core.data.synthetic.skin import TEXELS, lookup_details, noise_volume, paint_details
 from lgnet_core.data.synthetic.solids import Solids, cast
 from lgnet_core.hand_model import HandModel
-
 
 _NO_HANDS = 0.7  # metres from the camera to where hands would be
 
@@ -65,6 +65,7 @@ class Renderer(torch.nn.Module):
     def __init__(self, hand_model: HandModel, device: torch.device | str = "cpu") -> None:
         super().__init__()
         self.arms = ForearmGeometry(hand_model)
+        self.accessories = Accessories(hand_model, self.arms)
         self.backgrounds = Backgrounds()
         self.sensor = Sensor()
         faces = self.arms.faces
@@ -130,6 +131,7 @@ class Renderer(torch.nn.Module):
             rest=rest,
             details=lookup_details(self.details, fragments.face, fragments.barycentric),
         )
+        surface = self.accessories(surface, mesh.vertices, self.noise, draws)
         lit = shadows.light(in_map, surface.batch, looks.shadow_softness)
         light = radiance(surface, albedo(surface, looks, self.noise), lit, looks)
 
@@ -139,6 +141,7 @@ class Renderer(torch.nn.Module):
         image = self.backgrounds(height, width, draws)
         farthest = torch.where(presence, vertices[..., 2].amax(2), 0).amax(1)
         self._furnish(image, intrinsics, torch.where(farthest > 0, farthest, _NO_HANDS), looks, draws)
+        image *= looks.surroundings[..., None, None]
         image *= cast_shadow((segmentation > 0).float(), looks.key_direction, draws)
         fragments.scatter(develop(light, surface, looks), image)
         if things is not None:
