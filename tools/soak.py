@@ -1,8 +1,8 @@
 """The node for ten minutes at the rate the machine sustains, then up and down a thousand times. `make soak` runs it.
 
 The demo camera plays the bundled clip at 30 Hz to the node with the bundled network. Watched: the node's memory after
-the first minute, the age of every mesh when it arrives, whether the node stays well. Writes JSON, ends with 1 if a
-promise is not kept.
+the first minute, the age of every mesh when it arrives and the stages that make it, whether the node stays well. Writes
+JSON, ends with 1 if a promise is not kept.
 
     python tools/soak.py --minutes 10 --lifecycles 1000 --out results/soak.json
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -20,45 +21,73 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "test")]
 
 from bench_node import machine  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from lgnet_ros.msg import HandMeshArray  # noqa: E402
 from rclpy.time import Time  # noqa: E402
 from ros_world import HandsProcess, World  # noqa: E402
 from test_endurance import MEBIBYTE, resident  # noqa: E402
 
-from lgnet_ros.qos import output_profile  # noqa: E402
+from lgnet_ros.qos import diagnostics_profile, output_profile  # noqa: E402
 
 WARM_UP = 60.0  # seconds that do not count
+LEVEL = 30  # seconds whose least memory counts: a picture at work holds some MiB for a moment
 TARGETS = {"memory grown (MiB)": 2.0, "oldest mesh (s)": 0.3, "memory grown by lifecycles (MiB)": 5.0}
+
+
+class Watcher:
+    """What another node sees of the node at work, after the warm-up."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._counts_from = time.monotonic() + WARM_UP
+        self.ages: list[float] = []  # of each mesh when it arrived, seconds
+        self.stages: dict[str, float] = {}  # the greatest 95th percentile that the node told of its last 5 s, seconds
+        world.node.create_subscription(HandMeshArray, "hands/mesh", self._on_mesh, output_profile())
+        world.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, diagnostics_profile())
+
+    @property
+    def counts(self) -> bool:
+        """Whether the warm-up is over."""
+        return time.monotonic() > self._counts_from
+
+    def _on_mesh(self, message: HandMeshArray) -> None:
+        if self.counts:
+            age = self._world.node.get_clock().now() - Time.from_msg(message.header.stamp)
+            self.ages.append(age.nanoseconds / 1e9)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for value in message.status[0].values if self.counts else ():
+            stage = re.fullmatch(r"latency of (.*), p95 \(ms\)", value.key)
+            if stage:
+                self.stages[stage[1]] = max(self.stages.get(stage[1], 0.0), float(value.value) / 1e3)
 
 
 def look(minutes: float, folder: Path) -> dict[str, Any]:
     """The node at work."""
     world = World()
-    ages: list[tuple[float, float]] = []  # when it arrived, how old it was; seconds
-
-    def on_mesh(message: HandMeshArray) -> None:
-        age = (world.node.get_clock().now() - Time.from_msg(message.header.stamp)).nanoseconds / 1e9
-        ages.append((time.monotonic(), age))
-
-    world.node.create_subscription(HandMeshArray, "hands/mesh", on_mesh, output_profile())
     node = HandsProcess(world, folder / "node.log", "bundled").bring_up()
     world.start("-m", "lgnet_ros.demo_camera", log=folder / "camera.log")
+    watcher = Watcher(world)
     start, memory = time.monotonic(), []
     while time.monotonic() - start < 60 * minutes:
-        time.sleep(5)
-        memory.append((time.monotonic(), resident(node.process.pid)))
-        print(f"{time.monotonic() - start:6.0f} s  {memory[-1][1] / MEBIBYTE:8.1f} MiB  {len(ages)} meshes", flush=True)
+        time.sleep(1)
+        if watcher.counts:
+            memory.append(resident(node.process.pid) / MEBIBYTE)
+            if len(memory) % 10 == 0:
+                print(
+                    f"{time.monotonic() - start:6.0f} s  {memory[-1]:8.1f} MiB  {len(watcher.ages)} meshes", flush=True
+                )
     code = node.end()
     world.close()
-    counted = sorted(age for t, age in ages if t > start + WARM_UP)
-    held = [size for t, size in memory if t > start + WARM_UP]
+    ages = sorted(watcher.ages)
     return {
-        "meshes": len(counted),
-        "rate (Hz)": len(counted) / (60 * minutes - WARM_UP),
-        "median age (s)": counted[len(counted) // 2],
-        "oldest mesh (s)": counted[-1],
-        "memory at the start (MiB)": held[0] / MEBIBYTE,
-        "memory grown (MiB)": (held[-1] - held[0]) / MEBIBYTE,
+        "meshes": len(ages),
+        "rate (Hz)": len(ages) / (60 * minutes - WARM_UP),
+        "median age (s)": ages[len(ages) // 2],
+        "oldest mesh (s)": ages[-1],
+        **{f"{stage}, p95 of the worst 5 s (s)": seconds for stage, seconds in watcher.stages.items()},
+        "memory at the start (MiB)": min(memory[:LEVEL]),
+        "memory grown (MiB)": min(memory[-LEVEL:]) - min(memory[:LEVEL]),
         "exit code": code,
     }
 
@@ -85,8 +114,10 @@ def main() -> int:
     parser.add_argument("--lifecycles", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=Path("out/soak.json"))
     options = parser.parse_args()
-    if 60 * options.minutes <= WARM_UP + 10:
-        parser.error(f"--minutes: the first {WARM_UP:g} s are not counted; give more than 1.2")
+    if 60 * options.minutes < WARM_UP + 2 * LEVEL:
+        parser.error(
+            f"--minutes: the first {WARM_UP:g} s are not counted, and {LEVEL} s twice compared; give 2 or more"
+        )
     folder = options.out.parent
     folder.mkdir(parents=True, exist_ok=True)
     figures = {**look(options.minutes, folder), **up_and_down(options.lifecycles, folder)}
