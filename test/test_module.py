@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from lgnet_core.data.augment import Augmentation
 from lgnet_core.data.sample import HandsBatch
-from lgnet_core.data.synthetic.generator import SyntheticHands
+from lgnet_core.data.synthetic.held_out import HeldOutHands
 from lgnet_core.evaluation.metrics import MPVPE
 from lgnet_core.network import PRESETS, build_network, load_imagenet_weights
 from lgnet_core.training.loss_config import loss_weights
@@ -22,7 +22,8 @@ SIZE = 64
 
 @pytest.fixture(scope="module")
 def batch(hand_model) -> HandsBatch:
-    return SyntheticHands(1, hand_model).crops(torch.arange(8), SIZE)
+    """Eight frozen pictures: what is learnt by heart here must not change with the generator."""
+    return HeldOutHands(hand_model).batch(torch.arange(8), SIZE)
 
 
 def tiny_module(hand_model, **changes) -> TrainingModule:
