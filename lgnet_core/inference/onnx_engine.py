@@ -27,9 +27,8 @@ GPU_PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
 SPIN_MICROSECONDS = 50
 """How long an idle thread waits for work before it sleeps.
 
-ONNX Runtime's own milliseconds are no faster, and take the cores from whatever else runs: at 10 pictures a second on
-2 cores lgnet-mini then uses 106 ms of CPU for each instead of 67; beside other busy processes it takes 100 ms instead
-of 72.
+ONNX Runtime's own milliseconds are no faster, and take the cores from whatever else runs: at 10 pictures a second
+lgnet-mini on 2 threads then uses 67 to 78 ms of CPU for each instead of 30 to 41.
 """
 
 
