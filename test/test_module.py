@@ -132,5 +132,5 @@ def test_mini_overfits_eight_samples(hand_model, batch):
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("preset", ["lgnet-light", "lgnet"])
 def test_the_large_presets_overfit_eight_samples(preset, hand_model, batch):
-    """Their ResNet-50 starts from random weights here."""
+    """Their ResNet-50 starts from random weights here. 0.7 and 0.4 mm, after 6 and 10 minutes of one core."""
     assert overfit(preset, hand_model, batch, steps=300, rate=5e-4) < 2
