@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -17,6 +18,7 @@ import rclpy
 from lgnet_ros.msg import HandJointsArray, HandMeshArray
 from lifecycle_msgs.msg import Transition
 from rclpy.context import Context
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -59,7 +61,9 @@ class World:
 
     def _spin(self) -> None:
         while self._spinning:
-            self.executor.spin_once(timeout_sec=0.05)
+            # A test may destroy an endpoint just when the executor is about to wait for its events.
+            with contextlib.suppress(InvalidHandle):
+                self.executor.spin_once(timeout_sec=0.05)
 
     def close(self) -> None:
         for process in self._processes:
