@@ -34,6 +34,47 @@ class HandsLabels(NamedTuple):
     relative_translation: Tensor
 
 
+class HandsTruth(NamedTuple):
+    """What is known of the hands of pictures, to hold predictions against; camera frame of the picture, metres.
+
+    Synthetic hands are known whole. Of real ones a surface was fitted, or joints were measured, or some of them.
+    What is not known is finite but without meaning.
+
+    Shapes:
+        joints: (B, 2, 21, 3); joints_known: (B, 2, 21) bool; joints_2d: (B, 2, 21, 2) pixels.
+        vertices: (B, 2, 778, 3); surfaces: (B, 2) bool: the vertices are known, and the joints are theirs.
+        measured: (B, 2, 21, 3) joints as the data set has them, which need not be those of a surface; measured_known:
+        (B, 2, 21) bool.
+    """
+
+    joints: Tensor
+    joints_known: Tensor
+    joints_2d: Tensor
+    vertices: Tensor
+    surfaces: Tensor
+    measured: Tensor
+    measured_known: Tensor
+
+    @classmethod
+    def of(cls, batch: HandsBatch, hand_model: HandModel) -> HandsTruth:
+        """Of pictures whose every hand is known whole, by its parameters."""
+        labels = batch.labels(hand_model)
+        known = batch.presence[..., None].expand(labels.joints.shape[:-1])
+        return cls(labels.joints, known, labels.joints_2d, labels.vertices, batch.presence, labels.joints, known)
+
+    def in_crop(self, turn: Tensor, intrinsics: Tensor) -> HandsTruth:
+        """The same hands in the camera of a crop (:func:`lgnet_core.camera.crop_intrinsics`).
+
+        Shapes:
+            turn: (B, 3, 3) camera frame of the picture -> that of the crop; intrinsics: (B, 3, 3), pixels.
+        """
+        moved = {key: getattr(self, key) @ turn[:, None].mT for key in ("joints", "vertices", "measured")}
+        return self._replace(**moved, joints_2d=project(moved["joints"], intrinsics[:, None]))
+
+    def to(self, device: torch.device | str) -> HandsTruth:
+        return HandsTruth(*(value.to(device, non_blocking=True) for value in self))
+
+
 @dataclass(frozen=True, eq=False)
 class HandsBatch:
     """Pictures of zero to two hands with everything needed to supervise them.

@@ -31,6 +31,9 @@ from lgnet_core.hand_model.graph import MeshGraph
 from lgnet_core.hand_model.mano import assets_from_smplx
 from lgnet_core.types import Side
 
+MIDDLE_MCP = 4
+"""MANO's number of the middle finger's first joint."""
+
 MANO_TO_OPENPOSE = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
 """OpenPose's 21 joints as indices into MANO's 16 joints followed by the tips of thumb, index, middle, ring, pinky."""
 
@@ -204,6 +207,30 @@ class HandModel(nn.Module):
         blended = torch.matmul(bones, self.weights[sides].transpose(1, 2)).unflatten(1, (-1, 3, 4))
         vertices = (blended[:, :, :, :3] * rest[:, :, None]).sum(3) + blended[:, :, :, 3]  # (S, B, 3, V)
         return vertices.transpose(2, 3), joints
+
+    def rest_wrist(self, shape: Tensor) -> Tensor:
+        """Where the wrist of an unmoved hand is, whatever its rotations: the point that the root turns about.
+
+        Shapes:
+            shape: (..., 2, 10); returns (..., 2, 3) metres.
+        """
+        return self.rest_joints[:, 0] + torch.einsum("...sk,skc->...sc", shape, self.joint_basis[..., :3])
+
+    def bone_lengths(self, shape: Tensor) -> Tensor:
+        """Lengths of the bones that end at MANO's joints 1 to 15, in its order; the same in every pose.
+
+        Shapes:
+            shape: (..., 2, 10); returns (..., 2, 15) metres.
+        """
+        shifts = torch.matmul(shape[..., None, :], self.joint_basis)[..., 0, :]
+        joints = self.rest_joints + shifts.unflatten(-1, (JOINT_COUNT, 3))  # (..., 2, 16, 3)
+        fingers = joints[..., 1:, :].unflatten(-2, (5, 3))
+        wrist = joints[..., None, :1, :].expand_as(fingers[..., :1, :])
+        return (fingers - torch.cat([wrist, fingers[..., :-1, :]], -2)).norm(dim=-1).flatten(-2)
+
+    def palm_length(self, shape: Tensor) -> Tensor:
+        """From the wrist to the middle MCP. Shapes: (..., 2, 10) -> (..., 2) metres."""
+        return self.bone_lengths(shape)[..., MIDDLE_MCP - 1]
 
     def joints_from_vertices(self, vertices: Tensor, side: Side | None = None) -> Tensor:
         """Joints of any mesh: means of vertices and the five tips (the paper's G M), OpenPose's order.
