@@ -10,6 +10,7 @@ from torch.testing import assert_close
 from lgnet_core.camera import project
 from lgnet_core.data.sample import ARM, HandsBatch
 from lgnet_core.data.synthetic.generator import SyntheticHands
+from lgnet_core.data.synthetic.random import Draws
 from lgnet_core.data.synthetic.renderer import Renderer
 from lgnet_core.data.synthetic.sheet import contact_sheet
 from lgnet_core.hand_model import HandModel
@@ -219,6 +220,21 @@ def test_pictures_have_the_size_that_was_asked(generator):
     assert batch.image.shape == (2, 3, 96, 160)
     assert batch.segmentation.shape == (2, 96, 160)
     assert_close(batch.affine, torch.eye(3)[:2].expand(2, 2, 3))
+
+
+def test_what_a_camera_adds_to_a_far_hand_is_as_coarse_as_its_pixels(generator):
+    """A crop that enlarges k times is photographed at a k-th of its size: blocks of k pixels differ, not their pixels."""
+    grey = torch.full((COUNT, 3, SIZE, SIZE), 0.5)
+    draws = Draws(3, torch.arange(COUNT))
+    roughness = []
+    for factor in (1, 4):
+        affine = torch.eye(3)[:2].expand(COUNT, 2, 3) * factor
+        taken = generator._photograph(grey, affine, draws)
+        within = (taken[..., 1::4] - taken[..., 2::4]).square().mean((1, 2, 3))  # inside blocks of 4
+        across = (taken[..., 1:-4:4] - taken[..., 5::4]).square().mean((1, 2, 3))
+        roughness.append((within / across).nan_to_num())  # a picture without noise is plain: 0 / 0
+    near, far = roughness
+    assert far.max() < 0.1 < near.median()
 
 
 def test_the_same_index_gives_the_same_sample_in_any_batch(generator):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lgnet_core.camera import project
@@ -16,11 +17,12 @@ from lgnet_core.data.synthetic.objects import held_things, things_in_front
 from lgnet_core.data.synthetic.random import Draws
 from lgnet_core.data.synthetic.renderer import Renderer
 from lgnet_core.data.synthetic.reserved import Part
+from lgnet_core.data.synthetic.sensor import Sensor
 from lgnet_core.data.synthetic.solids import Solids
 from lgnet_core.data.synthetic.visibility import hand_presence, joint_radii, joint_visibility, sample_nearest
 from lgnet_core.hand_model import HandModel, load_hand_model
 
-GENERATOR_VERSION = 4
+GENERATOR_VERSION = 5
 """Raised whenever the same (seed, index) gives another picture or label."""
 
 _MAX_SHRINK = 6  # a far hand's crop is enlarged at most this much
@@ -75,6 +77,7 @@ class SyntheticHands:
         self.hand_model = (load_hand_model() if hand_model is None else hand_model).to(self.device)
         self.capsules = CapsuleHands(self.hand_model, self.device)
         self.renderer = Renderer(self.hand_model, self.device)
+        self.sensor = Sensor().to(self.device)
         self._radii = joint_radii(self.hand_model)
 
     def kinds(self, indices: Tensor) -> Tensor:
@@ -142,7 +145,7 @@ class SyntheticHands:
         things = self._things(draws, posed)
         picture = self.renderer.render(posed.vertices, drawn, intrinsics, height, width, draws, things)
         seen = _inside_full_picture(affine, posed.view.size, width, height)
-        image = _lower_resolution(picture.image, affine) * seen[:, None]
+        image = self._photograph(picture.image, affine, draws) * seen[:, None]
         segmentation = picture.segmentation * seen
         pixels = project(posed.joints, intrinsics[:, None])
         presence = hand_presence(drawn, pixels, segmentation)
@@ -160,6 +163,29 @@ class SyntheticHands:
             segmentation=segmentation,
         )
 
+    def _photograph(self, image: Tensor, affine: Tensor, draws: Draws) -> Tensor:
+        """What the camera makes of crops (B, 3, H, W): at the size at which it takes them, then enlarged to the crop's.
+
+        A crop of a far hand, enlarged by about k >= 2, is photographed at a k-th of its size: its noise and its JPEG
+        blocks are as large in the crop as its full picture's.
+        """
+        enlarged = torch.linalg.det(affine[:, :, :2]).sqrt().round().clamp(1, _MAX_SHRINK)
+        size = list(image.shape[-2:])
+        photographs = torch.empty_like(image)
+        for factor in range(1, _MAX_SHRINK + 1):
+            rows = (enlarged == factor).nonzero()[:, 0]
+            if len(rows):
+                small = [s // factor for s in size]
+                taken = self.sensor(_resize(image[rows], small), draws.of(rows), factor)
+                photographs[rows] = _resize(taken, size)
+        return photographs
+
+
+def _resize(image: Tensor, size: list[int]) -> Tensor:
+    if list(image.shape[-2:]) == size:
+        return image
+    return F.interpolate(image, size=size, mode="bilinear", antialias=True)
+
 
 def _inside_full_picture(affine: Tensor, picture_size: Tensor, width: int, height: int) -> Tensor:
     """(B, H, W) bool: pixels of a crop that lie in the full picture of ``picture_size`` (B, 2)."""
@@ -170,21 +196,3 @@ def _inside_full_picture(affine: Tensor, picture_size: Tensor, width: int, heigh
     full = rows[..., :, None] + columns[..., None, :]  # (B, 2, H, W) pixels of the full picture
     limit = picture_size[:, :, None, None] - 0.5
     return ((full >= -0.5) & (full < limit)).all(1)
-
-
-def _lower_resolution(image: Tensor, affine: Tensor) -> Tensor:
-    """Take from an enlarged crop what its full picture could not have resolved.
-
-    Crops (B, 3, H, W) that enlarge by about k >= 2 are shrunk k-fold and enlarged again.
-    """
-    enlarged = torch.linalg.det(affine[:, :, :2]).sqrt().round().clamp(1, _MAX_SHRINK)
-    image = image.clone()
-    for factor in range(2, _MAX_SHRINK + 1):
-        rows = (enlarged == factor).nonzero()[:, 0]
-        if len(rows):
-            size = image.shape[-2:]
-            small = torch.nn.functional.interpolate(
-                image[rows], size=[s // factor for s in size], mode="bilinear", antialias=True
-            )
-            image[rows] = torch.nn.functional.interpolate(small, size=list(size), mode="bilinear")
-    return image

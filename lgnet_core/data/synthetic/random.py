@@ -61,6 +61,10 @@ class Draws:
     def __len__(self) -> int:
         return len(self.indices)
 
+    def of(self, rows: Tensor) -> Draws:
+        """The draws of some of the pictures; rows: (N,) places in the batch."""
+        return Draws(self.seed, self.indices[rows], self.device, self.part)
+
     def _bits(self, name: str, shape: tuple[int, ...]) -> Tensor:
         digest = hashlib.blake2b(f"{self.seed}/{name}".encode(), digest_size=8).digest()
         stream = _signed(int.from_bytes(digest, "little"))

@@ -1,4 +1,4 @@
-"""From two posed hands to a picture: arms, pixels, light, shadows, background, sensor."""
+"""From two posed hands to what a perfect eye would see: arms, pixels, light, shadows, background."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from lgnet_core.data.synthetic.objects import things_behind
 from lgnet_core.data.synthetic.painting import paint_solids
 from lgnet_core.data.synthetic.random import Draws
 from lgnet_core.data.synthetic.raster import rasterize, scatter
-from lgnet_core.data.synthetic.sensor import Sensor
 from lgnet_core.data.synthetic.shading import (
     Surface,
     albedo,
@@ -67,7 +66,6 @@ class Renderer(torch.nn.Module):
         self.arms = ForearmGeometry(hand_model)
         self.accessories = Accessories(hand_model, self.arms)
         self.backgrounds = Backgrounds()
-        self.sensor = Sensor()
         faces = self.arms.faces
         hand_faces = self.arms.face_is_hand
         details = torch.zeros(len(faces), TEXELS * TEXELS, 4)
@@ -154,7 +152,7 @@ class Renderer(torch.nn.Module):
             labels = torch.full_like(hits.pixel, OTHER, dtype=torch.uint8)
             for values, target in ((colours, image), (labels, segmentation), (hits.depth, depth)):
                 scatter(hits.pixel, hits.batch, values, target)
-        return Rendered(self.sensor(image, draws), segmentation, depth)
+        return Rendered(image, segmentation, depth)
 
     def _furnish(self, image: Tensor, intrinsics: Tensor, distance: Tensor, looks: Appearance, draws: Draws) -> None:
         """Draw a scene of solids behind the hands, (B,) ``distance`` metres away, onto the background, in place."""

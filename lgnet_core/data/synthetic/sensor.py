@@ -8,6 +8,7 @@ whose root is cheap. Most effects meet a few pictures only: those rows alone are
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -65,8 +66,12 @@ class Sensor(torch.nn.Module):
         super().__init__()
         self.register_buffer("fields", noise_fields(), persistent=False)
 
-    def forward(self, image: Tensor, draws: Draws) -> Tensor:
-        """Display colours (B, 3, H, W) to a developed picture of the same shape, in [0, 1]."""
+    def forward(self, image: Tensor, draws: Draws, enlarged: int = 1) -> Tensor:
+        """Display colours (B, 3, H, W) to a developed picture of the same shape, in [0, 1].
+
+        Args:
+            enlarged: how many times larger the pictures will be shown, see :meth:`noise`.
+        """
         in_infrared = infrared(draws)
         image = optics.lens_blur(image, draws)
         light = image.mul_(image)
@@ -75,7 +80,8 @@ class Sensor(torch.nn.Module):
         light = self._some(light, draws.bernoulli("sensor/vignetted", VIGNETTED), optics.vignette, draws)
         light = self._some(light, in_infrared, infrared_spot, draws)
         light = self._some(light, misexposed(draws), processing.missed_exposure, draws)
-        light = self._some(light, ~draws.bernoulli("sensor/clean", CLEAN), self.noise, draws)
+        noise = partial(self.noise, enlarged=enlarged)
+        light = self._some(light, ~draws.bernoulli("sensor/clean", CLEAN), noise, draws)
         light = self._some(light, draws.bernoulli("sensor/cast", CAST), processing.colour_cast, draws)
         image = light.clamp_(0, 1).sqrt_()
         image = self._some(image, in_infrared | draws.bernoulli("sensor/grey", GREY), processing.greyscale, draws)
@@ -89,15 +95,17 @@ class Sensor(torch.nn.Module):
         rows = chosen.nonzero()[:, 0]
         if len(rows) == 0:
             return image
-        theirs = Draws(draws.seed, draws.indices[rows], draws.device, draws.part)
-        return image.index_copy_(0, rows, effect(image.index_select(0, rows), theirs))
+        return image.index_copy_(0, rows, effect(image.index_select(0, rows), draws.of(rows)))
 
-    def noise(self, light: Tensor, draws: Draws) -> Tensor:
-        r"""Light with the noise of counting electrons and of reading them, :math:`\sigma^2 = L / N + (r / N)^2`."""
+    def noise(self, light: Tensor, draws: Draws, enlarged: int = 1) -> Tensor:
+        r"""Light with the noise of counting electrons and of reading them, :math:`\sigma^2 = L / N + (r / N)^2`.
+
+        The pixels of a small picture are averages of the sensor's, unless the picture is shown enlarged.
+        """
         count = white_electrons(draws)
         read = draws.uniform("sensor/read", low=READ_NOISE[0], high=READ_NOISE[1])
         height, width = light.shape[-2:]
-        scale = min(1.0, width / _FULL_WIDTH)
+        scale = min(1.0, enlarged * width / _FULL_WIDTH)
         shot, floor = (scale**2 * x[:, None, None, None] for x in (1 / count, (read / count) ** 2))
         deviation = (light * shot).add_(floor).sqrt_()
         return deviation.mul_(self._field(height, width, draws)).add_(light)
