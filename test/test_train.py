@@ -215,7 +215,7 @@ def test_starts_from_what_it_is_told(tmp_path, stored, hand_model):
     torch.manual_seed(0)
     random = build_network("tiny", hand_model)
     torch.manual_seed(0)
-    pretrained = initial_network(config(tmp_path, initial="imagenet"), hand_model)
+    pretrained = initial_network(config(tmp_path, initial="pretrained"), hand_model)
     assert not torch.equal(random.backbone.stem.weight, pretrained.backbone.stem.weight)
     torch.testing.assert_close(random.split.state_dict(), pretrained.split.state_dict())
 

@@ -1,16 +1,25 @@
-"""LGNet and everything it is made of: presets, backbones, attention, graphs, the three stages."""
+"""LGNet, the networks it is compared with, and everything they are made of."""
 
-from lgnet_core.network.backbone import load_imagenet_weights
-from lgnet_core.network.config import PRESETS, LGNetConfig, find_config
-from lgnet_core.network.lgnet import LGNet, build_network
-from lgnet_core.network.prediction import HandsPrediction
+from lgnet_core.network.backbone import load_pretrained
+from lgnet_core.network.build import build_network
+from lgnet_core.network.config import CONFIGS, PRESETS, LGNetConfig, NetworkConfig, find_config, preset_names
+from lgnet_core.network.hands_network import HandsNetwork
+from lgnet_core.network.lgnet import LGNet
+from lgnet_core.network.looking import LookedAt
+from lgnet_core.network.prediction import Cascade, HandsPrediction
 
 __all__ = [
+    "CONFIGS",
     "PRESETS",
+    "Cascade",
+    "HandsNetwork",
     "HandsPrediction",
     "LGNet",
     "LGNetConfig",
+    "LookedAt",
+    "NetworkConfig",
     "build_network",
     "find_config",
-    "load_imagenet_weights",
+    "load_pretrained",
+    "preset_names",
 ]

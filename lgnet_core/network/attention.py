@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -58,6 +59,12 @@ class AttentionBlock(nn.Module):
         self.norm = nn.LayerNorm(channels) if norm else nn.Identity()
         self.norm_memory = nn.LayerNorm(channels) if norm and cross else nn.Identity()
         self.norm_mlp = nn.LayerNorm(channels) if norm else nn.Identity()
+
+    def attention(self, x: Tensor, memory: Tensor) -> Tensor:
+        """How much each query attends to each token of the memory, mean over the heads: (B, N, M), rows sum to 1."""
+        q, k = self.query(self.norm(x)), self.key(self.norm_memory(memory))
+        q, k = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k))  # (B, heads, N or M, width)
+        return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1).mean(1)
 
     def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
         normed = self.norm(x)
@@ -123,6 +130,29 @@ class LGFA(nn.Module):
         self.embeddings = TokenEmbeddings(channels) if spec.ancestor else None
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        queries, context = self._tokens(first, second)
+        for block in self._cross_blocks():
+            queries = block(queries, context)
+        return tokens_to_map(self.cross_out(queries), first)
+
+    def attention(self, first: Tensor, second: Tensor) -> Tensor:
+        """How much the last block attends to each cell of both maps, mean over queries and heads.
+
+        Shapes:
+            first, second: as :meth:`forward`; returns (B, 2, H, W), which sums to 1 less what the class token gets.
+        """
+        queries, context = self._tokens(first, second)
+        *before, last = self._cross_blocks()
+        for block in before:
+            queries = block(queries, context)
+        share = last.attention(queries, context).mean(1)
+        return share[:, 1:].unflatten(1, (2, *first.shape[-2:]))
+
+    def _cross_blocks(self) -> list[AttentionBlock]:
+        return [cast(AttentionBlock, block) for block in self.cross_blocks or self.self_blocks]
+
+    def _tokens(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """FCToken, the queries, and SAToken, their memory."""
         cells = [map_to_tokens(first), map_to_tokens(second)]
         queries = self.join(torch.cat(cells, -1))  # (B, H W, c)
         context = torch.cat([self.class_token.expand_as(cells[0][:, :1]), *cells], 1)  # (B, 2 H W + 1, c)
@@ -134,9 +164,7 @@ class LGFA(nn.Module):
         if self.embeddings is not None:
             queries = queries + self.embeddings.query(first)
             context = context + self.embeddings.memory(first)
-        for block in self.cross_blocks or self.self_blocks:
-            queries = block(queries, context)
-        return tokens_to_map(self.cross_out(queries), first)
+        return queries, context
 
 
 class TokenEmbeddings(nn.Module):

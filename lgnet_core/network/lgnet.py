@@ -8,13 +8,15 @@ from torch import Tensor, nn
 
 from lgnet_core.camera import depth_to_grid
 from lgnet_core.hand_model import HandModel
-from lgnet_core.network.backbone import build_backbone
-from lgnet_core.network.config import LGNetConfig, find_config
+from lgnet_core.network.backbone import Backbone, build_backbone
+from lgnet_core.network.config import LGNetConfig
+from lgnet_core.network.hands_network import HandsNetwork
 from lgnet_core.network.joint_stage import DEPTH_CELLS, JointStage, MeanTokens, normalise_joints
-from lgnet_core.network.layers import PerHand, PositionEmbedding, conv_norm_relu, sizes
+from lgnet_core.network.layers import PerHand, PositionEmbedding, conv_norm_relu
 from lgnet_core.network.lgblock import LGBlock
+from lgnet_core.network.looking import LookedAt, watch_lgfa
 from lgnet_core.network.mesh_stage import FreeMeshStage, MeshStage, RoughHands
-from lgnet_core.network.prediction import HandsPrediction
+from lgnet_core.network.prediction import Cascade, HandsPrediction
 from lgnet_core.network.refine_stage import RefineStage, project_weak
 
 
@@ -48,18 +50,13 @@ class RelativeTranslation(nn.Module):
         return self.out(F.relu(self.hidden(means.flatten(1))))
 
 
-class LGNet(nn.Module):
-    """The three-stage network. Its hand model is a module of its own and is not saved with the weights.
+class LGNet(HandsNetwork):
+    """The three-stage network."""
 
-    Args:
-        config: sizes and switches.
-        hand_model: gives the mesh, its graph and the mean pose.
-    """
+    config: LGNetConfig
 
     def __init__(self, config: LGNetConfig, hand_model: HandModel) -> None:
-        super().__init__()
-        self.config = config
-        self.hand_model = hand_model
+        super().__init__(config, hand_model)
         self.backbone = build_backbone(config.backbone)
         deep, channels, enhanced = self.backbone.deep_channels, config.channels, config.enhanced_channels
         if config.left_right_features:
@@ -90,27 +87,12 @@ class LGNet(nn.Module):
         self.relative_translation = RelativeTranslation(enhanced, channels)
         self.presence = PerHand(lambda: nn.Linear(enhanced, 1))
 
-    def forward(self, image: Tensor, intrinsics: Tensor) -> HandsPrediction:
-        """Predict both hands.
-
-        Args:
-            image: RGB in [0, 1]; S is a multiple of 32.
-            intrinsics: K of this crop, pixels; :func:`lgnet_core.camera.virtual_intrinsics` where it is unknown.
-
-        Shapes:
-            image: (B, 3, S, S); intrinsics: (B, 3, 3); returns :class:`HandsPrediction`.
-
-        Raises:
-            ValueError: if the picture is not square or its size no multiple of 32.
-        """
-        height, size = sizes(image, 2, 3)
-        if height != size or size % 32:
-            raise ValueError(f"LGNet: picture of {height}x{size} pixels; give a square one, a multiple of 32")
+    def supervised(self, image: Tensor, intrinsics: Tensor) -> tuple[HandsPrediction, Cascade | None]:
+        map_size = self.map_size(image)
         early, deep = self.backbone(image)
         features = self._hand_maps(deep)  # (B, 2, c, G, G)
         enhanced = features if self.lgblock is None else self.lgblock(deep, features)  # (B, 2, c*, G, G)
 
-        map_size = size // 32
         if self.config.joint_stage:
             joints_grid, tokens = self.joint_stage(enhanced)
             rough = self.mesh_stage(tokens, normalise_joints(joints_grid, map_size), self.hand_model)
@@ -118,27 +100,21 @@ class LGNet(nn.Module):
             rough = self.mesh_stage(self.joint_stage(enhanced), None, self.hand_model)
             joints_grid = self._rough_joints_grid(rough, map_size)
 
-        vertices, joints = rough.vertices, rough.joints
+        means = enhanced.mean((-2, -1))  # (B, 2, c*)
+        prediction = rough.prediction(joints_grid, self.presence(means)[..., 0], self.relative_translation(means))
         if self.refine_stage is not None:
             offsets = self.refine_stage(rough.vertices, rough.camera, intrinsics, image, early, features, enhanced)
             shifts = self.hand_model.joints_from_vertices(offsets)
             wrist = shifts[..., :1, :]  # the mesh stays relative to its own wrist
-            vertices, joints = vertices + offsets - wrist, joints + shifts - wrist
+            vertices, joints = rough.vertices + offsets - wrist, rough.joints + shifts - wrist
+            prediction = prediction._replace(vertices=vertices, joints=joints)
+        return prediction, None
 
-        means = enhanced.mean((-2, -1))  # (B, 2, c*)
-        return HandsPrediction(
-            joints_grid=joints_grid,
-            joint_log_variance=rough.joint_log_variance,
-            presence_logits=self.presence(means)[..., 0].to(vertices.dtype),
-            rotations=rough.rotations,
-            shape=rough.shape,
-            camera=rough.camera,
-            rough_vertices=rough.vertices,
-            rough_joints=rough.joints,
-            vertices=vertices,
-            joints=joints,
-            relative_translation=self.relative_translation(means).to(vertices.dtype),
-        )
+    def backbones(self) -> tuple[Backbone, ...]:
+        return (self.backbone,)
+
+    def looked_at(self, image: Tensor, intrinsics: Tensor) -> list[LookedAt]:
+        return watch_lgfa({} if self.lgblock is None else self.lgblock.parts(), lambda: self(image, intrinsics))
 
     def _hand_maps(self, deep: Tensor) -> Tensor:
         if self.config.left_right_features:
@@ -149,13 +125,3 @@ class LGNet(nn.Module):
         places = (project_weak(rough.joints, rough.camera) + 1) * (map_size / 2) - 0.5
         depth = depth_to_grid(rough.joints[..., 2:], self.config.depth_box, DEPTH_CELLS)
         return torch.cat([places, depth], -1)
-
-
-def build_network(config: LGNetConfig | str, hand_model: HandModel) -> LGNet:
-    """A network with random weights.
-
-    Args:
-        config: a configuration, or a preset's name (``lgnet``, ``lgnet-light``, ``lgnet-mini``; with the suffix
-            ``-paper`` the paper's geometry).
-    """
-    return LGNet(find_config(config) if isinstance(config, str) else config, hand_model)

@@ -13,6 +13,7 @@ from lgnet_core.network.attention import AttentionBlock
 from lgnet_core.network.graph import GINConv, GraphBlock, GraphResiduals, NeighbourSum
 from lgnet_core.network.joint_stage import JOINT_COUNT
 from lgnet_core.network.layers import PerHand
+from lgnet_core.network.prediction import HandsPrediction
 
 ROTATION_COUNT, SHAPE_COUNT = 16, 10
 HAND_EXTENT = 0.15
@@ -37,6 +38,23 @@ class RoughHands(NamedTuple):
     vertices: Tensor
     joints: Tensor
     joint_log_variance: Tensor
+
+    def prediction(self, joints_grid: Tensor, presence_logits: Tensor, relative_translation: Tensor) -> HandsPrediction:
+        """What a network says whose meshes these are, unrefined; arguments as :class:`HandsPrediction`'s fields."""
+        precise = self.vertices.dtype
+        return HandsPrediction(
+            joints_grid=joints_grid,
+            joint_log_variance=self.joint_log_variance,
+            presence_logits=presence_logits.to(precise),
+            rotations=self.rotations,
+            shape=self.shape,
+            camera=self.camera,
+            rough_vertices=self.vertices,
+            rough_joints=self.joints,
+            vertices=self.vertices,
+            joints=self.joints,
+            relative_translation=relative_translation.to(precise),
+        )
 
 
 def rotation_from_6d(columns: Tensor) -> Tensor:
@@ -100,29 +118,37 @@ class ParameterRegressor(nn.Module):
 
     Args:
         channels: of the tokens, the joints' places included. mean_rotations: (16, 3, 3). wrist: see CameraHead.
+        mean_channels: shape and camera come from the mean of the hand's map, which has so many, as in EANet; None: from
+            the tokens.
 
     Shapes:
-        tokens: (B, 21, channels); returns rotations in 6D (B, 16, 6), shape (B, 10), camera (B, 3).
+        tokens: (B, 21, channels); mean: (B, mean_channels); returns rotations in 6D (B, 16, 6), shape (B, 10),
+        camera (B, 3).
     """
 
-    def __init__(self, channels: int, mean_rotations: Tensor, wrist: int | None) -> None:
+    def __init__(
+        self, channels: int, mean_rotations: Tensor, wrist: int | None, mean_channels: int | None = None
+    ) -> None:
         super().__init__()
-        self.rotations = nn.Linear(JOINT_COUNT * channels, ROTATION_COUNT * 6)
-        self.shape = nn.Linear(JOINT_COUNT * channels, SHAPE_COUNT)
-        self.camera = CameraHead(JOINT_COUNT * channels, wrist)
+        features = JOINT_COUNT * channels
+        self.rotations = nn.Linear(features, ROTATION_COUNT * 6)
+        self.shape = nn.Linear(mean_channels or features, SHAPE_COUNT)
+        self.camera = CameraHead(mean_channels or features, None if mean_channels else wrist)
         for linear in (self.rotations, self.shape):
             nn.init.xavier_uniform_(linear.weight, gain=0.01)
             nn.init.zeros_(linear.bias)
         with torch.no_grad():
             self.rotations.bias.copy_(mean_rotations[..., :2].flatten())
 
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, tokens: Tensor, mean: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         flat = tokens.flatten(1)
-        return self.rotations(flat).unflatten(-1, (ROTATION_COUNT, 6)), self.shape(flat), self.camera(flat)
+        whole = flat if mean is None else mean
+        return self.rotations(flat).unflatten(-1, (ROTATION_COUNT, 6)), self.shape(whole), self.camera(whole)
 
 
-def _variance_head(channels: int) -> nn.Linear:
-    head = nn.Linear(channels, 1)
+def variance_head(channels: int, count: int = 1) -> nn.Linear:
+    """A layer to the log-variances of ``count`` joints, which starts at :data:`INITIAL_STD`."""
+    head = nn.Linear(channels, count)
     nn.init.xavier_uniform_(head.weight, gain=0.01)
     nn.init.constant_(head.bias, 2 * torch.tensor(INITIAL_STD).log().item())
     return head
@@ -133,25 +159,38 @@ class MeshStage(nn.Module):
 
     Args:
         channels: c of the tokens. depth: of the transformer. with_joints: whether 2.5D joints will be given.
+        mean_channels: of the maps' means, if these will be given; see :class:`ParameterRegressor`.
 
     Shapes:
-        tokens: (B, 2, 21, c), the F_J; joints: (B, 2, 21, 3) normalised 2.5D joints (detached here) or None.
+        tokens: (B, 2, 21, c), the F_J; joints: (B, 2, 21, 3) normalised 2.5D joints (detached here) or None;
+        means: (B, 2, mean_channels) or None.
     """
 
-    def __init__(self, channels: int, depth: int, with_joints: bool, hand_model: HandModel) -> None:
+    def __init__(
+        self,
+        channels: int,
+        depth: int,
+        with_joints: bool,
+        hand_model: HandModel,
+        mean_channels: int | None = None,
+    ) -> None:
         super().__init__()
         mean = hand_model.pose_to_rotations(torch.zeros(2, 48, device=hand_model.v_template.device)).cpu()
         sides = iter(mean)  # one regressor starts at each hand's mean pose
         wrist = channels if with_joints else None  # the first token is the wrist's, its place follows its feature
         self.transformer = PerHand(lambda: SelfJointTransformer(channels, depth))
-        self.regressor = PerHand(lambda: ParameterRegressor(channels + 3 * with_joints, next(sides), wrist))
-        self.log_variance = PerHand(lambda: _variance_head(channels))
+        width = channels + 3 * with_joints
+        self.regressor = PerHand(lambda: ParameterRegressor(width, next(sides), wrist, mean_channels))
+        self.log_variance = PerHand(lambda: variance_head(channels))
 
-    def forward(self, tokens: Tensor, joints: Tensor | None, hand_model: HandModel) -> RoughHands:
+    def forward(
+        self, tokens: Tensor, joints: Tensor | None, hand_model: HandModel, means: Tensor | None = None
+    ) -> RoughHands:
         tokens = self.transformer(tokens)
         inputs = tokens if joints is None else torch.cat([tokens, joints.detach().to(tokens.dtype)], -1)
         precise = hand_model.v_template.dtype  # under autocast, geometry stays in the hand model's precision
-        columns, shape, camera = (x.to(precise) for x in self.regressor(inputs))
+        regressed = self.regressor(inputs) if means is None else self.regressor(inputs, means)
+        columns, shape, camera = (x.to(precise) for x in regressed)
         rotations = rotation_from_6d(columns)
         mesh = hand_model(rotations, shape).wrist_relative()
         log_variance = self.log_variance(tokens)[..., 0].to(precise)
@@ -190,7 +229,7 @@ class FreeMeshStage(nn.Module):
         neighbour_sum = NeighbourSum(hand_model.graph.edge_index, hand_model.graph.node_count)
         self.vertices = PerHand(lambda: FreeVertices(channels + 3, neighbour_sum))
         self.camera = PerHand(lambda: CameraHead(JOINT_COUNT * channels, None))
-        self.log_variance = PerHand(lambda: _variance_head(channels))
+        self.log_variance = PerHand(lambda: variance_head(channels))
 
     def forward(self, tokens: Tensor, joints: Tensor | None, hand_model: HandModel) -> RoughHands:
         batch, precise = tokens.shape[0], hand_model.v_template.dtype

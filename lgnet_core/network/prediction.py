@@ -11,7 +11,8 @@ class HandsPrediction(NamedTuple):
     """Both hands in every crop, whether present or not; side axis = :class:`~lgnet_core.types.Side`.
 
     Meshes and joints are relative to each hand's own wrist, metres, axes of the crop's camera. ``rotations`` and
-    ``shape`` describe the rough mesh (M_r); the refined mesh (M_f) lies off the hand model's manifold.
+    ``shape`` describe the rough mesh (M_r); the refined mesh (M_f) lies off the hand model's manifold. A network
+    without a refine stage says M_f = M_r.
 
     Shapes:
         joints_grid: (B, 2, 21, 3) 2.5D joints as (u, v, d) cells of the backbone's map and of the depth box, cell
@@ -37,3 +38,20 @@ class HandsPrediction(NamedTuple):
     vertices: Tensor
     joints: Tensor
     relative_translation: Tensor
+
+
+class Cascade(NamedTuple):
+    """What InterShape says besides its prediction, for its own losses: every answer of its cascade.
+
+    Shapes:
+        heatmaps: (B, 2, 21, D, H, W) a volume for each joint, over crop and depth box.
+        pose: (B, K, 2, 48) axis-angle, relative to the mean pose; shape: (B, K, 2, 10); joints: (B, K, 2, 21, 3)
+            metres, relative to each hand's wrist.
+        translation: (B, 4) log of the left palm's length over the right's; (wrist_left - wrist_right) in left palms.
+    """
+
+    heatmaps: Tensor
+    pose: Tensor
+    shape: Tensor
+    joints: Tensor
+    translation: Tensor

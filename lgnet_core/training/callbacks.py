@@ -16,7 +16,7 @@ from lgnet_core.checkpoint import save_network
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.drawing import contact_sheet, write_png
 from lgnet_core.evaluation.prediction_sheet import overlays
-from lgnet_core.network import LGNet
+from lgnet_core.network import HandsNetwork
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.train_config import WEIGHTS, TrainConfig
 
@@ -33,7 +33,7 @@ class ExportWeights(Callback):
             return
         assert isinstance(module, TrainingModule)
         network = module.average.module
-        assert isinstance(network, LGNet)
+        assert isinstance(network, HandsNetwork)
         config = self.config
         metadata = {
             "preset": config.preset,
@@ -75,7 +75,7 @@ class DrawPredictions(Callback):
             return
         assert isinstance(module, TrainingModule)
         network = module.average.module
-        assert isinstance(network, LGNet)
+        assert isinstance(network, HandsNetwork)
         with torch.inference_mode():
             drawn = overlays(network.eval(), self.batch, self.config.size)
         folder = self.config.out / "sheets"

@@ -16,7 +16,7 @@ class LossWeights:
     Every term is a mean over what its mask leaves, with coordinates in metres (the grid's in cells, the projection's in
     half pictures); the mesh terms are summed over the rough and the refined mesh.
 
-    Three presets:
+    Three presets of LGNet:
 
     ``paper``: what the sources print. The mesh terms have the LGNet paper's weights (1, 1, 1, 1, 50); the terms that
     the paper leaves out but its heads need have EANet's (joint_grid, rotation, shape, projection,
@@ -39,6 +39,8 @@ class LossWeights:
     ``joints``: the 2.5D joints and the presence alone, for the first steps of a training on little hardware: where the
     hands are was learnt sooner by itself (see above), and the mesh then starts from features that know it.
 
+    Besides, ``without-normal``, ``without-edge`` and ``without-laplacian``: ``default`` less one term.
+
     Sources: LGNet eqs 12 to 16; EANet's loss weights as its author confirmed them; the balance is our own measurement.
     """
 
@@ -60,7 +62,33 @@ class LossWeights:
         return torch.stack([getattr(self, name) * term for name, term in terms.items()]).sum()
 
 
-NOTHING = LossWeights(**{term.name: 0.0 for term in fields(LossWeights)})
+@dataclass(frozen=True)
+class CascadeWeights(LossWeights):
+    """With InterShape's own terms, see :mod:`lgnet_core.training.cascade_losses`.
+
+    The weights keep the proportions of its authors' sums over all elements, put into means: joints 10 of 126 numbers,
+    offsets 1 of 126, agreement of the shapes 0.01 of 10, bones 100 of 30, shapes 0.1 of 20, prior 0.1 of 20. They train
+    no other term but the heatmaps; ``joint_grid`` (the heatmaps, as they are read), presence and uncertainty are ours.
+    """
+
+    mesh: float = 0.0
+    joint: float = 0.0
+    normal: float = 0.0
+    edge: float = 0.0
+    laplacian: float = 0.0
+    joint_grid: float = 1.0
+    rotation: float = 0.0
+    shape: float = 0.0
+    projection: float = 0.0
+    relative_translation: float = 0.0
+    heatmap: float = 1.0
+    palm_joint: float = 10.0
+    inter_hand: float = 1.0
+    shape_agreement: float = 0.0008
+    bone_length: float = 24.0
+    answer_shape: float = 0.016
+    prior: float = 0.016
+
 
 DIRECT = "direct"
 """No weights of these terms: the backbone alone, by the linear heads of :mod:`lgnet_core.training.direct`.
@@ -69,19 +97,58 @@ The first phase of a training on little hardware, since right and left are learn
 Give the result as ``initial`` of a training with ``default``.
 """
 
-LOSS_PRESETS: dict[str, LossWeights] = {
-    "default": LossWeights(),
-    "joints": replace(NOTHING, joint_grid=LossWeights.joint_grid, presence=LossWeights.presence),
-    "paper": LossWeights(mesh=1.0, joint=1.0, normal=1.0, edge=1.0, laplacian=50.0, joint_grid=1.0, shape=1.0),
+HEATMAPS = "heatmaps"
+"""InterShape's heatmap network alone: the first of two phases, as its authors train it.
+
+Give the result as ``initial`` of a training with ``default`` and ``freeze_heatmaps``.
+"""
+
+
+def _only(weights: LossWeights, *names: str) -> LossWeights:
+    """The same with every other term left out."""
+    return replace(weights, **{term.name: 0.0 for term in fields(weights) if term.name not in names})
+
+
+_JOINTS = _only(LossWeights(), "joint_grid", "presence")
+
+LOSS_PRESETS: dict[str, dict[str, LossWeights]] = {
+    "lgnet": {
+        "default": LossWeights(),
+        "joints": _JOINTS,
+        "paper": LossWeights(mesh=1.0, joint=1.0, normal=1.0, edge=1.0, laplacian=50.0, joint_grid=1.0, shape=1.0),
+        "without-normal": LossWeights(normal=0.0),
+        "without-edge": LossWeights(edge=0.0),
+        "without-laplacian": LossWeights(laplacian=0.0),
+    },
+    "eanet": {
+        # Its authors' weights in our units: no mesh but the joints', each mesh term counted for both meshes, which are
+        # one here; joints_3d and those of the hand model are the same; a cell is a quarter of half a picture.
+        "default": LossWeights(
+            mesh=0.5, normal=0.0, edge=0.0, laplacian=0.0, joint_grid=2.0, shape=1.0, projection=4.0
+        ),
+        "joints": _JOINTS,
+        "lgnet": LossWeights(),
+    },
+    "intershape": {
+        "default": CascadeWeights(),
+        HEATMAPS: _only(CascadeWeights(), "heatmap", "joint_grid", "presence"),
+    },
 }
+"""By the kind of the network: each has its ``default``, which is balanced for it or its authors' own."""
 
 
-def loss_weights(preset: str) -> LossWeights | None:
+def loss_weights(preset: str, kind: str = "lgnet") -> LossWeights | None:
     """The weights of a preset; None for :data:`DIRECT`.
 
+    Args:
+        kind: of the network, as its configuration says.
+
     Raises:
-        ValueError: if there is no such preset.
+        ValueError: if there is no such preset for this kind.
     """
-    if preset != DIRECT and preset not in LOSS_PRESETS:
-        raise ValueError(f"loss preset {preset!r}: no such preset; choose one of {sorted([*LOSS_PRESETS, DIRECT])}")
-    return LOSS_PRESETS.get(preset)
+    presets = LOSS_PRESETS[kind]
+    if preset != DIRECT and preset not in presets:
+        raise ValueError(
+            f"loss preset {preset!r}: {kind} has no such preset; choose one of {sorted([*presets, DIRECT])}"
+        )
+    return presets.get(preset)

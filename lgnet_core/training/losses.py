@@ -1,4 +1,4 @@
-r"""The terms of the training loss, one function each, and their sum.
+r"""The terms of the training loss, one function each; :mod:`lgnet_core.training.criterion` adds them up.
 
 Coordinates are metres in camera axes, relative to each hand's wrist, unless said otherwise. A mask says which items
 count (a hand that is not in the picture has labels without meaning); every term is a mean over the items that count,
@@ -15,12 +15,6 @@ from torch import Tensor, nn
 from lgnet_core.camera import pixels_to_normalised, project, weak_perspective_root
 from lgnet_core.data.sample import HandsBatch, HandsLabels, joints_inside
 from lgnet_core.hand_model import HandModel
-from lgnet_core.network.joint_stage import normalise_joints
-from lgnet_core.network.prediction import HandsPrediction
-from lgnet_core.training.loss_config import LossWeights
-
-STRIDE = 32
-"""Picture pixels per cell of the 2.5D joints' grid."""
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
@@ -239,70 +233,6 @@ class MeshTables(nn.Module):
         normals = F.normalize(torch.linalg.cross(b - a, c - a), dim=-1)
         normals = F.pad(normals, (0, 0, 0, 1))
         return normals.index_select(-2, self.edge_faces.flatten()).unflatten(-2, (-1, 2))
-
-
-class LGNetLoss(nn.Module):
-    """All terms of a batch and their weighted sum.
-
-    Args:
-        hand_model: gives the labels' meshes and the connectivity.
-        weights: of the terms.
-        depth_box: edge of the network's depth box, metres.
-    """
-
-    def __init__(self, hand_model: HandModel, weights: LossWeights, depth_box: float) -> None:
-        super().__init__()
-        self.hand_model, self.weights, self.depth_box = hand_model, weights, depth_box
-        self.tables = MeshTables(hand_model)
-
-    def forward(
-        self, prediction: HandsPrediction, batch: HandsBatch, labels: HandsLabels
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The total, and every term before weighting, by its name in :class:`LossWeights`."""
-        terms = self.mesh_terms(prediction, batch, labels) | self.head_terms(prediction, batch, labels)
-        return self.weights.total(terms), terms
-
-    def mesh_terms(self, prediction: HandsPrediction, batch: HandsBatch, labels: HandsLabels) -> dict[str, Tensor]:
-        """Eqs 12 to 16, each summed over the rough and the refined mesh; both pass through in one go."""
-        tables, count = self.tables, 2  # meshes
-        with torch.no_grad():
-            target = labels.vertices - batch.wrist[:, :, None]
-            target_joints = self.hand_model.joints_from_vertices(target)
-            target_edges, normals = tables.edge_vectors(target), tables.edge_normals(target)
-        meshes = torch.stack([prediction.rough_vertices, prediction.vertices])  # (2, B, 2, 778, 3)
-        mask = batch.presence.expand(count, -1, -1)
-        edges = tables.edge_vectors(meshes)
-        joints = self.hand_model.joints_from_vertices(meshes)
-        pairs = int(tables.faces_of_edge.sum())
-        return {
-            "mesh": count * vertex_loss(meshes, target, mask),
-            "joint": count * joint_loss(joints, target_joints, mask),
-            "normal": count * normal_loss(edges, normals, mask, pairs),
-            "edge": count * edge_length_loss(edges, target_edges, tables.faces_of_edge, mask),
-            "laplacian": count * laplacian_loss(meshes, target, tables.laplacian, mask),
-        }
-
-    def head_terms(self, prediction: HandsPrediction, batch: HandsBatch, labels: HandsLabels) -> dict[str, Tensor]:
-        """What supervises each head."""
-        presence = batch.presence
-        size = batch.image.shape[-1]
-        relative = labels.joints - batch.wrist[:, :, None]
-        inside = joints_inside(batch, labels)
-        return {
-            "joint_grid": joint_grid_loss(
-                normalise_joints(prediction.joints_grid, size // STRIDE), *grid_target(batch, labels, self.depth_box)
-            ),
-            "rotation": rotation_loss(prediction.rotations, batch.rotations, presence),
-            "shape": shape_loss(prediction.shape, batch.shape, presence),
-            "projection": projection_loss(
-                prediction.camera, prediction.rough_joints, batch.intrinsics, labels.joints_2d, size, inside
-            ),
-            "relative_translation": relative_translation_loss(
-                prediction.relative_translation, labels.relative_translation, presence.all(1)
-            ),
-            "presence": presence_loss(prediction.presence_logits, presence),
-            "uncertainty": uncertainty_loss(prediction.joint_log_variance, prediction.joints, relative, presence),
-        }
 
 
 def _length(vectors: Tensor) -> Tensor:

@@ -1,24 +1,25 @@
-"""The Lightning module: one training step of LGNet, its optimiser, its averaged weights and its validation figures."""
+"""The Lightning module: one training step, the optimiser, the averaged weights and the validation figures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import pytorch_lightning as lightning
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from lgnet_core.data.augment import Augmentation, augment, resize
 from lgnet_core.data.sample import HandsBatch, HandsLabels
 from lgnet_core.evaluation.protocol import WRIST_RAW
 from lgnet_core.evaluation.validation import ValidationFigures
-from lgnet_core.network import HandsPrediction, LGNet
+from lgnet_core.network import Cascade, HandsNetwork, HandsPrediction
+from lgnet_core.training.criterion import HandsLoss
 from lgnet_core.training.direct import DirectHeads, direct_loss
 from lgnet_core.training.loss_config import LossWeights
-from lgnet_core.training.losses import LGNetLoss, masked_mean
+from lgnet_core.training.losses import masked_mean
 from lgnet_core.training.schedule import learning_rate_factor
 
 OPTIMISERS = ("adamw", "adam")
@@ -63,7 +64,8 @@ class TrainingModule(lightning.LightningModule):
         weights: of the loss terms; None trains the backbone alone (:mod:`lgnet_core.training.direct`).
         augmentation: of the training pictures; None leaves them as they are.
         size: side of the pictures that the network sees; None for the data's.
-        freeze_early: leave the backbone up to its stride-4 map as it is, statistics included.
+        frozen: parts of the network that are left as they are, statistics included.
+        only: the one part of it that is trained; None: all that is not frozen.
         seed: of the augmentation. A step's draws depend on (seed, step, process) alone, so a resumed training goes on
             as if it had not stopped.
 
@@ -73,24 +75,29 @@ class TrainingModule(lightning.LightningModule):
 
     def __init__(
         self,
-        network: LGNet,
+        network: HandsNetwork,
         optimisation: Optimisation,
         weights: LossWeights | None,
         augmentation: Augmentation | None = None,
         size: int | None = None,
         seed: int = 0,
-        freeze_early: bool = False,
+        frozen: Sequence[nn.Module] = (),
+        only: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.network = network
-        self.direct = DirectHeads(network.backbone.deep_channels) if weights is None else None
-        self.criterion = None if weights is None else LGNetLoss(network.hand_model, weights, network.config.depth_box)
-        if self.direct is not None:
+        self.direct = self.criterion = None
+        if weights is None:
+            only = network.backbones()[0]
+            self.direct = DirectHeads(only.deep_channels)
+        else:
+            self.criterion = HandsLoss(network.hand_model, weights, network.config.depth_box)
+        if only is not None:
             network.requires_grad_(False)
-            network.backbone.requires_grad_(True)
-        self._frozen = network.backbone.early_layers() if freeze_early else []
-        for layer in self._frozen:
-            layer.requires_grad_(False)
+            only.requires_grad_(True)
+        self._frozen = list(frozen)
+        for part in self._frozen:
+            part.requires_grad_(False)
         self.average = AveragedModel(
             network, multi_avg_fn=rising_average(optimisation.ema_decay), use_buffers=True
         ).requires_grad_(False)
@@ -98,10 +105,16 @@ class TrainingModule(lightning.LightningModule):
         self.optimisation, self.augmentation, self.size, self.seed = optimisation, augmentation, size, seed
         self.learning_rate_factor = learning_rate_factor(optimisation.schedule, optimisation.steps, optimisation.warmup)
 
-    def forward(self, batch: HandsBatch, network: torch.nn.Module | None = None) -> HandsPrediction:
+    def forward(self, batch: HandsBatch, network: nn.Module | None = None) -> HandsPrediction:
         """What the network in training (or another) says about a batch, in single precision."""
         prediction = (network or self.network)(self._image(batch), batch.intrinsics)
         return HandsPrediction(*(x.float() for x in prediction))
+
+    def supervised(self, batch: HandsBatch) -> tuple[HandsPrediction, Cascade | None]:
+        """What the network in training says, and what only its losses look at, in single precision."""
+        prediction, cascade = self.network.supervised(self._image(batch), batch.intrinsics)
+        single = HandsPrediction(*(x.float() for x in prediction))
+        return single, None if cascade is None else Cascade(*(x.float() for x in cascade))
 
     def _image(self, batch: HandsBatch) -> Tensor:
         image = batch.image.float() / 255
@@ -126,10 +139,10 @@ class TrainingModule(lightning.LightningModule):
         self.log("step", float(self.global_step))  # Lightning's own count slips by one when a training is resumed
         return total
 
-    def _whole_step(self, criterion: LGNetLoss, batch: HandsBatch, labels: HandsLabels) -> Tensor:
-        prediction = self(batch)
+    def _whole_step(self, criterion: HandsLoss, batch: HandsBatch, labels: HandsLabels) -> Tensor:
+        prediction, cascade = self.supervised(batch)
         with torch.autocast(batch.image.device.type, enabled=False):
-            total, terms = criterion(prediction, batch, labels)
+            total, terms = criterion(prediction, batch, labels, cascade)
         self.log_dict({f"train/{name}": term for name, term in terms.items()})
         mesh = (prediction.vertices.detach(), prediction.joints.detach())
         error = WRIST_RAW.errors(*mesh, labels.vertices, labels.joints)
@@ -137,10 +150,10 @@ class TrainingModule(lightning.LightningModule):
         return total
 
     def _direct_step(
-        self, heads: DirectHeads, network: LGNet, batch: HandsBatch, labels: HandsLabels, stage: str
+        self, heads: DirectHeads, network: HandsNetwork, batch: HandsBatch, labels: HandsLabels, stage: str
     ) -> Tensor:
         """The backbone's step; logs which part of the single hands has the right side."""
-        deep = network.backbone(self._image(batch))[1]
+        deep = network.backbones()[0](self._image(batch))[1]
         with torch.autocast(batch.image.device.type, enabled=False):
             guess = heads(deep)
             loss = direct_loss(guess, batch, labels, network.config.depth_box)
@@ -152,8 +165,8 @@ class TrainingModule(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self.average.eval()
-        for layer in self._frozen:
-            layer.eval()
+        for part in self._frozen:
+            part.eval()
 
     def on_train_batch_start(self, batch: HandsBatch, batch_index: int) -> None:
         # Set from the step, not by a scheduler with a state: a resumed training follows the schedule it is given.
@@ -168,7 +181,7 @@ class TrainingModule(lightning.LightningModule):
         labels = batch.labels(self.network.hand_model)
         self.log("step", float(self.global_step))
         if self.direct is not None:
-            averaged = cast(LGNet, self.average.module.eval())
+            averaged = cast(HandsNetwork, self.average.module.eval())
             loss = self._direct_step(self.direct, averaged, batch, labels, "val")
             self.log("val/direct", loss, batch_size=len(batch))
             return

@@ -23,7 +23,7 @@ from lgnet_core.data.photometry import Photometry, distort_images
 from lgnet_core.data.synthetic.cameras import hands_apart
 from lgnet_core.data.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.network.backbone import EfficientNetLite0, load_imagenet_weights
+from lgnet_core.network.backbone import EfficientNetLite0, load_pretrained
 from lgnet_core.network.region_net import REGION_IMAGE_SIZE, RegionMaps, RegionNet, decode_regions, region_loss
 from lgnet_core.training.callbacks import current_commit
 from lgnet_core.training.schedule import learning_rate_factor
@@ -190,7 +190,7 @@ def train_regions(config: RegionTrainConfig, hand_model: HandModel | None = None
     hand_model = load_hand_model() if hand_model is None else hand_model
     pictures = prepare_pictures(config, hand_model)
     backbone = EfficientNetLite0()
-    load_imagenet_weights(backbone)
+    load_pretrained(backbone)
     net = RegionNet(backbone).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = lightning.Trainer(
         max_steps=config.steps,

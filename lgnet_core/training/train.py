@@ -16,6 +16,7 @@ import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from lgnet_core.checkpoint import load_network
@@ -24,9 +25,10 @@ from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import StoredHands
 from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.network import LGNet, build_network, find_config, load_imagenet_weights
+from lgnet_core.network import HandsNetwork, LGNetConfig, build_network, load_pretrained
+from lgnet_core.network.intershape import InterShape
 from lgnet_core.training.callbacks import DrawPredictions, ExportWeights, Progress, StopAfter
-from lgnet_core.training.loss_config import DIRECT, loss_weights
+from lgnet_core.training.loss_config import DIRECT, HEATMAPS, loss_weights
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.stream import EndlessHands, StepSampler
 from lgnet_core.training.train_config import LAST, SYNTHETIC, WEIGHTS, TrainConfig
@@ -65,11 +67,12 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     module = TrainingModule(
         network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         config.optimisation(),
-        loss_weights(config.losses),
+        loss_weights(config.losses, network.config.kind),
         _augmentation(config, hand_model),
         size=config.size,
         seed=config.seed,
-        freeze_early=config.freeze_early,
+        frozen=frozen_parts(config, network),
+        only=network.heatmap_net if config.losses == HEATMAPS and isinstance(network, InterShape) else None,
     )
     trainer = lightning.Trainer(
         accelerator="cuda" if cuda else "cpu",
@@ -107,17 +110,22 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     return config.out / WEIGHTS
 
 
-def initial_network(config: TrainConfig, hand_model: HandModel, resumed: bool = False) -> LGNet:
+def initial_network(config: TrainConfig, hand_model: HandModel, resumed: bool = False) -> HandsNetwork:
     """The network that a training starts with; where it is resumed, its weights come later."""
-    preset = find_config(config.preset)
-    network = build_network(preset if config.refine else replace(preset, refine_stage=False), hand_model)
+    network = build_network(config.network(), hand_model)
     if resumed or config.initial == "random":
         return network
-    if config.initial == "imagenet":
-        load_imagenet_weights(network.backbone)
+    if config.initial == "pretrained":
+        for backbone in network.backbones():
+            load_pretrained(backbone)
         return network
-    start, _ = load_network(config.initial, hand_model)
-    if start.config == replace(network.config, refine_stage=False):
+    start, metadata = load_network(config.initial, hand_model)
+    if config.freeze_heatmaps and metadata.get("losses") == DIRECT:
+        raise ValueError(
+            f"{config.initial}: was trained with the losses {DIRECT}, which leave the heatmap network as it started; "
+            "train it first with the losses heatmaps"
+        )
+    if isinstance(network.config, LGNetConfig) and start.config == replace(network.config, refine_stage=False):
         network.load_state_dict({**network.state_dict(), **start.state_dict()})
         return network
     if start.config != network.config:
@@ -126,6 +134,13 @@ def initial_network(config: TrainConfig, hand_model: HandModel, resumed: bool = 
             "give the preset it was trained with"
         )
     return start.train()
+
+
+def frozen_parts(config: TrainConfig, network: HandsNetwork) -> list[nn.Module]:
+    """What the training leaves as it is."""
+    backbones = network.backbones() if config.freeze_early else ()
+    early = [layer for backbone in backbones for layer in backbone.early_layers()]
+    return [*early, network.heatmap_net] if config.freeze_heatmaps and isinstance(network, InterShape) else early
 
 
 def data_loaders(
@@ -198,7 +213,7 @@ def _resume_path(config: TrainConfig) -> Path | None:
     settings = config.out / SETTINGS
     if path is not None and settings.exists():
         before = json.loads(settings.read_text())
-        for name in ("preset", "data", "batch_size", "seed"):
+        for name in ("preset", "backbone", "data", "batch_size", "seed"):
             now = json.loads(json.dumps(asdict(config)[name], default=str))
             if before.get(name) != now:
                 raise ValueError(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lgnet_core.network import LGNetConfig, NetworkConfig, find_config
 from lgnet_core.training.loss_config import loss_weights
 from lgnet_core.training.module import Optimisation
 
@@ -19,7 +20,8 @@ class TrainConfig:
 
     Args:
         out: the run's folder: logs, ``last.ckpt`` (to resume), ``weights.safetensors`` (averaged weights, to use).
-        preset: of the network, see :data:`lgnet_core.network.PRESETS`.
+        preset: of the network, see :func:`lgnet_core.network.find_config`.
+        backbone: another than the preset's, to compare networks on the same; None: the preset's.
         data: ``synthetic`` (generated while training) or the folder of a stored set (``lgnet synth``).
         hand_model: folder of a converted MANO; None for the bundled hand.
         size: side of the pictures that the network sees, a multiple of 32.
@@ -29,8 +31,8 @@ class TrainConfig:
         max_minutes: stop (and save) after this much wall-clock time; 0: no limit.
         optimiser, learning_rate, weight_decay, schedule, warmup, clip, ema_decay: see
             :class:`lgnet_core.training.module.Optimisation`. The paper's: adam, 1e-4, 0, paper.
-        losses: ``default``, ``joints`` or ``paper``, see :class:`lgnet_core.training.loss_config.LossWeights`, or
-            ``direct``, see :mod:`lgnet_core.training.direct`.
+        losses: ``default``, ``joints`` or ``paper``, see :class:`lgnet_core.training.loss_config.LossWeights`;
+            ``direct``, see :mod:`lgnet_core.training.direct`; ``heatmaps`` for InterShape's first phase.
         augment: turn, scale, shift and recolour the training pictures at random.
         rotation: standard deviation of the in-plane turns, degrees; 0 keeps the uprightness that helps a short training
             to tell right from left.
@@ -38,8 +40,10 @@ class TrainConfig:
         validation: pictures held out of a stored set (its last ones), or generated from another seed.
         refine: False trains the joint and mesh stages alone, a third faster on a CPU; give the result as ``initial`` of
             a training of the whole network, whose refine stage then starts from offsets of 0.
-        initial: ``imagenet`` (the backbone's weights as the installed packages bring them), ``random``, or a
-            ``.safetensors`` file to go on from.
+        initial: ``pretrained`` (the backbone's weights, see :func:`lgnet_core.network.load_pretrained`), ``random``, or
+            a ``.safetensors`` file to go on from.
+        freeze_heatmaps: leave InterShape's heatmap network as ``initial`` has it, a file of a training with the losses
+            ``heatmaps``: as its authors train. Without it the two are trained together.
         freeze_early: leave the backbone's layers up to stride 4 as they start: a third less work a step on a CPU.
         resume: ``auto`` (from the run's folder, if it was begun), ``never``, or a ``.ckpt`` file. Only resume what you
             wrote yourself: a ``.ckpt`` is a pickle, although it is read without running code.
@@ -53,6 +57,7 @@ class TrainConfig:
 
     out: Path
     preset: str = "lgnet-mini"
+    backbone: str | None = None
     data: str = SYNTHETIC
     hand_model: Path | None = None
     size: int = 256
@@ -73,7 +78,8 @@ class TrainConfig:
     flip: bool = True
     refine: bool = True
     validation: int = 256
-    initial: str = "imagenet"
+    initial: str = "pretrained"
+    freeze_heatmaps: bool = False
     freeze_early: bool = False
     resume: str = "auto"
     device: str = "auto"
@@ -91,7 +97,26 @@ class TrainConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}: give at least 1")
         self.optimisation()
-        loss_weights(self.losses)
+        kind = self.network().kind
+        loss_weights(self.losses, kind)
+        if self.freeze_heatmaps and (kind != "intershape" or self.losses != "default"):
+            raise ValueError("freeze_heatmaps: goes with the preset intershape and the losses default only")
+        if self.freeze_heatmaps and not self.initial.endswith(".safetensors"):
+            raise ValueError(
+                f"freeze_heatmaps: the heatmap network would stay as it starts (initial {self.initial!r}); train it "
+                "first with the losses heatmaps, and give that training's weights.safetensors as initial"
+            )
+
+    def network(self) -> NetworkConfig:
+        """The network's configuration."""
+        preset = find_config(self.preset)
+        if self.backbone is not None:
+            preset = replace(preset, backbone=self.backbone)
+        if self.refine:
+            return preset
+        if not isinstance(preset, LGNetConfig):
+            raise ValueError(f"refine False: {self.preset} has no refine stage to leave out; leave that out")
+        return replace(preset, refine_stage=False)
 
     def optimisation(self) -> Optimisation:
         """The part that the module takes."""
