@@ -309,8 +309,8 @@ def test_without_calibration_nothing_metric_and_then_all(world, node, camera, ou
     wait_for(
         lambda: bare.append(camera.shoot(info=False)) or outputs.status().level == DiagnosticStatus.WARN, "a warning"
     )
-    # On a busy machine some are still on their way; a calibration that comes now would be theirs.
-    wait_for(lambda: float(outputs.figure("last picture received (s ago)")) > 0.5, "the node to catch up")
+    # Some may still be on their way; a calibration that comes now would be theirs. The last one always gets through.
+    wait_for(lambda: find(overlays, bare[-1]), "the node to catch up")
     outputs.shoot(camera)
     for stamp in bare:
         assert not find(outputs.joints, stamp)

@@ -11,9 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from lgnet_core.checkpoint import BUNDLED_WEIGHTS, load_network, save_network
+from lgnet_core.cli_options import wide_console
 from lgnet_core.evaluation.pictures import SYNTHETIC
 from lgnet_core.evaluation.run import run_evaluation
 
@@ -27,7 +26,7 @@ def main() -> None:
     parser.add_argument("--ship", action="store_true")
     arguments = parser.parse_args()
 
-    console = Console()
+    console = wide_console()
     report = run_evaluation(arguments.out, SYNTHETIC, arguments.weights, count=arguments.count, console=console)
     console.print(report.table())
     if arguments.ship:
