@@ -223,7 +223,7 @@ def test_pictures_have_the_size_that_was_asked(generator):
 
 
 def test_what_a_camera_adds_to_a_far_hand_is_as_coarse_as_its_pixels(generator):
-    """A crop that enlarges k times is photographed at a k-th of its size: blocks of k pixels differ, not their pixels."""
+    """A crop enlarged k times is photographed at a k-th of its size: blocks of k pixels differ, not their pixels."""
     grey = torch.full((COUNT, 3, SIZE, SIZE), 0.5)
     draws = Draws(3, torch.arange(COUNT))
     roughness = []
