@@ -1,7 +1,8 @@
 """Networks in files: safetensors with a description in the header; nothing is unpickled, nothing is downloaded.
 
-The header's ``lgnet`` entry is JSON: version (of this package), config (the network's), hand_model (name, digest), and
-whatever the saver adds (preset, data, commit, steps, figures, ...). The hand model itself is not in the file.
+The header's ``lgnet`` entry is JSON: version (of this package), network (its kind; LGNet where there is none), config
+(the network's), hand_model (name, digest), and whatever the saver adds (preset, data, commit, steps, figures, ...). The
+hand model itself is not in the file.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from lgnet_core import __version__
 from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.network import LGNet, LGNetConfig, build_network
+from lgnet_core.network import CONFIGS, HandsNetwork, LGNetConfig, NetworkConfig, build_network
 from lgnet_core.network.region_net import RegionNet
 
 BUNDLED_WEIGHTS = Path(__file__).parent / "weights" / "lgnet-mini.safetensors"
@@ -32,7 +33,7 @@ class CheckpointError(ValueError):
     """A weights file that cannot be used; the message says why and what to do."""
 
 
-def save_network(path: str | Path, network: LGNet, metadata: Mapping[str, Any], half: bool = False) -> None:
+def save_network(path: str | Path, network: HandsNetwork, metadata: Mapping[str, Any], half: bool = False) -> None:
     """Write a network's parameters and statistics with what is needed to build it again.
 
     Args:
@@ -45,6 +46,7 @@ def save_network(path: str | Path, network: LGNet, metadata: Mapping[str, Any], 
         CheckpointError: if a value is not finite, or does not fit half precision.
     """
     described = {
+        "network": network.config.kind,
         "config": asdict(network.config),
         "hand_model": {"name": network.hand_model.name, "digest": network.hand_model.digest},
     }
@@ -90,7 +92,7 @@ def load_network(
     path: str | Path | None = None,
     hand_model: HandModel | None = None,
     device: torch.device | str = "cpu",
-) -> tuple[LGNet, dict[str, Any]]:
+) -> tuple[HandsNetwork, dict[str, Any]]:
     """Build the network that a file describes and give it the file's weights, in single precision and eval mode.
 
     Args:
@@ -116,7 +118,7 @@ def load_network(
     return network.to(device).eval(), metadata
 
 
-def load_own_network(path: str | Path | None, wanted: HandModel) -> tuple[LGNet, dict[str, Any]]:
+def load_own_network(path: str | Path | None, wanted: HandModel) -> tuple[HandsNetwork, dict[str, Any]]:
     """As :func:`load_network`, with :func:`own_hand_model`; the network's ``hand_model`` says which that is."""
     return load_network(path, own_hand_model(path, wanted))
 
@@ -197,8 +199,14 @@ def _metadata(path: Path, header: Mapping[str, str] | None) -> dict[str, Any]:
     return metadata
 
 
-def _config(path: Path, metadata: Mapping[str, Any]) -> LGNetConfig:
-    given, known = metadata["config"], {f.name for f in fields(LGNetConfig)}
+def _config(path: Path, metadata: Mapping[str, Any]) -> NetworkConfig:
+    kind = CONFIGS.get(metadata.get("network", LGNetConfig.kind))
+    if kind is None:
+        raise CheckpointError(
+            f"{path}: holds a network of the kind {metadata['network']!r}, which this version ({__version__}) does not "
+            f"know; use the version that wrote it ({metadata.get('version')})"
+        )
+    given, known = metadata["config"], {f.name for f in fields(kind)}
     other = sorted(known.symmetric_difference(given))
     if other:
         raise CheckpointError(
@@ -206,7 +214,7 @@ def _config(path: Path, metadata: Mapping[str, Any]) -> LGNetConfig:
             f"lgnet_ros {metadata.get('version')}, this is {__version__}: use that version, or train again"
         )
     try:
-        return LGNetConfig(**given)
+        return kind(**given)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its network's settings are not valid: {error}") from error
 

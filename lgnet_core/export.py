@@ -1,4 +1,4 @@
-"""LGNet as an ONNX file: writing it, and keeping it in the user's cache."""
+"""A network as an ONNX file: writing it, and keeping it in the user's cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import torch
 
 import lgnet_core
 from lgnet_core.camera import virtual_intrinsics
-from lgnet_core.network import PRESETS, HandsPrediction, LGNet, find_config
+from lgnet_core.network import HandsNetwork, HandsPrediction, find_config, preset_names
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ CACHE_VARIABLE = "LGNET_CACHE_DIR"
 """Environment variable that moves the cache."""
 
 
-def export_onnx(network: LGNet, path: str | Path, size: int = 256) -> None:
+def export_onnx(network: HandsNetwork, path: str | Path, size: int = 256) -> None:
     """Write a network as one ONNX file, for crops of a fixed size and any number of them.
 
     Inputs are ``image`` (N, 3, S, S) float32 RGB in [0, 1] and ``intrinsics`` (N, 3, 3) float32, pixels of the crop;
@@ -36,7 +36,7 @@ def export_onnx(network: LGNet, path: str | Path, size: int = 256) -> None:
     version, preset, configuration, weights' digest.
 
     Args:
-        network: LGNet with its weights, on any device; it is exported as on the CPU, in evaluation.
+        network: with its weights, on any device; it is exported as on the CPU, in evaluation.
         path: written atomically; its folder must exist.
         size: S, pixels, a multiple of 32.
 
@@ -55,7 +55,7 @@ def export_onnx(network: LGNet, path: str | Path, size: int = 256) -> None:
     _write_atomically(path, model.SerializeToString())
 
 
-def description(network: LGNet, size: int) -> dict[str, str]:
+def description(network: HandsNetwork, size: int) -> dict[str, str]:
     """What an exported file says about itself."""
     return {
         "producer": "lgnet_core",
@@ -69,16 +69,12 @@ def description(network: LGNet, size: int) -> dict[str, str]:
     }
 
 
-def preset_name(network: LGNet) -> str:
+def preset_name(network: HandsNetwork) -> str:
     """Name of the preset that a network's configuration is, or ``"custom"``."""
-    for name in PRESETS:
-        for candidate in (name, f"{name}-paper"):
-            if find_config(candidate) == network.config:
-                return candidate
-    return "custom"
+    return next((name for name in preset_names() if find_config(name) == network.config), "custom")
 
 
-def network_digest(network: LGNet) -> str:
+def network_digest(network: HandsNetwork) -> str:
     """sha256 (hex) of a network's configuration, weights and buffers: the hand model's arrays are among them."""
     digest = hashlib.sha256(repr(network.config).encode())
     for name, tensor in sorted([*network.named_parameters(), *network.named_buffers()], key=lambda pair: pair[0]):
@@ -95,7 +91,7 @@ def cache_directory() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "lgnet_ros"
 
 
-def cached_onnx(network: LGNet, size: int = 256, rebuild: bool = False) -> Path:
+def cached_onnx(network: HandsNetwork, size: int = 256, rebuild: bool = False) -> Path:
     """Path of the network's ONNX file in the user's cache, exported now if it is not there.
 
     An entry is named by the digest of everything it follows from: weights, hand model, our code, and the versions of
@@ -103,7 +99,7 @@ def cached_onnx(network: LGNet, size: int = 256, rebuild: bool = False) -> Path:
     cannot be written, a temporary file serves for this process, with one warning.
 
     Args:
-        network: LGNet with its weights.
+        network: with its weights.
         size: side of the crops, pixels.
         rebuild: export even if an entry is there.
     """
@@ -126,7 +122,7 @@ def cached_onnx(network: LGNet, size: int = 256, rebuild: bool = False) -> Path:
     return path
 
 
-def _trace(network: LGNet, size: int) -> bytes:
+def _trace(network: HandsNetwork, size: int) -> bytes:
     """The network as ONNX, undescribed.
 
     By torch's tracing exporter: it takes 5 s of one core where the newer one takes 45 s, and users wait for it.
@@ -152,7 +148,7 @@ def _trace(network: LGNet, size: int) -> bytes:
         network.to(device).train(training)
 
 
-def _cache_key(network: LGNet, size: int) -> str:
+def _cache_key(network: HandsNetwork, size: int) -> str:
     versions = f"{torch.__version__} {importlib.metadata.version('onnx')}"
     digest = hashlib.sha256(f"{network_digest(network)} {size} {versions}".encode())
     root = Path(lgnet_core.__file__).parent

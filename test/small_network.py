@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import torch
 
+from lgnet_core.camera import virtual_intrinsics
 from lgnet_core.hand_model import HandModel
-from lgnet_core.network import LGNet, LGNetConfig, build_network
+from lgnet_core.network import HandsNetwork, LGNetConfig, NetworkConfig, build_network
 
 SMALL = LGNetConfig(backbone="efficientnet_lite0", channels=16, self_joint_depth=1)
 
 
-def small_network(hand_model: HandModel, seed: int = 0, config: LGNetConfig | str = SMALL) -> LGNet:
+def crops(batch: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Noise, and the camera that stands in for an unknown one: (B, 3, S, S) and (B, 3, 3)."""
+    intrinsics = torch.from_numpy(virtual_intrinsics(size)).float()
+    return torch.rand(batch, 3, size, size), intrinsics.expand(batch, 3, 3)
+
+
+def small_network(hand_model: HandModel, seed: int = 0, config: NetworkConfig | str = SMALL) -> HandsNetwork:
     """Random weights; parts that start at zero, as the refine stage's offsets do, are made to matter."""
     torch.manual_seed(seed)
     network = build_network(config, hand_model)

@@ -2,10 +2,21 @@
 
 import json
 from dataclasses import asdict, replace
+from itertools import product
 
 import pytest
 
-from lgnet_core.network.config import PRESETS, LGNetConfig, find_config
+from lgnet_core.network.config import (
+    PRESETS,
+    SWITCHES,
+    EANetConfig,
+    InterShapeConfig,
+    LGNetConfig,
+    find_config,
+    preset_names,
+)
+
+LGNETS = {name: config for name, config in PRESETS.items() if isinstance(config, LGNetConfig)}
 
 
 def test_presets_are_the_papers_two_and_ours():
@@ -14,10 +25,10 @@ def test_presets_are_the_papers_two_and_ours():
     assert PRESETS["lgnet-light"].channels == 256
     mini = PRESETS["lgnet-mini"]
     assert (mini.backbone, mini.channels, mini.self_joint_depth) == ("efficientnet_lite0", 192, 2)
-    assert [p.enhanced_channels for p in PRESETS.values()] == [640, 320, 240]
+    assert [p.enhanced_channels for p in LGNETS.values()] == [640, 320, 240]
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", LGNETS)
 def test_paper_variant_changes_geometry_alone(name):
     paper = find_config(f"{name}-paper")
     assert (paper.depth_box, paper.refine_projection) == (0.3, "weak")
@@ -26,7 +37,24 @@ def test_paper_variant_changes_geometry_alone(name):
 
 @pytest.mark.parametrize("config", PRESETS.values(), ids=PRESETS)
 def test_survives_json(config):
-    assert LGNetConfig(**json.loads(json.dumps(asdict(config)))) == config
+    assert type(config)(**json.loads(json.dumps(asdict(config)))) == config
+
+
+@pytest.mark.parametrize(("name", "box"), [("eanet", 0.3), ("intershape-mini", 0.4)])
+def test_other_networks_have_their_authors_depth_box(name, box):
+    assert find_config(f"{name}-paper") == replace(PRESETS[name], depth_box=box)
+
+
+@pytest.mark.parametrize(("switch", "suffix"), list(product(SWITCHES, ("", "-paper"))))
+def test_a_part_can_be_left_out_by_name(switch, suffix):
+    whole = find_config(f"lgnet-mini{suffix}")
+    assert find_config(f"lgnet-mini-without-{switch.replace('_', '-')}{suffix}") == replace(whole, **{switch: False})
+
+
+def test_every_name_stands_for_a_network_of_its_own():
+    configs = [find_config(name) for name in preset_names()]
+    assert all(configs.count(config) == 1 for config in configs)
+    assert len(configs) == 3 * (1 + len(SWITCHES)) * 2 + 4 * 2
 
 
 @pytest.mark.parametrize(
@@ -51,3 +79,24 @@ def test_refuses_and_names_the_cure(change, said):
 def test_unknown_preset_lists_the_known():
     with pytest.raises(ValueError, match="lgnet-mini"):
         find_config("lgnet-nano")
+
+
+@pytest.mark.parametrize("name", ["lgnet-without-thumbs", "eanet-without-lgblock"])
+def test_an_unknown_part_lists_the_known(name):
+    with pytest.raises(ValueError, match=r"joint-stage.*refine-stage"):
+        find_config(name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "said"),
+    [
+        (EANetConfig, {"backbone": "vgg"}, "resnet50"),
+        (EANetConfig, {"channels": 30}, "multiple of 4"),
+        (InterShapeConfig, {"heatmap_depth": 6}, "multiple of 4"),
+        (InterShapeConfig, {"hidden": 0}, "positive"),
+        (InterShapeConfig, {"depth_box": -1.0}, "positive"),
+    ],
+)
+def test_the_other_networks_refuse_too(kind, change, said):
+    with pytest.raises(ValueError, match=rf"{kind.__name__}.*{said}"):
+        kind(**change)

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from small_network import crops
 from torch.testing import assert_close
 
-from lgnet_core.camera import virtual_intrinsics
 from lgnet_core.network import PRESETS, HandsPrediction, LGNetConfig, build_network
 
 TINY = {"backbone": "efficientnet_lite0", "channels": 16, "self_joint_depth": 1, "refine_channels": 8}
@@ -43,11 +43,6 @@ ABLATION = {
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
-
-
-def crops(batch, size):
-    intrinsics = torch.from_numpy(virtual_intrinsics(size)).float()
-    return torch.rand(batch, 3, size, size), intrinsics.expand(batch, 3, 3)
 
 
 def tiny(hand_model, **switches):

@@ -7,36 +7,22 @@ import roma
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from random_labels import SIZE, some_batch
 
 from lgnet_core.camera import depth_to_grid, pixels_to_grid
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.network import HandsPrediction
 from lgnet_core.training import losses
+from lgnet_core.training.criterion import HandsLoss
 from lgnet_core.training.loss_config import LOSS_PRESETS, LossWeights, loss_weights
-from lgnet_core.training.losses import LGNetLoss, MeshTables
+from lgnet_core.training.losses import MeshTables
 
-SIZE, BOX = 128, 0.5
+BOX = 0.5
 
 
 @pytest.fixture(scope="module")
 def tables(hand_model):
     return MeshTables(hand_model)
-
-
-def some_batch(hand_model, count=2, seed=0) -> HandsBatch:
-    g = torch.Generator().manual_seed(seed)
-    wrist = torch.tensor([0.0, 0.0, 0.8]) + 0.03 * torch.randn(count, 2, 3, generator=g)
-    return HandsBatch(
-        image=torch.zeros(count, 3, SIZE, SIZE, dtype=torch.uint8),
-        intrinsics=torch.tensor([[2.0 * SIZE, 0, SIZE / 2], [0, 2.0 * SIZE, SIZE / 2], [0, 0, 1]]).repeat(count, 1, 1),
-        affine=torch.eye(3)[:2].repeat(count, 1, 1),
-        rotations=hand_model.pose_to_rotations(0.3 * torch.randn(count, 2, 48, generator=g)),
-        shape=torch.randn(count, 2, 10, generator=g),
-        wrist=wrist,
-        presence=torch.ones(count, 2, dtype=torch.bool),
-        visibility=torch.ones(count, 2, 21, dtype=torch.bool),
-        segmentation=torch.zeros(count, SIZE, SIZE, dtype=torch.uint8),
-    )
 
 
 def truth_as_prediction(hand_model, batch: HandsBatch) -> HandsPrediction:
@@ -216,7 +202,7 @@ def test_projection_of_the_true_camera_is_exact(hand_model):
 def test_a_perfect_prediction_costs_nothing(hand_model):
     """Every term but the likelihood vanishes on the truth."""
     batch = some_batch(hand_model)
-    criterion = LGNetLoss(hand_model, LossWeights(), BOX)
+    criterion = HandsLoss(hand_model, LossWeights(), BOX)
     _, terms = criterion(truth_as_prediction(hand_model, batch), batch, batch.labels(hand_model))
     assert set(terms) == {f.name for f in fields(LossWeights)}
     for name, term in terms.items():
@@ -229,7 +215,7 @@ def test_absent_hands_cost_only_presence(hand_model):
     wild = HandsPrediction(*(x + torch.randn(x.shape) for x in perfect))._replace(
         presence_logits=perfect.presence_logits
     )
-    total, terms = LGNetLoss(hand_model, LossWeights(), BOX)(wild, batch, batch.labels(hand_model))
+    total, terms = HandsLoss(hand_model, LossWeights(), BOX)(wild, batch, batch.labels(hand_model))
     assert total < 1e-4
     assert all(torch.isfinite(t) for t in terms.values())
 
@@ -239,7 +225,7 @@ def test_mesh_terms_count_both_meshes(hand_model):
     batch = some_batch(hand_model)
     perfect = truth_as_prediction(hand_model, batch)
     wrong = perfect.vertices + 0.01 * torch.randn(perfect.vertices.shape, generator=torch.Generator().manual_seed(5))
-    criterion = LGNetLoss(hand_model, LossWeights(), BOX)
+    criterion = HandsLoss(hand_model, LossWeights(), BOX)
     labels = batch.labels(hand_model)
     rough = criterion.mesh_terms(perfect._replace(rough_vertices=wrong), batch, labels)
     refined = criterion.mesh_terms(perfect._replace(vertices=wrong), batch, labels)
@@ -252,8 +238,8 @@ def test_total_is_the_weighted_sum(hand_model):
     batch = some_batch(hand_model)
     perfect = truth_as_prediction(hand_model, batch)
     wild = HandsPrediction(*(x + 0.01 * torch.randn(x.shape) for x in perfect))
-    for weights in LOSS_PRESETS.values():
-        total, terms = LGNetLoss(hand_model, weights, BOX)(wild, batch, batch.labels(hand_model))
+    for weights in LOSS_PRESETS["lgnet"].values():
+        total, terms = HandsLoss(hand_model, weights, BOX)(wild, batch, batch.labels(hand_model))
         expected = sum(getattr(weights, name) * term.item() for name, term in terms.items())
         assert total.item() == pytest.approx(expected, rel=1e-5)
 
@@ -262,7 +248,7 @@ def test_gradients_are_finite_where_the_loss_is_zero(hand_model):
     """|x| and ||x|| have no gradient at 0; the terms must give a number there."""
     batch = some_batch(hand_model)
     perfect = HandsPrediction(*(x.clone().requires_grad_() for x in truth_as_prediction(hand_model, batch)))
-    total, _ = LGNetLoss(hand_model, LossWeights(), BOX)(perfect, batch, batch.labels(hand_model))
+    total, _ = HandsLoss(hand_model, LossWeights(), BOX)(perfect, batch, batch.labels(hand_model))
     total.backward()
     for name, value in perfect._asdict().items():
         assert value.grad is None or torch.isfinite(value.grad).all(), name
@@ -275,7 +261,7 @@ def test_default_laplacian_counts_beside_the_mesh_term(hand_model):
     noise = 0.1 * torch.randn(4, 2, 16, 3, generator=torch.Generator().manual_seed(6))
     rotations = roma.rotvec_to_rotmat(roma.rotmat_to_rotvec(batch.rotations) + noise)
     wrong = hand_model(rotations, batch.shape).wrist_relative().vertices.requires_grad_()
-    terms = LGNetLoss(hand_model, LossWeights(), BOX).mesh_terms(perfect._replace(vertices=wrong), batch, labels)
+    terms = HandsLoss(hand_model, LossWeights(), BOX).mesh_terms(perfect._replace(vertices=wrong), batch, labels)
 
     def gradient(name, weights):
         return torch.autograd.grad(getattr(weights, name) * terms[name], wrong, retain_graph=True)[0].norm()

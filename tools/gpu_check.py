@@ -17,7 +17,7 @@ from torch import Tensor
 from lgnet_core.camera import virtual_intrinsics
 from lgnet_core.hand_model import load_hand_model
 from lgnet_core.inference.cuda_graph import CudaGraphEngine
-from lgnet_core.network import PRESETS, HandsPrediction, LGNet, build_network
+from lgnet_core.network import PRESETS, HandsNetwork, HandsPrediction, build_network
 
 SIZE = 256
 TRAINING_BATCH = 32
@@ -53,7 +53,7 @@ def worst_difference(expected: HandsPrediction, got: HandsPrediction) -> tuple[f
     )
 
 
-def training_step(network: LGNet, batch: int) -> Callable[[], None]:
+def training_step(network: HandsNetwork, batch: int) -> Callable[[], None]:
     """A forward and a backward pass in mixed precision on random pictures."""
     image, intrinsics = crops(batch, "cuda")
     image = image.contiguous(memory_format=torch.channels_last)

@@ -30,7 +30,7 @@ from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.inference.engine import resolve_device
 from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.regions import Region
-from lgnet_core.network import LGNet, build_network
+from lgnet_core.network import HandsNetwork, build_network
 from lgnet_core.types import Camera, Side
 
 PICTURE = (640, 480)
@@ -141,7 +141,7 @@ def run_bench(
     return Report(machine_description(), measurements)
 
 
-def count_macs(network: LGNet, size: int = 256) -> int:
+def count_macs(network: HandsNetwork, size: int = 256) -> int:
     """Multiply-accumulates of convolutions and matrix products for one crop."""
     device = next(network.parameters()).device
     intrinsics = torch.tensor(virtual_intrinsics(size), dtype=torch.float32, device=device)[None]
@@ -213,7 +213,7 @@ def _measure(
     )
 
 
-def _network(preset: str, hand_model: HandModel) -> tuple[LGNet, str]:
+def _network(preset: str, hand_model: HandModel) -> tuple[HandsNetwork, str]:
     """The preset with the bundled weights, and the hand model they go with, if they are its own; else random ones."""
     if BUNDLED_WEIGHTS.is_file():
         try:

@@ -7,13 +7,13 @@ import logging
 
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.inference.engine import ENGINES, Engine, require_cuda, resolve_device
-from lgnet_core.network import LGNet
+from lgnet_core.network import HandsNetwork
 
 log = logging.getLogger(__name__)
 
 
 def make_engine(
-    network: LGNet, engine: str = "auto", device: str = "auto", image_size: int = 256, threads: int | None = None
+    network: HandsNetwork, engine: str = "auto", device: str = "auto", image_size: int = 256, threads: int | None = None
 ) -> Engine:
     """An engine for a network.
 
@@ -21,7 +21,7 @@ def make_engine(
     Runtime is not installed.
 
     Args:
-        network: LGNet with its weights.
+        network: with its weights.
         engine: one of ``ENGINES``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``.
         image_size: side of the crops, pixels.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lgnet_core.inference.engine import Engine, memory_errors, require_cuda, resolve_device
-from lgnet_core.network import HandsPrediction, LGNet
+from lgnet_core.network import HandsNetwork, HandsPrediction
 from lgnet_core.types import FloatArray
 
 WARM_UP_RUNS = 3  # cuDNN chooses its algorithms and the allocator its blocks before the capture
@@ -33,7 +33,7 @@ class CudaGraphEngine(Engine):
     the recorded memory.
 
     Args:
-        network: LGNet with its weights.
+        network: with its weights.
         device: ``"auto"`` (which must find a GPU) or ``"cuda[:index]"``.
         image_size: side of the crops, pixels.
 
@@ -44,7 +44,7 @@ class CudaGraphEngine(Engine):
     name = "cuda-graph"
     precision = "fp16"
 
-    def __init__(self, network: LGNet, device: str = "auto", image_size: int = 256) -> None:
+    def __init__(self, network: HandsNetwork, device: str = "auto", image_size: int = 256) -> None:
         require_cuda("engine 'cuda-graph'")
         self.device = resolve_device(device)
         if self.device == "cpu":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from lgnet_core.inference.engine import Engine, memory_errors, resolve_device
-from lgnet_core.network import HandsPrediction, LGNet
+from lgnet_core.network import HandsNetwork, HandsPrediction
 from lgnet_core.types import FloatArray
 
 
@@ -15,7 +15,7 @@ class EagerEngine(Engine):
     The network is moved to ``device`` and set to evaluation, in place.
 
     Args:
-        network: LGNet with its weights.
+        network: with its weights.
         device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``.
         image_size: side of the crops, pixels.
     """
@@ -23,7 +23,7 @@ class EagerEngine(Engine):
     name = "eager"
     precision = "fp32"
 
-    def __init__(self, network: LGNet, device: str = "auto", image_size: int = 256) -> None:
+    def __init__(self, network: HandsNetwork, device: str = "auto", image_size: int = 256) -> None:
         self.device = resolve_device(device)
         self.image_size = image_size
         self.network = network.to(self.device).eval()

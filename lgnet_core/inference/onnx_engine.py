@@ -10,7 +10,7 @@ import torch
 
 from lgnet_core.export import INPUT_NAMES, cached_onnx
 from lgnet_core.inference.engine import Engine, memory_errors, require_cuda, resolve_device
-from lgnet_core.network import HandsPrediction, LGNet
+from lgnet_core.network import HandsNetwork, HandsPrediction
 from lgnet_core.types import FloatArray
 
 try:
@@ -76,7 +76,7 @@ class OnnxEngine(Engine):
 
     @classmethod
     def from_network(
-        cls, network: LGNet, device: str = "auto", image_size: int = 256, threads: int | None = None
+        cls, network: HandsNetwork, device: str = "auto", image_size: int = 256, threads: int | None = None
     ) -> OnnxEngine:
         """Engine over the network's export in the user's cache; exported first if it is not there or is damaged."""
         try:

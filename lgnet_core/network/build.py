@@ -1,0 +1,30 @@
+"""A network from its configuration, or from a preset's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lgnet_core.hand_model import HandModel
+from lgnet_core.network.config import NetworkConfig, find_config
+from lgnet_core.network.eanet import EANet
+from lgnet_core.network.hands_network import HandsNetwork
+from lgnet_core.network.intershape import InterShape
+from lgnet_core.network.lgnet import LGNet
+
+_NETWORKS: dict[str, Callable[[Any, HandModel], HandsNetwork]] = {
+    "lgnet": LGNet,
+    "eanet": EANet,
+    "intershape": InterShape,
+}
+"""By the kind that a configuration names."""
+
+
+def build_network(config: NetworkConfig | str, hand_model: HandModel) -> HandsNetwork:
+    """A network with random weights.
+
+    Args:
+        config: a configuration, or a preset's name, see :func:`lgnet_core.network.find_config`.
+    """
+    config = find_config(config) if isinstance(config, str) else config
+    return _NETWORKS[config.kind](config, hand_model)

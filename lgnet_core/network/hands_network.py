@@ -1,0 +1,64 @@
+"""What every network of two hands is to the rest of the house, whatever stands inside."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from lgnet_core.hand_model import HandModel
+from lgnet_core.network.backbone import Backbone
+from lgnet_core.network.config import NetworkConfig
+from lgnet_core.network.layers import sizes
+from lgnet_core.network.looking import LookedAt
+from lgnet_core.network.prediction import Cascade, HandsPrediction
+
+
+class HandsNetwork(nn.Module, ABC):
+    """A network of two hands: picture and intrinsics of a crop to :class:`HandsPrediction`.
+
+    Its hand model is a module of its own and is not saved with the weights.
+
+    Args:
+        config: sizes and switches. hand_model: gives the mesh, its graph and the mean pose.
+    """
+
+    def __init__(self, config: NetworkConfig, hand_model: HandModel) -> None:
+        super().__init__()
+        self.config = config
+        self.hand_model = hand_model
+
+    def forward(self, image: Tensor, intrinsics: Tensor) -> HandsPrediction:
+        """Predict both hands.
+
+        Args:
+            image: RGB in [0, 1]; S is a multiple of 32.
+            intrinsics: K of this crop, pixels; :func:`lgnet_core.camera.virtual_intrinsics` where it is unknown.
+
+        Shapes:
+            image: (B, 3, S, S); intrinsics: (B, 3, 3); returns :class:`HandsPrediction`.
+
+        Raises:
+            ValueError: if the picture is not square or its size no multiple of 32.
+        """
+        return self.supervised(image, intrinsics)[0]
+
+    @abstractmethod
+    def supervised(self, image: Tensor, intrinsics: Tensor) -> tuple[HandsPrediction, Cascade | None]:
+        """:meth:`forward`, and beside it what only the losses look at: InterShape's earlier answers."""
+
+    @abstractmethod
+    def backbones(self) -> tuple[Backbone, ...]:
+        """What starts from pretrained weights; the first sees the picture alone, and is supervised directly."""
+
+    @abstractmethod
+    def looked_at(self, image: Tensor, intrinsics: Tensor) -> list[LookedAt]:
+        """Where the network looks in these crops: its attention, part by part. Arguments as :meth:`forward`."""
+
+    def map_size(self, image: Tensor) -> int:
+        """Cells per side of the stride-32 map. Raises: see :meth:`forward`."""
+        height, size = sizes(image, 2, 3)
+        if height != size or size % 32:
+            name = type(self).__name__
+            raise ValueError(f"{name}: picture of {height}x{size} pixels; give a square one, a multiple of 32")
+        return size // 32
