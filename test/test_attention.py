@@ -88,6 +88,38 @@ def test_attend_equals_torchs_multi_head_attention():
     assert_close(reference.out_proj(mixed), reference(x, memory, memory)[0], atol=1e-5, rtol=1e-5)
 
 
+def test_shares_are_torchs_multi_head_attention_weights():
+    """With the block's own weights and normalised inputs in torch's module, mean over the heads."""
+    block = AttentionBlock(24, heads=4, cross=True).eval()
+    reference = torch.nn.MultiheadAttention(24, 4, bias=False, batch_first=True)
+    with torch.no_grad():
+        reference.in_proj_weight.copy_(torch.cat([block.query.weight, block.key.weight, block.value.weight]))
+        x, memory = torch.randn(2, 5, 24), torch.randn(2, 7, 24)
+        normed = block.norm_memory(memory)
+        expected = reference(block.norm(x), normed, normed, need_weights=True)[1]
+        shares = block.attention(x, memory)
+    assert_close(shares, expected)
+    assert_close(shares.sum(-1), torch.ones(2, 5))
+
+
+@pytest.mark.parametrize("form", LGFA_FORMS)
+def test_lgfa_tells_what_its_last_block_attends_to(form):
+    """Both maps and the class token share all attention; a cell that the keys point to gets it."""
+    lgfa = LGFA(16, form).eval()
+    first, second = torch.randn(2, 2, 16, 4, 4)
+    with torch.no_grad():
+        share = lgfa.attention(first, second)
+        block = (lgfa.cross_blocks or lgfa.self_blocks)[-1]
+        seen = []
+        hook = block.register_forward_hook(lambda module, args, out: seen.append(args))
+        lgfa(first, second)
+        hook.remove()
+        expected = block.attention(*seen[-1]).mean(1)
+    assert share.shape == (2, 2, 4, 4)
+    assert_close(share.flatten(1), expected[:, 1:])
+    assert_close(share.sum((1, 2, 3)) + expected[:, 0], torch.ones(2))
+
+
 def test_self_attention_is_cross_attention_with_itself():
     block = AttentionBlock(16, cross=True)
     x = torch.randn(2, 5, 16)

@@ -91,6 +91,46 @@ def test_resnet50_loads_a_torchvision_file_strictly(tmp_path):
         load_pretrained(network, tmp_path / "torn.pth")
 
 
+@pytest.mark.parametrize("backbone", [ResNet50, EfficientNetLite0, HandLandmarkEncoder])
+def test_maps_at_all_four_strides(backbone):
+    network = backbone().eval()
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        maps, (early, deep) = network.maps(image), network(image)
+    assert [tuple(x.shape[-2:]) for x in maps] == [(16, 16), (8, 8), (4, 4), (2, 2)]
+    widths = (network.early_channels, *network.middle_channels, network.deep_channels)
+    assert tuple(x.shape[1] for x in maps) == widths
+    assert torch.equal(maps[0], early)
+    assert torch.equal(maps[3], deep)
+
+
+@pytest.mark.parametrize("backbone", [EfficientNetLite0, HandLandmarkEncoder])
+def test_what_is_set_beside_is_read_from_pretrained_weights_that_are_zero(backbone):
+    """Pretrained, it changes nothing at first; with other weights it changes the maps after stride 8, and no others."""
+    plain, wider = backbone().eval(), backbone(12).eval()
+    load_pretrained(plain)
+    load_pretrained(wider)
+    image, beside = torch.rand(1, 3, 64, 64), torch.randn(1, 12, 8, 8)
+    with torch.no_grad():
+        for a, b in zip(plain.maps(image), wider.maps(image, beside)):
+            assert_close(a, b, atol=1e-4, rtol=1e-4)
+        for name in wider.READERS:
+            wider.get_parameter(f"{name}.weight")[:, -12:] = 0.1
+        changed = [not torch.equal(a, b) for a, b in zip(wider.maps(image, beside), wider.maps(image, 2 * beside))]
+    assert changed == [False, False, True, True]
+
+
+def test_resnet50_reads_what_is_set_beside_in_its_main_path_and_its_shortcut():
+    """As one wider kernel each: the sum of a kernel on its own map and one on the other."""
+    network = ResNet50(12).eval()
+    x, beside = torch.randn(1, 512, 8, 8), torch.randn(1, 12, 8, 8)
+    first = network.layer3[0]
+    for conv in (first.conv1, first.downsample[0]):
+        own, other = conv.weight.split((512, 12), 1)
+        expected = F.conv2d(x, own, stride=conv.stride) + F.conv2d(beside, other, stride=conv.stride)
+        assert_close(conv(torch.cat([x, beside], 1)), expected, atol=1e-4, rtol=1e-4)
+
+
 def test_resnet50_normalises_its_input():
     network = ResNet50().eval()
     grey = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1).expand(1, 3, 64, 64)

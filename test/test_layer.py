@@ -137,6 +137,19 @@ def test_mirrored_hand_is_the_other_hand(hand_model, seed, side):
 
 
 @given(seed=seeds)
+def test_bones_have_one_length_in_every_pose(hand_model, seed):
+    """The lengths told from the shape are those between the joints of the posed hand."""
+    pose, shape, _ = random_hands(seed, 2)
+    joints = hand_model(hand_model.pose_to_rotations(pose), shape).joints[..., hand_model.mano_to_openpose.argsort(), :]
+    parents = torch.tensor([-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14])  # MANO's tree
+    lengths = (joints[..., 1:16, :] - joints[..., parents[1:], :]).norm(dim=-1)
+    torch.testing.assert_close(hand_model.bone_lengths(shape), lengths, atol=1e-6, rtol=0)
+    openpose = hand_model(hand_model.pose_to_rotations(pose), shape).joints
+    palm = (openpose[..., 9, :] - openpose[..., 0, :]).norm(dim=-1)
+    torch.testing.assert_close(hand_model.palm_length(shape), palm, atol=1e-6, rtol=0)
+
+
+@given(seed=seeds)
 def test_rigid_motion_of_the_root_moves_the_hand_rigidly(hand_model, seed):
     """Turning the root by R about the wrist turns the wrist-relative hand by R; a translation moves everything."""
     pose, shape, translation = random_hands(seed, 2)
