@@ -24,6 +24,16 @@ class EngineName(str, Enum):
 
 
 Weights = Annotated[Path | None, typer.Option("--weights", "-w", help="Weights file (.safetensors). Default: bundled.")]
+Preset = Annotated[
+    str,
+    typer.Option(
+        help="lgnet, lgnet-light, eanet or intershape, each but light also -mini; of LGNet's, -without-PART leaves a part "
+        "out (lgblock, refine-stage, ...); -paper: geometry as printed."
+    ),
+]
+Backbone = Annotated[
+    str | None, typer.Option(help="resnet50, efficientnet_lite0 or hand_landmark. Default: the preset's.")
+]
 HandModelPath = Annotated[
     Path | None, typer.Option("--hand-model", help="Folder that `lgnet mano convert` wrote. Default: the bundled hand.")
 ]

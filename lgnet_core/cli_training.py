@@ -8,16 +8,24 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from lgnet_core.cli_options import DeviceOption, HandModelPath, Weights, console, needs_training_extra, wide_console
+from lgnet_core.cli_options import (
+    Backbone,
+    DeviceOption,
+    HandModelPath,
+    Preset,
+    Weights,
+    console,
+    needs_training_extra,
+    wide_console,
+)
 
 
 def train(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of logs, checkpoints, weights. Default: runs/PRESET.")
     ] = None,
-    preset: Annotated[
-        str, typer.Option(help="lgnet, lgnet-light or lgnet-mini; with -paper as printed.")
-    ] = "lgnet-mini",
+    preset: Preset = "lgnet-mini",
+    backbone: Backbone = None,
     data: Annotated[str | None, typer.Option(help="synthetic, or a folder that `lgnet synth` wrote.")] = None,
     hand_model: HandModelPath = None,
     size: Annotated[int | None, typer.Option(help="Side of the crops, a multiple of 32.")] = None,
@@ -30,9 +38,12 @@ def train(
     weight_decay: Annotated[float | None, typer.Option()] = None,
     schedule: Annotated[str | None, typer.Option(help="cosine, trapezoid or paper.")] = None,
     warmup: Annotated[int | None, typer.Option(help="Steps.")] = None,
-    losses: Annotated[str | None, typer.Option(help="default, direct, joints or paper.")] = None,
+    losses: Annotated[str | None, typer.Option(help="default, direct, joints, paper, or heatmaps.")] = None,
     augment: Annotated[bool | None, typer.Option(help="Change the training pictures at random.")] = None,
     refine: Annotated[bool | None, typer.Option(help="False: joint and mesh stages first, faster.")] = None,
+    freeze_heatmaps: Annotated[
+        bool | None, typer.Option(help="InterShape's second phase: leave what --losses heatmaps trained.")
+    ] = None,
     freeze_early: Annotated[bool | None, typer.Option(help="Leave the backbone up to stride 4 as it is.")] = None,
     rotation: Annotated[float | None, typer.Option(help="Standard deviation of the turns, degrees; 0: none.")] = None,
     flip: Annotated[bool | None, typer.Option(help="Mirror half of them; never with MANO.")] = None,
