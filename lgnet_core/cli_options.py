@@ -27,8 +27,8 @@ Weights = Annotated[Path | None, typer.Option("--weights", "-w", help="Weights f
 Preset = Annotated[
     str,
     typer.Option(
-        help="lgnet, lgnet-light, eanet or intershape, each but light also -mini; of LGNet's, -without-PART leaves a part "
-        "out (lgblock, refine-stage, ...); -paper: geometry as printed."
+        help="lgnet, lgnet-light, lgnet-mini, eanet, eanet-mini, intershape, intershape-mini; with -paper the geometry "
+        "as printed; of LGNet -without-PART leaves a part out (lgblock, refine-stage, ...)."
     ),
 ]
 Backbone = Annotated[

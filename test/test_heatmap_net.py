@@ -49,7 +49,7 @@ def test_shapes():
     """The paper's: 64 voxels a side for a crop of 256 pixels."""
     net = HeatmapNet("efficientnet_lite0", 8, 64).eval()
     with torch.no_grad():
-        volumes, mean = net(torch.rand(1, 3, 256, 256))
+        volumes, presence = net(torch.rand(1, 3, 256, 256))
     assert volumes.shape == (1, 2, 21, 64, 64, 64)
-    assert mean.shape == (1, 1280)
+    assert presence.shape == (1, 2)
     assert volumes.abs().max() < 0.1  # they start empty

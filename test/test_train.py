@@ -65,6 +65,12 @@ def losses(out: Path, column: str = "train/total") -> dict[int, float]:
     return found
 
 
+def columns(out: Path) -> list[str]:
+    """What is logged."""
+    with (out / "logs" / "0" / "metrics.csv").open() as file:
+        return list(csv.DictReader(file).fieldnames or [])
+
+
 def test_trains_from_nothing_to_weights(tmp_path, hand_model):
     """Two steps on pictures generated on the way: logs, a file to resume, weights that load and say what they are."""
     weights = train(config(tmp_path / "run", progress=True))
@@ -201,6 +207,86 @@ def test_resuming_something_else_is_refused(tmp_path, stored):
 def test_a_set_that_is_held_back_whole_is_refused(tmp_path, stored):
     with pytest.raises(ValueError, match="8 pictures, of which --validation 8 holds all back"):
         train(config(tmp_path, data=str(stored), validation=8))
+
+
+@pytest.fixture
+def tiny_intershape(monkeypatch):
+    monkeypatch.setitem(PRESETS, "tiny-intershape", replace(PRESETS["intershape-mini"], decoder_channels=8, hidden=16))
+    return "tiny-intershape"
+
+
+def untrained(settings: TrainConfig, hand_model: HandModel) -> dict[str, torch.Tensor]:
+    """What a training starts from."""
+    torch.manual_seed(settings.seed)
+    return initial_network(settings, hand_model).state_dict()
+
+
+def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    """Parts of a network that a training changed by more than its file's half precision does."""
+    return {
+        n.split(".")[0] for n in before if not torch.allclose(before[n], after[n].to(before[n]), atol=1e-4, rtol=2e-3)
+    }
+
+
+def test_intershapes_heatmaps_are_trained_first_and_left_alone_after(tmp_path, stored, hand_model, tiny_intershape):
+    """As its authors do: two trainings, each of which moves one part, statistics included."""
+    first = config(
+        tmp_path / "first", preset=tiny_intershape, data=str(stored), losses="heatmaps", steps=1, learning_rate=1e-2
+    )
+    start, heatmaps = untrained(first, hand_model), load_file(train(first))
+    kernels = [name for name in start if "running" not in name and "num_batches" not in name]
+    assert moved({name: start[name] for name in kernels}, heatmaps) == {"heatmap_net"}
+    second = replace(first, out=tmp_path / "second", losses="default", initial=str(first.out / WEIGHTS))
+    both = load_file(train(replace(second, freeze_heatmaps=True)))
+    assert moved(heatmaps, both) >= {"feature_net", "first", "steps", "translation"}
+    assert all(torch.equal(both[name], heatmaps[name]) for name in both if name.startswith("heatmap_net."))
+
+
+def test_intershapes_heatmaps_are_trained_along(tmp_path, stored, hand_model, tiny_intershape):
+    """The default: one training moves all of it."""
+    settings = config(tmp_path, preset=tiny_intershape, data=str(stored), steps=1, learning_rate=1e-2)
+    trained = load_file(train(settings))
+    assert moved(untrained(settings, hand_model), trained) >= {"heatmap_net", "feature_net", "first", "steps"}
+    assert {"train/heatmap", "train/palm_joint", "train/inter_hand"} <= set(columns(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"preset": "lgnet-mini"}, "goes with the preset intershape"),
+        ({"losses": "heatmaps"}, "the losses default only"),
+        ({"initial": "pretrained"}, "would stay as it starts.*--?losses? heatmaps|with the losses heatmaps"),
+    ],
+)
+def test_heatmaps_never_stay_random(tmp_path, change, message):
+    settings = config(tmp_path, preset="intershape-mini", initial="weights.safetensors")
+    with pytest.raises(ValueError, match=message):
+        replace(settings, **{"freeze_heatmaps": True, **change})
+
+
+def test_heatmaps_are_not_frozen_on_a_file_that_never_trained_them(tmp_path, stored, hand_model, tiny_intershape):
+    direct = train(config(tmp_path / "direct", preset=tiny_intershape, data=str(stored), losses="direct", steps=1))
+    settings = config(tmp_path / "run", preset=tiny_intershape, initial=str(direct), freeze_heatmaps=True)
+    with pytest.raises(ValueError, match="leave the heatmap network as it started"):
+        initial_network(settings, hand_model)
+
+
+def test_networks_can_be_trained_on_one_backbone(tmp_path, hand_model):
+    settings = config(tmp_path, preset="eanet-mini", backbone="hand_landmark")
+    network = initial_network(settings, hand_model)
+    assert network.config == replace(PRESETS["eanet-mini"], backbone="hand_landmark")
+    assert network.backbone.deep_channels == 1152
+
+
+def test_every_backbone_starts_pretrained(tmp_path, hand_model):
+    """InterShape has two."""
+    network = initial_network(config(tmp_path, preset="intershape-mini", initial="pretrained"), hand_model)
+    assert torch.equal(*(backbone.stem.weight for backbone in network.backbones()))
+
+
+def test_only_lgnet_has_a_refine_stage_to_leave_out(tmp_path):
+    with pytest.raises(ValueError, match="eanet-mini has no refine stage"):
+        config(tmp_path, preset="eanet-mini", refine=False)
 
 
 def test_starts_from_what_it_is_told(tmp_path, stored, hand_model):

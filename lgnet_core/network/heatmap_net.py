@@ -1,4 +1,4 @@
-"""InterShape's first network: a volume of heatmaps for each joint of each hand (InterNet, Moon et al. 2020)."""
+"""InterShape's first network, InterNet (Moon et al. 2020): a heatmap volume for each joint, a presence for each hand."""
 
 from __future__ import annotations
 
@@ -62,14 +62,13 @@ class VolumeDecoder(nn.Module):
 
 
 class HeatmapNet(nn.Module):
-    """A backbone of its own, and a decoder for each hand.
+    """A backbone of its own, a decoder for each hand, and its presence from the mean of the stride-32 map.
 
     Args:
         backbone: its name. channels: of the decoders. depth: voxels along the depth box.
 
     Shapes:
-        image: (B, 3, S, S); returns volumes (B, 2, 21, depth, S / 4, S / 4), and the mean of the stride-32 map
-        (B, C_32).
+        image: (B, 3, S, S); returns volumes (B, 2, 21, depth, S / 4, S / 4), and presence logits (B, 2).
     """
 
     def __init__(self, backbone: str, channels: int, depth: int) -> None:
@@ -77,10 +76,11 @@ class HeatmapNet(nn.Module):
         self.backbone = build_backbone(backbone)
         deep = self.backbone.deep_channels
         self.decoder = PerHand(lambda: VolumeDecoder(deep, channels, depth))
+        self.presence = nn.Linear(deep, 2)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         _, deep = self.backbone(image)
-        return self.decoder(deep[:, None].expand(-1, 2, -1, -1, -1)), deep.mean((-2, -1))
+        return self.decoder(deep[:, None].expand(-1, 2, -1, -1, -1)), self.presence(deep.mean((-2, -1)))
 
 
 def find_peaks(volumes: Tensor) -> Peaks:

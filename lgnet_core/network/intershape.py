@@ -108,8 +108,8 @@ class InterShape(HandsNetwork):
     """The network. The heatmaps reach the rest detached: nothing but their own losses moves the heatmap network,
     whether it is trained along or before.
 
-    The camera of the prediction is that of the last fit; a presence and an uncertainty, which the authors do not have,
-    are read from the heatmap network's mean feature (InterNet tells the hands' presence there) and from each hand's.
+    The camera of the prediction is that of the last fit, the presence is the heatmap network's; the uncertainty, which
+    the authors do not have, is read from each hand's attended feature.
     """
 
     config: InterShapeConfig
@@ -130,7 +130,6 @@ class InterShape(HandsNetwork):
             CascadeStep(channels, stride, deep, config.hidden) for channels, stride in zip(maps, STEP_STRIDES)
         )
         self.log_variance = PerHand(lambda: variance_head(deep, JOINT_COUNT))
-        self.presence = PerHand(lambda: nn.Linear(deep, 1))
 
     def supervised(self, image: Tensor, intrinsics: Tensor) -> tuple[HandsPrediction, Cascade | None]:
         prediction, cascade, _ = self._run(image)
@@ -139,7 +138,7 @@ class InterShape(HandsNetwork):
     def _run(self, image: Tensor) -> tuple[HandsPrediction, Cascade, list[Tensor]]:
         """The prediction, all answers, and where each of them looked: (B, 2, H, W), each at its map's size."""
         map_size, precise = self.map_size(image), self.hand_model.v_template.dtype
-        volumes, mean = self.heatmap_net(image)
+        volumes, presence = self.heatmap_net(image)
         peaks = find_peaks(volumes)
         said = volumes.detach()
         beside = said[:, :, :, ::DEPTH_STEP, ::PLANE_STEP, ::PLANE_STEP].flatten(1, 3)  # (B, 42 D / 4, S / 8, S / 8)
@@ -161,7 +160,7 @@ class InterShape(HandsNetwork):
         prediction = HandsPrediction(
             joints_grid=voxels_to_grid(peaks.voxels, volumes, map_size),
             joint_log_variance=self.log_variance(attended).to(precise),
-            presence_logits=self.presence(mean[:, None].expand(-1, 2, -1))[..., 0].to(precise),
+            presence_logits=presence.to(precise),
             rotations=final.rotations,
             shape=final.shape,
             camera=camera,
