@@ -41,6 +41,13 @@ DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or 
 EngineOption = Annotated[
     EngineName, typer.Option("--engine", help="auto: CUDA graphs on a GPU, ONNX Runtime on a CPU.")
 ]
+DataRoot = Annotated[
+    Path | None, typer.Option("--root", help="Folder of InterHand2.6M (annotations/, images/) or of HIC (HIC.json).")
+]
+AnnotationOption = Annotated[str, typer.Option("--annotation", help="Of InterHand2.6M: H, M or H+M.")]
+SubsetOption = Annotated[
+    str, typer.Option("--subset", help="Of InterHand2.6M: all, SH, IH, or lgnet: the rule of LGNet and IntagHand.")
+]
 Threshold = Annotated[float, typer.Option("--threshold", help="Probability from which on a hand is reported.")]
 HandLength = Annotated[
     float | None,

@@ -9,10 +9,13 @@ import typer
 from rich.text import Text
 
 from lgnet_core.cli_options import (
+    AnnotationOption,
     Backbone,
+    DataRoot,
     DeviceOption,
     HandModelPath,
     Preset,
+    SubsetOption,
     Weights,
     console,
     needs_training_extra,
@@ -117,8 +120,15 @@ def synth(
 
 def evaluate(
     data: Annotated[
-        str, typer.Option(help="synthetic: the frozen held-out set; or a folder that `lgnet synth` wrote.")
+        str,
+        typer.Option(
+            help="synthetic: the frozen held-out set; interhand26m or hic, with --root; or a folder of `lgnet synth`."
+        ),
     ] = "synthetic",
+    root: DataRoot = None,
+    split: Annotated[str, typer.Option(help="Of InterHand2.6M: train, val or test.")] = "test",
+    annotation: AnnotationOption = "H+M",
+    subset: SubsetOption = "all",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for JSON, CSV and PNG.")] = Path("out/eval"),
     weights: Weights = None,
     hand_model: HandModelPath = None,
@@ -130,9 +140,18 @@ def evaluate(
 ) -> None:
     """Judge weights: errors under every protocol, by category, beside two baselines; table, JSON, CSV, PNG."""
     with needs_training_extra("evaluation"):
+        from lgnet_core.data.interhand26m import AnnotationSet, Subset
         from lgnet_core.evaluation.run import run_evaluation
+        from lgnet_core.evaluation.sets import Choice
     from lgnet_core.hand_model import load_hand_model
 
-    report = run_evaluation(out, data, weights, load_hand_model(hand_model), count, device, batch, console)
-    wide_console().print(report.table())
+    choice = Choice(data, root, split, AnnotationSet(annotation), Subset(subset))
+    mano = None if hand_model is None else load_hand_model(hand_model)
+    report = run_evaluation(out, choice, weights, mano, count, device, batch, console)
+    for table in (report.table(), *report.studies.tables()):
+        wide_console().print(table)
+    for note in report.studies.notes:
+        console.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
+    for reason, skipped in report.studies.skipped.items():
+        console.print(Text(f"left out: {skipped} x {reason}", "yellow"), soft_wrap=True)
     console.print(Text(f"figures and pictures: {out}"), soft_wrap=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,11 @@ class MadeHIC:
     truth: HandsBatch
     labels: HandsLabels
     names: list[str]
+
+    def copied(self, root: Path) -> MadeHIC:
+        """The same set elsewhere, to be spoilt."""
+        shutil.copytree(self.root, root)
+        return replace(self, root=root, content=copy.deepcopy(self.content))
 
 
 def write_hic(root: Path, hand_model: HandModel, count: int = 6, seed: int = 5) -> MadeHIC:

@@ -6,7 +6,9 @@ picture was rendered from. Every third camera is a greyscale one.
 
 from __future__ import annotations
 
+import copy
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,12 @@ class MadeSet:
     camera: dict[str, Any]
     joints: dict[str, Any]
     fits: dict[str, Any]
+
+    def copied(self, root: Path) -> MadeSet:
+        """The same set elsewhere, to be spoilt."""
+        shutil.copytree(self.root, root)
+        files = (self.data, self.camera, self.joints, self.fits)
+        return MadeSet(root, self.split, self.truth, self.labels, self.names, *map(copy.deepcopy, files))
 
     def file(self, kind: str) -> Path:
         return self.root / "annotations" / self.split / f"InterHand2.6M_{self.split}_{kind}.json"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lgnet_core.camera import pixels_to_grid
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.data.synthetic.generator import SyntheticHands
-from lgnet_core.evaluation.pictures import category_of_kind
+from lgnet_core.evaluation.pictures import Labelled, category_of_kind
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network import HandsPrediction
 
@@ -48,7 +48,7 @@ class SmallSet:
     name = "a small set"
 
     def __init__(self, hand_model: HandModel, count: int = 24, size: int = 64, seed: int = 77) -> None:
-        generator, self.size = SyntheticHands(seed, hand_model), size
+        generator, self.size, self.hand_model = SyntheticHands(seed, hand_model), size, hand_model
         indices = torch.arange(count)
         self.batch, self.category = generator.crops(indices, size), category_of_kind(generator.kinds(indices))
         self.metadata = {"seed": seed}
@@ -57,10 +57,10 @@ class SmallSet:
     def __len__(self) -> int:
         return len(self.batch)
 
-    def read(self, indices: Tensor, size: int) -> tuple[HandsBatch, Tensor]:
+    def read(self, indices: Tensor, size: int) -> Labelled:
         assert size == self.size
         self.asked.append(self.batch[indices])
-        return self.asked[-1], self.category[indices]
+        return Labelled.stills(self.asked[-1], self.category[indices], self.hand_model)
 
 
 Change = Callable[[HandsPrediction], HandsPrediction]

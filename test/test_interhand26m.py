@@ -140,7 +140,7 @@ def test_annotation_sets_and_subsets(made, mano):
 
 def test_lgnet_s_rule(made, mano, tmp_path):
     """Both hands, their type valid, both fitted, not dark: one picture fails each, the rest stays."""
-    changed = write_interhand(tmp_path / "set", mano, 10)
+    changed = made.copied(tmp_path / "set")
     rows = [k for k, note in enumerate(changed.data["annotations"]) if note["hand_type"] == "interacting"]
     assert len(rows) >= 5
     invalid, without, dark = rows[:3]
@@ -157,9 +157,9 @@ def test_lgnet_s_rule(made, mano, tmp_path):
     assert pictures.skipped() == {"picture is dark": 1}
 
 
-def test_what_is_missing_is_left_out_and_counted(mano, tmp_path):
+def test_what_is_missing_is_left_out_and_counted(made, mano, tmp_path):
     """Pictures, keys, cameras, time steps and fits: each missing once."""
-    made = write_interhand(tmp_path / "set", mano, 10)
+    made = made.copied(tmp_path / "set")
     images, notes = made.data["images"], made.data["annotations"]
     del images[0]["camera"]  # and so its annotation has no picture
     del notes[1]["bbox"]
@@ -209,22 +209,22 @@ def test_a_film_is_one_camera_in_one_sequence(made):
         (lambda made: made.file("camera").write_text("{}"), "none is of annotation set"),
     ],
 )
-def test_what_cannot_be_used_is_told(mano, tmp_path, spoil, message):
-    made = write_interhand(tmp_path / "set", mano, 2)
+def test_what_cannot_be_used_is_told(made, tmp_path, spoil, message):
+    made = made.copied(tmp_path / "set")
     spoil(made)
     with pytest.raises(InputError, match=message):
         opened(made)
 
 
-def test_what_is_asked_for_in_vain_is_told(mano, tmp_path):
-    made = write_interhand(tmp_path / "set", mano, 2)
+def test_what_is_asked_for_in_vain_is_told(made, tmp_path):
+    made = made.copied(tmp_path / "set")
     with pytest.raises(InputError, match="choose of train, val, test"):
         Sources.of_split(made.root, "testing")
     (made.root / "annotations" / "aid_human_annot_test.txt").unlink()
     with pytest.raises(InputError, match="put it into annotations/"):
         opened(made, annotation=AnnotationSet.HUMAN)
     made.file("MANO_NeuralAnnot").unlink()
-    assert len(opened(made)) == 2
+    assert len(opened(made)) == 10
     with pytest.raises(InputError, match="the subset lgnet needs its fits"):
         opened(made, subset=Subset.LGNET)
     with pytest.raises(InputError, match="a training needs its fits"):

@@ -7,7 +7,7 @@ import torch
 from perfect import perfect
 
 from lgnet_core.data.augment import resize
-from lgnet_core.data.sample import HandsBatch
+from lgnet_core.data.sample import HandsBatch, HandsTruth
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.evaluation.outcome import compare, place
 
@@ -46,24 +46,24 @@ def test_pixels_are_those_of_a_crop_of_256(hand_model, batch):
     """Whatever the size of the pictures: a cell of a 4 x 4 map is 64 of these pixels, one of 2 x 2 is 128."""
     for size, cell in ((128, 64.0), (64, 128.0)):
         pictures = resize(batch, size)
-        labels, said = pictures.labels(hand_model), perfect(pictures, hand_model)
-        exact = compare(said, pictures.wrist, pictures, labels)
+        truth, said = HandsTruth.of(pictures, hand_model), perfect(pictures, hand_model)
+        exact = compare(said, pictures.wrist, pictures, truth)
         torch.testing.assert_close(exact.pixels, exact.true_pixels, atol=1e-2, rtol=1e-4)
-        moved = compare(said._replace(joints_grid=said.joints_grid + 1), pictures.wrist, pictures, labels)
+        moved = compare(said._replace(joints_grid=said.joints_grid + 1), pictures.wrist, pictures, truth)
         torch.testing.assert_close(
             moved.pixels - exact.pixels, torch.full_like(exact.pixels, cell), atol=1e-2, rtol=1e-4
         )
 
 
 def test_joints_count_where_the_crop_shows_them(hand_model, batch):
-    outcome = compare(perfect(batch, hand_model), batch.wrist, batch, batch.labels(hand_model))
+    outcome = compare(perfect(batch, hand_model), batch.wrist, batch, HandsTruth.of(batch, hand_model))
     shown = ((outcome.true_pixels > -0.5) & (outcome.true_pixels < 255.5)).all(-1)
     assert torch.equal(outcome.inside, shown & batch.presence[..., None])
     assert outcome.inside.any()
 
 
 def test_some_of_the_pictures(hand_model, batch):
-    outcome = compare(perfect(batch, hand_model), batch.wrist, batch, batch.labels(hand_model))
+    outcome = compare(perfect(batch, hand_model), batch.wrist, batch, HandsTruth.of(batch, hand_model))
     some = batch.presence.all(1)
     assert len(outcome.select(some).joints) == int(some.sum())
     assert torch.equal(outcome.select(some).true_wrist, batch.wrist[some])

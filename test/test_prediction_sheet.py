@@ -11,8 +11,8 @@ from torch import nn
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import write_shards
 from lgnet_core.drawing import SIDE_COLOURS
-from lgnet_core.evaluation.pictures import open_pictures
 from lgnet_core.evaluation.prediction_sheet import DRAWN_SIZE, OF_EACH, overlays, write_sheet
+from lgnet_core.evaluation.sets import Choice, open_pictures
 
 
 class RightHandOnly(nn.Module):
@@ -36,12 +36,12 @@ def test_the_hand_that_is_reported_is_drawn(hand_model):
 
 def test_sheet(hand_model, tmp_path):
     folder = write_shards(tmp_path / "set", SyntheticHands(8, hand_model), 12, 64, progress=False)
-    pictures = open_pictures(str(folder), hand_model)
+    pictures = open_pictures(Choice(str(folder)), hand_model)
     write_sheet(tmp_path / "sheet.png", small_network(hand_model), pictures, 64, torch.arange(12))
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
     side = DRAWN_SIZE + 2
     assert sheet.shape == (4 * side, OF_EACH * side, 3)
-    _, category = pictures.read(torch.arange(12), 64)
+    category = pictures.read(torch.arange(12), 64).category
     for row in range(4):
         tiles = [sheet[row * side : (row + 1) * side, k * side : (k + 1) * side] for k in range(OF_EACH)]
         shown = sum(bool((tile < 250).any()) for tile in tiles)

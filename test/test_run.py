@@ -14,6 +14,7 @@ from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import write_shards
 from lgnet_core.evaluation.report import Report
 from lgnet_core.evaluation.run import run_evaluation
+from lgnet_core.evaluation.sets import Choice
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def out(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def report(out) -> Report:
     """Of the bundled weights on eight pictures of the frozen set."""
-    return run_evaluation(out, "synthetic", count=8, device="cpu", batch_size=3)
+    return run_evaluation(out, Choice(), count=8, device="cpu", batch_size=3)
 
 
 def test_writes_what_it_says(report, out):
@@ -57,7 +58,7 @@ def test_the_bundled_weights_have_skill(report):
 
 def test_a_stored_set(hand_model, tmp_path):
     folder = write_shards(tmp_path / "set", SyntheticHands(3, hand_model), 4, 64, progress=False)
-    report = run_evaluation(tmp_path / "out", str(folder), device="cpu")
+    report = run_evaluation(tmp_path / "out", Choice(str(folder)), device="cpu")
     assert report.results["all"].pictures == 4
     assert str(folder) in report.data
     assert report.provenance["data"]["metadata"]["seed"] == 3

@@ -8,6 +8,7 @@ import pytest
 import torch
 from perfect import STD, perfect
 
+from lgnet_core.data.sample import HandsTruth
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.evaluation.baselines import Guess, RandomHands
 from lgnet_core.evaluation.metrics import procrustes_errors
@@ -19,7 +20,7 @@ from lgnet_core.evaluation.scores import FIGURES, TERMS, HandScores, Key, Scored
 @pytest.fixture(scope="module")
 def outcome(hand_model) -> Outcome:
     batch = SyntheticHands(9, hand_model).crops(torch.arange(16), 64)
-    return compare(perfect(batch, hand_model), batch.wrist, batch, batch.labels(hand_model))
+    return compare(perfect(batch, hand_model), batch.wrist, batch, HandsTruth.of(batch, hand_model))
 
 
 def scored(outcome: Outcome, **settings) -> Scored:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from lgnet_core.checkpoint import BUNDLED_WEIGHTS, load_network, save_network
 from lgnet_core.cli_options import wide_console
-from lgnet_core.evaluation.pictures import SYNTHETIC
 from lgnet_core.evaluation.run import run_evaluation
+from lgnet_core.evaluation.sets import Choice
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     console = wide_console()
-    report = run_evaluation(arguments.out, SYNTHETIC, arguments.weights, count=arguments.count, console=console)
+    report = run_evaluation(arguments.out, Choice(), arguments.weights, count=arguments.count, console=console)
     console.print(report.table())
     if arguments.ship:
         network, metadata = load_network(arguments.weights)

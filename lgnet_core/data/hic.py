@@ -52,6 +52,7 @@ class _Row(NamedTuple):
     hand_type: int
     meshes: tuple[str | None, str | None]
     film: int
+    frame: int
 
 
 class HIC:
@@ -89,8 +90,9 @@ class HIC:
         return np.array([self._rows[place].hand_type for place in places])
 
     def moments(self, places: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Number of the film and place in the set of each picture; both (B,) int64."""
-        return torch.tensor([self._rows[place].film for place in places]), torch.tensor(list(places))
+        """Number of the film and of the frame of each picture; both (B,) int64."""
+        rows = [self._rows[place] for place in places]
+        return torch.tensor([row.film for row in rows]), torch.tensor([row.frame for row in rows])
 
     def read(self, places: Sequence[int], size: int) -> ReadPictures | None:
         """Crops around the projected meshes with their labels; see
@@ -168,4 +170,5 @@ class HIC:
             self.left_out["row lacks a key"] += 1
             return None
         film = films.setdefault(str(Path(name).parent), len(films))
-        return _Row(name, hand_type, (paths[Side.RIGHT], paths[Side.LEFT]), film)
+        number = "".join(filter(str.isdigit, Path(name).stem)) or "0"
+        return _Row(name, hand_type, (paths[Side.RIGHT], paths[Side.LEFT]), film, int(number))

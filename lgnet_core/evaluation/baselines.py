@@ -36,8 +36,8 @@ from lgnet_core.types import JOINT_NAMES, Side
 
 BUNDLED_HANDS = Path(str(files("lgnet_core") / "assets" / "random_hands.npz"))
 HANDS = 1000
-Errors = Callable[[Tensor, Tensor], Tensor]
-"""(joints, true joints) -> error of each joint; leading dimensions broadcast."""
+Errors = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(joints, true joints, weights of the joints) -> error of each joint; leading dimensions broadcast."""
 
 _AT_ONCE = 16  # true hands that are compared with all random ones in one go: 60 MB
 
@@ -106,27 +106,32 @@ class RandomHands:
         rotations = roma.rotvec_to_rotmat(torch.stack([turns, mirrored], 1))
         self.mesh = hand_model(rotations, shape[:, None].expand(-1, 2, -1)).wrist_relative()
 
-    def nearest(self, true_joints: Tensor, hands: Tensor) -> dict[str, Guess]:
+    def nearest(self, true_joints: Tensor, known: Tensor) -> dict[str, Guess]:
         """For each true hand the nearest random one under every protocol, and after the best similarity.
 
         Shapes:
-            true_joints: (B, 2, 21, 3) metres, relative to the wrist; hands: (B, 2) bool: the others' guesses are
-            without meaning.
+            true_joints: (B, 2, 21, 3) metres, relative to the wrist; known: (B, 2) bool hands, or (B, 2, 21) joints:
+            the others do not count, and guesses of hands of which nothing is known are without meaning.
         """
         measures: dict[str, Errors] = {p.name: functools.partial(_joint_errors, p) for p in PROTOCOLS}
         measures["similarity"] = procrustes_errors
-        return {name: self._nearest(true_joints, hands, errors) for name, errors in measures.items()}
+        known = known if known.ndim > 2 else known[..., None].expand(true_joints.shape[:-1])
+        return {name: self._nearest(true_joints, known, errors) for name, errors in measures.items()}
 
-    def _nearest(self, true_joints: Tensor, hands: Tensor, errors: Errors) -> Guess:
+    def _nearest(self, true_joints: Tensor, known: Tensor, errors: Errors) -> Guess:
+        hands = known.any(-1)
         index = torch.zeros(hands.shape, dtype=torch.long, device=hands.device)
         for side in Side:
-            random = self.mesh.joints[:, side]
-            parts = true_joints[hands[:, side], side].split(_AT_ONCE)
-            best = [errors(random, part[:, None]).mean(-1).argmin(1) for part in parts]
-            index[hands[:, side], side] = torch.cat(best)
+            random, some = self.mesh.joints[:, side], hands[:, side]
+            weights = known[some, side].to(true_joints.dtype)
+            best = []
+            for part, weight in zip(true_joints[some, side].split(_AT_ONCE), weights.split(_AT_ONCE)):
+                sums = (errors(random, part[:, None], weight[:, None]) * weight[:, None]).sum(-1)
+                best.append(sums.argmin(1))
+            index[some, side] = torch.cat(best)
         sides = torch.arange(2, device=hands.device)
         return Guess(self.mesh.joints[index, sides], self.mesh.vertices[index, sides])
 
 
-def _joint_errors(protocol: Protocol, joints: Tensor, true_joints: Tensor) -> Tensor:
+def _joint_errors(protocol: Protocol, joints: Tensor, true_joints: Tensor, _: Tensor) -> Tensor:
     return protocol.errors(joints, joints, true_joints, true_joints)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from rich.console import Console
@@ -11,10 +13,10 @@ from rich.progress import track
 from torch import Tensor
 
 from lgnet_core.evaluation.baselines import RandomHands, mean_pose
-from lgnet_core.evaluation.outcome import compare, place
-from lgnet_core.evaluation.pictures import CATEGORIES, Pictures
+from lgnet_core.evaluation.outcome import Outcome, compare, place
+from lgnet_core.evaluation.pictures import CATEGORIES, Labelled, Pictures
 from lgnet_core.evaluation.scores import FIGURES, HandScores, Key, Scored, Scores
-from lgnet_core.network import LGNet
+from lgnet_core.network import HandsNetwork
 
 ALL = "all"
 
@@ -65,13 +67,22 @@ class CategoryResult:
         return {key: Figure(self.weights.figures[key], of(self.mean_pose, key), of(self.nearest, key)) for key in keys}
 
 
+class Observer(Protocol):
+    """What measures something of its own in an evaluation."""
+
+    def update(self, outcome: Outcome, read: Labelled) -> None:
+        """Add a batch, on the network's device."""
+        ...
+
+
 def evaluate(
-    network: LGNet,
+    network: HandsNetwork,
     pictures: Pictures,
     size: int,
     count: int | None = None,
     batch_size: int = 32,
     console: Console | None = None,
+    observers: Sequence[Observer] = (),
 ) -> dict[str, CategoryResult]:
     """Judge a network.
 
@@ -81,6 +92,9 @@ def evaluate(
         count: evaluate this many pictures only, spread evenly over the set.
         batch_size: pictures at a time.
         console: shows a progress bar; None: quiet.
+        observers: are shown every batch, for figures of their own.
+
+    Surfaces are compared only if they are of the network's hand model: others have other vertices.
 
     Returns:
         Results by category, ``all`` first; a category without pictures has none but NaN.
@@ -88,22 +102,28 @@ def evaluate(
     device = next(network.parameters()).device
     hand_model = network.hand_model
     random_hands = RandomHands(hand_model)
+    same_surfaces = pictures.hand_model.digest == hand_model.digest
     parts = {name: _Part(device) for name in (ALL, *(category.value for category in CATEGORIES))}
     batches = chosen(len(pictures), count).split(batch_size)
     quiet = Console(quiet=True)
     for indices in track(batches, "evaluating", console=console or quiet, transient=True):
-        batch, category = pictures.read(indices, size)
-        batch, category = batch.to(device), category.to(device)
+        read = pictures.read(indices, size)
+        if read is None:
+            continue
+        batch, category, truth, *_ = read = read.to(device)
+        if not same_surfaces:
+            truth = truth._replace(surfaces=torch.zeros_like(truth.surfaces))
         with torch.inference_mode():
-            labels = batch.labels(hand_model)
             prediction = network(batch.image.float() / 255, batch.intrinsics)
-            outcome = compare(prediction, place(prediction, batch), batch, labels)
-            blind = compare(*mean_pose(hand_model, batch), batch, labels)
-            nearest = random_hands.nearest(outcome.true_joints, outcome.hands)
+            outcome = compare(prediction, place(prediction, batch), batch, truth)
+            blind = compare(*mean_pose(hand_model, batch), batch, truth)
+            nearest = random_hands.nearest(outcome.true_joints, outcome.known)
+            for observer in observers:
+                observer.update(outcome, read)
             for k, part in enumerate(parts.values()):
                 some = category == k - 1 if k else torch.ones_like(category, dtype=torch.bool)
                 part.hands += int(outcome.hands[some].sum())
-                part.pairs += int(outcome.hands[some].all(1).sum())
+                part.pairs += int(outcome.pairs[some].sum())
                 part.pictures += int(some.sum())
                 part.weights.update(outcome.select(some))
                 part.mean_pose.update(blind.select(some))

@@ -20,6 +20,8 @@ from lgnet_core.evaluation.protocol import MILLIMETRES, WRIST_RAW, Protocol
 from lgnet_core.types import JOINT_NAMES
 
 JOINT_COUNT = len(JOINT_NAMES)
+FEWEST_FITTED = 4
+"""Joints of a hand below which a best fit says nothing: one or two are always fitted without error."""
 
 
 def mean_of_columns(total: Tensor, count: Tensor) -> Tensor:
@@ -125,7 +127,7 @@ class PAMPJPE(MaskedMean):
     def update(self, joints: Tensor, true_joints: Tensor, mask: Tensor) -> None:
         """Shapes: joints, true_joints: (..., 21, 3) metres; mask: (...) hands, or (..., 21) joints, bool."""
         mask = (mask[..., None] if mask.ndim < joints.ndim - 1 else mask).expand(joints.shape[:-1])
-        hands = mask.any(-1)  # a hand without a joint has no best fit
+        hands = mask.sum(-1) >= FEWEST_FITTED
         errors = procrustes_errors(joints[hands], true_joints[hands], mask[hands].to(joints.dtype))
         self.accumulate(errors, mask[hands])
 

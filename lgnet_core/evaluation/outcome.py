@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from lgnet_core.camera import grid_to_pixels
-from lgnet_core.data.sample import HandsBatch, HandsLabels, joints_inside
+from lgnet_core.data.sample import HandsBatch, HandsTruth
 from lgnet_core.inference.crops import GRID_STRIDE
 from lgnet_core.inference.placement import place_in_camera
 from lgnet_core.network import HandsPrediction
-from lgnet_core.types import Camera
+from lgnet_core.types import WRIST, Camera
 
 PIXELS_OF = 256
 """Errors in the picture are pixels of a crop of this size, whatever size the network sees."""
@@ -30,7 +30,10 @@ class Outcome(NamedTuple):
         pixels, true_pixels: (B, 2, 21, 2) of a crop of ``PIXELS_OF``.
         relative_translation, true_relative_translation: (B, 3) metres, wrist_left - wrist_right.
         presence_logits: (B, 2).
-        hands: (B, 2) bool, the hand is there; inside: (B, 2, 21) bool, the joint of such a hand lies in the crop.
+        measured: (B, 2, 21, 3) true joints as the data set has them, metres, camera frame.
+        hands: (B, 2) bool, the hand is there; surfaces: (B, 2) bool, and its true vertices are known.
+        known: (B, 2, 21) bool, the true joint is known; measured_known: likewise of ``measured``; inside: known, and it
+        lies in the crop.
     """
 
     joints: Tensor
@@ -47,15 +50,24 @@ class Outcome(NamedTuple):
     true_wrist: Tensor
     true_pixels: Tensor
     true_relative_translation: Tensor
+    measured: Tensor
     hands: Tensor
+    surfaces: Tensor
+    known: Tensor
+    measured_known: Tensor
     inside: Tensor
+
+    @property
+    def pairs(self) -> Tensor:
+        """(B,) bool: both hands are there, and where their wrists are is known."""
+        return (self.hands & self.known[..., WRIST]).all(1)
 
     def select(self, pictures: Tensor) -> Outcome:
         """Some of the pictures. Shapes: (B,) bool, or indices."""
         return Outcome(*(value[pictures] for value in self))
 
 
-def compare(prediction: HandsPrediction, wrist: Tensor, batch: HandsBatch, labels: HandsLabels) -> Outcome:
+def compare(prediction: HandsPrediction, wrist: Tensor, batch: HandsBatch, truth: HandsTruth) -> Outcome:
     """A prediction beside the truth.
 
     Args:
@@ -64,7 +76,8 @@ def compare(prediction: HandsPrediction, wrist: Tensor, batch: HandsBatch, label
     Shapes:
         wrist: (B, 2, 3).
     """
-    size, root = batch.image.shape[-1], batch.wrist[:, :, None]
+    size, root = batch.image.shape[-1], truth.joints[:, :, WRIST, None]
+    inside = ((truth.joints_2d > -0.5) & (truth.joints_2d < size - 0.5)).all(-1)
     return Outcome(
         joints=prediction.joints,
         vertices=prediction.vertices,
@@ -75,13 +88,17 @@ def compare(prediction: HandsPrediction, wrist: Tensor, batch: HandsBatch, label
         pixels=grid_to_pixels(prediction.joints_grid[..., :2], PIXELS_OF, size // GRID_STRIDE),
         relative_translation=prediction.relative_translation,
         presence_logits=prediction.presence_logits,
-        true_joints=labels.joints - root,
-        true_vertices=labels.vertices - root,
-        true_wrist=batch.wrist,
-        true_pixels=grid_to_pixels(labels.joints_2d, PIXELS_OF, size),
-        true_relative_translation=labels.relative_translation,
+        true_joints=truth.joints - root,
+        true_vertices=truth.vertices - root,
+        true_wrist=root[:, :, 0],
+        true_pixels=grid_to_pixels(truth.joints_2d, PIXELS_OF, size),
+        true_relative_translation=root[:, 1, 0] - root[:, 0, 0],
+        measured=truth.measured,
         hands=batch.presence,
-        inside=joints_inside(batch, labels),
+        surfaces=truth.surfaces,
+        known=truth.joints_known,
+        measured_known=truth.measured_known,
+        inside=inside & truth.joints_known,
     )
 
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from lgnet_core.data.augment import resize
-from lgnet_core.data.sample import HandsBatch, concatenate
+from lgnet_core.data.sample import HandsBatch, HandsTruth, concatenate
 from lgnet_core.data.synthetic.cameras import hands_apart
 from lgnet_core.data.synthetic.held_out import HeldOutHands
 from lgnet_core.data.synthetic.interactions import Kind
 from lgnet_core.data.synthetic.stored import StoredHands
 from lgnet_core.hand_model import HandModel
-
-SYNTHETIC = "synthetic"
 
 
 class Category(Enum):
@@ -33,26 +31,51 @@ CATEGORIES = tuple(Category)
 """By the numbers that a set gives its pictures."""
 
 
+class Labelled(NamedTuple):
+    """Pictures as read, with what is true of them.
+
+    Shapes:
+        category: (B,) long, index of ``CATEGORIES``.
+        film, frame: (B,) int64, which film a picture is of (-1: none), and when it was taken.
+    """
+
+    batch: HandsBatch
+    category: Tensor
+    truth: HandsTruth
+    film: Tensor
+    frame: Tensor
+
+    @classmethod
+    def stills(cls, batch: HandsBatch, category: Tensor, hand_model: HandModel) -> Labelled:
+        """Pictures of no film, every hand of which is known whole by its parameters."""
+        model = hand_model.v_template.device
+        truth = HandsTruth.of(batch.to(model), hand_model).to(batch.image.device)
+        none = torch.full((len(batch),), -1)
+        return cls(batch, category, truth, none, none)
+
+    def to(self, device: torch.device | str) -> Labelled:
+        batch, category, truth, film, frame = self
+        return Labelled(batch.to(device), category.to(device), truth.to(device), film.to(device), frame.to(device))
+
+
 class Pictures(Protocol):
     """A set of labelled pictures.
 
     Attributes:
-        name: for titles. metadata: what identifies it.
+        name: for titles. metadata: what identifies it. hand_model: what its surfaces are of.
     """
 
     name: str
     metadata: dict[str, Any]
+    hand_model: HandModel
 
     def __len__(self) -> int: ...
 
-    def read(self, indices: Tensor, size: int) -> tuple[HandsBatch, Tensor]:
-        """Some pictures and the category of each.
+    def read(self, indices: Tensor, size: int) -> Labelled | None:
+        """Some pictures with what is known of them; those that cannot be used are left out. None: all of them.
 
         Args:
             indices: (B,) int64. size: side of the pictures, pixels.
-
-        Returns:
-            The batch, and (B,) long, index of ``CATEGORIES``.
         """
         ...
 
@@ -61,39 +84,31 @@ class HeldOutPictures:
     """The frozen held-out set; categories are what its scenes were drawn as, whatever the crop shows of them."""
 
     def __init__(self, hand_model: HandModel) -> None:
-        self._set = HeldOutHands(hand_model)
+        self._set, self.hand_model = HeldOutHands(hand_model), hand_model
         self.metadata = self._set.metadata
         self.name = str(self.metadata["name"])
 
     def __len__(self) -> int:
         return len(self._set)
 
-    def read(self, indices: Tensor, size: int) -> tuple[HandsBatch, Tensor]:
-        return self._set.batch(indices, size), category_of_kind(self._set.kind[indices])
+    def read(self, indices: Tensor, size: int) -> Labelled:
+        category = category_of_kind(self._set.kind[indices])
+        return Labelled.stills(self._set.batch(indices, size), category, self.hand_model)
 
 
 class StoredPictures:
     """A folder that ``lgnet synth`` wrote; categories are what the labels show, :func:`category_of_labels`."""
 
     def __init__(self, directory: Path, hand_model: HandModel) -> None:
-        self._set, self._hand_model = StoredHands(directory, hand_model), hand_model
+        self._set, self.hand_model = StoredHands(directory, hand_model), hand_model
         self.metadata, self.name = self._set.metadata, str(directory)
 
     def __len__(self) -> int:
         return len(self._set)
 
-    def read(self, indices: Tensor, size: int) -> tuple[HandsBatch, Tensor]:
+    def read(self, indices: Tensor, size: int) -> Labelled:
         batch = resize(concatenate([self._set[index] for index in indices.tolist()]), size)
-        return batch, category_of_labels(batch, self._hand_model)
-
-
-def open_pictures(data: str, hand_model: HandModel) -> Pictures:
-    """The set that ``--data`` names: ``synthetic``, or a folder.
-
-    Raises:
-        ValueError: if there is no such set, or its labels are of another hand model.
-    """
-    return HeldOutPictures(hand_model) if data == SYNTHETIC else StoredPictures(Path(data), hand_model)
+        return Labelled.stills(batch, category_of_labels(batch, self.hand_model), self.hand_model)
 
 
 def category_of_kind(kind: Tensor) -> Tensor:

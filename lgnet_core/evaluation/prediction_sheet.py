@@ -15,19 +15,24 @@ from lgnet_core.inference import HandEstimator
 from lgnet_core.inference.crops import cut_crops
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.inference.regions import Region
-from lgnet_core.network import LGNet
+from lgnet_core.network import HandsNetwork
 from lgnet_core.types import Camera, FloatArray, Side
 
 DRAWN_SIZE, OF_EACH = 256, 8
 
 
-def write_sheet(path: Path, network: LGNet, pictures: Pictures, size: int, indices: Tensor) -> None:
+def write_sheet(path: Path, network: HandsNetwork, pictures: Pictures, size: int, indices: Tensor) -> None:
     """The first pictures of each category among ``indices``, a row for each, with the hands reported in them.
+
+    Nothing is written where none of them can be read.
 
     Args:
         network: in eval mode. size: side of the crops that it sees, pixels.
     """
-    batch, category = pictures.read(indices, DRAWN_SIZE)
+    read = pictures.read(indices, DRAWN_SIZE)
+    if read is None:
+        return
+    batch, category = read.batch, read.category
     tiles: list[FloatArray] = []
     for number in range(len(CATEGORIES)):
         row = overlays(network, batch[(category == number).nonzero()[:OF_EACH, 0]], size)
@@ -35,7 +40,7 @@ def write_sheet(path: Path, network: LGNet, pictures: Pictures, size: int, indic
     write_png(path, contact_sheet(tiles, OF_EACH, DRAWN_SIZE))
 
 
-def overlays(network: LGNet, batch: HandsBatch, size: int) -> list[FloatArray]:
+def overlays(network: HandsNetwork, batch: HandsBatch, size: int) -> list[FloatArray]:
     """The pictures with what the estimator reports in them if it is given them as the one region of both hands.
 
     Shapes:

@@ -37,6 +37,17 @@ class Protocol:
     root: int
     scaled: bool
 
+    def measurable(self, known: Tensor) -> Tensor:
+        """Which joints have an error: those that are known, if the joints are that the hand is laid over by.
+
+        Shapes:
+            known: (..., 21) bool; returns (..., 21) bool.
+        """
+        needed = known[..., self.root, None]
+        if self.scaled:
+            needed = needed & known[..., WRIST, None] & known[..., MIDDLE_MCP, None]
+        return known & needed
+
     def errors(self, points: Tensor, joints: Tensor, true_points: Tensor, true_joints: Tensor) -> Tensor:
         """Distances of a hand's points (joints, vertices) from the true ones, millimetres.
 

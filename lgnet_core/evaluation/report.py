@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lgnet_core.evaluation.calibration import NOMINAL, levels
 from lgnet_core.evaluation.evaluate import ALL, CategoryResult, Figure, skill
 from lgnet_core.evaluation.pck import thresholds
 from lgnet_core.evaluation.scores import FIGURES, TERMS, Key
+from lgnet_core.evaluation.studies import Studies
 
 NEAREST = f"nearest_of_{HANDS}"
 CSV_FIELDS = (
@@ -33,12 +34,14 @@ class Report:
         results: by category.
         data, weights: names for the title.
         provenance: everything that a figure depends on, JSON-able.
+        studies: what was measured besides.
     """
 
     results: dict[str, CategoryResult]
     data: str
     weights: str
     provenance: dict[str, Any]
+    studies: Studies = field(default_factory=lambda: Studies(""))
 
     def table(self) -> Table:
         """For a terminal: the figures by category, and beside those of all pictures the baselines and the skill."""
@@ -49,14 +52,15 @@ class Report:
         )
         table.add_column("figure", no_wrap=True)
         table.add_column("protocol", no_wrap=True)
-        for name in self.results:
+        shown = {name: result for name, result in self.results.items() if result.pictures}
+        for name in shown:
             table.add_column(name, justify="right", no_wrap=True)
         for column in ("mean\npose", f"nearest\nof {HANDS:,}", "skill over\nmean pose", "skill over\nnearest"):
             table.add_column(f"{ALL}:\n{column}", justify="right", no_wrap=True)
         for counted in ("pictures", "hands", "pairs"):
-            table.add_row(counted, "", *(str(getattr(result, counted)) for result in self.results.values()))
+            table.add_row(counted, "", *(str(getattr(result, counted)) for result in shown.values()))
         table.add_section()
-        by_category = [result.figures() for result in self.results.values()]
+        by_category = [result.figures() for result in shown.values()]
         for key, figure in self.results[ALL].figures().items():
             kind = FIGURES[key.figure]
             values = [figures[key].value for figures in by_category] + [figure.mean_pose, figure.nearest]
@@ -83,6 +87,7 @@ class Report:
             "pck_thresholds_mm": thresholds().tolist(),
             "reliability_levels": levels().tolist(),
             "categories": {name: self._json_of(name) for name in self.results},
+            **self.studies.document(),
         }
         path.write_text(json.dumps(_without_nan(document), indent=1, allow_nan=False) + "\n")
 
@@ -137,12 +142,12 @@ def _rounded(curve: list[float]) -> list[float]:
 
 
 def _without_nan(value: Any) -> Any:
-    """NaN is no JSON: null in its place, however deep."""
+    """NaN and infinity are no JSON: null in their place, however deep."""
     if isinstance(value, dict):
         return {key: _without_nan(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _text(value: float, digits: int) -> str:

@@ -10,11 +10,12 @@ from rich.console import Console
 from lgnet_core import __version__
 from lgnet_core.checkpoint import load_own_network, weights_digest
 from lgnet_core.evaluation.baselines import RandomHands
-from lgnet_core.evaluation.charts import write_pck, write_reliability
+from lgnet_core.evaluation.charts import write_asymmetry, write_pck, write_reliability
 from lgnet_core.evaluation.evaluate import ALL, chosen, evaluate
-from lgnet_core.evaluation.pictures import open_pictures
 from lgnet_core.evaluation.prediction_sheet import write_sheet
 from lgnet_core.evaluation.report import Report
+from lgnet_core.evaluation.sets import Choice, open_pictures
+from lgnet_core.evaluation.studies import StudyScores
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.inference.bench import machine_description
 from lgnet_core.inference.engine import resolve_device
@@ -25,7 +26,7 @@ _LOOKED_AT = 200  # pictures among which those of the sheet are taken
 
 def run_evaluation(
     out: Path,
-    data: str,
+    choice: Choice,
     weights: Path | None = None,
     hand_model: HandModel | None = None,
     count: int | None = None,
@@ -33,11 +34,11 @@ def run_evaluation(
     batch_size: int = 32,
     console: Console | None = None,
 ) -> Report:
-    """Evaluate, and write ``figures.json``, ``figures.csv``, ``pck.png``, ``reliability.png``, ``predictions.png``.
+    """Evaluate, and write ``figures.json``, ``figures.csv``, and pictures: PCK, reliability, asymmetry, predictions.
 
     Args:
-        out: folder, which is made. data: ``synthetic`` (the frozen held-out set), or a folder of ``lgnet synth``.
-        weights: a file; None: the bundled ones. hand_model: None for the bundled hand.
+        out: folder, which is made. choice: of the pictures.
+        weights: a file; None: the bundled ones. hand_model: the user's MANO; None: the bundled hand.
         count: evaluate this many pictures only, spread evenly over the set.
         device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``. batch_size: pictures at a time.
         console: shows a progress bar; None: quiet.
@@ -49,12 +50,14 @@ def run_evaluation(
     started = time.perf_counter()
     network, metadata = load_own_network(weights, hand_model or load_hand_model())
     network = network.to(resolve_device(device))
-    pictures = open_pictures(data, network.hand_model)
+    pictures = open_pictures(choice, network.hand_model, hand_model, console)
     out.mkdir(parents=True, exist_ok=True)
     size = int(metadata.get("size", CROP_SIZE))  # as the estimator takes it
-    results = evaluate(network, pictures, size, count, batch_size, console)
+    scores = StudyScores(network, pictures, choice, whole=count is None or count >= len(pictures))
+    results = evaluate(network, pictures, size, count, batch_size, console, scores.observers)
     report = Report(
         results=results,
+        studies=scores.found(),
         data=f"{pictures.name} ({results[ALL].pictures} pictures)",
         weights="bundled" if weights is None else str(weights),
         provenance={
@@ -82,6 +85,7 @@ def run_evaluation(
     report.write_csv(out / "figures.csv")
     write_pck(out / "pck.png", report)
     write_reliability(out / "reliability.png", report)
+    write_asymmetry(out / "asymmetry.png", report)
     looked_at = chosen(len(pictures), min(count or _LOOKED_AT, _LOOKED_AT))
     write_sheet(out / "predictions.png", network, pictures, size, looked_at)
     return report

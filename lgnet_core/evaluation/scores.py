@@ -113,10 +113,11 @@ class HandScores:
         """
         for p in PROTOCOLS:
             joints, vertices = said[p.name]
-            self._mpjpe[p.name].update(joints, truth.true_joints, truth.hands)
-            self._mpvpe[p.name].update(vertices, joints, truth.true_vertices, truth.true_joints, truth.hands)
-            self._pck[p.name].update(joints, truth.true_joints, truth.hands)
-        self._pa.update(said["similarity"].joints, truth.true_joints, truth.hands)
+            known = p.measurable(truth.known)
+            self._mpjpe[p.name].update(joints, truth.true_joints, known)
+            self._mpvpe[p.name].update(vertices, joints, truth.true_vertices, truth.true_joints, truth.surfaces)
+            self._pck[p.name].update(joints, truth.true_joints, known)
+        self._pa.update(said["similarity"].joints, truth.true_joints, truth.known)
 
     def compute(self) -> Scored:
         curves = {name: metric.compute() for name, metric in self._pck.items()}
@@ -149,18 +150,21 @@ class Scores:
         o = outcome
         names = (*(p.name for p in PROTOCOLS), "similarity")
         self._hands.update(dict.fromkeys(names, Guess(o.joints, o.vertices)), o)
-        self._rough.update(o.rough_vertices, o.rough_joints, o.true_vertices, o.true_joints, o.hands)
-        pairs = o.hands.all(1)
-        self._regressed.update(o.relative_translation, o.true_relative_translation, pairs)
-        self._placed.update(o.wrist[:, 1] - o.wrist[:, 0], o.true_relative_translation, pairs)
+        self._rough.update(o.rough_vertices, o.rough_joints, o.true_vertices, o.true_joints, o.surfaces)
+        self._regressed.update(o.relative_translation, o.true_relative_translation, o.pairs)
+        self._placed.update(o.wrist[:, 1] - o.wrist[:, 0], o.true_relative_translation, o.pairs)
         self._pixels.update(o.pixels, o.true_pixels, o.inside)
         self._presence.update(o.presence_logits, o.hands)
-        self._wrist.update(o.wrist, o.true_wrist, o.hands)
-        self._depth.update(o.wrist, o.true_wrist, o.hands)
+        placed = o.hands & o.known[..., WRIST]
+        self._wrist.update(o.wrist, o.true_wrist, placed)
+        self._depth.update(o.wrist, o.true_wrist, placed)
         if self._calibration is not None:
             rest = slice(WRIST + 1, None)  # in its own frame the wrist has no error
             self._calibration.update(
-                o.joint_log_variance[..., rest], o.joints[..., rest, :], o.true_joints[..., rest, :], o.hands
+                o.joint_log_variance[..., rest],
+                o.joints[..., rest, :],
+                o.true_joints[..., rest, :],
+                WRIST_RAW.measurable(o.known)[..., rest],
             )
 
     def compute(self) -> Scored:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import Enum
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -39,6 +40,10 @@ class AnnotationSet(str, Enum):
     MACHINE = "M"
     ALL = "H+M"
 
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise ValueError(f"annotation set {value!r}: unknown; choose of {', '.join(cls)}")
+
 
 class Subset(str, Enum):
     """Which pictures of an annotation set.
@@ -51,6 +56,10 @@ class Subset(str, Enum):
     SINGLE = "SH"
     INTERACTING = "IH"
     LGNET = "lgnet"
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise ValueError(f"subset {value!r}: unknown; choose of {', '.join(cls)}")
 
 
 @dataclass(frozen=True)
@@ -87,8 +96,8 @@ class Sources:
         def file(kind: str) -> Path:
             return annotations / split / f"InterHand2.6M_{split}_{kind}.json"
 
-        needed = [file(kind) for kind in ("data", "camera", "joint_3d")]
-        missing = [path for path in needed if not path.is_file()]
+        data, camera, joints = (file(kind) for kind in ("data", "camera", "joint_3d"))
+        missing = [path for path in (data, camera, joints) if not path.is_file()]
         if missing:
             raise InputError(
                 f"InterHand2.6M: {missing[0]} is not there ({len(missing)} of 3 files are missing); --root is "
@@ -97,7 +106,9 @@ class Sources:
         fits, name = file("MANO_NeuralAnnot"), f"aid_human_annot_{split}.txt"
         lists = [folder / name for folder in (annotations, annotations / split, root) if (folder / name).is_file()]
         return cls(
-            *needed,
+            data,
+            camera,
+            joints,
             images=root / "images" / split,
             fits=fits if fits.is_file() else None,
             human=lists[0] if lists else None,
