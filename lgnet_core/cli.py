@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lgnet_core import cli_training
+from lgnet_core import cli_ablation, cli_training
 from lgnet_core.cli_options import (
     DeviceOption,
     EngineName,
@@ -165,6 +165,7 @@ def predict(
 app.command()(cli_training.train)
 app.command("train-regions")(cli_training.train_regions)
 app.command()(cli_training.synth)
+app.command()(cli_ablation.ablate)
 app.command("eval")(cli_training.evaluate)
 
 

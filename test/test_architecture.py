@@ -33,6 +33,7 @@ CORE_ORDER = [
     "demo",
     "cli_options",
     "cli_training",
+    "cli_ablation",
     "cli",
     "__main__",
 ]

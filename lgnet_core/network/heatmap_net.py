@@ -1,4 +1,4 @@
-"""InterShape's first network, InterNet (Moon et al. 2020): a heatmap volume for each joint, a presence for each hand."""
+"""InterShape's first network, InterNet (Moon et al. 2020): a heatmap volume for each joint, each hand's presence."""
 
 from __future__ import annotations
 

@@ -1,0 +1,94 @@
+"""Networks trained alike and judged alike, in a small way."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from train_process import TINY
+
+from lgnet_core.data.synthetic.generator import SyntheticHands
+from lgnet_core.data.synthetic.stored import write_shards
+from lgnet_core.network import PRESETS
+from lgnet_core.training import ablation
+from lgnet_core.training.ablation import AblationConfig, ablate
+from lgnet_core.training.train_config import TrainConfig
+
+LITE = "efficientnet_lite0"
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setitem(PRESETS, "tiny", replace(TINY, backbone="resnet50"))
+
+
+@pytest.fixture(scope="module")
+def stored(hand_model, tmp_path_factory) -> Path:
+    return write_shards(tmp_path_factory.mktemp("set"), SyntheticHands(5, hand_model), 6, 64, progress=False)
+
+
+def config(out: Path, data: Path | str, rows=("tiny", "tiny-without-refine-stage:without-edge"), **changes):
+    training = TrainConfig(
+        out=out,
+        backbone=LITE,
+        data=str(data),
+        size=64,
+        batch_size=2,
+        steps=1,
+        epoch_steps=1,
+        warmup=0,
+        validation=2,
+        initial="random",
+        device="cpu",
+        progress=False,
+    )
+    return AblationConfig(replace(training, **changes), rows, count=4)
+
+
+def test_one_table_of_all_rows_and_nothing_twice(tmp_path, stored, monkeypatch):
+    """Stopped after the first row and started again: only the other is trained, and both stand under each other."""
+    first = ablate(config(tmp_path, stored, ("tiny",)))
+    trained = []
+    train = ablation.train
+    monkeypatch.setattr(ablation, "train", lambda settings: trained.append(settings.preset) or train(settings))
+    both = ablate(config(tmp_path, stored))
+    assert trained == ["tiny-without-refine-stage"]
+    assert [run.row for run in both.runs] == ["tiny", "tiny-without-refine-stage:without-edge"]
+    assert both.runs[0] == first.runs[0]
+
+    document = json.loads((tmp_path / "ablation.json").read_text())
+    assert document["reduced"]
+    assert {"command", "commit", "torch"} <= set(document["machine"])
+    assert document["conditions"]["backbone"] == LITE
+    for run in document["runs"]:
+        assert run["pictures"] == 2
+        assert run["figures"]["mpjpe_mm/wrist-scaled"] > 0
+        assert run["mean_pose"] == document["runs"][0]["mean_pose"]
+    whole, part = (run["parameters"] for run in document["runs"])
+    assert part < whole
+    text = (tmp_path / "ablation.md").read_text()
+    assert "REDUCED" in text
+    assert document["machine"]["commit"] in text
+    settings = json.loads((tmp_path / "tiny-without-refine-stage_without-edge/seed_0/settings.json").read_text())
+    assert (settings["losses"], settings["backbone"]) == ("without-edge", LITE)
+
+
+def test_other_conditions_are_another_ablation(tmp_path):
+    ablation._check_conditions(tmp_path, ablation._conditions(config(tmp_path, "somewhere")))
+    with pytest.raises(ValueError, match=r"other conditions \(batch_size=2\)"):
+        ablate(config(tmp_path, "somewhere", batch_size=4))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ((), "nothing to compare"),
+        (("tiny", "tiny"), "named twice"),
+        (("tiny", "vitnet"), "unknown"),
+        (("tiny:heatmaps",), "no such preset"),
+        (("tiny-without-thumbs",), "left out"),
+    ],
+)
+def test_rows_without_sense_are_refused_before_anything_is_trained(tmp_path, rows, message):
+    with pytest.raises(ValueError, match=message):
+        config(tmp_path, "somewhere", rows)
