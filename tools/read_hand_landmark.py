@@ -84,7 +84,10 @@ def folded_network(content: bytes) -> HandLandmarkEncoder:
 
 @torch.no_grad()
 def unfold_norms(network: HandLandmarkEncoder, images: Tensor) -> None:
-    """Give each norm the mean and variance of its input, and the scale and shift that undo them."""
+    """Give each norm the mean and variance of its input, and the scale and shift that undo them.
+
+    Kernels are divided by a power of two that brings their standard deviation near 1 / sqrt(inputs of an output).
+    """
     sums: dict[nn.BatchNorm2d, Tensor] = {}
 
     def gather(norm: Any, inputs: tuple[Tensor, ...]) -> None:
@@ -96,12 +99,16 @@ def unfold_norms(network: HandLandmarkEncoder, images: Tensor) -> None:
         network(part)
     for hook in hooks:
         hook.remove()
-    for norm, (count, total, squares) in sums.items():
+    for convolution, norm in layers(network):
+        count, total, squares = sums[norm]
         mean = total / count
         variance = squares / count - mean.square()
-        norm.running_mean.copy_(mean)  # type: ignore[union-attr]
-        norm.running_var.copy_(variance)  # type: ignore[union-attr]
-        norm.weight.copy_((variance + norm.eps).sqrt())
+        # A norm undoes its kernel's scale, but an optimiser's steps are as long for large weights as for small ones.
+        scale = float(2 ** (convolution.weight.std() * convolution.weight[0].numel() ** 0.5).log2().round())
+        convolution.weight.div_(scale)
+        norm.running_mean.copy_(mean / scale)  # type: ignore[union-attr]
+        norm.running_var.copy_(variance / scale**2)  # type: ignore[union-attr]
+        norm.weight.copy_(scale * (variance / scale**2 + norm.eps).sqrt())
         norm.bias.add_(mean)
 
 
