@@ -126,6 +126,9 @@ def predict(
     engine: EngineOption = EngineName.auto,
     threshold: Threshold = 0.5,
     hand_length: HandLength = None,
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Also draw where the network looks in pictures.")
+    ] = False,
 ) -> None:
     """Find the hands in pictures: overlay, PLY meshes, JSON and npz for each.
 
@@ -136,8 +139,9 @@ def predict(
     source = PictureSource(pictures)  # what is wrong with the input is told before the network is loaded
     calibration = None if camera is None else read_camera(camera)
 
-    from lgnet_core.checkpoint import weights_digest
+    from lgnet_core.checkpoint import load_own_network, weights_digest
     from lgnet_core.inference import HandEstimator
+    from lgnet_core.inference.attention import AttentionView
     from lgnet_core.predict import predict as run
     from lgnet_core.types import Side
 
@@ -150,7 +154,10 @@ def predict(
         "weights_sha256": weights_digest(weights),
         "hand_model": estimator.hand_model.name,
     }
-    report = run(estimator, source, out, calibration, about, console)
+    view = None
+    if attention:
+        view = AttentionView(load_own_network(weights, estimator.hand_model)[0], estimator)
+    report = run(estimator, source, out, calibration, about, console, view)
     sides = ", ".join(f"{report.hands[side]} {side.label}" for side in Side)
     rate = f", {report.pictures / report.seconds:.1f} pictures/s" if report.seconds else ""
     console.print(Text(f"{report.pictures} picture(s): hands found: {sides}{rate}; results in {out}"), soft_wrap=True)

@@ -114,6 +114,29 @@ def draw_3d(hands: TwoHands, height: int = 480) -> FloatArray:
     return np.hstack([draw_view(hands, height, height, yaw, pitch, title) for title, yaw, pitch in views])
 
 
+def draw_share(image: FloatArray, share: FloatArray, title: str) -> FloatArray:
+    """A picture under a map of shares of attention: what gets the most is bright yellow, what gets none nearly black.
+
+    Beside the title stands how much more than an even share the most is, since every map is drawn at full contrast.
+
+    Args:
+        image: RGB, not changed. share: at least 0, cells over the whole picture.
+
+    Shapes:
+        image: (H, W, 3) uint8; share: (h, w); returns (H, W, 3) uint8.
+    """
+    height, width = image.shape[:2]
+    most, even = float(share.max()), float(share.mean())
+    smooth = cv2.resize(share.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    levels = np.rint(255 * (smooth / max(most, 1e-12)).clip(0, 1)).astype(np.uint8)
+    heat = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    drawn = cv2.addWeighted(heat, 0.65, grey, 0.35, 0)
+    _text(drawn, title, (4, 12), (255, 255, 255), _INK)
+    _text(drawn, f"most: {most / max(even, 1e-12):.1f} x even", (4, height - 6), (255, 255, 255), _INK)
+    return drawn
+
+
 def contact_sheet(images: Sequence[FloatArray], columns: int, width: int) -> FloatArray:
     """Pictures of equal shape (H, W, 3) side by side in rows, each ``width`` pixels wide; uint8 RGB."""
     height = max(1, round(width * images[0].shape[0] / images[0].shape[1]))

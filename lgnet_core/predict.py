@@ -1,8 +1,9 @@
 """The work of ``lgnet predict``: every picture of a file, folder or video to overlays, meshes and numbers on disk.
 
 A picture ``cat.jpg`` gives ``cat_overlay.png``, ``cat_view.png`` (the meshes from three sides), ``cat.json``,
-``cat.npz``, ``cat_right.ply`` and ``cat_left.ply``. A video ``wave.mp4`` gives ``wave_overlay.mp4`` and, for each
-frame, ``wave_000000.json``, ``.npz`` and meshes. A picture that cannot be used is told at the end and stops nothing.
+``cat.npz``, ``cat_right.ply`` and ``cat_left.ply``, and if it is asked for ``cat_attention.png``. A video ``wave.mp4``
+gives ``wave_overlay.mp4`` and, for each frame, ``wave_000000.json``, ``.npz`` and meshes. A picture that cannot be used
+is told at the end and stops nothing.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ class Estimator(Protocol):
     def estimate(self, image: FloatArray, camera: Camera | None = None) -> TwoHands: ...
 
 
+class View(Protocol):
+    """What else is drawn of a picture: :class:`lgnet_core.inference.attention.AttentionView`."""
+
+    def draw(self, image: FloatArray, camera: Camera | None = None) -> FloatArray | None: ...
+
+
 @dataclass
 class Report:
     """What was done.
@@ -58,6 +65,7 @@ def predict(
     camera: Camera | None = None,
     about: dict[str, Any] | None = None,
     console: Console | None = None,
+    attention: View | None = None,
 ) -> Report:
     """Estimate the hands of every picture and write them into the folder ``out``, which is made.
 
@@ -65,6 +73,7 @@ def predict(
         camera: of the pictures; None: the hands come out relative to their wrists, and the report says so.
         about: what else each JSON file says (weights, ...).
         console: shows a progress bar; None: quiet.
+        attention: draws where the network looks in each picture; not in videos.
 
     Raises:
         InputError: if ``out`` is not a folder.
@@ -88,6 +97,8 @@ def predict(
                 overlay = _one(estimator, item, out, camera, about or {}, report, with_pictures=video is None)
                 if video is not None:
                     video.add(overlay)
+                elif attention is not None:
+                    _draw_attention(attention, item, out, camera, report)
             except ValueError as error:  # an input that cannot be used; anything else is no matter of this picture
                 _add_once(report.failures, _told(error, item))
             progress.advance(task)
@@ -145,6 +156,14 @@ def _one(
             "the overlay; the numbers are in the file's own pixels",
         )
     return overlay
+
+
+def _draw_attention(view: View, picture: Picture, out: Path, camera: Camera | None, report: Report) -> None:
+    drawn = view.draw(picture.image, None if camera is None else picture.camera(camera))
+    if drawn is not None:
+        write_png(out / f"{picture.name}_attention.png", drawn)
+    else:
+        _add_once(report.notes, f"{picture.source}: no attention to draw, since no hand was looked for in it")
 
 
 def _in_file_pixels(hands: TwoHands, picture: Picture) -> TwoHands:

@@ -83,6 +83,24 @@ def test_numbers_of_a_shrunk_picture_are_in_the_files_pixels(tmp_path, monkeypat
     assert cv2.imread(str(tmp_path / "out" / "cat_overlay.png")).shape == (60, 80, 3)
 
 
+class StubView:
+    """Draws a red square of every picture but black ones."""
+
+    def draw(self, image, camera=None):
+        return np.full((8, 8, 3), (255, 0, 0), np.uint8) if image[0, 0].any() else None
+
+
+def test_where_the_network_looks_is_drawn_beside_and_said_where_it_looks_nowhere(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / "a.png")
+    write(folder / "b.png", value=0)
+    report = predict(StubEstimator(), PictureSource(folder), tmp_path / "out", CAMERA, attention=StubView())
+    assert (cv2.imread(str(tmp_path / "out" / "a_attention.png")) == (0, 0, 255)).all()
+    assert not (tmp_path / "out" / "b_attention.png").exists()
+    assert [note for note in report.notes if "b.png: no attention to draw" in note]
+
+
 def test_video(tmp_path):
     path = tmp_path / "wave.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (160, 120))

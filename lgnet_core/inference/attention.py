@@ -1,0 +1,56 @@
+"""Pictures of where a network looks: its attention over the crops of a picture, part by part, as in LGNet's fig. 4."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+
+from lgnet_core.drawing import contact_sheet, draw_share
+from lgnet_core.inference.estimator import HandEstimator, check_picture
+from lgnet_core.network import HandsNetwork
+from lgnet_core.types import Camera, FloatArray
+
+COLUMNS, TILE = 3, 256
+"""Tiles in a row, and their side, pixels, whatever size the network sees."""
+
+
+class AttentionView:
+    """Draws the attention of the network that an estimator runs.
+
+    Engines give a network's answers alone, so its attention comes from torch, in another pass.
+
+    Args:
+        network: the estimator's; it is moved to the engine's device and set to evaluation, in place.
+        estimator: says where the hands are, and cuts the crops.
+    """
+
+    def __init__(self, network: HandsNetwork, estimator: HandEstimator) -> None:
+        self.estimator = estimator
+        self.network = network.to(estimator.engine.device).eval()
+
+    @torch.inference_mode()
+    def draw(self, image: FloatArray, camera: Camera | None = None) -> FloatArray | None:
+        """For each crop in which hands are looked for the crop itself, and one tile for each part of the network.
+
+        Args, Raises: see :meth:`lgnet_core.inference.HandEstimator.estimate`.
+
+        Returns:
+            RGB (H, W, 3) uint8; None where no hand is looked for, or the network has no attention.
+        """
+        check_picture(image, camera)
+        regions = self.estimator.detector.find(image, camera)
+        if not regions:
+            return None
+        crops = self.estimator.cut(image, camera, regions)
+        device = self.estimator.engine.device
+        inputs = (torch.from_numpy(crops.images).to(device), torch.from_numpy(crops.intrinsics).to(device))
+        looks = self.network.looked_at(*inputs)
+        if not looks:
+            return None
+        sheets = []
+        for k, crop in enumerate(crops.images):
+            shown = cv2.resize(np.rint(crop.transpose(1, 2, 0) * 255).astype(np.uint8), (TILE, TILE))
+            tiles = [shown, *(draw_share(shown, look.share[k].float().cpu().numpy(), look.part) for look in looks)]
+            sheets.append(contact_sheet(tiles, COLUMNS, TILE))
+        return np.vstack(sheets)

@@ -1,0 +1,98 @@
+"""Pictures of where a network looks."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from small_network import SMALL, small_network
+from typer.testing import CliRunner
+
+from lgnet_core.checkpoint import save_network
+from lgnet_core.cli import app
+from lgnet_core.drawing import draw_share
+from lgnet_core.inference import HandEstimator, Region, RegionDetector
+from lgnet_core.inference.attention import TILE, AttentionView
+from lgnet_core.inference.eager import EagerEngine
+from lgnet_core.network import LGNetConfig
+from lgnet_core.types import Camera, Side
+
+STEP = TILE + 2  # with the line between two tiles
+CAMERA = Camera(np.array([[200.0, 0, 79.5], [0, 200, 59.5], [0, 0, 1]]), 160, 120)
+
+
+class FixedRegions(RegionDetector):
+    """Looks at the same places of every picture."""
+
+    def __init__(self, *boxes):
+        self.regions = [Region(np.array(box, float), tuple(Side)) for box in boxes]
+
+    def find(self, image, camera):
+        return self.regions
+
+
+def view(hand_model, *boxes, config=SMALL):
+    network = small_network(hand_model, config=config)
+    estimator = HandEstimator(EagerEngine(network, "cpu", 64), hand_model, FixedRegions(*boxes))
+    return AttentionView(network, estimator)
+
+
+def picture():
+    return np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+
+
+@pytest.mark.parametrize("camera", [None, CAMERA])
+def test_a_sheet_for_each_crop(hand_model, camera):
+    """The crop and the eight looks of LGNet, three in a row; two crops stand under each other."""
+    one = view(hand_model, (20, 20, 100, 100)).draw(picture(), camera)
+    two = view(hand_model, (20, 20, 100, 100), (60, 30, 120, 90)).draw(picture(), camera)
+    assert one.shape == (3 * STEP, 3 * STEP, 3)
+    assert two.shape == (6 * STEP, 3 * STEP, 3)
+    apart = [np.abs(sheet.astype(int) - one).max() for sheet in (two[: 3 * STEP], two[3 * STEP :])]
+    assert apart[0] <= 2 < apart[1]  # rounding, in a batch of another size
+
+
+def test_it_draws_what_the_network_attends_to(hand_model):
+    """The tile of a part is its share, drawn over the crop that the estimator cuts."""
+    looking = view(hand_model, (20, 20, 100, 100))
+    crops = looking.estimator.cut(picture(), None, looking.estimator.detector.regions)
+    crop = cv2.resize(np.rint(crops.images[0].transpose(1, 2, 0) * 255).astype(np.uint8), (TILE, TILE))
+    with torch.no_grad():
+        looks = looking.network.looked_at(torch.from_numpy(crops.images), torch.from_numpy(crops.intrinsics))
+    sheet = looking.draw(picture())
+    assert np.array_equal(sheet[:TILE, :TILE], crop)
+    for k, look in enumerate(looks, 1):
+        row, column = k // 3 * STEP, k % 3 * STEP
+        tile = draw_share(crop, look.share[0].numpy(), look.part)
+        assert np.array_equal(sheet[row : row + TILE, column : column + TILE], tile), look.part
+
+
+def test_where_nothing_is_looked_for_nothing_is_drawn(hand_model):
+    assert view(hand_model).draw(picture()) is None
+    without = LGNetConfig(backbone="efficientnet_lite0", channels=16, self_joint_depth=1, lgblock=False)
+    assert view(hand_model, (20, 20, 100, 100), config=without).draw(picture()) is None
+
+
+def test_a_share_is_bright_where_it_is_large():
+    image = np.full((160, 160, 3), 128, np.uint8)
+    share = np.zeros((8, 8))
+    share[2, 5] = 1.0
+    drawn = draw_share(image, share, "x").astype(int).sum(-1)
+    assert drawn[50, 110] > 2 * drawn[120, 30]
+    brightest = np.unravel_index(drawn[20:140].argmax(), (120, 160))
+    assert abs(brightest[0] + 20 - 50) <= 10
+    assert abs(brightest[1] - 110) <= 10
+    assert (image == 128).all()
+
+
+def test_the_command_writes_it_beside_the_overlay(hand_model, tmp_path):
+    """One picture for each that is given, of the network whose weights are named; a word where there is none."""
+    save_network(tmp_path / "w.safetensors", small_network(hand_model), {"size": 64})
+    folder = tmp_path / "in"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.png"), picture())
+    arguments = ["predict", str(folder), "-o", str(tmp_path / "out"), "-w", str(tmp_path / "w.safetensors")]
+    result = CliRunner().invoke(app, [*arguments, "--engine", "eager", "--device", "cpu", "--attention"])
+    assert result.exit_code == 0, result.output
+    drawn = tmp_path / "out" / "a_attention.png"
+    assert drawn.exists() or "no attention to draw" in result.output
+    assert (tmp_path / "out" / "a_overlay.png").exists()
