@@ -178,7 +178,7 @@ def test_only_their_own_losses_move_the_heatmaps(network):
     ]
     sum(x.square().sum() for x in rest).backward()
     assert all(p.grad is None for p in network.heatmap_net.parameters())
-    assert network.feature_net.get_parameter("stem.weight").grad.abs().sum() > 0
+    assert network.feature_net.backbone.stem.weight.grad.abs().sum() > 0
 
 
 def test_all_four_answers_come_out_and_the_last_is_the_prediction(network, hand_model):
@@ -201,8 +201,8 @@ def test_the_translation_is_in_palms(network, hand_model):
 def test_the_papers_sizes(hand_model):
     """672 maps beside layer2's 512; volumes of 64 voxels; features of 2048 from three maps."""
     network = build_network("intershape", hand_model)
-    assert network.feature_net.layer3[0].conv1.in_channels == 512 + 672
-    assert network.feature_net.layer3[0].downsample[0].in_channels == 512 + 672
+    assert network.feature_net.backbone.layer3[0].conv1.in_channels == 512 + 672
+    assert network.feature_net.backbone.layer3[0].downsample[0].in_channels == 512 + 672
     assert network.heatmap_net.decoder[0].volume.out_channels == 21 * 64
     assert [step.bottleneck[0].conv1.in_channels for step in network.steps] == [2048, 1024, 512]
     assert [step.bottleneck[0].conv2.stride[0] for step in network.steps] == [1, 2, 4]

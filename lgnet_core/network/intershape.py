@@ -54,6 +54,23 @@ class Answer(NamedTuple):
     joints: Tensor
 
 
+class FeatureNet(nn.Module):
+    """The second network: a backbone that reads every few voxels of the heatmaps beside its stride-8 map.
+
+    Shapes:
+        image: (B, 3, S, S); volumes: (B, 2, 21, D, S / 4, S / 4); returns the maps at stride 8, 16 and 32.
+    """
+
+    def __init__(self, backbone: str, heatmap_depth: int) -> None:
+        super().__init__()
+        self.backbone = build_backbone(backbone, 2 * JOINT_COUNT * heatmap_depth // DEPTH_STEP)
+
+    def forward(self, image: Tensor, volumes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        beside = volumes[:, :, :, ::DEPTH_STEP, ::PLANE_STEP, ::PLANE_STEP].flatten(1, 3)  # (B, 42 D / 4, S / 8, S / 8)
+        _, fine, middle, deep = self.backbone.maps(image, beside)
+        return fine, middle, deep
+
+
 class HandRegressor(nn.Module):
     """Four hidden layers to one hand's pose and shape; starts at the mean pose, facing as the rest.
 
@@ -117,10 +134,9 @@ class InterShape(HandsNetwork):
     def __init__(self, config: InterShapeConfig, hand_model: HandModel) -> None:
         super().__init__(config, hand_model)
         self.heatmap_net = HeatmapNet(config.backbone, config.decoder_channels, config.heatmap_depth)
-        beside = 2 * JOINT_COUNT * config.heatmap_depth // DEPTH_STEP
-        self.feature_net = build_backbone(config.backbone, beside)
-        deep = self.feature_net.deep_channels
-        maps = (deep, *reversed(self.feature_net.middle_channels))
+        self.feature_net = FeatureNet(config.backbone, config.heatmap_depth)
+        deep = self.feature_net.backbone.deep_channels
+        maps = (deep, *reversed(self.feature_net.backbone.middle_channels))
         self.first = PerHand(lambda: HandRegressor(deep, config.hidden))
         self.translation = nn.Sequential(nn.Linear(deep, 2 * config.hidden), nn.ReLU(inplace=True))
         self.translation_out = nn.Linear(2 * config.hidden, 4)
@@ -141,8 +157,7 @@ class InterShape(HandsNetwork):
         volumes, presence = self.heatmap_net(image)
         peaks = find_peaks(volumes)
         said = volumes.detach()
-        beside = said[:, :, :, ::DEPTH_STEP, ::PLANE_STEP, ::PLANE_STEP].flatten(1, 3)  # (B, 42 D / 4, S / 8, S / 8)
-        _, fine, middle, deep = self.feature_net.maps(image, beside)
+        fine, middle, deep = self.feature_net(image, said)
 
         gates = [hand_attention(said, map_size)]
         attended = (deep[:, None] * gates[0][:, :, None]).mean((-2, -1))  # (B, 2, C_32)
@@ -187,7 +202,7 @@ class InterShape(HandsNetwork):
         return Answer(pose, shape, rotations, *self.hand_model(rotations, shape).wrist_relative())
 
     def backbones(self) -> tuple[Backbone, ...]:
-        return self.heatmap_net.backbone, self.feature_net
+        return self.heatmap_net.backbone, self.feature_net.backbone
 
     def looked_at(self, image: Tensor, intrinsics: Tensor) -> list[LookedAt]:
         _, _, gates = self._run(image)
