@@ -20,6 +20,10 @@ STAGES = ("detect", "crop", "network", "place", "smooth")
 SHRINKAGE = 0.2
 """Share of the way to a smaller size that a followed region goes in one picture."""
 
+STEADINESS = 0.1
+"""A followed region stays as it is until a side of it would move by more than this part of its longer side. A network
+that is given another crop says something else, which would move the next crop: a still hand would never come to rest."""
+
 AGREEMENT = 0.4
 """Overlap (intersection over union) of a followed and a detected region from which on they are of one hand in one size:
 where the centres agree, sizes may differ by a factor of 1.6."""
@@ -131,7 +135,8 @@ class HandTracker:
         self._since_detection += 1
         boxes: dict[Side, FloatArray] = {}
         if every > 1 and self._in_vain == 0:
-            boxes = {side: track.next_box(interval) for side, track in self._followed.items()}
+            self._followed = {side: track.goes_on(interval) for side, track in self._followed.items()}
+            boxes = {side: track.region for side, track in self._followed.items()}
         self._in_vain = max(self._in_vain - 1, 0)
         detected = None
         if not boxes or self._since_detection >= every:
@@ -183,7 +188,7 @@ class HandTracker:
         if self._continues(hand):
             return self._followed[hand.side].went_on(box, interval)
         self._ids[hand.side] += 1
-        return _Track(self._ids[hand.side], box, look=box)
+        return _Track(self._ids[hand.side], box, look=box, region=box)
 
     def _finish(self, hands: TwoHands, interval: float) -> TwoHands:
         """Track ids, and smoothing if it is on."""
@@ -208,12 +213,13 @@ class HandTracker:
 
 @dataclass(eq=False)
 class _Track:
-    """A hand that is followed: its number, its box as last seen and what to look at around it (pixels), how fast it
-    moves (pixels per second)."""
+    """A hand that is followed: its number, its box as last seen, what to look at around it and what was looked at last
+    (pixels), how fast it moves (pixels per second)."""
 
     number: int
     box: FloatArray
     look: FloatArray
+    region: FloatArray
     velocity: FloatArray = field(default_factory=lambda: np.zeros(2))
     smoother: HandSmoother | None = None
 
@@ -228,11 +234,15 @@ class _Track:
         moved = (box - self.box).reshape(2, 2).mean(0)
         return replace(self, box=box, look=np.concatenate([centre - half, centre + half]), velocity=moved / interval)
 
-    def next_box(self, interval: float) -> FloatArray:
-        """(4,) pixels: where it was and where it will be if it goes on as it went, a hand's width away at most."""
+    def goes_on(self, interval: float) -> _Track:
+        """The track with the region to look at next: where the hand was and where it will be if it goes on as it went,
+        a hand's width away at most. The last region, if that is about the same."""
         furthest = hand_width(self.box)
         moved = self.look + np.tile(np.clip(self.velocity * interval, -furthest, furthest), 2)
-        return _around([self.look, moved])
+        region = _around([self.look, moved])
+        longer = max(region[2] - region[0], region[3] - region[1])
+        steady = np.abs(region - self.region).max() <= STEADINESS * longer
+        return replace(self, region=self.region if steady else region)
 
 
 @dataclass(frozen=True, eq=False)
