@@ -21,8 +21,8 @@ SHRINKAGE = 0.2
 """Share of the way to a smaller size that a followed region goes in one picture."""
 
 STEADINESS = 0.1
-"""A followed region stays as it is until a side of it would move by more than this part of its longer side. Given another
-crop a network says something else, which would move the next crop: a still hand would never come to rest."""
+"""A followed region stays as it is until a side of it would move by more than this part of its longer side. Given
+another crop a network says something else, which would move the next crop: a still hand would never come to rest."""
 
 AGREEMENT = 0.4
 """Overlap (intersection over union) of a followed and a detected region from which on they are of one hand in one size:
