@@ -29,10 +29,21 @@ def train(
     ] = None,
     preset: Preset = "lgnet-mini",
     backbone: Backbone = None,
-    data: Annotated[str | None, typer.Option(help="synthetic, or a folder that `lgnet synth` wrote.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="synthetic, interhand26m (with --root and --hand-model), or a folder that `lgnet synth` wrote; "
+            "several with their weights: interhand26m=0.7,FOLDER=0.3"
+        ),
+    ] = None,
+    root: DataRoot = None,
+    annotation: AnnotationOption = "H+M",
+    subset: SubsetOption = "all",
     hand_model: HandModelPath = None,
     size: Annotated[int | None, typer.Option(help="Side of the crops, a multiple of 32.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Pictures a step and device.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pictures that a device sees at a time.")] = None,
+    accumulate: Annotated[int | None, typer.Option(help="Batches whose gradients make one step.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes through a set, instead of --steps.")] = None,
     steps: Annotated[int | None, typer.Option(help="Of the whole training.")] = None,
     epoch_steps: Annotated[int | None, typer.Option(help="Steps between two validations.")] = None,
     max_minutes: Annotated[float | None, typer.Option(help="Stop and save after this time.")] = None,
@@ -56,10 +67,10 @@ def train(
     ] = None,
     resume: Annotated[str | None, typer.Option(help="auto, never, or a .ckpt file.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    devices: Annotated[int | None, typer.Option(help="How many.")] = None,
+    devices: Annotated[int | None, typer.Option(help="How many; started by torchrun: as that says.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, or Lightning's name of one.")] = None,
     threads: Annotated[int | None, typer.Option(help="Of torch on the CPU.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read a stored set.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read pictures.")] = None,
     seed: Annotated[int | None, typer.Option()] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it will cost, and train nothing.")] = False,
 ) -> None:

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning.callbacks import Callback
 from safetensors.torch import load_file
-from train_process import TINY
+from train_process import TINY, seen
 
 from lgnet_core.checkpoint import load_network
 from lgnet_core.data.synthetic.generator import SyntheticHands
@@ -22,7 +23,9 @@ from lgnet_core.hand_model.asset import read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.network import PRESETS, build_network
 from lgnet_core.training.dry_run import dry_run
-from lgnet_core.training.train import _augmentation, initial_network, train
+from lgnet_core.training.sources import open_supply
+from lgnet_core.training.stream import Draw
+from lgnet_core.training.train import _augmentation, in_steps, initial_network, train
 from lgnet_core.training.train_config import WEIGHTS, TrainConfig
 
 PROCESS = Path(__file__).parent / "train_process.py"
@@ -129,12 +132,61 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not(tmp_path, stored):
 
 
 def test_two_processes_train_one_network(tmp_path, stored):
-    """Distributed on the CPU, by the same settings: each step sees both processes' pictures."""
-    assert start(config(tmp_path, data=str(stored), devices=2, validation=4)).wait() == 0
+    """Distributed on the CPU, by the same settings: each step sees both processes' pictures, two batches of each. Of
+    the four pictures that are not held out each is seen once a pass, by one of the processes.
+    """
+    assert start(config(tmp_path, data=str(stored), devices=2, validation=4, batch_size=1, accumulate=2)).wait() == 0
     _, metadata = load_network(tmp_path / WEIGHTS)
     assert (metadata["steps"], metadata["pictures"]) == (2, 8)
+    shares = [set(path.read_text().splitlines()) for path in sorted(tmp_path.glob("seen_*"))]
+    assert len(shares) == 2
+    assert not shares[0] & shares[1]
+    assert sorted(seen(tmp_path)) == [Draw(0, picture, visit) for picture in range(4) for visit in range(2)]
     assert {"mpvpe_mm", "presence"} <= set(metadata["figures"])
     assert all(math.isfinite(loss) for loss in losses(tmp_path).values())
+
+
+@pytest.mark.slow
+def test_several_nodes_by_torchrun(tmp_path, stored):
+    """Two nodes of one process each, on this machine: torchrun says how many there are, whatever the settings."""
+    settings = json.dumps(asdict(config(tmp_path, data=str(stored), validation=4)), default=str)
+    common = ["--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "127.0.0.1", "--master-port", "29611"]
+    command = [sys.executable, "-m", "torch.distributed.run", *common]
+    nodes = [subprocess.Popen([*command, "--node-rank", str(rank), str(PROCESS), settings]) for rank in range(2)]
+    assert [node.wait() for node in nodes] == [0, 0]
+    assert load_network(tmp_path / WEIGHTS)[1]["pictures"] == 8
+    assert sorted(seen(tmp_path)) == [Draw(0, picture, visit) for picture in range(4) for visit in range(2)]
+
+
+def test_gradients_of_several_batches_make_one_step(tmp_path, stored):
+    """Stopped and resumed between two steps: the same weights to the bit. Averages move once a step."""
+    whole = config(tmp_path / "whole", data=str(stored), accumulate=2, steps=3, epoch_steps=3)
+    averaged = []
+
+    class Watch(Callback):
+        def on_train_batch_start(self, trainer, module, *_):
+            averaged.append(int(module.average.n_averaged))
+
+    train(whole, [Watch()])
+    assert averaged == [0, 0, 1, 1, 2, 2]
+    assert load_network(whole.out / WEIGHTS)[1]["pictures"] == 3 * 2 * 2
+    parts = replace(whole, out=tmp_path / "parts")
+    train(replace(parts, max_minutes=1e-9))
+    assert load_network(parts.out / WEIGHTS)[1]["steps"] == 1
+    train(parts)
+    torch.testing.assert_close(load_file(parts.out / WEIGHTS), load_file(whole.out / WEIGHTS), rtol=0, atol=0)
+
+
+def test_epochs_in_steps(tmp_path, stored, hand_model):
+    """Six pictures, thirty times, four a step and device: rounded up."""
+    settings = config(tmp_path, data=str(stored), epochs=30, batch_size=2, accumulate=2)
+    supply = open_supply(settings, hand_model, "cpu", None)
+    assert in_steps(settings, supply, world=1).steps == 45
+    assert in_steps(settings, supply, world=2).steps == 23
+    assert in_steps(replace(settings, epochs=0), supply, world=2).steps == settings.steps
+    endless = replace(settings, data="synthetic")
+    with pytest.raises(ValueError, match="give --steps"):
+        in_steps(endless, open_supply(endless, hand_model, "cpu", None), world=1)
 
 
 def test_each_epoch_is_drawn(tmp_path, stored):

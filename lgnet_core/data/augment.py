@@ -83,19 +83,9 @@ def augment(
     settings = settings or Augmentation()
     count, device = len(batch), batch.image.device
 
-    def uniform(*shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-        return low + (high - low) * torch.rand(*shape, generator=generator, device=device)
-
-    def normal(clip: float) -> Tensor:
-        return torch.randn(count, generator=generator, device=device).clamp(-clip, clip)
-
-    turned = uniform(count) < settings.rotation_probability
-    angle = settings.rotation * normal(2.0) * turned
-    scale = 1.0 + settings.scale * normal(1.0)
-    shift = uniform(count, 2, low=-settings.shift, high=settings.shift)
-    affine = centred_affine(angle, scale, shift, batch.image.shape[-1])
-    batch = mirror_some(batch, uniform(count) < settings.flip)
-    replaced = uniform(count) < settings.background
+    affine = draw_moves(count, generator, settings, batch.image.shape[-1])
+    batch = mirror_some(batch, torch.rand(count, generator=generator, device=device) < settings.flip)
+    replaced = torch.rand(count, generator=generator, device=device) < settings.background
     scenery = photometry.draw_backgrounds(batch, generator, backgrounds) if bool(replaced.any()) else None
     if settings.moves or scenery is not None:
         batch, foreground = apply_affine(batch, affine, hand_model)
@@ -104,6 +94,27 @@ def augment(
     if settings.photometry is not None:
         batch = photometry.distort(batch, generator, settings.photometry, hand_model)
     return batch
+
+
+def draw_moves(count: int, generator: torch.Generator, settings: Augmentation, size: int) -> Tensor:
+    """Turns, scales and shifts of pictures, as strong as ``settings`` has them.
+
+    Args:
+        size: side of the pictures, pixels.
+
+    Shapes:
+        returns (count, 2, 3) pixels -> pixels, on the generator's device.
+    """
+    device = generator.device
+
+    def normal(clip: float) -> Tensor:
+        return torch.randn(count, generator=generator, device=device).clamp(-clip, clip)
+
+    turned = torch.rand(count, generator=generator, device=device) < settings.rotation_probability
+    angle = settings.rotation * normal(2.0) * turned
+    scale = 1.0 + settings.scale * normal(1.0)
+    shift = torch.rand(count, 2, generator=generator, device=device) * (2 * settings.shift) - settings.shift
+    return centred_affine(angle, scale, shift, size)
 
 
 def centred_affine(angle: Tensor, scale: Tensor, shift: Tensor, size: int) -> Tensor:

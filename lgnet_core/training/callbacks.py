@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from lgnet_core.evaluation.prediction_sheet import overlays
 from lgnet_core.network import HandsNetwork
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.train_config import WEIGHTS, TrainConfig
+
+log = logging.getLogger(__name__)
 
 
 class ExportWeights(Callback):
@@ -42,7 +46,7 @@ class ExportWeights(Callback):
             "losses": config.losses,
             "commit": self.commit,
             "steps": trainer.global_step,
-            "pictures": trainer.global_step * config.batch_size * trainer.world_size,
+            "pictures": trainer.global_step * config.batch_size * config.accumulate * trainer.world_size,
             "figures": {
                 name.removeprefix("val/"): round(float(value), 4)
                 for name, value in trainer.callback_metrics.items()
@@ -84,14 +88,34 @@ class DrawPredictions(Callback):
         write_png(folder / f"step_{trainer.global_step:06d}.png", sheet)
 
 
+class TellSkipped(Callback):
+    """After an epoch, what of the data could not be used, if that became more.
+
+    Args:
+        skipped: gives the counts by reason.
+    """
+
+    def __init__(self, skipped: Callable[[], dict[str, int]]) -> None:
+        self.skipped, self.told = skipped, skipped()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        now = self.skipped()
+        if now != self.told and trainer.is_global_zero:
+            log.warning("left out so far: %s", ", ".join(f"{count} x {reason}" for reason, count in now.items()))
+        self.told = now
+
+
 class StopAfter(Callback):
     """End the training, as if its steps were done, when a time has passed since it was started or resumed."""
 
     def __init__(self, duration: timedelta) -> None:
         self.deadline = time.monotonic() + duration.total_seconds()
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
-        if time.monotonic() > self.deadline:
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        whole_step = (index + 1) % trainer.accumulate_grad_batches == 0
+        if time.monotonic() > self.deadline and whole_step:
             trainer.should_stop = True
 
 

@@ -48,6 +48,7 @@ def dry_run(config: TrainConfig) -> Cost:
             steps=STEPS,
             epoch_steps=STEPS,
             warmup=min(config.warmup, STEPS),
+            epochs=0.0,
             validation=config.batch_size,
             resume="never",
             progress=False,
@@ -57,7 +58,7 @@ def dry_run(config: TrainConfig) -> Cost:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return Cost(
         step_seconds=seconds,
-        pictures_per_second=config.batch_size * config.devices / seconds,
+        pictures_per_second=config.batch_size * config.accumulate * config.devices / seconds,
         hours=config.steps * seconds / 3600,
         memory=torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else peak,
     )

@@ -103,6 +103,7 @@ class TrainingModule(lightning.LightningModule):
         ).requires_grad_(False)
         self.validation = ValidationFigures()
         self.optimisation, self.augmentation, self.size, self.seed = optimisation, augmentation, size, seed
+        self._steps_averaged = self._batches_of_step = 0
         self.learning_rate_factor = learning_rate_factor(optimisation.schedule, optimisation.steps, optimisation.warmup)
 
     def forward(self, batch: HandsBatch, network: nn.Module | None = None) -> HandsPrediction:
@@ -168,13 +169,19 @@ class TrainingModule(lightning.LightningModule):
         for part in self._frozen:
             part.eval()
 
+    def on_train_start(self) -> None:
+        self._steps_averaged = self.global_step
+
     def on_train_batch_start(self, batch: HandsBatch, batch_index: int) -> None:
         # Set from the step, not by a scheduler with a state: a resumed training follows the schedule it is given.
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
             group["lr"] = self.optimisation.learning_rate * self.learning_rate_factor(self.global_step)
 
     def on_train_batch_end(self, outputs: Any, batch: HandsBatch, batch_index: int) -> None:
-        self.average.update_parameters(self.network)
+        self._batches_of_step += 1
+        if self.global_step > self._steps_averaged:  # the gradients of several batches may make one step
+            self.average.update_parameters(self.network)
+            self._steps_averaged, self._batches_of_step = self.global_step, 0
 
     def validation_step(self, batch: HandsBatch, batch_index: int) -> None:
         batch = batch if self.size is None else resize(batch, self.size)
@@ -219,7 +226,8 @@ class TrainingModule(lightning.LightningModule):
         return batch.to(device)
 
     def _generator(self) -> torch.Generator:
-        position = self.global_step * self.trainer.world_size + self.global_rank
+        batches = self.global_step * self.trainer.accumulate_grad_batches + self._batches_of_step
+        position = batches * self.trainer.world_size + self.global_rank
         return torch.Generator(self.device).manual_seed((self.seed * 1_000_003 + position) % 2**63)
 
 

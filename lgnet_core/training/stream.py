@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Sampler
 
-from lgnet_core.data.sample import HandsBatch
-from lgnet_core.data.synthetic.generator import SyntheticHands
+BLOCK = 1000
+"""Draws after which every share has had its part, to the nearest picture."""
+
+_SOURCES_APART = 7_919_000_003  # seeds of two sources' orders never meet
 
 
-class StepSampler(Sampler[list[int]]):
-    """Batches of picture numbers for one stretch of steps, from wherever the training stands.
-
-    All pictures are seen once in a random order, then all again in another; an endless supply is seen in its own
-    order. Processes take turns.
+class Draw(NamedTuple):
+    """One picture to be shown.
 
     Args:
-        pictures: how many there are; None: endless.
+        source: number of the set. picture: in the set. visit: how often all of the set was shown before.
+    """
+
+    source: int
+    picture: int
+    visit: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """How much of a training a set gets.
+
+    Args:
+        pictures: how many the set has; None: endless.
+        weight: its part of the draws, relative to the other shares'.
+    """
+
+    pictures: int | None
+    weight: float = 1.0
+
+
+class StepSampler(Sampler[list[Draw]]):
+    """Batches of draws for one stretch of steps, from wherever the training stands.
+
+    All pictures of a set are seen once in a random order, then all again in another, by all processes together; an
+    endless supply is seen in its own order. Several sets take turns at random, each with its weight's part of every
+    :data:`BLOCK` draws. Processes take turns.
+
+    Args:
+        shares: of the sets.
         batch_size: pictures a step and process.
         steps: of a stretch (Lightning's epoch).
         position: gives the steps done so far.
@@ -27,7 +57,7 @@ class StepSampler(Sampler[list[int]]):
 
     def __init__(
         self,
-        pictures: int | None,
+        shares: Sequence[Share],
         batch_size: int,
         steps: int,
         position: Callable[[], int],
@@ -35,46 +65,62 @@ class StepSampler(Sampler[list[int]]):
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self.pictures, self.batch_size, self.steps = pictures, batch_size, steps
+        self.shares, self.batch_size, self.steps = tuple(shares), batch_size, steps
         self.position, self.seed, self.rank, self.world = position, seed, rank, world
-        self._order: tuple[int, torch.Tensor] = (-1, torch.empty(0))
+        self._counts = parts_of_block([share.weight for share in self.shares])
+        self._orders: list[tuple[int, torch.Tensor]] = [(-1, torch.empty(0)) for _ in self.shares]
+        self._turns: tuple[int, torch.Tensor, torch.Tensor] = (-1, torch.empty(0), torch.empty(0))
 
     def __len__(self) -> int:
         return self.steps
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[Draw]]:
         start = self.position()
         for step in range(start, start + self.steps):
             yield self.batch(step)
 
-    def batch(self, step: int) -> list[int]:
-        """The pictures of a step."""
+    def batch(self, step: int) -> list[Draw]:
+        """The draws of a step."""
         first = (step * self.world + self.rank) * self.batch_size
-        return [self._picture(first + k) for k in range(self.batch_size)]
+        return [self._draw(first + k) for k in range(self.batch_size)]
 
-    def _picture(self, position: int) -> int:
-        if self.pictures is None:
-            return position
-        pass_number, place = divmod(position, self.pictures)
-        if self._order[0] != pass_number:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + pass_number)
-            self._order = (pass_number, torch.randperm(self.pictures, generator=generator))
-        return int(self._order[1][place])
+    def _draw(self, position: int) -> Draw:
+        source, number = self._turn(position)
+        pictures = self.shares[source].pictures
+        if pictures is None:
+            return Draw(source, number, 0)
+        visit, place = divmod(number, pictures)
+        if self._orders[source][0] != visit:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + visit + source * _SOURCES_APART)
+            self._orders[source] = (visit, torch.randperm(pictures, generator=generator))
+        return Draw(source, int(self._orders[source][1][place]), visit)
+
+    def _turn(self, position: int) -> tuple[int, int]:
+        """Whose turn it is, and how many turns that set had before."""
+        if len(self.shares) == 1:
+            return 0, position
+        block, place = divmod(position, BLOCK)
+        if self._turns[0] != block:
+            turns = torch.repeat_interleave(torch.arange(len(self.shares)), torch.tensor(self._counts))
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + block)
+            turns = turns[torch.randperm(BLOCK, generator=generator)]
+            before = torch.nn.functional.one_hot(turns, len(self.shares)).cumsum(0) - 1  # (BLOCK, sources)
+            self._turns = (block, turns, before.gather(1, turns[:, None])[:, 0])
+        source = int(self._turns[1][place])
+        return source, block * self._counts[source] + int(self._turns[2][place])
 
 
-class EndlessHands(Dataset[HandsBatch]):
-    """Synthetic pictures, made a batch at a time when they are asked for, on the generator's device.
+def parts_of_block(weights: Sequence[float]) -> list[int]:
+    """How many of :data:`BLOCK` draws each weight gets: rounded down, the rest to the largest remainders.
 
-    Args:
-        size: side of the crops, pixels.
+    Raises:
+        ValueError: if a weight is too small to be drawn at all.
     """
-
-    def __init__(self, generator: SyntheticHands, size: int) -> None:
-        self.generator, self.size = generator, size
-
-    def __getitem__(self, index: int) -> HandsBatch:
-        return self.generator.crops(torch.tensor([index]), self.size)
-
-    def __getitems__(self, indices: list[int]) -> list[HandsBatch]:
-        """One item that holds them all: :func:`lgnet_core.data.sample.concatenate` collates it."""
-        return [self.generator.crops(torch.tensor(indices), self.size)]
+    exact = [BLOCK * weight / sum(weights) for weight in weights]
+    counts = [int(part) for part in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda k: counts[k] - exact[k])
+    for k in by_remainder[: BLOCK - sum(counts)]:
+        counts[k] += 1
+    if min(counts) < 1:
+        raise ValueError(f"weights {list(weights)}: one is less than a thousandth of all; leave its set out")
+    return counts

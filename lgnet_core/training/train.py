@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -17,21 +18,20 @@ import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader
 
 from lgnet_core.checkpoint import load_network
 from lgnet_core.data.augment import Augmentation
 from lgnet_core.data.sample import HandsBatch, concatenate
-from lgnet_core.data.synthetic.generator import SyntheticHands
-from lgnet_core.data.synthetic.stored import StoredHands
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.network import HandsNetwork, LGNetConfig, build_network, load_pretrained
 from lgnet_core.network.intershape import InterShape
-from lgnet_core.training.callbacks import DrawPredictions, ExportWeights, Progress, StopAfter
+from lgnet_core.training.callbacks import DrawPredictions, ExportWeights, Progress, StopAfter, TellSkipped
 from lgnet_core.training.loss_config import DIRECT, HEATMAPS, loss_weights
 from lgnet_core.training.module import TrainingModule
-from lgnet_core.training.stream import EndlessHands, StepSampler
-from lgnet_core.training.train_config import LAST, SYNTHETIC, WEIGHTS, TrainConfig
+from lgnet_core.training.sources import DrawnPictures, Supply, open_supply
+from lgnet_core.training.stream import StepSampler
+from lgnet_core.training.train_config import LAST, WEIGHTS, TrainConfig
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +63,15 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     resume = _resume_path(config)
     lightning.seed_everything(config.seed, verbose=False)
     hand_model = load_hand_model(config.hand_model)
+    supply = open_supply(config, hand_model, "cuda" if cuda else "cpu", _augmentation(config, hand_model))
+    devices, nodes = processes(config)
+    config = in_steps(config, supply, devices * nodes)
     network = initial_network(config, hand_model, resumed=resume is not None)
     module = TrainingModule(
         network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         config.optimisation(),
         loss_weights(config.losses, network.config.kind),
-        _augmentation(config, hand_model),
+        supply.augmentation,
         size=config.size,
         seed=config.seed,
         frozen=frozen_parts(config, network),
@@ -76,11 +79,13 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     )
     trainer = lightning.Trainer(
         accelerator="cuda" if cuda else "cpu",
-        devices=config.devices,
-        strategy="ddp" if config.devices > 1 else "auto",
+        devices=devices,
+        num_nodes=nodes,
+        strategy="ddp" if devices * nodes > 1 else "auto",
         precision=_precision(config, cuda),
         max_steps=config.steps,
-        limit_train_batches=config.epoch_steps,
+        limit_train_batches=config.epoch_steps * config.accumulate,
+        accumulate_grad_batches=config.accumulate,
         num_sanity_val_steps=0,
         log_every_n_steps=min(20, config.epoch_steps),
         logger=_loggers(config.out),
@@ -97,15 +102,16 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
             ),
             *([StopAfter(timedelta(minutes=config.max_minutes))] if config.max_minutes else []),
             *([Progress(config.steps)] if config.progress else []),
+            TellSkipped(supply.skipped),
             *callbacks,
         ],
         enable_progress_bar=config.progress,
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    generator_device = "cuda" if cuda else "cpu"
-    training, held_out = data_loaders(config, hand_model, lambda: trainer.global_step, trainer, generator_device)
-    _write_settings(config)
+    training, held_out = data_loaders(config, supply, trainer)
+    if trainer.is_global_zero:
+        _write_settings(config)
     trainer.fit(module, training, held_out, ckpt_path=resume, weights_only=True)
     return config.out / WEIGHTS
 
@@ -143,49 +149,50 @@ def frozen_parts(config: TrainConfig, network: HandsNetwork) -> list[nn.Module]:
     return [*early, network.heatmap_net] if config.freeze_heatmaps and isinstance(network, InterShape) else early
 
 
+def processes(config: TrainConfig) -> tuple[int, int]:
+    """How many processes each node runs, and how many nodes there are: as torchrun says if it started this one."""
+    if torch.distributed.is_torchelastic_launched():
+        local = int(os.environ["LOCAL_WORLD_SIZE"])
+        return local, int(os.environ["WORLD_SIZE"]) // local
+    return config.devices, 1
+
+
+def in_steps(config: TrainConfig, supply: Supply, world: int) -> TrainConfig:
+    """The configuration with its epochs told in steps.
+
+    Raises:
+        ValueError: if there are epochs of no or of several sets.
+    """
+    if not config.epochs:
+        return config
+    pictures = supply.shares[0].pictures
+    if len(supply.shares) > 1 or pictures is None:
+        raise ValueError("epochs: only one set that is not generated has epochs; give --steps instead")
+    return replace(config, steps=math.ceil(config.epochs * pictures / (config.batch_size * config.accumulate * world)))
+
+
 def data_loaders(
-    config: TrainConfig,
-    hand_model: HandModel,
-    position: Any,
-    trainer: lightning.Trainer,
-    device: str,
+    config: TrainConfig, supply: Supply, trainer: lightning.Trainer
 ) -> tuple[DataLoader[HandsBatch], DataLoader[HandsBatch]]:
-    """What is trained on, from step ``position()``, and what is held out."""
-    if config.data == SYNTHETIC:
-        pictures = None
-        dataset: Dataset[HandsBatch] = EndlessHands(SyntheticHands(config.seed, hand_model, device), config.size)
-        other = SyntheticHands(config.seed + 1, hand_model, device)
-        batches = torch.arange(config.validation).split(config.batch_size)
-        held_out: Any = [other.crops(indices, config.size).to("cpu") for indices in batches]
-        validation = DataLoader(held_out, batch_size=None)
-    else:
-        stored = StoredHands(Path(config.data), hand_model)
-        pictures = len(stored) - config.validation
-        if pictures < 1:
-            raise ValueError(
-                f"{config.data}: {len(stored)} pictures, of which --validation {config.validation} holds all back; "
-                "hold back fewer, or store more"
-            )
-        dataset = Subset(stored, range(pictures))
-        held = Subset(stored, range(pictures, len(stored)))
-        validation = DataLoader(held, config.batch_size, collate_fn=concatenate)
+    """What is trained on, from where the training stands, and what is held out."""
     sampler = StepSampler(
-        pictures,
+        supply.shares,
         config.batch_size,
-        config.epoch_steps,
-        position,
+        config.epoch_steps * config.accumulate,
+        lambda: trainer.global_step * config.accumulate,
         config.seed,
         trainer.global_rank,
         trainer.world_size,
     )
-    workers = config.workers if pictures is not None else 0
-    training = DataLoader(
-        dataset,
-        batch_sampler=sampler,
+    workers = config.workers if supply.finite else 0
+    training: DataLoader[HandsBatch] = DataLoader(
+        DrawnPictures(supply.sources),
+        batch_sampler=sampler,  # of draws, which are no plain numbers
         collate_fn=concatenate,
         num_workers=workers,
         persistent_workers=workers > 0,
     )
+    validation = DataLoader(supply.held_out(config.validation), config.batch_size, collate_fn=concatenate)
     return training, validation
 
 
@@ -213,9 +220,9 @@ def _resume_path(config: TrainConfig) -> Path | None:
     settings = config.out / SETTINGS
     if path is not None and settings.exists():
         before = json.loads(settings.read_text())
-        for name in ("preset", "backbone", "data", "batch_size", "seed"):
+        for name in ("preset", "backbone", "data", "annotation", "subset", "batch_size", "accumulate", "seed"):
             now = json.loads(json.dumps(asdict(config)[name], default=str))
-            if before.get(name) != now:
+            if before.get(name, now) != now:
                 raise ValueError(
                     f"{config.out}: was trained with {name}={before.get(name)!r}, now {now!r} is asked; "
                     "give the same, or another folder"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from lgnet_core.network import LGNetConfig, NetworkConfig, find_config
 from lgnet_core.training.loss_config import loss_weights
 from lgnet_core.training.module import Optimisation
 
-SYNTHETIC = "synthetic"
+SYNTHETIC, INTERHAND26M = "synthetic", "interhand26m"
 LAST = "last.ckpt"
 WEIGHTS = "weights.safetensors"
 
@@ -22,11 +23,17 @@ class TrainConfig:
         out: the run's folder: logs, ``last.ckpt`` (to resume), ``weights.safetensors`` (averaged weights, to use).
         preset: of the network, see :func:`lgnet_core.network.find_config`.
         backbone: another than the preset's, to compare networks on the same; None: the preset's.
-        data: ``synthetic`` (generated while training) or the folder of a stored set (``lgnet synth``).
+        data: ``synthetic`` (generated while training), ``interhand26m`` (its train split, in ``root``; needs the MANO
+            that was fitted as ``hand_model``), or the folder of a stored set (``lgnet synth``). Several with their
+            weights: ``interhand26m=0.7,/sets/synthetic=0.3``.
+        root: of InterHand2.6M. annotation, subset: which of its pictures, see
+            :class:`lgnet_core.data.interhand26m.InterHand26M`.
         hand_model: folder of a converted MANO; None for the bundled hand.
         size: side of the pictures that the network sees, a multiple of 32.
-        batch_size: pictures a step and device.
+        batch_size: pictures a device sees at a time.
+        accumulate: batches whose gradients make one step: a step sees batch_size x accumulate x devices pictures.
         steps: of the whole training.
+        epochs: how often every picture of a set is seen, instead of ``steps``; 0: as ``steps`` says.
         epoch_steps: after how many steps it validates, saves and exports.
         max_minutes: stop (and save) after this much wall-clock time; 0: no limit.
         optimiser, learning_rate, weight_decay, schedule, warmup, clip, ema_decay: see
@@ -37,7 +44,8 @@ class TrainConfig:
         rotation: standard deviation of the in-plane turns, degrees; 0 keeps the uprightness that helps a short training
             to tell right from left.
         flip: mirror half of them too, if the hand model's hands are mirror images (MANO's are not).
-        validation: pictures held out of a stored set (its last ones), or generated from another seed.
+        validation: pictures held out, of several sets by their weights: the last ones of a stored set, InterHand2.6M's
+            val split, generated ones from another seed.
         refine: False trains the joint and mesh stages alone, a third faster on a CPU; give the result as ``initial`` of
             a training of the whole network, whose refine stage then starts from offsets of 0.
         initial: ``pretrained`` (the backbone's weights, see :func:`lgnet_core.network.load_pretrained`), ``random``, or
@@ -47,10 +55,10 @@ class TrainConfig:
         freeze_early: leave the backbone's layers up to stride 4 as they start: a third less work a step on a CPU.
         resume: ``auto`` (from the run's folder, if it was begun), ``never``, or a ``.ckpt`` file. Only resume what you
             wrote yourself: a ``.ckpt`` is a pickle, although it is read without running code.
-        device: ``auto``, ``cpu``, ``cuda``. devices: how many.
+        device: ``auto``, ``cpu``, ``cuda``. devices: how many; torchrun says it instead, for several nodes too.
         precision: ``auto`` (bfloat16 with CUDA, else single), or Lightning's name of one.
         threads: of torch on the CPU; 0 leaves its choice.
-        workers: processes that read a stored set; pictures that are generated come from the training process.
+        workers: processes that read pictures; those that are generated come from the training process.
         seed: of weights, order and augmentation.
         progress: show the bar.
     """
@@ -59,10 +67,15 @@ class TrainConfig:
     preset: str = "lgnet-mini"
     backbone: str | None = None
     data: str = SYNTHETIC
+    root: Path | None = None
+    annotation: str = "H+M"
+    subset: str = "all"
     hand_model: Path | None = None
     size: int = 256
     batch_size: int = 32
+    accumulate: int = 1
     steps: int = 100_000
+    epochs: float = 0.0
     epoch_steps: int = 500
     max_minutes: float = 0.0
     optimiser: str = "adamw"
@@ -93,9 +106,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.size % 32 or self.size <= 0:
             raise ValueError(f"size {self.size}: give a positive multiple of 32, e.g. 128, 160 or 256")
-        for name in ("batch_size", "epoch_steps", "validation"):
+        for name in ("batch_size", "accumulate", "epoch_steps", "validation"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}: give at least 1")
+        self.parts()
         self.optimisation()
         kind = self.network().kind
         loss_weights(self.losses, kind)
@@ -106,6 +120,21 @@ class TrainConfig:
                 f"freeze_heatmaps: the heatmap network would stay as it starts (initial {self.initial!r}); train it "
                 "first with the losses heatmaps, and give that training's weights.safetensors as initial"
             )
+
+    def parts(self) -> list[tuple[str, float]]:
+        """The sets that ``data`` names, with their weights."""
+        parts = []
+        for part in self.data.split(","):
+            name, equals, text = part.strip().rpartition("=")
+            try:
+                weight = float(text) if equals else 1.0
+            except ValueError:
+                raise ValueError(f"data {part!r}: {text!r} is no weight; give NAME or NAME=WEIGHT") from None
+            name = name if equals else text
+            if not name or not 0 < weight < math.inf:
+                raise ValueError(f"data {part!r}: give NAME or NAME=WEIGHT, with a weight above 0")
+            parts.append((name, weight))
+        return parts
 
     def network(self) -> NetworkConfig:
         """The network's configuration."""
