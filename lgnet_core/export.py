@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -26,6 +27,8 @@ OPSET = 17
 
 CACHE_VARIABLE = "LGNET_CACHE_DIR"
 """Environment variable that moves the cache."""
+CACHE_ENTRIES = 16
+"""Exports that are kept; of 25 to 230 MB each."""
 
 
 def export_onnx(network: HandsNetwork, path: str | Path, size: int = 256) -> None:
@@ -95,8 +98,9 @@ def cached_onnx(network: HandsNetwork, size: int = 256, rebuild: bool = False) -
     """Path of the network's ONNX file in the user's cache, exported now if it is not there.
 
     An entry is named by the digest of everything it follows from: weights, hand model, our code, and the versions of
-    torch and onnx; beside it stands its checksum, and an entry that does not match is exported again. Where the cache
-    cannot be written, a temporary file serves for this process, with one warning.
+    torch and onnx; beside it stands its checksum, and an entry that does not match is exported again. Of more than
+    :data:`CACHE_ENTRIES` those that were not used for longest are deleted. Where the cache cannot be written, a
+    temporary file serves for this process, with one warning.
 
     Args:
         network: with its weights.
@@ -106,6 +110,8 @@ def cached_onnx(network: HandsNetwork, size: int = 256, rebuild: bool = False) -
     name = f"{_cache_key(network, size)}.onnx"
     path = cache_directory() / name
     if not rebuild and _is_intact(path):
+        with contextlib.suppress(OSError):
+            os.utime(path)  # it was used
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +125,16 @@ def cached_onnx(network: HandsNetwork, size: int = 256, rebuild: bool = False) -
     log.info("exporting the network to %s (once)", path)
     export_onnx(network, path, size)
     _write_atomically(_checksum_path(path), _file_digest(path).encode())
+    _forget_oldest(path.parent)
     return path
+
+
+def _forget_oldest(folder: Path) -> None:
+    """Another process that has such an entry open keeps what it reads; one that would open it exports it again."""
+    with contextlib.suppress(OSError):
+        for path in sorted(folder.glob("*.onnx"), key=lambda path: path.stat().st_mtime)[:-CACHE_ENTRIES]:
+            _checksum_path(path).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
 def _trace(network: HandsNetwork, size: int) -> bytes:

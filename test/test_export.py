@@ -88,6 +88,20 @@ def test_an_entry_is_exported_once(network, exports):
     assert len(exports) == 3
 
 
+def test_of_many_entries_the_least_used_are_forgotten(network, exports, monkeypatch):
+    kept = cached_onnx(network, 64)
+    others = [kept.with_name(f"other-{k}.onnx") for k in range(3)]
+    for age, path in enumerate([*others, kept]):
+        path.touch()
+        path.with_suffix(".sha256").touch()
+        os.utime(path, (1000 - age, 1000 - age))  # the one in use is the oldest
+    assert cached_onnx(network, 64) == kept
+    monkeypatch.setattr(export, "CACHE_ENTRIES", 2)
+    newest = cached_onnx(network, 96)
+    assert set(kept.parent.glob("*.onnx")) == {kept, newest}
+    assert set(kept.parent.glob("*.sha256")) == {kept.with_suffix(".sha256"), newest.with_suffix(".sha256")}
+
+
 def test_a_damaged_entry_is_rebuilt(network, exports):
     path = cached_onnx(network, 64)
     path.write_bytes(b"netw")
