@@ -114,7 +114,10 @@ def demo(
 @app.command()
 def predict(
     pictures: Annotated[
-        Path, typer.Argument(help="A picture, a folder of pictures, or a video.", metavar="IMAGE|FOLDER|VIDEO")
+        Path,
+        typer.Argument(
+            help="A picture, a video, or a folder of pictures and videos, however deep.", metavar="IMAGE|FOLDER|VIDEO"
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("out/predict"),
     camera: Annotated[
@@ -134,15 +137,16 @@ def predict(
 
     Exit code 1 if a picture could not be used; the others are done all the same.
     """
-    from lgnet_core.data.images import PictureSource, read_camera
+    from lgnet_core.data.folders import films
+    from lgnet_core.data.images import read_camera
 
-    source = PictureSource(pictures)  # what is wrong with the input is told before the network is loaded
+    found = films(pictures)  # what is wrong with the input is told before the network is loaded
     calibration = None if camera is None else read_camera(camera)
 
     from lgnet_core.checkpoint import load_own_network, weights_digest
     from lgnet_core.inference import HandEstimator
     from lgnet_core.inference.attention import AttentionView
-    from lgnet_core.predict import predict as run
+    from lgnet_core.predict import predict_films
     from lgnet_core.types import Side
 
     with console.status("loading the network"):
@@ -157,7 +161,7 @@ def predict(
     view = None
     if attention:
         view = AttentionView(load_own_network(weights, estimator.hand_model)[0], estimator)
-    report = run(estimator, source, out, calibration, about, console, view)
+    report = predict_films(estimator, found, out, calibration, about, console, view)
     sides = ", ".join(f"{report.hands[side]} {side.label}" for side in Side)
     rate = f", {report.pictures / report.seconds:.1f} pictures/s" if report.seconds else ""
     console.print(Text(f"{report.pictures} picture(s): hands found: {sides}{rate}; results in {out}"), soft_wrap=True)

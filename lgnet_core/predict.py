@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import lgnet_core
+from lgnet_core.data.folders import Film
 from lgnet_core.data.images import InputError, Picture, PictureSource
 from lgnet_core.drawing import draw_3d, draw_overlay, write_png
 from lgnet_core.results import write_hands
@@ -56,6 +58,15 @@ class Report:
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+
+    def add(self, other: Report) -> None:
+        """Take in what was done elsewhere."""
+        self.pictures += other.pictures
+        self.hands.update(other.hands)
+        self.seconds += other.seconds
+        for mine, theirs in ((self.failures, other.failures), (self.notes, other.notes)):
+            for sentence in theirs:
+                _add_once(mine, sentence)
 
 
 def predict(
@@ -105,6 +116,32 @@ def predict(
     if video is not None:
         video.close()
         report.notes += video.notes
+    return report
+
+
+def predict_films(
+    estimator: Estimator,
+    found: Sequence[Film | InputError],
+    out: Path,
+    camera: Camera | None = None,
+    about: dict[str, Any] | None = None,
+    console: Console | None = None,
+    attention: View | None = None,
+) -> Report:
+    """:func:`predict` for several folders and videos, each into the folder of its name below ``out``.
+
+    Args:
+        found: of :func:`lgnet_core.data.folders.films`. The rest: see :func:`predict`.
+
+    Raises: see :func:`predict`.
+    """
+    report = Report()
+    for film in found:
+        if isinstance(film, InputError):
+            _add_once(report.failures, str(film))
+            continue
+        folder = out / (film.name.parent if film.source.is_video else film.name)
+        report.add(predict(estimator, film.source, folder, camera, about, console, attention))
     return report
 
 

@@ -1,0 +1,55 @@
+"""Folders of pictures and videos without labels, however deep: in-the-wild sets such as RGB2Hands and EgoHands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from lgnet_core.data.images import PICTURE_SUFFIXES, VIDEO_SUFFIXES, InputError, PictureSource
+
+
+class Film(NamedTuple):
+    """Pictures that belong together: those of one folder by name, or a video's.
+
+    Args:
+        name: path below the folder that was given; ``.`` for itself.
+    """
+
+    name: Path
+    source: PictureSource
+
+
+def films(path: str | Path) -> list[Film | InputError]:
+    """Every folder that holds pictures, and every video, at a path or below it, in the order of their names.
+
+    A picture or a video is one film by itself. Folders and files whose names begin with a dot are left alone. In place
+    of a video that cannot be opened stands its error.
+
+    Raises:
+        InputError: if there is nothing at the path, or no picture and no video below it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return [Film(Path("."), PictureSource(path))]
+    found: list[Film | InputError] = []
+    for place in _places(path):
+        try:
+            found.append(Film(place.relative_to(path), PictureSource(place)))
+        except InputError as error:
+            found.append(error)
+    if not found:
+        known = ", ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES | VIDEO_SUFFIXES))
+        raise InputError(f"{path}: holds no pictures and no videos, nor do the folders in it; known are {known}")
+    return found
+
+
+def _places(folder: Path) -> list[Path]:
+    """Folders with pictures and videos, the folder itself first."""
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    files = [entry for entry in entries if entry.is_file()]
+    found = [folder] if any(file.suffix.lower() in PICTURE_SUFFIXES for file in files) else []
+    found += [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+    for entry in entries:
+        if entry.is_dir():
+            found += _places(entry)
+    return found
