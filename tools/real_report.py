@@ -10,27 +10,25 @@ InterHand2.6M's (CC-BY-NC 4.0): they are read where they lie and belong in no re
 from __future__ import annotations
 
 import argparse
-import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from lgnet_core.camera import project_distorted
 from lgnet_core.data.images import read_picture
+from lgnet_core.data.interhand26m import InterHand26M, Sources
 from lgnet_core.drawing import draw_3d, draw_overlay, write_png
 from lgnet_core.evaluation.estimates import hand_errors
 from lgnet_core.predict import Estimator, make_folder
 from lgnet_core.types import Camera, FloatArray, Side, TwoHands
 
 TEST_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "testdata"
-
-OPENPOSE_FROM_INTERHAND = [20, *(4 * finger + k for finger in range(5) for k in (3, 2, 1, 0))]
-"""InterHand2.6M lists each finger from its tip, and the wrist last; the left hand's 21 follow the right's."""
 
 PHOTOGRAPH_SIDE = Side.LEFT  # hands/one_thumb.jpg, by its look: a thumb held up, palm side and fingertips to the viewer
 
@@ -54,33 +52,25 @@ class RealPicture:
 
 def read_interhand(folder: Path) -> list[RealPicture]:
     """The frames of a folder with InterHand2.6M's three JSON files (data, camera, joint_3d)."""
-    data, cameras, joints = (
-        json.loads(next(folder.glob(f"*_{kind}.json")).read_text()) for kind in ("data", "camera", "joint_3d")
-    )
-    notes = {note["image_id"]: note for note in data["annotations"]}
-    return [_interhand_frame(folder, row, notes[row["id"]], cameras, joints) for row in data["images"]]
-
-
-def _interhand_frame(
-    folder: Path, row: dict[str, Any], note: dict[str, Any], cameras: dict[str, Any], joints: dict[str, Any]
-) -> RealPicture:
-    capture, name = cameras[str(row["capture"])], row["camera"]
-    focal, centre = capture["focal"][name], capture["princpt"][name]
-    matrix = np.array([[focal[0], 0, centre[0]], [0, focal[1], centre[1]], [0, 0, 1]])
-    step = joints[str(row["capture"])][str(row["frame_idx"])]
-    world, position = np.array(step["world_coord"]), np.array(capture["campos"][name])
-    points = (world - position) @ np.array(capture["camrot"][name]).T / 1000  # mm to metres
-    valid = (np.ravel(note["joint_valid"]) > 0) & (np.ravel(step["joint_valid"]) > 0)
-    points[~valid] = np.nan
-    hand_type = note["hand_type"]
-    sides = tuple(Side) if hand_type == "interacting" else (Side[hand_type.upper()],)
-    return RealPicture(
-        name=Path(row["file_name"]).stem,
-        image=read_picture(folder / row["file_name"]).image,
-        camera=Camera(matrix, row["width"], row["height"]),
-        sides=sides,
-        joints=points.reshape(2, 21, 3)[:, OPENPOSE_FROM_INTERHAND],
-    )
+    data, camera, joints = (next(folder.glob(f"*_{kind}.json")) for kind in ("data", "camera", "joint_3d"))
+    with tempfile.TemporaryDirectory() as cache:
+        frames = InterHand26M(Sources(data, camera, joints, images=folder), cache=Path(cache) / "index")
+    labels = frames.labels(range(len(frames)))
+    known = labels.truth.joints_known[..., None]
+    points = torch.where(known, labels.truth.joints.double(), torch.nan).numpy()
+    pictures = []
+    for k, row in enumerate(frames.rows):
+        name, (width, height) = frames.index.name(int(row)), frames.index.size[row]
+        pictures.append(
+            RealPicture(
+                name=Path(name).stem,
+                image=read_picture(folder / name).image,
+                camera=Camera(labels.intrinsics[k].double().numpy(), int(width), int(height)),
+                sides=tuple(side for side in Side if labels.presence[k, side]),
+                joints=points[k],
+            )
+        )
+    return pictures
 
 
 def real_pictures(data: Path) -> list[RealPicture]:
