@@ -160,6 +160,15 @@ def test_hic_is_judged_by_its_meshes(mano, tmp_path):
         open_pictures(choice, mano)
 
 
+@pytest.mark.gpu
+def test_on_a_gpu(choice, mano, tmp_path):
+    """The network's hand model goes to the GPU, that of the pictures stays where they are read."""
+    whole = run_evaluation(tmp_path / "gpu", choice, hand_model=mano, device="cuda")
+    again = run_evaluation(tmp_path / "cpu", choice, hand_model=mano, device="cpu")
+    key = Key("mpjpe_mm", "wrist-raw")
+    assert whole.results[ALL].weights.figures[key] == pytest.approx(again.results[ALL].weights.figures[key], rel=0.02)
+
+
 def test_a_set_needs_its_root(mano):
     with pytest.raises(ValueError, match="--root"):
         open_pictures(Choice("interhand26m"), mano)

@@ -139,3 +139,7 @@ def test_means_of_pairs(hand_model):
     assert found["said"]["depth_mm"] > found["true"]["depth_mm"]
     assert found["said"]["pairs_percent"] > 50
     assert math.isnan(PenetrationScore(hand_model).compute()["said"]["depth_mm"])
+    some = PenetrationScore(hand_model, every=3)
+    some.update(compare(wrong, batch.wrist, batch, truth), Labelled(batch, none, truth, none, none))
+    assert some.compute()["said"]["pairs"] == -(-pairs // 3)
+    assert some.compute()["true"]["depth_mm"] == pytest.approx(np.mean(depths[::3]), rel=1e-3, abs=1e-6)

@@ -10,6 +10,7 @@ IntagHand has it.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from enum import Enum
 
@@ -133,7 +134,8 @@ class NamedScore:
         self, protocol: NamedProtocol, said: HandModel, true: HandModel, device: torch.device | str = "cpu"
     ) -> None:
         self.protocol = protocol
-        self._joints_said, self._joints_true = said.joints_from_vertices, true.to(device).joints_from_vertices
+        self._joints_said = said.joints_from_vertices
+        self._joints_true = copy.deepcopy(true).to(device).joints_from_vertices  # the set's own stays where it reads
         self._joints = [self._mean(protocol.averaging, device) for _ in protocol.groups]
         self._vertices = self._mean(protocol.vertices or Averaging.HANDS, device)
         self._roots, self._both = MRRPE().to(device), MaskedMean().to(device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from pathlib import Path
 
@@ -48,9 +49,10 @@ def run_evaluation(
         OSError: if something is not there or cannot be written.
     """
     started = time.perf_counter()
+    mano = copy.deepcopy(hand_model)  # the network's goes to its device, that of the pictures stays where they are read
     network, metadata = load_own_network(weights, hand_model or load_hand_model())
     network = network.to(resolve_device(device))
-    pictures = open_pictures(choice, network.hand_model, hand_model, console)
+    pictures = open_pictures(choice, network.hand_model, mano, console)
     out.mkdir(parents=True, exist_ok=True)
     size = int(metadata.get("size", CROP_SIZE))  # as the estimator takes it
     scores = StudyScores(network, pictures, choice, whole=count is None or count >= len(pictures))

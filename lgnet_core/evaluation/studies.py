@@ -21,6 +21,7 @@ from lgnet_core.evaluation.sets import Choice
 from lgnet_core.network import HandsNetwork
 
 _PROTOCOLS: dict[str, tuple[NamedProtocol, ...]] = {INTERHAND26M: NAMED_PROTOCOLS, HIC: (INTERWILD,)}
+_MEASURED = 4000  # pictures of a large set, evenly spread, whose pairs' penetration is measured
 _HANDS = {"said": "as predicted", "true": "true"}
 
 
@@ -143,7 +144,7 @@ class StudyScores:
         protocols = _PROTOCOLS.get(choice.data, ())
         self._named = {p: NamedScore(p, network.hand_model, pictures.hand_model, device) for p in protocols}
         self._asymmetry, self._jitter = AsymmetryScore(device), JitterScore(device)
-        self._penetration = PenetrationScore(network.hand_model)
+        self._penetration = PenetrationScore(network.hand_model, every=max(1, len(pictures) // _MEASURED))
 
     @property
     def observers(self) -> list[Observer]:

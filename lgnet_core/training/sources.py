@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -240,6 +241,7 @@ def open_supply(config: TrainConfig, hand_model: HandModel, device: str, augment
         ValueError: if a set is not there, or its labels are not of the hand model.
     """
     parts = config.parts()
+    read_with = copy.deepcopy(hand_model)  # the network's goes to its device, pictures are read on the CPU
     annotated = any(name == INTERHAND26M for name, _ in parts)
     moves = None
     if annotated and augmentation is not None and augmentation.moves:
@@ -250,10 +252,10 @@ def open_supply(config: TrainConfig, hand_model: HandModel, device: str, augment
         if name == SYNTHETIC:
             sources.append(Generated(SyntheticHands(config.seed, hand_model, device), config.size))
         elif name == INTERHAND26M:
-            sources.append(Annotated(config, hand_model, moves))
+            sources.append(Annotated(config, read_with, moves))
         else:
             held = max(1, round(config.validation * weight / sum(weight for _, weight in parts)))
-            sources.append(Stored(Path(name), hand_model, config.size, held, moves, config.seed))
+            sources.append(Stored(Path(name), read_with, config.size, held, moves, config.seed))
     supply = Supply(tuple(sources), tuple(weight for _, weight in parts), augmentation)
     if config.workers and not supply.finite:
         log.warning(
