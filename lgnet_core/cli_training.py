@@ -63,7 +63,8 @@ def train(
     flip: Annotated[bool | None, typer.Option(help="Mirror half of them; never with MANO.")] = None,
     validation: Annotated[int | None, typer.Option(help="Pictures held out.")] = None,
     initial: Annotated[
-        str | None, typer.Option(help="pretrained (the backbone), random, or a weights file to go on from.")
+        str | None,
+        typer.Option(help="pretrained (the backbone), its .pth file, random, or weights to go on from."),
     ] = None,
     resume: Annotated[str | None, typer.Option(help="auto, never, or a .ckpt file.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,

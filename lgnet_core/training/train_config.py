@@ -48,8 +48,8 @@ class TrainConfig:
             val split, generated ones from another seed.
         refine: False trains the joint and mesh stages alone, a third faster on a CPU; give the result as ``initial`` of
             a training of the whole network, whose refine stage then starts from offsets of 0.
-        initial: ``pretrained`` (the backbone's weights, see :func:`lgnet_core.network.load_pretrained`), ``random``, or
-            a ``.safetensors`` file to go on from.
+        initial: ``pretrained`` (the backbone's weights, see :func:`lgnet_core.network.load_pretrained`), a ``.pth``
+            file of them (torchvision's ResNet-50), ``random``, or a ``.safetensors`` file to go on from.
         freeze_heatmaps: leave InterShape's heatmap network as ``initial`` has it, a file of a training with the losses
             ``heatmaps``: as its authors train. Without it the two are trained together.
         freeze_early: leave the backbone's layers up to stride 4 as they start: a third less work a step on a CPU.
