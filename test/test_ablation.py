@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 from train_process import TINY
+from typer.testing import CliRunner
 
+from lgnet_core.cli import app
+from lgnet_core.cli_ablation import ROWS
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import write_shards
 from lgnet_core.network import PRESETS
 from lgnet_core.training import ablation
 from lgnet_core.training.ablation import AblationConfig, ablate
+from lgnet_core.training.ablation_published import PRINTED
+from lgnet_core.training.ablation_table import Table, published_name
 from lgnet_core.training.train_config import TrainConfig
 
 LITE = "efficientnet_lite0"
@@ -92,3 +97,41 @@ def test_other_conditions_are_another_ablation(tmp_path):
 def test_rows_without_sense_are_refused_before_anything_is_trained(tmp_path, rows, message):
     with pytest.raises(ValueError, match=message):
         config(tmp_path, "somewhere", rows)
+
+
+def test_the_default_rows_are_the_papers(tmp_path):
+    """LGNet, ours, both rivals and four rows of the ablation table: all on one backbone, all with something printed."""
+    rows = config(tmp_path, "synthetic", ROWS).rows
+    assert {"lgnet", "lgnet-mini", "eanet", "intershape"} < set(rows)
+    assert sum("-without-" in row for row in rows) >= 4
+    assert all(published_name(row) in PRINTED for row in rows)
+    networks = [config(tmp_path, "synthetic", ROWS).settings(row, 0).network() for row in rows]
+    assert {network.backbone for network in networks} == {LITE}
+
+
+def test_the_command_asks_for_what_it_is_told(tmp_path, monkeypatch):
+    asked = []
+    table = Table({"steps": 7, "batch_size": 2, "size": 64, "backbone": LITE, "data": "x"}, {}, [])
+    monkeypatch.setattr(ablation, "ablate", lambda config, console: asked.append(config) or table)
+    options = [
+        "-p",
+        "tiny",
+        "-p",
+        "eanet-mini",
+        "--seed",
+        "3",
+        "--seed",
+        "4",
+        "--steps",
+        "7",
+        "--size",
+        "64",
+        "-n",
+        "5",
+    ]
+    result = CliRunner().invoke(app, ["ablate", "-o", str(tmp_path), *options])
+    assert result.exit_code == 0, result.output
+    (given,) = asked
+    assert (given.rows, given.seeds, given.count) == (("tiny", "eanet-mini"), (3, 4), 5)
+    training = given.training
+    assert (training.steps, training.epoch_steps, training.warmup, training.backbone) == (7, 7, 0, LITE)

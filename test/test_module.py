@@ -131,10 +131,13 @@ def test_mini_overfits_eight_samples(hand_model, batch):
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize(("preset", "limit"), [("eanet-mini", 25), ("intershape-mini", 50)])
+@pytest.mark.parametrize(("preset", "limit"), [("eanet-mini", 35), ("intershape-mini", 60)])
 def test_the_baselines_learn_eight_samples(preset, limit, hand_model, batch):
-    """In 60 steps, from 116 mm: InterShape has to learn its heatmaps first. Measured: 12.6 and 26.7 mm."""
-    assert overfit(preset, hand_model, batch, steps=60, rate=1e-3) < limit
+    """In 40 steps to 19 and 40 mm, where the best answer that does not look would be off by 84.
+
+    InterShape has to learn its heatmaps before it sees anything.
+    """
+    assert overfit(preset, hand_model, batch, steps=40, rate=1e-3) < limit
 
 
 @pytest.mark.slow
