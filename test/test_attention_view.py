@@ -12,6 +12,7 @@ from lgnet_core.cli import app
 from lgnet_core.drawing import draw_share
 from lgnet_core.inference import HandEstimator, Region, RegionDetector
 from lgnet_core.inference.attention import TILE, AttentionView
+from lgnet_core.inference.detection import TrainedDetector
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.network import LGNetConfig
 from lgnet_core.types import Camera, Side
@@ -84,15 +85,16 @@ def test_a_share_is_bright_where_it_is_large():
     assert (image == 128).all()
 
 
-def test_the_command_writes_it_beside_the_overlay(hand_model, tmp_path):
-    """One picture for each that is given, of the network whose weights are named; a word where there is none."""
-    save_network(tmp_path / "w.safetensors", small_network(hand_model), {"size": 64})
-    folder = tmp_path / "in"
-    folder.mkdir()
-    cv2.imwrite(str(folder / "a.png"), picture())
-    arguments = ["predict", str(folder), "-o", str(tmp_path / "out"), "-w", str(tmp_path / "w.safetensors")]
-    result = CliRunner().invoke(app, [*arguments, "--engine", "eager", "--device", "cpu", "--attention"])
+def test_the_command_writes_it_beside_the_overlay(hand_model, tmp_path, monkeypatch):
+    """Of the network whose weights are named, wherever the detector looks."""
+    network = small_network(hand_model)
+    save_network(tmp_path / "w.safetensors", network, {"size": 64})
+    cv2.imwrite(str(tmp_path / "a.png"), cv2.cvtColor(picture(), cv2.COLOR_RGB2BGR))
+    box = (20, 20, 100, 100)
+    monkeypatch.setattr(TrainedDetector, "find", lambda *_: FixedRegions(box).regions)
+    options = f"-w {tmp_path}/w.safetensors --engine eager --device cpu --attention"
+    result = CliRunner().invoke(app, ["predict", f"{tmp_path}/a.png", "-o", f"{tmp_path}/out", *options.split()])
     assert result.exit_code == 0, result.output
-    drawn = tmp_path / "out" / "a_attention.png"
-    assert drawn.exists() or "no attention to draw" in result.output
+    drawn = cv2.cvtColor(cv2.imread(str(tmp_path / "out" / "a_attention.png")), cv2.COLOR_BGR2RGB)
+    assert np.array_equal(drawn, view(hand_model, box).draw(picture()))
     assert (tmp_path / "out" / "a_overlay.png").exists()
