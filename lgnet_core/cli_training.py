@@ -148,6 +148,7 @@ def evaluate(
         int | None, typer.Option("--count", "-n", min=1, help="Only so many pictures, spread evenly over the set.")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 32,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 0,
     device: DeviceOption = "auto",
 ) -> None:
     """Judge weights: errors under every protocol, by category, beside two baselines; table, JSON, CSV, PNG."""
@@ -159,7 +160,7 @@ def evaluate(
 
     choice = Choice(data, root, split, AnnotationSet(annotation), Subset(subset))
     mano = None if hand_model is None else load_hand_model(hand_model)
-    report = run_evaluation(out, choice, weights, mano, count, device, batch, console)
+    report = run_evaluation(out, choice, weights, mano, count, device, batch, console, workers)
     for table in (report.table(), *report.studies.tables()):
         wide_console().print(table)
     for note in report.studies.notes:

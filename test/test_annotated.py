@@ -179,7 +179,7 @@ def test_the_whole_evaluation_writes_the_studies(choice, made, tmp_path):
     changed = made.copied(tmp_path / "set")
     (changed.root / "images" / "test" / changed.names[0]).unlink()
     out: Path = tmp_path / "out"
-    report = run_evaluation(out, Choice("interhand26m", changed.root), device="cpu")
+    report = run_evaluation(out, Choice("interhand26m", changed.root), device="cpu", batch_size=4, workers=1)
     document = json.loads((out / "figures.json").read_text())
     assert document["categories"][ALL]["pictures"] == 9
     assert document["skipped"] == {"picture is missing": 1}

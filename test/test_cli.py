@@ -14,6 +14,7 @@ import pytest
 import torch
 import yaml
 from forged_mano import curled, write_mano
+from made_interhand import write_interhand
 from small_network import small_network
 from stubs import StubEstimator, save_untrained_network
 from typer.testing import CliRunner
@@ -181,6 +182,38 @@ def test_eval_of_the_bundled_weights(tmp_path):
     assert f"MPJPE, mm │ wrist-raw │ {told['weights']:.1f} │" in output
     for name in ("figures.csv", "pck.png", "reliability.png", "predictions.png"):
         assert (tmp_path / "eval" / name).exists()
+
+
+def test_eval_of_an_annotated_set(hand_model, tmp_path, monkeypatch):
+    """InterHand2.6M's format: figures under named protocols beside the published ones, and what was left out."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made = write_interhand(tmp_path / "set", hand_model, 4)
+    (made.root / "images" / "test" / made.names[0]).unlink()
+    options = ("--root", made.root, "--split", "test", "--annotation", "H+M", "--device", "cpu", "-o", tmp_path / "out")
+    code, output = run("eval", "--data", "interhand26m", *options)
+    assert code == 0, output
+    assert "InterHand2.6M test, H+M, all (3 pictures)" in output
+    assert "InterNet: wrist-raw, joint_3d" in output
+    assert "LGNet paper (see 1 to 4)" in output
+    assert "1. LGNet's PCK figure contradicts its table" in output
+    assert "note: joints only, the measured ones (joint_3d)" in output
+    assert "left out: 1 x picture is missing" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--data", "interhand26m"), "say with --root"),
+        (("--data", "interhand26m", "--root", "nowhere"), "files are missing); --root is the folder"),
+        (("--data", "hic", "--root", "."), "give your MANO with --hand-model"),
+        (("--subset", "best"), "choose of all, SH, IH, lgnet"),
+    ],
+)
+def test_eval_of_what_is_not_there(monkeypatch, capsys, tmp_path, options, message):
+    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
+    code, told = run_main(monkeypatch, capsys, "eval", *options, "-o", tmp_path / "out")
+    assert code == 1
+    assert message in " ".join(told.split())
 
 
 def test_eval_of_a_folder_that_is_no_set(monkeypatch, capsys, tmp_path):

@@ -91,5 +91,5 @@ def write_asymmetry(path: Path, report: Report) -> None:
 
 def _finish(axes: Axes, right: float, x: str, y: str) -> None:
     axes.set(xlim=(0, right), ylim=(0, 1), xlabel=x, ylabel=y)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, framealpha=0.4)
     axes.grid(alpha=0.3)

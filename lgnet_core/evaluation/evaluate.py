@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from lgnet_core.evaluation.baselines import RandomHands, mean_pose
 from lgnet_core.evaluation.outcome import Outcome, compare, place
@@ -83,6 +84,7 @@ def evaluate(
     batch_size: int = 32,
     console: Console | None = None,
     observers: Sequence[Observer] = (),
+    workers: int = 0,
 ) -> dict[str, CategoryResult]:
     """Judge a network.
 
@@ -93,6 +95,7 @@ def evaluate(
         batch_size: pictures at a time.
         console: shows a progress bar; None: quiet.
         observers: are shown every batch, for figures of their own.
+        workers: processes that read pictures; 0: this one does.
 
     Surfaces are compared only if they are of the network's hand model: others have other vertices.
 
@@ -104,10 +107,9 @@ def evaluate(
     random_hands = RandomHands(hand_model)
     same_surfaces = pictures.hand_model.digest == hand_model.digest
     parts = {name: _Part(device) for name in (ALL, *(category.value for category in CATEGORIES))}
-    batches = chosen(len(pictures), count).split(batch_size)
-    quiet = Console(quiet=True)
-    for indices in track(batches, "evaluating", console=console or quiet, transient=True):
-        read = pictures.read(indices, size)
+    batches = _Batches(pictures, chosen(len(pictures), count).split(batch_size), size)
+    loader: DataLoader[Labelled | None] = DataLoader(batches, batch_size=None, num_workers=workers)
+    for read in track(loader, "evaluating", console=console or Console(quiet=True), transient=True):
         if read is None:
             continue
         batch, category, truth, *_ = read = read.to(device)
@@ -136,6 +138,21 @@ def chosen(length: int, count: int | None) -> Tensor:
     if count is None or count >= length:
         return torch.arange(length)
     return torch.arange(count) * length // count
+
+
+class _Batches(Dataset["Labelled | None"]):
+    """Batches of a set by number, for processes that read ahead."""
+
+    def __init__(self, pictures: Pictures, indices: Sequence[Tensor], size: int) -> None:
+        self.pictures, self.indices, self.size = pictures, indices, size
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, number: int) -> Labelled | None:
+        if number >= len(self):
+            raise IndexError(number)
+        return self.pictures.read(self.indices[number], self.size)
 
 
 class _Part:

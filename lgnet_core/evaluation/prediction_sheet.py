@@ -10,7 +10,7 @@ from torch import Tensor
 from lgnet_core.camera import letterbox
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.drawing import contact_sheet, draw_overlay, write_png
-from lgnet_core.evaluation.pictures import CATEGORIES, Pictures
+from lgnet_core.evaluation.pictures import Pictures
 from lgnet_core.inference import HandEstimator
 from lgnet_core.inference.crops import cut_crops
 from lgnet_core.inference.eager import EagerEngine
@@ -22,7 +22,7 @@ DRAWN_SIZE, OF_EACH = 256, 8
 
 
 def write_sheet(path: Path, network: HandsNetwork, pictures: Pictures, size: int, indices: Tensor) -> None:
-    """The first pictures of each category among ``indices``, a row for each, with the hands reported in them.
+    """The first pictures of each category that is among ``indices``, a row for each, with the hands reported in them.
 
     Nothing is written where none of them can be read.
 
@@ -34,7 +34,7 @@ def write_sheet(path: Path, network: HandsNetwork, pictures: Pictures, size: int
         return
     batch, category = read.batch, read.category
     tiles: list[FloatArray] = []
-    for number in range(len(CATEGORIES)):
+    for number in sorted(set(category.tolist())):
         row = overlays(network, batch[(category == number).nonzero()[:OF_EACH, 0]], size)
         tiles += row + [np.full((DRAWN_SIZE, DRAWN_SIZE, 3), 255, np.uint8)] * (OF_EACH - len(row))
     write_png(path, contact_sheet(tiles, OF_EACH, DRAWN_SIZE))

@@ -34,6 +34,7 @@ def run_evaluation(
     device: str = "auto",
     batch_size: int = 32,
     console: Console | None = None,
+    workers: int = 0,
 ) -> Report:
     """Evaluate, and write ``figures.json``, ``figures.csv``, and pictures: PCK, reliability, asymmetry, predictions.
 
@@ -42,7 +43,7 @@ def run_evaluation(
         weights: a file; None: the bundled ones. hand_model: the user's MANO; None: the bundled hand.
         count: evaluate this many pictures only, spread evenly over the set.
         device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``. batch_size: pictures at a time.
-        console: shows a progress bar; None: quiet.
+        console: shows a progress bar; None: quiet. workers: processes that read pictures; 0: this one does.
 
     Raises:
         ValueError: if weights, data and hand model do not go together.
@@ -56,7 +57,7 @@ def run_evaluation(
     out.mkdir(parents=True, exist_ok=True)
     size = int(metadata.get("size", CROP_SIZE))  # as the estimator takes it
     scores = StudyScores(network, pictures, choice, whole=count is None or count >= len(pictures))
-    results = evaluate(network, pictures, size, count, batch_size, console, scores.observers)
+    results = evaluate(network, pictures, size, count, batch_size, console, scores.observers, workers)
     report = Report(
         results=results,
         studies=scores.found(),
