@@ -88,7 +88,7 @@ def train(
         cost = measure(config)
         console.print(
             f"{cost.step_seconds:.3f} s a step, {cost.pictures_per_second:.1f} pictures/s, "
-            f"{cost.memory / 2**30:.1f} GiB at the peak; {config.steps} steps take {cost.hours:.1f} h"
+            f"{cost.memory / 2**30:.1f} GiB at the peak; {cost.steps} steps take {cost.hours:.1f} h"
         )
         return
     weights = run(config)

@@ -186,6 +186,7 @@ def test_epochs_in_steps(tmp_path, stored, hand_model):
     assert in_steps(settings, supply, world=2).steps == 23
     assert in_steps(replace(settings, epochs=0), supply, world=2).steps == settings.steps
     endless = replace(settings, data="synthetic")
+    assert dry_run(replace(settings, epochs=2, validation=2)).steps == 3  # the pictures held out are the settings'
     with pytest.raises(ValueError, match="give --steps"):
         in_steps(endless, open_supply(endless, hand_model, "cpu", None), world=1)
 
@@ -202,6 +203,7 @@ def test_a_dry_run_measures_and_leaves_nothing(tmp_path, stored):
     settings = config(tmp_path / "run", data=str(stored), steps=3600, warmup=100)
     cost = dry_run(settings)
     assert cost.hours == pytest.approx(cost.step_seconds)
+    assert cost.steps == 3600
     assert cost.pictures_per_second == pytest.approx(settings.batch_size / cost.step_seconds)
     assert cost.memory > 100e6
     assert not (tmp_path / "run").exists()

@@ -13,7 +13,9 @@ import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from lgnet_core.training.train import train
+from lgnet_core.hand_model import load_hand_model
+from lgnet_core.training.sources import open_supply
+from lgnet_core.training.train import in_steps, processes, train
 from lgnet_core.training.train_config import TrainConfig
 
 STEPS, SETTLING = 10, 3
@@ -25,10 +27,12 @@ class Cost:
     """Of a training as configured.
 
     Args:
-        step_seconds: of one step, validation and saving left out. pictures_per_second: of all devices together.
-        hours: of all steps. memory: bytes at the peak: the device's with CUDA, else the process's.
+        steps: of the whole training. step_seconds: of one step, validation and saving left out.
+        pictures_per_second: of all devices together. hours: of all steps.
+        memory: bytes at the peak: the device's with CUDA, else the process's.
     """
 
+    steps: int
     step_seconds: float
     pictures_per_second: float
     hours: float
@@ -40,6 +44,11 @@ def dry_run(config: TrainConfig) -> Cost:
 
     Raises: see :func:`lgnet_core.training.train.train`.
     """
+    steps = config.steps
+    if config.epochs:
+        devices, nodes = processes(config)
+        supply = open_supply(config, load_hand_model(config.hand_model), "cpu", None)
+        steps = in_steps(config, supply, devices * nodes).steps
     clock = _StepClock()
     with tempfile.TemporaryDirectory() as folder:
         few = replace(
@@ -57,9 +66,10 @@ def dry_run(config: TrainConfig) -> Cost:
     seconds = (clock.ends[-1] - clock.ends[SETTLING - 1]) / (STEPS - SETTLING)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return Cost(
+        steps=steps,
         step_seconds=seconds,
         pictures_per_second=config.batch_size * config.accumulate * config.devices / seconds,
-        hours=config.steps * seconds / 3600,
+        hours=steps * seconds / 3600,
         memory=torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else peak,
     )
 
