@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,13 @@ class Progress(RichProgressBar):
         return f"step {self.trainer.global_step} of {self.steps}"
 
 
+@cache
 def current_commit() -> str:
-    """The repository's commit, with a ``+`` where files differ from it; empty where the package is installed."""
+    """The repository's commit, with a ``+`` where files differ from it; empty where the package is installed.
+
+    As it was when a process first asked: a process that trains several networks trains them all with the code that it
+    started with.
+    """
 
     def git(*arguments: str) -> str:
         return subprocess.run(
