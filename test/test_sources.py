@@ -16,6 +16,10 @@ from lgnet_core.data.augment import Augmentation
 from lgnet_core.data.images import InputError
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import StoredHands, write_shards
+from lgnet_core.evaluation.named import INTAGHAND
+from lgnet_core.evaluation.run import run_evaluation
+from lgnet_core.evaluation.scores import Key
+from lgnet_core.evaluation.sets import Choice
 from lgnet_core.hand_model import HandModel, convert_mano, load_hand_model, read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.network import PRESETS
@@ -144,17 +148,24 @@ def test_several_sets_in_one_batch(settings, stored, mano):
     assert len(generated.sources[1].read([Draw(1, 4, 0), Draw(1, 9, 0)])) == 2
 
 
-def test_a_training_on_several_sets(settings, stored, mano, monkeypatch):
-    """Two steps on a mixture, read by a worker: weights that know their hand model."""
+def test_a_training_on_several_sets(settings, stored, mano, monkeypatch, tmp_path):
+    """Two steps on a mixture, read by a worker: weights that know their hand model, whose surfaces can be judged."""
     monkeypatch.setitem(PRESETS, "tiny", TINY)
     mixed = replace(
         settings, data=f"interhand26m=0.5,{stored}=0.5", preset="tiny", steps=2, epoch_steps=2, warmup=0,
         initial="random", device="cpu", progress=False, workers=1, batch_size=4,
     )  # fmt: skip
-    network, metadata = load_network(train(mixed), mano)
+    weights = train(mixed)
+    network, metadata = load_network(weights, mano)
     assert metadata["pictures"] == 8
     assert {"mpvpe_mm", "presence"} <= set(metadata["figures"])
     assert network.hand_model.digest == mano.digest
+    choice = Choice("interhand26m", mixed.root, "train")
+    report = run_evaluation(tmp_path / "eval", choice, weights, mano, device="cpu")
+    assert report.results["all"].weights.figures[Key("mpvpe_mm", "wrist-raw")] > 0
+    assert report.studies.named[INTAGHAND][0].mpvpe > 0
+    assert report.studies.penetration["true"]["pairs"] > 0
+    assert report.studies.notes == []
 
 
 @pytest.mark.parametrize(
