@@ -44,12 +44,12 @@ def picture():
 @pytest.mark.parametrize("camera", [None, CAMERA])
 def test_a_sheet_for_each_crop(hand_model, camera):
     """The crop and the eight looks of LGNet, three in a row; two crops stand under each other."""
-    one = view(hand_model, (20, 20, 100, 100)).draw(picture(), camera)
-    two = view(hand_model, (20, 20, 100, 100), (60, 30, 120, 90)).draw(picture(), camera)
-    assert one.shape == (3 * STEP, 3 * STEP, 3)
-    assert two.shape == (6 * STEP, 3 * STEP, 3)
-    apart = [np.abs(sheet.astype(int) - one).max() for sheet in (two[: 3 * STEP], two[3 * STEP :])]
-    assert apart[0] <= 2 < apart[1]  # rounding, in a batch of another size
+    boxes = (20, 20, 100, 100), (60, 30, 120, 90)
+    alone = [view(hand_model, box).draw(picture(), camera).astype(int) for box in boxes]
+    both = view(hand_model, *boxes).draw(picture(), camera)
+    assert both.shape == (6 * STEP, 3 * STEP, 3)
+    assert np.abs(both - np.vstack(alone)).max() <= 2  # rounding, in a batch of another size
+    assert np.abs(alone[0] - alone[1]).max() > 2
 
 
 def test_it_draws_what_the_network_attends_to(hand_model):
