@@ -60,7 +60,7 @@ def train(
     ] = None,
     freeze_early: Annotated[bool | None, typer.Option(help="Leave the backbone up to stride 4 as it is.")] = None,
     rotation: Annotated[float | None, typer.Option(help="Standard deviation of the turns, degrees; 0: none.")] = None,
-    flip: Annotated[bool | None, typer.Option(help="Mirror half of them; never with MANO.")] = None,
+    flip: Annotated[bool | None, typer.Option(help="Mirror half of them, if the hand model is symmetric.")] = None,
     validation: Annotated[int | None, typer.Option(help="Pictures held out.")] = None,
     initial: Annotated[
         str | None,

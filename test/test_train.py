@@ -379,6 +379,9 @@ def test_only_mirror_images_are_mirrored(hand_model, caplog):
     assert _augmentation(settings, hand_model).flip == 0.5
     assert _augmentation(replace(settings, flip=False), hand_model).flip == 0
     assert not caplog.records
+    rounded = replace(right.mirrored(), v_template=right.mirrored().v_template + np.float32(1e-6), faces=right.faces)
+    assert _augmentation(settings, HandModel(right, rounded)).flip == 0.5
+    assert not caplog.records
     assert _augmentation(settings, HandModel(right, left)).flip == 0
     assert "not mirrored" in caplog.text
     assert _augmentation(replace(settings, augment=False), HandModel(right, left)) is None

@@ -5,8 +5,8 @@ follows from them. An affine A = [s R | t] on the pixels of a camera K is the ca
 about its optical axis by R_z (:func:`lgnet_core.camera.crop_intrinsics`): wrists and root rotations turn by R_z. A
 mirror is x -> -x with M = diag(-1, 1, 1): R -> M R M for every joint, and the hands change sides.
 
-The mirror is exact for hand models whose left hand is the mirror image of the right, the bundled one among them. It is
-an approximation for models with two separately fitted hands (MANO): leave ``flip`` at 0 where their difference matters.
+The mirror is exact for hand models whose left hand is the mirror image of the right (``HandModel.mirrored``), the
+bundled one among them. For others leave ``flip`` at 0.
 
 Everything is batched and draws from one torch.Generator, on CPU and CUDA.
 """

@@ -41,6 +41,8 @@ _SHAPES: dict[str, tuple[int, ...]] = {
     "hands_components": (45, 45),
 }
 _INTEGER_KEYS = ("kintree_table", "f")
+SAME = 1e-4
+"""Metres by which two hands may differ and count as one: a fiftieth of what fits of MANO to pictures are off by."""
 _KEPT_ROUNDING = 1e-3  # of weights that should sum to 1: MANO's own sum to 1 within 1e-6, a wrong array does not
 
 
@@ -106,6 +108,17 @@ class HandAsset:
             hands_mean=self.hands_mean * rotation_sign,
             hands_components=self.hands_components * rotation_sign,
         )
+
+    def resembles(self, other: HandAsset) -> bool:
+        """Whether the two hands differ by rounding only: :data:`SAME` metres a vertex, joint or displacement.
+
+        Triangles and their order do not matter: they move nothing.
+        """
+        joints = [hand.J_regressor @ hand.v_template for hand in (self, other)]
+        pairs = [(getattr(self, name), getattr(other, name)) for name in ("v_template", "shapedirs", "posedirs")]
+        near = all(np.abs(mine - theirs).max() <= SAME for mine, theirs in [*pairs, joints])
+        unitless = [(getattr(self, name), getattr(other, name)) for name in ("weights", "hands_mean")]
+        return bool(near and all(np.abs(mine - theirs).max() <= _KEPT_ROUNDING for mine, theirs in unitless))
 
     def write(self, path: str | Path) -> None:
         """Write MANO's layout as a compressed npz without pickled objects; ``smplx`` reads it too (``ext="npz"``)."""

@@ -66,7 +66,7 @@ class HandModel(nn.Module):
     Attributes:
         graph: :class:`MeshGraph` of the right rest hand, for both sides: the topology is the same.
         name: the right asset's name. digest: sha256 (hex) of both hands' arrays.
-        mirrored: whether the left hand is exactly the mirror image of the right (not so in MANO).
+        mirrored: whether the left hand is the mirror image of the right, to within rounding.
 
     Args:
         right, left: the two hands; ``left`` defaults to the mirror image of ``right``.
@@ -97,7 +97,7 @@ class HandModel(nn.Module):
             )
         self.name = right.name
         self.digest = hashlib.sha256(f"{right.digest} {left.digest}".encode()).hexdigest()
-        self.mirrored = left.digest == image.digest
+        self.mirrored = left.resembles(image)
         self.graph = MeshGraph(right.faces, right.v_template)
 
         def both(key: str) -> Tensor:

@@ -43,7 +43,7 @@ class TrainConfig:
         augment: turn, scale, shift and recolour the training pictures at random.
         rotation: standard deviation of the in-plane turns, degrees; 0 keeps the uprightness that helps a short training
             to tell right from left.
-        flip: mirror half of them too, if the hand model's hands are mirror images (MANO's are not).
+        flip: mirror half of them too, if the hand model's left hand is the mirror image of its right one.
         validation: pictures held out, of several sets by their weights: the last ones of a stored set, InterHand2.6M's
             val split, generated ones from another seed.
         refine: False trains the joint and mesh stages alone, a third faster on a CPU; give the result as ``initial`` of
