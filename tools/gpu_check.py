@@ -84,7 +84,7 @@ def check(preset: str) -> bool:
     memory = torch.cuda.max_memory_allocated() / 2**30
     agrees = difference <= TOLERANCE
     same = "yes" if agrees else "NO"
-    print(f"{preset:12} {same:>5} {difference:9.1e} {field:22}", end=" ")
+    print(f"{preset:15} {same:>5} {difference:9.1e} {field:22}", end=" ")
     print(f"{eager * 1e3:8.1f} {graph * 1e3:8.1f} {throughput:10.0f} {memory:6.1f}")
     return agrees
 
@@ -95,7 +95,7 @@ def main() -> int:
         return 0
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {SIZE}x{SIZE}, training batch {TRAINING_BATCH}")
     print(
-        f"{'preset':12} {'same':>5} {'worst':>9} {'in':22} {'fp32 ms':>8} {'fp16 ms':>8} {'train im/s':>10} {'GiB':>6}"
+        f"{'preset':15} {'same':>5} {'worst':>9} {'in':22} {'fp32 ms':>8} {'fp16 ms':>8} {'train im/s':>10} {'GiB':>6}"
     )
     agreements = [check(preset) for preset in PRESETS]
     return 0 if all(agreements) else 1

@@ -39,7 +39,8 @@ class TrainConfig:
         optimiser, learning_rate, weight_decay, schedule, warmup, clip, ema_decay: see
             :class:`lgnet_core.training.module.Optimisation`. The paper's: adam, 1e-4, 0, paper.
         losses: ``default``, ``joints`` or ``paper``, see :class:`lgnet_core.training.loss_config.LossWeights`;
-            ``direct``, see :mod:`lgnet_core.training.direct`; ``heatmaps`` for InterShape's first phase.
+            ``direct``, see :mod:`lgnet_core.training.direct`; ``heatmaps`` for InterShape's first phase; all of them:
+            :data:`lgnet_core.training.loss_config.LOSS_PRESETS`.
         augment: turn, scale, shift and recolour the training pictures at random.
         rotation: standard deviation of the in-plane turns, degrees; 0 keeps the uprightness that helps a short training
             to tell right from left.
