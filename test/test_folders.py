@@ -37,6 +37,7 @@ def tree(tmp_path) -> Path:
     picture(root / ".thumbnails" / "frame.png")
     (root / "readme.txt").write_text("hands")
     (root / "empty").mkdir()
+    (root / "CHESS" / "up").symlink_to(root, target_is_directory=True)
     video(root / "CHESS" / "wave.avi")
     return root
 

@@ -32,7 +32,7 @@ def films(path: str | Path) -> list[Film | InputError]:
     if not path.is_dir():
         return [Film(Path("."), PictureSource(path))]
     found: list[Film | InputError] = []
-    for place in _places(path):
+    for place in _places(path, set()):
         try:
             found.append(Film(place.relative_to(path), PictureSource(place)))
         except InputError as error:
@@ -43,13 +43,16 @@ def films(path: str | Path) -> list[Film | InputError]:
     return found
 
 
-def _places(folder: Path) -> list[Path]:
-    """Folders with pictures and videos, the folder itself first."""
+def _places(folder: Path, seen: set[Path]) -> list[Path]:
+    """Folders with pictures and videos, the folder itself first; a folder that links lead to twice, once."""
+    if folder.resolve() in seen:
+        return []
+    seen.add(folder.resolve())
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     files = [entry for entry in entries if entry.is_file()]
     found = [folder] if any(file.suffix.lower() in PICTURE_SUFFIXES for file in files) else []
     found += [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
     for entry in entries:
         if entry.is_dir():
-            found += _places(entry)
+            found += _places(entry, seen)
     return found
