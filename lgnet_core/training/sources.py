@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+from rich.console import Console
 from torch.utils.data import ConcatDataset, Dataset
 
 from lgnet_core.data.augment import MIN_JOINTS_INSIDE, Augmentation, augment, draw_moves, resize
@@ -127,11 +128,12 @@ class Annotated:
                 "--data interhand26m: its labels are fits of MANO; give your MANO with --hand-model DIR "
                 "(lgnet mano convert)"
             )
+        console = Console(stderr=True) if config.progress else None  # an index that has to be made takes a minute
         chosen = (AnnotationSet(config.annotation), Subset(config.subset), hand_model)
-        self.set = InterHand26M(Sources.of_split(config.root, "train"), *chosen, fitted_only=True)
+        self.set = InterHand26M(Sources.of_split(config.root, "train"), *chosen, fitted_only=True, console=console)
         # Val is machine-annotated only: whoever trains on H is judged on it all the same.
         val = (AnnotationSet.ALL, Subset(config.subset), hand_model)
-        self._val = InterHand26M(Sources.of_split(config.root, "val"), *val, fitted_only=True)
+        self._val = InterHand26M(Sources.of_split(config.root, "val"), *val, fitted_only=True, console=console)
         self.length = len(self.set)
         self.size, self.moves, self.seed = config.size, moves, config.seed
 
