@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from forged_mano import curled, write_mano
 from hypothesis import settings
 
-from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.hand_model import HandModel, convert_mano, load_hand_model, read_asset
+from lgnet_core.hand_model.layer import BUNDLED_ASSET
 
 if TYPE_CHECKING:
     from ros_world import World
@@ -23,6 +26,20 @@ settings.load_profile("lgnet")
 def hand_model() -> HandModel:
     """The bundled pair of hands, float32. Shared: a test that changes it (dtype, device) takes a deep copy."""
     return load_hand_model()
+
+
+@pytest.fixture(scope="session")
+def mano_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A converted MANO with a mean pose, forged from the bundled hand."""
+    folder = tmp_path_factory.mktemp("mano")
+    convert_mano(*write_mano(folder, curled(read_asset(BUNDLED_ASSET))), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mano(mano_folder: Path) -> HandModel:
+    """Its hand model. Shared as ``hand_model`` is."""
+    return load_hand_model(mano_folder)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from forged_mano import curled, write_mano
 from made_hic import write_hic
 from made_interhand import MadeSet, write_interhand
 from perfect import KnowingNetwork
@@ -19,17 +18,9 @@ from lgnet_core.evaluation.run import run_evaluation
 from lgnet_core.evaluation.scores import Key
 from lgnet_core.evaluation.sets import Choice, open_pictures
 from lgnet_core.evaluation.studies import StudyScores
-from lgnet_core.hand_model import HandModel, convert_mano, load_hand_model, read_asset
-from lgnet_core.hand_model.layer import BUNDLED_ASSET
+from lgnet_core.hand_model import HandModel
 
 SIZE = 64
-
-
-@pytest.fixture(scope="module")
-def mano(tmp_path_factory) -> HandModel:
-    folder = tmp_path_factory.mktemp("mano")
-    convert_mano(*write_mano(folder, curled(read_asset(BUNDLED_ASSET))), folder)
-    return load_hand_model(folder)
 
 
 @pytest.fixture(scope="module")

@@ -10,26 +10,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from forged_mano import curled, write_mano
 from made_interhand import MadeSet, write_interhand
 
 from lgnet_core.camera import project
 from lgnet_core.data.images import InputError
 from lgnet_core.data.interhand26m import AnnotationSet, InterHand26M, Sources, Subset
 from lgnet_core.data.real import INTERACTING
-from lgnet_core.hand_model import HandModel, convert_mano, load_hand_model, read_asset
-from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.types import WRIST
 
 REAL = Path(__file__).resolve().parent.parent / "../shared/testdata/interhand2.6m"
 SIZE = 128
-
-
-@pytest.fixture(scope="module")
-def mano(tmp_path_factory) -> HandModel:
-    folder = tmp_path_factory.mktemp("mano")
-    convert_mano(*write_mano(folder, curled(read_asset(BUNDLED_ASSET))), folder)
-    return load_hand_model(folder)
 
 
 @pytest.fixture(scope="module")

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import copy
-from pathlib import Path
-
 import pytest
 import roma
 import torch
-from forged_mano import curled, write_mano
 
 from lgnet_core.data.interhand26m.geometry import fits_to_camera, to_camera
-from lgnet_core.hand_model import HandModel, convert_mano, load_hand_model, read_asset
-from lgnet_core.hand_model.layer import BUNDLED_ASSET
+from lgnet_core.hand_model import HandModel, load_hand_model
 
 LIMIT = 1e-7
 """Metres: 1e-4 mm."""
 
 
 @pytest.fixture(scope="module")
-def mano(tmp_path_factory) -> HandModel:
-    """A forged MANO with a mean pose, as a user converts it; double precision."""
-    folder: Path = tmp_path_factory.mktemp("mano")
-    convert_mano(*write_mano(folder, curled(read_asset(BUNDLED_ASSET))), folder)
-    return copy.deepcopy(load_hand_model(folder)).double()
+def mano(mano_folder) -> HandModel:
+    """In double precision."""
+    return load_hand_model(mano_folder).double()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from forged_mano import curled, write_mano
 from made_interhand import MadeSet, write_interhand
 from train_process import TINY
 
@@ -20,8 +19,7 @@ from lgnet_core.evaluation.named import INTAGHAND
 from lgnet_core.evaluation.run import run_evaluation
 from lgnet_core.evaluation.scores import Key
 from lgnet_core.evaluation.sets import Choice
-from lgnet_core.hand_model import HandModel, convert_mano, load_hand_model, read_asset
-from lgnet_core.hand_model.layer import BUNDLED_ASSET
+from lgnet_core.hand_model import HandModel
 from lgnet_core.network import PRESETS
 from lgnet_core.training.sources import DrawnPictures, open_supply
 from lgnet_core.training.stream import Draw
@@ -29,18 +27,6 @@ from lgnet_core.training.train import train
 from lgnet_core.training.train_config import TrainConfig
 
 SIZE = 64
-
-
-@pytest.fixture(scope="module")
-def mano_folder(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("mano")
-    convert_mano(*write_mano(folder, curled(read_asset(BUNDLED_ASSET))), folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def mano(mano_folder) -> HandModel:
-    return load_hand_model(mano_folder)
 
 
 @pytest.fixture(scope="module")
