@@ -115,7 +115,7 @@ class Table:
                 "network learns sooner, not which is better in the end"
             )
         yield "millimetres; published figures are of other data and mixed protocols: only their order can be compared"
-        yield "equal for all rows: data, steps, backbone, optimiser; the losses are each network's own, or named after a colon"
+        yield "equal for all: data, steps, backbone, optimiser; losses are each network's own, or named after a colon"
         yield "(mean pose): a guess that does not look at the picture"
         commits = sorted({run.commit for run in self.runs})
         if len(commits) > 1:
