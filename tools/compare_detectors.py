@@ -1,16 +1,22 @@
-"""Compare ways to find the regions of a picture, by what the estimator then finds in them.
+"""Compare ways to find the regions of a picture, by the hands that the estimator then reports.
 
-    python tools/compare_detectors.py [--weights FILE] [--count N]
+    python tools/compare_detectors.py [--weights FILE] [--count N] [-o regions.json]
 
 Full synthetic pictures (640x480, each with its camera) of a seed that no training draws; the trained region detector,
-the network's own look at the whole picture, and, as the limit of both, regions cut from the truth. Prints for each:
-hands found of those that are there, hands reported that are not there, and over the hands that were found the mean
-error of the joints in the picture and from the wrist (raw, wrist-aligned).
+the network's own look at the whole picture, and, as the limit of both, regions cut from the truth. A reported hand is
+at its place if the box around its joints and that of a true hand's have an intersection over union of 0.3. Prints, for
+all hands and for those longer than a tenth of the picture's width: recall and precision of hands at their place, and
+of hands at their place on the right side; over the latter, the mean error of the joints in the picture and from the
+wrist (raw, wrist-aligned); and the time that finding the regions takes.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +27,17 @@ from rich.table import Table
 
 from lgnet_core.camera import project_distorted
 from lgnet_core.data.sample import HandsBatch
-from lgnet_core.data.synthetic.generator import SyntheticHands
+from lgnet_core.data.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 from lgnet_core.evaluation.estimates import hand_errors
 from lgnet_core.inference import HandEstimator, Region, WholePictureDetector
+from lgnet_core.inference.bench import machine_description
 from lgnet_core.inference.detection import RegionDetector
-from lgnet_core.inference.regions import box_of_hand, share_crops
-from lgnet_core.types import Camera, FloatArray, Side, TwoHands
+from lgnet_core.inference.regions import box_of_hand, overlap, share_crops
+from lgnet_core.types import Camera, FloatArray, Side
 
 SEED = 20_262
+AT_ITS_PLACE = 0.3  # intersection over union
+LARGE = 0.1  # of the picture's width
 
 
 class TrueRegions(RegionDetector):
@@ -38,41 +47,87 @@ class TrueRegions(RegionDetector):
         self.joints: dict[Side, FloatArray] = {}
 
     def find(self, image: FloatArray, camera: Camera | None) -> list[Region]:
-        return share_crops([Region(box_of_hand(joints), (side,)) for side, joints in self.joints.items()])
+        regions = share_crops([Region(box_of_hand(joints), (side,)) for side, joints in self.joints.items()])
+        return [replace(region, sides=tuple(Side)) for region in regions]  # which side is left to the network
 
 
-def compare(estimator: HandEstimator, pictures: list[HandsBatch], detectors: dict[str, RegionDetector]) -> Table:
-    """A row for each detector."""
-    table = Table("regions", "found", "not there", "error in the picture, px", "error from the wrist, mm")
-    for name, detector in detectors.items():
-        estimator.detector = detector
-        there = found = extra = 0
-        pixels, millimetres = [], []
-        for batch in track(pictures, name):
-            height, width = batch.image.shape[-2:]
-            camera = Camera(batch.intrinsics[0].numpy(), width, height)
-            truth = batch.labels(estimator.hand_model).joints[0].double().numpy()
-            present = [side for side in Side if batch.presence[0, side]]
-            if isinstance(detector, TrueRegions):
-                detector.joints = {side: project_distorted(truth[side], camera) for side in present}
-            hands: TwoHands = estimator.estimate(batch.image[0].permute(1, 2, 0).contiguous().numpy(), camera)
-            there += len(present)
-            for hand in hands.hands:
-                if hand.side not in present:
-                    extra += 1
-                    continue
-                found += 1
-                errors = hand_errors(hand, truth[hand.side], camera)
+class Timed(RegionDetector):
+    """A detector with a stopwatch."""
+
+    def __init__(self, detector: RegionDetector) -> None:
+        self.detector = detector
+        self.seconds: list[float] = []
+
+    def find(self, image: FloatArray, camera: Camera | None) -> list[Region]:
+        start = time.perf_counter()
+        regions = self.detector.find(image, camera)
+        self.seconds.append(time.perf_counter() - start)
+        return regions
+
+
+def length(box: FloatArray) -> float:
+    """The longer side of a box."""
+    return float(max(box[2] - box[0], box[3] - box[1]))
+
+
+def share(part: Sequence[bool]) -> float:
+    """Part of the true ones; NaN of nothing."""
+    return float(np.mean(part)) if part else float("nan")
+
+
+def judge(estimator: HandEstimator, pictures: list[HandsBatch], detector: RegionDetector) -> dict[str, float]:
+    """The figures of one detector."""
+    timed = Timed(detector)
+    estimator.detector = timed
+    # of each true hand, of each reported one: (large, at its place, at its place on the right side)
+    true_hands: list[tuple[bool, bool, bool]] = []
+    said_hands: list[tuple[bool, bool, bool]] = []
+    pixels, millimetres = [], []
+    for batch in pictures:
+        height, width = batch.image.shape[-2:]
+        camera = Camera(batch.intrinsics[0].numpy(), width, height)
+        joints = batch.labels(estimator.hand_model).joints[0].double().numpy()
+        seen = {side: project_distorted(joints[side], camera) for side in Side if batch.presence[0, side]}
+        if isinstance(detector, TrueRegions):
+            detector.joints = seen
+        boxes = {side: box_of_hand(points) for side, points in seen.items()}
+        said = estimator.estimate(batch.image[0].permute(1, 2, 0).contiguous().numpy(), camera).hands
+        said_boxes = {hand.side: box_of_hand(hand.joints_image) for hand in said}
+
+        def matches(box: FloatArray, others: dict[Side, FloatArray]) -> set[Side]:
+            return {side for side, other in others.items() if overlap(box, other) >= AT_ITS_PLACE}
+
+        for target, mine, others in ((true_hands, boxes, said_boxes), (said_hands, said_boxes, boxes)):
+            for side, box in mine.items():
+                sides = matches(box, others)
+                target.append((length(box) > LARGE * width, bool(sides), side in sides))
+        for hand in said:
+            if hand.side in matches(said_boxes[hand.side], boxes):
+                errors = hand_errors(hand, joints[hand.side], camera)
                 pixels.append(errors.pixels.mean())
                 millimetres.append(errors.relative.mean())
-        table.add_row(name, f"{found} of {there}", str(extra), f"{np.mean(pixels):.1f}", f"{np.mean(millimetres):.1f}")
-    return table
+    figures: dict[str, float] = {}
+    for name, wanted in (("all", (False, True)), ("large", (True,))):
+        there, said_ = ([row for row in rows if row[0] in wanted] for rows in (true_hands, said_hands))
+        figures |= {
+            f"hands, {name}": len(there),
+            f"recall, {name}": share([row[1] for row in there]),
+            f"precision, {name}": share([row[1] for row in said_]),
+            f"recall with side, {name}": share([row[2] for row in there]),
+            f"precision with side, {name}": share([row[2] for row in said_]),
+        }
+    return figures | {
+        "error in the picture, px": float(np.mean(pixels)),
+        "error from the wrist, mm": float(np.mean(millimetres)),
+        "time, p50 ms": 1e3 * float(np.median(timed.seconds)),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, help="default: the bundled ones")
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("-o", "--out", type=Path, help="JSON of the figures")
     arguments = parser.parse_args()
     estimator = HandEstimator.load(arguments.weights)
     generator = SyntheticHands(SEED, estimator.hand_model)
@@ -82,7 +137,15 @@ def main() -> None:
         "whole picture": WholePictureDetector(estimator.engine, threshold=estimator.presence_threshold),
         "from the truth": TrueRegions(),
     }
-    Console().print(compare(estimator, pictures, detectors))
+    figures = {name: judge(estimator, pictures, detector) for name, detector in track(detectors.items(), "judging")}
+    table = Table("figure", *figures)
+    for name in next(iter(figures.values())):
+        table.add_row(name, *(f"{column[name]:.3f}".rstrip("0").rstrip(".") for column in figures.values()))
+    Console().print(table)
+    if arguments.out:
+        about = {"generator_version": GENERATOR_VERSION, "seed": SEED, "pictures": arguments.count}
+        result = {**about, "machine": machine_description(), "figures": figures}
+        arguments.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

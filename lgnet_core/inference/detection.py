@@ -12,7 +12,7 @@ from lgnet_core.camera import invert_affine, letterbox, transform_points, warp
 from lgnet_core.inference.crops import cut_crops, joints_in_picture
 from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.regions import Region, box_of_hand, share_crops
-from lgnet_core.network.region_net import REGION_IMAGE_SIZE, RegionNet, decode_regions
+from lgnet_core.network.region_net import REGION_IMAGE_SIZE, REGION_THRESHOLD, RegionNet, decode_regions
 from lgnet_core.types import Camera, FloatArray, Side
 
 LOOK_MARGIN = 1.5  # the first look's boxes are coarse, so the second one sees more around them
@@ -84,7 +84,7 @@ class TrainedDetector(RegionDetector):
         threshold: confidence from which on hands are looked for.
     """
 
-    def __init__(self, net: RegionNet, threshold: float = 0.3) -> None:
+    def __init__(self, net: RegionNet, threshold: float = REGION_THRESHOLD) -> None:
         self.net = net.eval()
         self.threshold = threshold
 

@@ -25,6 +25,9 @@ REGION_COUNT = 2
 REGION_IMAGE_SIZE = 160
 """Side of the letter-boxed picture, pixels."""
 
+REGION_THRESHOLD = 0.3
+"""Confidence from which on a region is reported."""
+
 _STRIDE_8_BLOCKS, _STRIDE_16_BLOCKS = 5, 11
 _PRIOR_LOGIT = -4.0  # a region's centre is rare: start near its frequency
 

@@ -22,9 +22,17 @@ from lgnet_core.checkpoint import save_region_net
 from lgnet_core.data.photometry import Photometry, distort_images
 from lgnet_core.data.synthetic.cameras import hands_apart
 from lgnet_core.data.synthetic.generator import GENERATOR_VERSION, SyntheticHands
+from lgnet_core.evaluation.regions import RegionFigures
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.network.backbone import EfficientNetLite0, load_pretrained
-from lgnet_core.network.region_net import REGION_IMAGE_SIZE, RegionMaps, RegionNet, decode_regions, region_loss
+from lgnet_core.network.region_net import (
+    REGION_IMAGE_SIZE,
+    REGION_THRESHOLD,
+    RegionMaps,
+    RegionNet,
+    decode_regions,
+    region_loss,
+)
 from lgnet_core.training.callbacks import current_commit
 from lgnet_core.training.schedule import learning_rate_factor
 
@@ -62,12 +70,14 @@ class RegionPictures(NamedTuple):
     """Letter-boxed pictures and the boxes of their regions: of each hand, or in the first place of both together.
 
     Shapes:
-        image: (N, 3, S, S) uint8; boxes: (N, 2, 4) left, top, right, bottom, pixels; presence: (N, 2) bool.
+        image: (N, 3, S, S) uint8; boxes: (N, 2, 4) left, top, right, bottom, pixels; presence: (N, 2) bool;
+        hand: (N, 2) pixels, the longer side of the smaller hand in the region.
     """
 
     image: Tensor
     boxes: Tensor
     presence: Tensor
+    hand: Tensor
 
     def take(self, index: Tensor) -> RegionPictures:
         """Some of the pictures."""
@@ -89,11 +99,13 @@ def draw_region_pictures(generator: SyntheticHands, indices: Tensor, width: int,
     left, top = (REGION_IMAGE_SIZE - width) // 2, (REGION_IMAGE_SIZE - height) // 2
     shift = pixels.new_tensor([left, top])
     image = F.pad(batch.image, (left, REGION_IMAGE_SIZE - width - left, top, REGION_IMAGE_SIZE - height - top))
+    hand = (high - low).amax(-1)
     together = batch.presence.all(1) & ~hands_apart(low, high)
+    hand[together, 0] = hand[together].amin(1)
     low[together, 0], high[together, 0] = low[together].amin(1), high[together].amax(1)
     presence = batch.presence.clone()
     presence[together, 1] = False
-    return RegionPictures(image, torch.cat([low + shift, high + shift], -1), presence)
+    return RegionPictures(image, torch.cat([low + shift, high + shift], -1), presence, hand)
 
 
 def prepare_pictures(config: RegionTrainConfig, hand_model: HandModel) -> RegionPictures:
@@ -153,7 +165,7 @@ def change(
     whole = (moved[..., 2:] - moved[..., :2]).amin(-1)
     presence = pictures.presence & (extent > 0.4 * whole) & (extent > 2)
     image = image if settings is None else distort_images(image, generator, settings)
-    return RegionPictures(image, clipped, presence)
+    return RegionPictures(image, clipped, presence, pictures.hand * scale[:, None])
 
 
 class RegionModule(lightning.LightningModule):
@@ -226,21 +238,10 @@ def save(config: RegionTrainConfig, net: RegionNet, hand_model: HandModel) -> Pa
 
 
 @torch.no_grad()
-def evaluate_regions(net: RegionNet, pictures: RegionPictures, threshold: float = 0.3) -> dict[str, float]:
-    """Recall, precision and mean IoU of the regions that were found at IoU >= 0.5."""
-    scores, boxes = [], []
+def evaluate_regions(net: RegionNet, pictures: RegionPictures, threshold: float = REGION_THRESHOLD) -> dict[str, float]:
+    """See :class:`lgnet_core.evaluation.regions.RegionFigures`."""
+    figures = RegionFigures(threshold)
     for k in range(0, len(pictures.image), 64):
-        found = decode_regions(net(pictures.image[k : k + 64].float() / 255))
-        scores.append(found.scores)
-        boxes.append(found.boxes)
-    said, box, true = torch.cat(scores) > threshold, torch.cat(boxes)[:, :, None], pictures.boxes[:, None]
-    common = (torch.minimum(box[..., 2:], true[..., 2:]) - torch.maximum(box[..., :2], true[..., :2])).clamp_min(0)
-    common = common.prod(-1)  # (N, 2 found, 2 true)
-    union = (box[..., 2:] - box[..., :2]).prod(-1) + (true[..., 2:] - true[..., :2]).prod(-1) - common
-    iou = common / union.clamp_min(1e-6) * (said[:, :, None] & pictures.presence[:, None])
-    hit = iou.amax(1) >= 0.5  # boxes that were found do not overlap, so none of them finds two regions
-    return {
-        "recall": float(hit.sum() / pictures.presence.sum().clamp_min(1)),
-        "precision": float(hit.sum() / said.sum().clamp_min(1)),
-        "iou": float(iou.amax(1)[hit].mean()),
-    }
+        part = pictures.take(torch.arange(k, min(k + 64, len(pictures.image))))
+        figures.update(decode_regions(net(part.image.float() / 255)), part.boxes, part.presence, part.hand)
+    return {name: float(value) for name, value in figures.compute().items()}
