@@ -208,7 +208,7 @@ def check_regions() -> Finding:
 
 def check_cache() -> Finding:
     """Exported networks can be kept."""
-    from lgnet_core.export import CACHE_VARIABLE, cache_directory
+    from lgnet_core.cache import CACHE_VARIABLE, cache_directory
 
     folder = cache_directory()
     try:

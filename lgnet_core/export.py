@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 import lgnet_core
+from lgnet_core.cache import CACHE_VARIABLE, cache_directory
 from lgnet_core.camera import virtual_intrinsics
 from lgnet_core.network import HandsNetwork, HandsPrediction, find_config, preset_names
 
@@ -25,8 +26,6 @@ log = logging.getLogger(__name__)
 INPUT_NAMES = ("image", "intrinsics")
 OPSET = 17
 
-CACHE_VARIABLE = "LGNET_CACHE_DIR"
-"""Environment variable that moves the cache."""
 CACHE_ENTRIES = 16
 """Exports that are kept; of 25 to 230 MB each."""
 
@@ -84,14 +83,6 @@ def network_digest(network: HandsNetwork) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def cache_directory() -> Path:
-    """The user's cache: $LGNET_CACHE_DIR, else $XDG_CACHE_HOME/lgnet_ros, else ~/.cache/lgnet_ros."""
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "lgnet_ros"
 
 
 def cached_onnx(network: HandsNetwork, size: int = 256, rebuild: bool = False) -> Path:

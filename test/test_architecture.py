@@ -15,6 +15,7 @@ CORE, ROS = ROOT / "lgnet_core", ROOT / "lgnet_ros"
 CORE_ORDER = [
     "types",
     "camera",
+    "cache",
     "hand_model",
     "hand_frame",
     "mesh_distance",

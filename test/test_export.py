@@ -10,7 +10,8 @@ import torch
 from small_network import small_network
 
 from lgnet_core import __version__, export
-from lgnet_core.export import cache_directory, cached_onnx, export_onnx, network_digest, preset_name
+from lgnet_core.cache import CACHE_VARIABLE, cache_directory
+from lgnet_core.export import cached_onnx, export_onnx, network_digest, preset_name
 from lgnet_core.network import HandsPrediction, build_network, find_config
 
 
@@ -30,7 +31,7 @@ def exports(monkeypatch, tmp_path) -> list:
 
     monkeypatch.setattr(export, "export_onnx", quick)
     monkeypatch.setattr(export, "_temporary", None)
-    monkeypatch.setenv(export.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     return calls
 
 
@@ -113,18 +114,18 @@ def test_a_damaged_entry_is_rebuilt(network, exports):
 
 def test_where_the_cache_cannot_be_written_a_temporary_file_serves(network, exports, monkeypatch, tmp_path, caplog):
     (tmp_path / "file").touch()
-    monkeypatch.setenv(export.CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
     with caplog.at_level(logging.WARNING):
         first, again = cached_onnx(network, 64), cached_onnx(network, 64)
     assert first == again
     assert first.is_file()
     assert len(exports) == 1
     (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert export.CACHE_VARIABLE in warning.getMessage()
+    assert CACHE_VARIABLE in warning.getMessage()
 
 
 def test_the_cache_follows_the_platforms_rules(monkeypatch, tmp_path):
-    monkeypatch.delenv(export.CACHE_VARIABLE, raising=False)
+    monkeypatch.delenv(CACHE_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_directory() == tmp_path / "lgnet_ros"
     monkeypatch.delenv("XDG_CACHE_HOME")

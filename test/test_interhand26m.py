@@ -29,7 +29,7 @@ def made(mano, tmp_path_factory) -> MadeSet:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LGNET_CACHE_DIR", str(tmp_path / "cache"))
 
 
 def opened(made: MadeSet, **changes) -> InterHand26M:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from small_network import SMALL, small_network
 
-from lgnet_core.export import CACHE_VARIABLE, cached_onnx, export_onnx, network_digest
+from lgnet_core.cache import CACHE_VARIABLE
+from lgnet_core.export import cached_onnx, export_onnx, network_digest
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.inference.onnx_engine import OnnxEngine
 from lgnet_core.network import HandsPrediction

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from lgnet_core.cache import cache_directory
 from lgnet_core.data.interhand26m.layout import Sources
 from lgnet_core.data.interhand26m.parse import NO_CAMERA, NO_IMAGE, NO_JOINTS, Arrays, Reader, read_ids
 from lgnet_core.types import FloatArray
@@ -96,7 +97,7 @@ def open_index(sources: Sources, cache: Path | None = None, console: Console | N
     Several processes that ask at the same time make it once.
 
     Args:
-        cache: the file to keep it in; None: in ``$XDG_CACHE_HOME/lgnet`` (``~/.cache/lgnet``).
+        cache: the file to keep it in; None: in :func:`lgnet_core.cache.cache_directory`.
 
     Raises:
         InputError: if a file is cut short or no annotation file.
@@ -176,9 +177,8 @@ def _fingerprint(sources: Sources) -> dict[str, Any]:
 
 
 def _default_cache(sources: Sources) -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lgnet"
     digest = hashlib.sha256(str(sources.data.resolve()).encode()).hexdigest()
-    return base / f"interhand26m-{digest[:16]}.safetensors"
+    return cache_directory() / f"interhand26m-{digest[:16]}.safetensors"
 
 
 def _write(path: Path, index: Index) -> None:
