@@ -157,7 +157,7 @@ def test_efficientnet_lite0_has_the_official_size():
 
 
 def test_no_weights_for_resnet_in_a_package():
-    with pytest.raises(FileNotFoundError, match="FILE.pth"):
+    with pytest.raises(FileNotFoundError, match=r"FILE\.pth"):
         load_pretrained(ResNet50())
 
 
