@@ -25,7 +25,7 @@ from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
 from lgnet_ros.program import Program
 from lgnet_ros.qos import output_profile, tf_profile
 
-OVERLAY_SECONDS = 15.0  # to wait for an overlay once everything else was counted
+OVERLAY_SECONDS = 15.0  # to wait for an overlay with as many hands as were seen, once everything else was counted
 
 
 class Arrivals:
@@ -55,6 +55,8 @@ class Arrivals:
 class DemoListener(Node):
     """Listens until it has heard ``seconds`` of meshes and seen an overlay, or for ``patience`` seconds in vain.
 
+    ``overlay`` and ``hands`` are of one picture, of those that show the most hands.
+
     Parameters: ``seconds``, ``patience``.
     """
 
@@ -66,7 +68,10 @@ class DemoListener(Node):
         self._began = time.monotonic()
         self.overlay: Image | None = None
         self.hands = TwoHands(None, None, None, metric=True)
+        self._most_hands = 0
         self._joints: dict[tuple[int, int], HandJointsArray] = {}
+        self._seen: dict[tuple[int, int], TwoHands] = {}  # since overlays are asked for
+        self._overlays: dict[tuple[int, int], Image] | None = None
         self.arrivals: list[Arrivals] = []
         self._listen(HandJointsArray, topics.JOINTS, self._on_joints)
         self._meshes = self._listen(HandMeshArray, topics.MESH, self._on_mesh)
@@ -92,11 +97,27 @@ class DemoListener(Node):
 
     def _on_mesh(self, message: HandMeshArray) -> None:
         joints = self._joints.get(_key(message))
-        if joints is not None and len(message.hands) >= len(self.hands.hands):
-            self.hands = to_two_hands(joints, message)
+        self._most_hands = max(self._most_hands, len(message.hands))
+        if joints is not None and self._overlays is not None:
+            self._seen[_key(message)] = to_two_hands(joints, message)
+            self._pair(_key(message))
 
     def _on_overlay(self, message: Image) -> None:
-        self.overlay = message
+        assert self._overlays is not None
+        self._overlays[_key(message)] = message
+        self._pair(_key(message))
+
+    def _pair(self, key: tuple[int, int]) -> None:
+        """Show a picture's overlay and hands once both are here, if it has as many hands as the one shown so far."""
+        if self._overlays is None or key not in self._overlays or key not in self._seen:
+            return
+        hands, overlay = self._seen.pop(key), self._overlays.pop(key)
+        if self.overlay is None or len(hands.hands) >= len(self.hands.hands):
+            self.hands, self.overlay = hands, overlay
+
+    @property
+    def _shows_enough(self) -> bool:
+        return self.overlay is not None and len(self.hands.hands) >= self._most_hands
 
     def _check(self) -> None:
         now = time.monotonic()
@@ -108,9 +129,10 @@ class DemoListener(Node):
         if heard < self._seconds:
             return
         # Drawing takes the node's time, so the overlay is asked for when the counting is over.
-        if not self.count_subscribers(topics.OVERLAY):
+        if self._overlays is None:
+            self._overlays = {}
             self.create_subscription(Image, topics.OVERLAY, self._on_overlay, output_profile())
-        if self.overlay is not None or heard > self._seconds + OVERLAY_SECONDS:
+        if self._shows_enough or heard > self._seconds + OVERLAY_SECONDS:
             self._done()
 
 

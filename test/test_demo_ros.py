@@ -29,6 +29,7 @@ def test_demo_ends_by_itself_with_a_summary(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "/hands/mesh arrives at" in done.stdout
     assert "Hz" in done.stdout
+    assert "right and left hand seen" in " ".join(done.stdout.split()), "the pictures show as many hands as were seen"
     assert "Traceback" not in done.stderr
     for name in ("overlay.png", "view_3d.png"):
         picture = cv2.imread(str(tmp_path / name))

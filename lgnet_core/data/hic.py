@@ -34,7 +34,6 @@ from lgnet_core.data.real import (
     FullLabels,
     ReadPictures,
     cut,
-    read_annotated,
 )
 from lgnet_core.data.sample import HandsTruth
 from lgnet_core.hand_model import HandModel
@@ -121,13 +120,7 @@ class HIC:
         return FullLabels(intrinsics, np.array(boxes), presence, turns, torch.zeros(len(places), 2, 10), truth)
 
     def _image(self, place: int) -> FloatArray | None:
-        if self.faults.is_faulty(place):
-            return None
-        read = read_annotated(self.root / self._rows[place].name, *SIZE)
-        if isinstance(read, int):
-            self.faults.mark(place, read)
-            return None
-        return read
+        return self.faults.read(place, self.root / self._rows[place].name, *SIZE)
 
     def _meshes(self, place: int) -> Tensor | None:
         """(2, 778, 3) metres, NaN for a hand without a mesh; None if there is none at all."""

@@ -54,6 +54,16 @@ class FaultyPictures:
         """Whether it is known that the picture cannot be used."""
         return bool(self._fault[picture])
 
+    def read(self, picture: int, path: Path, width: int, height: int, darkest: float = 0.0) -> FloatArray | None:
+        """:func:`read_annotated` of a picture that is not known to be faulty; a fault is remembered."""
+        if self.is_faulty(picture):
+            return None
+        read = read_annotated(path, width, height, darkest)
+        if isinstance(read, int):
+            self.mark(picture, read)
+            return None
+        return read
+
     def counts(self) -> dict[str, int]:
         """How many pictures have each fault, as far as they were read."""
         found = torch.bincount(self._fault.long(), minlength=len(FAULTS) + 1)[1:]

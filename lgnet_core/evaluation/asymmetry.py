@@ -63,9 +63,8 @@ class AsymmetryScore:
             return
         difference = pose_difference(pairs.true_joints, pairs.known)
         edges = torch.tensor(EDGES, device=difference.device, dtype=difference.dtype)
-        binned = (torch.bucketize(difference, edges, right=True) - 1)[:, None] == torch.arange(len(EDGES)).to(
-            edges.device
-        )
+        bins = torch.arange(len(EDGES), device=difference.device)
+        binned = (torch.bucketize(difference, edges, right=True) - 1)[:, None] == bins
         binned &= difference.isfinite()[:, None]  # (B, bins)
         self._pairs += binned.sum(0).cpu()
         for p in PROTOCOLS:

@@ -36,13 +36,13 @@ class HandTracker:
     """Follows at most one right and one left hand through the pictures of a camera.
 
     A picture's regions are where the last picture's hands were, widened by how far they will have moved, never much
-    smaller than the last regions; hands near each other share a crop. The detector looks at the whole picture when no
-    hand is followed, every ``detection_interval`` pictures, and, in the same call, when a followed hand was not seen
-    again, so that a hand that jumped is missed in no picture; such a call takes the detector's time and a second pass
-    of the network. What the detector finds is looked at for the sides that are not followed, and for both where it is
-    clear of all hands that are; of two sightings of a side the network's presence decides. Where it finds a hand at
-    another size or somewhat aside, its region replaces the followed one, since regions that depend on the last ones can
-    drift.
+    smaller than the last regions, and exactly those while a hand stays about where it was; hands near each other share
+    a crop. The detector looks at the whole picture when no hand is followed, every ``detection_interval`` pictures,
+    and, in the same call, when a followed hand was not seen again, so that a hand that jumped is missed in no picture;
+    such a call takes the detector's time and a second pass of the network. What the detector finds is looked at for the
+    sides that are not followed, and for both where it is clear of all hands that are; of two sightings of a side the
+    network's presence decides. Where it finds a hand at another size or somewhat aside, its region replaces the
+    followed one, since regions that depend on the last ones can drift.
 
     Where a hand was lost is looked at until the detector's next turn, since the network may only have been unsure for a
     moment. Where a hand is seen in the detector's region but not in that of the last hands, following does not help:

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-BACKBONES = ("resnet50", "efficientnet_lite0", "hand_landmark")
+from lgnet_core.network.backbone import BACKBONES
+
 LGFA_FORMS = ("literal", "default", "eanet")
 LOCAL_GRAPHS = ("mesh63", "grid", "none")
 GRAPH_LAYERS = ("gin", "chebyshev")
 PROJECTIONS = ("full", "weak")
 
 _CHOICES = {
-    "backbone": BACKBONES,
+    "backbone": tuple(BACKBONES),
     "lgfa": LGFA_FORMS,
     "local_graph": LOCAL_GRAPHS,
     "graph_layer": GRAPH_LAYERS,

@@ -28,7 +28,6 @@ REGION_IMAGE_SIZE = 160
 REGION_THRESHOLD = 0.3
 """Confidence from which on a region is reported."""
 
-_STRIDE_8_BLOCKS, _STRIDE_16_BLOCKS = 5, 11
 _PRIOR_LOGIT = -4.0  # a region's centre is rare: start near its frequency
 
 
@@ -58,9 +57,10 @@ class RegionNet(nn.Module):
         backbone = EfficientNetLite0() if backbone is None else backbone
         self.normalise = backbone.normalise
         self.stem, self.stem_norm = backbone.stem, backbone.stem_norm
-        self.blocks = backbone.blocks[:_STRIDE_16_BLOCKS]
-        self.lateral = nn.Conv2d(40, channels, 1)
-        self.top = nn.Conv2d(112, channels, 1)
+        self.blocks = backbone.blocks[: backbone.MIDDLE_BLOCKS]
+        fine, middle = backbone.middle_channels
+        self.lateral = nn.Conv2d(fine, channels, 1)
+        self.top = nn.Conv2d(middle, channels, 1)
         self.mix = nn.Sequential(*(_separable(channels) for _ in range(3)))
         self.centre = nn.Conv2d(channels, 1, 1)
         self.distance = nn.Conv2d(channels, 4, 1)
@@ -68,10 +68,10 @@ class RegionNet(nn.Module):
 
     def forward(self, image: Tensor) -> RegionMaps:
         x = F.relu6(self.stem_norm(self.stem(self.normalise(image))))
-        for block in self.blocks[:_STRIDE_8_BLOCKS]:
+        for block in self.blocks[: EfficientNetLite0.FINE_BLOCKS]:
             x = block(x)
         fine = x
-        for block in self.blocks[_STRIDE_8_BLOCKS:]:
+        for block in self.blocks[EfficientNetLite0.FINE_BLOCKS :]:
             x = block(x)
         top = F.interpolate(self.top(x), scale_factor=2.0, mode="nearest")
         x = self.mix(F.relu(self.lateral(fine) + top))

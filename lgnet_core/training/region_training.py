@@ -42,8 +42,6 @@ COLOURS = Photometry()
 WEIGHTS = "regions.safetensors"
 HELD_OUT, HELD_OUT_SEED = 960, 777
 """Pictures to judge a net by, and how far their seed is from the training's."""
-FROZEN_BLOCKS = 3
-"""The trunk's stem and first blocks (up to stride 4) stay as ImageNet left them: a third less work a step."""
 
 
 @dataclass(frozen=True)
@@ -169,12 +167,15 @@ def change(
 
 
 class RegionModule(lightning.LightningModule):
-    """One step: focal loss of the centres plus generalised-IoU loss of the boxes."""
+    """One step: focal loss of the centres plus generalised-IoU loss of the boxes.
+
+    The trunk up to stride 4 stays as ImageNet left it: a third less work a step.
+    """
 
     def __init__(self, config: RegionTrainConfig, net: RegionNet) -> None:
         super().__init__()
         self.config, self.net = config, net
-        self.frozen = torch.nn.ModuleList([net.stem, net.stem_norm, *net.blocks[:FROZEN_BLOCKS]])
+        self.frozen = torch.nn.ModuleList([net.stem, net.stem_norm, *net.blocks[: EfficientNetLite0.EARLY_BLOCKS]])
         self.frozen.requires_grad_(False)
 
     def on_train_epoch_start(self) -> None:

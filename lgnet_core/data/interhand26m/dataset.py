@@ -22,7 +22,6 @@ from lgnet_core.data.real import (
     FullLabels,
     ReadPictures,
     cut,
-    read_annotated,
 )
 from lgnet_core.data.sample import HandsTruth
 from lgnet_core.hand_model import HandModel
@@ -179,16 +178,10 @@ class InterHand26M:
         )
 
     def _image(self, place: int) -> FloatArray | None:
-        if self.faults.is_faulty(place):
-            return None
         row = int(self.rows[place])
         width, height = self.index.size[row]
         darkest = DARKEST if self.subset is Subset.LGNET else 0.0
-        read = read_annotated(self.sources.images / self.index.name(row), int(width), int(height), darkest)
-        if isinstance(read, int):
-            self.faults.mark(place, read)
-            return None
-        return read
+        return self.faults.read(place, self.sources.images / self.index.name(row), int(width), int(height), darkest)
 
     def _all_fitted(self, rows: FloatArray) -> FloatArray:
         """(B,) bool: every hand that is shown has a fit."""
