@@ -27,6 +27,7 @@ from lgnet_core.network.region_net import RegionNet
 BUNDLED_WEIGHTS = Path(__file__).parent / "weights" / "lgnet-mini.safetensors"
 BUNDLED_REGIONS = Path(__file__).parent / "weights" / "regions.safetensors"
 _ENTRY = "lgnet"
+_REGIONS = "regions"
 
 
 class CheckpointError(ValueError):
@@ -55,7 +56,7 @@ def save_network(path: str | Path, network: HandsNetwork, metadata: Mapping[str,
 
 def save_region_net(path: str | Path, net: RegionNet, metadata: Mapping[str, Any]) -> None:
     """Write the region detector's weights, in half precision; see :func:`save_network`."""
-    _write(Path(path), net, {**metadata, "config": {"channels": net.channels}}, half=True)
+    _write(Path(path), net, {**metadata, "network": _REGIONS, "config": {}}, half=True)
 
 
 def load_region_net(path: str | Path | None = None) -> tuple[RegionNet, dict[str, Any]]:
@@ -65,9 +66,9 @@ def load_region_net(path: str | Path | None = None) -> tuple[RegionNet, dict[str
     """
     path = _existing(path, BUNDLED_REGIONS)
     metadata, tensors = _read(path)
-    if metadata["config"].keys() != {"channels"}:
+    if metadata.get("network") != _REGIONS:
         raise CheckpointError(f"{path}: holds no region detector but another network; give regions.safetensors")
-    net = RegionNet(channels=int(metadata["config"]["channels"]))
+    net = RegionNet()
     _check_tensors(path, net.state_dict(), tensors)
     net.load_state_dict(tensors)
     return net.eval(), metadata

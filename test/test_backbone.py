@@ -191,7 +191,7 @@ def test_efficientnet_lite0_recognises_a_cat():
 
 
 def test_the_hand_landmark_encoder_computes_what_litert_computes():
-    """The picture and the numbers are those of tools/read_hand_landmark.py: LiteRT ran the wheel's network."""
+    """The picture and the numbers are those of tools/read_mediapipe.py: LiteRT ran the wheel's network."""
     y, x = torch.meshgrid(torch.arange(224.0), torch.arange(224.0), indexing="ij")
     waves = torch.stack([torch.sin(x / 9 + y / 31), torch.cos(x / 17 - y / 7), torch.sin((x + y) / 23)])
     network = HandLandmarkEncoder()

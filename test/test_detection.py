@@ -81,3 +81,19 @@ def test_the_trained_detector_speaks_of_the_picture():
     scale = 640 / REGION_IMAGE_SIZE
     centre = (np.array([14, 10]) + 0.5) * STRIDE * scale - 0.5 - [0, 80]  # 80 black rows above the picture
     np.testing.assert_allclose(region.box, [*(centre - 80), *(centre + 80)], atol=1e-3)
+
+
+def test_hands_near_each_other_share_a_region():
+    class TwoHands(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> RegionMaps:
+            cells = image.shape[-1] // STRIDE
+            logits = torch.full((1, cells, cells), -9.0)
+            logits[0, 12, 8], logits[0, 12, 14] = 9.0, 8.0
+            return RegionMaps(logits, torch.full((1, 4, cells, cells), 2.5 / cells))
+
+    (region,) = TrainedDetector(TwoHands()).find(np.zeros((480, 640, 3), np.uint8), None)
+    scale = 640 / REGION_IMAGE_SIZE
+    left, right, middle = (8 + 0.5 - 2.5) * STRIDE, (14 + 0.5 + 2.5) * STRIDE, (12 + 0.5) * STRIDE
+    corners = np.array([left, middle - 2.5 * STRIDE, right, middle + 2.5 * STRIDE]) * scale - 0.5 - [0, 80, 0, 80]
+    np.testing.assert_allclose(region.box, corners, atol=1e-3)
+    assert region.sides == (Side.RIGHT, Side.LEFT)

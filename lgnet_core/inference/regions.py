@@ -70,9 +70,10 @@ def share_crops(regions: Sequence[Region]) -> list[Region]:
     Two hands in one crop are modelled jointly; two hands 30 cm apart would leave each a few cells of the 8x8 map.
 
     Args:
-        regions: at most one single-hand region for each side; anything else is returned unchanged.
+        regions: of one hand each, whose sides are known or open (both are looked for); anything but such a pair is
+            returned unchanged.
     """
-    if len(regions) != 2 or {r.sides for r in regions} != {(Side.RIGHT,), (Side.LEFT,)}:
+    if len(regions) != 2 or {r.sides for r in regions} not in ({(Side.RIGHT,), (Side.LEFT,)}, {tuple(Side)}):
         return list(regions)
     first, second = regions
     width = (hand_width(first.box) + hand_width(second.box)) / 2

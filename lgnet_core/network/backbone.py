@@ -230,7 +230,7 @@ BACKBONES: dict[str, type[Backbone]] = {
     "hand_landmark": HandLandmarkEncoder,
 }
 HAND_LANDMARK_WEIGHTS = Path(__file__).parents[1] / "weights" / "hand_landmark_encoder.safetensors"
-"""Written by tools/read_hand_landmark.py from the wheel of MediaPipe 0.10.21 (Apache-2.0)."""
+"""Written by tools/read_mediapipe.py from the wheel of MediaPipe 0.10.21 (Apache-2.0)."""
 
 
 def build_backbone(name: str, beside_channels: int = 0) -> Backbone:

@@ -1,9 +1,9 @@
 r"""A small detector: where on the whole picture hands are. Input letter-boxed to a square.
 
-It finds regions, not hands: one box around two hands near each other, a box each for hands apart, whichever side they
-are of. That is what the pose network takes a crop of, and telling sides is left to it, which sees more of them.
-Anchor-free: a map of centre logits and, in each cell, the distances from the cell's centre to the four sides of the
-region's box. Trunk: EfficientNet-Lite0 up to stride 16 (112 channels), joined with its stride-8 map.
+It finds hands, whichever side they are of, and a region is made of them: one box around two hands near each other, a
+box each for hands apart. That is what the pose network takes a crop of, and telling sides is left to it, which sees
+more of them. Anchor-free: a map of palm logits and, in each cell, the distances from the cell's centre to the four
+sides of the box around the hand whose palm is there. Two heads on :class:`~lgnet_core.network.palm_net.PalmNet`.
 
 Sources: Zhou et al. 2019, "Objects as Points" (centre maps and their focal loss); Tian et al. 2019, FCOS (distances).
 """
@@ -17,134 +17,111 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgnet_core.camera import grid_to_pixels, pixels_to_grid
-from lgnet_core.network.backbone import EfficientNetLite0, SameConv2d
+from lgnet_core.network.palm_net import PalmNet
 
 STRIDE = 8
-REGION_COUNT = 2
-"""Regions a picture can have: two hands apart."""
-REGION_IMAGE_SIZE = 160
+HAND_COUNT = 2
+"""Hands a picture can have, and so regions."""
+REGION_IMAGE_SIZE = 192
 """Side of the letter-boxed picture, pixels."""
 
 REGION_THRESHOLD = 0.3
-"""Confidence from which on a region is reported."""
+"""Confidence from which on a hand is reported."""
+SAME_HAND = 0.5
+"""Intersection over union from which on two boxes are of one hand."""
 
-_PRIOR_LOGIT = -4.0  # a region's centre is rare: start near its frequency
+_PRIOR_LOGIT = -4.0  # a palm is rare: start near its frequency
 
 
 class RegionMaps(NamedTuple):
     """What the network says of each cell.
 
     Shapes:
-        centre_logits: (B, G, G); distances: (B, 4, G, G) to left, top, right, bottom, in parts of the picture's side;
+        palm_logits: (B, G, G); distances: (B, 4, G, G) to left, top, right, bottom, in parts of the picture's side;
         G = S / 8.
     """
 
-    centre_logits: Tensor
+    palm_logits: Tensor
     distances: Tensor
 
 
 class RegionNet(nn.Module):
-    """Shapes: image (B, 3, S, S) in [0, 1], S a multiple of 16 -> :class:`RegionMaps`.
+    """Shapes: image (B, 3, S, S) in [0, 1], S a multiple of 32 -> :class:`RegionMaps`.
 
     Args:
-        backbone: gives its first blocks; pass one with ImageNet weights to start training from them.
-        channels: of the joined map.
+        body: pass one with MediaPipe's weights to start training from them.
     """
 
-    def __init__(self, backbone: EfficientNetLite0 | None = None, channels: int = 96) -> None:
+    def __init__(self, body: PalmNet | None = None) -> None:
         super().__init__()
-        self.channels = channels
-        backbone = EfficientNetLite0() if backbone is None else backbone
-        self.normalise = backbone.normalise
-        self.stem, self.stem_norm = backbone.stem, backbone.stem_norm
-        self.blocks = backbone.blocks[: backbone.MIDDLE_BLOCKS]
-        fine, middle = backbone.middle_channels
-        self.lateral = nn.Conv2d(fine, channels, 1)
-        self.top = nn.Conv2d(middle, channels, 1)
-        self.mix = nn.Sequential(*(_separable(channels) for _ in range(3)))
-        self.centre = nn.Conv2d(channels, 1, 1)
-        self.distance = nn.Conv2d(channels, 4, 1)
-        self.centre.bias = nn.Parameter(torch.full((1,), _PRIOR_LOGIT))
+        self.body = PalmNet() if body is None else body
+        self.palm = nn.Conv2d(self.body.channels, 1, 1)
+        self.distance = nn.Conv2d(self.body.channels, 4, 1)
+        self.palm.bias = nn.Parameter(torch.full((1,), _PRIOR_LOGIT))
 
     def forward(self, image: Tensor) -> RegionMaps:
-        x = F.relu6(self.stem_norm(self.stem(self.normalise(image))))
-        for block in self.blocks[: EfficientNetLite0.FINE_BLOCKS]:
-            x = block(x)
-        fine = x
-        for block in self.blocks[EfficientNetLite0.FINE_BLOCKS :]:
-            x = block(x)
-        top = F.interpolate(self.top(x), scale_factor=2.0, mode="nearest")
-        x = self.mix(F.relu(self.lateral(fine) + top))
-        return RegionMaps(self.centre(x)[:, 0], F.softplus(self.distance(x)))
+        x = self.body(image)
+        return RegionMaps(self.palm(x)[:, 0], F.softplus(self.distance(x)))
 
 
-def _separable(channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        SameConv2d(channels, channels, 5, groups=channels),
-        nn.Conv2d(channels, channels, 1, bias=False),
-        nn.BatchNorm2d(channels),
-        nn.ReLU(),
-    )
-
-
-class RegionBoxes(NamedTuple):
-    """The best boxes, the better first. Shapes: scores (B, 2) in [0, 1]; boxes (B, 2, 4) left, top, right, bottom."""
+class Boxes(NamedTuple):
+    """What was found, the better first. Shapes: scores (B, 2) in [0, 1]; boxes (B, 2, 4) left, top, right, bottom."""
 
     scores: Tensor
     boxes: Tensor
 
 
-def decode_regions(maps: RegionMaps) -> RegionBoxes:
-    """The box at the highest centre, then the one at the highest centre outside of it.
+def decode_hands(maps: RegionMaps) -> Boxes:
+    """The box at the highest palm, then the one at the highest palm elsewhere that is not nearly the same box.
 
-    Hands whose boxes overlap share a region. Pixels are those of the letter-boxed picture.
+    Pixels are those of the letter-boxed picture.
     """
-    logits = maps.centre_logits
+    logits, distances = maps
     points = _cell_centres(logits)  # (2, G, G)
+    reach = distances * (logits.shape[-1] * STRIDE)
+    all_boxes = torch.cat([points - reach[:, :2], points + reach[:, 2:]], 1).flatten(2)  # (B, 4, GG)
+    peak = logits == F.max_pool2d(logits[:, None], 3, stride=1, padding=1)[:, 0]
+    left = logits.masked_fill(~peak, -torch.inf).flatten(1)
     scores, boxes = [], []
-    for _ in range(REGION_COUNT):
-        best = logits.flatten(1).argmax(1)  # (B,)
-        score = logits.flatten(1).gather(1, best[:, None])[:, 0].sigmoid()
-        reach = maps.distances.flatten(2).gather(2, best[:, None, None].expand(-1, 4, 1))[..., 0]
-        reach = reach * (logits.shape[-1] * STRIDE)
-        centre = points.flatten(1)[:, best].T  # (B, 2)
-        box = torch.cat([centre - reach[:, :2], centre + reach[:, 2:]], -1)
-        low, high = box[:, :2, None, None], box[:, 2:, None, None]
-        logits = logits.masked_fill(((points >= low) & (points <= high)).all(1), -torch.inf)
-        scores.append(score)
-        boxes.append(box)
-    return RegionBoxes(torch.stack(scores, 1), torch.stack(boxes, 1))
+    for _ in range(HAND_COUNT):
+        best = left.argmax(1, keepdim=True)  # (B, 1)
+        box = all_boxes.gather(2, best[:, None].expand(-1, 4, 1))  # (B, 4, 1)
+        scores.append(left.gather(1, best)[:, 0].sigmoid())
+        boxes.append(box[..., 0])
+        left = left.masked_fill(_overlap(all_boxes, box) >= SAME_HAND, -torch.inf)
+        left = left.scatter(1, best, -torch.inf)
+    return Boxes(torch.stack(scores, 1), torch.stack(boxes, 1))
 
 
-def region_loss(maps: RegionMaps, boxes: Tensor, presence: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Focal loss of the centres and generalised-IoU loss of the boxes around them.
+def region_loss(maps: RegionMaps, palms: Tensor, boxes: Tensor, presence: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Focal loss of the palms and generalised-IoU loss of the boxes around their hands.
 
-    The centre's target is a Gaussian whose standard deviation is a tenth of the box's sides (at least 0.7 cells);
-    the focal loss (alpha 2, beta 4) is divided by the number of regions. Boxes count where that Gaussian exceeds 0.6.
+    The palm's target is a Gaussian whose standard deviation is a tenth of the box's sides (at least 0.7 cells);
+    the focal loss (alpha 2, beta 4) is divided by the number of hands. Boxes count where that Gaussian exceeds 0.6.
 
     Args:
-        boxes: of the regions, pixels of the letter-boxed picture.
+        palms: middle of each hand's palm, and boxes: around each hand, pixels of the letter-boxed picture.
         presence: which of them are there.
 
     Shapes:
-        boxes: (B, 2, 4); presence: (B, 2) bool; returns two scalars.
+        palms: (B, 2, 2); boxes: (B, 2, 4); presence: (B, 2) bool; returns two scalars.
     """
     logits, distances = maps
     size = logits.shape[-1]
     image_size = size * STRIDE
     cells = torch.arange(size, device=logits.device, dtype=logits.dtype)
-    centre = pixels_to_grid((boxes[..., :2] + boxes[..., 2:]) / 2, image_size, size)
+    centre = pixels_to_grid(palms, image_size, size)
     sigma = ((boxes[..., 2:] - boxes[..., :2]) / STRIDE / 10).clamp_min(0.7)
     fall_x = ((cells - centre[..., :1].round()) / sigma[..., :1]) ** 2  # (B, 2, G)
     fall_y = ((cells - centre[..., 1:].round()) / sigma[..., 1:]) ** 2
     falls = torch.exp(-(fall_y[..., :, None] + fall_x[..., None, :]) / 2) * presence[..., None, None]
-    target, nearest = falls.max(1)  # (B, G, G): each cell belongs to the region whose centre it is nearer to
+    target, nearest = falls.max(1)  # (B, G, G): each cell belongs to the hand whose palm it is nearer to
 
     probability = logits.sigmoid()
     positive = (target > 0.999).to(logits.dtype)
     hit = positive * (1 - probability) ** 2 * F.logsigmoid(logits)
     miss = (1 - positive) * (1 - target) ** 4 * probability**2 * F.logsigmoid(-logits)
-    centre_loss = -(hit + miss).sum() / presence.sum().clamp_min(1)
+    palm_loss = -(hit + miss).sum() / presence.sum().clamp_min(1)
 
     origin = _cell_centres(logits)
     reach = distances * image_size
@@ -152,7 +129,7 @@ def region_loss(maps: RegionMaps, boxes: Tensor, presence: Tensor) -> tuple[Tens
     wanted = boxes.gather(1, nearest.flatten(1)[..., None].expand(-1, -1, 4)).transpose(1, 2).view_as(found)
     weight = target * (target > 0.6)
     box_loss = (weight * (1 - _generalised_iou(found, wanted))).sum() / weight.sum().clamp_min(1e-6)
-    return centre_loss, box_loss
+    return palm_loss, box_loss
 
 
 def _cell_centres(maps: Tensor) -> Tensor:
@@ -164,16 +141,24 @@ def _cell_centres(maps: Tensor) -> Tensor:
     return torch.stack([u, v])
 
 
+def _area(box: Tensor) -> Tensor:
+    extent = (box[:, 2:] - box[:, :2]).clamp_min(0)
+    return extent[:, 0] * extent[:, 1]
+
+
+def _common_and_union(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    common = _area(torch.cat([torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:])], 1))
+    return common, _area(a) + _area(b) - common
+
+
+def _overlap(a: Tensor, b: Tensor) -> Tensor:
+    """Intersection over union. Shapes: (B, 4, ...) each -> (B, ...)."""
+    common, union = _common_and_union(a, b)
+    return common / union.clamp_min(1e-6)
+
+
 def _generalised_iou(a: Tensor, b: Tensor) -> Tensor:
     """Rezatofighi et al. 2019. Shapes: (B, 4, ...) each -> (B, ...)."""
-
-    def area(box: Tensor) -> Tensor:
-        extent = (box[:, 2:] - box[:, :2]).clamp_min(0)
-        return extent[:, 0] * extent[:, 1]
-
-    low, high = torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:])
-    common = area(torch.cat([low, high], 1))
-    union = area(a) + area(b) - common
-    low, high = torch.minimum(a[:, :2], b[:, :2]), torch.maximum(a[:, 2:], b[:, 2:])
-    hull = area(torch.cat([low, high], 1)).clamp_min(1e-6)
+    common, union = _common_and_union(a, b)
+    hull = _area(torch.cat([torch.minimum(a[:, :2], b[:, :2]), torch.maximum(a[:, 2:], b[:, 2:])], 1)).clamp_min(1e-6)
     return common / union.clamp_min(1e-6) - (hull - union) / hull

@@ -20,23 +20,23 @@ from torch.utils.data import DataLoader, IterableDataset
 from lgnet_core.camera import project
 from lgnet_core.checkpoint import save_region_net
 from lgnet_core.data.photometry import Photometry, distort_images
-from lgnet_core.data.synthetic.cameras import hands_apart
 from lgnet_core.data.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 from lgnet_core.evaluation.regions import RegionFigures
 from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.network.backbone import EfficientNetLite0, load_pretrained
+from lgnet_core.network.palm_net import load_palm_net
 from lgnet_core.network.region_net import (
     REGION_IMAGE_SIZE,
     REGION_THRESHOLD,
     RegionMaps,
     RegionNet,
-    decode_regions,
+    decode_hands,
     region_loss,
 )
 from lgnet_core.training.callbacks import current_commit
 from lgnet_core.training.schedule import learning_rate_factor
+from lgnet_core.types import MIDDLE_MCP, WRIST
 
-ASPECTS = ((160, 120), (160, 90), (120, 160))
+ASPECTS = ((192, 144), (192, 108), (144, 192))
 """Widths and heights of the pictures inside the square, pixels: 4:3, 16:9 and upright."""
 COLOURS = Photometry()
 WEIGHTS = "regions.safetensors"
@@ -60,22 +60,23 @@ class RegionTrainConfig:
     seed: int = 0
     steps: int = 2_500
     batch_size: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float = 6e-4
     weight_decay: float = 1e-2
 
 
 class RegionPictures(NamedTuple):
-    """Letter-boxed pictures and the boxes of their regions: of each hand, or in the first place of both together.
+    """Letter-boxed pictures, the middle of each palm, between wrist and middle MCP, and the box around what is in the
+    picture of each hand.
 
     Shapes:
-        image: (N, 3, S, S) uint8; boxes: (N, 2, 4) left, top, right, bottom, pixels; presence: (N, 2) bool;
-        hand: (N, 2) pixels, the longer side of the smaller hand in the region.
+        image: (N, 3, S, S) uint8; palms: (N, 2, 2) pixels, in the box; boxes: (N, 2, 4) left, top, right, bottom,
+        pixels; presence: (N, 2) bool.
     """
 
     image: Tensor
+    palms: Tensor
     boxes: Tensor
     presence: Tensor
-    hand: Tensor
 
     def take(self, index: Tensor) -> RegionPictures:
         """Some of the pictures."""
@@ -90,25 +91,27 @@ def draw_region_pictures(generator: SyntheticHands, indices: Tensor, width: int,
             ``REGION_IMAGE_SIZE``.
     """
     batch = generator.pictures(indices, width, height)
-    pixels = project(batch.labels(generator.hand_model).vertices, batch.intrinsics[:, None], min_depth=0.05)
-    limit = pixels.new_tensor([width - 1, height - 1])
-    low = torch.minimum(pixels.amin(2).clamp_min(0), limit)
-    high = torch.minimum(pixels.amax(2).clamp_min(0), limit)
+    labels = batch.labels(generator.hand_model)
     left, top = (REGION_IMAGE_SIZE - width) // 2, (REGION_IMAGE_SIZE - height) // 2
-    shift = pixels.new_tensor([left, top])
-    image = F.pad(batch.image, (left, REGION_IMAGE_SIZE - width - left, top, REGION_IMAGE_SIZE - height - top))
-    hand = (high - low).amax(-1)
-    together = batch.presence.all(1) & ~hands_apart(low, high)
-    hand[together, 0] = hand[together].amin(1)
-    low[together, 0], high[together, 0] = low[together].amin(1), high[together].amax(1)
-    presence = batch.presence.clone()
-    presence[together, 1] = False
-    return RegionPictures(image, torch.cat([low + shift, high + shift], -1), presence, hand)
+    limit, shift = (labels.vertices.new_tensor(pair) for pair in ([width - 1, height - 1], [left, top]))
+
+    def seen(points: Tensor) -> Tensor:
+        pixels = project(points, batch.intrinsics[:, None], min_depth=0.05)
+        return torch.minimum(pixels.clamp_min(0), limit) + shift
+
+    outline, palm = seen(labels.vertices), labels.joints[:, :, [WRIST, MIDDLE_MCP]].mean(2, keepdim=True)
+    return RegionPictures(
+        image=F.pad(batch.image, (left, REGION_IMAGE_SIZE - width - left, top, REGION_IMAGE_SIZE - height - top)),
+        palms=seen(palm)[:, :, 0],
+        boxes=torch.cat([outline.amin(2), outline.amax(2)], -1),
+        presence=batch.presence,
+    )
 
 
 def prepare_pictures(config: RegionTrainConfig, hand_model: HandModel) -> RegionPictures:
     """Draw the training pictures, or read those an earlier run drew."""
-    path = config.out / f"regions_v{GENERATOR_VERSION}_{hand_model.digest[:8]}_{config.seed}_{config.count}.safetensors"
+    drawn = f"v{GENERATOR_VERSION}_{hand_model.digest[:8]}_{REGION_IMAGE_SIZE}_{config.seed}_{config.count}"
+    path = config.out / f"regions_{drawn}.safetensors"
     if not path.exists():
         generator = SyntheticHands(config.seed, hand_model)
         parts = []
@@ -151,42 +154,37 @@ def change(
     grid = F.affine_grid(theta, [count, 3, size, size], align_corners=False)
     image = F.grid_sample(pictures.image.float() / 255, grid, align_corners=False)
 
-    centre = (size - 1) / 2
-    low, high = pictures.boxes[..., :2] - centre, pictures.boxes[..., 2:] - centre
-    mirrored = flip[:, None]
-    left = torch.where(mirrored, -high[..., 0], low[..., 0])
-    right = torch.where(mirrored, -low[..., 0], high[..., 0])
-    moved = torch.stack([left, low[..., 1], right, high[..., 1]], -1) * scale[:, None, None]
-    moved = moved + shift.repeat(1, 2)[:, None] * (size / 2) + centre
-    clipped = moved.clamp(0, size - 1)
-    extent = (clipped[..., 2:] - clipped[..., :2]).amin(-1)
-    whole = (moved[..., 2:] - moved[..., :2]).amin(-1)
-    presence = pictures.presence & (extent > 0.4 * whole) & (extent > 2)
+    def moved(points: Tensor) -> Tensor:
+        centred = (points - (size - 1) / 2) * torch.stack([sign, torch.ones(count)], -1)[:, None]
+        return (centred * scale[:, None, None] + (shift * (size / 2))[:, None]) + (size - 1) / 2
+
+    corners = torch.stack([moved(pictures.boxes[..., :2]), moved(pictures.boxes[..., 2:])])  # mirrored: right to left
+    whole = torch.cat([corners.amin(0), corners.amax(0)], -1)
+    boxes = whole.clamp(0, size - 1)
+    extent, full_extent = ((box[..., 2:] - box[..., :2]).amin(-1) for box in (boxes, whole))
+    presence = pictures.presence & (extent > 0.4 * full_extent) & (extent > 2)
     image = image if settings is None else distort_images(image, generator, settings)
-    return RegionPictures(image, clipped, presence, pictures.hand * scale[:, None])
+    return RegionPictures(image, moved(pictures.palms).clamp(0, size - 1), boxes, presence)
 
 
 class RegionModule(lightning.LightningModule):
-    """One step: focal loss of the centres plus generalised-IoU loss of the boxes.
+    """One step: focal loss of the palms plus generalised-IoU loss of the boxes.
 
-    The trunk up to stride 4 stays as ImageNet left it: a third less work a step.
+    The body up to stride 4 stays as MediaPipe's: less work a step.
     """
 
     def __init__(self, config: RegionTrainConfig, net: RegionNet) -> None:
         super().__init__()
         self.config, self.net = config, net
-        self.frozen = torch.nn.ModuleList([net.stem, net.stem_norm, *net.blocks[: EfficientNetLite0.EARLY_BLOCKS]])
+        self.frozen = torch.nn.ModuleList(net.body.early_layers())
         self.frozen.requires_grad_(False)
-
-    def on_train_epoch_start(self) -> None:
-        self.frozen.eval()
 
     def training_step(self, batch: RegionPictures, _: int) -> Tensor:
         image = batch.image.contiguous(memory_format=torch.channels_last)
         maps = RegionMaps(*(x.float() for x in self.net(image)))
-        centre, box = region_loss(maps, batch.boxes, batch.presence)
-        self.log_dict({"centre": centre, "box": box}, prog_bar=True)
-        return centre + box
+        palm, box = region_loss(maps, batch.palms, batch.boxes, batch.presence)
+        self.log_dict({"palm": palm, "box": box}, prog_bar=True)
+        return palm + box
 
     def configure_optimizers(self) -> Any:
         config = self.config
@@ -198,13 +196,11 @@ class RegionModule(lightning.LightningModule):
 
 
 def train_regions(config: RegionTrainConfig, hand_model: HandModel | None = None) -> RegionNet:
-    """Train the region detector from an ImageNet trunk; the net comes back in evaluation mode."""
+    """Train the region detector from MediaPipe's palm detector; the net comes back in evaluation mode."""
     lightning.seed_everything(config.seed)
     hand_model = load_hand_model() if hand_model is None else hand_model
     pictures = prepare_pictures(config, hand_model)
-    backbone = EfficientNetLite0()
-    load_pretrained(backbone)
-    net = RegionNet(backbone).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = RegionNet(load_palm_net()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = lightning.Trainer(
         max_steps=config.steps,
         accelerator="auto",
@@ -244,5 +240,5 @@ def evaluate_regions(net: RegionNet, pictures: RegionPictures, threshold: float 
     figures = RegionFigures(threshold)
     for k in range(0, len(pictures.image), 64):
         part = pictures.take(torch.arange(k, min(k + 64, len(pictures.image))))
-        figures.update(decode_regions(net(part.image.float() / 255)), part.boxes, part.presence, part.hand)
+        figures.update(decode_hands(net(part.image.float() / 255)), part.boxes, part.presence)
     return {name: float(value) for name, value in figures.compute().items()}
