@@ -99,8 +99,8 @@ def train_regions(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for pictures, logs and weights.")] = Path(
         "runs/regions"
     ),
-    count: Annotated[int, typer.Option("--count", "-n", min=32, help="Pictures to draw.")] = 8_000,
-    steps: Annotated[int, typer.Option(min=1, help="Of the whole training.")] = 1_500,
+    count: Annotated[int, typer.Option("--count", "-n", min=32, help="Pictures to draw.")] = 16_000,
+    steps: Annotated[int, typer.Option(min=1, help="Of the whole training.")] = 2_500,
     seed: Annotated[int, typer.Option(help="Of the pictures.")] = 0,
 ) -> None:
     """Train the detector that finds the hands' regions in whole pictures."""

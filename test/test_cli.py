@@ -180,7 +180,7 @@ def test_eval_of_the_bundled_weights(tmp_path):
     figures = json.loads((tmp_path / "eval" / "figures.json").read_text())["categories"]["all"]["figures"]
     told = figures["mpjpe_mm/wrist-raw"]
     assert f"MPJPE, mm │ wrist-raw │ {told['weights']:.1f} │" in output
-    for name in ("figures.csv", "pck.png", "reliability.png", "predictions.png"):
+    for name in ("figures.csv", "pck.png", "reliability.png", "predictions.png", "worst.png"):
         assert (tmp_path / "eval" / name).exists()
 
 

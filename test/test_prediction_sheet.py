@@ -11,7 +11,8 @@ from torch import nn
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import write_shards
 from lgnet_core.drawing import SIDE_COLOURS
-from lgnet_core.evaluation.prediction_sheet import DRAWN_SIZE, OF_EACH, overlays, write_sheet
+from lgnet_core.evaluation.outcome import compare, place
+from lgnet_core.evaluation.prediction_sheet import DRAWN_SIZE, OF_EACH, WorstPictures, overlays, write_sheet
 from lgnet_core.evaluation.sets import Choice, open_pictures
 
 
@@ -48,3 +49,31 @@ def test_sheet(hand_model, tmp_path):
         tiles = [sheet[row * side : (row + 1) * side, k * side : (k + 1) * side] for k in range(OF_EACH)]
         shown = sum(bool((tile < 250).any()) for tile in tiles)
         assert shown == min(int((category == number).sum()), OF_EACH)
+
+
+def test_the_worst_pictures_are_kept_in_any_batches(hand_model, tmp_path):
+    """Against a sort of all errors; pictures without hands do not count."""
+    folder = write_shards(tmp_path / "set", SyntheticHands(8, hand_model), 24, 64, progress=False)
+    network = small_network(hand_model).eval()
+    worst, errors, images = WorstPictures(count=5), [], []
+    pictures = open_pictures(Choice(str(folder)), hand_model)
+    for indices in torch.arange(24).split(7):
+        read = pictures.read(indices, 64)
+        with torch.no_grad():
+            prediction = network(read.batch.image.float() / 255, read.batch.intrinsics)
+        outcome = compare(prediction, place(prediction, read.batch), read.batch, read.truth)
+        worst.update(outcome, read)
+        for k in range(len(indices)):
+            of_hands = [
+                float((outcome.joints[k, side] - outcome.true_joints[k, side]).norm(dim=-1).mean())
+                for side in range(2)
+                if read.batch.presence[k, side]
+            ]
+            if of_hands:
+                errors.append(max(of_hands))
+                images.append(read.batch.image[k])
+    order = np.argsort(errors)[::-1][:5]
+    np.testing.assert_allclose(worst.errors, np.array(errors)[order], rtol=1e-5)
+    assert all(torch.equal(image, images[k]) for image, k in zip(worst.batch.image, order))
+    worst.write(tmp_path / "worst.png", network, 64)
+    assert cv2.imread(str(tmp_path / "worst.png")).shape[0] == DRAWN_SIZE + 2

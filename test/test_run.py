@@ -33,7 +33,7 @@ def test_writes_what_it_says(report, out):
     assert document["categories"]["all"]["pictures"] == 8
     with (out / "figures.csv").open() as file:
         assert {row["category"] for row in csv.DictReader(file)} == set(document["categories"])
-    for name in ("pck.png", "reliability.png", "predictions.png"):
+    for name in ("pck.png", "reliability.png", "predictions.png", "worst.png"):
         assert cv2.imread(str(out / name)) is not None
 
 

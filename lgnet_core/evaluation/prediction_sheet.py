@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from lgnet_core.camera import letterbox
-from lgnet_core.data.sample import HandsBatch
+from lgnet_core.data.augment import resize
+from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.drawing import contact_sheet, draw_overlay, write_png
-from lgnet_core.evaluation.pictures import Pictures
+from lgnet_core.evaluation.outcome import Outcome
+from lgnet_core.evaluation.pictures import Labelled, Pictures
 from lgnet_core.inference import HandEstimator
 from lgnet_core.inference.crops import cut_crops
 from lgnet_core.inference.eager import EagerEngine
@@ -38,6 +41,40 @@ def write_sheet(path: Path, network: HandsNetwork, pictures: Pictures, size: int
         row = overlays(network, batch[(category == number).nonzero()[:OF_EACH, 0]], size)
         tiles += row + [np.full((DRAWN_SIZE, DRAWN_SIZE, 3), 255, np.uint8)] * (OF_EACH - len(row))
     write_png(path, contact_sheet(tiles, OF_EACH, DRAWN_SIZE))
+
+
+class WorstPictures:
+    """Keeps the pictures whose joints are furthest off: the mean of a hand's, wrist-raw, of the picture's worse hand.
+
+    An :class:`~lgnet_core.evaluation.evaluate.Observer`.
+
+    Args:
+        count: how many are kept.
+    """
+
+    def __init__(self, count: int = 2 * OF_EACH) -> None:
+        self.count = count
+        self.errors = torch.zeros(0)
+        self.batch: HandsBatch | None = None
+        """The worst first, as the network sees them, on the CPU."""
+
+    def update(self, outcome: Outcome, read: Labelled) -> None:
+        """Add pictures; those without a hand whose joints are known do not count."""
+        known = outcome.known & outcome.hands[..., None]
+        distance = (outcome.joints - outcome.true_joints).norm(dim=-1).where(known, 0)
+        errors = (distance.sum(-1) / known.sum(-1).clamp_min(1)).amax(1).cpu()
+        new = known.any(-1).any(1).nonzero()[:, 0].cpu()
+        errors = torch.cat([self.errors, errors[new]])
+        batch = read.batch.to("cpu")[new]
+        batch = batch if self.batch is None else concatenate([self.batch, batch])
+        worst = errors.argsort(descending=True, stable=True)[: self.count]
+        self.errors, self.batch = errors[worst], batch[worst]
+
+    def write(self, path: Path, network: HandsNetwork, size: int) -> None:
+        """Draw them with the hands reported in them, the worst first; arguments as of :func:`write_sheet`."""
+        if self.batch is not None and len(self.batch):
+            tiles = overlays(network, resize(self.batch, DRAWN_SIZE), size)
+            write_png(path, contact_sheet(tiles, OF_EACH, DRAWN_SIZE))
 
 
 def overlays(network: HandsNetwork, batch: HandsBatch, size: int) -> list[FloatArray]:

@@ -13,7 +13,7 @@ from lgnet_core.checkpoint import load_own_network, weights_digest
 from lgnet_core.evaluation.baselines import RandomHands
 from lgnet_core.evaluation.charts import write_asymmetry, write_pck, write_reliability
 from lgnet_core.evaluation.evaluate import ALL, chosen, evaluate
-from lgnet_core.evaluation.prediction_sheet import write_sheet
+from lgnet_core.evaluation.prediction_sheet import WorstPictures, write_sheet
 from lgnet_core.evaluation.report import Report
 from lgnet_core.evaluation.sets import Choice, open_pictures
 from lgnet_core.evaluation.studies import StudyScores
@@ -36,7 +36,9 @@ def run_evaluation(
     console: Console | None = None,
     workers: int = 0,
 ) -> Report:
-    """Evaluate, and write ``figures.json``, ``figures.csv``, and pictures: PCK, reliability, asymmetry, predictions.
+    """Evaluate, and write ``figures.json``, ``figures.csv``, and pictures.
+
+    These are charts of PCK, reliability and asymmetry, and sheets of predictions and of the worst of them.
 
     Args:
         out: folder, which is made. choice: of the pictures.
@@ -57,7 +59,8 @@ def run_evaluation(
     out.mkdir(parents=True, exist_ok=True)
     size = int(metadata.get("size", CROP_SIZE))  # as the estimator takes it
     scores = StudyScores(network, pictures, choice, whole=count is None or count >= len(pictures))
-    results = evaluate(network, pictures, size, count, batch_size, console, scores.observers, workers)
+    worst = WorstPictures()
+    results = evaluate(network, pictures, size, count, batch_size, console, [*scores.observers, worst], workers)
     report = Report(
         results=results,
         studies=scores.found(),
@@ -91,4 +94,5 @@ def run_evaluation(
     write_asymmetry(out / "asymmetry.png", report)
     looked_at = chosen(len(pictures), min(count or _LOOKED_AT, _LOOKED_AT))
     write_sheet(out / "predictions.png", network, pictures, size, looked_at)
+    worst.write(out / "worst.png", network, size)
     return report

@@ -85,7 +85,7 @@ class TrainedDetector(RegionDetector):
     """
 
     def __init__(self, net: RegionNet, threshold: float = REGION_THRESHOLD) -> None:
-        self.net = net.eval()
+        self.net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.threshold = threshold
 
     def find(self, image: FloatArray, camera: Camera | None) -> list[Region]:
