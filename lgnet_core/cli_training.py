@@ -102,12 +102,15 @@ def train_regions(
     count: Annotated[int, typer.Option("--count", "-n", min=32, help="Pictures to draw.")] = 16_000,
     steps: Annotated[int, typer.Option(min=1, help="Of the whole training.")] = 2_500,
     seed: Annotated[int, typer.Option(help="Of the pictures.")] = 0,
+    initial: Annotated[
+        Path | None, typer.Option(help="Weights to go on from. Default: MediaPipe's palm detector.")
+    ] = None,
 ) -> None:
     """Train the detector that finds the hands' regions in whole pictures."""
     with needs_training_extra("training"):
         from lgnet_core.training.region_training import RegionTrainConfig, train_and_save
 
-    weights = train_and_save(RegionTrainConfig(out=out, count=count, steps=steps, seed=seed))
+    weights = train_and_save(RegionTrainConfig(out=out, count=count, steps=steps, seed=seed, initial=initial))
     console.print(Text(f"weights: {weights}"), soft_wrap=True)
 
 

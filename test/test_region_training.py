@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,14 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.network.region_net import REGION_IMAGE_SIZE
 from lgnet_core.training.region_training import (
     ASPECTS,
+    WEIGHTS,
     RegionPictures,
     RegionTrainConfig,
     change,
     draw_region_pictures,
     evaluate_regions,
     train_and_save,
+    train_regions,
 )
 
 
@@ -81,3 +84,6 @@ def test_a_short_training_runs_and_is_judged(
     assert 0 <= metadata["figures"]["recall"] <= 1
     report = evaluate_regions(net, draw_region_pictures(generator, torch.arange(4), *ASPECTS[0]))
     assert 0 <= report["recall"] <= 1
+    still = replace(config, initial=config.out / WEIGHTS, steps=1, learning_rate=0.0)
+    for mine, theirs in zip(net.parameters(), train_regions(still, hand_model).parameters()):
+        assert torch.equal(mine, theirs)  # it goes on from there

@@ -3,7 +3,8 @@ r"""A small detector: where on the whole picture hands are. Input letter-boxed t
 It finds hands, whichever side they are of, and a region is made of them: one box around two hands near each other, a
 box each for hands apart. That is what the pose network takes a crop of, and telling sides is left to it, which sees
 more of them. Anchor-free: a map of palm logits and, in each cell, the distances from the cell's centre to the four
-sides of the box around the hand whose palm is there. Two heads on :class:`~lgnet_core.network.palm_net.PalmNet`.
+sides of the box around the hand whose palm is there. Two heads on :class:`~lgnet_core.network.palm_net.PalmNet`; that of the
+boxes has blocks of its own, since the palm detector need not know where fingers end.
 
 Sources: Zhou et al. 2019, "Objects as Points" (centre maps and their focal loss); Tian et al. 2019, FCOS (distances).
 """
@@ -17,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgnet_core.camera import grid_to_pixels, pixels_to_grid
-from lgnet_core.network.palm_net import PalmNet
+from lgnet_core.network.palm_net import PalmBlock, PalmNet
 
 STRIDE = 8
 HAND_COUNT = 2
@@ -55,13 +56,15 @@ class RegionNet(nn.Module):
     def __init__(self, body: PalmNet | None = None) -> None:
         super().__init__()
         self.body = PalmNet() if body is None else body
-        self.palm = nn.Conv2d(self.body.channels, 1, 1)
-        self.distance = nn.Conv2d(self.body.channels, 4, 1)
+        channels = self.body.channels
+        self.palm = nn.Conv2d(channels, 1, 1)
+        self.reach = nn.Sequential(PalmBlock(channels, channels), PalmBlock(channels, channels))
+        self.distance = nn.Conv2d(channels, 4, 1)
         self.palm.bias = nn.Parameter(torch.full((1,), _PRIOR_LOGIT))
 
     def forward(self, image: Tensor) -> RegionMaps:
         x = self.body(image)
-        return RegionMaps(self.palm(x)[:, 0], F.softplus(self.distance(x)))
+        return RegionMaps(self.palm(x)[:, 0], F.softplus(self.distance(self.reach(x))))
 
 
 class Boxes(NamedTuple):

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from lgnet_core.camera import project
-from lgnet_core.checkpoint import save_region_net
+from lgnet_core.checkpoint import load_region_net, save_region_net
 from lgnet_core.data.photometry import Photometry, distort_images
 from lgnet_core.data.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 from lgnet_core.evaluation.regions import RegionFigures
@@ -53,6 +53,7 @@ class RegionTrainConfig:
         count: pictures to draw.
         seed: of the pictures.
         steps, batch_size, learning_rate, weight_decay: of AdamW with warm-up and cosine decay.
+        initial: weights of an earlier training to go on from; None: MediaPipe's palm detector.
     """
 
     out: Path
@@ -62,6 +63,7 @@ class RegionTrainConfig:
     batch_size: int = 32
     learning_rate: float = 6e-4
     weight_decay: float = 1e-2
+    initial: Path | None = None
 
 
 class RegionPictures(NamedTuple):
@@ -196,11 +198,12 @@ class RegionModule(lightning.LightningModule):
 
 
 def train_regions(config: RegionTrainConfig, hand_model: HandModel | None = None) -> RegionNet:
-    """Train the region detector from MediaPipe's palm detector; the net comes back in evaluation mode."""
+    """Train the region detector; the net comes back in evaluation mode."""
     lightning.seed_everything(config.seed)
     hand_model = load_hand_model() if hand_model is None else hand_model
     pictures = prepare_pictures(config, hand_model)
-    net = RegionNet(load_palm_net()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = RegionNet(load_palm_net()) if config.initial is None else load_region_net(config.initial)[0]
+    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = lightning.Trainer(
         max_steps=config.steps,
         accelerator="auto",
