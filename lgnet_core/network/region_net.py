@@ -3,8 +3,8 @@ r"""A small detector: where on the whole picture hands are. Input letter-boxed t
 It finds hands, whichever side they are of, and a region is made of them: one box around two hands near each other, a
 box each for hands apart. That is what the pose network takes a crop of, and telling sides is left to it, which sees
 more of them. Anchor-free: a map of palm logits and, in each cell, the distances from the cell's centre to the four
-sides of the box around the hand whose palm is there. Two heads on :class:`~lgnet_core.network.palm_net.PalmNet`; that of the
-boxes has blocks of its own, since the palm detector need not know where fingers end.
+sides of the box around the hand whose palm is there. Two heads on :class:`~lgnet_core.network.palm_net.PalmNet`; that
+of the boxes has blocks of its own, since the palm detector need not know where fingers end.
 
 Sources: Zhou et al. 2019, "Objects as Points" (centre maps and their focal loss); Tian et al. 2019, FCOS (distances).
 """
