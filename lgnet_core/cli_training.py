@@ -99,18 +99,20 @@ def train_regions(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for pictures, logs and weights.")] = Path(
         "runs/regions"
     ),
-    count: Annotated[int, typer.Option("--count", "-n", min=32, help="Pictures to draw.")] = 16_000,
-    steps: Annotated[int, typer.Option(min=1, help="Of the whole training.")] = 2_500,
-    seed: Annotated[int, typer.Option(help="Of the pictures.")] = 0,
+    count: Annotated[int | None, typer.Option("--count", "-n", min=32, help="Pictures to draw.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of the whole training.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the pictures.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Where the cosine begins.")] = None,
     initial: Annotated[
         Path | None, typer.Option(help="Weights to go on from. Default: MediaPipe's palm detector.")
     ] = None,
 ) -> None:
-    """Train the detector that finds the hands' regions in whole pictures."""
+    """Train the detector that finds the hands' regions in whole pictures. Defaults: RegionTrainConfig."""
+    given = {name: value for name, value in locals().items() if value is not None}
     with needs_training_extra("training"):
         from lgnet_core.training.region_training import RegionTrainConfig, train_and_save
 
-    weights = train_and_save(RegionTrainConfig(out=out, count=count, steps=steps, seed=seed, initial=initial))
+    weights = train_and_save(RegionTrainConfig(**given))
     console.print(Text(f"weights: {weights}"), soft_wrap=True)
 
 

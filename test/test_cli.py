@@ -27,7 +27,19 @@ from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.inference import HandEstimator
 from lgnet_core.types import Camera, Side
 
-COMMANDS = ("bench", "check", "demo", "eval", "export", "mano", "predict", "synth", "train")
+COMMANDS = (
+    "ablate",
+    "bench",
+    "check",
+    "demo",
+    "eval",
+    "export",
+    "mano",
+    "predict",
+    "synth",
+    "train",
+    "train-regions",
+)
 
 
 @pytest.fixture
@@ -170,6 +182,16 @@ def test_train_hands_its_options_on(monkeypatch, tmp_path):
     code, output = run("train", "-o", tmp_path, "--steps", 700, "--no-flip", "--learning-rate", 0.001)
     assert code == 0, output
     assert got == [train.TrainConfig(out=tmp_path, steps=700, flip=False, learning_rate=0.001)]
+
+
+def test_train_regions_hands_its_options_on(monkeypatch, tmp_path):
+    from lgnet_core.training import region_training
+
+    got = []
+    monkeypatch.setattr(region_training, "train_and_save", lambda config: got.append(config) or tmp_path / "w")
+    code, output = run("train-regions", "-o", tmp_path, "--steps", 30, "--learning-rate", 0.01, "--initial", "w.st")
+    assert code == 0, output
+    assert got == [region_training.RegionTrainConfig(out=tmp_path, steps=30, learning_rate=0.01, initial=Path("w.st"))]
 
 
 def test_eval_of_the_bundled_weights(tmp_path):

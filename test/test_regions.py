@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lgnet_core.camera import transform_points
+from lgnet_core.data.synthetic.cameras import hands_apart
 from lgnet_core.inference.regions import Region, gap, hand_width, overlap, share_crops
 from lgnet_core.types import Side
 
@@ -48,6 +50,20 @@ def test_hands_share_a_crop_up_to_a_hands_width(shift, side):
         assert set(region.sides) == set(Side)
         assert region.score == 0.8
         np.testing.assert_allclose(region.box, [100, 100, 180 + shift, 160])
+
+
+def boxes() -> st.SearchStrategy[list[float]]:
+    """Left, top, right, bottom of a box, pixels."""
+    place, extent = st.floats(0, 300), st.floats(10, 200)
+    return st.builds(lambda u, v, w, h: [u, v, u + w, v + h], place, place, extent, extent)
+
+
+@given(first=boxes(), second=boxes())
+def test_crops_are_shared_by_the_rule_that_training_cuts_them_by(first, second):
+    """As detected, with open sides; the rule of the synthetic crops is written a second time, for tensors."""
+    both = torch.tensor([[first, second]], dtype=torch.float64)
+    apart = bool(hands_apart(both[..., :2], both[..., 2:]))
+    assert len(share_crops([Region(np.array(box), tuple(Side)) for box in (first, second)])) == 1 + apart
 
 
 @pytest.mark.parametrize("sides", [[(Side.RIGHT,)], [(Side.RIGHT,), (Side.RIGHT,)], [(Side.RIGHT, Side.LEFT)], []])

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from lgnet_core.data.synthetic.cameras import hands_apart
-from lgnet_core.network.region_net import REGION_IMAGE_SIZE, REGION_THRESHOLD, Boxes
+from lgnet_core.network.region_net import REGION_IMAGE_SIZE, REGION_THRESHOLD, Boxes, overlap
 
 MATCH = 0.5
 """Intersection over union from which on a box is right."""
@@ -54,11 +54,7 @@ class RegionFigures(Metric):
         true, there, large = _regions(boxes, presence)
         box, said, _ = _regions(found.boxes, found.scores > self.threshold)
         large, large_box = there & (large >= limit), said & ((box[..., 2:] - box[..., :2]).amax(-1) >= limit)
-        box, true = box[:, :, None], true[:, None]
-        common = (torch.minimum(box[..., 2:], true[..., 2:]) - torch.maximum(box[..., :2], true[..., :2])).clamp_min(0)
-        common = common.prod(-1)  # (N, 2 found, 2 true)
-        union = (box[..., 2:] - box[..., :2]).prod(-1) + (true[..., 2:] - true[..., :2]).prod(-1) - common
-        iou = common / union.clamp_min(1e-6) * (said[:, :, None] & there[:, None])
+        iou = overlap(box.mT[..., None], true.mT[:, :, None]) * (said[:, :, None] & there[:, None])  # (N, found, true)
         hit = iou.amax(1)  # regions of a picture do not overlap, so none of them finds two
         right = iou.amax(2) >= MATCH
         for row, (region, reported) in enumerate(((there, said), (large, large_box))):

@@ -91,7 +91,7 @@ def decode_hands(maps: RegionMaps) -> Boxes:
         box = all_boxes.gather(2, best[:, None].expand(-1, 4, 1))  # (B, 4, 1)
         scores.append(left.gather(1, best)[:, 0].sigmoid())
         boxes.append(box[..., 0])
-        left = left.masked_fill(_overlap(all_boxes, box) >= SAME_HAND, -torch.inf)
+        left = left.masked_fill(overlap(all_boxes, box) >= SAME_HAND, -torch.inf)
         left = left.scatter(1, best, -torch.inf)
     return Boxes(torch.stack(scores, 1), torch.stack(boxes, 1))
 
@@ -154,8 +154,8 @@ def _common_and_union(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return common, _area(a) + _area(b) - common
 
 
-def _overlap(a: Tensor, b: Tensor) -> Tensor:
-    """Intersection over union. Shapes: (B, 4, ...) each -> (B, ...)."""
+def overlap(a: Tensor, b: Tensor) -> Tensor:
+    """Intersection over union. Shapes: (B, 4, ...) each, broadcast -> (B, ...)."""
     common, union = _common_and_union(a, b)
     return common / union.clamp_min(1e-6)
 
