@@ -10,7 +10,9 @@ import pytest
 import torch
 from forged_mano import curled, write_mano
 from hypothesis import settings
+from rest_surface import RestHands
 
+from lgnet_core.data.synthetic.tubes import Tubes
 from lgnet_core.hand_model import HandModel, convert_mano, load_hand_model, read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
 
@@ -26,6 +28,18 @@ settings.load_profile("lgnet")
 def hand_model() -> HandModel:
     """The bundled pair of hands, float32. Shared: a test that changes it (dtype, device) takes a deep copy."""
     return load_hand_model()
+
+
+@pytest.fixture(scope="session")
+def rest_hands(hand_model: HandModel) -> RestHands:
+    """What is worn on hands is tried on these."""
+    return RestHands(hand_model)
+
+
+@pytest.fixture(scope="session")
+def tubes(hand_model: HandModel, rest_hands: RestHands) -> Tubes:
+    """Fingers, wrists and arms of the rest hands."""
+    return Tubes(hand_model, rest_hands.arms)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,7 @@
 """All that hands wear, together: the same in any batch, and seldom anything."""
 
-import pytest
 import torch
-from rest_surface import RestHands, covered
+from rest_surface import covered
 
 from lgnet_core.data.synthetic.accessories import Accessories
 from lgnet_core.data.synthetic.random import Draws
@@ -11,15 +10,10 @@ from lgnet_core.data.synthetic.skin import noise_volume
 PICTURES = torch.arange(60)
 
 
-@pytest.fixture(scope="module")
-def hands(hand_model):
-    return RestHands(hand_model)
-
-
-def put_on(hands, hand_model, indices):
-    accessories = Accessories(hand_model, hands.arms)
-    vertices = hands.vertices.expand(len(indices), -1, -1)
-    return accessories(hands.surface(len(indices)), vertices, noise_volume(), Draws(3, indices))
+def put_on(rest_hands, hand_model, indices):
+    accessories = Accessories(hand_model, rest_hands.arms)
+    vertices = rest_hands.vertices.expand(len(indices), -1, -1)
+    return accessories(rest_hands.surface(len(indices)), vertices, noise_volume(), Draws(3, indices))
 
 
 def colours(surface):
@@ -30,25 +24,25 @@ def colours(surface):
     return seen
 
 
-def test_a_picture_is_dressed_the_same_in_any_batch(hands, hand_model):
-    together = put_on(hands, hand_model, PICTURES)
+def test_a_picture_is_dressed_the_same_in_any_batch(rest_hands, hand_model):
+    together = put_on(rest_hands, hand_model, PICTURES)
     for k in (4, 17, 33):
-        alone = put_on(hands, hand_model, PICTURES[k : k + 1])
+        alone = put_on(rest_hands, hand_model, PICTURES[k : k + 1])
         mine = together.batch == k
         torch.testing.assert_close(colours(alone), colours(together)[:, mine], atol=1e-5, rtol=0)
         torch.testing.assert_close(alone.normal, together.normal[:, mine], atol=1e-4, rtol=0)
 
 
-def test_most_hands_are_bare(hands, hand_model):
-    surface = put_on(hands, hand_model, PICTURES)
+def test_most_hands_are_bare(rest_hands, hand_model):
+    surface = put_on(rest_hands, hand_model, PICTURES)
     hidden = covered(surface, surface.coats)
     dressed = hidden.view(len(PICTURES), -1).any(1)
     assert 0.25 < dressed.float().mean() < 0.6
     assert hidden.float().mean() < 0.1
 
 
-def test_coats_name_each_fragment_once(hands, hand_model):
-    for coat in put_on(hands, hand_model, PICTURES[:20]).coats:
+def test_coats_name_each_fragment_once(rest_hands, hand_model):
+    for coat in put_on(rest_hands, hand_model, PICTURES[:20]).coats:
         assert len(coat.fragment) == len(coat.fragment.unique())
         for values in coat[1:]:
             assert torch.isfinite(values).all()

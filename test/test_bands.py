@@ -2,37 +2,27 @@
 
 import pytest
 import torch
-from rest_surface import RestHands, covered
+from rest_surface import covered
 
 from lgnet_core.data.synthetic import bands as module
 from lgnet_core.data.synthetic.bands import BANDED, BEHIND_WRIST, WIDTH, Kind, draw_bands, locate_bands, put_on_bands
 from lgnet_core.data.synthetic.dials import ON_BACK, RADIUS, SQUARE, draw_dials, put_on_dials
 from lgnet_core.data.synthetic.forearm import SKIN
 from lgnet_core.data.synthetic.random import Draws
-from lgnet_core.data.synthetic.tubes import WRIST_TUBE, Tubes
+from lgnet_core.data.synthetic.tubes import WRIST_TUBE
 
 PICTURES = 40
 
 
-@pytest.fixture(scope="module")
-def hands(hand_model):
-    return RestHands(hand_model)
-
-
-@pytest.fixture(scope="module")
-def tubes(hand_model, hands):
-    return Tubes(hand_model, hands.arms)
-
-
 @pytest.fixture
-def dressed(hands, tubes, monkeypatch):
+def dressed(rest_hands, tubes, monkeypatch):
     """A surface on which every arm wears something, and what."""
     monkeypatch.setattr(module, "BANDED", 1.0)
     draws = Draws(1, torch.arange(PICTURES))
     bands = draw_bands(draws)
-    surface = hands.surface(PICTURES)
+    surface = rest_hands.surface(PICTURES)
     hand = surface.batch * 2 + surface.side
-    directions = tubes.directions(hands.vertices.expand(PICTURES, -1, -1))
+    directions = tubes.directions(rest_hands.vertices.expand(PICTURES, -1, -1))
     place = locate_bands(bands, surface, hand, surface.material == SKIN, tubes, 0.024)
     surface = put_on_bands(surface, place, bands, directions)
     return put_on_dials(surface, place, draw_dials(draws, bands), directions), bands, draw_dials(draws, bands)
@@ -91,13 +81,13 @@ def test_faces_of_watches_are_round_patches_on_their_side_of_the_wrist(tubes, dr
     assert seen > 10
 
 
-def test_a_face_is_flat(dressed, hands, tubes):
+def test_a_face_is_flat(dressed, rest_hands, tubes):
     surface, _, dials = dressed
     face = surface.coats[1]
     glass = (face.opacity > 0.99) & (face.metal == 0)
     normals = surface.normal[:, face.fragment[glass]]
     hand = surface.batch[face.fragment[glass]] * 2 + surface.side[face.fragment[glass]]
-    above = tubes.directions(hands.vertices.expand(PICTURES, -1, -1)).view(-1, 6, 3, 3)[hand, WRIST_TUBE, 1]
+    above = tubes.directions(rest_hands.vertices.expand(PICTURES, -1, -1)).view(-1, 6, 3, 3)[hand, WRIST_TUBE, 1]
     facing = (normals.T * above).sum(1) * dials.outward.flatten()[hand]
     assert facing.min() > 0.999
 

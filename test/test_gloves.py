@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from rest_surface import RestHands, covered
+from rest_surface import covered
 
 from lgnet_core.data.synthetic import gloves as module
 from lgnet_core.data.synthetic.appearance import infrared, sample_appearance
@@ -11,31 +11,21 @@ from lgnet_core.data.synthetic.glove_coats import put_on_gloves
 from lgnet_core.data.synthetic.gloves import BOTH, CUFF, FINGERLESS, GLOVED, Fabric, draw_gloves, glove_brightness
 from lgnet_core.data.synthetic.random import Draws
 from lgnet_core.data.synthetic.skin import PALM, noise_volume
-from lgnet_core.data.synthetic.tubes import WRIST_TUBE, Tubes
+from lgnet_core.data.synthetic.tubes import WRIST_TUBE
 from lgnet_core.hand_model.anatomy import INDEX, MIDDLE, PINKY, RING
 
 PICTURES = 40
 END_SEGMENTS = torch.tensor([INDEX + 2, MIDDLE + 2, RING + 2, PINKY + 2])
 
 
-@pytest.fixture(scope="module")
-def hands(hand_model):
-    return RestHands(hand_model)
-
-
-@pytest.fixture(scope="module")
-def tubes(hand_model, hands):
-    return Tubes(hand_model, hands.arms)
-
-
 @pytest.fixture
-def dressed(hands, tubes, monkeypatch):
+def dressed(rest_hands, tubes, monkeypatch):
     """A surface in whose pictures all wear gloves, and which; palms are where normals point down."""
     monkeypatch.setattr(module, "GLOVED", 1.0)
     gloves = draw_gloves(Draws(1, torch.arange(PICTURES)))
-    details = torch.zeros(4, len(hands))
-    details[PALM] = (hands.normal[1] < -0.3).float()
-    surface = hands.surface(PICTURES, details)
+    details = torch.zeros(4, len(rest_hands))
+    details[PALM] = (rest_hands.normal[1] < -0.3).float()
+    surface = rest_hands.surface(PICTURES, details)
     hand = surface.batch * 2 + surface.side
     return put_on_gloves(surface, hand, surface.material == SKIN, tubes, noise_volume(), gloves), gloves
 
@@ -56,7 +46,7 @@ def test_they_are_as_frequent_and_varied_as_named():
         assert (pair[:, 0] == pair[:, 1]).all(), "a pair is alike"
 
 
-def test_they_cover_the_hand_up_to_the_cuff(hands, tubes, dressed):
+def test_they_cover_the_hand_up_to_the_cuff(rest_hands, tubes, dressed):
     surface, gloves = dressed
     hidden = covered(surface, surface.coats)
     hand = surface.batch * 2 + surface.side
@@ -69,21 +59,21 @@ def test_they_cover_the_hand_up_to_the_cuff(hands, tubes, dressed):
     assert not hidden[along > cuff + 0.001].any()
     assert not hidden[~worn].any()
     assert along[hidden].max() < CUFF[1] + 0.001
-    assert (hands.owner.repeat(PICTURES)[whole & ~hidden] <= 0).all(), "what stays bare is the wrist or the arm"
+    assert (rest_hands.owner.repeat(PICTURES)[whole & ~hidden] <= 0).all(), "what stays bare is the wrist or the arm"
 
 
-def test_fingerless_ones_leave_the_fingers_ends_and_cover_the_palm(hands, dressed):
+def test_fingerless_ones_leave_the_fingers_ends_and_cover_the_palm(rest_hands, dressed):
     surface, gloves = dressed
     hidden = covered(surface, surface.coats)
     hand = surface.batch * 2 + surface.side
     cut = gloves.fingerless.flatten()[hand] & gloves.worn.flatten()[hand]
-    owner = hands.owner.repeat(PICTURES)
+    owner = rest_hands.owner.repeat(PICTURES)
     assert cut.any()
     assert not hidden[cut & torch.isin(owner, END_SEGMENTS)].any()
-    assert hidden[cut & (owner == 0) & (hands.rest[0].abs() < 0.06).repeat(PICTURES)].float().mean() > 0.97
+    assert hidden[cut & (owner == 0) & (rest_hands.rest[0].abs() < 0.06).repeat(PICTURES)].float().mean() > 0.97
 
 
-def test_work_gloves_have_coated_palms(hands, dressed):
+def test_work_gloves_have_coated_palms(rest_hands, dressed):
     surface, gloves = dressed
     (coat,) = surface.coats
     fragment = coat.fragment

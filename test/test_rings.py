@@ -2,34 +2,24 @@
 
 import pytest
 import torch
-from rest_surface import RestHands, covered
+from rest_surface import covered
 
 from lgnet_core.data.synthetic import rings as module
 from lgnet_core.data.synthetic.forearm import SKIN
 from lgnet_core.data.synthetic.random import Draws
 from lgnet_core.data.synthetic.rings import EDGE, RINGED, WIDTH, put_on_rings, worn_fingers
-from lgnet_core.data.synthetic.tubes import FINGERS, Tubes
+from lgnet_core.data.synthetic.tubes import FINGERS
 
 PICTURES = 24
 
 
-@pytest.fixture(scope="module")
-def hands(hand_model):
-    return RestHands(hand_model)
-
-
-@pytest.fixture(scope="module")
-def tubes(hand_model, hands):
-    return Tubes(hand_model, hands.arms)
-
-
 @pytest.fixture
-def dressed(hands, tubes, monkeypatch):
+def dressed(rest_hands, tubes, monkeypatch):
     """A surface on which every hand wears rings."""
     monkeypatch.setattr(module, "RINGED", 1.0)
-    surface = hands.surface(PICTURES)
+    surface = rest_hands.surface(PICTURES)
     hand = surface.batch * 2 + surface.side
-    directions = tubes.directions(hands.vertices.expand(PICTURES, -1, -1))
+    directions = tubes.directions(rest_hands.vertices.expand(PICTURES, -1, -1))
     draws = Draws(1, torch.arange(PICTURES))
     return put_on_rings(surface, hand, surface.material == SKIN, tubes, directions, draws), worn_fingers(draws)
 
@@ -50,10 +40,10 @@ def test_a_hand_in_eight_wears_one_to_three_rings_on_different_fingers():
     assert (first > 0).all()
 
 
-def test_rings_lie_on_the_segments_that_wear_them(hands, dressed):
+def test_rings_lie_on_the_segments_that_wear_them(rest_hands, dressed):
     surface, fingers = dressed
     joints = torch.tensor(FINGERS)
-    owner = hands.owner.repeat(PICTURES)
+    owner = rest_hands.owner.repeat(PICTURES)
     for slot, coat in enumerate(surface.coats):
         on_ring = coat.fragment[coat.opacity > 0.7]
         tube = fingers[surface.batch[on_ring], surface.side[on_ring], slot]
@@ -81,10 +71,10 @@ def test_a_ring_goes_all_around_its_finger_and_is_as_wide_as_drawn(dressed, tube
         assert extent.max - extent.min > 0.5 * WIDTH[0]
 
 
-def test_normals_lean_outwards_and_stay_unit(hands, dressed):
+def test_normals_lean_outwards_and_stay_unit(rest_hands, dressed):
     surface, _ = dressed
     torch.testing.assert_close(surface.normal.norm(dim=0), torch.ones(len(surface.batch)), atol=1e-4, rtol=0)
-    before = hands.normal.repeat(1, PICTURES)
+    before = rest_hands.normal.repeat(1, PICTURES)
     changed = (surface.normal - before).abs().sum(0) > 1e-5
     near = torch.zeros_like(changed)
     near[torch.cat([coat.fragment for coat in surface.coats])] = True
