@@ -1,9 +1,10 @@
-"""Make README's two pictures: what the demo gives, and the frames.
+"""Make README's pictures: what the demo gives, the frames, and what is trained on.
 
     python tools/make_readme_pictures.py [--weights FILE]
 
 Writes tools/pictures/hands.jpg (a frame of the bundled clip with what the weights find in it, seen from the camera and
-from two other sides) and tools/pictures/frames.png (hand frames and camera frame, on hands of the bundled model).
+from two other sides), tools/pictures/frames.png (hand frames and camera frame, on hands of the bundled model) and
+tools/pictures/synthetic.jpg (the first crops of ``lgnet synth --seed 7 --size 128``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import torch
 
 from lgnet_core.camera import project_distorted
 from lgnet_core.data.images import read_picture
+from lgnet_core.data.synthetic.generator import SyntheticHands
+from lgnet_core.data.synthetic.sheet import contact_sheet
 from lgnet_core.demo import run_demo
 from lgnet_core.drawing import draw_overlay
 from lgnet_core.hand_frame import HandFrames
@@ -119,6 +122,10 @@ def write(canvas: FloatArray, text: str, place: FloatArray | tuple[float, float]
     cv2.putText(canvas, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.55, colour, 1, cv2.LINE_AA)
 
 
+def write_jpeg(name: str, picture: FloatArray) -> None:
+    cv2.imwrite(str(FOLDER / name), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, help="default: the bundled ones")
@@ -126,10 +133,13 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     frames = draw_frames(load_hand_model())
     cv2.imwrite(str(FOLDER / "frames.png"), frames[..., ::-1])
+    generator = SyntheticHands(7, load_hand_model())
+    sheet = contact_sheet(generator.crops(torch.arange(32), 128), generator.hand_model)
+    write_jpeg("synthetic.jpg", sheet)
     with tempfile.TemporaryDirectory() as folder:
         view = read_picture(run_demo(HandEstimator.load(arguments.weights), Path(folder)).view).image
     small = cv2.resize(view, (1200, round(1200 * view.shape[0] / view.shape[1])), interpolation=cv2.INTER_AREA)
-    cv2.imwrite(str(FOLDER / "hands.jpg"), small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    write_jpeg("hands.jpg", small)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ per shard, its tensors the fields of :class:`~lgnet_core.data.sample.HandsBatch`
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -79,19 +80,22 @@ def write_shards(
         metadata["count"] = max(count, present["count"])
     # Before the shards, so that whoever resumes is held to the same seed; missing shards tell an unfinished set.
     path.write_text(json.dumps(metadata, indent=1) + "\n")
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), disable=not progress
-    ) as bar:
-        task = bar.add_task("synthetic pictures", total=count)
+    rate = TextColumn("{task.fields[rate]}")
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()]
+    with Progress(*columns, disable=not progress) as bar:
+        task = bar.add_task("synthetic pictures", total=count, rate="")
+        drawn, seconds = 0, 0.0
         for start in range(0, count, SHARD_SIZE):
             length = min(SHARD_SIZE, count - start)
             shard = directory / _shard_name(start // SHARD_SIZE)
             if _shard_length(shard) < length:
                 batches = []
                 for first in range(start, start + length, _BATCH):
+                    began = time.perf_counter()
                     indices = torch.arange(first, min(first + _BATCH, start + length)) + first_index
                     batches.append(generator.crops(indices, size).to("cpu"))
-                    bar.advance(task, len(indices))
+                    drawn, seconds = drawn + len(indices), seconds + time.perf_counter() - began
+                    bar.update(task, advance=len(indices), rate=f"{drawn / seconds:.0f} pictures/s")
                 _write_shard(shard, concatenate(batches))
             else:
                 bar.advance(task, length)
