@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lgnet_core.camera import transform_points
 from lgnet_core.data.synthetic.cameras import hands_apart
-from lgnet_core.inference.regions import Region, gap, hand_width, overlap, share_crops
+from lgnet_core.inference.regions import UNSURE, Region, box_to_follow, gap, hand_width, overlap, share_crops
 from lgnet_core.types import Side
 
 BOX = np.array([100.0, 100, 180, 160])
@@ -50,6 +50,11 @@ def test_hands_share_a_crop_up_to_a_hands_width(shift, side):
         assert set(region.sides) == set(Side)
         assert region.score == 0.8
         np.testing.assert_allclose(region.box, [100, 100, 180 + shift, 160])
+
+
+def test_a_hand_is_followed_in_a_larger_box_with_the_same_middle():
+    box = box_to_follow(np.array([10.0, 20, 50, 30]))
+    np.testing.assert_allclose(box, [30 - 20 * UNSURE, 25 - 5 * UNSURE, 30 + 20 * UNSURE, 25 + 5 * UNSURE])
 
 
 def boxes() -> st.SearchStrategy[list[float]]:

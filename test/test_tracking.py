@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scene import Scene, SceneEngine, make_scene
 
 from lgnet_core.inference import HandEstimator, HandTracker, Region, RegionDetector, Smoothing
-from lgnet_core.inference.regions import box_of_hand, share_crops
+from lgnet_core.inference.regions import UNSURE, box_of_hand, share_crops
 from lgnet_core.inference.tracking import STAGES, STEADINESS
 from lgnet_core.types import Camera, Hand, Side, TwoHands
 
@@ -69,6 +69,15 @@ class World:
 
 def wider(box: np.ndarray, pixels: float) -> np.ndarray:
     return box + np.array([-pixels, -pixels, pixels, pixels])
+
+
+def drawn_together(grid: np.ndarray, factor: float) -> np.ndarray:
+    """The right hand's joints nearer to the middle of their box. Shapes: (2, 21, 3), cells."""
+    plane = grid[Side.RIGHT, :, :2]
+    middle = plane.min(0) / 2 + plane.max(0) / 2
+    grid = grid.copy()
+    grid[Side.RIGHT, :, :2] = (plane - middle) * factor + middle
+    return grid
 
 
 def place(u: float, v: float, depth: float) -> np.ndarray:
@@ -237,10 +246,9 @@ def test_drifting_regions_are_set_right(hand_model, sides):
     class Shrinking(Oracle):
         def _answer(self, affine, intrinsics):
             answer = super()._answer(affine, intrinsics)
-            grid = answer["joints_grid"].copy()  # the hand always fills two thirds of what the crop should hold
-            middle = grid[0, :, :2].min(0) / 2 + grid[0, :, :2].max(0) / 2
-            extent = (grid[0, :, :2].max(0) - grid[0, :, :2].min(0)).max()
-            grid[0, :, :2] = (grid[0, :, :2] - middle) * (8 / 1.25 / 1.1 / extent * 0.8) + middle
+            extent = np.ptp(answer["joints_grid"][0, :, :2], axis=0).max()
+            # followed, the hand always fills four fifths of what the crop should hold
+            grid = drawn_together(answer["joints_grid"], 8 / 1.25 / 1.1 / extent * 0.8 / UNSURE)
             return answer | {"joints_grid": grid, "presence_logits": np.array([8.0, -8.0])}
 
     world.estimator.engine = engine = Shrinking(world.home)
@@ -254,6 +262,23 @@ def test_drifting_regions_are_set_right(hand_model, sides):
     assert sizes[3] < sizes[0]
     assert min(sizes) > 0.5 * sizes[0]
     assert sizes.count(sizes[0]) > 1
+
+
+def test_a_hand_seen_too_small_is_followed_as_it_is(hand_model):
+    """Else crops would be tighter than those that the network was trained on."""
+    world = World(hand_model, presence=(True, False), detection_interval=1000)
+
+    class Unsure(Oracle):
+        def _answer(self, affine, intrinsics):
+            answer = super()._answer(affine, intrinsics)
+            return answer | {"joints_grid": drawn_together(answer["joints_grid"], 1 / UNSURE)}
+
+    world.estimator.engine = engine = Unsure(world.home)
+    engine.tracker = world.tracker
+    for _ in range(3):
+        world.step()
+    (region,) = world.tracker.last_regions
+    np.testing.assert_allclose(region.box, box_of_hand(world.home.pixels[Side.RIGHT]), atol=0.01)
 
 
 def test_regions_grow_at_once_and_shrink_slowly(hand_model):

@@ -1,13 +1,14 @@
 """Compare ways to find the regions of a picture, by the hands that the estimator then reports.
 
-    python tools/compare_detectors.py [--weights FILE] [--count N] [-o regions.json]
+    python tools/compare_detectors.py [--weights FILE] [--count N] [--seed N] [-o regions.json]
 
 Full synthetic pictures (640x480, each with its camera) of a seed that no training draws; the trained region detector,
-the network's own look at the whole picture, and, as the limit of both, regions cut from the truth. A reported hand is
-at its place if the box around its joints and that of a true hand's have an intersection over union of 0.3. Prints, for
-all hands and for those longer than a tenth of the picture's width: recall and precision of hands at their place, and
-of hands at their place on the right side; over the latter, the mean error of the joints in the picture and from the
-wrist (raw, wrist-aligned); and the time that finding the regions takes.
+its regions after the picture was followed as if it were a film; the network's own look at the whole picture; and, as
+the limit of them, regions cut from the truth. A reported hand is at its place if the box around its joints and that
+of a true hand's have an intersection over union of 0.3. Prints, for all hands and for those longer than a tenth of
+the picture's width: recall and precision of hands at their place, and of hands at their place on the right side; over
+the latter, the mean error of the joints in the picture and from the wrist (raw, wrist-aligned); and the time that
+finding the regions takes.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from lgnet_core.camera import project_distorted
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.data.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 from lgnet_core.evaluation.estimates import hand_errors
-from lgnet_core.inference import HandEstimator, Region, WholePictureDetector
+from lgnet_core.inference import HandEstimator, HandTracker, Region, WholePictureDetector
 from lgnet_core.inference.bench import machine_description
 from lgnet_core.inference.detection import RegionDetector
 from lgnet_core.inference.regions import box_of_hand, overlap, share_crops
@@ -38,6 +39,7 @@ from lgnet_core.types import Camera, FloatArray, Side
 SEED = 20_262
 AT_ITS_PLACE = 0.3  # intersection over union
 LARGE = 0.1  # of the picture's width
+FOLLOWED = 5
 
 
 class TrueRegions(RegionDetector):
@@ -49,6 +51,19 @@ class TrueRegions(RegionDetector):
     def find(self, image: FloatArray, camera: Camera | None) -> list[Region]:
         regions = share_crops([Region(box_of_hand(joints), (side,)) for side, joints in self.joints.items()])
         return [replace(region, sides=tuple(Side)) for region in regions]  # which side is left to the network
+
+
+class Followed(RegionDetector):
+    """Where a tracker looks after a still picture was shown for FOLLOWED pictures more."""
+
+    def __init__(self, estimator: HandEstimator) -> None:
+        self.estimator = HandEstimator(estimator.engine, estimator.hand_model, estimator.detector)
+
+    def find(self, image: FloatArray, camera: Camera | None) -> list[Region]:
+        tracker = HandTracker(self.estimator, detection_interval=2 * FOLLOWED)
+        for k in range(FOLLOWED + 1):
+            tracker.update(image, camera, k * 33_000_000)
+        return tracker.last_regions
 
 
 class Timed(RegionDetector):
@@ -127,13 +142,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, help="default: the bundled ones")
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=SEED, help="of the pictures")
     parser.add_argument("-o", "--out", type=Path, help="JSON of the figures")
     arguments = parser.parse_args()
     estimator = HandEstimator.load(arguments.weights)
-    generator = SyntheticHands(SEED, estimator.hand_model)
+    generator = SyntheticHands(arguments.seed, estimator.hand_model)
     pictures = [generator.pictures(torch.tensor([k])) for k in track(range(arguments.count), "drawing")]
     detectors = {
         "trained detector": estimator.detector,
+        "followed": Followed(estimator),
         "whole picture": WholePictureDetector(estimator.engine, threshold=estimator.presence_threshold),
         "from the truth": TrueRegions(),
     }
@@ -143,7 +160,7 @@ def main() -> None:
         table.add_row(name, *(f"{column[name]:.3f}".rstrip("0").rstrip(".") for column in figures.values()))
     Console().print(table)
     if arguments.out:
-        about = {"generator_version": GENERATOR_VERSION, "seed": SEED, "pictures": arguments.count}
+        about = {"generator_version": GENERATOR_VERSION, "seed": arguments.seed, "pictures": arguments.count}
         result = {**about, "machine": machine_description(), "figures": figures}
         arguments.out.write_text(json.dumps(result, indent=1) + "\n")
 

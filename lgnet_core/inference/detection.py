@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ import torch
 from lgnet_core.camera import invert_affine, letterbox, transform_points, warp
 from lgnet_core.inference.crops import cut_crops, joints_in_picture
 from lgnet_core.inference.engine import Engine
-from lgnet_core.inference.regions import Region, box_of_hand, share_crops
+from lgnet_core.inference.regions import Region, box_of_hand, box_to_follow, share_crops
 from lgnet_core.network.region_net import REGION_IMAGE_SIZE, REGION_THRESHOLD, RegionNet, decode_hands
 from lgnet_core.types import Camera, FloatArray, Side
 
@@ -55,7 +56,8 @@ class WholePictureDetector(RegionDetector):
         if not found:
             return []
         crops = [region.crop(self.engine.image_size, LOOK_MARGIN) for region in share_crops(found)]
-        return share_crops(self._look(image, camera, crops, self.threshold))
+        seen = self._look(image, camera, crops, self.threshold)
+        return share_crops([replace(region, box=box_to_follow(region.box)) for region in seen])
 
     def _look(
         self, image: FloatArray, camera: Camera | None, affines: Sequence[FloatArray], threshold: float

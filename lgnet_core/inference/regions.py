@@ -12,6 +12,9 @@ from lgnet_core.types import FloatArray, Side
 
 CROP_MARGIN = 1.25  # crop side over the box's longer side: the mean of training's
 SMALLEST_BOX = 8.0  # pixels
+UNSURE = 1.2
+"""What is looked at for a hand that was just seen, over its box. An unsure network draws the joints together; crops cut
+around them as they are would be tighter than training's, and lose hands (the model card has figures)."""
 SKIN = 0.05  # of the longer side of the joints' box: how far a hand reaches beyond it on every side
 
 
@@ -43,6 +46,12 @@ def box_of_hand(joints: FloatArray) -> FloatArray:
     box = box_of_points(joints)
     skin = SKIN * max(box[2] - box[0], box[3] - box[1])
     return box + np.array([-skin, -skin, skin, skin])
+
+
+def box_to_follow(box: FloatArray) -> FloatArray:
+    """(4,) box to look at for a hand that the network saw in ``box`` (4,)."""
+    centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+    return np.concatenate([centre - UNSURE * half, centre + UNSURE * half])
 
 
 def hand_width(box: FloatArray) -> float:

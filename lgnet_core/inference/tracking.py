@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lgnet_core.inference.estimator import HandEstimator, check_picture
-from lgnet_core.inference.regions import Region, box_of_hand, gap, hand_width, overlap, share_crops
+from lgnet_core.inference.regions import Region, box_of_hand, box_to_follow, gap, hand_width, overlap, share_crops
 from lgnet_core.inference.smoothing import HandSmoother, Smoothing
 from lgnet_core.types import WRIST, Camera, FloatArray, Hand, Side, TwoHands
 
@@ -35,14 +35,14 @@ USUAL_INTERVAL = 1 / 30
 class HandTracker:
     """Follows at most one right and one left hand through the pictures of a camera.
 
-    A picture's regions are where the last picture's hands were, widened by how far they will have moved, never much
-    smaller than the last regions, and exactly those while a hand stays about where it was; hands near each other share
-    a crop. The detector looks at the whole picture when no hand is followed, every ``detection_interval`` pictures,
-    and, in the same call, when a followed hand was not seen again, so that a hand that jumped is missed in no picture;
-    such a call takes the detector's time and a second pass of the network. What the detector finds is looked at for the
-    sides that are not followed, and for both where it is clear of all hands that are; of two sightings of a side the
-    network's presence decides. Where it finds a hand at another size or somewhat aside, its region replaces the
-    followed one, since regions that depend on the last ones can drift.
+    A picture's regions are where the last picture's hands were, somewhat larger than these, widened by how far they
+    will have moved, never much smaller than the last regions, and exactly those while a hand stays about where it
+    was; hands near each other share a crop. The detector looks at the whole picture when no hand is followed, every
+    ``detection_interval`` pictures, and, in the same call, when a followed hand was not seen again, so that a hand
+    that jumped is missed in no picture; such a call takes the detector's time and a second pass of the network. What
+    the detector finds is looked at for the sides that are not followed, and for both where it is clear of all hands
+    that are; of two sightings of a side the network's presence decides. Where it finds a hand at another size or
+    somewhat aside, its region replaces the followed one, since regions that depend on the last ones can drift.
 
     Where a hand was lost is looked at until the detector's next turn, since the network may only have been unsure for a
     moment. Where a hand is seen in the detector's region but not in that of the last hands, following does not help:
@@ -188,7 +188,8 @@ class HandTracker:
         if self._continues(hand):
             return self._followed[hand.side].went_on(box, interval)
         self._ids[hand.side] += 1
-        return _Track(self._ids[hand.side], box, look=box, region=box)
+        look = box_to_follow(box)
+        return _Track(self._ids[hand.side], box, look=look, region=look)
 
     def _finish(self, hands: TwoHands, interval: float) -> TwoHands:
         """Track ids, and smoothing if it is on."""
@@ -229,7 +230,8 @@ class _Track:
         What is looked at grows at once and shrinks slowly: to cut a hand off costs more than to see around it, and
         regions that took every picture's word for the size would shrink with a network that sees hands too small.
         """
-        centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+        look = box_to_follow(box)
+        centre, half = (look[:2] + look[2:]) / 2, (look[2:] - look[:2]) / 2
         half = np.maximum(half, half + (1 - SHRINKAGE) * ((self.look[2:] - self.look[:2]) / 2 - half))
         moved = (box - self.box).reshape(2, 2).mean(0)
         return replace(self, box=box, look=np.concatenate([centre - half, centre + half]), velocity=moved / interval)
