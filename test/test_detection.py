@@ -10,7 +10,7 @@ from scene import SceneEngine, make_scene
 from lgnet_core.inference import WholePictureDetector
 from lgnet_core.inference.detection import TrainedDetector
 from lgnet_core.inference.regions import box_of_hand, box_to_follow
-from lgnet_core.network.region_net import REGION_IMAGE_SIZE, STRIDE, RegionMaps
+from lgnet_core.network.region_net import REACH_UNIT, REGION_IMAGE_SIZE, STRIDE, RegionMaps
 from lgnet_core.types import Camera, Side
 
 CAMERA = Camera(np.array([[610.0, 0, 331.0], [0, 560.0, 228.0], [0, 0, 1]]), 640, 480)
@@ -74,7 +74,7 @@ def test_the_trained_detector_speaks_of_the_picture():
             cells = image.shape[-1] // STRIDE
             logits = torch.full((1, cells, cells), -9.0)
             logits[0, 10, 14] = 9.0
-            return RegionMaps(logits, torch.full((1, 4, cells, cells), 0.125))
+            return RegionMaps(logits, torch.full((1, 4, cells, cells), 32 / REACH_UNIT))
 
     picture = np.zeros((480, 640, 3), np.uint8)
     (region,) = TrainedDetector(OneRegion()).find(picture, None)
@@ -90,7 +90,7 @@ def test_hands_near_each_other_share_a_region():
             cells = image.shape[-1] // STRIDE
             logits = torch.full((1, cells, cells), -9.0)
             logits[0, 12, 8], logits[0, 12, 14] = 9.0, 8.0
-            return RegionMaps(logits, torch.full((1, 4, cells, cells), 2.5 / cells))
+            return RegionMaps(logits, torch.full((1, 4, cells, cells), 2.5 * STRIDE / REACH_UNIT))
 
     (region,) = TrainedDetector(TwoHands()).find(np.zeros((480, 640, 3), np.uint8), None)
     scale = 640 / REGION_IMAGE_SIZE

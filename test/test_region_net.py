@@ -11,6 +11,7 @@ from torch import Tensor
 from lgnet_core.camera import grid_to_pixels
 from lgnet_core.network.palm_net import load_palm_net
 from lgnet_core.network.region_net import (
+    REACH_UNIT,
     REGION_IMAGE_SIZE,
     STRIDE,
     RegionMaps,
@@ -31,7 +32,7 @@ def perfect_maps(boxes: Tensor) -> RegionMaps:
     nearest = torch.full((GRID, GRID), torch.inf)
     for left, top, right, bottom in boxes.tolist():
         away = ((u - (left + right) / 2) / (right - left)) ** 2 + ((v - (top + bottom) / 2) / (bottom - top)) ** 2
-        mine = torch.stack([u - left, v - top, right - u, bottom - v]) / REGION_IMAGE_SIZE
+        mine = torch.stack([u - left, v - top, right - u, bottom - v]) / REACH_UNIT
         distances[0] = torch.where(away < nearest, mine, distances[0])
         nearest = torch.minimum(nearest, away)
         logits[0].view(-1)[away.argmin()] = 12.0

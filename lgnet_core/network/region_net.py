@@ -23,8 +23,10 @@ from lgnet_core.network.palm_net import PalmBlock, PalmNet
 STRIDE = 8
 HAND_COUNT = 2
 """Hands a picture can have, and so regions."""
-REGION_IMAGE_SIZE = 192
+REGION_IMAGE_SIZE = 256
 """Side of the letter-boxed picture, pixels."""
+REACH_UNIT = 192.0
+"""Pixels that a distance of 1 stands for: fixed, so that the same weights fit pictures of any size."""
 
 REGION_THRESHOLD = 0.3
 """Confidence from which on a hand is reported."""
@@ -38,8 +40,8 @@ class RegionMaps(NamedTuple):
     """What the network says of each cell.
 
     Shapes:
-        palm_logits: (B, G, G); distances: (B, 4, G, G) to left, top, right, bottom, in parts of the picture's side;
-        G = S / 8.
+        palm_logits: (B, G, G); distances: (B, 4, G, G) to left, top, right, bottom, in units of
+        :data:`REACH_UNIT`; G = S / 8.
     """
 
     palm_logits: Tensor
@@ -81,7 +83,7 @@ def decode_hands(maps: RegionMaps) -> Boxes:
     """
     logits, distances = maps
     points = _cell_centres(logits)  # (2, G, G)
-    reach = distances * (logits.shape[-1] * STRIDE)
+    reach = distances * REACH_UNIT
     all_boxes = torch.cat([points - reach[:, :2], points + reach[:, 2:]], 1).flatten(2)  # (B, 4, GG)
     peak = logits == F.max_pool2d(logits[:, None], 3, stride=1, padding=1)[:, 0]
     left = logits.masked_fill(~peak, -torch.inf).flatten(1)
@@ -127,7 +129,7 @@ def region_loss(maps: RegionMaps, palms: Tensor, boxes: Tensor, presence: Tensor
     palm_loss = -(hit + miss).sum() / presence.sum().clamp_min(1)
 
     origin = _cell_centres(logits)
-    reach = distances * image_size
+    reach = distances * REACH_UNIT
     found = torch.cat([origin - reach[:, :2], origin + reach[:, 2:]], 1)  # (B, 4, G, G)
     wanted = boxes.gather(1, nearest.flatten(1)[..., None].expand(-1, -1, 4)).transpose(1, 2).view_as(found)
     weight = target * (target > 0.6)

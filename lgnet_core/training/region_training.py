@@ -36,7 +36,7 @@ from lgnet_core.training.callbacks import current_commit
 from lgnet_core.training.schedule import learning_rate_factor
 from lgnet_core.types import MIDDLE_MCP, WRIST
 
-ASPECTS = ((192, 144), (192, 108), (144, 192))
+ASPECTS = ((256, 192), (256, 144), (192, 256))
 """Widths and heights of the pictures inside the square, pixels: 4:3, 16:9 and upright."""
 COLOURS = Photometry()
 WEIGHTS = "regions.safetensors"
