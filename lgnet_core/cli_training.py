@@ -54,6 +54,7 @@ def train(
     warmup: Annotated[int | None, typer.Option(help="Steps.")] = None,
     losses: Annotated[str | None, typer.Option(help="default, direct, joints, paper, or heatmaps.")] = None,
     augment: Annotated[bool | None, typer.Option(help="Change the training pictures at random.")] = None,
+    recolour: Annotated[bool | None, typer.Option(help="False: turn, scale and shift only.")] = None,
     refine: Annotated[bool | None, typer.Option(help="False: joint and mesh stages first, faster.")] = None,
     freeze_heatmaps: Annotated[
         bool | None, typer.Option(help="InterShape's second phase: leave what --losses heatmaps trained.")

@@ -387,6 +387,14 @@ def test_only_mirror_images_are_mirrored(hand_model, caplog):
     assert _augmentation(replace(settings, augment=False), HandModel(right, left)) is None
 
 
+def test_pictures_can_be_moved_without_being_recoloured(hand_model):
+    settings = config(Path("unused"), augment=True, rotation=0.0)
+    everything, moves = (_augmentation(replace(settings, recolour=on), hand_model) for on in (True, False))
+    assert everything.photometry is not None and everything.background > 0
+    assert moves.photometry is None and moves.background == 0
+    assert moves.moves and (moves.scale, moves.shift, moves.flip) == (everything.scale, everything.shift, 0.5)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

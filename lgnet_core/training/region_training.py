@@ -39,6 +39,8 @@ from lgnet_core.types import MIDDLE_MCP, WRIST
 ASPECTS = ((256, 192), (256, 144), (192, 256))
 """Widths and heights of the pictures inside the square, pixels: 4:3, 16:9 and upright."""
 COLOURS = Photometry()
+BOX_WEIGHT = 2.0
+"""Of the boxes' loss beside the palms'."""
 WEIGHTS = "regions.safetensors"
 HELD_OUT, HELD_OUT_SEED = 960, 777
 """Pictures to judge a net by, and how far their seed is from the training's."""
@@ -170,7 +172,7 @@ def change(
 
 
 class RegionModule(lightning.LightningModule):
-    """One step: focal loss of the palms plus generalised-IoU loss of the boxes.
+    """One step: focal loss of the palms plus weighted generalised-IoU loss of the boxes.
 
     The body up to stride 4 stays as MediaPipe's: less work a step.
     """
@@ -186,7 +188,7 @@ class RegionModule(lightning.LightningModule):
         maps = RegionMaps(*(x.float() for x in self.net(image)))
         palm, box = region_loss(maps, batch.palms, batch.boxes, batch.presence)
         self.log_dict({"palm": palm, "box": box}, prog_bar=True)
-        return palm + box
+        return palm + BOX_WEIGHT * box
 
     def configure_optimizers(self) -> Any:
         config = self.config

@@ -244,7 +244,8 @@ def _augmentation(config: TrainConfig, hand_model: HandModel) -> Augmentation | 
         log.warning("%s: its left hand is no mirror image of its right one; pictures are not mirrored", hand_model.name)
         flip = 0.0
     if config.augment:
-        return Augmentation(rotation=math.radians(config.rotation), flip=flip)
+        moves = Augmentation(rotation=math.radians(config.rotation), flip=flip)
+        return moves if config.recolour else replace(moves, background=0.0, photometry=None)
     return Augmentation.mirrors(flip) if flip else None
 
 

@@ -42,6 +42,7 @@ class TrainConfig:
             ``direct``, see :mod:`lgnet_core.training.direct`; ``heatmaps`` for InterShape's first phase; all of them:
             :data:`lgnet_core.training.loss_config.LOSS_PRESETS`.
         augment: turn, scale, shift and recolour the training pictures at random.
+        recolour: False: of that, only turn, scale and shift; colours and backgrounds stay.
         rotation: standard deviation of the in-plane turns, degrees; 0 keeps the uprightness that helps a short training
             to tell right from left.
         flip: mirror half of them too, if the hand model's left hand is the mirror image of its right one.
@@ -88,6 +89,7 @@ class TrainConfig:
     ema_decay: float = 0.999
     losses: str = "default"
     augment: bool = True
+    recolour: bool = True
     rotation: float = 30.0
     flip: bool = True
     refine: bool = True
