@@ -140,7 +140,7 @@ def predict(
     from lgnet_core.data.folders import films
     from lgnet_core.data.images import read_camera
 
-    found = films(pictures)  # what is wrong with the input is told before the network is loaded
+    found = films(pictures, out)  # what is wrong with the input is told before the network is loaded
     calibration = None if camera is None else read_camera(camera)
 
     from lgnet_core.checkpoint import load_own_network, weights_digest

@@ -2,8 +2,9 @@
 
 A picture ``cat.jpg`` gives ``cat_overlay.png``, ``cat_view.png`` (the meshes from three sides), ``cat.json``,
 ``cat.npz``, ``cat_right.ply`` and ``cat_left.ply``, and if it is asked for ``cat_attention.png``. A video ``wave.mp4``
-gives ``wave_overlay.mp4`` and, for each frame, ``wave_000000.json``, ``.npz`` and meshes. A picture that cannot be used
-is told at the end and stops nothing.
+gives ``wave_overlay.mp4`` and, for each frame, ``wave_000000.json``, ``.npz`` and meshes. Of a folder, the results of
+each folder in it and of each video (``wave.mp4/``) go into a folder of that name. A picture that cannot be used is told
+at the end and stops nothing.
 """
 
 from __future__ import annotations
@@ -140,8 +141,7 @@ def predict_films(
         if isinstance(film, InputError):
             _add_once(report.failures, str(film))
             continue
-        folder = out / (film.name.parent if film.source.is_video else film.name)
-        report.add(predict(estimator, film.source, folder, camera, about, console, attention))
+        report.add(predict(estimator, film.source, out / film.name, camera, about, console, attention))
     return report
 
 

@@ -62,7 +62,7 @@ def judged(choice: Choice, mano: HandModel, with_mano: bool, change=lambda said:
     knowing = open_pictures(choice, mano, mano)
     pictures = Remembered(open_pictures(choice, mano, mano if with_mano else None), knowing)
     network = KnowingNetwork(pictures, mano, change)
-    scores = StudyScores(network, pictures, choice, whole=True)
+    scores = StudyScores(network, pictures, choice, len(pictures))
     results = evaluate(network, pictures, SIZE, batch_size=4, observers=scores.observers)
     return results, scores.found()
 
@@ -139,14 +139,15 @@ def test_hic_is_judged_by_its_meshes(mano, tmp_path):
         return said._replace(joints=truth.joints - wrists, vertices=truth.vertices - wrists, relative_translation=apart)
 
     network = KnowingNetwork(Remembered(pictures, pictures), mano, meshes)
-    scores = StudyScores(network, network.pictures, choice, whole=True)
+    scores = StudyScores(network, network.pictures, choice, 4)
     results = evaluate(network, network.pictures, SIZE, batch_size=4, observers=scores.observers)
     assert results[ALL].weights.figures[Key("mpvpe_mm", "wrist-raw")] == pytest.approx(0, abs=2e-3)
     assert results[ALL].weights.figures[Key("mrrpe_mm", "regressed")] == pytest.approx(10, abs=2e-3)
     ((protocol, (found, same)),) = scores.found().named.items()
     assert (protocol.name, same) == ("InterWild", False)
     assert found.mpvpe == pytest.approx(0, abs=2e-3)
-    assert math.isnan(found.mpjpe)  # HIC has no measured joints
+    assert found.mpjpe == pytest.approx(0, abs=2e-3)  # of the meshes' joints: HIC has no measured ones
+    assert found.mrrpe == pytest.approx(10, abs=2e-3)
     with pytest.raises(ValueError, match="give your MANO"):
         open_pictures(choice, mano)
 
@@ -176,6 +177,7 @@ def test_the_whole_evaluation_writes_the_studies(choice, made, tmp_path):
     assert document["skipped"] == {"picture is missing": 1}
     assert document["provenance"]["data"]["metadata"]["labels"] == "joint_3d"
     assert document["named_protocols"]["InterNet"]["mpjpe"] > 0
+    assert not document["named_protocols"]["InterNet"]["on_the_pictures_it_was_published_on"]  # one is missing
     assert document["named_protocols"]["IntagHand"]["mpjpe"] is None
     assert {row["method"] for row in document["published"]} >= {"LGNet", "IntagHand", "InterWild"}
     assert len(document["caveats_of_the_published"]) == 5

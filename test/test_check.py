@@ -83,6 +83,22 @@ def test_region_detector(monkeypatch, tmp_path):
         check.check_regions()
 
 
+def test_a_network_that_does_not_run_is_found(monkeypatch, tmp_path):
+    """Though there is no hand in the picture that is tried."""
+
+    def broken(*_):
+        raise RuntimeError("no kernel image is available")
+
+    monkeypatch.setenv("LGNET_CACHE_DIR", str(tmp_path))
+    load = HandEstimator.load  # with the engine that starts at once
+    monkeypatch.setattr(HandEstimator, "load", lambda *arguments: load(*arguments, engine="eager"))
+    monkeypatch.setattr("lgnet_core.inference.eager.EagerEngine.__call__", broken)
+    weights = save_untrained_network(tmp_path / "w.safetensors")
+    findings = {f.subject: f for f in check.run_checks(weights=weights, device="cpu")}
+    assert findings["one estimate"].level is Level.PROBLEM
+    assert "no kernel image" in findings["one estimate"].detail
+
+
 def test_all_is_well(monkeypatch, tmp_path):
     monkeypatch.setenv("LGNET_CACHE_DIR", str(tmp_path))
     load = HandEstimator.load  # with the engine that starts at once

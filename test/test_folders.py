@@ -65,8 +65,56 @@ def test_results_lie_in_the_same_tree(tree, tmp_path):
     assert len(report.failures) == 1
     assert "broken.mp4" in report.failures[0]
     assert len(report.notes) == 1  # the missing camera is told once
-    for name in ("cover.json", "CARDS_B_T/frame_0042.json", "CHESS/left/0001_overlay.png", "CHESS/wave_000002.json"):
+    for name in (
+        "cover.json",
+        "CARDS_B_T/frame_0042.json",
+        "CHESS/left/0001_overlay.png",
+        "CHESS/wave.avi/wave_000002.json",
+    ):
         assert (out / name).exists(), name
+
+
+def test_no_film_writes_over_another(tmp_path):
+    """Two videos and a picture whose names differ by their suffixes alone."""
+    folder, out = tmp_path / "set", tmp_path / "out"
+    picture(folder / "wave_000001.png")
+    video(folder / "wave.avi", 3)
+    (folder / "wave.mkv").write_bytes((folder / "wave.avi").read_bytes())
+    report = predict_films(StubEstimator(), films(folder), out)
+    assert report.failures == []
+    assert len(list(out.rglob("*.json"))) == report.pictures == 7
+
+
+def test_results_are_not_taken_for_pictures(tmp_path):
+    folder = tmp_path / "set"
+    picture(folder / "a.png")
+    for _ in range(2):
+        assert predict_films(StubEstimator(), films(folder, folder / "out"), folder / "out").pictures == 1
+    with pytest.raises(InputError, match="name another with -o"):
+        films(folder, folder / ".")
+
+
+def test_what_only_has_the_name_of_a_picture_is_left_alone(tmp_path):
+    """A folder, and what another system writes beside each picture."""
+    picture(tmp_path / "a.png")
+    (tmp_path / "old.jpg").mkdir()
+    (tmp_path / "._a.png").write_bytes(b"\0\5\x16\7")
+    assert [len(film.source) for film in films(tmp_path)] == [1]
+
+
+def test_a_folder_that_may_not_be_read_stops_nothing(tree, monkeypatch):
+    locked, iterdir = tree / "CARDS_B_T", Path.iterdir
+
+    def look(folder: Path):
+        if folder == locked:
+            raise PermissionError(13, "Permission denied")
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", look)
+    found = films(tree)
+    (error,) = (film for film in found if isinstance(film, InputError))
+    assert "CARDS_B_T: cannot be looked into (Permission denied)" in str(error)
+    assert len(found) == 4
 
 
 def test_nothing_there_is_told(tmp_path):

@@ -180,6 +180,23 @@ def test_video_frames(video, colours):
     assert np.abs(frames[3].image.astype(int) - np.roll(colours, 3, axis=1)).mean() < 8
 
 
+def test_a_video_too_small_for_hands_is_told_once(tmp_path):
+    path = tmp_path / "tiny.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (8, 8))
+    for _ in range(3):
+        writer.write(np.zeros((8, 8, 3), np.uint8))
+    writer.release()
+    (error,) = PictureSource(path)
+    assert "has 8x8 pixels" in str(error)
+
+
+def test_a_video_without_frames_is_told(tmp_path):
+    path = tmp_path / "none.avi"
+    cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48)).release()
+    (error,) = PictureSource(path)
+    assert "holds no frame" in str(error)
+
+
 def test_broken_video(video):
     video.write_bytes(b"RIFF")
     with pytest.raises(InputError, match="cannot be opened as a video"):

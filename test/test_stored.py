@@ -61,6 +61,14 @@ def test_writing_resumes_shard_by_shard_and_may_grow(tmp_path, generator, small_
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_the_sheet_of_a_set_stays_its_own(tmp_path, generator, small_shards):
+    sheet = write_sheet_and_shards(tmp_path, generator, 2, SIZE)
+    before = sheet.read_bytes()
+    with pytest.raises(StoredSetError, match="seed 3 there, 4 asked"):
+        write_sheet_and_shards(tmp_path, SyntheticHands(4, generator.hand_model), 2, SIZE)
+    assert sheet.read_bytes() == before
+
+
 def test_a_set_made_otherwise_is_refused(tmp_path, generator, small_shards):
     write_shards(tmp_path, generator, 2, SIZE, progress=False)
     with pytest.raises(StoredSetError, match="seed 3 there, 4 asked"):

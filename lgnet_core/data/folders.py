@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from lgnet_core.data.images import PICTURE_SUFFIXES, VIDEO_SUFFIXES, InputError, PictureSource
+from lgnet_core.data.images import PICTURE_SUFFIXES, VIDEO_SUFFIXES, InputError, PictureSource, is_picture
 
 
 class Film(NamedTuple):
@@ -19,22 +19,31 @@ class Film(NamedTuple):
     source: PictureSource
 
 
-def films(path: str | Path) -> list[Film | InputError]:
+def films(path: str | Path, results: Path | None = None) -> list[Film | InputError]:
     """Every folder that holds pictures, and every video, at a path or below it, in the order of their names.
 
     A picture or a video is one film by itself. Folders and files whose names begin with a dot are left alone. In place
-    of a video that cannot be opened stands its error.
+    of a folder or a video that cannot be opened stands its error.
+
+    Args:
+        results: a folder that is left alone: where results go, which hold pictures too.
 
     Raises:
-        InputError: if there is nothing at the path, or no picture and no video below it.
+        InputError: if there is nothing at the path, no picture and no video below it, or it is the results' folder.
     """
     path = Path(path)
     if not path.is_dir():
         return [Film(Path("."), PictureSource(path))]
+    if results is not None and results.resolve() == path.resolve():
+        raise InputError(
+            f"{path}: the results would lie among the pictures, and be taken for some; name another with -o"
+        )
     found: list[Film | InputError] = []
-    for place in _places(path, set()):
+    for place in _places(path, set() if results is None else {results.resolve()}):
         try:
-            found.append(Film(place.relative_to(path), PictureSource(place)))
+            found.append(
+                place if isinstance(place, InputError) else Film(place.relative_to(path), PictureSource(place))
+            )
         except InputError as error:
             found.append(error)
     if not found:
@@ -43,15 +52,17 @@ def films(path: str | Path) -> list[Film | InputError]:
     return found
 
 
-def _places(folder: Path, seen: set[Path]) -> list[Path]:
+def _places(folder: Path, seen: set[Path]) -> list[Path | InputError]:
     """Folders with pictures and videos, the folder itself first; a folder that links lead to twice, once."""
     if folder.resolve() in seen:
         return []
     seen.add(folder.resolve())
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    files = [entry for entry in entries if entry.is_file()]
-    found = [folder] if any(file.suffix.lower() in PICTURE_SUFFIXES for file in files) else []
-    found += [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        return [InputError(f"{folder}: cannot be looked into ({error.strerror}); see to its permissions")]
+    found: list[Path | InputError] = [folder] if any(is_picture(entry) for entry in entries) else []
+    found += [entry for entry in entries if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file()]
     for entry in entries:
         if entry.is_dir():
             found += _places(entry, seen)

@@ -155,6 +155,12 @@ def _picture(image: FloatArray, source: Path, name: str) -> Picture:
     return Picture(image, source, name, width, height)
 
 
+def is_picture(path: Path) -> bool:
+    """Whether a folder's entry is a picture by its name. Names that begin with a dot are none: other systems leave such
+    files beside pictures, with the same suffix."""
+    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
 class PictureSource:
     """The pictures of a file, a folder (sorted by name, not descended into) or a video, one after the other.
 
@@ -184,7 +190,7 @@ class PictureSource:
             raise InputError(f"{self.path}: no such file or folder; check the path (seen from {Path.cwd()})")
         if not self.path.is_dir():
             return [self.path]
-        files = sorted(f for f in self.path.iterdir() if f.suffix.lower() in PICTURE_SUFFIXES)
+        files = sorted(f for f in self.path.iterdir() if is_picture(f))
         if not files:
             known = ", ".join(sorted(s[1:] for s in PICTURE_SUFFIXES))
             raise InputError(f"{self.path}: holds no pictures; put files of one of the kinds {known} into it")
@@ -224,10 +230,20 @@ class PictureSource:
             good, frame = capture.read()
             if not good:
                 break
-            yield _picture(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), self.path, f"{self.path.stem}_{count:06d}")
+            try:
+                picture = _picture(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), self.path, f"{self.path.stem}_{count:06d}")
+            except InputError as error:  # of its size, which all its frames share
+                capture.release()
+                yield error
+                return
+            yield picture
             count += 1
         capture.release()
-        if count < self._count - 1:  # headers are off by one often enough to be no fault
+        if not count:
+            yield InputError(
+                f"{self.path}: holds no frame that can be read; convert it: ffmpeg -i IN -c:v libx264 OUT.mp4"
+            )
+        elif count < self._count - 1:  # headers are off by one often enough to be no fault
             yield InputError(
                 f"{self.path}: ends after {count} of {self._count} frames (cut short or damaged); "
                 "the frames before were used"

@@ -64,6 +64,10 @@ class FaultyPictures:
             return None
         return read
 
+    def unread(self) -> int:
+        """How many pictures are missing, damaged or of another size, as far as they were read."""
+        return int(torch.isin(self._fault, self._fault.new_tensor([MISSING, DAMAGED, OTHER_SIZE])).sum())
+
     def counts(self) -> dict[str, int]:
         """How many pictures have each fault, as far as they were read."""
         found = torch.bincount(self._fault.long(), minlength=len(FAULTS) + 1)[1:]

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from lgnet_core.data.real import INTERACTING, ReadPictures
+from lgnet_core.data.real import INTERACTING, FaultyPictures, ReadPictures
 from lgnet_core.evaluation.pictures import CATEGORIES, Category, Labelled
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import FloatArray
@@ -16,6 +16,8 @@ from lgnet_core.types import FloatArray
 
 class AnnotatedSet(Protocol):
     """:class:`lgnet_core.data.interhand26m.InterHand26M` and :class:`lgnet_core.data.hic.HIC` read as this."""
+
+    faults: FaultyPictures
 
     def __len__(self) -> int: ...
     def read(self, places: Sequence[int], size: int) -> ReadPictures | None: ...

@@ -11,7 +11,7 @@ IntagHand has it.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import torch
@@ -98,6 +98,8 @@ DIR_MCP = NamedProtocol(
 INTERWILD = NamedProtocol(
     "InterWild", WRIST_RAW, Truth.MEASURED, Averaging.JOINTS, (SINGLE, INTERACTING), Averaging.HANDS, "H", "all"
 )
+INTERWILD_ON_HIC = replace(INTERWILD, truth=Truth.SURFACE)
+"""HIC has no measured joints: its joints are those of its meshes."""
 LGNET = NamedProtocol(
     "LGNet (as stated)", WRIST_SCALED, Truth.SURFACE, Averaging.SIDES, (INTERACTING,), Averaging.SIDES, "H+M", "lgnet"
 )

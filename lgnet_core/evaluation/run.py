@@ -58,12 +58,18 @@ def run_evaluation(
     pictures = open_pictures(choice, network.hand_model, mano, console)
     out.mkdir(parents=True, exist_ok=True)
     size = int(metadata.get("size", CROP_SIZE))  # as the estimator takes it
-    scores = StudyScores(network, pictures, choice, whole=count is None or count >= len(pictures))
+    scores = StudyScores(network, pictures, choice, len(chosen(len(pictures), count)))
     worst = WorstPictures()
     results = evaluate(network, pictures, size, count, batch_size, console, [*scores.observers, worst], workers)
+    studies = scores.found()
+    if not results[ALL].pictures:
+        reasons = ", ".join(f"{number} x {reason}" for reason, number in studies.skipped.items())
+        raise ValueError(
+            f"{pictures.name}: none of its pictures could be read ({reasons}); see to its pictures at --root"
+        )
     report = Report(
         results=results,
-        studies=scores.found(),
+        studies=studies,
         data=f"{pictures.name} ({results[ALL].pictures} pictures)",
         weights="bundled" if weights is None else str(weights),
         provenance={

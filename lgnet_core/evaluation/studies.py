@@ -13,14 +13,14 @@ from lgnet_core.evaluation.annotated import AnnotatedPictures
 from lgnet_core.evaluation.asymmetry import AsymmetryScore, Bin
 from lgnet_core.evaluation.evaluate import Observer
 from lgnet_core.evaluation.jitter import FRAMES, JitterScore
-from lgnet_core.evaluation.named import INTERWILD, NAMED_PROTOCOLS, NamedFigures, NamedProtocol, NamedScore
+from lgnet_core.evaluation.named import INTERWILD_ON_HIC, NAMED_PROTOCOLS, NamedFigures, NamedProtocol, NamedScore
 from lgnet_core.evaluation.penetration import PenetrationScore
 from lgnet_core.evaluation.pictures import Pictures
 from lgnet_core.evaluation.published import CAVEATS, HIC, INTERHAND26M, published_on
 from lgnet_core.evaluation.sets import Choice
 from lgnet_core.network import HandsNetwork
 
-_PROTOCOLS: dict[str, tuple[NamedProtocol, ...]] = {INTERHAND26M: NAMED_PROTOCOLS, HIC: (INTERWILD,)}
+_PROTOCOLS: dict[str, tuple[NamedProtocol, ...]] = {INTERHAND26M: NAMED_PROTOCOLS, HIC: (INTERWILD_ON_HIC,)}
 _MEASURED = 1000  # pictures of a large set, evenly spread, whose pairs' penetration is measured
 _HANDS = {"said": "as predicted", "true": "true"}
 
@@ -134,17 +134,17 @@ class StudyScores:
     """Measures while an evaluation runs.
 
     Args:
-        network: that is judged, on its device. pictures, choice: on what. whole: every picture of the set is judged.
+        network: that is judged, on its device. pictures, choice: on what. count: how many of the pictures are judged.
     """
 
-    def __init__(self, network: HandsNetwork, pictures: Pictures, choice: Choice, whole: bool) -> None:
+    def __init__(self, network: HandsNetwork, pictures: Pictures, choice: Choice, count: int) -> None:
         device = next(network.parameters()).device
-        self._network, self._pictures, self._choice, self._whole = network, pictures, choice, whole
+        self._network, self._pictures, self._choice, self._count = network, pictures, choice, count
         self._same_surfaces = pictures.hand_model.digest == network.hand_model.digest
         protocols = _PROTOCOLS.get(choice.data, ())
         self._named = {p: NamedScore(p, network.hand_model, pictures.hand_model, device) for p in protocols}
         self._asymmetry, self._jitter = AsymmetryScore(device), JitterScore(device)
-        self._penetration = PenetrationScore(network.hand_model, every=max(1, len(pictures) // _MEASURED))
+        self._penetration = PenetrationScore(network.hand_model, every=max(1, count // _MEASURED))
 
     @property
     def observers(self) -> list[Observer]:
@@ -166,9 +166,11 @@ class StudyScores:
         )
 
     def _is_published_on(self, protocol: NamedProtocol) -> bool:
-        choice = self._choice
-        wanted = (protocol.annotation, protocol.subset, "test", INTERHAND26M, True)
-        return (choice.annotation.value, choice.subset.value, choice.split, choice.data, self._whole) == wanted
+        choice, pictures = self._choice, self._pictures
+        unread = pictures.set.faults.unread() if isinstance(pictures, AnnotatedPictures) else 0
+        whole = self._count == len(pictures) and not unread
+        wanted = (protocol.annotation, protocol.subset, "test", INTERHAND26M)
+        return whole and (choice.annotation.value, choice.subset.value, choice.split, choice.data) == wanted
 
     def _notes(self) -> list[str]:
         notes = []

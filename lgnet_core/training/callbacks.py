@@ -107,7 +107,10 @@ class TellSkipped(Callback):
 
 
 class StopAfter(Callback):
-    """End the training, as if its steps were done, when a time has passed since it was started or resumed."""
+    """End the training, as if its steps were done, when a time has passed since it was started or resumed.
+
+    The first process' clock decides for all: one that stopped alone would wait for the others without end.
+    """
 
     def __init__(self, duration: timedelta) -> None:
         self.deadline = time.monotonic() + duration.total_seconds()
@@ -116,7 +119,7 @@ class StopAfter(Callback):
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         whole_step = (index + 1) % trainer.accumulate_grad_batches == 0
-        if time.monotonic() > self.deadline and whole_step:
+        if whole_step and trainer.strategy.broadcast(time.monotonic() > self.deadline):
             trainer.should_stop = True
 
 

@@ -164,13 +164,13 @@ class TrainingModule(lightning.LightningModule):
             self.log(f"{stage}/side", masked_mean(right.float(), single), batch_size=int(single.sum()), prog_bar=True)
         return loss
 
-    def on_train_epoch_start(self) -> None:
+    def on_train_start(self) -> None:
+        self._steps_averaged = self.global_step
+        # Here, not as an epoch starts: Lightning does not say so of the epoch in the middle of which it resumes, and
+        # after each validation it restores the modes by itself.
         self.average.eval()
         for part in self._frozen:
             part.eval()
-
-    def on_train_start(self) -> None:
-        self._steps_averaged = self.global_step
 
     def on_train_batch_start(self, batch: HandsBatch, batch_index: int) -> None:
         # Set from the step, not by a scheduler with a state: a resumed training follows the schedule it is given.

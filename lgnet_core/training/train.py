@@ -223,7 +223,8 @@ def _resume_path(config: TrainConfig) -> Path | None:
     settings = config.out / SETTINGS
     if path is not None and settings.exists():
         before = json.loads(settings.read_text())
-        for name in ("preset", "backbone", "data", "annotation", "subset", "batch_size", "accumulate", "seed"):
+        names = ("preset", "backbone", "data", "annotation", "subset", "batch_size", "accumulate", "seed", "validation")
+        for name in names:
             now = json.loads(json.dumps(asdict(config)[name], default=str))
             if before.get(name, now) != now:
                 raise ValueError(

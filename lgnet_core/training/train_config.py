@@ -109,6 +109,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.size % 32 or self.size <= 0:
             raise ValueError(f"size {self.size}: give a positive multiple of 32, e.g. 128, 160 or 256")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(
+                f"device {self.device!r}: choose auto, cpu or cuda; which GPU is seen, CUDA_VISIBLE_DEVICES says"
+            )
         for name in ("batch_size", "accumulate", "epoch_steps", "validation"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}: give at least 1")

@@ -68,18 +68,7 @@ def write_shards(
         StoredSetError: if the folder holds a set made otherwise.
     """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    metadata = _metadata(generator, count, size, first_index)
-    path = directory / METADATA_FILE
-    if path.exists():
-        present = _read_metadata(directory)
-        differing = [key for key in metadata if key != "count" and present.get(key) != metadata[key]]
-        if differing:
-            changes = ", ".join(f"{key} {present.get(key)!r} there, {metadata[key]!r} asked" for key in differing)
-            raise StoredSetError(f"stored set {directory}: made otherwise ({changes}); give another folder")
-        metadata["count"] = max(count, present["count"])
-    # Before the shards, so that whoever resumes is held to the same seed; missing shards tell an unfinished set.
-    path.write_text(json.dumps(metadata, indent=1) + "\n")
+    _begin(directory, _metadata(generator, count, size, first_index))
     rate = TextColumn("{task.fields[rate]}")
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()]
     with Progress(*columns, disable=not progress) as bar:
@@ -102,6 +91,21 @@ def write_shards(
     return directory
 
 
+def _begin(directory: Path, metadata: dict[str, Any]) -> None:
+    """Make the folder and write what the set is, unless another set is there already."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / METADATA_FILE
+    if path.exists():
+        present = _read_metadata(directory)
+        differing = [key for key in metadata if key != "count" and present.get(key) != metadata[key]]
+        if differing:
+            changes = ", ".join(f"{key} {present.get(key)!r} there, {metadata[key]!r} asked" for key in differing)
+            raise StoredSetError(f"stored set {directory}: made otherwise ({changes}); give another folder")
+        metadata = {**metadata, "count": max(metadata["count"], present["count"])}
+    # Before the shards, so that whoever resumes is held to the same seed; missing shards tell an unfinished set.
+    path.write_text(json.dumps(metadata, indent=1) + "\n")
+
+
 def write_sheet_and_shards(
     directory: str | Path, generator: SyntheticHands, count: int, size: int = 256, sheet_tiles: int = 64
 ) -> Path:
@@ -109,7 +113,11 @@ def write_sheet_and_shards(
 
     Returns:
         The sheet's path.
+
+    Raises:
+        StoredSetError: if the folder holds a set made otherwise; nothing is changed there.
     """
+    _begin(Path(directory), _metadata(generator, count, size, first_index=0))
     indices = torch.arange(min(count, sheet_tiles))
     batch = concatenate([generator.crops(part, size) for part in indices.split(_BATCH)])
     sheet = write_sheet(Path(directory) / "sheet.png", batch, generator.hand_model)
