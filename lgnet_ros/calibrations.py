@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo
 
 KEPT = 16  # messages; a camera's pictures overtake their calibration by one or two
+ASKED = 2  # pictures in a row that must have had calibrations of their own for the next one to wait
 WAIT = 0.25  # seconds; on a busy machine a calibration may come that much later than its picture
 
 
@@ -17,14 +18,16 @@ class Calibrations:
 
     A driver publishes a picture and its calibration with the same stamp, in either order, so a picture's own
     calibration is taken where there is one: with zoom or a moving region of interest the last one would be wrong. A
-    calibration that is published now and then (latched, or by hand) holds for every picture until the next.
+    calibration that is published now and then (latched, by hand, or at a lower rate) holds for every picture until the
+    next, and so does the last one for a picture whose own is lost.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._by_stamp: OrderedDict[tuple[int, int], CameraInfo] = OrderedDict()
-        self._missed: deque[tuple[int, int]] = deque(maxlen=KEPT)  # stamps of pictures that did not find their own
-        self._paired = True  # until shown otherwise; costs the first picture of another kind of camera WAIT seconds
+        # The last pictures that asked, and whether their own came, if too late. While there is none to say that waiting
+        # is in vain, one waits: it costs the first picture of another kind of camera WAIT seconds.
+        self._asked: OrderedDict[tuple[int, int], bool] = OrderedDict()
 
     def put(self, message: CameraInfo) -> None:
         """Remember a calibration; never waits."""
@@ -32,7 +35,8 @@ class Calibrations:
         with self._changed:
             self._by_stamp.pop(key, None)  # the last put is the last, whatever its stamp
             self._by_stamp[key] = message
-            self._paired |= key in self._missed  # it came too late, but it came: the next one is worth waiting for
+            if key in self._asked:
+                self._asked[key] = True
             while len(self._by_stamp) > KEPT:
                 self._by_stamp.popitem(last=False)
             self._changed.notify_all()
@@ -44,13 +48,17 @@ class Calibrations:
         """
         key = _key(stamp)
         with self._changed:
-            if self._paired:
-                self._changed.wait_for(lambda: key in self._by_stamp, WAIT)
-            self._paired = key in self._by_stamp
-            if self._paired:
-                return self._by_stamp[key]
-            self._missed.append(key)
-            return next(reversed(self._by_stamp.values()), None)
+            if all(self._asked.values()):
+                self._changed.wait_for(lambda: self._comes_no_more(key), WAIT)
+            self._asked[key] = key in self._by_stamp
+            while len(self._asked) > ASKED:
+                self._asked.popitem(last=False)
+            own = self._by_stamp.get(key)
+            return next(reversed(self._by_stamp.values()), None) if own is None else own
+
+    def _comes_no_more(self, key: tuple[int, int]) -> bool:
+        """The calibration with this stamp has come, or that of a later picture has, and so this one is lost."""
+        return key in self._by_stamp or (bool(self._by_stamp) and next(reversed(self._by_stamp)) > key)
 
 
 def _key(stamp: Time) -> tuple[int, int]:

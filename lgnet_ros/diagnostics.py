@@ -49,7 +49,7 @@ def judge(
     Args:
         qos_problems: a sentence for each.
         active_for: seconds since the node was activated; None: it is not active.
-        image_timeout: seconds without a picture that are too long.
+        image_timeout: seconds that are too long without a picture, or without being done with one.
         fault: of the node as a whole, such as a transition that failed.
 
     Returns:
@@ -68,6 +68,8 @@ def judge(
             found.append((DiagnosticStatus.STALE, f"no picture for {silent:.1f} s"))
         elif silent == active_for:  # the last one, if any, came before
             found.append((DiagnosticStatus.WARN, "waiting for the first picture"))
+        elif snapshot.waiting is not None and (stuck := min(active_for, snapshot.waiting)) > image_timeout:
+            found.append((DiagnosticStatus.ERROR, f"pictures arrive, but none was done with for {stuck:.1f} s"))
     if not found:
         found.append((DiagnosticStatus.OK, f"hands published at {snapshot.processed_rate:.1f} Hz"))
     found.sort(key=lambda reason: -_SEVERITY.index(reason[0]))

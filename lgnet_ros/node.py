@@ -134,6 +134,8 @@ class HandsNode(LifecycleNode):
         """Whatever the state: stop, say good-bye, free everything."""
         try:
             self._stop(END_SECONDS)
+        except RuntimeError as error:  # nobody is left who could do anything about it
+            self.get_logger().error(str(error))
         finally:
             self._release()
             super().destroy_node()

@@ -119,6 +119,7 @@ class Perception:
         start = time.perf_counter()
         image = decode_image(message)
         height, width = image.shape[:2]
+        decoded = time.perf_counter()
         info = self._calibrations.find(message.header.stamp)
         camera = None
         if info is not None:
@@ -127,12 +128,13 @@ class Perception:
             self._uncalibrated(info is not None)
             if not self._wanted_without_camera():
                 return None
-        decoded = time.perf_counter()
+        calibrated = time.perf_counter()
         if settings is not self._tuned:
             tune(self.tracker, settings)
             self._tuned = settings
         hands = self._track(image, camera, nanoseconds(message.header.stamp))
-        return Seen(message, image, camera, hands, {"decode": decoded - start, **self.tracker.last_stages})
+        stages = {"decode": decoded - start, "calibration": calibrated - decoded, **self.tracker.last_stages}
+        return Seen(message, image, camera, hands, stages)
 
     def _track(self, image: FloatArray, camera: Camera | None, stamp_ns: int) -> TwoHands:
         try:
@@ -144,22 +146,30 @@ class Perception:
 
 
 class RateLimit:
-    """Lets through what comes at no more than a given rate, by stamps."""
+    """Lets through what comes at no more than a given rate, by stamps, or where these stand still, by a clock.
 
-    def __init__(self) -> None:
+    Args:
+        clock: nanoseconds, never set back.
+    """
+
+    def __init__(self, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self._clock = clock
         self._next = 0
+        self._last_stamp: int | None = None
 
     def allows(self, stamp_ns: int, rate: float) -> bool:
         """True if the picture with this stamp is due. ``rate`` in Hz; 0: every picture is.
 
         A picture that comes a little early is due too, as cameras jitter, and on average the rate is held.
         """
+        stands, self._last_stamp = stamp_ns == self._last_stamp, stamp_ns
         if rate <= 0:
             return True
+        now = self._clock() if stands else stamp_ns
         period = round(1e9 / rate)
-        if not self._next - 2 * period < stamp_ns < self._next + 2 * period:  # the first one, a pause or a jump
-            self._next = stamp_ns
-        if stamp_ns < self._next - period // 10:
+        if not self._next - 2 * period < now < self._next + 2 * period:  # the first one, a pause or a jump
+            self._next = now
+        if now < self._next - period // 10:
             return False
         self._next += period
         return True

@@ -19,6 +19,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from lgnet_ros.share import fast_dds_profile
+from lgnet_ros.worker import WORKER
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 END_SECONDS = 1.5  # for everything that a signal ends; promised are 2 s
@@ -98,7 +99,9 @@ class Program:
             closer.start()
             closer.join(max(0.1, deadline - time.monotonic()))
             ended = not closer.is_alive()
-        if not ended:
+        # A node can be gone while its worker is still at a picture. Python would end that thread in the middle of C++
+        # that is not made for it, and the process would abort.
+        if not ended or any(thread.name == WORKER for thread in threading.enumerate()):
             self._leave_behind()
         return self._exit_code
 

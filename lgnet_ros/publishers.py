@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
@@ -37,14 +39,18 @@ class Publishers:
     def __init__(self, node: LifecycleNode, frames: HandFrames, prefix: str) -> None:
         self._node = node
         self._frames = frames
-        self._joints = Output(node, HandJointsArray, topics.JOINTS)
-        self._mesh = Output(node, HandMeshArray, topics.MESH)
-        self._inter_hand = Output(node, InterHandTransform, topics.INTER_HAND)
-        self._markers = Output(node, MarkerArray, topics.MARKERS)
-        self._points = Output(node, PointCloud2, topics.POINTS)
-        self._overlay = Output(node, Image, topics.OVERLAY)
-        self._outputs = (self._joints, self._mesh, self._inter_hand, self._markers, self._points, self._overlay)
-        self._transforms = TransformSender(node)
+        self._outputs: list[Output] = []
+        try:
+            self._joints = self._output(HandJointsArray, topics.JOINTS)
+            self._mesh = self._output(HandMeshArray, topics.MESH)
+            self._inter_hand = self._output(InterHandTransform, topics.INTER_HAND)
+            self._markers = self._output(MarkerArray, topics.MARKERS)
+            self._points = self._output(PointCloud2, topics.POINTS)
+            self._overlay = self._output(Image, topics.OVERLAY)
+            self._transforms = TransformSender(node)
+        except Exception:  # a wrong qos_override: the next attempt must not find this one's
+            self._destroy_outputs()
+            raise
         self._hands_writer, self._marker_writer = HandsWriter(), MarkerWriter(lifetime=0.0)
         self._inter_hand_writer, self._transform_writer = InterHandWriter(prefix), TransformWriter(prefix)
         self._marked: Header | None = None  # of the markers that RViz may still show
@@ -82,9 +88,16 @@ class Publishers:
 
     def destroy(self) -> None:
         """Give every publisher back to the node."""
+        self._destroy_outputs()
+        self._transforms.destroy()
+
+    def _output(self, message_type: type[Any], topic: str) -> Output:
+        self._outputs.append(Output(self._node, message_type, topic))
+        return self._outputs[-1]
+
+    def _destroy_outputs(self) -> None:
         for output in self._outputs:
             output.destroy()
-        self._transforms.destroy()
 
     def _publish_metric(self, hands: TwoHands, header: Header, settings: Settings) -> None:
         seen = hands.hands

@@ -117,6 +117,7 @@ class Session:
         self._statistics.received(stamp_ns)
         if not self._limit.allows(stamp_ns, self._settings().max_rate):
             return
+        self._statistics.waits()
         if self._mailbox.put(Arrival(message, time.perf_counter())):
             self._statistics.dropped()
 

@@ -11,6 +11,9 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 """Where Fast DDS looks for its profiles: from version 3 (ROS 2 Kilted) on, and before."""
 
+TRANSPORTS_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
+"""By which a user chooses transports without a profile: UDPv4 between containers, LARGE_DATA over a network."""
+
 
 def share_file(*parts: str) -> Path:
     """A file of share/lgnet_ros, or of the checkout where that is not installed."""
@@ -19,11 +22,11 @@ def share_file(*parts: str) -> Path:
 
 
 def fast_dds_profile() -> dict[str, str]:
-    """Environment that has Fast DDS read config/fastdds.xml; empty if the user chose a profile.
+    """Environment that has Fast DDS read config/fastdds.xml; empty if the user chose a profile, or transports.
 
     One variable and not both: rmw_fastrtps of Kilted reads the old one too, and the file twice is an error.
     """
-    if any(map(os.environ.get, PROFILE_VARIABLES)):
+    if any(map(os.environ.get, (*PROFILE_VARIABLES, TRANSPORTS_VARIABLE))):
         return {}
     new, old = PROFILE_VARIABLES
     return {new if _share("fastdds").is_dir() else old: str(share_file("config", "fastdds.xml"))}

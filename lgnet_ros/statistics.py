@@ -17,6 +17,7 @@ HORIZON = 5.0
 
 _MOST = 2000  # events kept: 5 s of the fastest camera, and a bound on memory
 _LONGEST_GAP = 1.0  # seconds between two stamps; more is a pause or a jump of the clock
+_UNEVEN = 0.18  # mean distance of the steps from multiples of the period, in periods: 0.25 if there is no period at all
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Snapshot:
         lost: share of pictures that never came, lately, told by gaps between stamps; None: too few came to tell.
         latency: seconds by stage, median and 95th percentile, lately.
         since_received, since_processed: seconds since the last one; None: none yet.
+        waiting: seconds for which pictures have waited without the node being done with one; None: none waits.
         last_stamp: of the last picture that was processed, nanoseconds.
         lately_uncalibrated, lately_failed, lately_rejected: as above.
         last_failure: its text.
@@ -49,6 +51,7 @@ class Snapshot:
     latency: Mapping[str, tuple[float, float]]
     since_received: float | None
     since_processed: float | None
+    waiting: float | None
     last_stamp: int | None
     lately_uncalibrated: int
     lately_failed: int
@@ -74,6 +77,7 @@ class Statistics:
             self._totals: Counter[str] = Counter()
             self._rejected: Counter[str] = Counter()
             self._last_time: dict[str, float] = {}
+            self._waiting_since: float | None = None
             self._last_stamp: int | None = None
             self._last_failure = ""
             # Lately: the time of each event, and what is to be told of it.
@@ -86,6 +90,12 @@ class Statistics:
         with self._lock:
             self._stamps.append((self._count("received"), stamp_ns))
 
+    def waits(self) -> None:
+        """A picture is to be looked at."""
+        with self._lock:
+            if self._waiting_since is None:
+                self._waiting_since = self._clock()
+
     def dropped(self) -> None:
         """A picture was replaced by a newer one before it was looked at: normal where pictures outrun the network."""
         with self._lock:
@@ -94,24 +104,24 @@ class Statistics:
     def rejected(self, key: str) -> None:
         """A message cannot be used; ``key`` as in :data:`lgnet_ros.rejection.REASONS`."""
         with self._lock:
-            self._troubles.append((self._count("rejected"), key))
+            self._troubles.append((self._done("rejected"), key))
             self._rejected[key] += 1
 
     def uncalibrated(self) -> None:
         """A picture came without a calibration."""
         with self._lock:
-            self._troubles.append((self._count("uncalibrated"), "uncalibrated"))
+            self._troubles.append((self._done("uncalibrated"), "uncalibrated"))
 
     def failed(self, text: str) -> None:
         """An error cost a picture."""
         with self._lock:
-            self._troubles.append((self._count("failed"), "failed"))
+            self._troubles.append((self._done("failed"), "failed"))
             self._last_failure = text
 
     def processed(self, stages: Mapping[str, float], stamp_ns: int) -> None:
         """A picture's hands were published; seconds by stage, and its stamp (nanoseconds)."""
         with self._lock:
-            self._stages.append((self._count("processed"), dict(stages)))
+            self._stages.append((self._done("processed"), dict(stages)))
             self._last_stamp = stamp_ns
 
     def snapshot(self) -> Snapshot:
@@ -124,6 +134,7 @@ class Statistics:
             processed = [(t, seconds) for t, seconds in self._stages if t >= start]
             troubles = Counter(trouble for t, trouble in self._troubles if t >= start)
             since = {name: now - t for name, t in self._last_time.items()}
+            waiting = None if self._waiting_since is None else now - self._waiting_since
             rejected, last_stamp, failure = dict(self._rejected), self._last_stamp, self._last_failure
         return Snapshot(
             received=totals["received"],
@@ -138,12 +149,18 @@ class Statistics:
             latency=_latency([seconds for _, seconds in processed]),
             since_received=since.get("received"),
             since_processed=since.get("processed"),
+            waiting=waiting,
             last_stamp=last_stamp,
             lately_uncalibrated=troubles.pop("uncalibrated", 0),
             lately_failed=troubles.pop("failed", 0),
             lately_rejected=dict(troubles),
             last_failure=failure,
         )
+
+    def _done(self, event: str) -> float:
+        """:meth:`_count` of what ends a picture."""
+        self._waiting_since = None
+        return self._count(event)
 
     def _count(self, event: str) -> float:
         """The time of an event, after counting it."""
@@ -161,14 +178,22 @@ def _rate(times: list[float]) -> float:
 def _lost(stamps: list[int]) -> float | None:
     """Share of pictures that are missing between stamps (nanoseconds).
 
-    The shortest steps are those between neighbours, however many were lost, so their 10th percentile is taken for the
-    camera's period.
+    The shortest steps are those between neighbours, however many were lost, so the search for the camera's period
+    begins at their 10th percentile. None where the steps are no multiples of any period: stamps of arrival may jitter
+    by more than can be told from a loss.
     """
     steps: FloatArray = np.diff(np.array(stamps, np.int64)) / 1e9
     steps = steps[(steps > 0) & (steps < _LONGEST_GAP)]
     if len(steps) < 10:
         return None
-    missing = (np.rint(steps / np.percentile(steps, 10)) - 1).clip(0).sum()
+    period = np.percentile(steps, 10)
+    for _ in range(5):  # jitter makes the shortest steps too short; the median of all, each over its multiple, is not
+        period = np.median(steps / np.rint(steps / period).clip(1))
+    periods = steps / period
+    whole = np.rint(periods).clip(1)
+    if np.abs(periods - whole).mean() > _UNEVEN:
+        return None
+    missing = (whole - 1).sum()
     return float(missing / (missing + len(steps)))
 
 

@@ -8,6 +8,9 @@ from typing import Generic
 
 from lgnet_ros.mailbox import Item, Mailbox
 
+WORKER = "hands worker"
+"""Name of its thread."""
+
 
 class Worker(Generic[Item]):
     """Takes items from a mailbox and works on them, one after another, until it is stopped.
@@ -27,7 +30,7 @@ class Worker(Generic[Item]):
         self._work = work
         self._failed = failed
         # A daemon: a network that never comes back must not keep the process alive.
-        self._thread = threading.Thread(target=self._run, name="hands worker", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=WORKER, daemon=True)
 
     def start(self) -> None:
         self._thread.start()

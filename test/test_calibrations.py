@@ -57,6 +57,27 @@ def test_one_that_came_too_late_shows_that_waiting_pays():
     assert calibrations.find(stamp(3)).width == 300
 
 
+def test_a_lost_calibration_costs_no_time():
+    """That of the next picture shows that it is lost; the picture takes the last one."""
+    calibrations = Calibrations()
+    for k in (1, 2, 3, 5):
+        calibrations.put(info(k, width=100 * k))
+    start = time.monotonic()
+    assert [calibrations.find(stamp(k)).width for k in (1, 2, 3, 4, 5)] == [100, 200, 300, 500, 500]
+    assert time.monotonic() - start < WAIT
+
+
+def test_calibrations_at_a_lower_rate_than_pictures_are_not_waited_for():
+    """Of each ten pictures one has its own."""
+    calibrations = Calibrations()
+    start = time.monotonic()
+    for k in range(100):
+        if k % 10 == 0:
+            calibrations.put(info(k, width=k))
+        assert calibrations.find(stamp(k)).width == k - k % 10
+    assert time.monotonic() - start < 2 * WAIT
+
+
 def test_nothing_came_yet():
     calibrations = Calibrations()
     assert calibrations.find(stamp(1)) is None

@@ -38,6 +38,7 @@ HEALTHY = replace(
     latency={"network": (0.02, 0.03), "total": (0.025, 0.04)},
     since_received=0.01,
     since_processed=0.05,
+    waiting=0.02,
     last_stamp=10,
 )
 
@@ -54,6 +55,9 @@ def test_a_healthy_node_says_its_rate_and_drops_are_normal() -> None:
         ({"since_received": None}, [], 4.0, STALE, "no picture for 4.0 s"),
         ({"since_received": None}, [], 1.0, WARN, "waiting for the first picture"),
         ({"since_received": 500.0}, [], 1.0, WARN, "waiting for the first picture"),  # since it was activated again
+        ({"waiting": 5.0}, [], 10.0, ERROR, "pictures arrive, but none was done with for 5.0 s"),
+        ({"waiting": 50.0}, [], 1.0, OK, "hands published"),  # it was activated again
+        ({"waiting": 50.0, "since_received": 49.0}, [], 60.0, STALE, "no picture for 49.0 s"),
         ({"lately_uncalibrated": 3}, [], 10.0, WARN, "no calibration on camera_info"),
         ({"lately_failed": 2, "last_failure": "boom"}, [], 10.0, ERROR, "2 picture(s) lost to errors.*boom"),
         ({"lately_rejected": {"image_step": 4, "image_data": 1}}, [], 10.0, WARN, "image_data 1, image_step 4"),

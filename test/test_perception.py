@@ -53,7 +53,7 @@ def test_a_calibrated_picture_gives_metric_hands():
     assert seen.hands.metric
     assert seen.image.shape == (48, 64, 3)
     np.testing.assert_array_equal(seen.camera.matrix.ravel(), K)
-    assert set(seen.seconds) == {"decode", "network"}
+    assert set(seen.seconds) == {"decode", "calibration", "network"}
 
 
 @pytest.mark.parametrize(("infos", "heard"), [([], False), ([info([0.0] * 9)], True)])
@@ -142,6 +142,20 @@ def test_rate_limit_after_a_pause_and_after_the_clock_jumped_back():
     assert limit.allows(20 * second, 1)
     assert not limit.allows(20 * second + 1, 1)
     assert all(limit.allows(0, 0) for _ in range(9)), "0: no limit"
+
+
+@given(rate=st.floats(1, 30), camera=st.floats(31, 120), stamp=st.integers(0, 2**60))
+def test_a_rate_is_held_where_stamps_stand_still(rate, camera, stamp):
+    """A publisher that never sets them, or simulated time that does not run: by the time at which pictures come."""
+    now = 10**15
+    limit = RateLimit(lambda: now)
+    passed = []
+    for _ in range(round(20 * camera)):
+        now += round(1e9 / camera)
+        if limit.allows(stamp, rate):
+            passed.append(now)
+    measured = (len(passed) - 2) / (passed[-1] - passed[1]) * 1e9  # the first had no picture before it
+    assert 0.9 * min(rate, camera / 3) <= measured <= rate * 1.06
 
 
 def test_nanoseconds_are_exact():

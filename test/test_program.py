@@ -9,14 +9,15 @@ import pytest
 from ros_world import wait_for
 
 PROGRAM = """
-import sys, time
+import sys, threading, time
 from rclpy.node import Node
 from lgnet_ros.program import Program
+from lgnet_ros.worker import WORKER
 
 class Busy(Node):
     def __init__(self):
         super().__init__("busy")
-        self.create_timer(0.01, self.work)
+        self.timer = self.create_timer(0.01, self.work)
 
     def work(self):
         print("up", flush=True)
@@ -24,6 +25,9 @@ class Busy(Node):
             raise ValueError("broken")
         if sys.argv[1] == "stuck":
             time.sleep(60)
+        if sys.argv[1] == "left at work":
+            self.destroy_timer(self.timer)
+            threading.Thread(target=time.sleep, args=[60], name=WORKER, daemon=True).start()
 
     def destroy_node(self):
         if sys.argv[1] == "slow":
@@ -37,9 +41,9 @@ with Program([]) as program:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("manner", ["quick", "slow", "stuck"])
+@pytest.mark.parametrize("manner", ["quick", "slow", "stuck", "left at work"])
 def test_signals_end_it_with_0_within_2_seconds(world, tmp_path, manner, number):
-    """Also twice, also in the middle of the clean-up, also when a callback does not come back."""
+    """Also twice, also in the middle of the clean-up, also when a callback or a worker's picture does not come back."""
     log = tmp_path / "log"
     process = world.start("-c", PROGRAM, manner, log=log)
     wait_for(lambda: "up" in log.read_text())
@@ -52,7 +56,7 @@ def test_signals_end_it_with_0_within_2_seconds(world, tmp_path, manner, number)
     text = log.read_text()
     assert "Traceback" not in text
     assert ("destroyed" in text) is (manner != "stuck")
-    assert ("ending without it" in text) is (manner == "stuck")
+    assert ("ending without it" in text) is (manner in ("stuck", "left at work"))
 
 
 def test_a_burst_of_signals(world, tmp_path):

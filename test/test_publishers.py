@@ -104,6 +104,25 @@ def desk(monkeypatch: pytest.MonkeyPatch, hand_model: HandModel) -> Desk:
     return Desk(monkeypatch, hand_model)
 
 
+def test_a_publisher_that_cannot_be_made_leaves_none_behind(
+    monkeypatch: pytest.MonkeyPatch, hand_model: HandModel
+) -> None:
+    """Else each attempt to configure the node would add to those of the attempts before."""
+    made: list[FakeOutput] = []
+
+    def output(node: object, message_type: type[Any], topic: str) -> FakeOutput:
+        if topic == topics.POINTS:
+            raise ValueError("qos_overrides: best-effort")
+        made.append(FakeOutput(node, message_type, topic))
+        return made[-1]
+
+    monkeypatch.setattr(module, "Output", output)
+    with pytest.raises(ValueError, match="best-effort"):
+        Publishers(None, HandFrames(hand_model), "")  # type: ignore[arg-type]
+    assert len(made) == 4
+    assert all(output.destroyed for output in made)
+
+
 @pytest.mark.parametrize("listened", [None, *sorted(LAZY)])
 def test_a_product_is_made_only_for_who_listens(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, listened: str | None

@@ -145,10 +145,23 @@ def test_a_picture_is_published_with_the_settings_it_was_looked_at_with(desk: De
     assert desk.publishers.published[0][1] is before
 
 
+def test_a_picture_that_does_not_end_is_seen_in_the_statistics(desk: Desk) -> None:
+    desk.tracker.go_on.clear()
+    assert desk.snapshot.waiting is None
+    desk.shoot()
+    assert desk.tracker.looking.acquire(timeout=10)
+    first = desk.snapshot.waiting
+    desk.shoot(3)
+    assert desk.snapshot.waiting > first >= 0
+    desk.tracker.go_on.set()
+    wait_for(lambda: desk.snapshot.processed == 2)
+    assert desk.snapshot.waiting is None
+
+
 def test_every_stage_is_timed(desk: Desk) -> None:
     desk.shoot()
     wait_for(lambda: desk.snapshot.processed)
-    assert list(desk.snapshot.latency) == ["wait", "decode", "network", "publish", "total"]
+    assert list(desk.snapshot.latency) == ["wait", "decode", "calibration", "network", "publish", "total"]
     medians = {stage: median for stage, (median, _) in desk.snapshot.latency.items()}
     total = medians.pop("total")
     assert 0 <= sum(medians.values()) <= total < 10

@@ -12,7 +12,7 @@ from lgnet_ros import share
 
 @pytest.fixture(autouse=True)
 def no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in share.PROFILE_VARIABLES:
+    for name in (*share.PROFILE_VARIABLES, share.TRANSPORTS_VARIABLE):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -30,9 +30,10 @@ def test_the_profile_holds_several_pictures():
     assert {node.text for node in root.findall(".//userTransports/transport_id", space)} == defined
 
 
-@pytest.mark.parametrize("name", share.PROFILE_VARIABLES)
+@pytest.mark.parametrize("name", [*share.PROFILE_VARIABLES, share.TRANSPORTS_VARIABLE])
 def test_a_users_profile_is_left_alone(monkeypatch, name):
-    monkeypatch.setenv(name, "mine.xml")
+    """Or the user's transports, which a profile would take back without a word."""
+    monkeypatch.setenv(name, "mine.xml" if "FILE" in name else "UDPv4")
     assert share.fast_dds_profile() == {}
 
 

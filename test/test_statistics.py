@@ -121,6 +121,33 @@ def test_gaps_between_stamps_tell_what_was_lost(
     assert lost == pytest.approx(1 - arrived.mean(), abs=0.04)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3])
+@pytest.mark.parametrize("jitter", [0.1, 0.15, 0.2, 0.3, 1.0])
+def test_stamps_of_arrival_that_jitter_are_not_taken_for_losses(jitter: float, share: float) -> None:
+    """What is told is near the truth; where a loss cannot be told from jitter, nothing is."""
+    told = []
+    for seed in range(20):
+        generator, statistics = np.random.default_rng(seed), Statistics(Clock())
+        arrived = np.flatnonzero(generator.uniform(size=150) >= share)
+        for stamp in np.sort((arrived + generator.normal(size=len(arrived)) * jitter) * 33.3 * MS):
+            statistics.received(int(stamp))
+        told.append((statistics.snapshot().lost, 1 - len(arrived) / 150))
+    assert all(lost is None or abs(lost - truth) < 0.07 for lost, truth in told), told
+    assert jitter > 0.1 or all(lost is not None for lost, _ in told)
+
+
+@pytest.mark.parametrize("after", ["processed", "uncalibrated", "rejected", "failed"])
+def test_how_long_pictures_wait_until_one_is_done_with(statistics: Statistics, clock: Clock, after: str) -> None:
+    assert statistics.snapshot().waiting is None
+    for _ in range(4):
+        statistics.waits()
+        clock.time += 1.5
+    assert statistics.snapshot().waiting == pytest.approx(6)
+    done = {"processed": ({}, 0), "uncalibrated": (), "rejected": ("image_data",), "failed": ("x",)}
+    getattr(statistics, after)(*done[after])
+    assert statistics.snapshot().waiting is None
+
+
 @pytest.mark.parametrize("stamps", [[], [5], [5] * 30, list(range(30, 0, -1)), [k * 2000 * MS for k in range(30)]])
 def test_stamps_that_tell_nothing(statistics: Statistics, stamps: list[int]) -> None:
     for stamp in stamps:
