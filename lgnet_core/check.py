@@ -25,7 +25,6 @@ TORCH_RANGE = ((2, 6), (3, 0))
 NEEDED = (
     ("numpy", "numpy"),
     ("cv2", "opencv-python-headless"),
-    ("torch_geometric", "torch-geometric"),
     ("safetensors", "safetensors"),
     ("roma", "roma"),
     ("yaml", "pyyaml"),

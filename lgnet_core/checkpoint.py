@@ -26,6 +26,8 @@ from lgnet_core.network.region_net import RegionNet
 
 BUNDLED_WEIGHTS = Path(__file__).parent / "weights" / "lgnet-mini.safetensors"
 BUNDLED_REGIONS = Path(__file__).parent / "weights" / "regions.safetensors"
+CROP_SIZE = 256
+"""Side of the crops of weights that do not say theirs, pixels."""
 _ENTRY = "lgnet"
 _REGIONS = "regions"
 
@@ -146,6 +148,12 @@ def read_metadata(path: str | Path | None = None) -> dict[str, Any]:
             return _metadata(path, file.metadata())
     except (SafetensorError, OSError) as error:
         raise CheckpointError(_unreadable(path, error)) from error
+
+
+def crop_size(metadata: Mapping[str, Any]) -> int:
+    """Side of the crops, pixels, that weights with this description are to see: those they were trained on. At another
+    size a network runs too, and sees badly."""
+    return int(metadata.get("size", CROP_SIZE))
 
 
 def weights_digest(path: str | Path | None = None) -> str:

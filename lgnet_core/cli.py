@@ -19,6 +19,7 @@ from rich.text import Text
 
 from lgnet_core import cli_ablation, cli_training
 from lgnet_core.cli_options import (
+    CropSize,
     DeviceOption,
     EngineName,
     EngineOption,
@@ -185,19 +186,20 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="The ONNX file.")],
     weights: Weights = None,
     hand_model: HandModelPath = None,
-    size: Annotated[int, typer.Option(min=32, help="Side of the crops, a multiple of 32.")] = 256,
+    size: CropSize = None,
 ) -> None:
     """Write the network as an ONNX file: it gives the parameters and meshes of the hand model of its weights."""
-    from lgnet_core.checkpoint import load_own_network
+    from lgnet_core.checkpoint import crop_size, load_own_network
     from lgnet_core.export import export_onnx
     from lgnet_core.hand_model import load_hand_model
 
     wanted = load_hand_model(hand_model)
-    network, _ = load_own_network(weights, wanted)
+    network, metadata = load_own_network(weights, wanted)
+    size = size or crop_size(metadata)
     out.parent.mkdir(parents=True, exist_ok=True)
     with console.status("exporting"):
         export_onnx(network, out, size)
-    console.print(Text(f"{out}: {out.stat().st_size / 1e6:.1f} MB"), soft_wrap=True)
+    console.print(Text(f"{out}: for crops of {size}x{size}, {out.stat().st_size / 1e6:.1f} MB"), soft_wrap=True)
     own = network.hand_model
     if own.digest != wanted.digest:
         note = (
@@ -217,6 +219,7 @@ def bench(
     device: DeviceOption = "auto",
     repetitions: Annotated[int, typer.Option("--repetitions", "-n", min=1, help="Timed calls of each stage.")] = 50,
     threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU. Default: the libraries' choice.")] = None,
+    size: CropSize = None,
     out: Annotated[Path | None, typer.Option("--json", "-o", help="Also write the figures here.")] = None,
 ) -> None:
     """Measure parameters, MACs, latency by stage, rate and memory of the presets on this machine."""
@@ -226,7 +229,9 @@ def bench(
 
     engines = [name.value for name in engine] if engine else None
     with console.status("measuring"):
-        report = run_bench(load_hand_model(hand_model), preset or tuple(PRESETS), engines, device, repetitions, threads)
+        report = run_bench(
+            load_hand_model(hand_model), preset or tuple(PRESETS), engines, device, repetitions, threads, size
+        )
     wide_console().print(report.table())
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -259,3 +264,7 @@ def main() -> None:
         text = str(error) if expected and str(error) else f"{type(error).__name__}: {error} (--debug shows where)"
         Console(stderr=True).print(Text(f"lgnet: {text}", "red"), soft_wrap=True)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -38,6 +38,10 @@ HandModelPath = Annotated[
     Path | None, typer.Option("--hand-model", help="Folder that `lgnet mano convert` wrote. Default: the bundled hand.")
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")]
+CropSize = Annotated[
+    int | None,
+    typer.Option("--size", min=32, help="Side of the crops, a multiple of 32. Default: that of the weights' training."),
+]
 EngineOption = Annotated[
     EngineName, typer.Option("--engine", help="auto: CUDA graphs on a GPU, ONNX Runtime on a CPU.")
 ]

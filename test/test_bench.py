@@ -7,7 +7,7 @@ import torch
 from rich.console import Console
 from small_network import small_network
 
-from lgnet_core.inference import bench
+from lgnet_core.inference import HandEstimator, bench
 from lgnet_core.inference.bench import Latency, count_macs, machine_description, run_bench
 
 
@@ -28,6 +28,7 @@ def test_every_stage_is_timed(report):
     assert row.latency["network/backbone"].p50 < row.latency["estimate"].p99
     assert row.pictures_per_second == pytest.approx(1000 / row.latency["estimate"].p50)
     assert (row.weights, row.engine, row.device, row.precision) == ("random", "eager", "cpu", "fp32")
+    assert row.size == 256
     assert row.peak_memory_mb > 50
 
 
@@ -41,6 +42,12 @@ def test_the_report_is_json_and_a_table(report, tmp_path):
     console = Console(width=200, record=True, file=(tmp_path / "table").open("w"))
     console.print(report.table())
     assert "random weights" in console.export_text()
+
+
+def test_the_bundled_weights_are_timed_at_the_size_at_which_they_are_used(hand_model):
+    _, weights, size = bench._network("lgnet-mini", hand_model)
+    assert weights == "bundled"
+    assert size == HandEstimator.load(device="cpu", engine="eager").engine.image_size
 
 
 def test_macs_are_those_of_the_layers(hand_model):

@@ -20,7 +20,7 @@ from stubs import StubEstimator, save_untrained_network
 from typer.testing import CliRunner
 
 from lgnet_core import cli
-from lgnet_core.checkpoint import save_network
+from lgnet_core.checkpoint import CROP_SIZE, save_network
 from lgnet_core.demo import Clip
 from lgnet_core.hand_model import load_hand_model, read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
@@ -275,6 +275,24 @@ def test_export(tmp_path):
     code, output = run("export", "-w", weights, "-o", tmp_path / "a" / "w.onnx", "--size", 128)
     assert code == 0, output
     assert (tmp_path / "a" / "w.onnx").stat().st_size > 1e6
+
+
+@pytest.mark.parametrize(("trained", "exported"), [(64, 64), (None, CROP_SIZE)])
+def test_export_is_for_the_crops_of_the_training(tmp_path, hand_model, monkeypatch, trained, exported):
+    """At another size the network runs too, and sees badly."""
+    asked = []
+
+    def write(network, path, size):
+        asked.append(size)
+        path.write_bytes(b"onnx")
+
+    monkeypatch.setattr("lgnet_core.export.export_onnx", write)
+    about = {"preset": "small"} | ({} if trained is None else {"size": trained})
+    save_network(tmp_path / "w.safetensors", small_network(hand_model), about)
+    code, output = run("export", "-w", tmp_path / "w.safetensors", "-o", tmp_path / "w.onnx")
+    assert code == 0, output
+    assert asked == [exported]
+    assert f"{exported}x{exported}" in output
 
 
 def test_mano_convert_tells_what_is_missing(monkeypatch, capsys, tmp_path):

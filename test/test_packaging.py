@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 CMAKE = (ROOT / "CMakeLists.txt").read_text()
+PROGRAMS = {"hands_node", "demo_camera", "demo_listener", "lgnet"}
 
 TF_MESSAGE = "RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087"
 """Type hash of the official tf2_msgs/msg/TFMessage, by which DDS tells whether two types are the same."""
@@ -90,9 +91,9 @@ def test_every_message_is_built() -> None:
 
 
 def test_programs_and_commands_exist() -> None:
-    programs = dict(re.findall(r"(\w+)=(\w+)", re.search(r"foreach\(program (.*)\)", CMAKE)[1]))
-    assert set(programs) == {"hands_node", "demo_camera", "demo_listener"}
-    targets = {f"lgnet_ros.{module}:main" for module in programs.values()} | set(PROJECT["scripts"].values())
+    programs = dict(re.findall(r"(\w+)=([\w.]+)", re.search(r"foreach\(program ([^)]*)\)", CMAKE)[1]))
+    assert set(programs) == PROGRAMS
+    targets = {f"{module}:main" for module in programs.values()} | set(PROJECT["scripts"].values())
     assert set(PROJECT["scripts"]) == {"lgnet", "lgnet-hands"}
     for target in targets:
         module, function = target.split(":")
@@ -169,8 +170,9 @@ def test_pip_packs_all_of_it(tmp_path: Path) -> None:
         tracked = {str(path.relative_to(checkout)) for path in (checkout / folder).rglob("*") if path.is_file()}
         assert tracked <= names
     prefix = f"lgnet_ros-{lgnet_core.__version__}.data/data"
-    programs = {f"{prefix}/lib/lgnet_ros/{name}" for name in ("hands_node", "demo_camera", "demo_listener")}
+    programs = {f"{prefix}/lib/lgnet_ros/{name}" for name in PROGRAMS}
     shared = {path.relative_to(checkout) for folder in ("launch", "config") for path in (checkout / folder).iterdir()}
+    shared |= {Path("LICENSE"), Path("NOTICE")}
     assert names >= programs | {f"{prefix}/share/lgnet_ros/{path}" for path in shared}
     assert names >= {"lgnet_ros/msg/_hand_mesh.py", f"{prefix}/lib/liblgnet_ros__rosidl_typesupport_c.so"}
     assert not {name for name in names if "__pycache__" in name or name.endswith((".c", "local_setup.sh"))}

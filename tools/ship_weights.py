@@ -2,8 +2,8 @@
 
     python tools/ship_weights.py runs/lgnet-mini/weights.safetensors --data "what it was trained on" [--ship]
 
-Prints what ``lgnet eval`` prints, and writes its files to ``--out``. With ``--ship`` the weights go to
-lgnet_core/weights/lgnet-mini.safetensors, figures and provenance in the file's header.
+Prints what ``lgnet eval`` prints of them in half precision, as they are shipped, and writes its files to ``--out``.
+With ``--ship`` they go to lgnet_core/weights/lgnet-mini.safetensors, figures and provenance in the file's header.
 """
 
 from __future__ import annotations
@@ -26,11 +26,16 @@ def main() -> None:
     parser.add_argument("--ship", action="store_true")
     arguments = parser.parse_args()
 
+    if arguments.ship and arguments.count:
+        parser.error("--ship needs the figures of the whole set: leave out --count")
+
     console = wide_console()
-    report = run_evaluation(arguments.out, Choice(), arguments.weights, count=arguments.count, console=console)
+    network, metadata = load_network(arguments.weights)
+    halved = arguments.out / "weights.safetensors"
+    save_network(halved, network, metadata, half=True)
+    report = run_evaluation(arguments.out, Choice(), halved, count=arguments.count, console=console)
     console.print(report.table())
     if arguments.ship:
-        network, metadata = load_network(arguments.weights)
         about = {
             "data": arguments.data,
             "figures": {"data": report.provenance["data"], "values": report.figures()},

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lgnet_core import __version__
-from lgnet_core.checkpoint import load_own_network, weights_digest
+from lgnet_core.checkpoint import crop_size, load_own_network, weights_digest
 from lgnet_core.evaluation.baselines import RandomHands
 from lgnet_core.evaluation.charts import write_asymmetry, write_pck, write_reliability
 from lgnet_core.evaluation.evaluate import ALL, chosen, evaluate
@@ -20,7 +20,6 @@ from lgnet_core.evaluation.studies import StudyScores
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.inference.bench import machine_description
 from lgnet_core.inference.engine import resolve_device
-from lgnet_core.inference.estimator import CROP_SIZE
 
 _LOOKED_AT = 200  # pictures among which those of the sheet are taken
 
@@ -57,7 +56,7 @@ def run_evaluation(
     network = network.to(resolve_device(device))
     pictures = open_pictures(choice, network.hand_model, mano, console)
     out.mkdir(parents=True, exist_ok=True)
-    size = int(metadata.get("size", CROP_SIZE))  # as the estimator takes it
+    size = crop_size(metadata)
     scores = StudyScores(network, pictures, choice, len(chosen(len(pictures), count)))
     worst = WorstPictures()
     results = evaluate(network, pictures, size, count, batch_size, console, [*scores.observers, worst], workers)

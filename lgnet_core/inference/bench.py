@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,7 +22,7 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from lgnet_core.camera import virtual_intrinsics
-from lgnet_core.checkpoint import BUNDLED_WEIGHTS, load_own_network
+from lgnet_core.checkpoint import BUNDLED_WEIGHTS, crop_size, load_own_network
 from lgnet_core.export import preset_name
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.choose import make_engine
@@ -51,6 +51,7 @@ class Measurement:
 
     Args:
         weights: ``"bundled"`` or ``"random"``; the cost is the same.
+        size: side of the crop, pixels.
         parameters, macs: of the network; multiply-accumulates of one crop, without what is no matrix product.
         latency: by stage, one crop with both hands: ``crop``, ``network``, ``placement``, ``estimate`` (the three
             together), and the parts of the network where the engine runs them one by one.
@@ -60,6 +61,7 @@ class Measurement:
 
     preset: str
     weights: str
+    size: int
     engine: str
     device: str
     precision: str
@@ -93,18 +95,20 @@ class Report:
         if any(m.weights == "random" for m in self.measurements):
             caption += "; random weights where none are shipped, which cost the same"
         table = Table(title="lgnet bench: one picture, both hands in one crop; p50 / p95 / p99 in ms", caption=caption)
-        for name in ("preset", "engine", "M params", "GMAC", "crop", "network", "placement", "estimate", "1/s", "MB"):
+        stages = ("crop", "network", "placement", "estimate")
+        for name in ("preset", "pixels", "engine", "M params", "GMAC", *stages, "1/s", "MB"):
             table.add_column(
                 name, justify="left" if name in ("preset", "engine") else "right", no_wrap=name == "preset"
             )
         for m in self.measurements:
-            stages = (_times(m.latency[stage]) for stage in ("crop", "network", "placement", "estimate"))
+            times = (_times(m.latency[stage]) for stage in stages)
             engine = f"{m.engine} {m.device} {m.precision}"
             size = (f"{m.parameters / 1e6:.1f}", f"{m.macs / 1e9:.2f}")
-            table.add_row(m.preset, engine, *size, *stages, f"{m.pictures_per_second:.1f}", f"{m.peak_memory_mb:.0f}")
+            rate_and_memory = (f"{m.pictures_per_second:.1f}", f"{m.peak_memory_mb:.0f}")
+            table.add_row(m.preset, str(m.size), engine, *size, *times, *rate_and_memory)
             inner = {stage: value for stage, value in m.latency.items() if stage.startswith("network/")}
             for stage, value in inner.items():
-                table.add_row(f"  {stage}", *[""] * 4, _times(value), *[""] * 4, style="dim")
+                table.add_row(f"  {stage}", *[""] * 5, _times(value), *[""] * 4, style="dim")
         return table
 
 
@@ -115,6 +119,7 @@ def run_bench(
     device: str = "auto",
     repetitions: int = 50,
     threads: int | None = None,
+    size: int | None = None,
 ) -> Report:
     """Measure presets in engines.
 
@@ -126,6 +131,7 @@ def run_bench(
         device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``.
         repetitions: timed calls of each stage.
         threads: CPU threads of torch and ONNX Runtime; None: their choice.
+        size: side of the crop, pixels; None: that of the bundled weights, or that of weights that do not say theirs.
 
     Raises:
         ValueError, RuntimeError, ImportError: from the engine that cannot run here, with the cure.
@@ -136,7 +142,9 @@ def run_bench(
     if threads is not None:
         torch.set_num_threads(threads)
     measurements = [
-        _measure(preset, engine, device, hand_model, repetitions, threads) for preset in presets for engine in engines
+        _measure(preset, engine, device, hand_model, repetitions, threads, size)
+        for preset in presets
+        for engine in engines
     ]
     return Report(machine_description(), measurements)
 
@@ -175,11 +183,17 @@ def machine_description() -> dict[str, Any]:
 
 
 def _measure(
-    preset: str, engine: str, device: str, hand_model: HandModel, repetitions: int, threads: int | None
+    preset: str,
+    engine: str,
+    device: str,
+    hand_model: HandModel,
+    repetitions: int,
+    threads: int | None,
+    size: int | None,
 ) -> Measurement:
     memory = _PeakMemory(device)
-    network, weights = _network(preset, hand_model)
-    runner = make_engine(network, engine, device, threads=threads)
+    network, weights, own_size = _network(preset, hand_model)
+    runner = make_engine(network, engine, device, size or own_size, threads)
     # Random weights know no hands: the lowest threshold makes sure that both are placed.
     estimator = HandEstimator(runner, network.hand_model, presence_threshold=1e-9, target=hand_model)
     width, height = PICTURE
@@ -202,6 +216,7 @@ def _measure(
     return Measurement(
         preset=preset_name(network),
         weights=weights,
+        size=runner.image_size,
         engine=runner.name,
         device=runner.device,
         precision=runner.precision,
@@ -213,17 +228,17 @@ def _measure(
     )
 
 
-def _network(preset: str, hand_model: HandModel) -> tuple[HandsNetwork, str]:
-    """The preset with the bundled weights, and the hand model they go with, if they are its own; else random ones."""
+def _network(preset: str, hand_model: HandModel) -> tuple[HandsNetwork, str, int]:
+    """The preset with the bundled weights, and the hand model they go with, if they are its own; else random ones.
+    Then which weights these are, and the side of their crops, pixels.
+    """
     if BUNDLED_WEIGHTS.is_file():
-        try:
-            network, _ = load_own_network(None, hand_model)
-        except ValueError:  # they are of a third hand model
-            network = None
-        if network is not None and preset_name(network) == preset:
-            return network, "bundled"
+        with suppress(ValueError):  # they are of a third hand model
+            network, metadata = load_own_network(None, hand_model)
+            if preset_name(network) == preset:
+                return network, "bundled", crop_size(metadata)
     torch.manual_seed(0)
-    return build_network(preset, hand_model).eval(), "random"
+    return build_network(preset, hand_model).eval(), "random", crop_size({})
 
 
 def _time(run: Callable[[], object], repetitions: int) -> list[float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lgnet_core.checkpoint import BUNDLED_REGIONS, load_own_network, load_region_net
+from lgnet_core.checkpoint import BUNDLED_REGIONS, crop_size, load_own_network, load_region_net
 from lgnet_core.data.images import MIN_SIDE
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.inference.choose import make_engine
@@ -22,7 +22,6 @@ from lgnet_core.inference.retarget import Retarget
 from lgnet_core.network import HandsPrediction
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
 
-CROP_SIZE = 256  # pixels, of weights that do not say theirs
 MIDDLE_CHAIN = (0, 9, 10, 11, 12)  # wrist to middle fingertip
 LARGEST_SIDE = 32_000  # pixels; OpenCV's warp counts in 16 bits
 HAND_LENGTHS = (0.08, 0.30)  # metres: a child's to the longest on record, rounded
@@ -111,8 +110,7 @@ class HandEstimator:
         if not isinstance(hand_model, HandModel):
             hand_model = load_hand_model(hand_model)
         network, metadata = load_own_network(weights, hand_model)
-        size = int(metadata.get("size", CROP_SIZE))  # a network sees best at the size it was trained at
-        runner = make_engine(network, engine, device, size, threads)
+        runner = make_engine(network, engine, device, crop_size(metadata), threads)
         if detector is None and BUNDLED_REGIONS.is_file():
             detector = TrainedDetector(load_region_net()[0])
         return cls(runner, network.hand_model, detector, presence_threshold, hand_length, hand_model)

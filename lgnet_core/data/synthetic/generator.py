@@ -55,7 +55,7 @@ class PosedScene(NamedTuple):
 
 
 class SyntheticHands:
-    """Generator of labelled pictures; the same index gives the same picture, whatever is drawn with it.
+    """Generator of labelled pictures; the same index gives the same picture, up to rounding, whatever is drawn with it.
 
     Args:
         seed: of the data set; use different seeds for training and testing.

@@ -117,7 +117,8 @@ def write_held_out(path: Path, hand_model: HandModel, name: str, seed: int, coun
         "hand_model": hand_model.name,
         "hand_model_digest": hand_model.digest,
     }
-    np.savez_compressed(path, allow_pickle=False, metadata=np.array(json.dumps(about)), **joined)
+    named: dict[str, Any] = {"metadata": np.array(json.dumps(about)), **joined}  # NumPy 1 takes arrays alone
+    np.savez_compressed(path, **named)
 
 
 def _stored(name: str, values: Tensor) -> Any:

@@ -1,8 +1,8 @@
 r"""Random numbers that depend on (seed, index, name) alone.
 
-A picture must be the same whichever batch, process or device draws it. So nothing here has a state: each draw hashes
-(seed, picture index, name of the quantity, position) with SplitMix64's finaliser in int64 tensor arithmetic, which
-wraps alike on CPU and CUDA. Adding a quantity does not move the others.
+A picture must be the same, up to rounding, whichever batch, process or device draws it. So nothing has a state: each
+draw hashes (seed, picture index, name of the quantity, position) with SplitMix64's finaliser in int64 tensor
+arithmetic, which wraps alike on CPU and CUDA. Adding a quantity does not move the others.
 
 Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014 (finaliser constants).
 """

@@ -4,6 +4,10 @@ A network is judged by pictures whose every quantity below comes from its reserv
 trained with pictures in which none does. The ranges are quantiles: (0.3, 0.4) of a uniform draw are the three to four
 tenths of its interval, of a normal draw the values between its 30 % and its 40 % quantile, of a choice among ten equal
 ones the fourth.
+
+They are ranges of draws, not of what several draws make together: a finger's angle is the sum of some, so that of the
+held-out poses only the two that are named (``pose/anchor``) are unlike any of training; and quantiles move where a
+range does, as that of the lenses did after the frozen set was drawn.
 """
 
 from __future__ import annotations
