@@ -13,8 +13,10 @@ from lgnet_core.data.sample import LEFT_HAND, RIGHT_HAND
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network.region_net import REGION_IMAGE_SIZE
+from lgnet_core.training import region_training
 from lgnet_core.training.region_training import (
     ASPECTS,
+    UNFINISHED,
     WEIGHTS,
     RegionPictures,
     RegionTrainConfig,
@@ -78,7 +80,7 @@ def test_a_short_training_runs_and_is_judged(
     tmp_path: Path, hand_model: HandModel, generator: SyntheticHands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = RegionTrainConfig(out=tmp_path, count=8, steps=2, batch_size=4)
-    monkeypatch.setattr("lgnet_core.training.region_training.HELD_OUT", 4)
+    monkeypatch.setattr(region_training, "HELD_OUT", 4)
     net, metadata = load_region_net(train_and_save(config, hand_model))
     assert metadata["training"]["steps"] == 2
     assert 0 <= metadata["figures"]["recall"] <= 1
@@ -87,3 +89,31 @@ def test_a_short_training_runs_and_is_judged(
     still = replace(config, initial=config.out / WEIGHTS, steps=1, learning_rate=0.0)
     for mine, theirs in zip(net.parameters(), train_regions(still, hand_model).parameters()):
         assert torch.equal(mine, theirs)  # it goes on from there
+
+
+def test_a_stopped_training_goes_on_as_if_it_had_not_been_stopped(
+    tmp_path: Path, hand_model: HandModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(region_training, "SAVED_STEPS", 2)
+    config = RegionTrainConfig(out=tmp_path / "whole", count=8, steps=4, batch_size=4)
+    whole = train_regions(config, hand_model)
+    assert not (config.out / UNFINISHED).exists()
+
+    stopped = replace(config, out=tmp_path / "stopped")
+    shown = region_training.change
+    calls: list[int] = []
+
+    def power_cut(*arguments: object) -> RegionPictures:
+        calls.append(len(calls))
+        if len(calls) == 4:
+            raise MemoryError
+        return shown(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(region_training, "change", power_cut)
+    with pytest.raises(MemoryError):
+        train_regions(stopped, hand_model)
+    monkeypatch.setattr(region_training, "change", shown)
+    with pytest.raises(ValueError, match=r"unfinished\.ckpt: of a training with steps=4, now 5 is asked"):
+        train_regions(replace(stopped, steps=5), hand_model)
+    for name, mine in train_regions(stopped, hand_model).state_dict().items():
+        assert torch.equal(mine, whole.state_dict()[name]), name

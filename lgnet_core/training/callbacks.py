@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import time
+import warnings
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -135,6 +136,15 @@ class Progress(RichProgressBar):
 
     def _get_train_description(self, current_epoch: int) -> str:
         return f"step {self.trainer.global_step} of {self.steps}"
+
+
+def quieten() -> None:
+    """Keep back what Lightning tells of itself, and its warnings of what is meant to be so."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings(
+        "ignore",
+        message=".*(exists and is not empty|LeafSpec|does not have many workers|dataloader is not resumable).*",
+    )
 
 
 @cache

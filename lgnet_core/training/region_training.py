@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,11 +10,12 @@ from typing import Any, NamedTuple
 import pytorch_lightning as lightning
 import torch
 import torch.nn.functional as F
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, Dataset
 
 from lgnet_core.camera import project
 from lgnet_core.checkpoint import load_region_net, save_region_net
@@ -32,8 +32,9 @@ from lgnet_core.network.region_net import (
     decode_hands,
     region_loss,
 )
-from lgnet_core.training.callbacks import current_commit
+from lgnet_core.training.callbacks import Progress, current_commit, quieten
 from lgnet_core.training.schedule import learning_rate_factor
+from lgnet_core.training.stream import Draw, Share, StepSampler
 from lgnet_core.types import MIDDLE_MCP, WRIST
 
 ASPECTS = ((256, 192), (256, 144), (192, 256))
@@ -42,6 +43,8 @@ COLOURS = Photometry()
 BOX_WEIGHT = 2.0
 """Of the boxes' loss beside the palms'."""
 WEIGHTS = "regions.safetensors"
+UNFINISHED, SAVED_STEPS = "unfinished.ckpt", 200
+"""Where a training that was stopped goes on from, and after how many steps that is written anew."""
 HELD_OUT, HELD_OUT_SEED = 960, 777
 """Pictures to judge a net by, and how far their seed is from the training's."""
 
@@ -127,18 +130,15 @@ def prepare_pictures(config: RegionTrainConfig, hand_model: HandModel) -> Region
     return RegionPictures(**load_file(path))
 
 
-class _Stream(IterableDataset[RegionPictures]):
-    """Endless shuffled batches, mirrored, moved, scaled and recoloured at random."""
+class _ChangedPictures(Dataset[RegionPictures]):
+    """Batches, mirrored, moved, scaled and recoloured at random: what comes is a function of the draws alone."""
 
-    def __init__(self, pictures: RegionPictures, batch_size: int, seed: int) -> None:
-        self.pictures, self.batch_size, self.seed = pictures, batch_size, seed
+    def __init__(self, pictures: RegionPictures, seed: int) -> None:
+        self.pictures, self.seed = pictures, seed
 
-    def __iter__(self) -> Iterator[RegionPictures]:
-        generator = torch.Generator().manual_seed(self.seed)
-        while True:
-            order = torch.randperm(len(self.pictures.image), generator=generator)
-            for index in order.split(self.batch_size)[: len(order) // self.batch_size]:
-                yield change(self.pictures.take(index), generator)
+    def __getitems__(self, draws: list[Draw]) -> RegionPictures:
+        generator = torch.Generator().manual_seed(hash((self.seed, *draws[0])))
+        return change(self.pictures.take(torch.tensor([draw.picture for draw in draws])), generator)
 
 
 def change(
@@ -198,27 +198,59 @@ class RegionModule(lightning.LightningModule):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["settings"] = _plain(self.config)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        now, before = _plain(self.config), checkpoint["settings"]
+        other = [name for name in now if before.get(name) != now[name]]
+        if other:
+            raise ValueError(
+                f"{self.config.out / UNFINISHED}: of a training with {other[0]}={before.get(other[0])!r}, now "
+                f"{now[other[0]]!r} is asked; give the same to go on with it, or delete the file to begin anew"
+            )
+
 
 def train_regions(config: RegionTrainConfig, hand_model: HandModel | None = None) -> RegionNet:
-    """Train the region detector; the net comes back in evaluation mode."""
-    lightning.seed_everything(config.seed)
+    """Train the region detector, or go on with a training that was stopped; the net comes back in evaluation mode.
+
+    Raises:
+        ValueError: if the training that was stopped had other settings.
+    """
+    quieten()
+    lightning.seed_everything(config.seed, verbose=False)
     hand_model = load_hand_model() if hand_model is None else hand_model
     pictures = prepare_pictures(config, hand_model)
     net = RegionNet(load_palm_net()) if config.initial is None else load_region_net(config.initial)[0]
-    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = net.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    unfinished = config.out / UNFINISHED
     trainer = lightning.Trainer(
         max_steps=config.steps,
+        limit_train_batches=SAVED_STEPS,
         accelerator="auto",
         precision="bf16-mixed",
         logger=CSVLogger(config.out, "regions"),
-        enable_checkpointing=False,
+        callbacks=[
+            ModelCheckpoint(
+                config.out, filename=unfinished.stem, save_on_train_epoch_end=True, enable_version_counter=False
+            ),
+            Progress(config.steps),
+        ],
         enable_model_summary=False,
         gradient_clip_val=5.0,
-        log_every_n_steps=20,
+        log_every_n_steps=min(20, SAVED_STEPS),
     )
-    trainer.fit(
-        RegionModule(config, net), DataLoader(_Stream(pictures, config.batch_size, config.seed), batch_size=None)
+    sampler = StepSampler(
+        [Share(len(pictures.image))], config.batch_size, SAVED_STEPS, lambda: trainer.global_step, config.seed
     )
+    batches: DataLoader[RegionPictures] = DataLoader(
+        _ChangedPictures(pictures, config.seed),
+        batch_sampler=sampler,  # of draws, which are no plain numbers
+        collate_fn=lambda batch: batch,
+    )
+    resume = unfinished if unfinished.exists() else None
+    trainer.fit(RegionModule(config, net), batches, ckpt_path=resume, weights_only=True)
+    unfinished.unlink(missing_ok=True)
     return net.cpu().eval()
 
 
@@ -233,10 +265,13 @@ def save(config: RegionTrainConfig, net: RegionNet, hand_model: HandModel) -> Pa
     """Judge a net on pictures that it never saw and write it with these figures."""
     held_out = replace(config, count=HELD_OUT, seed=config.seed + HELD_OUT_SEED)
     figures = evaluate_regions(net, prepare_pictures(held_out, hand_model))
-    about = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()}
     path = config.out / WEIGHTS
-    save_region_net(path, net, {"training": about, "commit": current_commit(), "figures": figures})
+    save_region_net(path, net, {"training": _plain(config), "commit": current_commit(), "figures": figures})
     return path
+
+
+def _plain(config: RegionTrainConfig) -> dict[str, Any]:
+    return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()}
 
 
 @torch.no_grad()

@@ -6,7 +6,6 @@ import json
 import logging
 import math
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -26,7 +25,7 @@ from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.network import HandsNetwork, LGNetConfig, build_network, load_pretrained
 from lgnet_core.network.intershape import InterShape
-from lgnet_core.training.callbacks import DrawPredictions, ExportWeights, Progress, StopAfter, TellSkipped
+from lgnet_core.training.callbacks import DrawPredictions, ExportWeights, Progress, StopAfter, TellSkipped, quieten
 from lgnet_core.training.loss_config import DIRECT, HEATMAPS, loss_weights
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.sources import DrawnPictures, Supply, open_supply
@@ -54,11 +53,7 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
         FileNotFoundError: if data, hand model, initial weights or the file to resume from are missing.
     """
     config.out.mkdir(parents=True, exist_ok=True)
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    warnings.filterwarnings(
-        "ignore",
-        message=".*(exists and is not empty|LeafSpec|does not have many workers|dataloader is not resumable).*",
-    )
+    quieten()
     if config.threads:
         torch.set_num_threads(config.threads)
     cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
