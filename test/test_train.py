@@ -255,6 +255,15 @@ def test_a_time_limit_ends_with_weights(tmp_path, stored):
     assert load_network(weights)[1]["steps"] == 1
 
 
+def test_a_last_epoch_that_is_shorter_is_judged_too(tmp_path, stored):
+    weights = train(config(tmp_path, data=str(stored), steps=3, epoch_steps=2))
+    metadata = load_network(weights)[1]
+    assert metadata["steps"] == 3
+    judged = losses(tmp_path, "val/mpjpe_mm")
+    assert list(judged) == [2, 3]
+    assert metadata["figures"]["mpjpe_mm"] == pytest.approx(judged[3], abs=1e-3)
+
+
 @pytest.mark.parametrize("over", [True, False])
 def test_the_first_process_decides_when_the_time_is_over(over):
     """Whatever this one's clock says; and only between two steps."""

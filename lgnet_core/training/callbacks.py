@@ -124,6 +124,13 @@ class StopAfter(Callback):
             trainer.should_stop = True
 
 
+class JudgeTheEnd(Callback):
+    """The last step ends with a validation, even where it does not end an epoch: Lightning has none there otherwise."""
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        trainer.should_stop |= trainer.global_step >= trainer.max_steps
+
+
 class Progress(RichProgressBar):
     """Lightning's bar, counting the steps of the whole training."""
 

@@ -25,7 +25,15 @@ from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.network import HandsNetwork, LGNetConfig, build_network, load_pretrained
 from lgnet_core.network.intershape import InterShape
-from lgnet_core.training.callbacks import DrawPredictions, ExportWeights, Progress, StopAfter, TellSkipped, quieten
+from lgnet_core.training.callbacks import (
+    DrawPredictions,
+    ExportWeights,
+    JudgeTheEnd,
+    Progress,
+    StopAfter,
+    TellSkipped,
+    quieten,
+)
 from lgnet_core.training.loss_config import DIRECT, HEATMAPS, loss_weights
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.sources import DrawnPictures, Supply, open_supply
@@ -97,6 +105,7 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
                 save_on_train_epoch_end=True,
                 enable_version_counter=False,
             ),
+            JudgeTheEnd(),
             *([StopAfter(timedelta(minutes=config.max_minutes))] if config.max_minutes else []),
             *([Progress(config.steps)] if config.progress else []),
             TellSkipped(supply.skipped),
