@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,42 @@ def save_network(path: str | Path, network: HandsNetwork, metadata: Mapping[str,
         "hand_model": {"name": network.hand_model.name, "digest": network.hand_model.digest},
     }
     _write(Path(path), network, {**metadata, **described}, half)
+
+
+def load_mean_network(
+    paths: Sequence[str | Path], hand_model: HandModel | None = None
+) -> tuple[HandsNetwork, dict[str, Any]]:
+    """The network whose parameters are the means of several trainings' of it.
+
+    Trainings that went on from the same weights are each off in another direction; their mean is mostly better than
+    any of them and costs nothing to run (Wortsman et al. 2022, "Model soups").
+
+    Args:
+        paths: of weights files; the network is the first one's, and a parameter of it that others lack (they were
+            trained without the refine stage) is the mean of those that have it.
+        hand_model: as for :func:`load_network`.
+
+    Returns:
+        The network, and the first file's metadata with ``mean of``, what ``steps`` and ``pictures`` each file saw.
+
+    Raises:
+        CheckpointError: if a file holds parameters that the first has not, or of another shape.
+    """
+    loaded = [load_network(path, hand_model) for path in paths]
+    network, metadata = loaded[0]
+    states = [one.state_dict() for one, _ in loaded]
+    mean = {}
+    for name, value in states[0].items():
+        having = [state[name].double() for state in states if name in state]
+        if any(other.shape != value.shape for other in having):
+            raise CheckpointError(f"{paths[0]}: {name} has another shape than in the others of which the mean is asked")
+        mean[name] = torch.stack(having).mean(0).to(value.dtype)
+    for path, state in zip(paths, states):
+        if state.keys() - mean.keys():
+            raise CheckpointError(f"{path}: holds {min(state.keys() - mean.keys())}, which {paths[0]} has not")
+    network.load_state_dict(mean)
+    parts = [{key: about.get(key) for key in ("commit", "steps", "pictures")} for _, about in loaded]
+    return network, {**metadata, "mean of": parts} if len(paths) > 1 else metadata
 
 
 def save_region_net(path: str | Path, net: RegionNet, metadata: Mapping[str, Any]) -> None:

@@ -8,7 +8,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lgnet_core import checkpoint
-from lgnet_core.checkpoint import CheckpointError, load_network, read_metadata, save_network, weights_digest
+from lgnet_core.checkpoint import (
+    CheckpointError,
+    load_mean_network,
+    load_network,
+    read_metadata,
+    save_network,
+    weights_digest,
+)
 from lgnet_core.hand_model import HandModel, read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.network import PRESETS, build_network
@@ -55,6 +62,39 @@ def test_round_trip(network, hand_model, saved):
 
 def test_the_hand_is_not_in_the_file(saved):
     assert not [name for name in load_file(saved) if "hand_model" in name or "v_template" in name]
+
+
+def test_the_mean_of_several_trainings(network, hand_model, saved, tmp_path):
+    """Each parameter is the mean of those who have it; what each saw is told."""
+    torch.manual_seed(1)
+    plain = replace(CONFIG, refine_stage=False)
+    others = {
+        tmp_path / f"{k}.safetensors": build_network(config, hand_model) for k, config in enumerate((CONFIG, plain))
+    }
+    for path, other in others.items():
+        save_network(path, other, {"steps": 9})
+    mean, metadata = load_mean_network([saved, *others], hand_model)
+    assert mean.config == CONFIG
+    assert [part["steps"] for part in metadata["mean of"]] == [7, 9, 9]
+    mine, first, second = network.state_dict(), *(other.state_dict() for other in others.values())
+    for name, value in mean.state_dict().items():
+        having = [state[name].double() for state in (mine, first, second) if name in state]
+        torch.testing.assert_close(value, (sum(having) / len(having)).to(value.dtype), msg=name)
+    assert 0 < len(mine.keys() - second.keys()) < len(mine)
+
+    alone, metadata = load_mean_network([saved], hand_model)
+    torch.testing.assert_close(alone.state_dict(), mine, rtol=0, atol=0)
+    assert "mean of" not in metadata
+
+
+def test_a_mean_of_different_networks_is_refused(hand_model, saved, tmp_path):
+    small, wide = tmp_path / "small.safetensors", tmp_path / "wide.safetensors"
+    save_network(small, build_network(replace(CONFIG, refine_stage=False), hand_model), {})
+    save_network(wide, build_network(replace(CONFIG, channels=48), hand_model), {})
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors: holds \S+, which \S+small\.safetensors has not"):
+        load_mean_network([small, saved], hand_model)
+    with pytest.raises(CheckpointError, match=r"has another shape"):
+        load_mean_network([saved, wide], hand_model)
 
 
 def test_half_precision_halves_matrices_and_keeps_vectors(network, hand_model, tmp_path):

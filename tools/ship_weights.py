@@ -2,8 +2,9 @@
 
     python tools/ship_weights.py runs/lgnet-mini/weights.safetensors --data "what it was trained on" [--ship]
 
-Prints what ``lgnet eval`` prints of them in half precision, as they are shipped, and writes its files to ``--out``.
-With ``--ship`` they go to lgnet_core/weights/lgnet-mini.safetensors, figures and provenance in the file's header.
+Of several weights files the mean is taken (:func:`lgnet_core.checkpoint.load_mean_network`). Prints what ``lgnet eval``
+prints of it in half precision, as it is shipped, and writes its files to ``--out``. With ``--ship`` it goes to
+lgnet_core/weights/lgnet-mini.safetensors, figures and provenance in the file's header.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lgnet_core.checkpoint import BUNDLED_WEIGHTS, load_network, save_network
+from lgnet_core.checkpoint import BUNDLED_WEIGHTS, load_mean_network, save_network
 from lgnet_core.cli_options import wide_console
 from lgnet_core.evaluation.run import run_evaluation
 from lgnet_core.evaluation.sets import Choice
@@ -19,7 +20,7 @@ from lgnet_core.evaluation.sets import Choice
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path)
+    parser.add_argument("weights", type=Path, nargs="+")
     parser.add_argument("--data", required=True, help="what the weights were trained on, for the file's header")
     parser.add_argument("--count", type=int, help="judge by this many pictures only")
     parser.add_argument("--out", type=Path, default=Path("out/eval"))
@@ -30,7 +31,7 @@ def main() -> None:
         parser.error("--ship needs the figures of the whole set: leave out --count")
 
     console = wide_console()
-    network, metadata = load_network(arguments.weights)
+    network, metadata = load_mean_network(arguments.weights)
     halved = arguments.out / "weights.safetensors"
     save_network(halved, network, metadata, half=True)
     report = run_evaluation(arguments.out, Choice(), halved, count=arguments.count, console=console)
