@@ -256,6 +256,7 @@ def train_regions(config: RegionTrainConfig, hand_model: HandModel | None = None
 
 def train_and_save(config: RegionTrainConfig, hand_model: HandModel | None = None) -> Path:
     """What ``lgnet train-regions`` does: train, judge on pictures of another seed, write ``regions.safetensors``."""
+    current_commit()  # remembered: the code that trains, whatever is committed meanwhile
     hand_model = load_hand_model() if hand_model is None else hand_model
     net = train_regions(config, hand_model)
     return save(config, net, hand_model)
