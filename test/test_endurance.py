@@ -29,19 +29,24 @@ def resident(process: int) -> int:
     return pages * 4096
 
 
-def test_lifecycles(world, tmp_path):
-    """Up and down 200 times with a small network: never a failure, and no memory lost (make soak: 1,000 times).
+def growth(sizes):
+    """Bytes by which memory grew over lifecycles, told by its sizes after each of them.
 
-    Memory is compared by its least over several lifecycles: now and then what was freed is given back only later.
+    The least of several is compared: now and then what was freed is given back only later.
     """
+    settled = sizes[len(sizes) // 10 :]  # what is allocated once is there by now
+    return min(settled[-WINDOW:]) - min(settled[:WINDOW])
+
+
+def test_lifecycles(world, tmp_path):
+    """Up and down 200 times with a small network: never a failure, and no memory lost (make soak: 1,000 times)."""
     node = HandsProcess(world, tmp_path / "log", "small")
     sizes = []
     for _ in range(LIFECYCLES):
         node.bring_up()
         node.take_down()
         sizes.append(resident(node.process.pid))
-    settled = sizes[LIFECYCLES // 10 :]  # what is allocated once is there by now
-    grown = min(settled[-WINDOW:]) - min(settled[:WINDOW])
+    grown = growth(sizes)
     assert node.lifecycle.state() == State.PRIMARY_STATE_UNCONFIGURED
     assert node.end() == 0
     assert grown < 5 * MEBIBYTE, f"{grown / MEBIBYTE:.1f} MiB more than at first"

@@ -25,7 +25,7 @@ from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from lgnet_ros.msg import HandMeshArray  # noqa: E402
 from rclpy.time import Time  # noqa: E402
 from ros_world import HandsProcess, World  # noqa: E402
-from test_endurance import MEBIBYTE, resident  # noqa: E402
+from test_endurance import MEBIBYTE, growth, resident  # noqa: E402
 
 from lgnet_ros.qos import diagnostics_profile, output_profile  # noqa: E402
 
@@ -96,13 +96,12 @@ def up_and_down(times: int, folder: Path) -> dict[str, Any]:
     """Lifecycles with a small network."""
     world = World()
     node = HandsProcess(world, folder / "lifecycles.log", "small")
-    before = 0
-    for k in range(times):
+    sizes = []
+    for _ in range(times):
         node.bring_up()
         node.take_down()
-        if k == times // 10:
-            before = resident(node.process.pid)
-    grown = (resident(node.process.pid) - before) / MEBIBYTE
+        sizes.append(resident(node.process.pid))
+    grown = growth(sizes) / MEBIBYTE
     code = node.end()
     world.close()
     return {"lifecycles": times, "memory grown by lifecycles (MiB)": grown, "exit code of lifecycles": code}
