@@ -78,15 +78,14 @@ def load_mean_network(
     loaded = [load_network(path, hand_model) for path in paths]
     network, metadata = loaded[0]
     states = [one.state_dict() for one, _ in loaded]
-    mean = {}
-    for name, value in states[0].items():
-        having = [state[name].double() for state in states if name in state]
-        if any(other.shape != value.shape for other in having):
-            raise CheckpointError(f"{paths[0]}: {name} has another shape than in the others of which the mean is asked")
-        mean[name] = torch.stack(having).mean(0).to(value.dtype)
     for path, state in zip(paths, states):
-        if state.keys() - mean.keys():
-            raise CheckpointError(f"{path}: holds {min(state.keys() - mean.keys())}, which {paths[0]} has not")
+        for name, value in state.items():
+            if name not in states[0] or states[0][name].shape != value.shape:
+                raise CheckpointError(f"{path}: {name} is not as in {paths[0]}: two networks have no mean")
+    mean = {
+        name: torch.stack([state[name].double() for state in states if name in state]).mean(0).to(value.dtype)
+        for name, value in states[0].items()
+    }
     network.load_state_dict(mean)
     parts = [{key: about.get(key) for key in ("commit", "steps", "pictures")} for _, about in loaded]
     return network, {**metadata, "mean of": parts} if len(paths) > 1 else metadata

@@ -82,6 +82,7 @@ def test_a_short_training_runs_and_is_judged(
     config = RegionTrainConfig(out=tmp_path, count=8, steps=2, batch_size=4)
     monkeypatch.setattr(region_training, "HELD_OUT", 4)
     net, metadata = load_region_net(train_and_save(config, hand_model))
+    assert not (tmp_path / UNFINISHED).exists()
     assert metadata["training"]["steps"] == 2
     assert 0 <= metadata["figures"]["recall"] <= 1
     report = evaluate_regions(net, draw_region_pictures(generator, torch.arange(4), *ASPECTS[0]))
@@ -97,7 +98,6 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been_stopped(
     monkeypatch.setattr(region_training, "SAVED_STEPS", 2)
     config = RegionTrainConfig(out=tmp_path / "whole", count=8, steps=4, batch_size=4)
     whole = train_regions(config, hand_model)
-    assert not (config.out / UNFINISHED).exists()
 
     stopped = replace(config, out=tmp_path / "stopped")
     shown = region_training.change
@@ -117,3 +117,5 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been_stopped(
         train_regions(replace(stopped, steps=5), hand_model)
     for name, mine in train_regions(stopped, hand_model).state_dict().items():
         assert torch.equal(mine, whole.state_dict()[name]), name
+    for name, mine in train_regions(stopped, hand_model).state_dict().items():
+        assert torch.equal(mine, whole.state_dict()[name]), name  # stopped after its last step, before it was judged

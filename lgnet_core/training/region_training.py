@@ -203,7 +203,7 @@ class RegionModule(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         now, before = _plain(self.config), checkpoint["settings"]
-        other = [name for name in now if before.get(name) != now[name]]
+        other = [name for name in now if name != "out" and before.get(name) != now[name]]
         if other:
             raise ValueError(
                 f"{self.config.out / UNFINISHED}: of a training with {other[0]}={before.get(other[0])!r}, now "
@@ -250,7 +250,6 @@ def train_regions(config: RegionTrainConfig, hand_model: HandModel | None = None
     )
     resume = unfinished if unfinished.exists() else None
     trainer.fit(RegionModule(config, net), batches, ckpt_path=resume, weights_only=True)
-    unfinished.unlink(missing_ok=True)
     return net.cpu().eval()
 
 
@@ -258,8 +257,9 @@ def train_and_save(config: RegionTrainConfig, hand_model: HandModel | None = Non
     """What ``lgnet train-regions`` does: train, judge on pictures of another seed, write ``regions.safetensors``."""
     current_commit()  # remembered: the code that trains, whatever is committed meanwhile
     hand_model = load_hand_model() if hand_model is None else hand_model
-    net = train_regions(config, hand_model)
-    return save(config, net, hand_model)
+    path = save(config, train_regions(config, hand_model), hand_model)
+    (config.out / UNFINISHED).unlink()  # only now is nothing lost by it
+    return path
 
 
 def save(config: RegionTrainConfig, net: RegionNet, hand_model: HandModel) -> Path:
