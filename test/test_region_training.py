@@ -119,3 +119,24 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been_stopped(
         assert torch.equal(mine, whole.state_dict()[name]), name
     for name, mine in train_regions(stopped, hand_model).state_dict().items():
         assert torch.equal(mine, whole.state_dict()[name]), name  # stopped after its last step, before it was judged
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"avx2": True, "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"avx2": True, "avx512_bf16": True, "amx_bf16": False}, True),
+        ({"neon": True, "bf16": True}, True),
+        (None, False),
+    ],
+)
+def test_bfloat16_only_where_the_cpu_computes_it(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool] | None, expected: bool
+) -> None:
+    """None: a version of PyTorch that cannot tell."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    if capabilities is None:
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert region_training.computes_bfloat16() is expected
