@@ -14,7 +14,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.parameter import Parameter as RosParameter
 
 from lgnet_core.inference.engine import DEVICES, ENGINES
-from lgnet_core.inference.estimator import HAND_LENGTHS
+from lgnet_core.inference.estimator import HAND_LENGTHS, SMALLEST_HAND
 from lgnet_core.inference.smoothing import Smoothing
 
 if TYPE_CHECKING:
@@ -129,6 +129,12 @@ class Settings:
     )
     presence_threshold: float = _parameter(
         0.5, "A hand is reported from this probability on that it is in the picture.", limits=(0.01, 0.99)
+    )
+    smallest_hand: float = _parameter(
+        SMALLEST_HAND,
+        "A hand is reported from this length on, a fraction of the picture's longer side: raise it to leave out people "
+        "in the background. Most of what looks like a smaller hand is none.",
+        limits=(0.0, 0.9),
     )
     detection_interval: int = _parameter(
         10,

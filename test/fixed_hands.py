@@ -57,6 +57,7 @@ class FixedEstimator:
 
     engine = FixedEngine()
     presence_threshold = 0.5
+    smallest_hand = 0.0
 
     def __init__(self) -> None:
         self.hand_model = load_hand_model()

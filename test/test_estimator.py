@@ -17,6 +17,7 @@ from lgnet_core.hand_model import HandModel, read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.inference import HandEstimator, Region, estimator
 from lgnet_core.inference.eager import EagerEngine
+from lgnet_core.inference.regions import box_of_hand, hand_width
 from lgnet_core.network import HandsPrediction
 from lgnet_core.types import Camera, Side
 
@@ -90,6 +91,25 @@ def test_only_hands_that_are_there_are_reported(hand_model, presence):
     places = np.stack([at(300, 240, 0.7, PINHOLE), at(360, 250, 0.72, PINHOLE)])
     scene = make_scene(hand_model, PINHOLE, places, presence)
     assert_finds(HandEstimator(SceneEngine(scene), hand_model).estimate(scene.picture, PINHOLE), scene)
+
+
+def test_hands_that_are_too_small_are_not_reported(hand_model):
+    """As seen in the picture, whatever the crop."""
+    places = np.stack([at(200, 240, 0.5, PINHOLE), at(500, 250, 1.5, PINHOLE)])
+    scene = make_scene(hand_model, PINHOLE, places, (True, True))
+    lengths = [2 * hand_width(box_of_hand(scene.pixels[side])) / PINHOLE.width for side in Side]
+    assert lengths[Side.LEFT] < 0.8 * lengths[Side.RIGHT]
+    found = HandEstimator(SceneEngine(scene), hand_model, smallest_hand=0.0).estimate(scene.picture, PINHOLE)
+    assert {hand.side for hand in found.hands} == set(Side)
+    for smallest, sides in (
+        (0.98 * lengths[Side.LEFT], set(Side)),
+        (1.02 * lengths[Side.LEFT], {Side.RIGHT}),
+        (1.02 * lengths[Side.RIGHT], set()),
+    ):
+        found = HandEstimator(SceneEngine(scene), hand_model, smallest_hand=smallest).estimate_regions(
+            scene.picture, PINHOLE, [Region(scene.boxes[side], (side,)) for side in Side]
+        )
+        assert {hand.side for hand in found.hands} == sides
 
 
 @pytest.mark.parametrize("field", sorted({*HandsPrediction._fields} - {"relative_translation"}))
@@ -288,6 +308,8 @@ def test_a_camera_of_nan_cannot_be_made():
         ({"hand_length": 18.0}, "metres"),
         ({"hand_length": float("nan")}, "metres"),
         ({"presence_threshold": 1.5}, "probability"),
+        ({"smallest_hand": 1.0}, "fraction of the picture"),
+        ({"smallest_hand": float("nan")}, "fraction of the picture"),
     ],
 )
 def test_settings_out_of_range_are_refused(hand_model, setting, message):

@@ -42,7 +42,9 @@ class Everywhere(RegionDetector):
 def estimator(tmp_path_factory) -> HandEstimator:
     """Untrained, looking at the whole picture, and credulous: both hands are reported everywhere."""
     weights = save_untrained_network(tmp_path_factory.mktemp("weights") / "w.safetensors")
-    return HandEstimator.load(weights, "cpu", engine="eager", detector=Everywhere(), presence_threshold=0.01)
+    return HandEstimator.load(
+        weights, "cpu", engine="eager", detector=Everywhere(), presence_threshold=0.01, smallest_hand=0.0
+    )
 
 
 def test_annotations_lie_in_their_boxes(real_report):

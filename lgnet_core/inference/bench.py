@@ -194,8 +194,8 @@ def _measure(
     memory = _PeakMemory(device)
     network, weights, own_size = _network(preset, hand_model)
     runner = make_engine(network, engine, device, size or own_size, threads)
-    # Random weights know no hands: the lowest threshold makes sure that both are placed.
-    estimator = HandEstimator(runner, network.hand_model, presence_threshold=1e-9, target=hand_model)
+    # Random weights know no hands: the lowest thresholds make sure that both are placed.
+    estimator = HandEstimator(runner, network.hand_model, presence_threshold=1e-9, target=hand_model, smallest_hand=0.0)
     width, height = PICTURE
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     camera = Camera(np.array([[600.0, 0, width / 2], [0, 600.0, height / 2], [0, 0, 1]]), width, height)

@@ -31,12 +31,16 @@ class Crops:
         intrinsics: (N, 3, 3) float32 K of each crop, pixels; the virtual camera's where the picture has none.
         affines: (N, 2, 3) pixels of the picture -> pixels of the crop.
         turns: (N, 3, 3) R_z, camera frame of the picture -> camera frame of the crop.
+
+    Args:
+        longer_side: of the picture that they were cut from, pixels.
     """
 
     images: FloatArray
     intrinsics: FloatArray
     affines: FloatArray
     turns: FloatArray
+    longer_side: int
 
     def __len__(self) -> int:
         return len(self.images)
@@ -66,7 +70,7 @@ def cut_crops(image: FloatArray, camera: Camera | None, affines: FloatArray, siz
         else:
             local = local_intrinsics(camera, transform_points(invert_affine(affine), centre))
             intrinsics[k], turns[k] = crop_intrinsics(affine, local)
-    return Crops(images, intrinsics, np.asarray(affines), turns)
+    return Crops(images, intrinsics, np.asarray(affines), turns, max(image.shape[:2]))
 
 
 def joints_in_picture(joints_grid: Tensor, crops: Crops) -> FloatArray:

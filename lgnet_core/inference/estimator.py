@@ -17,7 +17,7 @@ from lgnet_core.inference.crops import Crops, cut_crops, joints_in_picture
 from lgnet_core.inference.detection import RegionDetector, TrainedDetector, WholePictureDetector
 from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.placement import place_in_camera
-from lgnet_core.inference.regions import Region
+from lgnet_core.inference.regions import Region, box_of_hand, hand_width
 from lgnet_core.inference.retarget import Retarget
 from lgnet_core.network import HandsPrediction
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
@@ -25,6 +25,9 @@ from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
 MIDDLE_CHAIN = (0, 9, 10, 11, 12)  # wrist to middle fingertip
 LARGEST_SIDE = 32_000  # pixels; OpenCV's warp counts in 16 bits
 HAND_LENGTHS = (0.08, 0.30)  # metres: a child's to the longest on record, rounded
+SMALLEST_HAND = 0.035
+"""Of the picture's longer side. Detector and weights were trained on hands from a twentieth of it on, and an unsure
+network draws their joints together; most of what is still smaller is no hand (the model card has figures)."""
 
 
 class HandEstimator:
@@ -39,6 +42,8 @@ class HandEstimator:
         hand_model: the model the network was built with.
         detector: finds the regions; None: the network itself, :class:`WholePictureDetector`.
         presence_threshold: a hand is reported from this probability on.
+        smallest_hand: a hand is reported if the box around its joints is at least this fraction of the picture's
+            longer side; 0: any, for regions of your own in large pictures.
         hand_length: metres from the wrist to the tip of the middle finger of the user's flat hand; None: as predicted.
         target: the model whose hands are wanted; None: the network's own. Hands of another model are its parametric
             surface, fitted to the refined joints (:mod:`lgnet_core.inference.retarget`), a given ``hand_length`` too;
@@ -49,7 +54,7 @@ class HandEstimator:
         retarget: None where that is the network's own.
 
     Raises:
-        ValueError: for a threshold outside (0, 1) or a hand length that no hand has.
+        ValueError: for a threshold outside (0, 1), a smallest hand outside [0, 1) or a length that no hand has.
     """
 
     def __init__(
@@ -60,9 +65,14 @@ class HandEstimator:
         presence_threshold: float = 0.5,
         hand_length: float | None = None,
         target: HandModel | None = None,
+        smallest_hand: float = SMALLEST_HAND,
     ) -> None:
         if not 0 < presence_threshold < 1:
             raise ValueError(f"presence_threshold: expected a probability between 0 and 1, got {presence_threshold}")
+        if not 0 <= smallest_hand < 1:
+            raise ValueError(
+                f"smallest_hand: expected a fraction of the picture's longer side, 0 to 1, got {smallest_hand}"
+            )
         if hand_length is not None and not HAND_LENGTHS[0] <= hand_length <= HAND_LENGTHS[1]:
             raise ValueError(
                 f"hand_length: expected metres from wrist to middle fingertip, {HAND_LENGTHS[0]} to {HAND_LENGTHS[1]}, "
@@ -73,6 +83,7 @@ class HandEstimator:
         self.retarget = None if self.hand_model.digest == hand_model.digest else Retarget(hand_model, self.hand_model)
         self.detector = detector or WholePictureDetector(engine, threshold=presence_threshold)
         self.presence_threshold = presence_threshold
+        self.smallest_hand = smallest_hand
         self.hand_length = hand_length
         self._faces = hand_model.faces.cpu().numpy()
         rest = hand_model.joints_from_vertices(hand_model.v_template).detach().cpu().numpy()[Side.RIGHT]
@@ -90,6 +101,7 @@ class HandEstimator:
         detector: RegionDetector | None = None,
         presence_threshold: float = 0.5,
         hand_length: float | None = None,
+        smallest_hand: float = SMALLEST_HAND,
         threads: int | None = None,
     ) -> HandEstimator:
         """Everything that is needed to estimate, from files.
@@ -102,7 +114,7 @@ class HandEstimator:
             engine: ``"auto"`` (CUDA graphs on a GPU, ONNX Runtime on a CPU), ``"eager"``, ``"cuda-graph"``, ``"onnx"``.
             threads: CPU threads of ONNX Runtime; None: one for each physical core.
             detector: None: the bundled region detector if it is installed, else as :class:`HandEstimator` says.
-            presence_threshold, hand_length: see :class:`HandEstimator`.
+            presence_threshold, hand_length, smallest_hand: see :class:`HandEstimator`.
 
         Raises:
             ValueError, RuntimeError, ImportError, OSError: with the cure, from the part that failed.
@@ -113,7 +125,7 @@ class HandEstimator:
         runner = make_engine(network, engine, device, crop_size(metadata), threads)
         if detector is None and BUNDLED_REGIONS.is_file():
             detector = TrainedDetector(load_region_net()[0])
-        return cls(runner, network.hand_model, detector, presence_threshold, hand_length, hand_model)
+        return cls(runner, network.hand_model, detector, presence_threshold, hand_length, hand_model, smallest_hand)
 
     def estimate(self, image: FloatArray, camera: Camera | None = None) -> TwoHands:
         """Both hands of a picture.
@@ -191,7 +203,9 @@ class HandEstimator:
         joints = prediction.joints.double().numpy()
         std = np.exp(0.5 * prediction.joint_log_variance.double().numpy())
         pixels = joints_in_picture(prediction.joints_grid, crops)
-        presence = np.where(_finite(prediction), presence, 0.0)
+        smallest = self.smallest_hand * crops.longer_side
+        large_enough = [[2 * hand_width(box_of_hand(joints)) >= smallest for joints in crop] for crop in pixels]
+        presence = np.where(_finite(prediction) & large_enough, presence, 0.0)
         sightings = []
         for side in Side:
             looked = [k for k, region in enumerate(regions) if side in region.sides]

@@ -59,7 +59,8 @@ class HandTracker:
     the next picture on.
 
     Args:
-        estimator: finds the hands. Its ``presence_threshold`` may be assigned as the settings may.
+        estimator: finds the hands. Its ``presence_threshold`` and ``smallest_hand`` may be assigned as the settings
+            may.
         smoothing: of the hands; None: none.
         detection_interval: pictures from one look at the whole picture to the next; 1: in each, nothing is followed.
         max_gap: seconds between two pictures from which on they have nothing to do with each other.
