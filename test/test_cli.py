@@ -337,8 +337,10 @@ def test_commands_take_a_converted_mano(mano, monkeypatch, tmp_path, command, sa
     """Also with weights of the bundled hand: nobody needs others to get meshes of MANO."""
     for user in ("checkpoint", "inference.estimator"):
         monkeypatch.setattr(f"lgnet_core.{user}.BUNDLED_REGIONS", tmp_path / "none")
-    load = HandEstimator.load  # with the engine that starts at once
-    monkeypatch.setattr(HandEstimator, "load", lambda *given, **more: load(*given[:3], "eager", **more))
+    load = HandEstimator.load  # with the engine that starts at once, and the small hands that random weights see
+    monkeypatch.setattr(
+        HandEstimator, "load", lambda *given, **more: load(*given[:3], "eager", smallest_hand=0.0, **more)
+    )
     frames = [np.full((96, 128, 3), 90, np.uint8)] * 2
     camera = Camera(np.array([[100.0, 0, 64], [0, 100.0, 48], [0, 0, 1]]), 128, 96)
     clip = Clip(frames, camera, np.full((2, 2, 21, 3), 0.5), np.ones((2, 2), bool), 10.0)
