@@ -17,7 +17,7 @@ from lgnet_core.hand_model import HandModel, read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.inference import HandEstimator, Region, estimator
 from lgnet_core.inference.eager import EagerEngine
-from lgnet_core.inference.regions import box_of_hand, hand_width
+from lgnet_core.inference.regions import box_of_hand, length
 from lgnet_core.network import HandsPrediction
 from lgnet_core.types import Camera, Side
 
@@ -97,7 +97,7 @@ def test_hands_that_are_too_small_are_not_reported(hand_model):
     """As seen in the picture, whatever the crop."""
     places = np.stack([at(200, 240, 0.5, PINHOLE), at(500, 250, 1.5, PINHOLE)])
     scene = make_scene(hand_model, PINHOLE, places, (True, True))
-    lengths = [2 * hand_width(box_of_hand(scene.pixels[side])) / PINHOLE.width for side in Side]
+    lengths = [length(box_of_hand(scene.pixels[side])) / PINHOLE.width for side in Side]
     assert lengths[Side.LEFT] < 0.8 * lengths[Side.RIGHT]
     found = HandEstimator(SceneEngine(scene), hand_model, smallest_hand=0.0).estimate(scene.picture, PINHOLE)
     assert {hand.side for hand in found.hands} == set(Side)

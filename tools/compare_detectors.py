@@ -33,7 +33,7 @@ from lgnet_core.evaluation.estimates import hand_errors
 from lgnet_core.inference import HandEstimator, HandTracker, Region, WholePictureDetector
 from lgnet_core.inference.bench import machine_description
 from lgnet_core.inference.detection import RegionDetector
-from lgnet_core.inference.regions import box_of_hand, overlap, share_crops
+from lgnet_core.inference.regions import box_of_hand, length, overlap, share_crops
 from lgnet_core.types import Camera, FloatArray, Side
 
 SEED = 20_262
@@ -78,11 +78,6 @@ class Timed(RegionDetector):
         regions = self.detector.find(image, camera)
         self.seconds.append(time.perf_counter() - start)
         return regions
-
-
-def length(box: FloatArray) -> float:
-    """The longer side of a box."""
-    return float(max(box[2] - box[0], box[3] - box[1]))
 
 
 def share(part: Sequence[bool]) -> float:

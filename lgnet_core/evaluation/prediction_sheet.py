@@ -84,9 +84,8 @@ def overlays(network: HandsNetwork, batch: HandsBatch, size: int) -> list[FloatA
         returns (H, W, 3) uint8 for each picture of the batch.
     """
     engine = EagerEngine(network, str(next(network.parameters()).device), size)
-    estimator = HandEstimator(
-        engine, network.hand_model, smallest_hand=0.0
-    )  # however little was learnt yet, it is drawn
+    # Networks that learnt little yet see hands small: they are drawn too.
+    estimator = HandEstimator(engine, network.hand_model, smallest_hand=0.0)
     side = batch.image.shape[-1]
     regions = [Region(np.array([-0.5, -0.5, side - 0.5, side - 0.5]), tuple(Side))]
     drawn = []

@@ -17,7 +17,7 @@ from lgnet_core.inference.crops import Crops, cut_crops, joints_in_picture
 from lgnet_core.inference.detection import RegionDetector, TrainedDetector, WholePictureDetector
 from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.placement import place_in_camera
-from lgnet_core.inference.regions import Region, box_of_hand, hand_width
+from lgnet_core.inference.regions import Region, box_of_hand, length
 from lgnet_core.inference.retarget import Retarget
 from lgnet_core.network import HandsPrediction
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
@@ -204,7 +204,7 @@ class HandEstimator:
         std = np.exp(0.5 * prediction.joint_log_variance.double().numpy())
         pixels = joints_in_picture(prediction.joints_grid, crops)
         smallest = self.smallest_hand * crops.longer_side
-        large_enough = [[2 * hand_width(box_of_hand(joints)) >= smallest for joints in crop] for crop in pixels]
+        large_enough = [[length(box_of_hand(points)) >= smallest for points in crop] for crop in pixels]
         presence = np.where(_finite(prediction) & large_enough, presence, 0.0)
         sightings = []
         for side in Side:

@@ -41,10 +41,15 @@ class Region:
         return square_crop(np.concatenate([centre - half, centre + half]), size, margin, self.rotation)
 
 
+def length(box: FloatArray) -> float:
+    """The longer side of a box (4,), pixels."""
+    return float(max(box[2] - box[0], box[3] - box[1]))
+
+
 def box_of_hand(joints: FloatArray) -> FloatArray:
     """(4,) box of a hand around its joints (21, 2), pixels."""
     box = box_of_points(joints)
-    skin = SKIN * max(box[2] - box[0], box[3] - box[1])
+    skin = SKIN * length(box)
     return box + np.array([-skin, -skin, skin, skin])
 
 
@@ -56,7 +61,7 @@ def box_to_follow(box: FloatArray) -> FloatArray:
 
 def hand_width(box: FloatArray) -> float:
     """About one hand's width, pixels: half the longer side of its box, the rule that training's crops follow."""
-    return float(max(box[2] - box[0], box[3] - box[1])) / 2
+    return length(box) / 2
 
 
 def gap(a: FloatArray, b: FloatArray) -> float:

@@ -10,7 +10,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lgnet_core.inference.estimator import HandEstimator, check_picture
-from lgnet_core.inference.regions import Region, box_of_hand, box_to_follow, gap, hand_width, overlap, share_crops
+from lgnet_core.inference.regions import (
+    Region,
+    box_of_hand,
+    box_to_follow,
+    gap,
+    hand_width,
+    length,
+    overlap,
+    share_crops,
+)
 from lgnet_core.inference.smoothing import HandSmoother, Smoothing
 from lgnet_core.types import WRIST, Camera, FloatArray, Hand, Side, TwoHands
 
@@ -243,8 +252,7 @@ class _Track:
         furthest = hand_width(self.box)
         moved = self.look + np.tile(np.clip(self.velocity * interval, -furthest, furthest), 2)
         region = _around([self.look, moved])
-        longer = max(region[2] - region[0], region[3] - region[1])
-        steady = np.abs(region - self.region).max() <= STEADINESS * longer
+        steady = np.abs(region - self.region).max() <= STEADINESS * length(region)
         return replace(self, region=self.region if steady else region)
 
 
