@@ -79,6 +79,7 @@ def test_the_trained_detector_speaks_of_the_picture():
     picture = np.zeros((480, 640, 3), np.uint8)
     (region,) = TrainedDetector(OneRegion()).find(picture, None)
     assert region.sides == (Side.RIGHT, Side.LEFT)
+    assert len(region.looks) == 2
     scale = 640 / REGION_IMAGE_SIZE
     centre = (np.array([14, 10]) + 0.5) * STRIDE * scale - 0.5 - [0, 80]  # 80 black rows above the picture
     np.testing.assert_allclose(region.box, [*(centre - 80), *(centre + 80)], atol=1e-3)
@@ -98,3 +99,4 @@ def test_hands_near_each_other_share_a_region():
     corners = np.array([left, middle - 2.5 * STRIDE, right, middle + 2.5 * STRIDE]) * scale - 0.5 - [0, 80, 0, 80]
     np.testing.assert_allclose(region.box, corners, atol=1e-3)
     assert region.sides == (Side.RIGHT, Side.LEFT)
+    assert len(region.looks) == 2

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scene import Scene, SceneEngine, make_scene
 from small_network import small_network
 
-from lgnet_core.camera import square_crop
+from lgnet_core.camera import invert_affine, square_crop, transform_points
 from lgnet_core.checkpoint import CheckpointError, save_network
 from lgnet_core.hand_model import HandModel, read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
@@ -22,6 +22,7 @@ from lgnet_core.network import HandsPrediction
 from lgnet_core.types import Camera, Side
 
 TENTH_OF_A_MILLIMETRE = 1e-4
+BOX = np.array([40.0, 50, 100, 110])
 
 PINHOLE = Camera(np.array([[610.0, 0, 331.0], [0, 560.0, 228.0], [0, 0, 1]]), 640, 480)
 WIDE = Camera(
@@ -246,6 +247,58 @@ def test_the_better_view_of_a_side_wins(hand_model):
     assert_finds(estimator.estimate_regions(scene.picture, PINHOLE, [elsewhere, there]), scene)
 
 
+class Marking(SceneEngine):
+    """Gives each crop the presence that the test says, and marks what it says of the crop by its shape."""
+
+    def __init__(self, scene: Scene, presence: list[tuple[float, float]]) -> None:
+        super().__init__(scene)
+        self.presence = torch.tensor(presence)
+
+    def __call__(self, images, intrinsics):
+        answer = super().__call__(images, intrinsics)
+        answer.shape[:, :, 0] = torch.arange(len(images))[:, None]
+        return answer._replace(presence_logits=torch.logit(self.presence))
+
+
+@pytest.mark.parametrize(
+    ("looks", "presence", "crops"),
+    [
+        ((1.0, 1.2), [(0.9, 0.1), (0.6, 0.2)], (0, None)),
+        ((1.0, 1.2), [(0.6, 0.2), (0.9, 0.1)], (1, None)),
+        ((1.0, 1.2), [(0.6, 0.6), (0.7, 0.8)], (1, 1)),  # both hands of a region from one crop
+        ((1.0, 1.2), [(0.6, 0.7), (0.8, 0.1)], (1, None)),  # the surer crop sees but one
+        ((1.0, 1.2, 1.4), [(0.1, 0.2), (0.3, 0.4), (0.2, 0.3)], (None, None)),
+    ],
+)
+def test_the_look_that_is_surest_of_a_hand_counts(hand_model, looks, presence, crops):
+    place = at(330, 240, 0.6, PINHOLE)
+    scene = make_scene(hand_model, PINHOLE, np.stack([place, place]), (True, True), seed=7)
+    estimator = HandEstimator(Marking(scene, presence), hand_model)
+    region = Region(scene.boxes[0], tuple(Side), looks=looks)
+    hands = estimator.estimate_regions(scene.picture, PINHOLE, [region])
+    assert tuple(hand and round(hand.shape[0]) for hand in (hands.right, hands.left)) == crops
+
+
+def test_looks_belong_to_their_region(hand_model):
+    """And a side that is not looked for there does not choose among them."""
+    places = np.stack([at(180, 240, 0.6, PINHOLE), at(480, 240, 0.6, PINHOLE)])
+    scene = make_scene(hand_model, PINHOLE, places, (True, True), seed=7)
+    presence = [(0.9, 0.6), (0.2, 0.8), (0.99, 0.6)]  # of the first region's crop, and of the second's two
+    regions = [Region(scene.boxes[0], (Side.RIGHT,)), Region(scene.boxes[1], (Side.LEFT,), looks=(1.0, 1.3))]
+    hands = HandEstimator(Marking(scene, presence), hand_model).estimate_regions(scene.picture, PINHOLE, regions)
+    assert [round(hand.shape[0]) for hand in hands.hands] == [0, 1]
+
+
+def test_each_look_is_a_crop_of_its_size(hand_model):
+    estimator = HandEstimator(SceneEngine(make_scene(hand_model, PINHOLE, np.ones((2, 3)), (True, True))), hand_model)
+    regions = [Region(np.array([200.0, 100, 300, 180]), tuple(Side), looks=(1.0, 1.5)), Region(BOX, tuple(Side))]
+    crops = estimator.cut(picture(480, 640, 3), PINHOLE, regions)
+    sides = 256 / crops.affines[:, 0, 0]
+    np.testing.assert_allclose(sides, [125, 187.5, 75])
+    centres = [transform_points(invert_affine(affine), np.array([127.5, 127.5])) for affine in crops.affines]
+    np.testing.assert_allclose(centres, [[250, 140], [250, 140], [70, 80]])
+
+
 def test_same_picture_same_hands(hand_model):
     places = np.stack([at(300, 240, 0.7, PINHOLE), at(360, 250, 0.72, PINHOLE)])
     scene = make_scene(hand_model, PINHOLE, places, (True, True))
@@ -342,4 +395,4 @@ def test_warm_up_takes_every_number_of_crops_that_pictures_need(hand_model):
 
     estimator = HandEstimator(Recorder(small_network(hand_model), "cpu", 64), hand_model)
     estimator.warm_up()
-    assert Recorder.batches == {1, 2}
+    assert Recorder.batches == {1, 2, 3, 4}

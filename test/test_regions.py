@@ -71,6 +71,12 @@ def test_crops_are_shared_by_the_rule_that_training_cuts_them_by(first, second):
     assert len(share_crops([Region(np.array(box), tuple(Side)) for box in (first, second)])) == 1 + apart
 
 
+def test_a_shared_region_is_looked_at_as_each_of_the_two_is():
+    twice, once = (Region(BOX, tuple(Side), looks=looks) for looks in ((1.0, 1.2), (1.0,)))
+    (shared,) = share_crops([twice, once])
+    assert shared.looks == (1.0, 1.2)
+
+
 @pytest.mark.parametrize("sides", [[(Side.RIGHT,)], [(Side.RIGHT,), (Side.RIGHT,)], [(Side.RIGHT, Side.LEFT)], []])
 def test_what_is_no_pair_stays_as_it_is(sides):
     regions = [Region(BOX, s) for s in sides]

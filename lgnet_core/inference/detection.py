@@ -16,6 +16,9 @@ from lgnet_core.inference.regions import Region, box_of_hand, box_to_follow, sha
 from lgnet_core.network.region_net import REGION_IMAGE_SIZE, REGION_THRESHOLD, RegionNet, decode_hands
 from lgnet_core.types import Camera, FloatArray, Side
 
+LOOKS = (1.0, 1.2)
+"""Sizes of the crops around what the trained detector finds. Its boxes are rough, and the network loses hands in crops
+that are too tight; which of two it is surer of tells better than either (the model card has figures)."""
 LOOK_MARGIN = 1.5  # the first look's boxes are coarse, so the second one sees more around them
 
 
@@ -79,7 +82,8 @@ class WholePictureDetector(RegionDetector):
 class TrainedDetector(RegionDetector):
     """The small detector of our own (:mod:`lgnet_core.network.region_net`): one pass over the letter-boxed picture.
 
-    It finds hands without telling sides: both are looked for in every region. Hands near each other share one.
+    It finds hands without telling sides: both are looked for in every region, in crops of two sizes. Hands near each
+    other share a region.
 
     Args:
         net: with its weights.
@@ -97,7 +101,7 @@ class TrainedDetector(RegionDetector):
             scores, boxes = (x[0].numpy() for x in decode_hands(self.net(small)))
         to_picture = invert_affine(affine)
         hands = [
-            Region(transform_points(to_picture, box.reshape(2, 2)).ravel(), tuple(Side), float(score))
+            Region(transform_points(to_picture, box.reshape(2, 2)).ravel(), tuple(Side), float(score), looks=LOOKS)
             for score, box in zip(scores, boxes)
             if score >= self.threshold
         ]

@@ -17,7 +17,7 @@ from lgnet_core.inference.crops import Crops, cut_crops, joints_in_picture
 from lgnet_core.inference.detection import RegionDetector, TrainedDetector, WholePictureDetector
 from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.placement import place_in_camera
-from lgnet_core.inference.regions import Region, box_of_hand, length
+from lgnet_core.inference.regions import CROP_MARGIN, Region, box_of_hand, length
 from lgnet_core.inference.retarget import Retarget
 from lgnet_core.network import HandsPrediction
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
@@ -157,19 +157,20 @@ class HandEstimator:
         return self.assemble(regions, crops, prediction, camera)
 
     def warm_up(self) -> None:
-        """Run every part once, with one crop and with two, so that no later picture pays for first uses."""
+        """Run every part once, with one crop and up to four, so that no later picture pays for first uses."""
         image, box = np.zeros((480, 640, 3), np.uint8), np.array([160, 120, 480, 360])
         self.detector.find(image, None)
-        for regions in ([Region(box, tuple(Side))], [Region(box, (side,)) for side in Side]):
-            self.estimate_regions(image, None, regions)
+        for crops in range(1, 5):  # two regions, looked at twice
+            self.estimate_regions(image, None, [Region(box, tuple(Side))] * crops)
 
     def free_memory(self) -> None:
         """Give the device back what is only kept to be faster: the cure to try after an ``OutOfMemoryError``."""
         self.engine.free_memory()
 
     def cut(self, image: FloatArray, camera: Camera | None, regions: Sequence[Region]) -> Crops:
-        """First step: a crop for each region."""
-        affines = np.stack([region.crop(self.engine.image_size) for region in regions])
+        """First step: the crops of each region in turn, one for each of its looks."""
+        margins = [(region, CROP_MARGIN * look) for region in regions for look in region.looks]
+        affines = np.stack([region.crop(self.engine.image_size, margin) for region, margin in margins])
         return cut_crops(image, camera, affines, self.engine.image_size)
 
     def assemble(
@@ -206,9 +207,10 @@ class HandEstimator:
         smallest = self.smallest_hand * crops.longer_side
         large_enough = [[length(box_of_hand(points)) >= smallest for points in crop] for crop in pixels]
         presence = np.where(_finite(prediction) & large_enough, presence, 0.0)
+        crops_of = _surest_looks(regions, presence)
         sightings = []
         for side in Side:
-            looked = [k for k, region in enumerate(regions) if side in region.sides]
+            looked = [crop for crop, region in zip(crops_of, regions) if side in region.sides]
             if not looked:
                 continue
             k = max(looked, key=lambda crop: presence[crop, side])
@@ -258,6 +260,20 @@ class _Sighting:
     joints: FloatArray
     pixels: FloatArray
     std: FloatArray
+
+
+def _surest_looks(regions: Sequence[Region], presence: FloatArray) -> list[int]:
+    """Of the crops of each region, that of the highest presence of a side that is looked for.
+
+    Shapes:
+        presence: (N, 2) of all crops, in the order of :meth:`HandEstimator.cut`.
+    """
+    surest, first = [], 0
+    for region in regions:
+        end = first + len(region.looks)
+        surest.append(first + int(presence[first:end, list(region.sides)].max(1).argmax()))
+        first = end
+    return surest
 
 
 def _finite(prediction: HandsPrediction) -> FloatArray:

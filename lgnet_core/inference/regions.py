@@ -27,12 +27,15 @@ class Region:
         sides: the hands looked for here.
         score: confidence in [0, 1] that they are here.
         rotation: radians by which the picture is turned for the crop (clockwise as seen).
+        looks: sizes of the crops that are cut around the box, over the usual one; what the network says of the one in
+            which it is surest of a hand counts.
     """
 
     box: FloatArray
     sides: tuple[Side, ...]
     score: float = 1.0
     rotation: float = 0.0
+    looks: tuple[float, ...] = (1.0,)
 
     def crop(self, size: int, margin: float = CROP_MARGIN) -> FloatArray:
         """(2, 3) affine, pixels of the picture -> pixels of a square crop around the box."""
@@ -94,4 +97,5 @@ def share_crops(regions: Sequence[Region]) -> list[Region]:
     if first.rotation != second.rotation or gap(first.box, second.box) > width:
         return list(regions)
     box = np.concatenate([np.minimum(first.box[:2], second.box[:2]), np.maximum(first.box[2:], second.box[2:])])
-    return [Region(box, (Side.RIGHT, Side.LEFT), min(first.score, second.score), first.rotation)]
+    looks = tuple(sorted({*first.looks, *second.looks}))
+    return [Region(box, (Side.RIGHT, Side.LEFT), min(first.score, second.score), first.rotation, looks)]
