@@ -45,6 +45,11 @@ class Crops:
     def __len__(self) -> int:
         return len(self.images)
 
+    def ray(self, k: int, pixel: FloatArray) -> FloatArray:
+        """(3,) towards what a pixel (2,) of the picture shows, in the axes of the k-th crop, depth 1."""
+        u, v = transform_points(self.affines[k], pixel[None])[0]
+        return np.linalg.solve(self.intrinsics[k].astype(np.float64), np.array([u, v, 1.0]))
+
 
 def cut_crops(image: FloatArray, camera: Camera | None, affines: FloatArray, size: int) -> Crops:
     """Cut a batch of crops.

@@ -16,8 +16,9 @@ from lgnet_core.inference.choose import make_engine
 from lgnet_core.inference.crops import Crops, cut_crops, joints_in_picture
 from lgnet_core.inference.detection import RegionDetector, TrainedDetector, WholePictureDetector
 from lgnet_core.inference.engine import Engine
+from lgnet_core.inference.other_hand import mirror_in_depth, of_the_other_hand
 from lgnet_core.inference.placement import place_in_camera
-from lgnet_core.inference.regions import CROP_MARGIN, Region, box_of_hand, length
+from lgnet_core.inference.regions import CROP_MARGIN, Region, box_of_hand, gap, length
 from lgnet_core.inference.retarget import Retarget
 from lgnet_core.network import HandsPrediction
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
@@ -207,40 +208,71 @@ class HandEstimator:
         smallest = self.smallest_hand * crops.longer_side
         large_enough = [[length(box_of_hand(points)) >= smallest for points in crop] for crop in pixels]
         presence = np.where(_finite(prediction) & large_enough, presence, 0.0)
-        crops_of = _surest_looks(regions, presence)
         sightings = []
-        for side in Side:
-            looked = [crop for crop, region in zip(crops_of, regions) if side in region.sides]
-            if not looked:
-                continue
-            k = max(looked, key=lambda crop: presence[crop, side])
-            if presence[k, side] < self.presence_threshold:
-                continue
+        for side, k, slot in self._choose(regions, presence, pixels):
             scale = 1.0
             if self.hand_length is not None:
-                scale = self.hand_length / (_chain_length(joints[k, side]) * self._straightness)
+                scale = self.hand_length / (_chain_length(joints[k, slot]) * self._straightness)
+            axes = crops.turns[k]
+            if slot is not side:
+                axes = mirror_in_depth(crops.ray(k, pixels[k, slot].mean(0))) @ axes
             sightings.append(
                 _Sighting(
                     side=side,
                     crop=k,
-                    presence=float(presence[k, side]),
+                    slot=slot,
+                    axes=axes,
+                    presence=float(presence[k, slot]),
                     scale=scale,
-                    joints=joints[k, side] @ crops.turns[k] * scale,  # rows: R_z^T X
-                    pixels=pixels[k, side],
-                    std=std[k, side] * scale,
+                    joints=joints[k, slot] @ axes * scale,
+                    pixels=pixels[k, slot],
+                    std=std[k, slot] * scale,
                 )
             )
         return sightings
 
+    def _choose(
+        self, regions: Sequence[Region], presence: FloatArray, pixels: FloatArray
+    ) -> list[tuple[Side, int, Side]]:
+        """For each side that is seen, right first, the crop that shows it, and which hand the network took it for.
+
+        A picture has one right and one left hand, of one person. Where the network takes two hands that are clear of
+        each other for the same one, the surer is that, and the other one the other hand.
+
+        Shapes:
+            presence: (N, 2); pixels: (N, 2, 21, 2).
+        """
+        crops_of = _surest_looks(regions, presence)
+
+        def surest(side: Side, slot: Side, than: FloatArray | None = None) -> int | None:
+            seen = [
+                crop
+                for crop, region in zip(crops_of, regions)
+                if side in region.sides
+                and presence[crop, slot] >= self.presence_threshold
+                and (than is None or gap(than, box_of_hand(pixels[crop, slot])) > 0)
+            ]
+            return max(seen, key=lambda crop: float(presence[crop, slot]), default=None)
+
+        chosen = {side: (crop, side) for side in Side if (crop := surest(side, side)) is not None}
+        if len(chosen) == 1:
+            ((side, (crop, _)),) = chosen.items()
+            other = surest(side.other, side, than=box_of_hand(pixels[crop, side]))
+            if other is not None:
+                chosen[side.other] = (other, side)
+        return [(side, *chosen[side]) for side in Side if side in chosen]
+
     def _hand(self, seen: _Sighting, wrist: FloatArray, crops: Crops, prediction: HandsPrediction) -> Hand:
-        turn, index = crops.turns[seen.crop], (seen.crop, seen.side)
+        index = (seen.crop, seen.slot)
         rotations = prediction.rotations[index].double().numpy()
-        rotations[0] = turn.T @ rotations[0]
+        rotations[0] = seen.axes.T @ rotations[0]
+        if seen.slot is not seen.side:
+            rotations = of_the_other_hand(rotations)
         return Hand(
             side=seen.side,
             presence=seen.presence,
             joints=seen.joints + wrist,
-            vertices=prediction.vertices[index].double().numpy() @ turn * seen.scale + wrist,
+            vertices=prediction.vertices[index].double().numpy() @ seen.axes * seen.scale + wrist,
             faces=self._faces[seen.side],
             joints_image=seen.pixels,
             joint_std=seen.std,
@@ -251,10 +283,18 @@ class HandEstimator:
 
 @dataclass(frozen=True, eq=False)
 class _Sighting:
-    """One hand in one crop: wrist-relative joints (metres, the picture's camera axes), pixels of the picture, std."""
+    """One hand in one crop: wrist-relative joints (metres, the picture's camera axes), pixels of the picture, std.
+
+    Args:
+        slot: the hand that the network took it for.
+        axes: (3, 3) rows of the crop's axes -> rows of the picture's camera axes; a reflection where ``slot`` is not
+            ``side``.
+    """
 
     side: Side
     crop: int
+    slot: Side
+    axes: FloatArray
     presence: float
     scale: float
     joints: FloatArray
