@@ -25,6 +25,7 @@ from lgnet_core.cli_options import (
     EngineOption,
     HandLength,
     HandModelPath,
+    SmallestHand,
     Threshold,
     Weights,
     console,
@@ -129,6 +130,7 @@ def predict(
     device: DeviceOption = "auto",
     engine: EngineOption = EngineName.auto,
     threshold: Threshold = 0.5,
+    smallest_hand: SmallestHand = None,
     hand_length: HandLength = None,
     attention: Annotated[
         bool, typer.Option("--attention", help="Also draw where the network looks in pictures.")
@@ -147,12 +149,19 @@ def predict(
     from lgnet_core.checkpoint import load_own_network, weights_digest
     from lgnet_core.inference import HandEstimator
     from lgnet_core.inference.attention import AttentionView
+    from lgnet_core.inference.estimator import SMALLEST_HAND
     from lgnet_core.predict import predict_films
     from lgnet_core.types import Side
 
     with console.status("loading the network"):
         estimator = HandEstimator.load(
-            weights, device, hand_model, engine.value, presence_threshold=threshold, hand_length=hand_length
+            weights,
+            device,
+            hand_model,
+            engine.value,
+            presence_threshold=threshold,
+            smallest_hand=SMALLEST_HAND if smallest_hand is None else smallest_hand,
+            hand_length=hand_length,
         )
     about = {
         "weights": str(weights or "bundled"),
