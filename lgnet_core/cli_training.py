@@ -107,6 +107,10 @@ def train_regions(
     initial: Annotated[
         Path | None, typer.Option(help="Weights to go on from. Default: MediaPipe's palm detector.")
     ] = None,
+    augment: Annotated[
+        bool | None,
+        typer.Option("--augment/--no-augment", help="Move, scale and recolour the pictures, or only mirror."),
+    ] = None,
 ) -> None:
     """Train the detector that finds the hands' regions in whole pictures. Defaults: RegionTrainConfig."""
     given = {name: value for name, value in locals().items() if value is not None}

@@ -196,9 +196,11 @@ def test_train_regions_hands_its_options_on(monkeypatch, tmp_path):
 
     got = []
     monkeypatch.setattr(region_training, "train_and_save", lambda config: got.append(config) or tmp_path / "w")
-    code, output = run("train-regions", "-o", tmp_path, "--steps", 30, "--learning-rate", 0.01, "--initial", "w.st")
+    settings = ("--steps", 30, "--learning-rate", 0.01, "--initial", "w.st", "--no-augment")
+    code, output = run("train-regions", "-o", tmp_path, *settings)
     assert code == 0, output
-    assert got == [region_training.RegionTrainConfig(out=tmp_path, steps=30, learning_rate=0.01, initial=Path("w.st"))]
+    expected = {"steps": 30, "learning_rate": 0.01, "initial": Path("w.st"), "augment": False}
+    assert got == [region_training.RegionTrainConfig(out=tmp_path, **expected)]
 
 
 def test_eval_of_the_bundled_weights(tmp_path):

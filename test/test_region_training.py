@@ -76,6 +76,29 @@ def test_changed_boxes_follow_the_picture() -> None:
             torch.testing.assert_close(changed.palms[k, slot], (seen[:2] + seen[2:]) / 2, atol=1.5, rtol=0)
 
 
+def test_without_moves_and_colours_pictures_are_only_mirrored(generator: SyntheticHands) -> None:
+    pictures = draw_region_pictures(generator, torch.arange(24), *ASPECTS[0])
+    changed = change(pictures, torch.Generator().manual_seed(1), settings=None, moves=False)
+    assert torch.equal(changed.presence, pictures.presence)
+    mirrored = 0
+    for k, (before, after) in enumerate(zip(pictures.image.float() / 255, changed.image)):
+        flip = (after - before.flip(-1)).abs().max() < (after - before).abs().max()
+        mirrored += int(flip)
+        torch.testing.assert_close(after, before.flip(-1) if flip else before, atol=1e-3, rtol=0)
+        for slot in pictures.presence[k].nonzero().flatten().tolist():
+            left, top, right, bottom = pictures.boxes[k, slot].tolist()
+            u, v = pictures.palms[k, slot].tolist()
+            last = REGION_IMAGE_SIZE - 1
+            box, palm = (
+                ([last - right, top, last - left, bottom], [last - u, v])
+                if flip
+                else ([left, top, right, bottom], [u, v])
+            )
+            torch.testing.assert_close(changed.boxes[k, slot], torch.tensor(box), atol=1e-3, rtol=0)
+            torch.testing.assert_close(changed.palms[k, slot], torch.tensor(palm), atol=1e-3, rtol=0)
+    assert 0 < mirrored < 24
+
+
 def test_a_short_training_runs_and_is_judged(
     tmp_path: Path, hand_model: HandModel, generator: SyntheticHands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,22 +115,23 @@ def test_a_short_training_runs_and_is_judged(
         assert torch.equal(mine, theirs)  # it goes on from there
 
 
+@pytest.mark.parametrize("augment", [True, False])
 def test_a_stopped_training_goes_on_as_if_it_had_not_been_stopped(
-    tmp_path: Path, hand_model: HandModel, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, hand_model: HandModel, monkeypatch: pytest.MonkeyPatch, augment: bool
 ) -> None:
     monkeypatch.setattr(region_training, "SAVED_STEPS", 2)
-    config = RegionTrainConfig(out=tmp_path / "whole", count=8, steps=4, batch_size=4)
+    config = RegionTrainConfig(out=tmp_path / "whole", count=8, steps=4, batch_size=4, augment=augment)
     whole = train_regions(config, hand_model)
 
     stopped = replace(config, out=tmp_path / "stopped")
     shown = region_training.change
     calls: list[int] = []
 
-    def power_cut(*arguments: object) -> RegionPictures:
+    def power_cut(*arguments: object, **more: object) -> RegionPictures:
         calls.append(len(calls))
         if len(calls) == 4:
             raise MemoryError
-        return shown(*arguments)  # type: ignore[arg-type]
+        return shown(*arguments, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(region_training, "change", power_cut)
     with pytest.raises(MemoryError):

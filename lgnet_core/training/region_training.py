@@ -60,6 +60,8 @@ class RegionTrainConfig:
         seed: of the pictures.
         steps, batch_size, learning_rate, weight_decay: of AdamW with warm-up and cosine decay.
         initial: weights of an earlier training to go on from; None: MediaPipe's palm detector.
+        augment: whether the pictures are moved, scaled and recoloured besides being mirrored. A net of this size is not
+            overfitted to some thousand pictures; it ends better if it last learns from pictures as they are.
     """
 
     out: Path
@@ -70,6 +72,7 @@ class RegionTrainConfig:
     learning_rate: float = 6e-4
     weight_decay: float = 1e-2
     initial: Path | None = None
+    augment: bool = True
 
 
 class RegionPictures(NamedTuple):
@@ -132,24 +135,27 @@ def prepare_pictures(config: RegionTrainConfig, hand_model: HandModel) -> Region
 
 
 class _ChangedPictures(Dataset[RegionPictures]):
-    """Batches, mirrored, moved, scaled and recoloured at random: what comes is a function of the draws alone."""
+    """Batches, changed at random: what comes is a function of the draws alone."""
 
-    def __init__(self, pictures: RegionPictures, seed: int) -> None:
-        self.pictures, self.seed = pictures, seed
+    def __init__(self, pictures: RegionPictures, seed: int, augment: bool) -> None:
+        self.pictures, self.seed, self.augment = pictures, seed, augment
 
     def __getitems__(self, draws: list[Draw]) -> RegionPictures:
         generator = torch.Generator().manual_seed(hash((self.seed, *draws[0])))
-        return change(self.pictures.take(torch.tensor([draw.picture for draw in draws])), generator)
+        taken = self.pictures.take(torch.tensor([draw.picture for draw in draws]))
+        return change(taken, generator, COLOURS if self.augment else None, moves=self.augment)
 
 
 def change(
-    pictures: RegionPictures, generator: torch.Generator, settings: Photometry | None = COLOURS
+    pictures: RegionPictures, generator: torch.Generator, settings: Photometry | None = COLOURS, *, moves: bool = True
 ) -> RegionPictures:
-    """Mirror, move and scale by up to a third, and recolour at random (None: colours stay)."""
+    """Mirror, move and scale by up to a third (``moves``), and recolour at random (None: colours stay)."""
     count = len(pictures.image)
     flip = torch.rand(count, generator=generator) < 0.5
-    scale = torch.exp((torch.rand(count, generator=generator) * 2 - 1) * math.log(1.35))
-    shift = (torch.rand(count, 2, generator=generator) * 2 - 1) * 0.15
+    scale, shift = torch.ones(count), torch.zeros(count, 2)
+    if moves:
+        scale = torch.exp((torch.rand(count, generator=generator) * 2 - 1) * math.log(1.35))
+        shift = (torch.rand(count, 2, generator=generator) * 2 - 1) * 0.15
     # grid_sample asks where each output pixel comes from: normalised x_in = (x_out - shift) / scale, mirrored
     sign = torch.where(flip, -1.0, 1.0)
     theta = torch.zeros(count, 2, 3)
@@ -245,7 +251,7 @@ def train_regions(config: RegionTrainConfig, hand_model: HandModel | None = None
         [Share(len(pictures.image))], config.batch_size, SAVED_STEPS, lambda: trainer.global_step, config.seed
     )
     batches: DataLoader[RegionPictures] = DataLoader(
-        _ChangedPictures(pictures, config.seed),
+        _ChangedPictures(pictures, config.seed, config.augment),
         batch_sampler=sampler,  # of draws, which are no plain numbers
         collate_fn=lambda batch: batch,
     )
