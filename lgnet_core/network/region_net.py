@@ -28,7 +28,7 @@ REGION_IMAGE_SIZE = 256
 REACH_UNIT = 192.0
 """Pixels that a distance of 1 stands for: fixed, so that the same weights fit pictures of any size."""
 
-REGION_THRESHOLD = 0.25
+REGION_THRESHOLD = 0.3
 """Confidence from which on a hand is reported."""
 SAME_HAND = 0.5
 """Intersection over union from which on two boxes are of one hand."""
