@@ -34,6 +34,10 @@ network draws their joints together; most of what is still smaller is no hand (t
 class HandEstimator:
     """Stateless: the same picture gives the same hands, whatever came before.
 
+    The hands are taken for one person's. Where the network sees two right ones (or two left ones), clear of each other, it
+    has mistaken a side: the less sure is reported as the other hand, mirrored in depth
+    (:mod:`lgnet_core.inference.other_hand`).
+
     A single picture cannot tell a small near hand from a large far one. With a 6.5 % spread of hand sizes about 6 mm of
     wrist-relative error and 5 to 6 % of the depth remain whatever a network does. ``hand_length`` is the cure: the
     hands, their depth with them, are scaled to the size of the user's.
@@ -244,20 +248,20 @@ class HandEstimator:
         """
         crops_of = _surest_looks(regions, presence)
 
-        def surest(side: Side, slot: Side, than: FloatArray | None = None) -> int | None:
+        def surest(side: Side, slot: Side, clear_of: FloatArray | None = None) -> int | None:
             seen = [
                 crop
                 for crop, region in zip(crops_of, regions)
                 if side in region.sides
                 and presence[crop, slot] >= self.presence_threshold
-                and (than is None or gap(than, box_of_hand(pixels[crop, slot])) > 0)
+                and (clear_of is None or gap(clear_of, box_of_hand(pixels[crop, slot])) > 0)
             ]
             return max(seen, key=lambda crop: float(presence[crop, slot]), default=None)
 
         chosen = {side: (crop, side) for side in Side if (crop := surest(side, side)) is not None}
         if len(chosen) == 1:
             ((side, (crop, _)),) = chosen.items()
-            other = surest(side.other, side, than=box_of_hand(pixels[crop, side]))
+            other = surest(side.other, side, clear_of=box_of_hand(pixels[crop, side]))
             if other is not None:
                 chosen[side.other] = (other, side)
         return [(side, *chosen[side]) for side in Side if side in chosen]
