@@ -34,8 +34,8 @@ network draws their joints together; most of what is still smaller is no hand (t
 class HandEstimator:
     """Stateless: the same picture gives the same hands, whatever came before.
 
-    The hands are taken for one person's. Where the network sees two right ones (or two left ones), clear of each other, it
-    has mistaken a side: the less sure is reported as the other hand, mirrored in depth
+    The hands are taken for one person's. Where the network sees two right ones (or two left ones), clear of each other,
+    it has mistaken a side: the less sure is reported as the other hand, mirrored in depth
     (:mod:`lgnet_core.inference.other_hand`).
 
     A single picture cannot tell a small near hand from a large far one. With a 6.5 % spread of hand sizes about 6 mm of
