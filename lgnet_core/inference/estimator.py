@@ -13,12 +13,13 @@ from lgnet_core.checkpoint import BUNDLED_REGIONS, crop_size, load_own_network, 
 from lgnet_core.data.images import MIN_SIDE
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.inference.choose import make_engine
+from lgnet_core.inference.choose_hands import choose_hands
 from lgnet_core.inference.crops import Crops, cut_crops, joints_in_picture
 from lgnet_core.inference.detection import RegionDetector, TrainedDetector, WholePictureDetector
 from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.other_hand import mirror_in_depth, of_the_other_hand
 from lgnet_core.inference.placement import place_in_camera
-from lgnet_core.inference.regions import CROP_MARGIN, Region, box_of_hand, gap, length
+from lgnet_core.inference.regions import CROP_MARGIN, Region, box_of_hand, length
 from lgnet_core.inference.retarget import Retarget
 from lgnet_core.network import HandsPrediction
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
@@ -213,7 +214,7 @@ class HandEstimator:
         large_enough = [[length(box_of_hand(points)) >= smallest for points in crop] for crop in pixels]
         presence = np.where(_finite(prediction) & large_enough, presence, 0.0)
         sightings = []
-        for side, k, slot in self._choose(regions, presence, pixels):
+        for side, k, slot in choose_hands(regions, presence, pixels, self.presence_threshold):
             scale = 1.0
             if self.hand_length is not None:
                 scale = self.hand_length / (_chain_length(joints[k, slot]) * self._straightness)
@@ -234,37 +235,6 @@ class HandEstimator:
                 )
             )
         return sightings
-
-    def _choose(
-        self, regions: Sequence[Region], presence: FloatArray, pixels: FloatArray
-    ) -> list[tuple[Side, int, Side]]:
-        """For each side that is seen, right first, the crop that shows it, and which hand the network took it for.
-
-        A picture has one right and one left hand, of one person. Where the network takes two hands that are clear of
-        each other for the same one, the surer is that, and the other one the other hand.
-
-        Shapes:
-            presence: (N, 2); pixels: (N, 2, 21, 2).
-        """
-        crops_of = _surest_looks(regions, presence)
-
-        def surest(side: Side, slot: Side, clear_of: FloatArray | None = None) -> int | None:
-            seen = [
-                crop
-                for crop, region in zip(crops_of, regions)
-                if side in region.sides
-                and presence[crop, slot] >= self.presence_threshold
-                and (clear_of is None or gap(clear_of, box_of_hand(pixels[crop, slot])) > 0)
-            ]
-            return max(seen, key=lambda crop: float(presence[crop, slot]), default=None)
-
-        chosen = {side: (crop, side) for side in Side if (crop := surest(side, side)) is not None}
-        if len(chosen) == 1:
-            ((side, (crop, _)),) = chosen.items()
-            other = surest(side.other, side, clear_of=box_of_hand(pixels[crop, side]))
-            if other is not None:
-                chosen[side.other] = (other, side)
-        return [(side, *chosen[side]) for side in Side if side in chosen]
 
     def _hand(self, seen: _Sighting, wrist: FloatArray, crops: Crops, prediction: HandsPrediction) -> Hand:
         index = (seen.crop, seen.slot)
@@ -304,20 +274,6 @@ class _Sighting:
     joints: FloatArray
     pixels: FloatArray
     std: FloatArray
-
-
-def _surest_looks(regions: Sequence[Region], presence: FloatArray) -> list[int]:
-    """Of the crops of each region, that of the highest presence of a side that is looked for.
-
-    Shapes:
-        presence: (N, 2) of all crops, in the order of :meth:`HandEstimator.cut`.
-    """
-    surest, first = [], 0
-    for region in regions:
-        end = first + len(region.looks)
-        surest.append(first + int(presence[first:end, list(region.sides)].max(1).argmax()))
-        first = end
-    return surest
 
 
 def _finite(prediction: HandsPrediction) -> FloatArray:
