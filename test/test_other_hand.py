@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from scene import Scene, SceneEngine, make_scene
 from scipy.spatial.transform import Rotation
 
+from lgnet_core.camera import invert_affine, square_crop, transform_points
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference import HandEstimator, HandTracker, Region
-from lgnet_core.inference.other_hand import mirror_in_depth, of_the_other_hand
+from lgnet_core.inference.estimator import MIDDLE_CHAIN
+from lgnet_core.inference.other_hand import DOUBT, mirror_in_depth, of_the_other_hand
 from lgnet_core.types import Camera, Side
 
 CAMERA = Camera(np.array([[610.0, 0, 331.0], [0, 560.0, 228.0], [0, 0, 1]]), 640, 480)
@@ -61,19 +63,21 @@ class BothTaken(SceneEngine):
         self.scenes, self.presence = {"here": here, "there": there}, presence
 
     def _answer(self, affine, intrinsics):
-        name = "here" if (127.5 - affine[0, 2]) / affine[0, 0] < 320 else "there"
+        name = "here" if transform_points(invert_affine(affine), np.array([127.5, 127.5]))[0] < 320 else "there"
         self.scene = self.scenes[name]
         logits = torch.logit(torch.tensor(self.presence[name], dtype=torch.float64)).numpy()
-        return super()._answer(affine, intrinsics) | {"presence_logits": logits}
+        variance = 2 * np.log([[0.004] * 21, [0.02] * 21])  # of the right hand, of the left one
+        return super()._answer(affine, intrinsics) | {"presence_logits": logits, "joint_log_variance": variance}
 
 
 class Fixed:
-    """A detector of given regions."""
+    """A detector of given regions, which counts how often it is asked."""
 
     def __init__(self, regions: list[Region]) -> None:
-        self.regions = regions
+        self.regions, self.asked = regions, 0
 
     def find(self, image, camera):
+        self.asked += 1
         return self.regions
 
 
@@ -143,6 +147,39 @@ def test_one_hand_in_two_crops_stays_one(hand_model, here):
     assert [hand.side for hand in said.hands] == [Side.RIGHT]
 
 
+def test_it_is_the_same_hand_from_crops_that_are_turned(hand_model, here, there):
+    """And its uncertainty is that of the hand that the network saw, as much larger as mirrored hands are worse."""
+    presence = {"here": (0.9, 0.1), "there": (0.8, 0.3)}
+    upright = estimator_of(hand_model, here, there, presence).estimate(here.picture, CAMERA).left
+    boxes = [scene.boxes[Side.RIGHT] for scene in (here, there)]
+    engine = BothTaken(here, there, presence)
+    engine.affines = [square_crop(box, 256, rotation=angle) for box, angle in zip(boxes, (0.4, -1.1))]
+    regions = [Region(box, tuple(Side), rotation=angle) for box, angle in zip(boxes, (0.4, -1.1))]
+    turned = HandEstimator(engine, hand_model, Fixed(regions)).estimate(here.picture, CAMERA).left
+    for name in ("joints", "vertices"):
+        np.testing.assert_allclose(getattr(turned, name), getattr(upright, name), atol=1e-3)
+    np.testing.assert_allclose(turned.rotations, upright.rotations, atol=2e-3)
+    for hand in (upright, turned):
+        np.testing.assert_allclose(hand.joint_std, 0.004 * DOUBT, rtol=1e-5)
+
+
+def test_it_has_the_users_size(hand_model, here, there):
+    """The scale is that of the hand that the network saw: the left one of its scenes has another shape."""
+    estimator = estimator_of(hand_model, here, there, {"here": (0.9, 0.1), "there": (0.8, 0.3)})
+    raw = estimator.estimate(here.picture, CAMERA).left
+    estimator.hand_length = 0.15
+    scaled = estimator.estimate(here.picture, CAMERA).left
+    right = estimator.estimate(here.picture, CAMERA).right
+
+    def length(joints: np.ndarray) -> float:
+        return np.linalg.norm(np.diff(joints[list(MIDDLE_CHAIN)], axis=0), axis=1).sum()
+
+    assert length(raw.joints) == pytest.approx(length(there.joints[Side.RIGHT]), rel=1e-4)
+    assert length(scaled.joints) == pytest.approx(length(right.joints), rel=1e-4)
+    ratio = length(scaled.joints) / length(raw.joints)
+    assert scaled.joint_std[0] / raw.joint_std[0] == pytest.approx(ratio, rel=1e-4)
+
+
 def test_where_a_left_hand_is_not_looked_for_there_is_none(hand_model, here, there):
     presence = {"here": (0.9, 0.1), "there": (0.8, 0.3)}
     said = estimator_of(hand_model, here, there, presence, sides=(Side.RIGHT,)).estimate(here.picture, CAMERA)
@@ -154,6 +191,7 @@ def test_it_is_followed(hand_model, here, there):
     estimator = estimator_of(hand_model, here, there, {"here": (0.9, 0.1), "there": (0.8, 0.3)})
     tracker = HandTracker(estimator, detection_interval=100)
     found = [tracker.update(here.picture, CAMERA, k * 33_000_000) for k in range(3)]
+    assert estimator.detector.asked == 1
     assert [[hand.track_id for hand in hands.hands] for hands in found] == [[1, 1]] * 3
     assert {region.sides for region in tracker.last_regions} == {(Side.RIGHT,), (Side.LEFT,)}
     for hands in found[1:]:

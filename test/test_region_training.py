@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,17 +13,19 @@ from lgnet_core.checkpoint import load_region_net
 from lgnet_core.data.sample import LEFT_HAND, RIGHT_HAND
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.hand_model import HandModel
-from lgnet_core.network.region_net import REGION_IMAGE_SIZE
+from lgnet_core.network.region_net import REGION_IMAGE_SIZE, RegionNet
 from lgnet_core.training import region_training
 from lgnet_core.training.region_training import (
     ASPECTS,
     UNFINISHED,
     WEIGHTS,
+    RegionModule,
     RegionPictures,
     RegionTrainConfig,
     change,
     draw_region_pictures,
     evaluate_regions,
+    prepare_pictures,
     train_and_save,
     train_regions,
 )
@@ -116,6 +119,28 @@ def test_a_short_training_runs_and_is_judged(
 
 
 @pytest.mark.parametrize("augment", [True, False])
+def test_a_training_without_augmentation_shows_the_pictures_as_they_are(
+    tmp_path: Path, hand_model: HandModel, monkeypatch: pytest.MonkeyPatch, augment: bool
+) -> None:
+    """Or mirrored: what each step is trained on is found among the drawn pictures."""
+    config = RegionTrainConfig(out=tmp_path, count=8, steps=2, batch_size=4, augment=augment)
+    drawn = prepare_pictures(config, hand_model).image.float() / 255
+    shown: list[torch.Tensor] = []
+    step = region_training.RegionModule.training_step
+
+    def recorded(self: region_training.RegionModule, batch: RegionPictures, index: int) -> torch.Tensor:
+        shown.extend(batch.image)
+        return step(self, batch, index)
+
+    monkeypatch.setattr(region_training.RegionModule, "training_step", recorded)
+    train_regions(config, hand_model)
+    known = torch.cat([drawn, drawn.flip(-1)])
+    apart = [float((known - image).abs().amax((1, 2, 3)).min()) for image in shown]
+    assert len(apart) == 8
+    assert (max(apart) < 1e-3) == (not augment)
+
+
+@pytest.mark.parametrize("augment", [True, False])
 def test_a_stopped_training_goes_on_as_if_it_had_not_been_stopped(
     tmp_path: Path, hand_model: HandModel, monkeypatch: pytest.MonkeyPatch, augment: bool
 ) -> None:
@@ -164,3 +189,14 @@ def test_bfloat16_only_where_the_cpu_computes_it(
     else:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     assert region_training.computes_bfloat16() is expected
+
+
+def test_an_older_checkpoint_had_the_defaults_of_settings_that_it_does_not_know(tmp_path: Path) -> None:
+    config = RegionTrainConfig(out=tmp_path)
+    checkpoint: dict[str, Any] = {}
+    module = RegionModule(config, RegionNet())
+    module.on_save_checkpoint(checkpoint)
+    del checkpoint["settings"]["augment"]
+    module.on_load_checkpoint(checkpoint)
+    with pytest.raises(ValueError, match="with augment=True, now False is asked"):
+        RegionModule(replace(config, augment=False), RegionNet()).on_load_checkpoint(checkpoint)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lgnet_core.camera import transform_points
 from lgnet_core.data.synthetic.cameras import hands_apart
-from lgnet_core.inference.regions import UNSURE, Region, box_to_follow, gap, hand_width, overlap, share_crops
+from lgnet_core.inference.regions import UNSURE, Detected, Region, box_to_follow, gap, hand_width, overlap, share_crops
 from lgnet_core.types import Side
 
 BOX = np.array([100.0, 100, 180, 160])
@@ -41,14 +41,13 @@ def test_overlap_is_intersection_over_union():
 
 @given(shift=st.floats(0, 400), side=st.sampled_from(Side))
 def test_hands_share_a_crop_up_to_a_hands_width(shift, side):
-    first, second = Region(BOX, (side,), 0.9), Region(BOX + np.array([shift, 0, shift, 0]), (side.other,), 0.8)
+    first, second = Region(BOX, (side,)), Region(BOX + np.array([shift, 0, shift, 0]), (side.other,))
     shared = share_crops([first, second])
     if shift - 80 > hand_width(BOX):
         assert shared == [first, second]
     else:
         (region,) = shared
         assert set(region.sides) == set(Side)
-        assert region.score == 0.8
         np.testing.assert_allclose(region.box, [100, 100, 180 + shift, 160])
 
 
@@ -72,9 +71,21 @@ def test_crops_are_shared_by_the_rule_that_training_cuts_them_by(first, second):
 
 
 def test_a_shared_region_is_looked_at_as_each_of_the_two_is():
-    twice, once = (Region(BOX, tuple(Side), looks=looks) for looks in ((1.0, 1.2), (1.0,)))
+    hands = Detected(BOX, 0.9), Detected(BOX + 20, 0.4)
+    twice, once = (
+        Region(hand.box, tuple(Side), looks=looks, detected=(hand,)) for hand, looks in zip(hands, ((1.0, 1.2), (1.0,)))
+    )
     (shared,) = share_crops([twice, once])
     assert shared.looks == (1.0, 1.2)
+    assert shared.detected == hands
+
+
+def test_a_region_without_anything_to_look_for_is_refused():
+    with pytest.raises(ValueError, match=r"sides.*leave the region out"):
+        Region(BOX, ())
+    for looks in ((), (1.0, 0.0)):
+        with pytest.raises(ValueError, match="looks: expected at least one size"):
+            Region(BOX, tuple(Side), looks=looks)
 
 
 @pytest.mark.parametrize("sides", [[(Side.RIGHT,)], [(Side.RIGHT,), (Side.RIGHT,)], [(Side.RIGHT, Side.LEFT)], []])

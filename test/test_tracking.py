@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scene import Scene, SceneEngine, make_scene
 
 from lgnet_core.inference import HandEstimator, HandTracker, Region, RegionDetector, Smoothing
-from lgnet_core.inference.regions import UNSURE, box_of_hand, share_crops
+from lgnet_core.inference.detection import CANDIDATES, LOOKS, MOST_CROPS
+from lgnet_core.inference.regions import CROP_MARGIN, UNSURE, box_of_hand, share_crops
 from lgnet_core.inference.tracking import STAGES, STEADINESS
 from lgnet_core.types import Camera, Hand, Side, TwoHands
 
@@ -31,7 +32,7 @@ class Eye(RegionDetector):
         self.asked += 1
         scene = self.engine.scene
         sides = [side for side in Side if scene.presence[side] and side not in self.blind]
-        return share_crops([Region(wider(box_of_hand(scene.pixels[side]), 9), (side,), 0.8) for side in sides])
+        return share_crops([Region(wider(box_of_hand(scene.pixels[side]), 9), (side,)) for side in sides])
 
 
 class Oracle(SceneEngine):
@@ -217,6 +218,33 @@ def test_a_hand_that_left_and_comes_back_elsewhere(hand_model):
     for _ in range(5):
         hands = world.step()
     assert ids(hands) == [1, 2]
+
+
+def test_what_the_detector_finds_beside_the_followed_hands_is_looked_at_as_it_says(hand_model):
+    """And of three such places, each twice, no picture has more crops than the estimator was warmed up for."""
+    world = World(hand_model, FAR, detection_interval=2)
+    for _ in range(2):
+        world.step()
+    elsewhere = [Region(np.array([u, 10.0, u + 30, 40.0]), tuple(Side), looks=LOOKS) for u in (10, 200, 500)]
+
+    class Anywhere(Oracle):
+        def __call__(self, images, intrinsics):
+            self.affines = [
+                region.crop(256, CROP_MARGIN * look) for region in self.tracker.last_regions for look in region.looks
+            ]
+            return super().__call__(images, intrinsics)
+
+        def _affine(self, k, image, intrinsics):
+            return self.affines[k]
+
+    world.estimator.engine = engine = Anywhere(world.home)
+    engine.tracker = world.tracker
+    world.eye.find = lambda image, camera: elsewhere[:places]
+    for places in (1, 3):
+        for _ in range(2):
+            assert ids(world.step()) == [1, 1]
+        assert sorted(engine.batches)[-1] == 2 + places * len(LOOKS)
+    assert max(engine.batches) == MOST_CROPS == 2 + CANDIDATES * len(LOOKS)
 
 
 def test_a_hand_that_is_only_seen_in_the_detectors_region(hand_model):

@@ -28,10 +28,9 @@ class _Capture:
 class CudaGraphEngine(Engine):
     """Replays a recorded forward pass: at batch 1 the launches of some thousand kernels cost more than their work.
 
-    A graph is recorded at the first call with a batch size and kept: the estimator makes batches of one to four, and
-    rarely, where further persons come into the picture, some more.
-    The network is copied to the device. Calls from several threads must be serialised by the caller, since they share
-    the recorded memory.
+    A graph is recorded at the first call with a batch size and kept: the estimator's warm-up has one recorded for each
+    number of crops that a picture can have. The network is copied to the device. Calls from several threads must be
+    serialised by the caller, since they share the recorded memory.
 
     Args:
         network: with its weights.

@@ -12,13 +12,18 @@ import torch
 from lgnet_core.camera import invert_affine, letterbox, transform_points, warp
 from lgnet_core.inference.crops import cut_crops, joints_in_picture
 from lgnet_core.inference.engine import Engine
-from lgnet_core.inference.regions import Region, box_of_hand, box_to_follow, share_crops
+from lgnet_core.inference.regions import Detected, Region, box_of_hand, box_to_follow, share_crops
 from lgnet_core.network.region_net import REGION_IMAGE_SIZE, REGION_THRESHOLD, RegionNet, decode_hands
 from lgnet_core.types import Camera, FloatArray, Side
 
 LOOKS = (1.0, 1.2)
 """Sizes of the crops around what the trained detector finds. Its boxes are rough, and the network loses hands in crops
-that are too tight; which of two it is surer of tells better than either (the model card has figures)."""
+that are too tight; the one of two that agrees with the detector tells better than either (the model card has figures).
+"""
+CANDIDATES = 3
+"""Boxes of the trained detector that are looked at: one more than a person has hands, since some are of none."""
+MOST_CROPS = len(Side) + CANDIDATES * len(LOOKS)
+"""Crops of a picture, at most: of two hands that are followed, and of what the detector finds elsewhere."""
 LOOK_MARGIN = 1.5  # the first look's boxes are coarse, so the second one sees more around them
 
 
@@ -73,17 +78,16 @@ class WholePictureDetector(RegionDetector):
         regions = []
         for side in Side:
             best = int(presence[:, side].argmax())
-            score = float(presence[best, side])
-            if score >= threshold:
-                regions.append(Region(box_of_hand(pixels[best, side]), (side,), score))
+            if presence[best, side] >= threshold:
+                regions.append(Region(box_of_hand(pixels[best, side]), (side,)))
         return regions
 
 
 class TrainedDetector(RegionDetector):
     """The small detector of our own (:mod:`lgnet_core.network.region_net`): one pass over the letter-boxed picture.
 
-    It finds hands without telling sides: both are looked for in every region, in crops of two sizes. Hands near each
-    other share a region.
+    It finds hands without telling sides: both are looked for in every region, in crops of two sizes. The two surest
+    hands share a region if they are near each other.
 
     Args:
         net: with its weights.
@@ -98,11 +102,12 @@ class TrainedDetector(RegionDetector):
         affine = letterbox(image.shape[1], image.shape[0], REGION_IMAGE_SIZE)
         small = torch.from_numpy(warp(image, affine, REGION_IMAGE_SIZE)).permute(2, 0, 1)[None] / 255
         with torch.inference_mode():
-            scores, boxes = (x[0].numpy() for x in decode_hands(self.net(small)))
+            scores, boxes = (x[0].numpy() for x in decode_hands(self.net(small), CANDIDATES))
         to_picture = invert_affine(affine)
-        hands = [
-            Region(transform_points(to_picture, box.reshape(2, 2)).ravel(), tuple(Side), float(score), looks=LOOKS)
+        seen = [
+            Detected(transform_points(to_picture, box.reshape(2, 2)).ravel(), float(score))
             for score, box in zip(scores, boxes)
             if score >= self.threshold
         ]
-        return share_crops(hands)
+        hands = [Region(hand.box, tuple(Side), looks=LOOKS, detected=(hand,)) for hand in seen]
+        return [*share_crops(hands[: len(Side)]), *hands[len(Side) :]]

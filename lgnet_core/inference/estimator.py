@@ -15,9 +15,9 @@ from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.inference.choose import make_engine
 from lgnet_core.inference.choose_hands import choose_hands
 from lgnet_core.inference.crops import Crops, cut_crops, joints_in_picture
-from lgnet_core.inference.detection import RegionDetector, TrainedDetector, WholePictureDetector
+from lgnet_core.inference.detection import MOST_CROPS, RegionDetector, TrainedDetector, WholePictureDetector
 from lgnet_core.inference.engine import Engine
-from lgnet_core.inference.other_hand import mirror_in_depth, of_the_other_hand
+from lgnet_core.inference.other_hand import DOUBT, mirror_in_depth, of_the_other_hand
 from lgnet_core.inference.placement import place_in_camera
 from lgnet_core.inference.regions import CROP_MARGIN, Region, box_of_hand, length
 from lgnet_core.inference.retarget import Retarget
@@ -163,10 +163,10 @@ class HandEstimator:
         return self.assemble(regions, crops, prediction, camera)
 
     def warm_up(self) -> None:
-        """Run every part once, with one crop and up to four, so that no later picture pays for first uses."""
+        """Run every part once, with every number of crops that a picture can have, so that none pays for first uses."""
         image, box = np.zeros((480, 640, 3), np.uint8), np.array([160, 120, 480, 360])
         self.detector.find(image, None)
-        for crops in range(1, 5):  # two regions, looked at twice
+        for crops in range(1, MOST_CROPS + 1):
             self.estimate_regions(image, None, [Region(box, tuple(Side))] * crops)
 
     def free_memory(self) -> None:
@@ -211,16 +211,17 @@ class HandEstimator:
         std = np.exp(0.5 * prediction.joint_log_variance.double().numpy())
         pixels = joints_in_picture(prediction.joints_grid, crops)
         smallest = self.smallest_hand * crops.longer_side
-        large_enough = [[length(box_of_hand(points)) >= smallest for points in crop] for crop in pixels]
+        boxes = np.array([[box_of_hand(points) for points in crop] for crop in pixels])
+        large_enough = [[length(box) >= smallest for box in crop] for crop in boxes]
         presence = np.where(_finite(prediction) & large_enough, presence, 0.0)
         sightings = []
-        for side, k, slot in choose_hands(regions, presence, pixels, self.presence_threshold):
+        for side, k, slot in choose_hands(regions, presence, boxes, self.presence_threshold):
             scale = 1.0
             if self.hand_length is not None:
                 scale = self.hand_length / (_chain_length(joints[k, slot]) * self._straightness)
-            axes = crops.turns[k]
+            axes, doubt = crops.turns[k], 1.0
             if slot is not side:
-                axes = mirror_in_depth(crops.ray(k, pixels[k, slot].mean(0))) @ axes
+                axes, doubt = mirror_in_depth(crops.ray(k, pixels[k, slot].mean(0))) @ axes, DOUBT
             sightings.append(
                 _Sighting(
                     side=side,
@@ -231,7 +232,7 @@ class HandEstimator:
                     scale=scale,
                     joints=joints[k, slot] @ axes * scale,
                     pixels=pixels[k, slot],
-                    std=std[k, slot] * scale,
+                    std=std[k, slot] * scale * doubt,
                 )
             )
         return sightings

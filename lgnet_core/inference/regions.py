@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,13 @@ around them as they are would be tighter than training's, and lose hands (the mo
 SKIN = 0.05  # of the longer side of the joints' box: how far a hand reaches beyond it on every side
 
 
+class Detected(NamedTuple):
+    """A hand as a detector saw it: its box (4,), pixels of the picture, and the detector's confidence in [0, 1]."""
+
+    box: FloatArray
+    score: float
+
+
 @dataclass(frozen=True, eq=False)
 class Region:
     """A place in the picture that holds one hand, or two hands near each other.
@@ -25,17 +33,27 @@ class Region:
     Args:
         box: (4,) left, top, right, bottom of the hands, pixels of the picture; it may reach beyond it.
         sides: the hands looked for here.
-        score: confidence in [0, 1] that they are here.
         rotation: radians by which the picture is turned for the crop (clockwise as seen).
-        looks: sizes of the crops that are cut around the box, over the usual one; what the network says of the one in
-            which it is surest of a hand counts.
+        looks: sizes of the crops that are cut around the box, over the usual one; one of them counts, see
+            :func:`~lgnet_core.inference.choose_hands.choose_hands`.
+        detected: the hands that a detector saw here: the network's are believed only where they are about the same.
+            None: the region says nothing but where to look.
+
+    Raises:
+        ValueError: if there is no side or no size to look for.
     """
 
     box: FloatArray
     sides: tuple[Side, ...]
-    score: float = 1.0
     rotation: float = 0.0
     looks: tuple[float, ...] = (1.0,)
+    detected: tuple[Detected, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.sides:
+            raise ValueError("Region.sides: expected at least one side to look for; leave the region out instead")
+        if not self.looks or min(self.looks) <= 0:
+            raise ValueError(f"Region.looks: expected at least one size, each above 0, got {self.looks}")
 
     def crop(self, size: int, margin: float = CROP_MARGIN) -> FloatArray:
         """(2, 3) affine, pixels of the picture -> pixels of a square crop around the box."""
@@ -98,4 +116,4 @@ def share_crops(regions: Sequence[Region]) -> list[Region]:
         return list(regions)
     box = np.concatenate([np.minimum(first.box[:2], second.box[:2]), np.maximum(first.box[2:], second.box[2:])])
     looks = tuple(sorted({*first.looks, *second.looks}))
-    return [Region(box, (Side.RIGHT, Side.LEFT), min(first.score, second.score), first.rotation, looks)]
+    return [Region(box, (Side.RIGHT, Side.LEFT), first.rotation, looks, first.detected + second.detected)]

@@ -28,7 +28,7 @@ REGION_IMAGE_SIZE = 256
 REACH_UNIT = 192.0
 """Pixels that a distance of 1 stands for: fixed, so that the same weights fit pictures of any size."""
 
-REGION_THRESHOLD = 0.3
+REGION_THRESHOLD = 0.25
 """Confidence from which on a hand is reported."""
 SAME_HAND = 0.5
 """Intersection over union from which on two boxes are of one hand."""
@@ -70,14 +70,15 @@ class RegionNet(nn.Module):
 
 
 class Boxes(NamedTuple):
-    """What was found, the better first. Shapes: scores (B, 2) in [0, 1]; boxes (B, 2, 4) left, top, right, bottom."""
+    """What was found, the better first. Shapes: scores (B, N) in [0, 1]; boxes (B, N, 4) left, top, right, bottom."""
 
     scores: Tensor
     boxes: Tensor
 
 
-def decode_hands(maps: RegionMaps) -> Boxes:
-    """The box at the highest palm, then the one at the highest palm elsewhere that is not nearly the same box.
+def decode_hands(maps: RegionMaps, count: int = HAND_COUNT) -> Boxes:
+    """The box at the highest palm, then the one at the highest palm elsewhere that is not nearly the same box, and so
+    on: ``count`` of them.
 
     Pixels are those of the letter-boxed picture.
     """
@@ -88,7 +89,7 @@ def decode_hands(maps: RegionMaps) -> Boxes:
     peak = logits == F.max_pool2d(logits[:, None], 3, stride=1, padding=1)[:, 0]
     left = logits.masked_fill(~peak, -torch.inf).flatten(1)
     scores, boxes = [], []
-    for _ in range(HAND_COUNT):
+    for _ in range(count):
         best = left.argmax(1, keepdim=True)  # (B, 1)
         box = all_boxes.gather(2, best[:, None].expand(-1, 4, 1))  # (B, 4, 1)
         scores.append(left.gather(1, best)[:, 0].sigmoid())

@@ -209,11 +209,13 @@ class RegionModule(lightning.LightningModule):
         checkpoint["settings"] = _plain(self.config)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        now, before = _plain(self.config), checkpoint["settings"]
-        other = [name for name in now if name != "out" and before.get(name) != now[name]]
+        now = _plain(self.config)
+        # an older checkpoint lacks younger settings, whose defaults are what was done then
+        before = _plain(RegionTrainConfig(self.config.out)) | checkpoint["settings"]
+        other = [name for name in now if name != "out" and before[name] != now[name]]
         if other:
             raise ValueError(
-                f"{self.config.out / UNFINISHED}: of a training with {other[0]}={before.get(other[0])!r}, now "
+                f"{self.config.out / UNFINISHED}: of a training with {other[0]}={before[other[0]]!r}, now "
                 f"{now[other[0]]!r} is asked; give the same to go on with it, or delete the file to begin anew"
             )
 

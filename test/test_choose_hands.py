@@ -1,0 +1,101 @@
+"""Which crop shows which hand, on hand-made cases: boxes of 100 pixels, far from each other unless said otherwise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lgnet_core.inference.choose_hands import EVIDENCE, choose_hands
+from lgnet_core.inference.regions import Detected, Region
+from lgnet_core.types import Side
+
+HERE, THERE, ELSEWHERE = (np.array([u, 100.0, u + 100, 200.0]) for u in (0, 300, 600))
+BOTH = tuple(Side)
+
+
+def moved(box: np.ndarray, share: float) -> np.ndarray:
+    """Aside by a share of its width."""
+    return box + np.array([100 * share, 0, 100 * share, 0])
+
+
+def saw(box: np.ndarray, score: float = 0.9, looks: tuple[float, ...] = (1.0,)) -> Region:
+    """Where a detector saw a hand."""
+    return Region(box, BOTH, looks=looks, detected=(Detected(box, score),))
+
+
+def test_the_look_whose_hand_lies_where_the_detector_saw_it_counts() -> None:
+    """Though the network is surer in the other one."""
+    region = saw(HERE, looks=(1.0, 1.2))
+    boxes = np.array([[moved(HERE, 0.6)] * 2, [moved(HERE, 0.1)] * 2])
+    assert choose_hands([region], np.array([[0.99, 0.1], [0.8, 0.1]]), boxes, 0.5) == [(Side.RIGHT, 1, Side.RIGHT)]
+
+
+@pytest.mark.parametrize(
+    ("presence", "crop"),
+    [
+        ([[0.9, 0.1], [0.6, 0.2]], 0),
+        ([[0.6, 0.2], [0.9, 0.1]], 1),
+        ([[0.6, 0.1], [0.6, 0.1]], 0),  # the first of equal ones
+        ([[0.79, 0.79], [0.8, 0.49]], 0),  # two hands are more than one
+        ([[0.6, 0.4], [0.55, 0.55]], 1),
+    ],
+)
+def test_of_looks_that_agree_alike_the_surer_one_counts(presence: list[list[float]], crop: int) -> None:
+    boxes = np.array([[HERE, HERE]] * 2)
+    for region in (saw(HERE, looks=(1.0, 1.2)), Region(HERE, BOTH, looks=(1.0, 1.2))):
+        assert {k for _, k, _ in choose_hands([region], np.array(presence), boxes, 0.5)} == {crop}
+
+
+def test_a_look_that_finds_both_hands_that_the_detector_saw_is_the_better_one() -> None:
+    pair = Region(np.array([0.0, 100, 260, 200]), BOTH, looks=(1.0, 1.2), detected=(Detected(HERE, 0.9),))
+    other = np.array([160.0, 100, 260, 200])
+    pair = Region(pair.box, BOTH, looks=pair.looks, detected=(*pair.detected, Detected(other, 0.5)))
+    boxes = np.array([[HERE, HERE], [moved(HERE, 0.2), moved(other, 0.2)]])  # the first draws one hand twice
+    chosen = choose_hands([pair], np.array([[0.9, 0.9], [0.8, 0.8]]), boxes, 0.5)
+    assert chosen == [(Side.RIGHT, 1, Side.RIGHT), (Side.LEFT, 1, Side.LEFT)]
+
+
+@pytest.mark.parametrize("part", [0.9, 1.1])
+def test_a_hand_needs_the_detectors_support(part: float) -> None:
+    """Presence, confidence and overlap together decide."""
+    overlap = 1 / 3  # of boxes that are moved by half a width
+    score = part * EVIDENCE / (0.8 * overlap)
+    chosen = choose_hands([saw(HERE, score)], np.array([[0.8, 0.1]]), np.array([[moved(HERE, 0.5)] * 2]), 0.5)
+    assert bool(chosen) == (part > 1)
+
+
+def test_where_no_detector_was_asked_presence_alone_decides() -> None:
+    region = Region(HERE, (Side.RIGHT,))
+    for presence, seen in ((0.49, False), (0.51, True)):
+        assert bool(choose_hands([region], np.array([[presence, 0.9]]), np.array([[ELSEWHERE] * 2]), 0.5)) == seen
+
+
+@pytest.mark.parametrize("taken", Side)
+def test_of_two_hands_taken_for_the_same_one_the_less_sure_is_the_other(taken: Side) -> None:
+    presence = np.full((2, 2), 0.1)
+    presence[:, taken] = 0.8, 0.9
+    boxes = np.array([[HERE, HERE], [THERE, THERE]])
+    chosen = choose_hands([saw(HERE), saw(THERE)], presence, boxes, 0.5)
+    assert sorted(chosen) == sorted([(taken, 1, taken), (taken.other, 0, taken)])
+    assert [side for side, _, _ in chosen] == [Side.RIGHT, Side.LEFT]
+
+
+def test_the_other_hand_needs_support_too() -> None:
+    boxes = np.array([[HERE, HERE], [THERE, THERE]])
+    presence = np.array([[0.9, 0.1], [0.8, 0.1]])
+    assert len(choose_hands([saw(HERE), saw(moved(THERE, 0.9), 0.5)], presence, boxes, 0.5)) == 1
+
+
+def test_a_region_in_which_only_the_other_side_is_looked_for_chooses_by_all_that_is_seen() -> None:
+    """A left hand is looked for, and taken for a right one: in the second look it is seen, in the first it is not."""
+    regions = [Region(HERE, (Side.RIGHT,)), Region(THERE, (Side.LEFT,), looks=(1.0, 1.2))]
+    presence = np.array([[0.9, 0.1], [0.4, 0.3], [0.8, 0.2]])
+    boxes = np.array([[HERE, HERE], [THERE, THERE], [THERE, THERE]])
+    assert choose_hands(regions, presence, boxes, 0.5) == [(Side.RIGHT, 0, Side.RIGHT), (Side.LEFT, 2, Side.RIGHT)]
+
+
+def test_a_third_box_serves_where_one_of_the_first_shows_none() -> None:
+    regions = [saw(HERE, 0.9), saw(THERE, 0.3), saw(ELSEWHERE, 0.28)]
+    presence = np.array([[0.9, 0.1], [0.2, 0.3], [0.1, 0.95]])
+    boxes = np.array([[box, box] for box in (HERE, THERE, ELSEWHERE)])
+    assert choose_hands(regions, presence, boxes, 0.5) == [(Side.RIGHT, 0, Side.RIGHT), (Side.LEFT, 2, Side.LEFT)]
