@@ -7,10 +7,10 @@ import pytest
 import torch
 from small_network import small_network
 
-from lgnet_core.inference.choose import make_engine
 from lgnet_core.inference.cuda_graph import CudaGraphEngine
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.inference.engine import OutOfMemoryError, memory_errors, resolve_device
+from lgnet_core.inference.engine_choice import make_engine
 from lgnet_core.inference.onnx_engine import OnnxEngine
 from lgnet_core.network import HandsPrediction
 

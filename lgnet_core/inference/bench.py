@@ -25,9 +25,9 @@ from lgnet_core.camera import virtual_intrinsics
 from lgnet_core.checkpoint import BUNDLED_WEIGHTS, crop_size, load_own_network
 from lgnet_core.export import preset_name
 from lgnet_core.hand_model import HandModel
-from lgnet_core.inference.choose import make_engine
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.inference.engine import resolve_device
+from lgnet_core.inference.engine_choice import make_engine
 from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.regions import Region
 from lgnet_core.network import HandsNetwork, build_network

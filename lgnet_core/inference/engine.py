@@ -14,7 +14,7 @@ from lgnet_core.network import HandsPrediction
 from lgnet_core.types import FloatArray
 
 ENGINES = ("auto", "eager", "cuda-graph", "onnx")
-"""Names that :func:`lgnet_core.inference.choose.make_engine` takes."""
+"""Names that :func:`lgnet_core.inference.engine_choice.make_engine` takes."""
 
 DEVICES = ("auto", "cpu", "cuda")
 

@@ -12,11 +12,11 @@ import torch
 from lgnet_core.checkpoint import BUNDLED_REGIONS, crop_size, load_own_network, load_region_net
 from lgnet_core.data.images import MIN_SIDE
 from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.inference.choose import make_engine
 from lgnet_core.inference.choose_hands import choose_hands
 from lgnet_core.inference.crops import Crops, cut_crops, joints_in_picture
 from lgnet_core.inference.detection import MOST_CROPS, RegionDetector, TrainedDetector, WholePictureDetector
 from lgnet_core.inference.engine import Engine
+from lgnet_core.inference.engine_choice import make_engine
 from lgnet_core.inference.other_hand import DOUBT, mirror_in_depth, of_the_other_hand
 from lgnet_core.inference.placement import place_in_camera
 from lgnet_core.inference.regions import CROP_MARGIN, Region, box_of_hand, length
@@ -77,7 +77,7 @@ class HandEstimator:
             raise ValueError(f"presence_threshold: expected a probability between 0 and 1, got {presence_threshold}")
         if not 0 <= smallest_hand < 1:
             raise ValueError(
-                f"smallest_hand: expected a fraction of the picture's longer side, 0 to 1, got {smallest_hand}"
+                f"smallest_hand: expected a fraction of the picture's longer side, 0 to below 1, got {smallest_hand}"
             )
         if hand_length is not None and not HAND_LENGTHS[0] <= hand_length <= HAND_LENGTHS[1]:
             raise ValueError(
