@@ -151,7 +151,8 @@ class HandEstimator:
     def estimate_regions(self, image: FloatArray, camera: Camera | None, regions: Sequence[Region]) -> TwoHands:
         """Both hands of a picture, looked for in given regions only: for callers that know where the hands are.
 
-        A side that several regions name comes from the one where its presence is highest.
+        A side that several regions name comes from the one where its presence is highest. Where regions say what a
+        detector saw (:attr:`Region.detected`), that must support what the network sees.
 
         Args, Raises: see :meth:`estimate`.
         """
