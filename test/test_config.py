@@ -31,8 +31,8 @@ def test_presets_are_the_papers_two_and_ours():
 @pytest.mark.parametrize("name", LGNETS)
 def test_paper_variant_changes_geometry_alone(name):
     paper = find_config(f"{name}-paper")
-    assert (paper.depth_box, paper.refine_projection) == (0.3, "weak")
-    assert replace(paper, depth_box=0.5, refine_projection="full") == find_config(name)
+    assert (paper.depth_box, paper.refine_projection, paper.refine_smoothing) == (0.3, "weak", 0.0)
+    assert replace(paper, depth_box=0.5, refine_projection="full", refine_smoothing=3.0) == find_config(name)
 
 
 @pytest.mark.parametrize("config", PRESETS.values(), ids=PRESETS)
@@ -92,11 +92,12 @@ def test_an_unknown_part_lists_the_known(name):
     [
         (EANetConfig, {"backbone": "vgg"}, "resnet50"),
         (EANetConfig, {"channels": 30}, "multiple of 4"),
+        (LGNetConfig, {"refine_smoothing": -1.0}, "none"),
         (InterShapeConfig, {"heatmap_depth": 6}, "multiple of 4"),
         (InterShapeConfig, {"hidden": 0}, "positive"),
         (InterShapeConfig, {"depth_box": -1.0}, "positive"),
     ],
 )
-def test_the_other_networks_refuse_too(kind, change, said):
+def test_settings_of_every_kind_of_network_are_checked(kind, change, said):
     with pytest.raises(ValueError, match=rf"{kind.__name__}.*{said}"):
         kind(**change)

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from lgnet_core.camera import pixels_to_normalised, project, weak_perspective_root
 from lgnet_core.network.layers import sample_map
-from lgnet_core.network.refine_stage import HAND_EXTENT, OFFSET_SCALE, RefineStage, project_full, project_weak
+from lgnet_core.network.refine_stage import HAND_EXTENT, OFFSET_SCALE, RefineStage, fairing, project_full, project_weak
 
 C, ENHANCED, EARLY, S = 16, 20, 8, 64
 
@@ -31,8 +31,8 @@ def inputs():
     }
 
 
-def make(hand_model, projection="full", awake=True):
-    stage = RefineStage(EARLY, C, ENHANCED, 12, projection, hand_model)
+def make(hand_model, projection="full", awake=True, smoothing=0.0):
+    stage = RefineStage(EARLY, C, ENHANCED, 12, projection, smoothing, hand_model)
     if awake:
         for graph in stage.graph:
             torch.nn.init.normal_(graph.tail.last.weight)
@@ -47,9 +47,9 @@ def test_offsets_are_zero_at_the_start(hand_model, inputs):
 
 def test_width_of_the_first_layer(hand_model):
     """3 + 3 + 256 + 512 + 640 = 1414 for ResNet-50 and c = 512; 462 for mini."""
-    stage = RefineStage(256, 512, 640, 128, "full", hand_model)
+    stage = RefineStage(256, 512, 640, 128, "full", 0.0, hand_model)
     assert stage.graph[0].head.first.in_features == 1414
-    assert RefineStage(24, 192, 240, 64, "full", hand_model).graph[0].head.first.in_features == 462
+    assert RefineStage(24, 192, 240, 64, "full", 0.0, hand_model).graph[0].head.first.in_features == 462
 
 
 def test_short_cut_equals_reading_every_map_at_every_vertex(hand_model, inputs):
@@ -63,6 +63,29 @@ def test_short_cut_equals_reading_every_map_at_every_vertex(hand_model, inputs):
         x = graph.head_norm(graph.head(x, stage.neighbour_sum))
         x = graph.tail(graph.residuals(x, stage.neighbour_sum), stage.neighbour_sum)
         assert_close(stage(**inputs)[:, side], x.transpose(0, 1) * OFFSET_SCALE)
+
+
+@pytest.mark.parametrize("strength", [0.3, 3.0, 30.0])
+def test_smoothed_offsets_solve_the_step_of_the_diffusion(hand_model, inputs, strength):
+    """x + strength (sum over neighbours of x - x_neighbour) = what the graph network says: neighbour by neighbour."""
+    raw, smooth = (make(hand_model, smoothing=s).double() for s in (0.0, strength))
+    smooth.load_state_dict(raw.state_dict())
+    inputs = {name: value.double() for name, value in inputs.items()}
+    with torch.no_grad():
+        x, wanted = smooth(**inputs), raw(**inputs)
+    flow = torch.zeros_like(x)
+    for a, b in hand_model.graph.edges.tolist():
+        difference = x[:, :, a] - x[:, :, b]
+        flow[:, :, a] += difference
+        flow[:, :, b] -= difference
+    assert_close(x + strength * flow, wanted, atol=1e-4 * float(wanted.abs().max()), rtol=0)
+
+
+def test_smoothing_is_symmetric_and_leaves_what_all_vertices_share(hand_model):
+    fair = fairing(hand_model.graph.edges, 778, 3.0)
+    assert_close(fair, fair.T)
+    assert_close(fair.sum(1), torch.ones(778))
+    assert (fair >= -1e-7).all(), "an average: nothing overshoots"
 
 
 def test_full_projection_is_the_cameras(inputs):

@@ -64,6 +64,8 @@ class LGNetConfig:
         depth_box: edge of the 2.5D joints' depth box, metres, centred on the wrist (0.3 in the paper).
         refine_projection: how vertices find their pixels: ``full`` perspective with the crop's intrinsics, or the
             ``weak`` perspective that the network predicts (paper).
+        refine_smoothing: of the refine stage's offsets over the mesh, lambda of
+            :func:`~lgnet_core.network.refine_stage.fairing`; 0: as the graph network says them (paper).
 
     Raises:
         ValueError: if a value is unknown, or the switches contradict each other.
@@ -87,9 +89,12 @@ class LGNetConfig:
     refine_stage: bool = True
     depth_box: float = 0.5
     refine_projection: str = "full"
+    refine_smoothing: float = 3.0
 
     def __post_init__(self) -> None:
         _check(self, {"channels": (4, " (heads, c / 4)")})
+        if not self.refine_smoothing >= 0:
+            raise ValueError(f"LGNetConfig.refine_smoothing: {self.refine_smoothing}; give 0 (none) or more")
         if not (self.local_unit or self.global_unit) and self.lgblock:
             raise ValueError("LGNetConfig: local and global unit are both off; say lgblock=False instead")
 
@@ -99,8 +104,8 @@ class LGNetConfig:
         return self.channels + self.channels // 4 if self.lgblock else self.channels
 
     def paper_variant(self) -> LGNetConfig:
-        """The same network with the paper's geometry: depth box 0.3 m, weak projection in the refine stage."""
-        return replace(self, depth_box=0.3, refine_projection="weak")
+        """The same network with the paper's geometry: depth box 0.3 m, weak projection and unsmoothed offsets."""
+        return replace(self, depth_box=0.3, refine_projection="weak", refine_smoothing=0.0)
 
 
 @dataclass(frozen=True)

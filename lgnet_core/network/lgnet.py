@@ -82,6 +82,7 @@ class LGNet(HandsNetwork):
                 enhanced,
                 config.refine_channels,
                 config.refine_projection,
+                config.refine_smoothing,
                 hand_model,
             )
         self.relative_translation = RelativeTranslation(enhanced, channels)

@@ -33,6 +33,25 @@ def project_full(points: Tensor, camera: Tensor, intrinsics: Tensor, image_size:
     return pixels_to_normalised(project(points + root[..., None, :], intrinsics), image_size)
 
 
+def fairing(edges: Tensor, count: int, strength: float) -> Tensor:
+    r"""(I + \lambda L)^{-1} with the Laplacian L = D - A of a graph: one step of implicit fairing.
+
+    What nodes near each other share stays, what differs from one to the next goes: constant fields are unchanged.
+    Source: Desbrun et al. 1999, "Implicit Fairing of Irregular Meshes using Diffusion and Curvature Flow", with uniform
+    weights.
+
+    Args:
+        edges: each once. count: of the nodes. strength: lambda.
+
+    Shapes:
+        edges: (E, 2) long; returns (N, N), symmetric, its rows sum to 1.
+    """
+    adjacent = torch.zeros(count, count, dtype=torch.float64)
+    adjacent[edges[:, 0], edges[:, 1]] = adjacent[edges[:, 1], edges[:, 0]] = 1
+    laplacian = torch.diag(adjacent.sum(1)) - adjacent
+    return torch.linalg.inv(torch.eye(count, dtype=torch.float64) + strength * laplacian).float()
+
+
 class VertexGraph(nn.Module):
     """Features per vertex to offsets, for one hand: GIN, 3 residual blocks, GIN with 32 inside.
 
@@ -71,11 +90,13 @@ class VertexGraph(nn.Module):
 class RefineStage(nn.Module):
     """Offsets of all vertices of both hands.
 
-    Each vertex reads colour, early map, F_h and F*_h at its projection (detached) and knows its own coordinates.
+    Each vertex reads colour, early map, F_h and F*_h at its projection (detached) and knows its own coordinates. The
+    offsets are smoothed over the mesh, since vertices of which the network is unsure move apart from their neighbours:
+    fingers crumple.
 
     Args:
         early_channels: of the backbone's stride-4 map. channels: of F_h. enhanced_channels: of F*_h.
-        width: of the graph network. projection: ``full`` or ``weak``.
+        width: of the graph network. projection: ``full`` or ``weak``. smoothing: lambda of :func:`fairing`; 0: none.
 
     Shapes:
         vertices: (B, 2, 778, 3) rough, metres; camera: (B, 2, 3); intrinsics: (B, 3, 3); image: (B, 3, S, S);
@@ -90,10 +111,14 @@ class RefineStage(nn.Module):
         enhanced_channels: int,
         width: int,
         projection: str,
+        smoothing: float,
         hand_model: HandModel,
     ) -> None:
         super().__init__()
         self.projection = projection
+        graph = hand_model.graph
+        fair = fairing(graph.edges.cpu(), graph.node_count, smoothing) if smoothing else None
+        self.register_buffer("fair", fair, persistent=False)
         self.neighbour_sum = NeighbourSum(hand_model.graph.edge_index, hand_model.graph.node_count)
         self.graph = PerHand(lambda: VertexGraph(6 + early_channels, channels + enhanced_channels, width))
 
@@ -119,7 +144,8 @@ class RefineStage(nn.Module):
             graph(near[:, side], maps[:, side], places[:, side], self.neighbour_sum)
             for side, graph in enumerate(self.graph)
         ]
-        return torch.stack(offsets, 1).to(vertices.dtype)
+        moved = torch.stack(offsets, 1).to(vertices.dtype)
+        return moved if self.fair is None else self.fair @ moved
 
     def places(self, vertices: Tensor, camera: Tensor, intrinsics: Tensor, image_size: int) -> Tensor:
         """Where the vertices are in the crop's [-1, 1]. Shapes: (B, 2, 778, 2)."""
