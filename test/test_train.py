@@ -215,6 +215,25 @@ def test_a_dry_run_measures_and_leaves_nothing(tmp_path, stored):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_dry_run_says_what_it_does_before_it_does_it(tmp_path, stored, monkeypatch, caplog):
+    """Few steps on a CPU, few pictures validated on, the bar as asked; a step is as many batches as it accumulates."""
+    clock = {"now": 0.0}
+    monkeypatch.setattr("lgnet_core.training.dry_run.time.perf_counter", lambda: clock["now"])
+
+    def made(few, callbacks):
+        assert "making 4 steps to measure them, 1 of them to warm up only" in caplog.text
+        assert (few.steps, few.validation, few.progress) == (4, 2, True)
+        trainer = SimpleNamespace(accumulate_grad_batches=few.accumulate)
+        for index in range(few.steps * few.accumulate):
+            clock["now"] += 1.0
+            callbacks[0].on_train_batch_end(trainer, SimpleNamespace(device=torch.device("cpu")), None, None, index)
+
+    monkeypatch.setattr("lgnet_core.training.dry_run.train", made)
+    settings = config(tmp_path / "run", data=str(stored), validation=256, accumulate=3, progress=True)
+    with caplog.at_level("INFO", "lgnet_core"):
+        assert dry_run(settings).step_seconds == pytest.approx(3.0)
+
+
 def test_the_learning_rate_follows_the_schedule(tmp_path, stored):
     """What the optimiser steps with, by hand: two steps of warm-up, then a cosine; resumed in between."""
     settings = config(tmp_path, data=str(stored), schedule="cosine", warmup=2, steps=5, learning_rate=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import tempfile
 import time
@@ -15,11 +16,15 @@ from pytorch_lightning.callbacks import Callback
 
 from lgnet_core.hand_model import load_hand_model
 from lgnet_core.training.sources import open_supply
-from lgnet_core.training.train import in_steps, processes, train
+from lgnet_core.training.train import in_steps, on_cuda, processes, train
 from lgnet_core.training.train_config import TrainConfig
 
-STEPS, SETTLING = 10, 3
-"""Steps that are made, and how many of them do not count: the first ones allocate, and choose kernels."""
+log = logging.getLogger(__name__)
+
+CUDA_STEPS, CPU_STEPS = (10, 3), (4, 1)
+"""Steps that are made, and how many of them do not count: the first ones allocate, and on a GPU choose kernels."""
+HELD_OUT = 8
+"""Pictures validated on, at most: the validation is not measured, and takes a CPU long."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,12 @@ class Cost:
 def dry_run(config: TrainConfig) -> Cost:
     """Make a few steps of a training in a folder that is thrown away, and measure them.
 
+    Says so first, since a CPU takes minutes for them; while they are made it shows the training's bar.
+
     Raises: see :func:`lgnet_core.training.train.train`.
     """
+    made, settling = CUDA_STEPS if on_cuda(config) else CPU_STEPS
+    log.info("making %d steps to measure them, %d of them to warm up only", made, settling)
     steps = config.steps
     if config.epochs:
         devices, nodes = processes(config)
@@ -54,16 +63,15 @@ def dry_run(config: TrainConfig) -> Cost:
         few = replace(
             config,
             out=Path(folder),
-            steps=STEPS,
-            epoch_steps=STEPS,
-            warmup=min(config.warmup, STEPS),
+            steps=made,
+            epoch_steps=made,
+            warmup=min(config.warmup, made),
             epochs=0.0,
-            validation=config.batch_size,
+            validation=min(config.batch_size, HELD_OUT),
             resume="never",
-            progress=False,
         )
         train(few, [clock])
-    seconds = (clock.ends[-1] - clock.ends[SETTLING - 1]) / (STEPS - SETTLING)
+    seconds = (clock.ends[-1] - clock.ends[settling - 1]) / (made - settling)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return Cost(
         steps=steps,
@@ -75,12 +83,16 @@ def dry_run(config: TrainConfig) -> Cost:
 
 
 class _StepClock(Callback):
-    """When each step ended."""
+    """When each step ended, which is after several batches if their gradients are accumulated."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        if (index + 1) % trainer.accumulate_grad_batches:
+            return
         if module.device.type == "cuda":
             torch.cuda.synchronize()
         self.ends.append(time.perf_counter())

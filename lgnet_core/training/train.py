@@ -64,7 +64,7 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     quieten()
     if config.threads:
         torch.set_num_threads(config.threads)
-    cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    cuda = on_cuda(config)
     resume = _resume_path(config)
     lightning.seed_everything(config.seed, verbose=False)
     hand_model = load_hand_model(config.hand_model)
@@ -154,6 +154,11 @@ def frozen_parts(config: TrainConfig, network: HandsNetwork) -> list[nn.Module]:
     backbones = network.backbones() if config.freeze_early else ()
     early = [layer for backbone in backbones for layer in backbone.early_layers()]
     return [*early, network.heatmap_net] if config.freeze_heatmaps and isinstance(network, InterShape) else early
+
+
+def on_cuda(config: TrainConfig) -> bool:
+    """Whether the training runs on GPUs."""
+    return config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
 
 
 def processes(config: TrainConfig) -> tuple[int, int]:
