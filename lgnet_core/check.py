@@ -12,10 +12,11 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from lgnet_core import __version__
 
@@ -170,9 +171,17 @@ def check_weights(path: str | Path | None) -> Finding:
     about = read_metadata(path)
     config = about.get("config", {})
     preset = about.get("preset") or (config.get("name") if isinstance(config, dict) else None) or "unnamed"
-    steps = f", {about['steps']} steps" if "steps" in about else ""
     where = "bundled" if path is None else str(path)
-    return Finding("weights", Level.OK, f"{preset} ({where}){steps}, {weights_digest(path)[:12]}")
+    return Finding("weights", Level.OK, f"{preset} ({where}){_last_phases(about)}, {weights_digest(path)[:12]}")
+
+
+def _last_phases(about: Mapping[str, Any]) -> str:
+    """Steps as the metadata have them: a file knows the training that wrote it, not the ones that led there."""
+    parts = about.get("mean of", [about])
+    steps = [str(part["steps"]) for part in parts if part.get("steps") is not None]
+    if len(steps) > 1:
+        return f", the mean of {len(parts)} trainings whose last phases had {', '.join(steps)} steps"
+    return f", {steps[0]} steps in its last phase" if steps else ""
 
 
 def check_meshes(weights: str | Path | None, path: str | Path | None) -> Finding:

@@ -6,10 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+from small_network import small_network
 from stubs import save_untrained_network
 
 from lgnet_core import check
 from lgnet_core.check import Level
+from lgnet_core.checkpoint import save_network
 from lgnet_core.inference import HandEstimator
 
 
@@ -57,6 +59,24 @@ def test_wrong_weights(tmp_path):
     assert findings["weights"].level is Level.PROBLEM
     assert "w.safetensors" in findings["weights"].detail
     assert findings["weights"].cure
+
+
+@pytest.mark.parametrize(
+    ("about", "told"),
+    [
+        ({}, "small (PATH), "),
+        ({"steps": 700}, "small (PATH), 700 steps in its last phase, "),
+        (
+            {"steps": 20, "mean of": [{"steps": 20}, {"steps": 14}]},
+            "small (PATH), the mean of 2 trainings whose last phases had 20, 14 steps, ",
+        ),
+    ],
+)
+def test_weights_are_told_as_their_last_phase(tmp_path, hand_model, about, told):
+    """What came before stands in no metadata."""
+    path = tmp_path / "w.safetensors"
+    save_network(path, small_network(hand_model), {"preset": "small", **about})
+    assert check.check_weights(path).detail.startswith(told.replace("PATH", str(path)))
 
 
 def test_unknown_device():
