@@ -81,7 +81,7 @@ def check(weights: Weights = None, hand_model: HandModelPath = None, device: Dev
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pictures.")] = Path("out/demo"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pictures.")] = Path("out/lgnet_demo"),
     weights: Weights = None,
     hand_model: HandModelPath = None,
     device: DeviceOption = "auto",

@@ -166,6 +166,13 @@ def test_demo(stub, tmp_path):
     assert str(stub["weights"]) == "mine.safetensors"
 
 
+def test_demo_has_a_folder_of_its_own(stub, monkeypatch, tmp_path):
+    """`make demo` keeps its pictures, some of the same names, in out/demo."""
+    monkeypatch.chdir(tmp_path)
+    assert run("demo")[0] == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["lgnet_demo"]
+
+
 def test_check_ends_with_1_where_there_is_a_problem(tmp_path):
     code, output = run("check", "--hand-model", tmp_path / "nowhere")
     assert code == 1
