@@ -172,9 +172,11 @@ def predict(
     if attention:
         view = AttentionView(load_own_network(weights, estimator.hand_model)[0], estimator)
     report = predict_films(estimator, found, out, calibration, about, console, view)
-    sides = ", ".join(f"{report.hands[side]} {side.label}" for side in Side)
-    rate = f", {report.pictures / report.seconds:.1f} pictures/s" if report.seconds else ""
-    console.print(Text(f"{report.pictures} picture(s): hands found: {sides}{rate}; results in {out}"), soft_wrap=True)
+    if report.pictures:
+        sides = ", ".join(f"{report.hands[side]} {side.label}" for side in Side)
+        rate = f", {report.pictures / report.seconds:.1f} pictures/s" if report.seconds else ""
+        done = f"{report.pictures} picture(s): hands found: {sides}{rate}; results in {out}"
+        console.print(Text(done), soft_wrap=True)
     for note in report.notes:
         console.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
     for failure in report.failures:

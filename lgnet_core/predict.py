@@ -93,11 +93,6 @@ def predict(
     """
     make_folder(out)
     report = Report()
-    if camera is None:
-        report.notes.append(
-            "no camera was given: each hand is relative to its own wrist; give --camera K.yaml "
-            "(ROS's calibration file) for hands in metres in the camera's frame"
-        )
     video = OverlayVideo(out / f"{source.path.stem}_overlay.mp4", source.frames_per_second) if source.is_video else None
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     with Progress(*columns, console=console or Console(quiet=True), transient=True) as progress:
@@ -117,6 +112,12 @@ def predict(
     if video is not None:
         video.close()
         report.notes += video.notes
+    if camera is None and report.pictures:
+        report.notes.insert(
+            0,
+            "no camera was given: each hand is relative to its own wrist; give --camera K.yaml "
+            "(ROS's calibration file) for hands in metres in the camera's frame",
+        )
     return report
 
 

@@ -128,6 +128,15 @@ def test_predict_with_a_bad_file_finishes_and_ends_with_1(stub, picture, tmp_pat
     assert "note: no camera was given" in output
 
 
+def test_predict_of_nothing_that_can_be_used_promises_no_results(stub, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"nonsense")
+    code, output = run("predict", tmp_path / "bad.jpg", "-o", tmp_path / "out")
+    assert code == 1
+    assert output.startswith("not used:")
+    assert "results in" not in output
+    assert "camera" not in output
+
+
 def test_errors_are_one_line(monkeypatch, capsys, tmp_path):
     monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
     code, told = run_main(monkeypatch, capsys, "predict", tmp_path / "nowhere.png")

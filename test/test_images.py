@@ -251,6 +251,13 @@ def test_files_that_are_no_camera(tmp_path, text):
         read_camera(path)
 
 
+def test_a_yaml_of_something_else_is_told_what_a_calibration_is():
+    """The node's parameters, say; it is no use to calibrate again."""
+    with pytest.raises(InputError, match=r"is no camera calibration file; .* camera_matrix: \{data: \[fx") as caught:
+        read_camera(Path(__file__).parent.parent / "config" / "hands.yaml")
+    assert "again" not in str(caught.value)
+
+
 def test_camera_files_execute_nothing(tmp_path):
     path = tmp_path / "K.yaml"
     path.write_text(f"!!python/object/apply:os.mkdir ['{tmp_path}/made']")

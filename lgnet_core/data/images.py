@@ -263,9 +263,10 @@ def read_camera(path: str | Path) -> Camera:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0]
         raise InputError(f"{path}: is not YAML ({first}); give the file that ROS's camera_calibration wrote") from error
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or "camera_matrix" not in content:
         raise InputError(
-            f"{path}: is not a camera file; it needs image_width, image_height, camera_matrix: data: [...]"
+            f"{path}: is no camera calibration file; one that ROS's camera_calibration wrote holds image_width: 640, "
+            "image_height: 480, camera_matrix: {data: [fx, 0, cx, 0, fy, cy, 0, 0, 1]}"
         )
     model = content.get("distortion_model", "plumb_bob")
     if model not in _PINHOLE_MODELS:
