@@ -127,6 +127,14 @@ def test_the_sets_of_wheels_and_of_the_rest_agree() -> None:
             assert pins.setdefault(package.lower(), version) == version, package
 
 
+def test_an_extra_is_added_to_what_is_installed() -> None:
+    """Named by its folder the package would be installed again, in place of the links that make laid."""
+    commands = re.findall(r"pip install .*\[.*", (ROOT / "README.md").read_text())
+    named = {name for command in commands for name in re.findall(r"'([^']*)\[(\w+)\]'", command)}
+    assert named == {(PROJECT["name"], "train")}
+    assert "train" in PROJECT["optional-dependencies"]
+
+
 @pytest.mark.parametrize("folder", ["checkout", "elsewhere"])
 def test_both_halves_import(folder: str, tmp_path: Path) -> None:
     """Messages (generated, installed) and modules (written, in a checkout or installed) are one package everywhere."""
