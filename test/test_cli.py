@@ -222,6 +222,7 @@ def test_train_regions_hands_its_options_on(monkeypatch, tmp_path):
 def test_eval_of_the_bundled_weights(tmp_path):
     code, output = run("eval", "--data", "synthetic", "-n", 4, "--device", "cpu", "--batch", 2, "-o", tmp_path / "eval")
     assert code == 0, output
+    assert output.startswith("judging weights bundled on 4 pictures of synthetic-1")
     assert "weights bundled on synthetic-1 (4 pictures)" in output
     assert "PA-MPJPE, mm" in output
     figures = json.loads((tmp_path / "eval" / "figures.json").read_text())["categories"]["all"]["figures"]

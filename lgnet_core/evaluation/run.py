@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from lgnet_core import __version__
 from lgnet_core.checkpoint import crop_size, load_own_network, weights_digest
@@ -44,20 +45,25 @@ def run_evaluation(
         weights: a file; None: the bundled ones. hand_model: the user's MANO; None: the bundled hand.
         count: evaluate this many pictures only, spread evenly over the set.
         device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``. batch_size: pictures at a time.
-        console: shows a progress bar; None: quiet. workers: processes that read pictures; 0: this one does.
+        console: says what is judged, and shows a progress bar; None: quiet.
+        workers: processes that read pictures; 0: this one does.
 
     Raises:
         ValueError: if weights, data and hand model do not go together.
         OSError: if something is not there or cannot be written.
     """
     started = time.perf_counter()
+    console = console or Console(quiet=True)
     mano = copy.deepcopy(hand_model)  # the network's goes to its device, that of the pictures stays where they are read
     network, metadata = load_own_network(weights, hand_model or load_hand_model())
     network = network.to(resolve_device(device))
     pictures = open_pictures(choice, network.hand_model, mano, console)
     out.mkdir(parents=True, exist_ok=True)
     size = crop_size(metadata)
-    scores = StudyScores(network, pictures, choice, len(chosen(len(pictures), count)))
+    judged, judged_on = "bundled" if weights is None else str(weights), len(chosen(len(pictures), count))
+    # Also where there is no terminal, and thus no bar.
+    console.print(Text(f"judging weights {judged} on {judged_on} pictures of {pictures.name}"), soft_wrap=True)
+    scores = StudyScores(network, pictures, choice, judged_on)
     worst = WorstPictures()
     results = evaluate(network, pictures, size, count, batch_size, console, [*scores.observers, worst], workers)
     studies = scores.found()
@@ -70,10 +76,10 @@ def run_evaluation(
         results=results,
         studies=studies,
         data=f"{pictures.name} ({results[ALL].pictures} pictures)",
-        weights="bundled" if weights is None else str(weights),
+        weights=judged,
         provenance={
             "weights": {
-                "file": "bundled" if weights is None else str(weights),
+                "file": judged,
                 "sha256": weights_digest(weights),
                 "metadata": metadata,
             },
@@ -94,10 +100,11 @@ def run_evaluation(
     )
     report.write_json(out / "figures.json")
     report.write_csv(out / "figures.csv")
-    write_pck(out / "pck.png", report)
-    write_reliability(out / "reliability.png", report)
-    write_asymmetry(out / "asymmetry.png", report)
-    looked_at = chosen(len(pictures), min(count or _LOOKED_AT, _LOOKED_AT))
-    write_sheet(out / "predictions.png", network, pictures, size, looked_at)
-    worst.write(out / "worst.png", network, size)
+    with console.status("drawing"):
+        write_pck(out / "pck.png", report)
+        write_reliability(out / "reliability.png", report)
+        write_asymmetry(out / "asymmetry.png", report)
+        looked_at = chosen(len(pictures), min(count or _LOOKED_AT, _LOOKED_AT))
+        write_sheet(out / "predictions.png", network, pictures, size, looked_at)
+        worst.write(out / "worst.png", network, size)
     return report
