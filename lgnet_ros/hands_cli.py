@@ -10,10 +10,10 @@ from pathlib import Path
 
 from rclpy.node import Node
 
+from lgnet_ros.arguments import split_parameters
 from lgnet_ros.lifecycle import LifecycleClient, LifecycleError
 from lgnet_ros.node import HandsNode
 from lgnet_ros.program import Program
-from lgnet_ros.share import share_file
 
 
 def parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -27,7 +27,7 @@ def parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--camera-info", metavar="TOPIC", help="calibration of the camera (default: camera_info)")
     parser.add_argument("--namespace", metavar="NAME", help="of the node and of its topics")
     parser.add_argument(
-        "--params-file", metavar="YAML", default=str(share_file("config", "hands.yaml")), help="parameters of the node"
+        "--params-file", metavar="YAML", help="parameters of the node (default: those of config/hands.yaml)"
     )
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:0, ...")
     parser.add_argument("--weights", metavar="FILE", help="of the network")
@@ -41,7 +41,9 @@ def parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     args = list(args)
     split = args.index("--ros-args") if "--ros-args" in args else len(args)
     options = parser.parse_args(args[:split])
-    ros = ["--ros-args", "--log-level", options.log_level, "--params-file", options.params_file]
+    ros = ["--ros-args", "--log-level", options.log_level]
+    if options.params_file:
+        ros += ["--params-file", options.params_file]
     for topic in ("image", "camera_info"):
         if getattr(options, topic):
             ros += ["-r", f"{topic}:={getattr(options, topic)}"]
@@ -72,8 +74,9 @@ def main(args: Sequence[str] | None = None) -> int:
         from lgnet_ros.demo import run_demo
 
         return run_demo(options.demo, node_arguments=ros_arguments)
-    with Program(ros_arguments) as program:
-        hands = HandsNode()
+    rest, parameters = split_parameters(ros_arguments)
+    with Program(rest) as program:
+        hands = HandsNode(cli_args=parameters)
         nodes: list[Node] = [hands]
         if not options.no_autostart:
             # Not named by remapping __node, which is meant for the node itself.

@@ -16,6 +16,7 @@ from rclpy.parameter import Parameter
 
 from lgnet_core.hand_frame import HandFrames
 from lgnet_core.inference import free_memory
+from lgnet_ros.arguments import RefusedError, refusal, split_parameters
 from lgnet_ros.diagnostics import Diagnostics
 from lgnet_ros.parameters import Settings, declare_parameters, validate
 from lgnet_ros.perception import Tracker, TrackerFactory, load_tracker
@@ -61,16 +62,26 @@ class HandsNode(LifecycleNode):
     Args:
         make_tracker: loads the network; tests have smaller ones.
         options: of rclpy's node.
+
+    Raises:
+        RefusedError: from arguments or parameters that are wrong.
     """
 
     def __init__(self, make_tracker: TrackerFactory = load_tracker, **options: Any) -> None:
-        super().__init__("hands", **options)
+        try:
+            super().__init__("hands", **options)
+        except RuntimeError as error:
+            raise refusal(error) from error
         self._make_tracker = make_tracker
         self._tracker: Tracker | None = None
         self._outputs: Publishers | None = None  # rclpy has a _publishers of its own
         self._session: Session | None = None
-        declare_parameters(self)
-        self._settings = Settings.from_node(self)
+        try:
+            declare_parameters(self)
+            self._settings = Settings.from_node(self)
+            self._settings.check()
+        except ValueError as error:
+            raise RefusedError(f"parameter {error}") from error
         self.add_on_set_parameters_callback(self._on_parameters)
         self._guard_transitions()
         self.diagnostics = Diagnostics(self)
@@ -83,7 +94,6 @@ class HandsNode(LifecycleNode):
         """Read the parameters, load and warm up the network, make the publishers."""
         self.diagnostics.clear()
         try:
-            self._settings.check()
             self._tracker = self._make_tracker(self._settings)
             self._tracker.estimator.warm_up()
             frames = HandFrames(self._tracker.estimator.hand_model)
@@ -193,8 +203,9 @@ class HandsNode(LifecycleNode):
 
 
 def main(args: Sequence[str] | None = None, make_tracker: TrackerFactory = load_tracker) -> int:
-    with Program(args) as program:
-        return program.spin([HandsNode(make_tracker)])
+    rest, parameters = split_parameters(sys.argv[1:] if args is None else args)
+    with Program(rest) as program:
+        return program.spin([HandsNode(make_tracker, cli_args=parameters)])
 
 
 if __name__ == "__main__":

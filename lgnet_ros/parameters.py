@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 Value = bool | int | float | str
 
+_TYPES: dict[type[Value], str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 _SMOOTHING = Smoothing()  # lgnet_core's defaults are the node's
 
 
@@ -242,12 +244,23 @@ PARAMETERS: tuple[Parameter, ...] = tuple(Parameter(name=f.name, **f.metadata) f
 def declare_parameters(node: Node) -> None:
     """Declare every parameter with its descriptor.
 
+    A whole number does where a number is asked for. Names that nobody knows are warned of.
+
     Raises:
-        rclpy.exceptions.InvalidParameterTypeException, InvalidParameterValueException: from a value that the user gave
-            (a parameter file, ``-p``) and that the descriptor rules out; they name it.
+        ValueError: from a value that the user gave (a parameter file, ``-p``) and that the table rules out.
     """
+    given = node._parameter_overrides  # rclpy shows them nowhere else before they are declared
     for parameter in PARAMETERS:
-        node.declare_parameter(parameter.name, parameter.default, parameter.descriptor())
+        value: Any = given[parameter.name].value if parameter.name in given else parameter.default
+        if isinstance(parameter.default, float) and type(value) is int:
+            value = float(value)
+        _check_one(parameter, value)
+        node.declare_parameter(parameter.name, value, parameter.descriptor(), ignore_override=True)
+    for name in given:
+        if not node.has_parameter(name) and not name.startswith("qos_overrides."):  # which each topic declares
+            near = difflib.get_close_matches(name, [p.name for p in PARAMETERS], n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            node.get_logger().warning(f"parameter {name} is not known and has no effect{meant}")
 
 
 def validate(current: Settings, changes: Iterable[RosParameter]) -> SetParametersResult:
@@ -261,9 +274,8 @@ def validate(current: Settings, changes: Iterable[RosParameter]) -> SetParameter
 
 def _check_one(parameter: Parameter, value: Value) -> None:
     if type(value) is not type(parameter.default):
-        raise ValueError(
-            f"{parameter.name}: {value!r} is of type {type(value).__name__}, not {type(parameter.default).__name__}"
-        )
+        shown = str(value).lower() if isinstance(value, bool) else repr(value)
+        raise ValueError(f"{parameter.name}: expected {_TYPES[type(parameter.default)]}, got {shown}")
     if parameter.choices is not None and value not in parameter.choices:
         raise ValueError(f"{parameter.name}: {value!r} is not known; set one of {', '.join(parameter.choices)}")
     if parameter.limits is not None:

@@ -12,12 +12,14 @@ import time
 import traceback
 from collections.abc import Sequence
 from types import FrameType, TracebackType
+from typing import NoReturn
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from lgnet_ros.arguments import RefusedError, check_parameter_files, refusal
 from lgnet_ros.share import fast_dds_profile
 from lgnet_ros.worker import WORKER
 
@@ -37,6 +39,8 @@ class Program:
 
     Fast DDS gets our profile (:func:`lgnet_ros.share.fast_dds_profile`), which stops the loss of pictures.
 
+    A :class:`RefusedError` becomes one line for the user and exit code 1.
+
     Args:
         args: of the command line, without the program's name; None: ``sys.argv``.
     """
@@ -55,8 +59,14 @@ class Program:
         # What is imported by now stays: the garbage collector need not look at it, which takes a tenth of a second with
         # torch, each time in the middle of a picture, and again when the process ends.
         gc.freeze()
-        argv = None if args is None else [sys.argv[0], *args]
-        rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+        argv = sys.argv if args is None else [sys.argv[0], *args]
+        try:
+            check_parameter_files(argv)
+            rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+        except RefusedError as error:
+            self._refuse(error)
+        except RuntimeError as error:
+            self._refuse(refusal(error))
 
     def __enter__(self) -> Program:
         return self
@@ -69,6 +79,8 @@ class Program:
             signal.signal(number, signal.SIG_IGN)
         os.close(self._wake)
         os.close(self._woken)
+        if isinstance(error, RefusedError):
+            self._refuse(error)
 
     def stop(self, exit_code: int = 0) -> None:
         """End :meth:`spin`; from any thread."""
@@ -104,6 +116,10 @@ class Program:
         if not ended or any(thread.name == WORKER for thread in threading.enumerate()):
             self._leave_behind()
         return self._exit_code
+
+    @staticmethod
+    def _refuse(error: RefusedError) -> NoReturn:
+        sys.exit(f"lgnet_ros: {error}")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.stop()

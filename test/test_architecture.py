@@ -72,6 +72,7 @@ ROS_ORDER = [
     "publishers",
     "session",
     "share",
+    "arguments",
     "program",
     "lifecycle",
     "node",
