@@ -46,7 +46,7 @@ def transition(on_exception: TransitionCallbackReturn) -> Callable[[Method], Cal
                 method(self, state)
             except Exception as error:
                 self.get_logger().error(f"{method.__name__}: {error}")
-                self.get_logger().info(traceback.format_exc())
+                self.get_logger().debug(traceback.format_exc())
                 self.diagnostics.fault(f"{method.__name__}: {error}")
                 return on_exception
             return TransitionCallbackReturn.SUCCESS

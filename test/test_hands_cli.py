@@ -55,6 +55,15 @@ def test_a_wrong_value_is_refused_in_one_line(world, tmp_path, value, reason):
     assert reason in refused(world, tmp_path, "--params-file", file, "--ros-args", "-p", value)
 
 
+def test_weights_that_are_not_there_are_told_without_a_traceback(world, tmp_path):
+    log = tmp_path / "log"
+    assert world.start("-m", "lgnet_ros.hands_cli", "--weights", "nowhere.safetensors", log=log).wait(60) == 1
+    text = log.read_text()
+    assert "on_configure: " in text
+    assert "nowhere.safetensors" in text
+    assert "Traceback" not in text
+
+
 def test_a_file_without_parameters_is_refused(world, tmp_path):
     text = tmp_path / "text"
     text.write_text("nothing to see here\n")
