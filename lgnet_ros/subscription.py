@@ -75,14 +75,20 @@ class MatchedSubscription:
         type_name = f"{self._message_type.__module__.partition('.')[0]}/msg/{self._message_type.__name__}"
         publishers = self._node.get_publishers_info_by_topic(self.topic)
         lines = [describe_publishers(self.topic, type_name, publishers), *self.problems()]
-        elsewhere = sorted(
-            topic
-            for topic, types in self._node.get_topic_names_and_types()
-            if type_name in types and topic != self.topic and self._node.count_publishers(topic)
-        )
+        published = [(t, types) for t, types in self._node.get_topic_names_and_types() if self._others_publish(t)]
+        compressed = f"{self.topic}/compressed"
+        if (compressed, ["sensor_msgs/msg/CompressedImage"]) in published:
+            lines.append(f"{compressed} carries compressed pictures: set image_transport to compressed to take those")
+        elsewhere = sorted(topic for topic, types in published if type_name in types and topic != self.topic)
         if elsewhere:
             lines.append(f"{type_name} is published on {', '.join(elsewhere)}")
         return "\n".join(lines)
+
+    def _others_publish(self, topic: str) -> bool:
+        """Whether anybody but this node does: its own overlay is no camera."""
+        own = (self._node.get_name(), self._node.get_namespace())
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        return any((p.node_name, p.node_namespace) != own for p in publishers)
 
     def _keep_to_publishers(self) -> None:
         wanted = intake_profile(self._node, self.topic, self._policy)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_world import World, wait_for
+from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import String
 
 from lgnet_ros.subscription import MatchedSubscription
@@ -80,11 +82,16 @@ def test_a_policy_that_does_not_fit_is_told_with_both_profiles(world, make, capf
 def test_silence_is_explained_by_what_there_is(world, make):
     subscription, _ = make("/silent", "auto")
     subscription.match()
-    elsewhere = world.node.create_publisher(String, "/loud", RELIABLE)
-    text = wait_for(lambda: "/loud" in (text := subscription.explain_silence()) and text)
+    own = world.node.create_publisher(String, "/own", RELIABLE)
+    camera = Node("camera", context=world.context, use_global_arguments=False)
+    camera.create_publisher(String, "/loud", RELIABLE)
+    camera.create_publisher(CompressedImage, "/silent/compressed", RELIABLE)
+    text = wait_for(lambda: all(n in (text := subscription.explain_silence()) for n in ("/loud", "image_t")) and text)
     assert "/silent: nobody publishes there" in text
-    assert "std_msgs/msg/String is published on /loud" in text
-    world.node.destroy_publisher(elsewhere)
+    assert text.endswith("std_msgs/msg/String is published on /loud"), "its own topics are left out"
+    assert "/silent/compressed carries compressed pictures: set image_transport to compressed" in text
+    camera.destroy_node()
+    world.node.destroy_publisher(own)
 
 
 def test_closed_it_hears_nothing(world, make):
