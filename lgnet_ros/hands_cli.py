@@ -73,7 +73,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if options.demo is not None:
         from lgnet_ros.demo import run_demo
 
-        return run_demo(options.demo, node_arguments=ros_arguments)
+        return run_demo(options.demo, node_arguments=ros_arguments, namespace=options.namespace or "")
     rest, parameters = split_parameters(ros_arguments)
     with Program(rest) as program:
         hands = HandsNode(cli_args=parameters)

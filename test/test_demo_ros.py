@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 from fixed_hands import two_hands
+from ros_world import wait_for
 from std_msgs.msg import Header
 
 from lgnet_core.hand_frame import HandFrames
+from lgnet_ros.demo import run_demo
 from lgnet_ros.demo_listener import Arrivals, to_two_hands
 from lgnet_ros.messages import to_joints_array, to_mesh_array
 
@@ -35,6 +38,30 @@ def test_demo_ends_by_itself_with_a_summary(tmp_path):
         picture = cv2.imread(str(tmp_path / name))
         assert picture.shape[0] == 480
         assert picture.std() > 5, f"{name} is blank"
+
+
+def test_terminated_it_takes_its_processes_along_and_the_camera_is_in_the_nodes_namespace(tmp_path):
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "lgnet_ros.hands_cli", "--demo", str(tmp_path), "--namespace", "arm"]
+    with log.open("w") as output:
+        demo = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children")
+    try:
+        wait_for(lambda: "on /arm/image" in log.read_text(), "the demo camera")
+        processes = children.read_text().split()
+        demo.terminate()
+        assert demo.wait(60) == 1
+    finally:
+        demo.kill()
+    assert len(processes) == 3
+    assert not [pid for pid in processes if Path(f"/proc/{pid}").exists()]
+
+
+def test_a_file_is_no_folder_for_pictures(tmp_path, capsys):
+    file = tmp_path / "text.jpg"
+    file.touch()
+    assert run_demo(file) == 1
+    assert f"{file} is no folder" in capsys.readouterr().err
 
 
 def test_messages_hold_what_a_listener_draws(hand_model):
