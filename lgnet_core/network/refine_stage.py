@@ -104,6 +104,8 @@ class RefineStage(nn.Module):
         returns (B, 2, 778, 3) metres.
     """
 
+    fair: Tensor | None
+
     def __init__(
         self,
         early_channels: int,
