@@ -16,6 +16,7 @@ from lgnet_core.checkpoint import CheckpointError, save_network
 from lgnet_core.hand_model import HandModel, read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.inference import HandEstimator, Region, estimator
+from lgnet_core.inference.cuda_graph import CudaGraphEngine
 from lgnet_core.inference.detection import MOST_CROPS
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.inference.regions import box_of_hand, length
@@ -383,16 +384,18 @@ def test_a_picture_of_a_hundred_megapixels(hand_model):
     assert hands.hands == []
 
 
-def test_warm_up_takes_every_number_of_crops_that_pictures_need(hand_model):
+@pytest.mark.parametrize(("kind", "each"), [(EagerEngine, False), (CudaGraphEngine, True)])
+def test_warm_up_takes_every_number_of_crops_that_the_engine_prepares(hand_model, kind, each):
     """A GPU engine records a graph for each; none may be left for the pictures."""
 
     class Recorder(EagerEngine):
-        batches: set[int] = set()  # noqa: RUF012
+        prepares_each_size = kind.prepares_each_size
 
         def __call__(self, images, intrinsics):
-            self.batches.add(len(images))
+            batches.add(len(images))
             return super().__call__(images, intrinsics)
 
+    batches: set[int] = set()
     estimator = HandEstimator(Recorder(small_network(hand_model), "cpu", 64), hand_model)
     estimator.warm_up()
-    assert Recorder.batches == set(range(1, MOST_CROPS + 1))
+    assert batches == (set(range(1, MOST_CROPS + 1)) if each else {1, MOST_CROPS})

@@ -43,6 +43,7 @@ class CudaGraphEngine(Engine):
 
     name = "cuda-graph"
     precision = "fp16"
+    prepares_each_size = True
 
     def __init__(self, network: HandsNetwork, device: str = "auto", image_size: int = 256) -> None:
         require_cuda("engine 'cuda-graph'")

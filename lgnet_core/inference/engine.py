@@ -46,12 +46,14 @@ class Engine(ABC):
         device: where it runs, ``"cpu"`` or ``"cuda[:index]"``.
         precision: of the heavy arithmetic, ``"fp32"`` or ``"fp16"``; inputs and outputs are always float32.
         image_size: S, the side of the crops it takes, pixels.
+        prepares_each_size: whether the first call with each number of crops takes long.
     """
 
     name: str
     device: str
     precision: str
     image_size: int
+    prepares_each_size: bool = False
 
     @abstractmethod
     def __call__(self, images: FloatArray, intrinsics: FloatArray) -> HandsPrediction:

@@ -164,10 +164,13 @@ class HandEstimator:
         return self.assemble(regions, crops, prediction, camera)
 
     def warm_up(self) -> None:
-        """Run every part once, with every number of crops that a picture can have, so that none pays for first uses."""
+        """Run every part once, so that no picture pays for first uses.
+
+        With one crop and as many as a picture can have; with every number between them where the engine prepares each.
+        """
         image, box = np.zeros((480, 640, 3), np.uint8), np.array([160, 120, 480, 360])
         self.detector.find(image, None)
-        for crops in range(1, MOST_CROPS + 1):
+        for crops in range(1, MOST_CROPS + 1) if self.engine.prepares_each_size else (1, MOST_CROPS):
             self.estimate_regions(image, None, [Region(box, tuple(Side))] * crops)
 
     def free_memory(self) -> None:
