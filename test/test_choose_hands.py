@@ -1,15 +1,15 @@
-"""Which crop shows which hand, on hand-made cases: boxes of 100 pixels, far from each other unless said otherwise."""
+"""Which crop shows which hand, on hand-made cases: boxes of 100 pixels, beside each other or far away."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from lgnet_core.inference.choose_hands import EVIDENCE, choose_hands
+from lgnet_core.inference.choose_hands import EVIDENCE, TOGETHERNESS, choose_hands
 from lgnet_core.inference.regions import Detected, Region
 from lgnet_core.types import Side
 
-HERE, THERE, ELSEWHERE = (np.array([u, 100.0, u + 100, 200.0]) for u in (0, 300, 600))
+HERE, BESIDE, THERE, ELSEWHERE = (np.array([u, 100.0, u + 100, 200.0]) for u in (0, 160, 300, 600))
 BOTH = tuple(Side)
 
 
@@ -46,13 +46,46 @@ def test_of_looks_that_agree_alike_the_surer_one_counts(presence: list[list[floa
         assert {k for _, k, _ in choose_hands([region], np.array(presence), boxes, 0.5)} == {crop}
 
 
+def pair(looks: tuple[float, ...] = (1.0,)) -> Region:
+    """Where a detector saw two hands near each other: the crops are the looks, then the right one, then the left."""
+    seen = Detected(HERE, 0.9), Detected(BESIDE, 0.5)
+    return Region(np.array([0.0, 100, 260, 200]), BOTH, looks=looks, detected=seen)
+
+
 def test_a_look_that_finds_both_hands_that_the_detector_saw_is_the_better_one() -> None:
-    pair = Region(np.array([0.0, 100, 260, 200]), BOTH, looks=(1.0, 1.2), detected=(Detected(HERE, 0.9),))
-    other = np.array([160.0, 100, 260, 200])
-    pair = Region(pair.box, BOTH, looks=pair.looks, detected=(*pair.detected, Detected(other, 0.5)))
-    boxes = np.array([[HERE, HERE], [moved(HERE, 0.2), moved(other, 0.2)]])  # the first draws one hand twice
-    chosen = choose_hands([pair], np.array([[0.9, 0.9], [0.8, 0.8]]), boxes, 0.5)
+    boxes = np.array([[HERE, HERE], [moved(HERE, 0.2), moved(BESIDE, 0.2)], [HERE, HERE], [BESIDE, BESIDE]])
+    presence = np.array([[0.9, 0.9], [0.8, 0.8], [0, 0], [0, 0]])  # the first draws one hand twice
+    chosen = choose_hands([pair((1.0, 1.2))], presence, boxes, 0.5)
     assert chosen == [(Side.RIGHT, 1, Side.RIGHT), (Side.LEFT, 1, Side.LEFT)]
+
+
+@pytest.mark.parametrize("margin", [-0.02, 0.02])
+def test_hands_looked_at_one_by_one_count_if_they_agree_clearly_better(margin: float) -> None:
+    """Moved by a share s of its width a box overlaps by (1 - s) / (1 + s)."""
+    overlap = 1 - TOGETHERNESS - margin
+    boxes = np.array([[HERE, moved(BESIDE, (1 - overlap) / (1 + overlap))], [HERE, BESIDE], [HERE, BESIDE]])
+    chosen = choose_hands([pair()], np.array([[0.9, 0.9], [0.9, 0.1], [0.1, 0.9]]), boxes, 0.5)
+    assert chosen == [(side, crop if margin > 0 else 0, side) for side, crop in ((Side.RIGHT, 1), (Side.LEFT, 2))]
+
+
+def test_a_hand_looked_at_alone_is_not_believed_for_the_one_beside_it() -> None:
+    """The crop of the right hand shows the left one too, surer than its own does."""
+    boxes = np.array([[ELSEWHERE] * 2, [HERE, BESIDE], [HERE, BESIDE]])
+    chosen = choose_hands([pair()], np.array([[0.9, 0.9], [0.9, 0.99], [0.1, 0.6]]), boxes, 0.5)
+    assert chosen == [(Side.RIGHT, 1, Side.RIGHT), (Side.LEFT, 2, Side.LEFT)]
+
+
+def test_hands_looked_at_one_by_one_can_be_taken_for_the_same_one() -> None:
+    boxes = np.array([[moved(HERE, 0.5), BESIDE], [HERE, HERE], [BESIDE, BESIDE]])
+    presence = np.array([[0.9, 0.1], [0.9, 0.1], [0.8, 0.1]])
+    assert choose_hands([pair()], presence, boxes, 0.5) == [(Side.RIGHT, 1, Side.RIGHT), (Side.LEFT, 2, Side.RIGHT)]
+
+
+def test_the_crops_of_hands_one_by_one_are_no_other_regions() -> None:
+    boxes = np.array([[HERE, BESIDE], [HERE, BESIDE], [HERE, BESIDE], [ELSEWHERE, ELSEWHERE]])
+    presence = np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.1], [0.1, 0.8]])
+    chosen = choose_hands([pair(), saw(ELSEWHERE)], presence, boxes, 0.5)
+    assert chosen == [(Side.RIGHT, 0, Side.RIGHT), (Side.LEFT, 3, Side.LEFT)]
 
 
 @pytest.mark.parametrize("part", [0.9, 1.1])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -46,15 +48,19 @@ def test_terminated_it_takes_its_processes_along_and_the_camera_is_in_the_nodes_
     with log.open("w") as output:
         demo = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children")
+    processes: list[str] = []
     try:
         wait_for(lambda: "on /arm/image" in log.read_text(), "the demo camera")
         processes = children.read_text().split()
         demo.terminate()
         assert demo.wait(60) == 1
+        assert len(processes) == 3
+        assert not [pid for pid in processes if Path(f"/proc/{pid}").exists()]
     finally:
         demo.kill()
-    assert len(processes) == 3
-    assert not [pid for pid in processes if Path(f"/proc/{pid}").exists()]
+        for pid in processes:
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def test_a_file_is_no_folder_for_pictures(tmp_path, capsys):

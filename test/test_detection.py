@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scene import SceneEngine, make_scene
 
 from lgnet_core.inference import WholePictureDetector
-from lgnet_core.inference.detection import TrainedDetector
+from lgnet_core.inference.detection import MOST_CROPS, TrainedDetector
 from lgnet_core.inference.regions import box_of_hand, box_to_follow
 from lgnet_core.network.region_net import REACH_UNIT, REGION_IMAGE_SIZE, STRIDE, RegionMaps
 from lgnet_core.types import Camera, Side
@@ -121,3 +121,5 @@ def test_a_third_hand_has_a_region_of_its_own():
     assert [hand.score for hand in (*pair.detected, *third.detected)] == pytest.approx(
         [1 / (1 + np.exp(-x)) for x in (3, 2, 1)]
     )
+    crops = sum(len(region.crops(128)) for region in (pair, third))
+    assert crops + len(Side) == MOST_CROPS, "what the estimator warms up for, with two followed hands elsewhere"

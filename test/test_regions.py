@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from lgnet_core.camera import transform_points
 from lgnet_core.data.synthetic.cameras import hands_apart
-from lgnet_core.inference.regions import UNSURE, Detected, Region, box_to_follow, gap, hand_width, overlap, share_crops
+from lgnet_core.inference.regions import (
+    CROP_MARGIN,
+    UNSURE,
+    Detected,
+    Region,
+    box_to_follow,
+    gap,
+    hand_width,
+    overlap,
+    share_crops,
+)
 from lgnet_core.types import Side
 
 BOX = np.array([100.0, 100, 180, 160])
@@ -78,6 +88,21 @@ def test_a_shared_region_is_looked_at_as_each_of_the_two_is():
     (shared,) = share_crops([twice, once])
     assert shared.looks == (1.0, 1.2)
     assert shared.detected == hands
+
+
+def test_several_detected_hands_are_also_looked_at_one_by_one():
+    """In the larger crop that a hand alone is followed in; one hand has its looks only."""
+    hands = Detected(BOX, 0.9), Detected(BOX + 20, 0.4)
+    single = Region(BOX, (Side.LEFT,), 0.3, (1.0, 1.2), hands[:1])
+    assert single.one_by_one == ()
+    looks = [single.crop(256, CROP_MARGIN), single.crop(256, 1.2 * CROP_MARGIN)]
+    np.testing.assert_array_equal(single.crops(256), looks)
+    shared = Region(BOX, (Side.LEFT,), 0.3, (1.0, 1.2), hands)
+    alone = [Region(box_to_follow(hand.box), (Side.LEFT,), 0.3).crop(256) for hand in hands]
+    np.testing.assert_allclose(shared.crops(256), [*looks, *alone], atol=1e-9)
+    for part, hand in zip(shared.one_by_one, hands, strict=True):
+        assert part.detected == (hand,)
+        assert part.sides == shared.sides
 
 
 def test_a_region_without_anything_to_look_for_is_refused():

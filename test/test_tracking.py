@@ -11,7 +11,7 @@ from scene import Scene, SceneEngine, make_scene
 
 from lgnet_core.inference import HandEstimator, HandTracker, Region, RegionDetector, Smoothing
 from lgnet_core.inference.detection import CANDIDATES, LOOKS, MOST_CROPS
-from lgnet_core.inference.regions import CROP_MARGIN, UNSURE, box_of_hand, share_crops
+from lgnet_core.inference.regions import UNSURE, box_of_hand, share_crops
 from lgnet_core.inference.tracking import STAGES, STEADINESS
 from lgnet_core.types import Camera, Hand, Side, TwoHands
 
@@ -229,9 +229,7 @@ def test_what_the_detector_finds_beside_the_followed_hands_is_looked_at_as_it_sa
 
     class Anywhere(Oracle):
         def __call__(self, images, intrinsics):
-            self.affines = [
-                region.crop(256, CROP_MARGIN * look) for region in self.tracker.last_regions for look in region.looks
-            ]
+            self.affines = np.concatenate([region.crops(256) for region in self.tracker.last_regions])
             return super().__call__(images, intrinsics)
 
         def _affine(self, k, image, intrinsics):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from lgnet_core.inference.regions import Region, gap, overlap
 from lgnet_core.types import FloatArray, Side
@@ -11,15 +12,42 @@ EVIDENCE = 0.08
 """Least product of the network's presence, the detector's confidence and the overlap of what the two saw for a hand to
 be believed. The network alone draws hands into most crops that show none."""
 
+SURENESS = 0.5
+"""What the network's presence weighs beside the overlap with the detector's hands where looks are compared."""
+
+TOGETHERNESS = 0.1
+"""How much better hands that were looked at one by one must agree with the detector's than those that were looked at
+together, which are drawn as they lie to each other."""
+
+
+class _Look(NamedTuple):
+    """What the network says of a crop of a region: the hands that it sees there, and their boxes (2, 4)."""
+
+    region: Region
+    crop: int
+    presence: dict[Side, float]
+    boxes: FloatArray
+
+    def believed(self, slot: Side) -> bool:
+        """Whether the detector supports this hand; nothing is against it where none was asked."""
+        support = (hand.score * overlap(hand.box, self.boxes[slot]) for hand in self.region.detected)
+        return self.presence.get(slot, 0.0) * max(support, default=1.0) >= EVIDENCE
+
+    def likeness(self) -> float:
+        """How well its hands lie on those of the detector, and how sure the network is of them."""
+        overlaps = _agreement(self.region, [self.boxes[slot] for slot in self.presence])
+        return overlaps + SURENESS * sum(self.presence.values())
+
 
 def choose_hands(
     regions: Sequence[Region], presence: FloatArray, boxes: FloatArray, threshold: float
 ) -> list[tuple[Side, int, Side]]:
     """For each side that is seen, right first, the crop that shows it, and which hand the network took it for.
 
-    Of the crops of one region that one counts in which the network's hands agree best with the detector's. A picture
-    has one right and one left hand, of one person. Where the network takes two hands that are clear of each other for
-    the same one, the surer is that, and the other one the other hand.
+    Of the looks of one region that one counts in which the network's hands agree best with the detector's; hands that
+    were also looked at one by one come from there if those agree clearly better. A picture has one right and one left
+    hand, of one person. Where the network takes two hands that are clear of each other for the same one, the surer is
+    that, and the other one the other hand.
 
     Args:
         presence: of each hand in each crop, in the order of :meth:`HandEstimator.cut`.
@@ -29,43 +57,55 @@ def choose_hands(
     Shapes:
         presence: (N, 2); boxes: (N, 2, 4).
     """
-    crops_of, first = [], 0
+    crops = iter(range(len(presence)))
+
+    def best_look(region: Region) -> _Look:
+        looks = []
+        for _ in region.looks:
+            k = next(crops)
+            seen = {slot: float(presence[k, slot]) for slot in Side if presence[k, slot] >= threshold}
+            looks.append(_Look(region, k, seen, boxes[k]))
+        return max(looks, key=_Look.likeness)
+
+    together: list[_Look] = []
+    one_by_one: list[_Look] = []
     for region in regions:
-        crops = range(first, first + len(region.looks))
-        crops_of.append(max(crops, key=lambda crop: _agreement(region, presence[crop], boxes[crop], threshold)))
-        first = crops.stop
+        best = best_look(region)
+        together.append(best)
+        one_by_one += [best_look(hand) for hand in region.one_by_one] or [best]
 
-    def surest(side: Side, slot: Side, clear_of: FloatArray | None = None) -> int | None:
+    def agreement(chosen: dict[Side, tuple[_Look, Side]]) -> float:
+        found = [look.boxes[slot] for look, slot in chosen.values()]
+        return sum(_agreement(region, found) for region in regions)
+
+    chosen, apart = _one_of_each_side(together), _one_of_each_side(one_by_one)
+    if agreement(apart) > agreement(chosen) + TOGETHERNESS:
+        chosen = apart
+    return [(side, chosen[side][0].crop, chosen[side][1]) for side in Side if side in chosen]
+
+
+def _one_of_each_side(looks: Sequence[_Look]) -> dict[Side, tuple[_Look, Side]]:
+    """Which look shows a side, and which hand the network took it for."""
+
+    def surest(side: Side, slot: Side, clear_of: FloatArray | None = None) -> _Look | None:
         seen = [
-            crop
-            for crop, region in zip(crops_of, regions)
-            if side in region.sides
-            and presence[crop, slot] >= threshold
-            and presence[crop, slot] * _support(region, boxes[crop, slot]) >= EVIDENCE
-            and (clear_of is None or gap(clear_of, boxes[crop, slot]) > 0)
+            look
+            for look in looks
+            if side in look.region.sides
+            and look.believed(slot)
+            and (clear_of is None or gap(clear_of, look.boxes[slot]) > 0)
         ]
-        return max(seen, key=lambda crop: float(presence[crop, slot]), default=None)
+        return max(seen, key=lambda look: look.presence[slot], default=None)
 
-    chosen = {side: (crop, side) for side in Side if (crop := surest(side, side)) is not None}
+    chosen = {side: (look, side) for side in Side if (look := surest(side, side)) is not None}
     if len(chosen) == 1:
-        ((side, (crop, _)),) = chosen.items()
-        other = surest(side.other, side, clear_of=boxes[crop, side])
+        ((side, (look, _)),) = chosen.items()
+        other = surest(side.other, side, clear_of=look.boxes[side])
         if other is not None:
             chosen[side.other] = (other, side)
-    return [(side, *chosen[side]) for side in Side if side in chosen]
+    return chosen
 
 
-def _agreement(region: Region, presence: FloatArray, boxes: FloatArray, threshold: float) -> float:
-    """How sure the network is of the hands that it sees in a crop, and how well they lie on those of the detector.
-
-    Shapes:
-        presence: (2,); boxes: (2, 4).
-    """
-    seen = [slot for slot in Side if presence[slot] >= threshold]
-    found = [max((overlap(boxes[slot], hand.box) for slot in seen), default=0.0) for hand in region.detected]
-    return float(sum(found) + sum(presence[slot] for slot in seen))
-
-
-def _support(region: Region, box: FloatArray) -> float:
-    """What the detector says for a hand with this box (4,); nothing against it where no detector was asked."""
-    return max((hand.score * overlap(hand.box, box) for hand in region.detected), default=1.0)
+def _agreement(region: Region, boxes: Sequence[FloatArray]) -> float:
+    """How well hands with these boxes (4,) lie on those of the detector: the sum of the overlaps of its hands."""
+    return sum(max((overlap(box, hand.box) for box in boxes), default=0.0) for hand in region.detected)

@@ -87,7 +87,7 @@ class TrainedDetector(RegionDetector):
     """The small detector of our own (:mod:`lgnet_core.network.region_net`): one pass over the letter-boxed picture.
 
     It finds hands without telling sides: both are looked for in every region, in crops of two sizes. The two surest
-    hands share a region if they are near each other.
+    hands share a region if they are near each other, and are also looked at one by one.
 
     Args:
         net: with its weights.

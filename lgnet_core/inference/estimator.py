@@ -19,7 +19,7 @@ from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.engine_choice import make_engine
 from lgnet_core.inference.other_hand import DOUBT, mirror_in_depth, of_the_other_hand
 from lgnet_core.inference.placement import place_in_camera
-from lgnet_core.inference.regions import CROP_MARGIN, Region, box_of_hand, length
+from lgnet_core.inference.regions import Region, box_of_hand, length
 from lgnet_core.inference.retarget import Retarget
 from lgnet_core.network import HandsPrediction
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
@@ -178,9 +178,8 @@ class HandEstimator:
         self.engine.free_memory()
 
     def cut(self, image: FloatArray, camera: Camera | None, regions: Sequence[Region]) -> Crops:
-        """First step: the crops of each region in turn, one for each of its looks."""
-        margins = [(region, CROP_MARGIN * look) for region in regions for look in region.looks]
-        affines = np.stack([region.crop(self.engine.image_size, margin) for region, margin in margins])
+        """First step: the crops of each region in turn, :meth:`Region.crops`."""
+        affines = np.concatenate([region.crops(self.engine.image_size) for region in regions])
         return cut_crops(image, camera, affines, self.engine.image_size)
 
     def assemble(

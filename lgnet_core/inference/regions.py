@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -34,10 +34,9 @@ class Region:
         box: (4,) left, top, right, bottom of the hands, pixels of the picture; it may reach beyond it.
         sides: the hands looked for here.
         rotation: radians by which the picture is turned for the crop (clockwise as seen).
-        looks: sizes of the crops that are cut around the box, over the usual one; one of them counts, see
-            :func:`~lgnet_core.inference.choose_hands.choose_hands`.
+        looks: sizes of the crops that are cut around the box, over the usual one.
         detected: the hands that a detector saw here: the network's are believed only where they are about the same.
-            None: the region says nothing but where to look.
+            Several hands are also looked at one by one. None: the region says nothing but where to look.
 
     Raises:
         ValueError: if there is no side or no size to look for.
@@ -54,6 +53,18 @@ class Region:
             raise ValueError("Region.sides: expected at least one side to look for; leave the region out instead")
         if not self.looks or min(self.looks) <= 0:
             raise ValueError(f"Region.looks: expected at least one size, each above 0, got {self.looks}")
+
+    @property
+    def one_by_one(self) -> tuple[Region, ...]:
+        """The regions of several detected hands each; of a single one there is no other than this."""
+        if len(self.detected) < 2:
+            return ()
+        return tuple(replace(self, box=hand.box, looks=(UNSURE,), detected=(hand,)) for hand in self.detected)
+
+    def crops(self, size: int) -> FloatArray:
+        """(N, 2, 3) affines, as :meth:`crop`, of what the network looks at: each look, then the hands one by one."""
+        looks = [self.crop(size, CROP_MARGIN * look)[None] for look in self.looks]
+        return np.concatenate(looks + [hand.crops(size) for hand in self.one_by_one])
 
     def crop(self, size: int, margin: float = CROP_MARGIN) -> FloatArray:
         """(2, 3) affine, pixels of the picture -> pixels of a square crop around the box."""
