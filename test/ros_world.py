@@ -29,7 +29,7 @@ from lgnet_ros.lifecycle import LifecycleClient
 from lgnet_ros.qos import output_profile
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 30.0  # seconds; generous, since a busy machine is slow and nothing waits longer than it must
+PATIENCE = 60.0  # seconds; generous, since a busy machine is slow and nothing waits longer than it must
 
 Answer = TypeVar("Answer")
 

@@ -7,6 +7,7 @@ import math
 import threading
 from pathlib import Path
 
+import pytest
 from fixed_hands import FixedTracker
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -38,6 +39,7 @@ def growth(sizes):
     return min(settled[-WINDOW:]) - min(settled[:WINDOW])
 
 
+@pytest.mark.timeout(900)  # two and a half minutes on two slow cores
 def test_lifecycles(world, tmp_path):
     """Up and down 200 times with a small network: never a failure, and no memory lost (make soak: 1,000 times)."""
     node = HandsProcess(world, tmp_path / "log", "small")
