@@ -36,7 +36,7 @@ class Region:
         rotation: radians by which the picture is turned for the crop (clockwise as seen).
         looks: sizes of the crops that are cut around the box, over the usual one.
         detected: the hands that a detector saw here: the network's are believed only where they are about the same.
-            Several hands are also looked at one by one. None: the region says nothing but where to look.
+            Several hands are also looked at one by one. Empty: the region says nothing but where to look.
 
     Raises:
         ValueError: if there is no side or no size to look for.
