@@ -351,6 +351,57 @@ def test_a_detector_that_misses_a_followed_hand_does_not_lose_it(hand_model):
         assert ids(world.step()) == [1, 1]
 
 
+class Mixing(Oracle):
+    """Draws the right hand over the left one where only the last hands said where to look; ``blind`` to it elsewhere."""
+
+    eye: Eye
+    asked = 1
+    blind = False
+
+    def _answer(self, affine, intrinsics):
+        answer = super()._answer(affine, intrinsics)
+        if self.eye.asked > self.asked:
+            return answer | ({"presence_logits": np.array([-8.0, 8.0])} if self.blind else {})
+        grid = answer["joints_grid"].copy()
+        grid[Side.RIGHT] = grid[Side.LEFT]
+        return answer | {"joints_grid": grid}
+
+
+def mixed_up(hand_model) -> tuple[World, Mixing]:
+    """Two hands in one crop, seen once; from now on the network mixes them up."""
+    world = World(hand_model, ((300, 240, 0.7), (390, 250, 0.72)), detection_interval=5)
+    assert ids(world.step()) == [1, 1]
+    assert len(world.tracker.last_regions) == 1
+    world.estimator.engine = world.engine = engine = Mixing(world.home)
+    engine.tracker, engine.eye = world.tracker, world.eye
+    return world, engine
+
+
+def test_a_hand_that_is_drawn_over_the_other_one_is_looked_for_in_the_same_picture(hand_model):
+    world, engine = mixed_up(hand_model)
+    hands = world.step()
+    assert world.eye.asked == 2
+    assert len(engine.batches) == 2
+    assert ids(hands) == [1, 1]
+    np.testing.assert_allclose(hands.right.joints, world.home.joints[0], atol=1e-3)
+    for k in range(5):  # following does not help: the detector is asked first
+        engine.asked = world.eye.asked
+        assert ids(world.step()) == [1, 1]
+        assert world.eye.asked == 3 + k
+        assert len(engine.batches) == 3 + k
+
+
+def test_a_hand_that_cannot_be_found_better_is_reported_as_it_is_drawn(hand_model):
+    world, engine = mixed_up(hand_model)
+    engine.blind = True
+    hands = world.step()
+    assert world.eye.asked == 2
+    left = world.home.pixels[Side.LEFT]
+    np.testing.assert_allclose(hands.right.joints_image, left, atol=0.1)
+    engine.blind, engine.asked = False, 99  # nothing but the truth for what it looked at last
+    assert_same(hands, world.estimator.estimate_regions(world.home.picture, CAMERA, world.tracker.last_regions))
+
+
 def test_a_surer_hand_elsewhere_takes_over(hand_model):
     """Two right hands, as of two persons: one that the detector finds clear of the followed one is looked at too."""
     world = World(hand_model, ((120, 240, 0.9), (520, 250, 0.9)), (True, False), detection_interval=2)

@@ -37,6 +37,10 @@ AGREEMENT = 0.4
 """Overlap (intersection over union) of a followed and a detected region from which on they are of one hand in one size:
 where the centres agree, sizes may differ by a factor of 1.6."""
 
+BELIEF = 0.3
+"""Overlap (intersection over union) of a followed hand with where it was, moved on as it went, below which the network is
+not believed: of two hands near each other it may draw one elsewhere in the crop of both."""
+
 USUAL_INTERVAL = 1 / 30
 """Seconds taken for the time between two pictures with the same stamp, as cameras send that stamp none."""
 
@@ -47,15 +51,15 @@ class HandTracker:
     A picture's regions are where the last picture's hands were, somewhat larger than these, widened by how far they
     will have moved, never much smaller than the last regions, and exactly those while a hand stays about where it
     was; hands near each other share a crop. The detector looks at the whole picture when no hand is followed, every
-    ``detection_interval`` pictures, and, in the same call, when a followed hand was not seen again, so that a hand
-    that jumped is missed in no picture; such a call takes the detector's time and a second pass of the network. What
+    ``detection_interval`` pictures, and, in the same call, when a followed hand was not seen about where it was, so that
+    a hand that jumped is missed in no picture; such a call takes the detector's time and a second pass of the network. What
     the detector finds is looked at for the sides that are not followed, and for both where it is clear of all hands
     that are; of two sightings of a side the network's presence decides. Where it finds a hand at another size or
     somewhat aside, its region replaces the followed one, since regions that depend on the last ones can drift.
 
     Where a hand was lost is looked at until the detector's next turn, since the network may only have been unsure for a
-    moment. Where a hand is seen in the detector's region but not in that of the last hands, following does not help:
-    for ``detection_interval`` pictures the detector is asked first, as :meth:`HandEstimator.estimate` does.
+    moment. Where a hand is seen where it was in the detector's region but not in that of the last hands, following does
+    not help: for ``detection_interval`` pictures the detector is asked first, as :meth:`HandEstimator.estimate` does.
 
     With ``smoothing`` None a picture's hands are exactly those of ``estimator.estimate_regions`` on ``last_regions``,
     beside their track ids; with a ``detection_interval`` of 1 too, exactly those of ``estimator.estimate``.
@@ -156,16 +160,28 @@ class HandTracker:
         looked = self._lost | boxes
         hands = self._estimate(image, camera, _join(looked, detected or []), stages)
         seen = {hand.side: looked[hand.side] for hand in hands.hands if hand.side in looked}
-        missing = boxes.keys() - seen.keys()
-        if not missing:
+        elsewhere = [region.box for region in detected or [] if _clear_of(region, boxes)]
+        believed = {
+            hand.side
+            for hand in hands.hands
+            if self._is_where_it_was(hand, interval)
+            or any(gap(box, box_of_hand(hand.joints_image)) == 0 for box in elsewhere)
+        }
+        doubtful = boxes.keys() - believed
+        if not doubtful:
             return hands
-        again = _join(seen, self._detect(image, camera, stages) if detected is None else detected)
-        if not any(side in region.sides for region in again for side in missing):
+        sure = {side: box for side, box in seen.items() if side not in doubtful}
+        again = _join(sure, self._detect(image, camera, stages) if detected is None else detected)
+        if not any(side in region.sides for region in again for side in doubtful):
             return hands
-        hands = self._estimate(image, camera, again, stages)
-        if any(hand.side in missing and self._continues(hand) for hand in hands.hands):
+        first = self.last_regions
+        other = self._estimate(image, camera, again, stages)
+        if not seen.keys() <= {hand.side for hand in other.hands}:
+            self.last_regions = first
+            return hands
+        if any(hand.side in doubtful and self._is_where_it_was(hand, interval) for hand in other.hands):
             self._in_vain = every
-        return hands
+        return other
 
     def _detect(self, image: FloatArray, camera: Camera | None, stages: dict[str, float]) -> list[Region]:
         with _timed(stages, "detect"):
@@ -186,6 +202,11 @@ class HandTracker:
             prediction = self.estimator.engine(crops.images, crops.intrinsics)
         with _timed(stages, "place"):
             return self.estimator.assemble(regions, crops, prediction, camera)
+
+    def _is_where_it_was(self, hand: Hand, interval: float) -> bool:
+        """Whether the hand of its side that is followed, if any, can have come there, going on about as it went."""
+        before = self._followed.get(hand.side)
+        return before is None or overlap(before.expected(interval), box_of_hand(hand.joints_image)) >= BELIEF
 
     def _continues(self, hand: Hand) -> bool:
         """Whether a hand can be the one of its side that is followed: where it was, at least in part."""
@@ -249,11 +270,17 @@ class _Track:
     def goes_on(self, interval: float) -> _Track:
         """The track with the region to look at next: where the hand was and where it will be if it goes on as it went,
         a hand's width away at most. The last region, if that is about the same."""
-        furthest = hand_width(self.box)
-        moved = self.look + np.tile(np.clip(self.velocity * interval, -furthest, furthest), 2)
-        region = _around([self.look, moved])
+        region = _around([self.look, self.look + self._step(interval)])
         steady = np.abs(region - self.region).max() <= STEADINESS * length(region)
         return replace(self, region=self.region if steady else region)
+
+    def expected(self, interval: float) -> FloatArray:
+        """(4,) box of the hand if it goes on as it went."""
+        return self.box + self._step(interval)
+
+    def _step(self, interval: float) -> FloatArray:
+        furthest = hand_width(self.box)
+        return np.tile(np.clip(self.velocity * interval, -furthest, furthest), 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,14 +330,18 @@ def _not_drifted(boxes: Mapping[Side, FloatArray], detected: Sequence[Region]) -
     return kept
 
 
+def _clear_of(region: Region, boxes: Mapping[Side, FloatArray]) -> bool:
+    """Whether a region touches none of the boxes."""
+    return all(gap(box, region.box) > 0 for box in boxes.values())
+
+
 def _join(boxes: Mapping[Side, FloatArray], detected: Sequence[Region]) -> list[Region]:
     """Regions of the hands that are followed, and of what the detector found that they do not explain."""
     if not boxes:
         return list(detected)
     regions = [Region(box, (side,)) for side, box in boxes.items()]
     for region in detected:
-        elsewhere = all(gap(box, region.box) > 0 for box in boxes.values())
-        sides = region.sides if elsewhere else tuple(side for side in region.sides if side not in boxes)
+        sides = region.sides if _clear_of(region, boxes) else tuple(side for side in region.sides if side not in boxes)
         if sides:
             regions.append(replace(region, sides=sides))
     return share_crops(regions)
