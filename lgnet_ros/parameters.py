@@ -140,7 +140,7 @@ class Settings:
     )
     detection_interval: int = _parameter(
         10,
-        "Hands are looked for in the whole picture every so many pictures, and whenever one is lost or jumps; 1: in each.",
+        "Hands are looked for in the whole picture every so many pictures, and when one is lost or jumps; 1: in each.",
         "pictures",
         limits=(1, 1000),
     )

@@ -12,7 +12,8 @@ from scene import Scene, SceneEngine, make_scene
 from lgnet_core.inference import HandEstimator, HandTracker, Region, RegionDetector, Smoothing
 from lgnet_core.inference.detection import CANDIDATES, LOOKS, MOST_CROPS
 from lgnet_core.inference.regions import UNSURE, box_of_hand, share_crops
-from lgnet_core.inference.tracking import STAGES, STEADINESS
+from lgnet_core.inference.track import STEADINESS
+from lgnet_core.inference.tracking import STAGES
 from lgnet_core.types import Camera, Hand, Side, TwoHands
 
 CAMERA = Camera(np.array([[610.0, 0, 331.0], [0, 560.0, 228.0], [0, 0, 1]]), 640, 480)
@@ -352,7 +353,7 @@ def test_a_detector_that_misses_a_followed_hand_does_not_lose_it(hand_model):
 
 
 class Mixing(Oracle):
-    """Draws the right hand over the left one where only the last hands said where to look; ``blind`` to it elsewhere."""
+    """Draws the right hand over the left one where only the last hands say where to look; ``blind`` to it elsewhere."""
 
     eye: Eye
     asked = 1

@@ -91,6 +91,11 @@ def box_to_follow(box: FloatArray) -> FloatArray:
     return np.concatenate([centre - UNSURE * half, centre + UNSURE * half])
 
 
+def around(boxes: Sequence[FloatArray]) -> FloatArray:
+    """(4,) the box that holds all boxes."""
+    return np.concatenate([np.min([box[:2] for box in boxes], 0), np.max([box[2:] for box in boxes], 0)])
+
+
 def hand_width(box: FloatArray) -> float:
     """About one hand's width, pixels: half the longer side of its box, the rule that training's crops follow."""
     return length(box) / 2
@@ -125,6 +130,6 @@ def share_crops(regions: Sequence[Region]) -> list[Region]:
     width = (hand_width(first.box) + hand_width(second.box)) / 2
     if first.rotation != second.rotation or gap(first.box, second.box) > width:
         return list(regions)
-    box = np.concatenate([np.minimum(first.box[:2], second.box[:2]), np.maximum(first.box[2:], second.box[2:])])
+    box = around([first.box, second.box])
     looks = tuple(sorted({*first.looks, *second.looks}))
     return [Region(box, (Side.RIGHT, Side.LEFT), first.rotation, looks, first.detected + second.detected)]

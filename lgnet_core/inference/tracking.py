@@ -5,41 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lgnet_core.inference.estimator import HandEstimator, check_picture
-from lgnet_core.inference.regions import (
-    Region,
-    box_of_hand,
-    box_to_follow,
-    gap,
-    hand_width,
-    length,
-    overlap,
-    share_crops,
-)
+from lgnet_core.inference.regions import Region, around, box_of_hand, gap, overlap, share_crops
 from lgnet_core.inference.smoothing import HandSmoother, Smoothing
+from lgnet_core.inference.track import Track
 from lgnet_core.types import WRIST, Camera, FloatArray, Hand, Side, TwoHands
 
 STAGES = ("detect", "crop", "network", "place", "smooth")
 """What :attr:`HandTracker.last_stages` holds."""
 
-SHRINKAGE = 0.2
-"""Share of the way to a smaller size that a followed region goes in one picture."""
-
-STEADINESS = 0.1
-"""A followed region stays as it is until a side of it would move by more than this part of its longer side. Given
-another crop a network says something else, which would move the next crop: a still hand would never come to rest."""
-
 AGREEMENT = 0.4
 """Overlap (intersection over union) of a followed and a detected region from which on they are of one hand in one size:
 where the centres agree, sizes may differ by a factor of 1.6."""
-
-BELIEF = 0.3
-"""Overlap (intersection over union) of a followed hand with where it was, moved on as it went, below which the network is
-not believed: of two hands near each other it may draw one elsewhere in the crop of both."""
 
 USUAL_INTERVAL = 1 / 30
 """Seconds taken for the time between two pictures with the same stamp, as cameras send that stamp none."""
@@ -51,11 +32,12 @@ class HandTracker:
     A picture's regions are where the last picture's hands were, somewhat larger than these, widened by how far they
     will have moved, never much smaller than the last regions, and exactly those while a hand stays about where it
     was; hands near each other share a crop. The detector looks at the whole picture when no hand is followed, every
-    ``detection_interval`` pictures, and, in the same call, when a followed hand was not seen about where it was, so that
-    a hand that jumped is missed in no picture; such a call takes the detector's time and a second pass of the network. What
-    the detector finds is looked at for the sides that are not followed, and for both where it is clear of all hands
-    that are; of two sightings of a side the network's presence decides. Where it finds a hand at another size or
-    somewhat aside, its region replaces the followed one, since regions that depend on the last ones can drift.
+    ``detection_interval`` pictures, and, in the same call, when a followed hand was not seen about where it was, so
+    that a hand that jumped is missed in no picture; such a call takes the detector's time and a second pass of the
+    network. What the detector finds is looked at for the sides that are not followed, and for both where it is clear of
+    all hands that are; of two sightings of a side the network's presence decides. Where it finds a hand at another size
+    or somewhat aside, its region replaces the followed one, since regions that depend on the last ones can drift. What
+    the second pass does not show is reported as the first one showed it.
 
     Where a hand was lost is looked at until the detector's next turn, since the network may only have been unsure for a
     moment. Where a hand is seen where it was in the detector's region but not in that of the last hands, following does
@@ -108,7 +90,7 @@ class HandTracker:
 
     def reset(self) -> None:
         """Forget the hands; track ids count on."""
-        self._followed: dict[Side, _Track] = {}
+        self._followed: dict[Side, Track] = {}
         self._lost: dict[Side, FloatArray] = {}  # their boxes
         self._last: _Picture | None = None
         self._since_detection = 0
@@ -204,23 +186,22 @@ class HandTracker:
             return self.estimator.assemble(regions, crops, prediction, camera)
 
     def _is_where_it_was(self, hand: Hand, interval: float) -> bool:
-        """Whether the hand of its side that is followed, if any, can have come there, going on about as it went."""
+        """Whether the hand of its side that is followed, if any, can have come there."""
         before = self._followed.get(hand.side)
-        return before is None or overlap(before.expected(interval), box_of_hand(hand.joints_image)) >= BELIEF
+        return before is None or before.explains(box_of_hand(hand.joints_image), interval)
 
     def _continues(self, hand: Hand) -> bool:
         """Whether a hand can be the one of its side that is followed: where it was, at least in part."""
         before = self._followed.get(hand.side)
         return before is not None and gap(before.box, box_of_hand(hand.joints_image)) == 0
 
-    def _track(self, hand: Hand, interval: float) -> _Track:
+    def _track(self, hand: Hand, interval: float) -> Track:
         """The track that a hand continues, or a new one."""
         box = box_of_hand(hand.joints_image)
         if self._continues(hand):
             return self._followed[hand.side].went_on(box, interval)
         self._ids[hand.side] += 1
-        look = box_to_follow(box)
-        return _Track(self._ids[hand.side], box, look=look, region=look)
+        return Track.of(self._ids[hand.side], box)
 
     def _finish(self, hands: TwoHands, interval: float) -> TwoHands:
         """Track ids, and smoothing if it is on."""
@@ -241,46 +222,6 @@ class HandTracker:
         if settings is not None and hands.metric and len(done) == 2:
             relative = done[Side.LEFT].joints[WRIST] - done[Side.RIGHT].joints[WRIST]
         return TwoHands(done.get(Side.RIGHT), done.get(Side.LEFT), relative, hands.metric)
-
-
-@dataclass(eq=False)
-class _Track:
-    """A hand that is followed: its number, its box as last seen, what to look at around it and what was looked at last
-    (pixels), how fast it moves (pixels per second)."""
-
-    number: int
-    box: FloatArray
-    look: FloatArray
-    region: FloatArray
-    velocity: FloatArray = field(default_factory=lambda: np.zeros(2))
-    smoother: HandSmoother | None = None
-
-    def went_on(self, box: FloatArray, interval: float) -> _Track:
-        """The track with the hand as it was seen ``interval`` seconds later.
-
-        What is looked at grows at once and shrinks slowly: to cut a hand off costs more than to see around it, and
-        regions that took every picture's word for the size would shrink with a network that sees hands too small.
-        """
-        look = box_to_follow(box)
-        centre, half = (look[:2] + look[2:]) / 2, (look[2:] - look[:2]) / 2
-        half = np.maximum(half, half + (1 - SHRINKAGE) * ((self.look[2:] - self.look[:2]) / 2 - half))
-        moved = (box - self.box).reshape(2, 2).mean(0)
-        return replace(self, box=box, look=np.concatenate([centre - half, centre + half]), velocity=moved / interval)
-
-    def goes_on(self, interval: float) -> _Track:
-        """The track with the region to look at next: where the hand was and where it will be if it goes on as it went,
-        a hand's width away at most. The last region, if that is about the same."""
-        region = _around([self.look, self.look + self._step(interval)])
-        steady = np.abs(region - self.region).max() <= STEADINESS * length(region)
-        return replace(self, region=self.region if steady else region)
-
-    def expected(self, interval: float) -> FloatArray:
-        """(4,) box of the hand if it goes on as it went."""
-        return self.box + self._step(interval)
-
-    def _step(self, interval: float) -> FloatArray:
-        furthest = hand_width(self.box)
-        return np.tile(np.clip(self.velocity * interval, -furthest, furthest), 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,11 +245,6 @@ class _Picture:
         )
 
 
-def _around(boxes: Sequence[FloatArray]) -> FloatArray:
-    """(4,) the box that holds all boxes."""
-    return np.concatenate([np.min([box[:2] for box in boxes], 0), np.max([box[2:] for box in boxes], 0)])
-
-
 def _same_camera(a: Camera | None, b: Camera | None) -> bool:
     """Sizes are the pictures' own, which are compared already."""
     if a is None or b is None:
@@ -323,7 +259,7 @@ def _not_drifted(boxes: Mapping[Side, FloatArray], detected: Sequence[Region]) -
     """
     kept = {}
     for side, box in boxes.items():
-        together = _around(list(boxes.values()))
+        together = around(list(boxes.values()))
         found = [region.box for region in detected if side in region.sides and gap(box, region.box) == 0]
         if not found or any(overlap(mine, other) >= AGREEMENT for mine in (box, together) for other in found):
             kept[side] = box
