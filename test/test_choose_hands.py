@@ -53,19 +53,20 @@ def pair(looks: tuple[float, ...] = (1.0,)) -> Region:
 
 
 def test_a_look_that_finds_both_hands_that_the_detector_saw_is_the_better_one() -> None:
-    boxes = np.array([[HERE, HERE], [moved(HERE, 0.2), moved(BESIDE, 0.2)], [HERE, HERE], [BESIDE, BESIDE]])
+    once, other = moved(HERE, 0.1), moved(BESIDE, 0.05)
+    boxes = np.array([[once, once], [moved(HERE, 0.05), other], [HERE, HERE], [BESIDE, BESIDE]])
     presence = np.array([[0.9, 0.9], [0.8, 0.8], [0, 0], [0, 0]])  # the first draws one hand twice
     chosen = choose_hands([pair((1.0, 1.2))], presence, boxes, 0.5)
     assert chosen == [(Side.RIGHT, 1, Side.RIGHT), (Side.LEFT, 1, Side.LEFT)]
 
 
 @pytest.mark.parametrize("margin", [-0.02, 0.02])
-def test_hands_looked_at_one_by_one_count_if_they_agree_clearly_better(margin: float) -> None:
+def test_hands_of_one_crop_count_unless_others_agree_clearly_better(margin: float) -> None:
     """Moved by a share s of its width a box overlaps by (1 - s) / (1 + s)."""
     overlap = 1 - TOGETHERNESS - margin
     boxes = np.array([[HERE, moved(BESIDE, (1 - overlap) / (1 + overlap))], [HERE, BESIDE], [HERE, BESIDE]])
-    chosen = choose_hands([pair()], np.array([[0.9, 0.9], [0.9, 0.1], [0.1, 0.9]]), boxes, 0.5)
-    assert chosen == [(side, crop if margin > 0 else 0, side) for side, crop in ((Side.RIGHT, 1), (Side.LEFT, 2))]
+    chosen = choose_hands([pair()], np.array([[0.9, 0.9], [0.1, 0.1], [0.1, 0.9]]), boxes, 0.5)
+    assert chosen == [(Side.RIGHT, 0, Side.RIGHT), (Side.LEFT, 2 if margin > 0 else 0, Side.LEFT)]
 
 
 def test_a_hand_looked_at_alone_is_not_believed_for_the_one_beside_it() -> None:
@@ -117,6 +118,27 @@ def test_the_other_hand_needs_support_too() -> None:
     boxes = np.array([[HERE, HERE], [THERE, THERE]])
     presence = np.array([[0.9, 0.1], [0.8, 0.1]])
     assert len(choose_hands([saw(HERE), saw(moved(THERE, 0.9), 0.5)], presence, boxes, 0.5)) == 1
+
+
+def test_a_hand_drawn_as_both_sides_is_the_one_that_the_other_hand_is_not() -> None:
+    presence = np.array([[0.9, 0.6], [0.8, 0.1]])
+    chosen = choose_hands([saw(HERE), saw(THERE)], presence, np.array([[HERE] * 2, [THERE] * 2]), 0.5)
+    assert chosen == [(Side.RIGHT, 1, Side.RIGHT), (Side.LEFT, 0, Side.LEFT)]
+
+
+@pytest.mark.parametrize("sure", [0.6, 0.9])
+def test_a_hand_keeps_the_side_that_the_network_sees_if_that_explains_as_much(sure: float) -> None:
+    presence = np.array([[0.9, 0.1], [0.95, sure]])
+    chosen = choose_hands([saw(HERE), saw(THERE)], presence, np.array([[HERE] * 2, [THERE] * 2]), 0.5)
+    assert chosen == [(Side.RIGHT, 0, Side.RIGHT), (Side.LEFT, 1, Side.LEFT)]
+
+
+@pytest.mark.parametrize(("share", "seen"), [(0.0, 1), (0.9, 2)])
+def test_one_hand_that_two_crops_show_is_not_two(share: float, seen: int) -> None:
+    """Drawn about where the left one is expected, it is."""
+    regions = [Region(HERE, (Side.RIGHT,)), Region(moved(HERE, 0.9), (Side.LEFT,))]
+    boxes = np.array([[HERE] * 2, [moved(HERE, share)] * 2])
+    assert len(choose_hands(regions, np.array([[0.9, 0.1], [0.1, 0.8]]), boxes, 0.5)) == seen
 
 
 def test_a_region_in_which_only_the_other_side_is_looked_for_chooses_by_all_that_is_seen() -> None:

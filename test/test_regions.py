@@ -94,15 +94,22 @@ def test_several_detected_hands_are_also_looked_at_one_by_one():
     """In the larger crop that a hand alone is followed in; one hand has its looks only."""
     hands = Detected(BOX, 0.9), Detected(BOX + 20, 0.4)
     single = Region(BOX, (Side.LEFT,), 0.3, (1.0, 1.2), hands[:1])
-    assert single.one_by_one == ()
+    assert single.views == [(single, 1.0), (single, 1.2)]
     looks = [single.crop(256, CROP_MARGIN), single.crop(256, 1.2 * CROP_MARGIN)]
     np.testing.assert_array_equal(single.crops(256), looks)
     shared = Region(BOX, (Side.LEFT,), 0.3, (1.0, 1.2), hands)
     alone = [Region(box_to_follow(hand.box), (Side.LEFT,), 0.3).crop(256) for hand in hands]
     np.testing.assert_allclose(shared.crops(256), [*looks, *alone], atol=1e-9)
-    for part, hand in zip(shared.one_by_one, hands, strict=True):
+    for (part, _), hand in zip(shared.views[2:], hands, strict=True):
         assert part.detected == (hand,)
         assert part.sides == shared.sides
+
+
+def test_hands_are_expected_where_the_detector_saw_them_or_anywhere_in_the_region():
+    hands = Detected(BOX, 0.9), Detected(BOX + 20, 0.4)
+    assert Region(BOX - 20, tuple(Side), detected=hands).expected == (hands[0].box, hands[1].box)
+    (box,) = Region(BOX, tuple(Side)).expected
+    assert box is BOX
 
 
 def test_a_region_without_anything_to_look_for_is_refused():

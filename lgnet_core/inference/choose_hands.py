@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
-from lgnet_core.inference.regions import Region, gap, overlap
+import numpy as np
+
+from lgnet_core.inference.regions import Region, overlap
 from lgnet_core.types import FloatArray, Side
 
 EVIDENCE = 0.08
@@ -13,30 +16,30 @@ EVIDENCE = 0.08
 be believed. The network alone draws hands into most crops that show none."""
 
 SURENESS = 0.5
-"""What the network's presence weighs beside the overlap with the detector's hands where looks are compared."""
+"""What the network's presence weighs in a choice, beside the overlap with where hands were expected."""
 
 TOGETHERNESS = 0.1
-"""How much better hands that were looked at one by one must agree with the detector's than those that were looked at
-together, which are drawn as they lie to each other."""
+"""What two hands of one crop are worth more than two of different ones: they are drawn as they lie to each other."""
+
+CROWDING = 0.5
+"""What the overlap of two hands of different crops costs, which may be one hand seen twice."""
+
+CONTRADICTION = 0.5
+"""What it costs to give a hand the other side than the network does."""
 
 
-class _Look(NamedTuple):
-    """What the network says of a crop of a region: the hands that it sees there, and their boxes (2, 4)."""
+class _Sight(NamedTuple):
+    """A hand as the network draws it in a crop: its box (4,), and that box's overlap with each expected one (N,)."""
 
     region: Region
     crop: int
-    presence: dict[Side, float]
-    boxes: FloatArray
+    slot: Side
+    presence: float
+    box: FloatArray
+    overlaps: FloatArray
 
-    def believed(self, slot: Side) -> bool:
-        """Whether the detector supports this hand; nothing is against it where none was asked."""
-        support = (hand.score * overlap(hand.box, self.boxes[slot]) for hand in self.region.detected)
-        return self.presence.get(slot, 0.0) * max(support, default=1.0) >= EVIDENCE
 
-    def likeness(self) -> float:
-        """How well its hands lie on those of the detector, and how sure the network is of them."""
-        overlaps = _agreement(self.region, [self.boxes[slot] for slot in self.presence])
-        return overlaps + SURENESS * sum(self.presence.values())
+_Choice = dict[Side, _Sight]
 
 
 def choose_hands(
@@ -44,10 +47,10 @@ def choose_hands(
 ) -> list[tuple[Side, int, Side]]:
     """For each side that is seen, right first, the crop that shows it, and which hand the network took it for.
 
-    Of the looks of one region that one counts in which the network's hands agree best with the detector's; hands that
-    were also looked at one by one come from there if those agree clearly better. A picture has one right and one left
-    hand, of one person. Where the network takes two hands that are clear of each other for the same one, the surer is
-    that, and the other one the other hand.
+    A picture has one right and one left hand, of one person. Of all hands in all crops that are sure enough and that
+    the detector supports, those one or two are chosen that lie best where hands are expected: where the detector saw
+    them, or in a region that no detector gave. Of two that the network takes for the same hand the surer is that, and
+    the other one the other hand.
 
     Args:
         presence: of each hand in each crop, in the order of :meth:`HandEstimator.cut`.
@@ -57,55 +60,42 @@ def choose_hands(
     Shapes:
         presence: (N, 2); boxes: (N, 2, 4).
     """
-    crops = iter(range(len(presence)))
-
-    def best_look(region: Region) -> _Look:
-        looks = []
-        for _ in region.looks:
-            k = next(crops)
-            seen = {slot: float(presence[k, slot]) for slot in Side if presence[k, slot] >= threshold}
-            looks.append(_Look(region, k, seen, boxes[k]))
-        return max(looks, key=_Look.likeness)
-
-    together: list[_Look] = []
-    one_by_one: list[_Look] = []
-    for region in regions:
-        best = best_look(region)
-        together.append(best)
-        one_by_one += [best_look(hand) for hand in region.one_by_one] or [best]
-
-    def agreement(chosen: dict[Side, tuple[_Look, Side]]) -> float:
-        found = [look.boxes[slot] for look, slot in chosen.values()]
-        return sum(_agreement(region, found) for region in regions)
-
-    chosen, apart = _one_of_each_side(together), _one_of_each_side(one_by_one)
-    if agreement(apart) > agreement(chosen) + TOGETHERNESS:
-        chosen = apart
-    return [(side, chosen[side][0].crop, chosen[side][1]) for side in Side if side in chosen]
+    expected = [box for region in regions for box in region.expected]
+    views = [view for region in regions for view, _ in region.views]
+    sights = []
+    for k, region in enumerate(views):
+        for slot in Side:
+            sure, box = float(presence[k, slot]), boxes[k, slot]
+            if sure >= threshold and _supported(region, sure, box):
+                overlaps = np.array([overlap(box, other) for other in expected])
+                sights.append(_Sight(region, k, slot, sure, box, overlaps))
+    best = max(_choices(sights), key=_worth, default={})
+    return [(side, best[side].crop, best[side].slot) for side in Side if side in best]
 
 
-def _one_of_each_side(looks: Sequence[_Look]) -> dict[Side, tuple[_Look, Side]]:
-    """Which look shows a side, and which hand the network took it for."""
-
-    def surest(side: Side, slot: Side, clear_of: FloatArray | None = None) -> _Look | None:
-        seen = [
-            look
-            for look in looks
-            if side in look.region.sides
-            and look.believed(slot)
-            and (clear_of is None or gap(clear_of, look.boxes[slot]) > 0)
-        ]
-        return max(seen, key=lambda look: look.presence[slot], default=None)
-
-    chosen = {side: (look, side) for side in Side if (look := surest(side, side)) is not None}
-    if len(chosen) == 1:
-        ((side, (look, _)),) = chosen.items()
-        other = surest(side.other, side, clear_of=look.boxes[side])
-        if other is not None:
-            chosen[side.other] = (other, side)
-    return chosen
+def _supported(region: Region, presence: float, box: FloatArray) -> bool:
+    """Whether the detector saw about the same; nothing is against a hand where none was asked."""
+    support = (hand.score * overlap(hand.box, box) for hand in region.detected)
+    return presence * max(support, default=1.0) >= EVIDENCE
 
 
-def _agreement(region: Region, boxes: Sequence[FloatArray]) -> float:
-    """How well hands with these boxes (4,) lie on those of the detector: the sum of the overlaps of its hands."""
-    return sum(max((overlap(box, hand.box) for box in boxes), default=0.0) for hand in region.detected)
+def _choices(sights: Sequence[_Sight]) -> Iterator[_Choice]:
+    """One hand or two, each of a side that its region is looked at for."""
+    for sight in sights:
+        if sight.slot in sight.region.sides:
+            yield {sight.slot: sight}
+    for pair in combinations(sights, 2):
+        surer, other = sorted(pair, key=lambda sight: sight.presence, reverse=True)
+        side = surer.slot.other
+        if surer.slot in surer.region.sides and side in other.region.sides:
+            yield {surer.slot: surer, side: other}
+
+
+def _worth(choice: _Choice) -> float:
+    chosen = list(choice.values())
+    worth = float(np.max([sight.overlaps for sight in chosen], axis=0).sum())
+    worth += SURENESS * sum(sight.presence for sight in chosen)
+    worth -= CONTRADICTION * sum(sight.slot is not side for side, sight in choice.items())
+    for a, b in combinations(chosen, 2):
+        worth += TOGETHERNESS if a.crop == b.crop else -CROWDING * overlap(a.box, b.box)
+    return worth

@@ -55,16 +55,21 @@ class Region:
             raise ValueError(f"Region.looks: expected at least one size, each above 0, got {self.looks}")
 
     @property
-    def one_by_one(self) -> tuple[Region, ...]:
-        """The regions of several detected hands each; of a single one there is no other than this."""
-        if len(self.detected) < 2:
-            return ()
-        return tuple(replace(self, box=hand.box, looks=(UNSURE,), detected=(hand,)) for hand in self.detected)
+    def expected(self) -> tuple[FloatArray, ...]:
+        """Boxes (4,) in which hands are expected: the detected ones, or the region's own."""
+        return tuple(hand.box for hand in self.detected) or (self.box,)
+
+    @property
+    def views(self) -> list[tuple[Region, float]]:
+        """What the network looks at, and how large over the usual size: each look, then several hands one by one."""
+        views = [(self, look) for look in self.looks]
+        if len(self.detected) > 1:
+            views += [(replace(self, box=hand.box, detected=(hand,)), UNSURE) for hand in self.detected]
+        return views
 
     def crops(self, size: int) -> FloatArray:
-        """(N, 2, 3) affines, as :meth:`crop`, of what the network looks at: each look, then the hands one by one."""
-        looks = [self.crop(size, CROP_MARGIN * look)[None] for look in self.looks]
-        return np.concatenate(looks + [hand.crops(size) for hand in self.one_by_one])
+        """(N, 2, 3) affines, as :meth:`crop`, of the :attr:`views`."""
+        return np.stack([region.crop(size, CROP_MARGIN * look) for region, look in self.views])
 
     def crop(self, size: int, margin: float = CROP_MARGIN) -> FloatArray:
         """(2, 3) affine, pixels of the picture -> pixels of a square crop around the box."""
