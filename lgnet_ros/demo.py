@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from lgnet_ros.share import fast_dds_profile
@@ -16,7 +17,9 @@ DOMAINS = range(1, 102)  # those whose ports Linux does not hand out to others
 END_SECONDS = 10.0
 
 
-def run_demo(out: Path, seconds: float = 10.0, node_arguments: list[str] | None = None, namespace: str = "") -> int:
+def run_demo(
+    out: Path, seconds: float = 10.0, node_arguments: Sequence[str] = (), remappings: Sequence[str] = ()
+) -> int:
     """Play the bundled clip to the node and listen to it; 0 if everything worked.
 
     Nothing leaves this machine, and no other ROS system on it is disturbed: discovery is limited to the local host and
@@ -26,7 +29,7 @@ def run_demo(out: Path, seconds: float = 10.0, node_arguments: list[str] | None 
         out: folder for the listener's pictures.
         seconds: how long to count what arrives.
         node_arguments: of ``lgnet-hands``.
-        namespace: of the node, and so of camera and listener too.
+        remappings: ROS arguments of these that hold for camera and listener too.
     """
     if out.exists() and not out.is_dir():
         print(f"{out} is no folder: the demo writes its pictures into one.", file=sys.stderr)
@@ -43,12 +46,12 @@ def run_demo(out: Path, seconds: float = 10.0, node_arguments: list[str] | None 
         # A terminal's Ctrl-C goes to this process alone, which then ends the others in order.
         return subprocess.Popen(command, env=environment, start_new_session=True)
 
-    beside_node = ["--ros-args", "-r", f"__ns:=/{namespace.strip('/')}"]
+    beside_node = ["--ros-args", *remappings]
     listening = [*beside_node, "-p", f"out:={out}", "-p", f"seconds:={float(seconds)}"]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the finally below, which ends the children
     processes = {
         "camera": start("demo_camera", *beside_node),
-        "node": start("hands_cli", *(node_arguments or [])),
+        "node": start("hands_cli", *node_arguments),
         "listener": start("demo_listener", *listening),
     }
     try:

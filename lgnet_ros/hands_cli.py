@@ -44,17 +44,21 @@ def parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     ros = ["--ros-args", "--log-level", options.log_level]
     if options.params_file:
         ros += ["--params-file", options.params_file]
-    for topic in ("image", "camera_info"):
-        if getattr(options, topic):
-            ros += ["-r", f"{topic}:={getattr(options, topic)}"]
-    if options.namespace:
-        ros += ["-r", f"__ns:=/{options.namespace.strip('/')}"]
+    ros += remappings(options)
     for name in ("device", "weights", "hand_model"):
         if getattr(options, name):
             ros += ["-p", f"{name}:='{getattr(options, name)}'"]
     if options.use_sim_time:
         ros += ["-p", "use_sim_time:=true"]
     return options, [*ros, *args[split:]]
+
+
+def remappings(options: argparse.Namespace) -> list[str]:
+    """ROS arguments for where the camera's topics and the namespace are."""
+    names = {"image": options.image, "camera_info": options.camera_info}
+    if options.namespace:
+        names["__ns"] = f"/{options.namespace.strip('/')}"
+    return [part for name, value in names.items() if value for part in ("-r", f"{name}:={value}")]
 
 
 def bring_up(program: Program, node: Node, target: str) -> None:
@@ -73,7 +77,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if options.demo is not None:
         from lgnet_ros.demo import run_demo
 
-        return run_demo(options.demo, node_arguments=ros_arguments, namespace=options.namespace or "")
+        return run_demo(options.demo, node_arguments=ros_arguments, remappings=remappings(options))
     rest, parameters = split_parameters(ros_arguments)
     with Program(rest) as program:
         hands = HandsNode(cli_args=parameters)

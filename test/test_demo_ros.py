@@ -42,15 +42,16 @@ def test_demo_ends_by_itself_with_a_summary(tmp_path):
         assert picture.std() > 5, f"{name} is blank"
 
 
-def test_terminated_it_takes_its_processes_along_and_the_camera_is_in_the_nodes_namespace(tmp_path):
+def test_terminated_it_takes_its_processes_along_and_the_camera_is_where_the_node_looks(tmp_path):
     log = tmp_path / "log"
     command = [sys.executable, "-m", "lgnet_ros.hands_cli", "--demo", str(tmp_path), "--namespace", "arm"]
+    command += ["--image", "wrist/image"]
     with log.open("w") as output:
         demo = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children")
     processes: list[str] = []
     try:
-        wait_for(lambda: "on /arm/image" in log.read_text(), "the demo camera")
+        wait_for(lambda: "on /arm/wrist/image" in log.read_text(), "the demo camera")
         processes = children.read_text().split()
         demo.terminate()
         assert demo.wait(60) == 1
