@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lgnet_core.inference.choose_hands import EVIDENCE, TOGETHERNESS, choose_hands
+from lgnet_core.inference.choose_hands import (
+    EVIDENCE,
+    SAME_PLACE,
+    TOGETHERNESS,
+    ChosenHand,
+    choose_hands,
+    crop_of_both,
+)
 from lgnet_core.inference.regions import Detected, Region
 from lgnet_core.types import Side
 
@@ -154,3 +161,30 @@ def test_a_third_box_serves_where_one_of_the_first_shows_none() -> None:
     presence = np.array([[0.9, 0.1], [0.2, 0.3], [0.1, 0.95]])
     boxes = np.array([[box, box] for box in (HERE, THERE, ELSEWHERE)])
     assert choose_hands(regions, presence, boxes, 0.5) == [(Side.RIGHT, 0, Side.RIGHT), (Side.LEFT, 2, Side.LEFT)]
+
+
+def test_the_crop_of_both_hands_shows_them_most_nearly_where_they_were_chosen() -> None:
+    """Whichever they were chosen from; a hand that was given the other side is looked for as that."""
+    boxes = np.array(
+        [
+            [moved(HERE, 0.2), THERE],
+            [HERE, moved(THERE, 0.1)],
+            [HERE, ELSEWHERE],
+            [ELSEWHERE, THERE],
+            [THERE, ELSEWHERE],
+        ]
+    )
+    presence = np.full((5, 2), 0.9)
+    for left in (ChosenHand(Side.LEFT, 3, Side.LEFT), ChosenHand(Side.LEFT, 4, Side.RIGHT)):
+        chosen = [ChosenHand(Side.RIGHT, 2, Side.RIGHT), left]
+        assert crop_of_both(chosen, presence, boxes, 0.5) == 1
+        assert crop_of_both(chosen[:1], presence, boxes, 0.5) is None
+        assert crop_of_both(chosen, np.where(np.arange(5) == 1, [[0.9], [0.4]], 0.9).T, boxes, 0.5) == 0
+
+
+@pytest.mark.parametrize("margin", [-0.02, 0.02])
+def test_a_crop_that_shows_the_hands_elsewhere_is_none_of_both(margin: float) -> None:
+    overlap = SAME_PLACE + margin
+    boxes = np.array([[HERE, moved(THERE, (1 - overlap) / (1 + overlap))], [HERE, HERE], [THERE, THERE]])
+    chosen = [ChosenHand(Side.RIGHT, 1, Side.RIGHT), ChosenHand(Side.LEFT, 2, Side.LEFT)]
+    assert crop_of_both(chosen, np.full((3, 2), 0.9), boxes, 0.5) == (0 if margin > 0 else None)

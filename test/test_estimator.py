@@ -19,7 +19,7 @@ from lgnet_core.inference import HandEstimator, Region, estimator
 from lgnet_core.inference.cuda_graph import CudaGraphEngine
 from lgnet_core.inference.detection import MOST_CROPS
 from lgnet_core.inference.eager import EagerEngine
-from lgnet_core.inference.regions import box_of_hand, length
+from lgnet_core.inference.regions import box_of_hand, length, share_crops
 from lgnet_core.network import HandsPrediction
 from lgnet_core.types import Camera, Side
 
@@ -288,6 +288,24 @@ def test_looks_belong_to_their_region(hand_model):
     regions = [Region(scene.boxes[0], (Side.RIGHT,)), Region(scene.boxes[1], (Side.LEFT,), looks=(1.0, 1.3))]
     hands = HandEstimator(Marking(scene, presence), hand_model).estimate_regions(scene.picture, PINHOLE, regions)
     assert [round(hand.shape[0]) for hand in hands.hands] == [0, 1]
+
+
+def test_a_crop_that_shows_both_hands_tells_how_they_lie_to_each_other(hand_model):
+    """Though each is seen better in one of its own. Without a camera nothing else tells it."""
+    places = np.stack([at(300, 240, 0.7, PINHOLE), at(360, 250, 0.72, PINHOLE)])
+    scene = make_scene(hand_model, PINHOLE, places, (True, True), seed=3)
+    regions = [Region(box, (side,)) for side, box in zip(Side, scene.boxes)]
+    (both,) = share_crops(regions)
+    for looked_at, presence in ((regions, []), ([*regions, both], [(0.6, 0.6)])):
+        engine = Marking(scene, [(0.99, 0.1), (0.1, 0.99), *presence])
+        engine.calibrated = False
+        hands = HandEstimator(engine, hand_model).estimate_regions(scene.picture, None, looked_at)
+        assert [round(hand.shape[0]) for hand in hands.hands] == [0, 1]
+        if presence:
+            wanted = scene.joints[Side.LEFT][0] - scene.joints[Side.RIGHT][0]
+            np.testing.assert_allclose(hands.relative_translation, wanted, atol=1e-3)
+        else:
+            assert hands.relative_translation is None
 
 
 def test_each_look_is_a_crop_of_its_size(hand_model):

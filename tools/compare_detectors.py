@@ -9,8 +9,8 @@ of a true hand's have an intersection over union of 0.3. Prints, for all hands, 
 picture's width, and for those of them of which the picture shows a third of the joints (the others, behind things,
 sleeves or another hand, count neither as missed nor, where one is reported, as wrong): recall and precision of hands
 at their place, and of hands at their place on the right side; over the latter, the mean error of the joints in the
-picture and from the wrist (raw, wrist-aligned); and the time that finding the regions takes (followed: of all six
-pictures).
+picture and from the wrist (raw, wrist-aligned), and, where both hands are there, of the vector between the wrists; and
+the time that finding the regions takes (followed: of all six pictures).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from lgnet_core.inference import HandEstimator, HandTracker, Region, WholePictur
 from lgnet_core.inference.bench import machine_description
 from lgnet_core.inference.detection import RegionDetector
 from lgnet_core.inference.regions import box_of_hand, length, overlap, share_crops
-from lgnet_core.types import Camera, FloatArray, Side
+from lgnet_core.types import WRIST, Camera, FloatArray, Side
 
 SEED = 20_262
 AT_ITS_PLACE = 0.3  # intersection over union
@@ -105,7 +105,7 @@ def judge(estimator: HandEstimator, pictures: list[HandsBatch], detector: Region
     estimator.detector = timed
     true_hands: list[Hand] = []
     said_hands: list[Hand] = []
-    pixels, millimetres = [], []
+    pixels, millimetres, between = [], [], []
     for batch in pictures:
         height, width = batch.image.shape[-2:]
         camera = Camera(batch.intrinsics[0].numpy(), width, height)
@@ -128,11 +128,14 @@ def judge(estimator: HandEstimator, pictures: list[HandsBatch], detector: Region
             sides = matches(box, boxes)
             shown = not sides or bool(sides - hidden)
             said_hands.append(Hand(length(box) > LARGE * width, shown, bool(sides), side in sides))
-        for hand in said:
-            if hand.side in matches(said_boxes[hand.side], boxes):
-                errors = hand_errors(hand, joints[hand.side], camera)
-                pixels.append(errors.pixels.mean())
-                millimetres.append(errors.relative.mean())
+        placed = [hand for hand in said if hand.side in matches(said_boxes[hand.side], boxes)]
+        for hand in placed:
+            errors = hand_errors(hand, joints[hand.side], camera)
+            pixels.append(errors.pixels.mean())
+            millimetres.append(errors.relative.mean())
+        if len(placed) == len(Side):
+            right, left = (hand.joints[WRIST] - joints[hand.side, WRIST] for hand in placed)
+            between.append(1e3 * np.linalg.norm(left - right))
     figures: dict[str, float] = {}
     groups: dict[str, Callable[[Hand], bool]] = {
         "all": lambda hand: True,
@@ -151,6 +154,7 @@ def judge(estimator: HandEstimator, pictures: list[HandsBatch], detector: Region
     return figures | {
         "error in the picture, px": float(np.mean(pixels)),
         "error from the wrist, mm": float(np.mean(millimetres)),
+        "error between the wrists, mm": float(np.mean(between)),
         "time, p50 ms": 1e3 * float(np.median(timed.seconds)),
     }
 

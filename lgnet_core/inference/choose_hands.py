@@ -28,6 +28,18 @@ CONTRADICTION = 0.5
 """What it costs to give a hand the other side than the network does."""
 
 
+SAME_PLACE = 0.5
+"""Intersection over union from which on two crops show a hand alike."""
+
+
+class ChosenHand(NamedTuple):
+    """A side that is seen, the crop that shows it, and which hand the network took it for there."""
+
+    side: Side
+    crop: int
+    slot: Side
+
+
 class _Sight(NamedTuple):
     """A hand as the network draws it in a crop: its box (4,), and that box's overlap with each expected one (N,)."""
 
@@ -44,8 +56,8 @@ _Choice = dict[Side, _Sight]
 
 def choose_hands(
     regions: Sequence[Region], presence: FloatArray, boxes: FloatArray, threshold: float
-) -> list[tuple[Side, int, Side]]:
-    """For each side that is seen, right first, the crop that shows it, and which hand the network took it for.
+) -> list[ChosenHand]:
+    """Each side that is seen, right first.
 
     A picture has one right and one left hand, of one person. Of all hands in all crops that are sure enough and that
     the detector supports, those one or two are chosen that lie best where hands are expected: where the detector saw
@@ -70,7 +82,24 @@ def choose_hands(
                 overlaps = np.array([overlap(box, other) for other in expected])
                 sights.append(_Sight(region, k, slot, sure, box, overlaps))
     best = max(_choices(sights), key=_worth, default={})
-    return [(side, best[side].crop, best[side].slot) for side in Side if side in best]
+    return [ChosenHand(side, best[side].crop, best[side].slot) for side in Side if side in best]
+
+
+def crop_of_both(chosen: Sequence[ChosenHand], presence: FloatArray, boxes: FloatArray, threshold: float) -> int | None:
+    """The crop in which the network sees both chosen hands most nearly where they were chosen, if there is one.
+
+    Only such a crop tells how two hands lie to each other; they may have been chosen from others.
+
+    Args, Shapes: see :func:`choose_hands`.
+    """
+    if len(chosen) < 2:
+        return None
+
+    def likeness(crop: int) -> float:
+        return min(overlap(boxes[crop, hand.side], boxes[hand.crop, hand.slot]) for hand in chosen)
+
+    crops = [k for k in range(len(presence)) if min(presence[k]) >= threshold and likeness(k) >= SAME_PLACE]
+    return max(crops, key=likeness, default=None)
 
 
 def _supported(region: Region, presence: float, box: FloatArray) -> bool:

@@ -12,7 +12,7 @@ import torch
 from lgnet_core.checkpoint import BUNDLED_REGIONS, crop_size, load_own_network, load_region_net
 from lgnet_core.data.images import MIN_SIDE
 from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.inference.choose_hands import choose_hands
+from lgnet_core.inference.choose_hands import ChosenHand, choose_hands, crop_of_both
 from lgnet_core.inference.crops import Crops, cut_crops, joints_in_picture
 from lgnet_core.inference.detection import MOST_CROPS, RegionDetector, TrainedDetector, WholePictureDetector
 from lgnet_core.inference.engine import Engine
@@ -35,9 +35,8 @@ network draws their joints together; most of what is still smaller is no hand (t
 class HandEstimator:
     """Stateless: the same picture gives the same hands, whatever came before.
 
-    The hands are taken for one person's. Where the network sees two right ones (or two left ones), clear of each other,
-    it has mistaken a side: the less sure is reported as the other hand, mirrored in depth
-    (:mod:`lgnet_core.inference.other_hand`).
+    The hands are taken for one person's. Where the network sees two right ones (or two left ones), it has mistaken a
+    side: the less sure is reported as the other hand, mirrored in depth (:mod:`lgnet_core.inference.other_hand`).
 
     A single picture cannot tell a small near hand from a large far one. With a 6.5 % spread of hand sizes about 6 mm of
     wrist-relative error and 5 to 6 % of the depth remain whatever a network does. ``hand_length`` is the cure: the
@@ -151,8 +150,8 @@ class HandEstimator:
     def estimate_regions(self, image: FloatArray, camera: Camera | None, regions: Sequence[Region]) -> TwoHands:
         """Both hands of a picture, looked for in given regions only: for callers that know where the hands are.
 
-        A side that several regions name comes from the one where its presence is highest. Where regions say what a
-        detector saw (:attr:`Region.detected`), that must support what the network sees.
+        Of what the network sees in them :func:`~lgnet_core.inference.choose_hands.choose_hands` chooses. Where regions
+        say what a detector saw (:attr:`Region.detected`), that must support it.
 
         Args, Raises: see :meth:`estimate`.
         """
@@ -186,13 +185,16 @@ class HandEstimator:
         self, regions: Sequence[Region], crops: Crops, prediction: HandsPrediction, camera: Camera | None
     ) -> TwoHands:
         """Last step: choose, turn back into the picture's camera axes, scale to the user's hand, place, retarget."""
-        sightings = self._sightings(regions, crops, prediction)
+        pixels = joints_in_picture(prediction.joints_grid, crops)
+        presence, boxes = self._seen(crops, prediction, pixels)
+        chosen = choose_hands(regions, presence, boxes, self.presence_threshold)
+        sightings = [self._sighting(hand, crops, prediction, pixels, presence) for hand in chosen]
         relative = None
-        if len(sightings) == 2 and sightings[0].crop == sightings[1].crop:
-            scale = (sightings[0].scale + sightings[1].scale) / 2
-            k = sightings[0].crop
-            said = prediction.relative_translation[k].double().numpy()
-            relative = said @ crops.turns[k] * scale if np.isfinite(said).all() else None
+        both = crop_of_both(chosen, presence, boxes, self.presence_threshold)
+        if both is not None:
+            said = prediction.relative_translation[both].double().numpy()
+            scale = np.mean([seen.scale for seen in sightings])
+            relative = said @ crops.turns[both] * scale if np.isfinite(said).all() else None
         wrists = np.zeros((len(sightings), 3))
         if camera is not None and sightings:
             wrists = place_in_camera(
@@ -207,38 +209,36 @@ class HandEstimator:
         found = TwoHands(hands.get(Side.RIGHT), hands.get(Side.LEFT), relative, metric=camera is not None)
         return found if self.retarget is None else self.retarget.hands(found)
 
-    def _sightings(self, regions: Sequence[Region], crops: Crops, prediction: HandsPrediction) -> list[_Sighting]:
-        """At most one for each side, right first."""
+    def _seen(self, crops: Crops, prediction: HandsPrediction, pixels: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Presence (N, 2) of the hands in the crops, 0 of those that cannot count, and their boxes (N, 2, 4)."""
         presence = torch.sigmoid(prediction.presence_logits).numpy()
-        joints = prediction.joints.double().numpy()
-        std = np.exp(0.5 * prediction.joint_log_variance.double().numpy())
-        pixels = joints_in_picture(prediction.joints_grid, crops)
         smallest = self.smallest_hand * crops.longer_side
         boxes = np.array([[box_of_hand(points) for points in crop] for crop in pixels])
         large_enough = [[length(box) >= smallest for box in crop] for crop in boxes]
-        presence = np.where(_finite(prediction) & large_enough, presence, 0.0)
-        sightings = []
-        for side, k, slot in choose_hands(regions, presence, boxes, self.presence_threshold):
-            scale = 1.0
-            if self.hand_length is not None:
-                scale = self.hand_length / (_chain_length(joints[k, slot]) * self._straightness)
-            axes, doubt = crops.turns[k], 1.0
-            if slot is not side:
-                axes, doubt = mirror_in_depth(crops.ray(k, pixels[k, slot].mean(0))) @ axes, DOUBT
-            sightings.append(
-                _Sighting(
-                    side=side,
-                    crop=k,
-                    slot=slot,
-                    axes=axes,
-                    presence=float(presence[k, slot]),
-                    scale=scale,
-                    joints=joints[k, slot] @ axes * scale,
-                    pixels=pixels[k, slot],
-                    std=std[k, slot] * scale * doubt,
-                )
-            )
-        return sightings
+        return np.where(_finite(prediction) & large_enough, presence, 0.0), boxes
+
+    def _sighting(
+        self, hand: ChosenHand, crops: Crops, prediction: HandsPrediction, pixels: FloatArray, presence: FloatArray
+    ) -> _Sighting:
+        side, k, slot = hand
+        joints = prediction.joints[k, slot].double().numpy()
+        scale = 1.0
+        if self.hand_length is not None:
+            scale = self.hand_length / (_chain_length(joints) * self._straightness)
+        axes, doubt = crops.turns[k], 1.0
+        if slot is not side:
+            axes, doubt = mirror_in_depth(crops.ray(k, pixels[k, slot].mean(0))) @ axes, DOUBT
+        return _Sighting(
+            side=side,
+            crop=k,
+            slot=slot,
+            axes=axes,
+            presence=float(presence[k, slot]),
+            scale=scale,
+            joints=joints @ axes * scale,
+            pixels=pixels[k, slot],
+            std=np.exp(0.5 * prediction.joint_log_variance[k, slot].double().numpy()) * scale * doubt,
+        )
 
     def _hand(self, seen: _Sighting, wrist: FloatArray, crops: Crops, prediction: HandsPrediction) -> Hand:
         index = (seen.crop, seen.slot)
