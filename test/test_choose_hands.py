@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lgnet_core.inference.choose_hands import (
     EVIDENCE,
@@ -51,6 +55,27 @@ def test_of_looks_that_agree_alike_the_surer_one_counts(presence: list[list[floa
     boxes = np.array([[HERE, HERE]] * 2)
     for region in (saw(HERE, looks=(1.0, 1.2)), Region(HERE, BOTH, looks=(1.0, 1.2))):
         assert {k for _, k, _ in choose_hands([region], np.array(presence), boxes, 0.5)} == {crop}
+
+
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 3), detected=st.booleans())
+def test_mirrored_hands_are_chosen_alike(seed: int, count: int, detected: bool) -> None:
+    """What is taken for right and for left exchanged, and the sides that are looked for: so are the chosen ones."""
+    rng = np.random.default_rng(seed)
+    at = np.concatenate([rng.uniform(0, 300, (count, 1)), np.full((count, 1), 100.0)], 1)
+    wanted = [[BOTH, (Side.RIGHT,), (Side.LEFT,)][k] for k in rng.integers(0, 3, count)]
+    regions = [
+        Region(box, sides, looks=(1.0, 1.2), detected=(Detected(box, rng.uniform(0.2, 1)),) if detected else ())
+        for box, sides in zip(np.concatenate([at, at + 100], 1), wanted)
+    ]
+    presence = rng.uniform(0.3, 1, (2 * count, 2))
+    boxes = np.concatenate([at, at + 100], 1).repeat(2, 0)[:, None] + rng.normal(0, 30, (2 * count, 2, 1))
+    mirrored = [replace(region, sides=tuple(side.other for side in region.sides)) for region in regions]
+    chosen = choose_hands(regions, presence, boxes, 0.5)
+    assert len({side for side, _, _ in chosen}) == len(chosen)
+    assert all(presence[crop, slot] >= 0.5 for _, crop, slot in chosen)
+    assert set(choose_hands(mirrored, presence[:, ::-1], boxes[:, ::-1], 0.5)) == {
+        (side.other, crop, slot.other) for side, crop, slot in chosen
+    }
 
 
 def pair(looks: tuple[float, ...] = (1.0,)) -> Region:

@@ -27,7 +27,6 @@ CROWDING = 0.5
 CONTRADICTION = 0.5
 """What it costs to give a hand the other side than the network does."""
 
-
 SAME_PLACE = 0.5
 """Intersection over union from which on two crops show a hand alike."""
 
