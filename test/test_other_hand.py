@@ -81,14 +81,15 @@ class Fixed:
         return self.regions
 
 
+# The seeds: the left hands lie about where the right ones do, as a network draws the two where it sees one.
 @pytest.fixture
 def here(hand_model) -> Scene:
-    return make_scene(hand_model, CAMERA, np.stack([HERE, HERE]), (True, False), seed=3)
+    return make_scene(hand_model, CAMERA, np.stack([HERE, HERE]), (True, False), seed=26)
 
 
 @pytest.fixture
 def there(hand_model) -> Scene:
-    return make_scene(hand_model, CAMERA, np.stack([THERE, THERE]), (True, False), seed=4)
+    return make_scene(hand_model, CAMERA, np.stack([THERE, THERE]), (True, False), seed=25)
 
 
 def estimator_of(hand_model, here, there, presence, sides=tuple(Side)) -> HandEstimator:
@@ -121,8 +122,9 @@ def test_the_less_sure_of_two_right_hands_is_a_left_one(hand_model, here, there)
     ("presence", "right", "left"),
     [
         ({"here": (0.9, 0.1), "there": (0.4, 0.3)}, "here", None),  # no hand is seen there
-        ({"here": (0.9, 0.1), "there": (0.95, 0.6)}, "there", ("there", Side.LEFT)),  # both in one crop
-        ({"here": (0.9, 0.6), "there": (0.95, 0.1)}, "there", ("here", Side.LEFT)),  # as the network says
+        ({"here": (0.4, 0.3), "there": (0.95, 0.6)}, "there", ("there", Side.LEFT)),  # both in one crop
+        ({"here": (0.9, 0.1), "there": (0.95, 0.6)}, "here", ("there", Side.LEFT)),  # a hand in either place
+        ({"here": (0.9, 0.8), "there": (0.95, 0.1)}, "there", ("here", Side.LEFT)),  # as the network says
         ({"here": (0.7, 0.1), "there": (0.95, 0.1)}, "there", ("here", Side.RIGHT)),
         ({"here": (0.1, 0.4), "there": (0.95, 0.1)}, "there", None),
     ],
