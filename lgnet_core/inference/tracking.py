@@ -34,11 +34,11 @@ class HandTracker:
     was; hands near each other share a crop. The detector looks at the whole picture when no hand is followed, every
     ``detection_interval`` pictures, and, in the same call, when a followed hand was not seen about where it was, so
     that a hand that jumped is missed in no picture; such a call takes the detector's time and a second pass of the
-    network. What the detector finds is looked at for the sides that are not followed, and for both where it is clear of
-    all hands that are; of several sightings :func:`~lgnet_core.inference.choose_hands.choose_hands` takes those that lie
-    best where hands are expected. Where it finds a hand at another size or somewhat aside, its region replaces the
-    followed one, since regions that depend on the last ones can drift. What the second pass does not show is reported
-    as the first one showed it.
+    network. What the detector finds is looked at for the sides that are not followed, and for both where it is clear
+    of all hands that are; of several sightings :func:`~lgnet_core.inference.choose_hands.choose_hands` takes those
+    that lie best where hands are expected. Where it finds a hand at another size or somewhat aside, its region
+    replaces the followed one, since regions that depend on the last ones can drift. What the second pass does not show
+    is reported as the first one showed it.
 
     Where a hand was lost is looked at until the detector's next turn, since the network may only have been unsure for a
     moment. Where a hand is seen where it was in the detector's region but not in that of the last hands, following does
