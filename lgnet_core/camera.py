@@ -66,9 +66,16 @@ def project(points: Tensor, intrinsics: Tensor, min_depth: float = 1e-2) -> Tens
     return rays @ intrinsics[..., :2, :2].transpose(-1, -2) + intrinsics[..., None, :2, 2]
 
 
-def _determinant(matrix: Tensor) -> Tensor:
+def determinant_2x2(matrix: Tensor) -> Tensor:
     """Of (..., 2, 2), in closed form: ONNX has no solver."""
     return matrix[..., 0, 0] * matrix[..., 1, 1] - matrix[..., 0, 1] * matrix[..., 1, 0]
+
+
+def inverse_2x2(matrix: Tensor) -> Tensor:
+    """Of (..., 2, 2), in closed form."""
+    (a, b), (c, d) = (row.unbind(-1) for row in matrix.unbind(-2))
+    adjugate = torch.stack([torch.stack([d, -b], -1), torch.stack([-c, a], -1)], -2)
+    return adjugate / determinant_2x2(matrix)[..., None, None]
 
 
 def backproject(pixels: Tensor, depth: Tensor, intrinsics: Tensor) -> Tensor:
@@ -77,9 +84,7 @@ def backproject(pixels: Tensor, depth: Tensor, intrinsics: Tensor) -> Tensor:
     Shapes:
         pixels: (..., N, 2); depth: (..., N); intrinsics: (..., 3, 3); returns (..., N, 3) camera frame, metres.
     """
-    x, y = (pixels - intrinsics[..., None, :2, 2]).unbind(-1)
-    (a, b), (c, d) = (row.unsqueeze(-2).unbind(-1) for row in intrinsics[..., :2, :2].unbind(-2))
-    rays = torch.stack([d * x - b * y, a * y - c * x], -1) / _determinant(intrinsics)[..., None, None]
+    rays = (pixels - intrinsics[..., None, :2, 2]) @ inverse_2x2(intrinsics[..., :2, :2]).transpose(-1, -2)
     return torch.cat([rays * depth[..., None], depth[..., None]], -1)
 
 
@@ -102,7 +107,7 @@ def weak_perspective_root(camera: Tensor, intrinsics: Tensor, image_size: int, m
     Shapes:
         camera: (..., 3); intrinsics: (..., 3, 3); returns (..., 3) metres, camera frame.
     """
-    focal = _determinant(intrinsics).abs().sqrt()
+    focal = determinant_2x2(intrinsics).abs().sqrt()
     depth = focal / (camera[..., 0].clamp_min(min_scale) * (image_size / 2))
     pixels = normalised_to_pixels(camera[..., 1:], image_size)
     return backproject(pixels[..., None, :], depth[..., None], intrinsics)[..., 0, :]

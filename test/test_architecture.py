@@ -15,6 +15,7 @@ CORE, ROS = ROOT / "lgnet_core", ROOT / "lgnet_ros"
 CORE_ORDER = [
     "types",
     "camera",
+    "hand_crops",
     "cache",
     "hand_model",
     "hand_frame",
