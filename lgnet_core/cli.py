@@ -209,7 +209,7 @@ def export(
     size = size or crop_size(metadata)
     out.parent.mkdir(parents=True, exist_ok=True)
     with console.status("exporting"):
-        export_onnx(network, out, size)
+        export_onnx(network, out, network.example_inputs(size))
     console.print(Text(f"{out}: for crops of {size}x{size}, {out.stat().st_size / 1e6:.1f} MB"), soft_wrap=True)
     own = network.hand_model
     if own.digest != wanted.digest:

@@ -11,36 +11,33 @@ import logging
 import os
 import tempfile
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 import lgnet_core
 from lgnet_core.cache import CACHE_VARIABLE, cache_directory
-from lgnet_core.camera import virtual_intrinsics
-from lgnet_core.network import HandsNetwork, HandsPrediction, find_config, preset_names
+from lgnet_core.network.exportable import ExportableModule, Outputs, input_shapes
 
 log = logging.getLogger(__name__)
 
-INPUT_NAMES = ("image", "intrinsics")
 OPSET = 17
 
-CACHE_ENTRIES = 16
-"""Exports that are kept; of 25 to 230 MB each."""
+CACHE_BYTES = 2 << 30
+"""Of exports that are kept: they have 4 to 230 MB each, and an estimator has several."""
 
 
-def export_onnx(network: HandsNetwork, path: str | Path, size: int = 256) -> None:
-    """Write a network as one ONNX file, for crops of a fixed size and any number of them.
+def export_onnx(network: ExportableModule[Outputs], path: str | Path, inputs: tuple[Tensor, ...] | None = None) -> None:
+    """Write a network as one ONNX file, for inputs of fixed sizes and batches of any.
 
-    Inputs are ``image`` (N, 3, S, S) float32 RGB in [0, 1] and ``intrinsics`` (N, 3, 3) float32, pixels of the crop;
-    outputs are the fields of :class:`~lgnet_core.network.HandsPrediction`. The file carries its own description:
-    version, preset, configuration, weights' digest.
+    Inputs and outputs have the network's names for them. The file carries its own description: version, class of the
+    network, shapes of the inputs, weights' digest, and what the network says of itself.
 
     Args:
         network: with its weights, on any device; it is exported as on the CPU, in evaluation.
         path: written atomically; its folder must exist.
-        size: S, pixels, a multiple of 32.
+        inputs: a batch of 2 of the shapes wanted, on the CPU; None: the network's ``example_inputs()``.
 
     Raises:
         ImportError: if onnx is not installed.
@@ -51,54 +48,52 @@ def export_onnx(network: HandsNetwork, path: str | Path, size: int = 256) -> Non
     except ImportError as error:
         raise ImportError(f"exporting needs onnx ({error}): pip install onnx") from error
     path = Path(path)
-    model = onnx.load_model_from_string(_trace(network, size))
-    onnx.helper.set_model_props(model, description(network, size))
+    inputs = network.example_inputs() if inputs is None else inputs
+    model = onnx.load_model_from_string(_trace(network, inputs))
+    onnx.helper.set_model_props(model, description(network, inputs))
     onnx.checker.check_model(model)
     _write_atomically(path, model.SerializeToString())
 
 
-def description(network: HandsNetwork, size: int) -> dict[str, str]:
+def description(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...]) -> dict[str, str]:
     """What an exported file says about itself."""
     return {
         "producer": "lgnet_core",
         "version": lgnet_core.__version__,
         "torch": torch.__version__,
-        "preset": preset_name(network),
-        "config": json.dumps(asdict(network.config), sort_keys=True),
-        "hand_model": network.hand_model.digest,
+        "network": type(network).__name__,
+        "inputs": json.dumps(input_shapes(network, inputs)),
         "weights": network_digest(network),
-        "image_size": str(size),
+        **network.description(),
     }
 
 
-def preset_name(network: HandsNetwork) -> str:
-    """Name of the preset that a network's configuration is, or ``"custom"``."""
-    return next((name for name in preset_names() if find_config(name) == network.config), "custom")
-
-
-def network_digest(network: HandsNetwork) -> str:
-    """sha256 (hex) of a network's configuration, weights and buffers: the hand model's arrays are among them."""
-    digest = hashlib.sha256(repr(network.config).encode())
+def network_digest(network: ExportableModule[Outputs]) -> str:
+    """sha256 (hex) of a network's class and description, weights and buffers: a hand model's arrays are among them."""
+    digest = hashlib.sha256(f"{type(network).__name__} {sorted(network.description().items())}".encode())
     for name, tensor in sorted([*network.named_parameters(), *network.named_buffers()], key=lambda pair: pair[0]):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def cached_onnx(network: HandsNetwork, size: int = 256, rebuild: bool = False) -> Path:
+def cached_onnx(
+    network: ExportableModule[Outputs], inputs: tuple[Tensor, ...] | None = None, rebuild: bool = False
+) -> Path:
     """Path of the network's ONNX file in the user's cache, exported now if it is not there.
 
     An entry is named by the digest of everything it follows from: weights, hand model, our code, and the versions of
-    torch and onnx; beside it stands its checksum, and an entry that does not match is exported again. Of more than
-    :data:`CACHE_ENTRIES` those that were not used for longest are deleted. Where the cache cannot be written, a
-    temporary file serves for this process, with one warning.
+    torch and onnx; beside it stands its checksum, and an entry that does not match is exported again. When the entries
+    grow beyond :data:`CACHE_BYTES`, those that were not used for longest are deleted. Where the cache cannot be
+    written, a temporary file serves for this process, with one warning.
 
     Args:
         network: with its weights.
-        size: side of the crops, pixels.
+        inputs: of the shapes wanted; None: the network's ``example_inputs()``.
         rebuild: export even if an entry is there.
     """
-    name = f"{_cache_key(network, size)}.onnx"
+    inputs = network.example_inputs() if inputs is None else inputs
+    name = f"{_cache_key(network, inputs)}.onnx"
     path = cache_directory() / name
     if not rebuild and _is_intact(path):
         with contextlib.suppress(OSError):
@@ -113,8 +108,8 @@ def cached_onnx(network: HandsNetwork, size: int = 256, rebuild: bool = False) -
         path = _temporary_directory(error) / name
         if not rebuild and _is_intact(path):
             return path
-    log.info("exporting the network to %s (once)", path)
-    export_onnx(network, path, size)
+    log.info("exporting %s to %s (once)", type(network).__name__, path)
+    export_onnx(network, path, inputs)
     _write_atomically(_checksum_path(path), _file_digest(path).encode())
     _forget_oldest(path.parent)
     return path
@@ -123,45 +118,50 @@ def cached_onnx(network: HandsNetwork, size: int = 256, rebuild: bool = False) -
 def _forget_oldest(folder: Path) -> None:
     """Another process that has such an entry open keeps what it reads; one that would open it exports it again."""
     with contextlib.suppress(OSError):
-        for path in sorted(folder.glob("*.onnx"), key=lambda path: path.stat().st_mtime)[:-CACHE_ENTRIES]:
-            _checksum_path(path).unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
+        newest, *older = sorted(folder.glob("*.onnx"), key=lambda path: path.stat().st_mtime, reverse=True)
+        kept = newest.stat().st_size
+        for path in older:
+            kept += path.stat().st_size
+            if kept > CACHE_BYTES:
+                _checksum_path(path).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
 
 
-def _trace(network: HandsNetwork, size: int) -> bytes:
+def _trace(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...]) -> bytes:
     """The network as ONNX, undescribed.
 
     By torch's tracing exporter: it takes 5 s of one core where the newer one takes 45 s, and users wait for it.
     """
+    names, outputs = network.INPUTS, network.OUTPUTS._fields
     device, training = next(network.parameters()).device, network.training
     network.to("cpu").eval()
-    intrinsics = torch.tensor(virtual_intrinsics(size), dtype=torch.float32).repeat(2, 1, 1)
     try:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of shape checks that tracing takes as constant, which they are
             torch.onnx.export(
                 network,
-                (torch.rand(2, 3, size, size), intrinsics),  # a batch of one would be folded into constants
+                inputs,
                 f"{folder}/network.onnx",
                 dynamo=False,
                 opset_version=OPSET,
-                input_names=list(INPUT_NAMES),
-                output_names=list(HandsPrediction._fields),
-                dynamic_axes={name: {0: "batch"} for name in (*INPUT_NAMES, *HandsPrediction._fields)},
+                input_names=list(names),
+                output_names=list(outputs),
+                dynamic_axes={name: {0: "batch"} for name in (*names, *outputs)},
             )
             return Path(folder, "network.onnx").read_bytes()
     finally:
         network.to(device).train(training)
 
 
-def _cache_key(network: HandsNetwork, size: int) -> str:
+def _cache_key(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...]) -> str:
     versions = f"{torch.__version__} {importlib.metadata.version('onnx')}"
-    digest = hashlib.sha256(f"{network_digest(network)} {size} {versions}".encode())
+    shapes = input_shapes(network, inputs)
+    digest = hashlib.sha256(f"{network_digest(network)} {shapes} {versions}".encode())
     root = Path(lgnet_core.__file__).parent
-    for source in [root / "camera.py", root / "export.py", *sorted((root / "network").glob("*.py"))]:
+    sources = [*(root / "network").rglob("*.py"), *(root / "hand_model").rglob("*.py")]
+    for source in sorted([root / "types.py", root / "camera.py", root / "export.py", *sources]):
         digest.update(source.read_bytes())
-    digest.update((root / "hand_model" / "layer.py").read_bytes())
-    return f"{preset_name(network)}-{digest.hexdigest()[:24]}"
+    return f"{type(network).__name__}-{digest.hexdigest()[:24]}"
 
 
 def _checksum_path(path: Path) -> Path:

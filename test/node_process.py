@@ -28,7 +28,8 @@ class Everywhere(RegionDetector):
 def small_tracker(settings: Settings) -> HandTracker:
     """A network small enough for hundreds of lifecycles, which believes in both hands."""
     hand_model = load_hand_model()
-    engine = EagerEngine(small_network(hand_model), "cpu", 64)
+    network = small_network(hand_model)
+    engine = EagerEngine(network, "cpu", inputs=network.example_inputs(64))
     return HandTracker(HandEstimator(engine, hand_model, Everywhere(), presence_threshold=0.01, smallest_hand=0.0))
 
 

@@ -34,7 +34,9 @@ class FixedRegions(RegionDetector):
 
 def view(hand_model, *boxes, config=SMALL):
     network = small_network(hand_model, config=config)
-    estimator = HandEstimator(EagerEngine(network, "cpu", 64), hand_model, FixedRegions(*boxes))
+    estimator = HandEstimator(
+        EagerEngine(network, "cpu", inputs=network.example_inputs(64)), hand_model, FixedRegions(*boxes)
+    )
     return AttentionView(network, estimator)
 
 

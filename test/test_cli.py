@@ -308,8 +308,8 @@ def test_export_is_for_the_crops_of_the_training(tmp_path, hand_model, monkeypat
     """At another size the network runs too, and sees badly."""
     asked = []
 
-    def write(network, path, size):
-        asked.append(size)
+    def write(network, path, inputs):
+        asked.append(inputs[0].shape[-1])
         path.write_bytes(b"onnx")
 
     monkeypatch.setattr("lgnet_core.export.export_onnx", write)

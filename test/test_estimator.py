@@ -409,11 +409,12 @@ def test_warm_up_takes_every_number_of_crops_that_the_engine_prepares(hand_model
     class Recorder(EagerEngine):
         prepares_each_size = kind.prepares_each_size
 
-        def __call__(self, images, intrinsics):
-            batches.add(len(images))
-            return super().__call__(images, intrinsics)
+        def __call__(self, *inputs):
+            batches.add(len(inputs[0]))
+            return super().__call__(*inputs)
 
     batches: set[int] = set()
-    estimator = HandEstimator(Recorder(small_network(hand_model), "cpu", 64), hand_model)
+    network = small_network(hand_model)
+    estimator = HandEstimator(Recorder(network, "cpu", inputs=network.example_inputs(64)), hand_model)
     estimator.warm_up()
     assert batches == (set(range(1, MOST_CROPS + 1)) if each else {1, MOST_CROPS})

@@ -1,5 +1,7 @@
 """The ONNX file and its cache."""
 
+import copy
+import hashlib
 import json
 import logging
 import os
@@ -8,16 +10,16 @@ import onnx
 import pytest
 import torch
 from small_network import small_network
+from tiny_network import Tiny, TinyNetwork
 
 from lgnet_core import __version__, export
 from lgnet_core.cache import CACHE_VARIABLE, cache_directory
-from lgnet_core.export import cached_onnx, export_onnx, network_digest, preset_name
-from lgnet_core.network import HandsPrediction, build_network, find_config
+from lgnet_core.export import cached_onnx, export_onnx, network_digest
 
 
-@pytest.fixture(scope="module")
-def network(hand_model):
-    return small_network(hand_model)
+@pytest.fixture
+def network():
+    return TinyNetwork(about="a test").eval()
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def exports(monkeypatch, tmp_path) -> list:
     """The cache in a folder of its own, and a quick export that counts its calls."""
     calls: list = []
 
-    def quick(network, path, size):
+    def quick(network, path, inputs):
         calls.append(path)
         path.write_bytes(b"network")
 
@@ -37,78 +39,93 @@ def exports(monkeypatch, tmp_path) -> list:
 
 def test_the_file_describes_itself(network, tmp_path):
     network.train()
-    export_onnx(network, tmp_path / "hands.onnx", size=64)
+    export_onnx(network, tmp_path / "tiny.onnx")
     assert network.training  # the caller's network is left as it was
-    network.eval()
-    model = onnx.load(tmp_path / "hands.onnx")
+    model = onnx.load(tmp_path / "tiny.onnx")
     about = {entry.key: entry.value for entry in model.metadata_props}
     assert about["version"] == __version__
     assert about["weights"] == network_digest(network)
-    assert about["hand_model"] == network.hand_model.digest
-    assert about["image_size"] == "64"
+    assert (about["network"], about["about"]) == ("TinyNetwork", "a test")
+    assert json.loads(about["inputs"]) == {"image": [3, 8, 8], "scale": [2], "unused": []}
+    assert [value.name for value in model.graph.input] == ["image", "scale"]
+    assert tuple(value.name for value in model.graph.output) == Tiny._fields
+    assert os.listdir(tmp_path) == ["tiny.onnx"]  # nothing half written is left
+
+
+def test_what_a_network_of_hands_says_of_itself(hand_model):
+    about = small_network(hand_model).description()
+    assert about["preset"] == "custom"
+    assert about["hand_model"] == hand_model.digest
     assert json.loads(about["config"])["channels"] == 16
-    assert [value.name for value in model.graph.input] == ["image", "intrinsics"]
-    assert tuple(value.name for value in model.graph.output) == HandsPrediction._fields
-    assert os.listdir(tmp_path) == ["hands.onnx"]  # nothing half written is left
 
 
-def test_sizes_are_constants_in_the_file(network, tmp_path):
+def test_sizes_are_constants_in_the_file(hand_model, tmp_path):
     """Hundreds of nodes that compute shapes cost about as much as a graph layer; only the batch is left to them."""
-    export_onnx(network, tmp_path / "hands.onnx", size=64)
+    network = small_network(hand_model)
+    export_onnx(network, tmp_path / "hands.onnx", network.example_inputs(64))
     nodes = onnx.load(tmp_path / "hands.onnx").graph.node
     assert sum(node.op_type == "Shape" for node in nodes) < 50
     assert len(nodes) > 1000
 
 
-def test_presets_are_known_by_name(hand_model, network):
-    assert preset_name(network) == "custom"
-    assert preset_name(build_network("lgnet-mini", hand_model)) == "lgnet-mini"
-    assert preset_name(build_network(find_config("lgnet-mini-paper"), hand_model)) == "lgnet-mini-paper"
+def test_the_digest_follows_class_description_weights_and_statistics(network):
+    class Other(TinyNetwork):
+        pass
 
-
-def test_the_digest_follows_weights_statistics_and_hand_model(hand_model):
-    network = small_network(hand_model)
-    digests = {network_digest(network), network_digest(small_network(hand_model))}
-    assert len(digests) == 1
+    digests = [network_digest(made) for made in (network, Other(about="a test"), TinyNetwork(about="another"))]
+    assert network_digest(TinyNetwork(about="a test")) == digests[0]
     with torch.no_grad():
-        next(network.parameters()).view(-1)[0] += 1e-3
-    digests.add(network_digest(network))
-    next(b for name, b in network.named_buffers() if name.endswith("running_mean"))[0] += 1
-    digests.add(network_digest(network))
+        network.conv.weight[0, 0, 0, 0] += 1e-3
+    digests.append(network_digest(network))
+    network.norm.running_mean[0] += 1
+    digests.append(network_digest(network))
+    assert len(set(digests)) == 5
+
+
+def test_the_digest_follows_the_hand_model(hand_model):
+    network = small_network(copy.deepcopy(hand_model))
+    before = network_digest(network)
     network.hand_model.v_template[0, 0, 0] += 1e-3
-    digests.add(network_digest(network))
-    network.hand_model.v_template[0, 0, 0] -= 1e-3
-    assert len(digests) == 4
+    assert network_digest(network) != before
 
 
 def test_an_entry_is_exported_once(network, exports):
-    paths = {cached_onnx(network, 64), cached_onnx(network, 64)}
+    paths = {cached_onnx(network), cached_onnx(network)}
     assert exports == list(paths)
-    assert cached_onnx(network, 128) not in paths
-    assert cached_onnx(network, 64, rebuild=True) in paths
+    assert cached_onnx(network, TinyNetwork(16).example_inputs()) not in paths
+    assert cached_onnx(network, rebuild=True) in paths
     assert len(exports) == 3
 
 
-def test_of_many_entries_the_least_used_are_forgotten(network, exports, monkeypatch):
-    kept = cached_onnx(network, 64)
+def test_beyond_its_size_the_cache_forgets_what_was_not_used_for_longest(network, exports, monkeypatch):
+    kept = cached_onnx(network)
     others = [kept.with_name(f"other-{k}.onnx") for k in range(3)]
     for age, path in enumerate([*others, kept]):
-        path.touch()
+        path.write_bytes(b"network")
         path.with_suffix(".sha256").touch()
         os.utime(path, (1000 - age, 1000 - age))  # the one in use is the oldest
-    assert cached_onnx(network, 64) == kept
-    monkeypatch.setattr(export, "CACHE_ENTRIES", 2)
-    newest = cached_onnx(network, 96)
+    kept.with_suffix(".sha256").write_text(hashlib.sha256(b"network").hexdigest())
+    assert cached_onnx(network) == kept
+    monkeypatch.setattr(export, "CACHE_BYTES", 2 * len(b"network"))
+    newest = cached_onnx(TinyNetwork(about="newer"))
     assert set(kept.parent.glob("*.onnx")) == {kept, newest}
     assert set(kept.parent.glob("*.sha256")) == {kept.with_suffix(".sha256"), newest.with_suffix(".sha256")}
 
 
+def test_an_entry_larger_than_the_cache_is_kept_while_it_is_the_newest(network, exports, monkeypatch):
+    monkeypatch.setattr(export, "CACHE_BYTES", 1)
+    first = cached_onnx(network)
+    assert first.exists()
+    assert cached_onnx(TinyNetwork(about="newer")).exists()
+    assert not first.exists()
+
+
 def test_a_damaged_entry_is_rebuilt(network, exports):
-    path = cached_onnx(network, 64)
+    path = cached_onnx(network)
     path.write_bytes(b"netw")
-    assert cached_onnx(network, 64).read_bytes() == b"network"
+    assert cached_onnx(network).read_bytes() == b"network"
     path.with_suffix(".sha256").write_bytes(b"\xff")
-    cached_onnx(network, 64)
+    cached_onnx(network)
     assert len(exports) == 3
 
 
@@ -116,7 +133,7 @@ def test_where_the_cache_cannot_be_written_a_temporary_file_serves(network, expo
     (tmp_path / "file").touch()
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
     with caplog.at_level(logging.WARNING):
-        first, again = cached_onnx(network, 64), cached_onnx(network, 64)
+        first, again = cached_onnx(network), cached_onnx(network)
     assert first == again
     assert first.is_file()
     assert len(exports) == 1

@@ -1,7 +1,6 @@
 """What holds for every network: LGNet and those it is compared with, behind one interface."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,11 +10,11 @@ from small_network import crops
 from torch.testing import assert_close
 
 from lgnet_core.checkpoint import CheckpointError, load_network, read_metadata, save_network
-from lgnet_core.export import export_onnx, preset_name
+from lgnet_core.export import export_onnx
 from lgnet_core.inference.bench import count_macs
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.network import HandsPrediction, build_network, find_config
-from lgnet_core.network.config import EANetConfig, InterShapeConfig, LGNetConfig
+from lgnet_core.network.config import EANetConfig, InterShapeConfig, LGNetConfig, preset_name
 from lgnet_core.training.criterion import HandsLoss
 from lgnet_core.training.loss_config import LOSS_PRESETS, loss_weights
 
@@ -173,8 +172,10 @@ def test_the_export_gives_the_same(network, tmp_path):
     """At any batch: ONNX Runtime beside plain torch."""
     pytest.importorskip("onnx")
     onnx_engine = pytest.importorskip("lgnet_core.inference.onnx_engine")
-    export_onnx(network.eval(), tmp_path / "network.onnx", 64)
-    exported, eager = onnx_engine.OnnxEngine(tmp_path / "network.onnx", "cpu"), EagerEngine(network, "cpu", 64)
+    inputs = network.example_inputs(64)
+    export_onnx(network.eval(), tmp_path / "network.onnx", inputs)
+    exported = onnx_engine.OnnxEngine(tmp_path / "network.onnx", HandsPrediction, "cpu", threads=1)
+    eager = EagerEngine(network, "cpu", inputs=inputs)
     for batch in (1, 3):
         inputs = [x.numpy() for x in crops(batch, 64)]
         for name, a, b in zip(HandsPrediction._fields, eager(*inputs), exported(*inputs)):
@@ -208,12 +209,12 @@ def test_where_it_looks(network):
 @every_network
 def test_its_cost_is_counted(network):
     assert count_macs(network.eval(), 64) > 1e7
-    assert preset_name(network) == "custom"
+    assert preset_name(network.config) == "custom"
 
 
-@pytest.mark.parametrize("preset", ["eanet", "eanet-mini", "intershape", "intershape-mini-paper"])
+@pytest.mark.parametrize("preset", ["lgnet-mini", "lgnet-mini-paper", "eanet", "intershape-mini-paper"])
 def test_presets_are_known_by_name(preset):
-    assert preset_name(SimpleNamespace(config=find_config(preset))) == preset
+    assert preset_name(find_config(preset)) == preset
 
 
 @every_network

@@ -1,14 +1,17 @@
 """ONNX Runtime against eager torch."""
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from small_network import SMALL, small_network
+from tiny_network import Tiny, TinyNetwork, tiny_inputs
 
 from lgnet_core.cache import CACHE_VARIABLE
 from lgnet_core.export import cached_onnx, export_onnx, network_digest
+from lgnet_core.inference import onnx_engine
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.inference.onnx_engine import OnnxEngine
 from lgnet_core.network import HandsPrediction
@@ -29,24 +32,40 @@ def assert_agree(mine: HandsPrediction, theirs: HandsPrediction) -> None:
 
 def test_onnx_agrees_with_eager(hand_model, tmp_path):
     network, size = small_network(hand_model, config="lgnet-mini"), 256
-    export_onnx(network, tmp_path / "hands.onnx", size)
-    engine, eager = OnnxEngine(tmp_path / "hands.onnx", threads=1), EagerEngine(network, "cpu", size)
-    assert engine.image_size == size
+    export_onnx(network, tmp_path / "hands.onnx")
+    engine = OnnxEngine(tmp_path / "hands.onnx", HandsPrediction, "cpu", threads=1)
+    eager = EagerEngine(network, "cpu")
+    assert engine.image_size == eager.image_size == size
     assert engine.metadata["weights"] == network_digest(network)
     for count in (1, 2):
         assert_agree(engine(*crops(count, size)), eager(*crops(count, size)))
 
 
+def test_any_network_of_named_tensors_runs(tmp_path):
+    """An input that it does not use is left out of the file, and is given all the same."""
+    network = TinyNetwork().eval()
+    export_onnx(network, tmp_path / "tiny.onnx")
+    engine, eager = OnnxEngine(tmp_path / "tiny.onnx", Tiny, "cpu", threads=1), EagerEngine(network, "cpu")
+    assert engine.input_shapes == eager.input_shapes
+    assert list(engine.input_shapes) == list(TinyNetwork.INPUTS)
+    for batch in (1, 3):
+        found = engine(*tiny_inputs(batch))
+        assert type(found) is Tiny
+        for mine, theirs in zip(found, eager(*tiny_inputs(batch))):
+            torch.testing.assert_close(mine, theirs)
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        engine(*tiny_inputs(1)[:2])
+
+
 def test_a_network_without_refine_stage_needs_no_intrinsics(hand_model, tmp_path):
     network = small_network(hand_model, config=replace(SMALL, refine_stage=False))
-    export_onnx(network, tmp_path / "rough.onnx", 64)
-    engine = OnnxEngine(tmp_path / "rough.onnx", "cpu", threads=1)
-    assert_agree(engine(*crops(2, 64)), EagerEngine(network, "cpu", 64)(*crops(2, 64)))
+    engine = exported(network, tmp_path)
+    eager = EagerEngine(network, "cpu", inputs=network.example_inputs(64))
+    assert_agree(engine(*crops(2, 64)), eager(*crops(2, 64)))
 
 
 def test_intrinsics_that_are_no_numbers_harm_their_own_crop_only(hand_model, tmp_path):
-    export_onnx(small_network(hand_model), tmp_path / "hands.onnx", 64)
-    engine = OnnxEngine(tmp_path / "hands.onnx", "cpu", threads=1)
+    engine = exported(small_network(hand_model), tmp_path)
     images, intrinsics = crops(2, 64)
     expected = engine(images, intrinsics)
     intrinsics[0] = np.nan
@@ -55,30 +74,48 @@ def test_intrinsics_that_are_no_numbers_harm_their_own_crop_only(hand_model, tmp
     assert torch.allclose(prediction.vertices[1], expected.vertices[1])
 
 
-def test_a_damaged_cache_entry_is_exported_again(hand_model, tmp_path, monkeypatch):
+def test_a_damaged_cache_entry_is_exported_again(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    network = small_network(hand_model)
-    export_onnx(network, tmp_path / "good", 64)
+    network = TinyNetwork().eval()
+    export_onnx(network, tmp_path / "good")
     good = (tmp_path / "good").read_bytes()
-    monkeypatch.setattr("lgnet_core.export.export_onnx", lambda network, path, size: path.write_bytes(good))
-    path = cached_onnx(network, 64)
-    path.write_bytes(good[:1000])
-    engine = OnnxEngine.from_network(network, "cpu", 64, threads=1)
-    assert_agree(engine(*crops(1, 64)), EagerEngine(network, "cpu", 64)(*crops(1, 64)))
+    monkeypatch.setattr("lgnet_core.export.export_onnx", lambda network, path, inputs: path.write_bytes(good))
+    path = cached_onnx(network)
+    path.write_bytes(good[:200])
+    path.with_suffix(".sha256").write_text(hashlib.sha256(good[:200]).hexdigest())  # the damage came before the check
+    engine = OnnxEngine.from_network(network, "cpu", threads=1)
+    torch.testing.assert_close(engine(*tiny_inputs(1)), EagerEngine(network, "cpu")(*tiny_inputs(1)))
     assert list(tmp_path.glob("*.onnx")) == [path]
 
 
 def test_files_that_are_no_network_are_refused(tmp_path):
     (tmp_path / "text.onnx").write_text("hands")
     with pytest.raises(ValueError, match="lgnet export"):
-        OnnxEngine(tmp_path / "text.onnx", "cpu")
+        OnnxEngine(tmp_path / "text.onnx", Tiny, "cpu")
     with pytest.raises(ValueError, match="lgnet export"):
-        OnnxEngine(tmp_path / "missing.onnx", "cpu")
+        OnnxEngine(tmp_path / "missing.onnx", Tiny, "cpu")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_other_networks_are_refused(tmp_path):
     stream = tmp_path / "other.onnx"
     torch.onnx.export(torch.nn.Linear(3, 2), (torch.zeros(1, 3),), stream, dynamo=False, input_names=["x"])
-    with pytest.raises(ValueError, match="not an LGNet export"):
-        OnnxEngine(stream, "cpu")
+    with pytest.raises(ValueError, match=r"no export of a network with outputs \['map', 'total'\]"):
+        OnnxEngine(stream, Tiny, "cpu")
+    export_onnx(TinyNetwork(), tmp_path / "tiny.onnx")
+    with pytest.raises(ValueError, match="no export of a network with outputs"):
+        OnnxEngine(tmp_path / "tiny.onnx", HandsPrediction, "cpu")
+
+
+@pytest.mark.parametrize(("asked", "cores", "threads"), [(None, 3, 3), (5, 3, 5)])
+def test_threads_sleep_and_are_as_many_as_the_cores(tmp_path, monkeypatch, asked, cores, threads):
+    monkeypatch.setattr(onnx_engine, "available_cores", lambda: cores)
+    export_onnx(TinyNetwork(), tmp_path / "tiny.onnx")
+    options = OnnxEngine(tmp_path / "tiny.onnx", Tiny, "cpu", asked).session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (threads, 1)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+def exported(network, folder) -> OnnxEngine:
+    export_onnx(network, folder / "hands.onnx", network.example_inputs(64))
+    return OnnxEngine(folder / "hands.onnx", HandsPrediction, "cpu", threads=1)

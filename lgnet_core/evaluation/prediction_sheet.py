@@ -83,7 +83,7 @@ def overlays(network: HandsNetwork, batch: HandsBatch, size: int) -> list[FloatA
     Shapes:
         returns (H, W, 3) uint8 for each picture of the batch.
     """
-    engine = EagerEngine(network, str(next(network.parameters()).device), size)
+    engine = EagerEngine(network, str(next(network.parameters()).device), inputs=network.example_inputs(size))
     # Networks that learnt little yet see hands small: they are drawn too.
     estimator = HandEstimator(engine, network.hand_model, smallest_hand=0.0)
     side = batch.image.shape[-1]

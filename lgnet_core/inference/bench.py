@@ -23,7 +23,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lgnet_core.camera import virtual_intrinsics
 from lgnet_core.checkpoint import BUNDLED_WEIGHTS, crop_size, load_own_network
-from lgnet_core.export import preset_name
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.inference.engine import resolve_device
@@ -31,6 +30,7 @@ from lgnet_core.inference.engine_choice import make_engine
 from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.regions import Region
 from lgnet_core.network import HandsNetwork, build_network
+from lgnet_core.network.config import preset_name
 from lgnet_core.types import Camera, Side
 
 PICTURE = (640, 480)
@@ -193,7 +193,7 @@ def _measure(
 ) -> Measurement:
     memory = _PeakMemory(device)
     network, weights, own_size = _network(preset, hand_model)
-    runner = make_engine(network, engine, device, size or own_size, threads)
+    runner = make_engine(network, engine, device, threads, network.example_inputs(size or own_size))
     # Random weights know no hands: the lowest thresholds make sure that both are placed.
     estimator = HandEstimator(runner, network.hand_model, presence_threshold=1e-9, target=hand_model, smallest_hand=0.0)
     width, height = PICTURE
@@ -214,7 +214,7 @@ def _measure(
     if isinstance(runner, EagerEngine):
         latency |= _parts(runner, lambda: runner(crops.images, crops.intrinsics), repetitions)
     return Measurement(
-        preset=preset_name(network),
+        preset=preset_name(network.config),
         weights=weights,
         size=runner.image_size,
         engine=runner.name,
@@ -235,7 +235,7 @@ def _network(preset: str, hand_model: HandModel) -> tuple[HandsNetwork, str, int
     if BUNDLED_WEIGHTS.is_file():
         with suppress(ValueError):  # they are of a third hand model
             network, metadata = load_own_network(None, hand_model)
-            if preset_name(network) == preset:
+            if preset_name(network.config) == preset:
                 return network, "bundled", crop_size(metadata)
     torch.manual_seed(0)
     return build_network(preset, hand_model).eval(), "random", crop_size({})

@@ -1,4 +1,4 @@
-"""What runs the network: one interface over eager torch, CUDA graphs and ONNX Runtime."""
+"""What runs networks: one interface over eager torch, CUDA graphs and ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import gc
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Generic
 
 import torch
 
-from lgnet_core.network import HandsPrediction
+from lgnet_core.network.exportable import Outputs
 from lgnet_core.types import FloatArray
 
 ENGINES = ("auto", "eager", "cuda-graph", "onnx")
@@ -38,36 +39,40 @@ def memory_errors(device: str) -> Iterator[None]:
         raise
 
 
-class Engine(ABC):
-    """Runs one network on batches of crops.
+class Engine(ABC, Generic[Outputs]):
+    """Runs one network, an :class:`~lgnet_core.network.exportable.ExportableModule`, on batches.
 
     Attributes:
         name: one of ``ENGINES``.
         device: where it runs, ``"cpu"`` or ``"cuda[:index]"``.
         precision: of the heavy arithmetic, ``"fp32"`` or ``"fp16"``; inputs and outputs are always float32.
-        image_size: S, the side of the crops it takes, pixels.
-        prepares_each_size: whether the first call with each number of crops takes long.
+        input_shapes: name and shape of each input, without the batch, in the order of the call.
+        prepares_each_size: whether the first call with each batch size takes long.
     """
 
     name: str
     device: str
     precision: str
-    image_size: int
+    input_shapes: dict[str, tuple[int, ...]]
     prepares_each_size: bool = False
 
     @abstractmethod
-    def __call__(self, images: FloatArray, intrinsics: FloatArray) -> HandsPrediction:
-        """Predict the hands in a batch of crops.
+    def __call__(self, *inputs: FloatArray) -> Outputs:
+        """Run the network on a batch.
 
-        The answer belongs to the caller: no later call overwrites it.
+        The outputs belong to the caller: no later call overwrites them.
 
         Args:
-            images: RGB in [0, 1], float32.
-            intrinsics: K of each crop, pixels, float32.
+            inputs: float32, in the order of :attr:`input_shapes`, each with the same leading batch axis.
 
-        Shapes:
-            images: (N, 3, S, S); intrinsics: (N, 3, 3); returns float32 tensors on the CPU with leading dimension N.
+        Returns:
+            The network's named tuple: float32 tensors on the CPU with the same leading axis.
         """
+
+    @property
+    def image_size(self) -> int:
+        """S of the input ``image`` (B, 3, S, S), pixels."""
+        return self.input_shapes["image"][-1]
 
     def free_memory(self) -> None:
         """Give the device back what is only kept to be faster; the next call makes it anew."""

@@ -5,16 +5,22 @@ from __future__ import annotations
 import importlib.util
 import logging
 
+from torch import Tensor
+
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.inference.engine import ENGINES, Engine, require_cuda, resolve_device
-from lgnet_core.network import HandsNetwork
+from lgnet_core.network.exportable import ExportableModule, Outputs
 
 log = logging.getLogger(__name__)
 
 
 def make_engine(
-    network: HandsNetwork, engine: str = "auto", device: str = "auto", image_size: int = 256, threads: int | None = None
-) -> Engine:
+    network: ExportableModule[Outputs],
+    engine: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    inputs: tuple[Tensor, ...] | None = None,
+) -> Engine[Outputs]:
     """An engine for a network.
 
     ``"auto"`` takes ``"cuda-graph"`` on a GPU and ``"onnx"`` on a CPU, or ``"eager"`` with one warning where ONNX
@@ -24,8 +30,9 @@ def make_engine(
         network: with its weights.
         engine: one of ``ENGINES``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``.
-        image_size: side of the crops, pixels.
-        threads: CPU threads of ONNX Runtime for one call; None: one for each physical core.
+        threads: CPU threads for one call; None: :func:`lgnet_core.inference.cpu.available_cores`. In engine ``"eager"``
+            they are those of torch in the whole process.
+        inputs: the shapes it is to run at, without the batch; None: the network's ``example_inputs()``.
 
     Raises:
         ValueError: for an unknown engine or device.
@@ -47,9 +54,9 @@ def make_engine(
     if engine == "cuda-graph":
         from lgnet_core.inference.cuda_graph import CudaGraphEngine
 
-        return CudaGraphEngine(network, device, image_size)
+        return CudaGraphEngine(network, device, inputs)
     if engine == "onnx":
         from lgnet_core.inference.onnx_engine import OnnxEngine
 
-        return OnnxEngine.from_network(network, device, image_size, threads)
-    return EagerEngine(network, device, image_size)
+        return OnnxEngine.from_network(network, device, threads, inputs)
+    return EagerEngine(network, device, threads, inputs)

@@ -127,7 +127,7 @@ class HandEstimator:
         if not isinstance(hand_model, HandModel):
             hand_model = load_hand_model(hand_model)
         network, metadata = load_own_network(weights, hand_model)
-        runner = make_engine(network, engine, device, crop_size(metadata), threads)
+        runner = make_engine(network, engine, device, threads, network.example_inputs(crop_size(metadata)))
         if detector is None and BUNDLED_REGIONS.is_file():
             detector = TrainedDetector(load_region_net()[0])
         return cls(runner, network.hand_model, detector, presence_threshold, hand_length, hand_model, smallest_hand)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from lgnet_core.export import INPUT_NAMES, cached_onnx
+from lgnet_core.export import cached_onnx
+from lgnet_core.inference.cpu import available_cores
 from lgnet_core.inference.engine import Engine, memory_errors, require_cuda, resolve_device
-from lgnet_core.network import HandsNetwork, HandsPrediction
+from lgnet_core.network.exportable import ExportableModule, Outputs
 from lgnet_core.types import FloatArray
 
 try:
@@ -24,72 +26,77 @@ log = logging.getLogger(__name__)
 
 GPU_PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
 
-SPIN_MICROSECONDS = 50
-"""How long an idle thread waits for work before it sleeps.
 
-ONNX Runtime's own milliseconds are no faster, and take the cores from whatever else runs: at 10 pictures a second
-lgnet-mini on 2 threads then uses 67 to 78 ms of CPU for each instead of 30 to 41.
-"""
-
-
-class OnnxEngine(Engine):
+class OnnxEngine(Engine[Outputs]):
     """Runs an exported network.
+
+    Its threads sleep while they have no work: a thread that busy-waits takes the core from the next network of the same
+    image and from every other program.
 
     Args:
         path: ONNX file written by :func:`lgnet_core.export.export_onnx`.
+        outputs: type of what the network returns, ``OUTPUTS`` of its class.
         device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``; ``"auto"`` is a GPU only if onnxruntime has a provider
             for it.
-        threads: CPU threads for one call; None: ONNX Runtime's choice, one for each physical core.
+        threads: CPU threads for one call; None: :func:`available_cores`.
 
     Raises:
-        ValueError: if the file is no LGNet export, or is damaged.
+        ValueError: if the file is no export of such a network, or is damaged.
         RuntimeError: for a GPU that this onnxruntime cannot use.
     """
 
     name = "onnx"
     precision = "fp32"
 
-    def __init__(self, path: str | Path, device: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self, path: str | Path, outputs: type[Outputs], device: str = "auto", threads: int | None = None
+    ) -> None:
         self.device = _device(device)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.inter_op_num_threads = 1
-        # Versions that do not know the entry ignore it.
-        options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_MICROSECONDS))
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        # Given explicitly: by its own choice ONNX Runtime counts the cores of the host, and pins a thread to each.
+        options.intra_op_num_threads = threads or available_cores()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=_providers(self.device))
         except Exception as error:  # onnxruntime's own exceptions share no public base class
             raise ValueError(
                 f"{path}: ONNX Runtime cannot load it ({error}); delete the file and export again with `lgnet export`"
             ) from error
-        inputs = {value.name: value.shape for value in self.session.get_inputs()}
-        outputs = tuple(value.name for value in self.session.get_outputs())
-        # Without a refine stage nothing asks for the intrinsics, and the export leaves them out.
-        if tuple(inputs) not in (INPUT_NAMES, INPUT_NAMES[:1]) or outputs != HandsPrediction._fields:
-            raise ValueError(
-                f"{path}: not an LGNet export (inputs {list(inputs)}, outputs {list(outputs)}); run `lgnet export`"
-            )
-        self.image_size = int(inputs[INPUT_NAMES[0]][-1])
+        self.outputs = outputs
         self.metadata: dict[str, str] = dict(self.session.get_modelmeta().custom_metadata_map)
+        shapes: dict[str, list[int]] = json.loads(self.metadata.get("inputs", "{}"))
+        self.input_shapes = {name: tuple(shape) for name, shape in shapes.items()}
+        # What the network does not use is no input of the file.
+        self._used = [value.name for value in self.session.get_inputs()]
+        found = tuple(value.name for value in self.session.get_outputs())
+        if not set(self._used) <= set(shapes) or found != outputs._fields:
+            raise ValueError(
+                f"{path}: no export of a network with outputs {list(outputs._fields)} (inputs {self._used}, "
+                f"outputs {list(found)}); run `lgnet export`"
+            )
 
     @classmethod
     def from_network(
-        cls, network: HandsNetwork, device: str = "auto", image_size: int = 256, threads: int | None = None
-    ) -> OnnxEngine:
+        cls,
+        network: ExportableModule[Outputs],
+        device: str = "auto",
+        threads: int | None = None,
+        inputs: tuple[Tensor, ...] | None = None,
+    ) -> OnnxEngine[Outputs]:
         """Engine over the network's export in the user's cache; exported first if it is not there or is damaged."""
         try:
-            return cls(cached_onnx(network, image_size), device, threads)
+            return cls(cached_onnx(network, inputs), network.OUTPUTS, device, threads)
         except ValueError as error:
             log.warning("rebuilding a damaged cache entry: %s", error)
-            return cls(cached_onnx(network, image_size, rebuild=True), device, threads)
+            return cls(cached_onnx(network, inputs, rebuild=True), network.OUTPUTS, device, threads)
 
-    def __call__(self, images: FloatArray, intrinsics: FloatArray) -> HandsPrediction:
-        given = dict(zip(INPUT_NAMES, (images, np.asarray(intrinsics, np.float32))))
-        feed = {value.name: given[value.name] for value in self.session.get_inputs()}
+    def __call__(self, *inputs: FloatArray) -> Outputs:
+        given = dict(zip(self.input_shapes, inputs, strict=True))
         with memory_errors(self.device):
-            return HandsPrediction(*(torch.from_numpy(field) for field in self.session.run(None, feed)))
+            found = self.session.run(None, {name: given[name] for name in self._used})
+        return self.outputs._make(torch.from_numpy(field) for field in found)
 
 
 def _device(device: str) -> str:

@@ -165,15 +165,57 @@ class InterShapeConfig:
         return replace(self, depth_box=0.4)
 
 
-NetworkConfig = LGNetConfig | EANetConfig | InterShapeConfig
+@dataclass(frozen=True)
+class HandLGNetConfig:
+    """Size and switches of LGNet on one crop per hand.
+
+    Args:
+        backbone: ``hand_landmark``; the stages read its landmarks too, so there is no other choice.
+        channels: c of the hands' maps and tokens.
+        self_joint_depth: blocks of the self-joint transformer.
+        hidden_channels: of the regressor of the hand model's parameters.
+        refine_channels, depth_box, refine_smoothing, lgblock, refine_stage: as in :class:`LGNetConfig`.
+
+    Raises:
+        ValueError: if a value makes no sense.
+    """
+
+    kind: ClassVar[str] = "lgnet-hand"
+
+    backbone: str = "hand_landmark"
+    channels: int = 128
+    self_joint_depth: int = 2
+    hidden_channels: int = 512
+    refine_channels: int = 64
+    lgblock: bool = True
+    refine_stage: bool = True
+    depth_box: float = 0.5
+    refine_smoothing: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.backbone != "hand_landmark":
+            raise ValueError(f"HandLGNetConfig.backbone: {self.backbone!r}; it reads the landmarks of 'hand_landmark'")
+        _check(self, {"channels": (4, " (heads, c / 4)"), "hidden_channels": (1, ""), "refine_channels": (1, "")})
+
+    def paper_variant(self) -> HandLGNetConfig:
+        """The paper has no network of this kind.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("one crop per hand is not the paper's; its variants are lgnet-paper and lgnet-light-paper")
+
+
+NetworkConfig = LGNetConfig | HandLGNetConfig | EANetConfig | InterShapeConfig
 """What a network is made from. All have a ``kind``, a ``backbone``, a ``depth_box`` and a ``paper_variant()``."""
-_KINDS: tuple[type[NetworkConfig], ...] = (LGNetConfig, EANetConfig, InterShapeConfig)
+_KINDS: tuple[type[NetworkConfig], ...] = (LGNetConfig, HandLGNetConfig, EANetConfig, InterShapeConfig)
 CONFIGS = {config.kind: config for config in _KINDS}
 """By kind."""
 
 PRESETS: dict[str, NetworkConfig] = {
     "lgnet": LGNetConfig(),
     "lgnet-light": LGNetConfig(channels=256),
+    "lgnet-hand": HandLGNetConfig(),
     "lgnet-mini": LGNetConfig(backbone="efficientnet_lite0", channels=192, self_joint_depth=2, refine_channels=64),
     "eanet": EANetConfig(),
     "eanet-mini": EANetConfig(backbone="efficientnet_lite0", channels=192, self_joint_depth=2),
@@ -182,8 +224,9 @@ PRESETS: dict[str, NetworkConfig] = {
         backbone="efficientnet_lite0", decoder_channels=64, heatmap_depth=32, hidden=256
     ),
 }
-"""``lgnet`` and ``lgnet-light`` are the paper's two; ``lgnet-mini`` is ours and ships with weights. ``eanet`` and
-``intershape`` are the networks it is compared with, their ``-mini`` what ``lgnet-mini`` is to ``lgnet``."""
+"""``lgnet`` and ``lgnet-light`` are the paper's two; ``lgnet-hand`` is ours, sees one crop per hand and ships with
+weights. ``eanet`` and ``intershape`` are the networks it is compared with; the ``-mini`` ones are those of the paper
+and of these on EfficientNet-Lite0, for comparisons on equal terms."""
 
 SWITCHES = (
     *("left_right_features", "lgblock", "local_unit", "global_unit"),
@@ -197,8 +240,9 @@ def preset_names() -> Iterator[str]:
     """Every name that :func:`find_config` takes."""
     for name, config in PRESETS.items():
         parts = SWITCHES if isinstance(config, LGNetConfig) else ()
+        variants = ("",) if isinstance(config, HandLGNetConfig) else ("", _PAPER)
         for without in ("", *(_WITHOUT + part.replace("_", "-") for part in parts)):
-            yield from (name + without, name + without + _PAPER)
+            yield from (name + without + variant for variant in variants)
 
 
 def find_config(name: str) -> NetworkConfig:
@@ -225,3 +269,8 @@ def find_config(name: str) -> NetworkConfig:
         off: dict[str, Any] = {switch: False}
         preset = replace(preset, **off)
     return preset.paper_variant() if name.endswith(_PAPER) else preset
+
+
+def preset_name(config: NetworkConfig) -> str:
+    """Name of the preset that a configuration is, or ``"custom"``."""
+    return next((name for name in preset_names() if find_config(name) == config), "custom")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import json
+from abc import abstractmethod
+from dataclasses import asdict
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
+from lgnet_core.camera import virtual_intrinsics
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network.backbone import Backbone
-from lgnet_core.network.config import NetworkConfig
+from lgnet_core.network.config import NetworkConfig, preset_name
+from lgnet_core.network.exportable import ExportableModule
 from lgnet_core.network.layers import sizes
 from lgnet_core.network.looking import LookedAt
 from lgnet_core.network.prediction import Cascade, HandsPrediction
 
 
-class HandsNetwork(nn.Module, ABC):
+class HandsNetwork(ExportableModule[HandsPrediction]):
     """A network of two hands: picture and intrinsics of a crop to :class:`HandsPrediction`.
 
     Its hand model is a module of its own and is not saved with the weights.
@@ -23,10 +28,29 @@ class HandsNetwork(nn.Module, ABC):
         config: sizes and switches. hand_model: gives the mesh, its graph and the mean pose.
     """
 
+    INPUTS = ("image", "intrinsics")
+    OUTPUTS = HandsPrediction
+
     def __init__(self, config: NetworkConfig, hand_model: HandModel) -> None:
         super().__init__()
         self.config = config
         self.hand_model = hand_model
+
+    def example_inputs(self, size: int = 256) -> tuple[Tensor, ...]:
+        """Noise, and the camera that stands in for an unknown one.
+
+        Args:
+            size: S, side of the crops, pixels, a multiple of 32; the network runs at any.
+        """
+        image = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+        return image, torch.tensor(virtual_intrinsics(size), dtype=torch.float32).repeat(2, 1, 1)
+
+    def description(self) -> dict[str, str]:
+        return {
+            "preset": preset_name(self.config),
+            "config": json.dumps(asdict(self.config), sort_keys=True),
+            "hand_model": self.hand_model.digest,
+        }
 
     def forward(self, image: Tensor, intrinsics: Tensor) -> HandsPrediction:
         """Predict both hands.

@@ -1,0 +1,53 @@
+"""The smallest network that an engine runs: three inputs, one of which it does not use, and two outputs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lgnet_core.network.exportable import ExportableModule
+
+
+class Tiny(NamedTuple):
+    """Shapes: map (B, 4, S / 2, S / 2); total (B,)."""
+
+    map: Tensor
+    total: Tensor
+
+
+class TinyNetwork(ExportableModule[Tiny]):
+    """A convolution, and its sum, scaled. Shapes: image (B, 3, S, S), scale (B, 2), unused (B,)."""
+
+    INPUTS = ("image", "scale", "unused")
+    OUTPUTS = Tiny
+
+    def __init__(self, size: int = 8, about: str = "") -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.size = size
+        self.about = about
+        self.conv = nn.Conv2d(3, 4, 2, stride=2)
+        self.norm = nn.BatchNorm2d(4)
+
+    def example_inputs(self) -> tuple[Tensor, ...]:
+        return torch.rand(2, 3, self.size, self.size), torch.rand(2, 2), torch.zeros(2)
+
+    def description(self) -> dict[str, str]:
+        return {"about": self.about}
+
+    def forward(self, image: Tensor, scale: Tensor, unused: Tensor) -> Tiny:
+        features = self.norm(self.conv(image))
+        return Tiny(features, features.sum((1, 2, 3)) * scale.prod(1))
+
+
+def tiny_inputs(batch: int, size: int = 8) -> tuple[np.ndarray, ...]:
+    """Random, float32, the same at each call."""
+    rng = np.random.default_rng(batch)
+    return (
+        rng.random((batch, 3, size, size), np.float32),
+        rng.random((batch, 2), np.float32),
+        np.ones(batch, np.float32),
+    )
