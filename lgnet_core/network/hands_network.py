@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from dataclasses import asdict
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ class HandsNetwork(ExportableModule[HandsPrediction]):
         config: sizes and switches. hand_model: gives the mesh, its graph and the mean pose.
     """
 
-    INPUTS = ("image", "intrinsics")
+    INPUTS: ClassVar[tuple[str, ...]] = ("image", "intrinsics")
     OUTPUTS = HandsPrediction
 
     def __init__(self, config: NetworkConfig, hand_model: HandModel) -> None:
