@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from lgnet_core.demo import Clip, read_clip
+from lgnet_core.data.clip import Clip, read_clip
 from lgnet_core.types import Camera
 from lgnet_ros.messages import to_image
 from lgnet_ros.program import Program

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from std_msgs.msg import Header
 
-from lgnet_core.demo import read_clip
+from lgnet_core.data.clip import read_clip
 from lgnet_ros.camera_info import camera_from_info
 from lgnet_ros.demo_camera import forth_and_back, to_camera_info
 from lgnet_ros.intake import decode_image

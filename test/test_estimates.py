@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from fixed_hands import two_hands
 
 from lgnet_core.evaluation.estimates import hand_errors
-from lgnet_core.types import Camera, Hand
+from lgnet_core.evaluation.reported import ReportedHand, reported
+from lgnet_core.types import Camera
 
 CAMERA = Camera(np.array([[560.0, 0, 319.5], [0, 560, 239.5], [0, 0, 1]]), 640, 480)
 
 
 @pytest.fixture(scope="module")
-def hand(hand_model) -> Hand:
+def hand(hand_model) -> ReportedHand:
     """Exactly where it is."""
-    found = two_hands(hand_model).left
-    assert found is not None
-    return found
+    return reported(two_hands(hand_model))[1]
 
 
 def test_the_truth_has_no_error(hand):
@@ -31,10 +28,10 @@ def test_the_truth_has_no_error(hand):
 
 def test_a_moved_hand_and_a_moved_finger(hand):
     """The whole hand 30 mm to the right and 40 mm back; the tip of the thumb 5 mm more, and 2 px in the picture."""
-    joints, places = hand.joints + np.array([0.03, 0, 0.04]), hand.joints_image.copy()
+    joints, places = hand.joints + np.array([0.03, 0, 0.04]), hand.joints_2d.copy()
     joints[4] += [0, 0.005, 0]
     places[4] += [0, 2]
-    errors = hand_errors(replace(hand, joints=joints, joints_image=places), hand.joints, CAMERA)
+    errors = hand_errors(hand._replace(joints=joints, joints_2d=places), hand.joints, CAMERA)
     others = np.arange(21) != 4
     assert errors.wrist == pytest.approx(50)
     assert errors.relative[4] == pytest.approx(5)

@@ -12,7 +12,8 @@ import torch
 
 from lgnet_core.camera import project_distorted
 from lgnet_core.evaluation.protocol import MILLIMETRES, WRIST_RAW
-from lgnet_core.types import WRIST, Camera, FloatArray, Hand
+from lgnet_core.evaluation.reported import ReportedHand
+from lgnet_core.types import WRIST, Camera, FloatArray
 
 
 class HandErrors(NamedTuple):
@@ -21,7 +22,7 @@ class HandErrors(NamedTuple):
     Shapes:
         pixels: (21,) of the joints in the picture.
         relative: (21,) millimetres, of the joints under the protocol ``wrist-raw``.
-        wrist: () millimetres, of the wrist's place in the camera's frame.
+        wrist: () millimetres, of the wrist's place in the camera's frame; NaN too of a hand that is not placed.
     """
 
     pixels: FloatArray
@@ -29,8 +30,8 @@ class HandErrors(NamedTuple):
     wrist: float
 
 
-def hand_errors(hand: Hand, true_joints: FloatArray, camera: Camera) -> HandErrors:
-    """Errors of a metric hand.
+def hand_errors(hand: ReportedHand, true_joints: FloatArray, camera: Camera) -> HandErrors:
+    """Errors of a hand.
 
     Args:
         true_joints: metres, camera frame; NaN for joints that are not known.
@@ -42,8 +43,8 @@ def hand_errors(hand: Hand, true_joints: FloatArray, camera: Camera) -> HandErro
     known = np.isfinite(true_joints).all(-1)
     pixels = np.full(len(true_joints), np.nan)
     seen = project_distorted(true_joints[known], camera)
-    pixels[known] = np.linalg.norm(hand.joints_image[known] - seen, axis=-1)
+    pixels[known] = np.linalg.norm(hand.joints_2d[known] - seen, axis=-1)
     said, true = torch.from_numpy(hand.joints), torch.from_numpy(true_joints)
     relative = WRIST_RAW.errors(said, said, true, true).numpy()
-    wrist = float(np.linalg.norm(hand.joints[WRIST] - true_joints[WRIST])) * MILLIMETRES
+    wrist = float(np.linalg.norm(hand.joints[WRIST] - true_joints[WRIST])) * MILLIMETRES if hand.placed else np.nan
     return HandErrors(pixels, relative, wrist)
