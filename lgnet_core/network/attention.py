@@ -12,22 +12,37 @@ from torch import Tensor, nn
 from lgnet_core.network.layers import PositionEmbedding, cpu_autocast, map_to_tokens, sizes, tokens_to_map
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-    r"""Multi-head attention, :math:`\mathrm{softmax}(q k^T / \sqrt{d})\, v` with d = C / heads.
+def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, bias: Tensor | None = None) -> Tensor:
+    r"""Multi-head attention, :math:`\mathrm{softmax}(q k^T / \sqrt{d} + b)\, v` with d = C / heads.
+
+    Args:
+        bias: b, the same for all queries and heads; see :func:`mask_bias`.
 
     Shapes:
-        q: (B, N, C); k, v: (B, M, C); returns (B, N, C).
+        q: (B, N, C); k, v: (B, M, C); bias: (B, M); returns (B, N, C).
     """
     queries, channels = sizes(q, 1, 2)
     width = channels // heads
     q, k, v = (x.reshape(-1, *sizes(x, 1), heads, width).transpose(1, 2) for x in (q, k, v))  # (B, heads, N, width)
     scale = width**-0.5  # the default, but a constant in exports
+    bias = None if bias is None else bias[:, None, None]  # (B, 1, 1, M)
     if cpu_autocast():
         with torch.autocast("cpu", enabled=False):
-            attended = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), scale=scale)
+            attended = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), bias, scale=scale)
     else:
-        attended = F.scaled_dot_product_attention(q, k, v, scale=scale)
+        attended = F.scaled_dot_product_attention(q, k, v, None if bias is None else bias.to(q.dtype), scale=scale)
     return attended.transpose(1, 2).reshape(-1, queries, channels)
+
+
+def mask_bias(present: Tensor) -> Tensor:
+    """What is added to attention's logits: 0 for tokens that are there, a large negative number for those that are not.
+
+    Finite, so that a query with no token to attend to stays finite too.
+
+    Shapes:
+        present: (..., M), 1 or 0; returns the same.
+    """
+    return (present - 1) * 1e4
 
 
 class AttentionBlock(nn.Module):
@@ -45,7 +60,7 @@ class AttentionBlock(nn.Module):
         cross: whether it will be given a memory, which then has a norm of its own.
 
     Shapes:
-        x: (B, N, C); memory: (B, M, C); returns (B, N, C).
+        x: (B, N, C); memory: (B, M, C); bias: (B, M or N), see :func:`attend`; returns (B, N, C).
     """
 
     def __init__(
@@ -66,10 +81,10 @@ class AttentionBlock(nn.Module):
         q, k = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k))  # (B, heads, N or M, width)
         return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1).mean(1)
 
-    def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, memory: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
         normed = self.norm(x)
         source = normed if memory is None else self.norm_memory(memory)
-        mixed = attend(self.query(normed), self.key(source), self.value(source), self.heads)
+        mixed = attend(self.query(normed), self.key(source), self.value(source), self.heads, bias)
         x = x + self.projection(mixed)
         return x + self.mlp(self.norm_mlp(x))
 
@@ -109,7 +124,8 @@ class LGFA(nn.Module):
         form: a key of :data:`LGFA_FORMS`.
 
     Shapes:
-        first, second: (B, c, H, W); returns (B, c, H, W). Tokens: FCToken (B, H W, c), SAToken (B, 2 H W + 1, c).
+        first, second: (B, c, H, W); second_present: (B,) 1, or 0 where the second map is masked (None: nowhere);
+        returns (B, c, H, W). Tokens: FCToken (B, H W, c), SAToken (B, 2 H W + 1, c).
     """
 
     def __init__(self, channels: int, form: str = "default") -> None:
@@ -129,10 +145,11 @@ class LGFA(nn.Module):
         self.cross_out = nn.Linear(channels, channels) if spec.ancestor else nn.Identity()
         self.embeddings = TokenEmbeddings(channels) if spec.ancestor else None
 
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        queries, context = self._tokens(first, second)
+    def forward(self, first: Tensor, second: Tensor, second_present: Tensor | None = None) -> Tensor:
+        bias = None if second_present is None else self._bias(first, second_present)
+        queries, context = self._tokens(first, second, bias)
         for block in self._cross_blocks():
-            queries = block(queries, context)
+            queries = block(queries, context, bias)
         return tokens_to_map(self.cross_out(queries), first)
 
     def attention(self, first: Tensor, second: Tensor) -> Tensor:
@@ -151,7 +168,14 @@ class LGFA(nn.Module):
     def _cross_blocks(self) -> list[AttentionBlock]:
         return [cast(AttentionBlock, block) for block in self.cross_blocks or self.self_blocks]
 
-    def _tokens(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    @staticmethod
+    def _bias(first: Tensor, second_present: Tensor) -> Tensor:
+        """(B, 2 H W + 1): the class token and the first map are there, the second one may be."""
+        height, width = sizes(first, 2, 3)
+        cells = mask_bias(second_present)[:, None].expand(-1, height * width)
+        return torch.cat([torch.zeros_like(cells[:, :1]).expand(-1, height * width + 1), cells], 1)
+
+    def _tokens(self, first: Tensor, second: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """FCToken, the queries, and SAToken, their memory."""
         cells = [map_to_tokens(first), map_to_tokens(second)]
         queries = self.join(torch.cat(cells, -1))  # (B, H W, c)
@@ -159,7 +183,7 @@ class LGFA(nn.Module):
         if self.embeddings is not None:
             context = context + self.embeddings.context(first)
         for block in self.self_blocks:
-            context = block(context)
+            context = block(context, None, bias)
         context = self.self_out(context)
         if self.embeddings is not None:
             queries = queries + self.embeddings.query(first)

@@ -8,12 +8,14 @@ from typing import Any
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network.config import NetworkConfig, find_config
 from lgnet_core.network.eanet import EANet
+from lgnet_core.network.hand_lgnet import HandLGNet
 from lgnet_core.network.hands_network import HandsNetwork
 from lgnet_core.network.intershape import InterShape
 from lgnet_core.network.lgnet import LGNet
 
 _NETWORKS: dict[str, Callable[[Any, HandModel], HandsNetwork]] = {
     "lgnet": LGNet,
+    "lgnet-hand": HandLGNet,
     "eanet": EANet,
     "intershape": InterShape,
 }

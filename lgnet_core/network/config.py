@@ -173,7 +173,7 @@ class HandLGNetConfig:
         backbone: ``hand_landmark``; the stages read its landmarks too, so there is no other choice.
         channels: c of the hands' maps and tokens.
         self_joint_depth: blocks of the self-joint transformer.
-        hidden_channels: of the regressor of the hand model's parameters.
+        hidden_channels, regressor_depth: width and residual layers of the regressor of the hand model's parameters.
         refine_channels, depth_box, refine_smoothing, lgblock, refine_stage: as in :class:`LGNetConfig`.
 
     Raises:
@@ -183,10 +183,11 @@ class HandLGNetConfig:
     kind: ClassVar[str] = "lgnet-hand"
 
     backbone: str = "hand_landmark"
-    channels: int = 128
+    channels: int = 96
     self_joint_depth: int = 2
     hidden_channels: int = 512
-    refine_channels: int = 64
+    regressor_depth: int = 3
+    refine_channels: int = 32
     lgblock: bool = True
     refine_stage: bool = True
     depth_box: float = 0.5

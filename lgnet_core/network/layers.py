@@ -33,19 +33,22 @@ class PerHand(nn.ModuleList):
 
 
 class PositionEmbedding(nn.Module):
-    """A learned vector per cell of an 8x8 map, N(0, 0.02) at the start, interpolated to maps of other sizes.
+    """A learned vector per cell of a map, N(0, 0.02) at the start, interpolated to maps of other sizes.
+
+    Args:
+        size: cells per side of the map.
 
     Shapes:
         like: (..., C, H, W); returns (C, H, W).
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, size: int = MAP_SIZE) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(channels, MAP_SIZE, MAP_SIZE) * 0.02)
+        self.weight = nn.Parameter(torch.randn(channels, size, size) * 0.02)
 
     def forward(self, like: Tensor) -> Tensor:
         size = (like.shape[-2], like.shape[-1])
-        if size == (MAP_SIZE, MAP_SIZE):
+        if size == self.weight.shape[-2:]:
             return self.weight
         return F.interpolate(self.weight[None], size, mode="bilinear", align_corners=False)[0]
 
@@ -63,6 +66,16 @@ def sizes(x: Tensor, *axes: int) -> tuple[int, ...]:
     Not for the batch's axis, which stays free: give -1 in its place.
     """
     return tuple(int(x.shape[axis]) for axis in axes)
+
+
+def hands_to_rows(x: Tensor) -> Tensor:
+    """(B, 2, ...) to (2 B, ...): every hand a row of the batch."""
+    return x.reshape(-1, *sizes(x, *range(2, x.ndim)))
+
+
+def rows_to_hands(x: Tensor) -> Tensor:
+    """(2 B, ...) to (B, 2, ...), the inverse of :func:`hands_to_rows`."""
+    return x.reshape(-1, 2, *sizes(x, *range(1, x.ndim)))
 
 
 def exporting() -> bool:

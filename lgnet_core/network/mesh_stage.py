@@ -70,11 +70,15 @@ def rotation_from_6d(columns: Tensor) -> Tensor:
 
 
 class SelfJointTransformer(nn.Module):
-    """Joint tokens of one hand attend to each other: SJT. Shapes: (B, 21, c) -> (B, 21, c), the F*_J."""
+    """Joint tokens of one hand attend to each other: SJT. Shapes: (B, N, c) -> (B, N, c), the F*_J.
 
-    def __init__(self, channels: int, depth: int) -> None:
+    Args:
+        tokens: N: the joints, and what else attends with them.
+    """
+
+    def __init__(self, channels: int, depth: int, tokens: int = JOINT_COUNT) -> None:
         super().__init__()
-        self.embedding = nn.Parameter(torch.randn(JOINT_COUNT, channels) * 0.02)
+        self.embedding = nn.Parameter(torch.randn(tokens, channels) * 0.02)
         self.blocks = nn.ModuleList(AttentionBlock(channels) for _ in range(depth))
         self.norm = nn.LayerNorm(channels)
 

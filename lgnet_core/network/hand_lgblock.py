@@ -1,0 +1,81 @@
+"""LGBlock between the maps of two crops, one for each hand (LGNet section III-B, on per-hand features)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lgnet_core.hand_model import MeshGraph
+from lgnet_core.network.attention import LGFA
+from lgnet_core.network.crop_geometry import RELATION_SIZE, CropGeometry
+from lgnet_core.network.layers import hands_to_rows, rows_to_hands, sizes, tokens_to_map
+from lgnet_core.network.local_graph import MeshLocalGraph
+
+
+class GeometryEmbedding(nn.Module):
+    """Tells the cells of the other hand's map where they lie as seen from the own crop.
+
+    Shapes:
+        geometry: of the crops; like: (B, 2, c, G, G); returns (B, 2, c, G, G).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(2 + RELATION_SIZE, channels)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, geometry: CropGeometry, like: Tensor) -> Tensor:
+        cells = sizes(geometry.cells, 2)[0]
+        relation = geometry.relation[:, :, None].expand(-1, -1, cells, -1)
+        tokens = self.out(torch.relu(self.hidden(torch.cat([geometry.cells, relation], -1))))
+        return rows_to_hands(tokens_to_map(hands_to_rows(tokens), hands_to_rows(like)))
+
+
+class HandLGBlock(nn.Module):
+    r"""Local and global interaction of two hands, each in its own crop, both in right-hand coordinates.
+
+    .. math::
+        F_{local,h} &= \mathrm{LGFA}_{local}(F'_h, F'_{\bar h} + E_h), \quad
+        F_{ih} = \mathrm{LGFA}_{hand}(F_h, F_{local,h}) \\
+        F_{global,h} &= \mathrm{LGFA}_{global}(F_{ih}, F_{i\bar h} + E_h), \quad F^*_h = [F_h \mid W F_{global,h}]
+
+    with F' the maps after the local graph, :math:`\bar h` the other hand, and E_h the :class:`GeometryEmbedding`.
+    Equations 7 to 10 of the paper with two differences: one set of weights serves both hands, since left ones are
+    mirrored; and local and global features are each hand's own, since one cell of two crops shows different places.
+
+    Args:
+        channels: c. backbone_channels: of the encoder's last map. mesh_graph: of the hand model.
+
+    Shapes:
+        means: (B, 2, C_32) of the encoder's last map; features: (B, 2, c, G, G), the F_h; given: (B, 2) 1 or 0, hands
+        that are there; returns (B, 2, c + c / 4, G, G), the F*_h.
+    """
+
+    def __init__(self, channels: int, backbone_channels: int, mesh_graph: MeshGraph) -> None:
+        super().__init__()
+        self.local_graph = MeshLocalGraph(backbone_channels, channels, "gin", mesh_graph.coarse)
+        self.geometry = GeometryEmbedding(channels)
+        self.lgfa_local, self.lgfa_hand, self.lgfa_global = (LGFA(channels) for _ in range(3))
+        self.compress = nn.Conv2d(channels, channels // 4, 1)
+
+    def forward(self, means: Tensor, features: Tensor, geometry: CropGeometry, given: Tensor) -> Tensor:
+        embedding = self.geometry(geometry, features)
+        other_given = given.flip(1).reshape(-1)
+
+        def other(maps: Tensor) -> Tensor:
+            return hands_to_rows(maps.flip(1) + embedding)
+
+        own = hands_to_rows(features)
+        structured = self.local_graph(hands_to_rows(means), own)
+        local = self.lgfa_local(structured, other(rows_to_hands(structured)), other_given)
+        interacted = self.lgfa_hand(own, local)
+        common = self.lgfa_global(interacted, other(rows_to_hands(interacted)), other_given)
+        return rows_to_hands(torch.cat([own, self.compress(common)], 1))
+
+    def parts(self) -> dict[str, tuple[LGFA, str, str]]:
+        """Its LGFA modules by name, and what the two maps are that each attends to."""
+        return {
+            "local": (self.lgfa_local, "own map", "other hand's map"),
+            "hand": (self.lgfa_hand, "own map", "local feature"),
+            "global": (self.lgfa_global, "own map", "other hand's map"),
+        }

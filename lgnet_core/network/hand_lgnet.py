@@ -1,0 +1,83 @@
+"""LGNet on one upright crop per hand: the hand-landmark network and LGNet's stages over both hands."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from lgnet_core.hand_model import HandModel
+from lgnet_core.network.backbone import Backbone
+from lgnet_core.network.config import HandLGNetConfig
+from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks
+from lgnet_core.network.hand_stages import HandStages
+from lgnet_core.network.hands_network import HandsNetwork
+from lgnet_core.network.looking import LookedAt, watch_lgfa
+from lgnet_core.network.prediction import Cascade, HandsPrediction
+
+
+class HandLGNet(HandsNetwork):
+    """Crops of both hands to :class:`HandsPrediction`.
+
+    For inference its two parts, :attr:`landmarker` and :attr:`stages`, run one after the other, since the landmarks of
+    the first decide which crops the second is given.
+
+    Args:
+        config: sizes and switches. hand_model: of both hands.
+    """
+
+    INPUTS = ("images", "intrinsics", "frames", "given")
+    config: HandLGNetConfig
+
+    def __init__(self, config: HandLGNetConfig, hand_model: HandModel) -> None:
+        super().__init__(config, hand_model)
+        self.landmarker = HandLandmarkNet()
+        encoder = self.landmarker.encoder
+        self.stages = HandStages(
+            config, encoder.early_channels, encoder.middle_channels[-1], encoder.deep_channels, hand_model
+        )
+
+    def supervised(  # type: ignore[override]
+        self, images: Tensor, intrinsics: Tensor, frames: Tensor, given: Tensor
+    ) -> tuple[HandsPrediction, Cascade | None]:
+        """Predict both hands.
+
+        Args:
+            images: crops, RGB in [0, 1], left hands mirrored. intrinsics, frames, given: see :class:`HandStages`.
+
+        Shapes:
+            images: (B, 2, 3, 224, 224); intrinsics, frames: (B, 2, 3, 3); given: (B, 2).
+        """
+        return self.stages(*self.encode(images, given), intrinsics, frames, given), None
+
+    def forward(self, images: Tensor, intrinsics: Tensor, frames: Tensor, given: Tensor) -> HandsPrediction:  # type: ignore[override]
+        """:meth:`supervised` without what only losses look at."""
+        return self.supervised(images, intrinsics, frames, given)[0]
+
+    def encode(self, images: Tensor, given: Tensor) -> tuple[Tensor, ...]:
+        """The landmark network's outputs as the stages take them; where no crop is given, the other hand's.
+
+        Args, Shapes: as :meth:`supervised`.
+        """
+        rows = given.flatten().nonzero()[:, 0]
+        if len(rows) == 0:
+            raise ValueError("HandLGNet: no crop of any hand is given; leave such images out of the batch")
+        seen: HandLandmarks = self.landmarker(images.flatten(0, 1).index_select(0, rows))
+        place = torch.zeros(given.numel(), dtype=torch.long, device=given.device)
+        place[rows] = torch.arange(len(rows), device=given.device)
+        place = place.view_as(given)
+        place = torch.where(given > 0, place, torch.where(given.flip(1) > 0, place.flip(1), 0)).flatten()
+        fields = (seen.early, seen.middle, seen.deep, seen.landmarks, seen.world_landmarks, seen.presence_logits)
+        return tuple(x.index_select(0, place).unflatten(0, (-1, 2)) for x in fields)
+
+    def example_inputs(self, size: int = HAND_CROP_SIZE) -> tuple[Tensor, ...]:
+        images = torch.rand(2, 2, 3, size, size, generator=torch.Generator().manual_seed(0))
+        return (images, *self.stages.example_inputs()[-3:])
+
+    def backbones(self) -> tuple[Backbone, ...]:
+        return (self.landmarker.encoder,)
+
+    def looked_at(self, *inputs: Tensor) -> list[LookedAt]:  # type: ignore[override]
+        lgblock = self.stages.lgblock
+        return watch_lgfa({} if lgblock is None else lgblock.parts(), partial(self, *inputs))

@@ -1,0 +1,309 @@
+"""LGNet's three stages over two crops, one for each hand, on the hand-landmark network's features."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lgnet_core.camera import pixels_to_normalised, weak_perspective_root
+from lgnet_core.hand_model import HandModel
+from lgnet_core.network.config import HandLGNetConfig
+from lgnet_core.network.crop_geometry import RELATION_SIZE, CropGeometry, crop_geometry
+from lgnet_core.network.exportable import ExportableModule
+from lgnet_core.network.graph import NeighbourSum
+from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
+from lgnet_core.network.hand_lgblock import HandLGBlock
+from lgnet_core.network.joint_stage import DEPTH_CELLS, JOINT_COUNT
+from lgnet_core.network.layers import (
+    PositionEmbedding,
+    conv_norm_relu,
+    hands_to_rows,
+    rows_to_hands,
+    sample_map,
+    sample_small_map,
+)
+from lgnet_core.network.mesh_stage import (
+    HAND_EXTENT,
+    ROTATION_COUNT,
+    SHAPE_COUNT,
+    SelfJointTransformer,
+    rotation_from_6d,
+    variance_head,
+)
+from lgnet_core.network.prediction import HandsPrediction
+from lgnet_core.network.refine_stage import VertexGraph, fairing, project_full
+from lgnet_core.types import Side
+
+MAP_SIZE = HAND_CROP_SIZE // 32
+ABSENT_LOGIT = -20.0
+"""Presence of a hand that no crop was given for."""
+WORLD_SCALE = 0.05
+"""Metres: scales landmarks relative to a hand's centre to about [-1, 1]."""
+CORRECTION_SCALE = 0.1
+"""Half crops per unit of the joints' correction."""
+RELATION_SCALE = 0.1
+"""Metres per unit of the relative translation's correction."""
+
+
+class JointTokens(nn.Module):
+    """A token for each landmark, from what the maps show there and where it lies, and one for the whole hand.
+
+    Shapes:
+        features: (N, c*, G, G); middle: (N, C_16, 2 G, 2 G); mean: (N, C_32); places: (N, 21, 3) in [-1, 1] of the
+        crop and of the depth box; world: (N, 21, 3) metres; log_focal: (N, 1); returns (N, 22, c).
+    """
+
+    def __init__(self, enhanced: int, middle: int, deep: int, channels: int) -> None:
+        super().__init__()
+        self.joint = nn.Linear(enhanced + middle + 6, channels)
+        self.hand = nn.Linear(deep + 1, channels)
+
+    def forward(
+        self, features: Tensor, middle: Tensor, mean: Tensor, places: Tensor, world: Tensor, log_focal: Tensor
+    ) -> Tensor:
+        at = places[..., :2]
+        seen = [sample_small_map(features, at), sample_small_map(middle, at), places, world / WORLD_SCALE]
+        hand = self.hand(torch.cat([mean, log_focal], -1))
+        return torch.cat([self.joint(torch.cat(seen, -1)), hand[:, None]], 1)
+
+
+class ResidualMLP(nn.Module):
+    """x + MLP(x), pre-norm. Shapes: (N, width) -> (N, width)."""
+
+    def __init__(self, width: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+class HandParameters(nn.Module):
+    """Hand-model rotations, shape and scale of one hand from its tokens and its mean feature; starts at the mean pose.
+
+    Args:
+        features: length of the input. width, depth: of the residual layers. mean_rotations: (16, 3, 3).
+
+    Shapes:
+        flat: (N, features); returns rotations in 6D (N, 16, 6), shape (N, 10), log of the scale's correction (N, 1).
+    """
+
+    def __init__(self, features: int, width: int, depth: int, mean_rotations: Tensor) -> None:
+        super().__init__()
+        blocks = (ResidualMLP(width) for _ in range(depth))
+        self.hidden = nn.Sequential(nn.Linear(features, width), *blocks, nn.LayerNorm(width), nn.GELU())
+        self.out = nn.Linear(width, ROTATION_COUNT * 6 + SHAPE_COUNT + 1)
+        nn.init.xavier_uniform_(self.out.weight, gain=0.01)
+        nn.init.zeros_(self.out.bias)
+        with torch.no_grad():
+            self.out.bias[: ROTATION_COUNT * 6] = mean_rotations[..., :2].flatten()
+
+    def forward(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        sizes = [ROTATION_COUNT * 6, SHAPE_COUNT, 1]
+        columns, shape, scale = self.out(self.hidden(flat)).split(sizes, -1)
+        return columns.unflatten(-1, (ROTATION_COUNT, 6)), shape, scale
+
+
+class HandRelation(nn.Module):
+    """The vector from the own wrist to the other hand's, canonical axes: a correction of where each is placed alone.
+
+    Shapes:
+        means: (B, 2, c*); geometry: of the crops; vector: (B, 2, 3) metres, as placed; returns (B, 2, 3) metres.
+    """
+
+    def __init__(self, enhanced: int, channels: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(2 * enhanced + RELATION_SIZE + 5, channels)
+        self.out = nn.Linear(channels, 3)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, means: Tensor, geometry: CropGeometry, vector: Tensor) -> Tensor:
+        focal = torch.cat([geometry.log_focal, geometry.log_focal.flip(1)], -1)
+        known = [means, means.flip(1), geometry.relation, focal, torch.tanh(vector / (2 * HAND_EXTENT))]
+        return vector + RELATION_SCALE * self.out(F.gelu(self.hidden(torch.cat(known, -1))))
+
+
+class HandStages(ExportableModule[HandsPrediction]):
+    """Features of two crops to both hands: LGBlock, joint stage, mesh stage, refine stage.
+
+    Every hand is a right hand in its canonical frame (:mod:`lgnet_core.hand_crops`), so one set of weights serves both
+    sides; the results are turned back to the camera's axes and to their own side at the end. The joint stage corrects
+    the landmark network's joints; the mesh stage regresses the hand model's parameters from the joints' tokens.
+
+    Args:
+        config: sizes and switches. deep, middle, early: channels of the encoder's maps. hand_model: of both hands;
+            the left one must be the mirror image of the right.
+
+    Shapes:
+        early, middle, deep, landmarks, world_landmarks, presence_logits: as :class:`HandLandmarks`, with an axis of
+        length 2, the side, after the batch's: (B, 2, ...).
+        intrinsics: (B, 2, 3, 3) K of each crop in the camera's axes.
+        frames: (B, 2, 3, 3) camera axes -> canonical axes. given: (B, 2) 1 where there is a crop, else 0; what is
+        not given must be finite, and repeats the other hand's best.
+        returns :class:`HandsPrediction`, meshes in the camera's axes, ``joints_grid`` and ``camera`` in each hand's own
+        crop, its depth along the canonical z.
+    """
+
+    INPUTS = (
+        *("early", "middle", "deep", "landmarks", "world_landmarks", "presence_logits"),
+        *("intrinsics", "frames", "given"),
+    )
+    OUTPUTS = HandsPrediction
+    mirror: Tensor
+    fair: Tensor | None
+
+    def __init__(self, config: HandLGNetConfig, early: int, middle: int, deep: int, hand_model: HandModel) -> None:
+        super().__init__()
+        if not hand_model.mirrored:
+            raise ValueError(
+                f"hand model {hand_model.name!r}: its left hand is no mirror image of its right one, which networks of "
+                "one crop per hand need; train with the bundled hand (results can be given as another model's)"
+            )
+        channels = config.channels
+        enhanced = channels + channels // 4 if config.lgblock else channels
+        self.config, self.hand_model = config, hand_model
+        self.map_channels = (early, middle, deep)
+        self.split = conv_norm_relu(deep, channels)
+        self.position = PositionEmbedding(channels, MAP_SIZE)
+        self.lgblock = HandLGBlock(channels, deep, hand_model.graph) if config.lgblock else None
+        self.tokens = JointTokens(enhanced, middle, deep, channels)
+        self.transformer = SelfJointTransformer(channels, config.self_joint_depth, JOINT_COUNT + 1)
+        self.correction = nn.Linear(channels, 3)
+        nn.init.zeros_(self.correction.weight)
+        nn.init.zeros_(self.correction.bias)
+        mean_pose = hand_model.pose_to_rotations(torch.zeros(2, 48, device=hand_model.v_template.device)).cpu()
+        flat = (JOINT_COUNT + 1) * channels + deep + JOINT_COUNT * 6
+        self.parameters_head = HandParameters(
+            flat, config.hidden_channels, config.regressor_depth, mean_pose[Side.RIGHT]
+        )
+        self.log_variance = variance_head(channels)
+        self.relation = HandRelation(enhanced, channels)
+        self.refine = None
+        if config.refine_stage:
+            self.refine = VertexGraph(3 + early, channels + enhanced, config.refine_channels)
+            self.neighbour_sum = NeighbourSum(hand_model.graph.edge_index, hand_model.graph.node_count)
+            smoother = fairing(hand_model.graph.edges.cpu(), hand_model.graph.node_count, config.refine_smoothing)
+            self.register_buffer("fair", smoother, persistent=False)
+        self.register_buffer("mirror", torch.diag_embed(torch.tensor([[1.0, 1, 1], [-1, 1, 1]])), persistent=False)
+
+    def forward(
+        self,
+        early: Tensor,
+        middle: Tensor,
+        deep: Tensor,
+        landmarks: Tensor,
+        world_landmarks: Tensor,
+        presence_logits: Tensor,
+        intrinsics: Tensor,
+        frames: Tensor,
+        given: Tensor,
+    ) -> HandsPrediction:
+        geometry = crop_geometry(intrinsics, frames, HAND_CROP_SIZE, MAP_SIZE)
+        mean = deep.mean((-2, -1))  # (B, 2, C_32)
+        features = self.split(hands_to_rows(deep))
+        features = rows_to_hands(features + self.position(features))
+        enhanced = features if self.lgblock is None else self.lgblock(mean, features, geometry, given)
+
+        # Joint stage: the landmarks and a correction, one hand a row from here on.
+        world = hands_to_rows(world_landmarks)
+        relative = world - world[:, :1]
+        places = pixels_to_normalised(hands_to_rows(landmarks)[..., :2], HAND_CROP_SIZE)
+        depths = relative[..., 2:] / (self.config.depth_box / 2)
+        places = torch.cat([places, depths], -1)  # (2 B, 21, 3)
+        tokens = self.tokens(
+            hands_to_rows(enhanced),
+            hands_to_rows(middle),
+            hands_to_rows(mean),
+            places,
+            world,
+            hands_to_rows(geometry.log_focal),
+        )
+        tokens = self.transformer(tokens)
+        joint_tokens = tokens[:, :JOINT_COUNT]
+        places = places + CORRECTION_SCALE * self.correction(joint_tokens)
+
+        # Mesh stage, in the canonical frame.
+        precise = self.hand_model.v_template.dtype  # under autocast, geometry stays in the hand model's precision
+        flat = [tokens.flatten(1), hands_to_rows(mean), places.detach().flatten(1), (world / WORLD_SCALE).flatten(1)]
+        columns, shape, scale = (x.to(precise) for x in self.parameters_head(torch.cat(flat, -1)))
+        rotations = rotation_from_6d(columns)
+        mesh = self.hand_model(rotations, shape, side=Side.RIGHT).wrist_relative()
+        camera = rows_to_hands(self._camera(places, world, scale))
+
+        turn = frames.transpose(-1, -2)  # canonical axes -> camera axes
+
+        def to_camera(points: Tensor) -> Tensor:  # (2 B, P, 3) -> (B, 2, P, 3)
+            return rows_to_hands(points) @ frames
+
+        vertices, joints = to_camera(mesh.vertices), to_camera(mesh.joints)
+        root = turn @ rows_to_hands(rotations[:, 0]) @ self.mirror
+        others = self.mirror[:, None] @ rows_to_hands(rotations[:, 1:]) @ self.mirror[:, None]
+
+        relation = self._relation(enhanced.mean((-2, -1)), geometry, camera, intrinsics, frames)
+        cells = places.new_tensor([MAP_SIZE, MAP_SIZE, DEPTH_CELLS])
+        prediction = HandsPrediction(
+            joints_grid=rows_to_hands((places + 1) * cells / 2 - 0.5).to(precise),
+            joint_log_variance=rows_to_hands(self.log_variance(joint_tokens)[..., 0]).to(precise),
+            presence_logits=torch.where(given > 0, presence_logits, ABSENT_LOGIT).to(precise),
+            rotations=torch.cat([root[:, :, None], others], 2),
+            shape=rows_to_hands(shape),
+            camera=camera,
+            rough_vertices=vertices,
+            rough_joints=joints,
+            vertices=vertices,
+            joints=joints,
+            relative_translation=relation,
+        )
+        if self.refine is None:
+            return prediction
+        with torch.no_grad():
+            places = hands_to_rows(project_full(vertices, camera, intrinsics, HAND_CROP_SIZE))
+        near = torch.cat([mesh.vertices / HAND_EXTENT, sample_map(hands_to_rows(early), places)], -1)
+        maps = hands_to_rows(torch.cat([features, enhanced], 2))
+        offsets = self.fair @ self.refine(near, maps, places, self.neighbour_sum).to(precise)
+        offsets = to_camera(offsets)
+        shifts = self.hand_model.joints_from_vertices(offsets)
+        wrist = shifts[..., :1, :]  # the mesh stays relative to its own wrist
+        return prediction._replace(vertices=vertices + offsets - wrist, joints=joints + shifts - wrist)
+
+    def _camera(self, places: Tensor, world: Tensor, log_scale: Tensor) -> Tensor:
+        """Weak-perspective camera: how much larger the joints are in the crop than in metres, corrected; t the wrist's.
+
+        Shapes:
+            places, world: (N, 21, 3); log_scale: (N, 1); returns (N, 3).
+        """
+
+        def spread(points: Tensor) -> Tensor:  # (N, 21, 2) -> (N, 1)
+            return (points - points.mean(1, keepdim=True)).square().sum(-1).mean(1, keepdim=True).add(1e-9).sqrt()
+
+        scale = spread(places[..., :2]) / spread(world[..., :2]).clamp_min(1e-3) * log_scale.exp()
+        return torch.cat([scale.clamp(0.5, 50.0), places[:, 0, :2]], -1).to(log_scale.dtype)
+
+    def _relation(
+        self, means: Tensor, geometry: CropGeometry, camera: Tensor, intrinsics: Tensor, frames: Tensor
+    ) -> Tensor:
+        """(B, 3) wrist_left - wrist_right, camera axes: the mean of what each hand's view gives."""
+        roots = weak_perspective_root(camera, intrinsics, HAND_CROP_SIZE)  # (B, 2, 3)
+        towards = ((roots.flip(1) - roots)[..., None, :] @ frames.transpose(-1, -2))[..., 0, :]  # canonical axes
+        found = self.relation(means, geometry, towards.to(means.dtype)).to(roots.dtype)
+        right, left = (found[..., None, :] @ frames)[..., 0, :].unbind(1)
+        return (right - left) / 2
+
+    def example_inputs(self) -> tuple[Tensor, ...]:
+        """Noise, and two crops side by side."""
+        random = torch.Generator().manual_seed(0)
+        early, middle, deep = self.map_channels
+        maps = [
+            torch.rand(2, 2, channels, MAP_SIZE * k, MAP_SIZE * k, generator=random)
+            for channels, k in ((early, 8), (middle, 2), (deep, 1))
+        ]
+        landmarks = torch.rand(2, 2, JOINT_COUNT, 3, generator=random) * HAND_CROP_SIZE
+        world = torch.randn(2, 2, JOINT_COUNT, 3, generator=random) * WORLD_SCALE
+        focal, middle_pixel = 2.5 * HAND_CROP_SIZE, (HAND_CROP_SIZE - 1) / 2
+        intrinsics = torch.tensor([[focal, 0, middle_pixel], [0, focal, middle_pixel], [0, 0, 1]]).repeat(2, 2, 1, 1)
+        frames = self.mirror.cpu().repeat(2, 1, 1, 1)
+        return (*maps, landmarks, world, torch.zeros(2, 2), intrinsics, frames, torch.ones(2, 2))
