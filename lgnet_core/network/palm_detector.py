@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from lgnet_core.camera import grid_to_pixels
+from lgnet_core.hand_crops import PALM_KEYPOINTS
 from lgnet_core.network.exportable import ExportableModule
 from lgnet_core.network.palm_net import PalmNet
 from lgnet_core.network.pretrained import PALM_DETECTOR, Variant, load_strictly
 
 PALM_IMAGE_SIZE = 192
 """Side of the letterboxed image, pixels."""
-PALM_KEYPOINTS = ("wrist", "index MCP", "middle MCP", "ring MCP", "pinky MCP", "thumb CMC", "thumb MCP")
 GRIDS = ((24, 2), (12, 6))
 """Cells per side and anchors per cell, in the order of the candidates."""
 PALM_CANDIDATES = sum(grid * grid * anchors for grid, anchors in GRIDS)
@@ -35,7 +35,7 @@ class PalmCandidates(NamedTuple):
     Shapes:
         logits: (B, 2016); the sigmoid is the score.
         boxes: (B, 2016, 4) left, top, right, bottom.
-        keypoints: (B, 2016, 7, 2), in the order of :data:`PALM_KEYPOINTS`.
+        keypoints: (B, 2016, 7, 2), in the order of :data:`~lgnet_core.hand_crops.PALM_KEYPOINTS`.
     """
 
     logits: Tensor
@@ -91,6 +91,7 @@ class PalmDetector(ExportableModule[PalmCandidates]):
 
     def __init__(self, variant: Variant = "full") -> None:
         super().__init__()
+        self.variant = variant
         self.body = PalmNet(variant)
         widths = (PalmNet.channels, PalmNet.coarse_channels)
         self.heads = nn.ModuleList(PalmHead(width, count) for width, (_, count) in zip(widths, GRIDS, strict=True))
@@ -98,6 +99,9 @@ class PalmDetector(ExportableModule[PalmCandidates]):
 
     def example_inputs(self) -> tuple[Tensor, ...]:
         return (torch.rand(2, 3, PALM_IMAGE_SIZE, PALM_IMAGE_SIZE, generator=torch.Generator().manual_seed(0)),)
+
+    def description(self) -> dict[str, str]:
+        return {"variant": self.variant}
 
     def forward(self, image: Tensor) -> PalmCandidates:
         if tuple(image.shape[-2:]) != (PALM_IMAGE_SIZE, PALM_IMAGE_SIZE):
