@@ -12,6 +12,7 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -135,6 +136,7 @@ def _trace(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...]) -> by
     names, outputs = network.INPUTS, network.OUTPUTS._fields
     device, training = next(network.parameters()).device, network.training
     network.to("cpu").eval()
+    torch.onnx.register_custom_op_symbolic("aten::prelu", _prelu, OPSET)
     try:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of shape checks that tracing takes as constant, which they are
@@ -150,7 +152,28 @@ def _trace(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...]) -> by
             )
             return Path(folder, "network.onnx").read_bytes()
     finally:
+        torch.onnx.unregister_custom_op_symbolic("aten::prelu", OPSET)
         network.to(device).train(training)
+
+
+def _prelu(graph: Any, x: Any, slope: Any) -> Any:
+    """PReLU of maps as slope * x + (1 - slope) * relu(x), its products as 1x1 convolutions of single channels.
+
+    ONNX Runtime (1.31) keeps maps in its own blocked layout from one convolution to the next, and adds, scales and
+    clips them there. It has no PRelu for that layout: MediaPipe's palm detector, of 31 of them, then takes twice as
+    long.
+    """
+    (channels,) = torch.onnx.symbolic_helper._get_tensor_sizes(slope)
+    if channels == 1 or torch.onnx.symbolic_helper._get_tensor_rank(x) != 4:
+        return torch.onnx.symbolic_opset9.prelu(graph, x, slope)
+    shape = graph.op("Constant", value_t=torch.tensor([channels, 1, 1, 1]))
+    one = graph.op("Constant", value_t=torch.ones(1))
+    below, bend = (graph.op("Reshape", factor, shape) for factor in (slope, graph.op("Sub", one, slope)))
+    scaled = [
+        graph.op("Conv", value, factor, group_i=channels, kernel_shape_i=[1, 1])
+        for value, factor in ((x, below), (graph.op("Relu", x), bend))
+    ]
+    return graph.op("Add", *scaled)
 
 
 def _cache_key(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...]) -> str:

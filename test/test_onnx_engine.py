@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from small_network import SMALL, small_network
@@ -55,6 +56,18 @@ def test_any_network_of_named_tensors_runs(tmp_path):
             torch.testing.assert_close(mine, theirs)
     with pytest.raises(ValueError, match="argument 2 is shorter"):
         engine(*tiny_inputs(1)[:2])
+
+
+@pytest.mark.parametrize(("slopes", "own_operator"), [(4, False), (1, True)])
+def test_prelu_of_each_channel_becomes_operators_of_the_blocked_layout(tmp_path, slopes, own_operator):
+    network = TinyNetwork().eval()
+    network.norm = torch.nn.PReLU(slopes)
+    torch.nn.init.uniform_(network.norm.weight, -2, 2)
+    export_onnx(network, tmp_path / "tiny.onnx")
+    operators = {node.op_type for node in onnx.load(tmp_path / "tiny.onnx").graph.node}
+    assert ("PRelu" in operators) == own_operator
+    engine = OnnxEngine(tmp_path / "tiny.onnx", Tiny, "cpu", threads=1)
+    torch.testing.assert_close(engine(*tiny_inputs(3)), EagerEngine(network, "cpu")(*tiny_inputs(3)))
 
 
 def test_a_network_without_refine_stage_needs_no_intrinsics(hand_model, tmp_path):
