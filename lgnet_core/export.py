@@ -42,6 +42,7 @@ def export_onnx(network: ExportableModule[Outputs], path: str | Path, inputs: tu
 
     Raises:
         ImportError: if onnx is not installed.
+        ValueError: if an input and an output have the same name.
         OSError: if the file cannot be written.
     """
     try:
@@ -134,6 +135,8 @@ def _trace(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...]) -> by
     By torch's tracing exporter: it takes 5 s of one core where the newer one takes 45 s, and users wait for it.
     """
     names, outputs = network.INPUTS, network.OUTPUTS._fields
+    if both := set(names) & set(outputs):
+        raise ValueError(f"{type(network).__name__}: {sorted(both)} name inputs and outputs; a file holds a name once")
     device, training = next(network.parameters()).device, network.training
     network.to("cpu").eval()
     torch.onnx.register_custom_op_symbolic("aten::prelu", _prelu, OPSET)

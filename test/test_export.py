@@ -52,6 +52,12 @@ def test_the_file_describes_itself(network, tmp_path):
     assert os.listdir(tmp_path) == ["tiny.onnx"]  # nothing half written is left
 
 
+def test_a_name_is_an_input_or_an_output(network, tmp_path, monkeypatch):
+    monkeypatch.setattr(TinyNetwork, "INPUTS", ("map", "scale", "unused"))
+    with pytest.raises(ValueError, match=r"TinyNetwork: \['map'\] name inputs and outputs"):
+        export_onnx(network, tmp_path / "tiny.onnx")
+
+
 def test_what_a_network_of_hands_says_of_itself(hand_model):
     about = small_network(hand_model).description()
     assert about["preset"] == "custom"

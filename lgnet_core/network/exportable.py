@@ -19,7 +19,7 @@ class ExportableModule(nn.Module, ABC, Generic[Outputs]):
     depends on values.
 
     Attributes:
-        INPUTS: names of the inputs, in the order of ``forward``.
+        INPUTS: names of the inputs, in the order of ``forward``; none is that of an output too.
         OUTPUTS: type of what ``forward`` returns.
     """
 
