@@ -60,6 +60,9 @@ def train(
         bool | None, typer.Option(help="InterShape's second phase: leave what --losses heatmaps trained.")
     ] = None,
     freeze_early: Annotated[bool | None, typer.Option(help="Leave the backbone up to stride 4 as it is.")] = None,
+    freeze_backbone: Annotated[
+        bool | None, typer.Option(help="lgnet-hand: leave the landmark network, and compute its features once.")
+    ] = None,
     rotation: Annotated[float | None, typer.Option(help="Standard deviation of the turns, degrees; 0: none.")] = None,
     flip: Annotated[bool | None, typer.Option(help="Mirror half of them, if the hand model is symmetric.")] = None,
     validation: Annotated[int | None, typer.Option(help="Pictures held out.")] = None,
@@ -144,31 +147,57 @@ def evaluate(
     data: Annotated[
         str,
         typer.Option(
-            help="synthetic: the frozen held-out set; interhand26m or hic, with --root; or a folder of `lgnet synth`."
+            help="Crops around true hands: synthetic, the frozen held-out set; interhand26m or hic, with --root; or a "
+            "folder of `lgnet synth`. Full images, judged as the system ships: realhands or testdata, with --root; "
+            "synthetic-full; clip; jitter."
         ),
     ] = "synthetic",
     root: DataRoot = None,
-    split: Annotated[str, typer.Option(help="Of InterHand2.6M: train, val or test.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(help="Of InterHand2.6M: train, val or test (default); of realhands: train or dev (default)."),
+    ] = None,
     annotation: AnnotationOption = "H+M",
     subset: SubsetOption = "all",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for JSON, CSV and PNG.")] = Path("out/eval"),
     weights: Weights = None,
     hand_model: HandModelPath = None,
     count: Annotated[
-        int | None, typer.Option("--count", "-n", min=1, help="Only so many pictures, spread evenly over the set.")
+        int | None,
+        typer.Option(
+            "--count", "-n", min=1, help="Only so many images, spread evenly over the set; of synthetic-full: 200."
+        ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 32,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Crops at a time.")] = 32,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read crops.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of synthetic-full.")] = 20_262,
+    mediapipe: Annotated[
+        Path | None,
+        typer.Option(help="A Python with mediapipe 0.10.21, to judge its hands program on the same full images."),
+    ] = None,
+    beside: Annotated[
+        int, typer.Option(min=0, help="Of clip: processes that keep the machine busy in a second measuring of latency.")
+    ] = 0,
     device: DeviceOption = "auto",
 ) -> None:
-    """Judge weights: errors under every protocol, by category, beside two baselines; table, JSON, CSV, PNG."""
+    """Judge weights: on crops errors under every protocol beside two baselines, on full images all that ships."""
     with needs_training_extra("evaluation"):
         from lgnet_core.data.interhand26m import AnnotationSet, Subset
+        from lgnet_core.evaluation.end_to_end.run_programs import FULL_IMAGES, FullImages, run_programs
         from lgnet_core.evaluation.run import run_evaluation
         from lgnet_core.evaluation.sets import Choice
     from lgnet_core.hand_model import load_hand_model
+    from lgnet_core.inference import HandEstimator
 
-    choice = Choice(data, root, split, AnnotationSet(annotation), Subset(subset))
+    if data in FULL_IMAGES:
+        full = FullImages(data, root, split or "dev", seed, count, mediapipe, beside)
+        judged = run_programs(out, full, HandEstimator.load(weights, device, hand_model), weights, console)
+        wide_console().print(judged.table())
+        for note in judged.notes:
+            console.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
+        console.print(Text(f"figures and pictures: {out}"), soft_wrap=True)
+        return
+    choice = Choice(data, root, split or "test", AnnotationSet(annotation), Subset(subset))
     mano = None if hand_model is None else load_hand_model(hand_model)
     report = run_evaluation(out, choice, weights, mano, count, device, batch, console, workers)
     for table in (report.table(), *report.studies.tables()):

@@ -2,7 +2,16 @@
 
 from lgnet_core.network.backbone import load_pretrained
 from lgnet_core.network.build import build_network
-from lgnet_core.network.config import CONFIGS, PRESETS, LGNetConfig, NetworkConfig, find_config, preset_names
+from lgnet_core.network.config import (
+    CONFIGS,
+    PRESETS,
+    HandLGNetConfig,
+    LGNetConfig,
+    NetworkConfig,
+    find_config,
+    preset_names,
+)
+from lgnet_core.network.hand_lgnet import HandLGNet
 from lgnet_core.network.hands_network import HandsNetwork
 from lgnet_core.network.lgnet import LGNet
 from lgnet_core.network.looking import LookedAt
@@ -12,6 +21,8 @@ __all__ = [
     "CONFIGS",
     "PRESETS",
     "Cascade",
+    "HandLGNet",
+    "HandLGNetConfig",
     "HandsNetwork",
     "HandsPrediction",
     "LGNet",

@@ -78,6 +78,6 @@ class HandLGNet(HandsNetwork):
     def backbones(self) -> tuple[Backbone, ...]:
         return (self.landmarker.encoder,)
 
-    def looked_at(self, *inputs: Tensor) -> list[LookedAt]:  # type: ignore[override]
+    def looked_at(self, *inputs: Tensor) -> list[LookedAt]:
         lgblock = self.stages.lgblock
         return watch_lgfa({} if lgblock is None else lgblock.parts(), partial(self, *inputs))

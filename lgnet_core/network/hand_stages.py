@@ -6,7 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lgnet_core.camera import pixels_to_normalised, weak_perspective_root
+from lgnet_core.camera import (
+    depth_to_grid,
+    normalised_to_pixels,
+    pixels_to_grid,
+    pixels_to_normalised,
+    weak_perspective_root,
+)
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network.config import HandLGNetConfig
 from lgnet_core.network.crop_geometry import RELATION_SIZE, CropGeometry, crop_geometry
@@ -145,13 +151,13 @@ class HandStages(ExportableModule[HandsPrediction]):
         frames: (B, 2, 3, 3) camera axes -> canonical axes. given: (B, 2) 1 where there is a crop, else 0; what is
         not given must be finite, and repeats the other hand's best.
         returns :class:`HandsPrediction`, meshes in the camera's axes, ``joints_grid`` and ``camera`` in each hand's own
-        crop, its depth along the canonical z.
+        crop.
     """
 
     INPUTS = (
-        *("early", "middle", "deep", "landmarks", "world_landmarks", "presence_logits"),
+        *("early", "middle", "deep", "landmarks", "world_landmarks", "crop_presence_logits"),
         *("intrinsics", "frames", "given"),
-    )
+    )  # an output is presence_logits
     OUTPUTS = HandsPrediction
     mirror: Tensor
     fair: Tensor | None
@@ -172,7 +178,7 @@ class HandStages(ExportableModule[HandsPrediction]):
         self.lgblock = HandLGBlock(channels, deep, hand_model.graph) if config.lgblock else None
         self.tokens = JointTokens(enhanced, middle, deep, channels)
         self.transformer = SelfJointTransformer(channels, config.self_joint_depth, JOINT_COUNT + 1)
-        self.correction = nn.Linear(channels, 3)
+        self.correction = nn.Linear(channels, 2)
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)
         mean_pose = hand_model.pose_to_rotations(torch.zeros(2, 48, device=hand_model.v_template.device)).cpu()
@@ -224,7 +230,8 @@ class HandStages(ExportableModule[HandsPrediction]):
         )
         tokens = self.transformer(tokens)
         joint_tokens = tokens[:, :JOINT_COUNT]
-        places = places + CORRECTION_SCALE * self.correction(joint_tokens)
+        correction = F.pad(self.correction(joint_tokens), (0, 1))
+        places = places + CORRECTION_SCALE * correction
 
         # Mesh stage, in the canonical frame.
         precise = self.hand_model.v_template.dtype  # under autocast, geometry stays in the hand model's precision
@@ -244,9 +251,11 @@ class HandStages(ExportableModule[HandsPrediction]):
         others = self.mirror[:, None] @ rows_to_hands(rotations[:, 1:]) @ self.mirror[:, None]
 
         relation = self._relation(enhanced.mean((-2, -1)), geometry, camera, intrinsics, frames)
-        cells = places.new_tensor([MAP_SIZE, MAP_SIZE, DEPTH_CELLS])
+        # Where a joint is in the crop is the joint stage's; how deep, along the camera's axis, follows from the mesh.
+        cells = pixels_to_grid(normalised_to_pixels(places[..., :2], HAND_CROP_SIZE), HAND_CROP_SIZE, MAP_SIZE)
+        depth = depth_to_grid(joints[..., 2:], self.config.depth_box, DEPTH_CELLS)
         prediction = HandsPrediction(
-            joints_grid=rows_to_hands((places + 1) * cells / 2 - 0.5).to(precise),
+            joints_grid=torch.cat([rows_to_hands(cells).to(precise), depth], -1),
             joint_log_variance=rows_to_hands(self.log_variance(joint_tokens)[..., 0]).to(precise),
             presence_logits=torch.where(given > 0, presence_logits, ABSENT_LOGIT).to(precise),
             rotations=torch.cat([root[:, :, None], others], 2),
@@ -292,6 +301,9 @@ class HandStages(ExportableModule[HandsPrediction]):
         found = self.relation(means, geometry, towards.to(means.dtype)).to(roots.dtype)
         right, left = (found[..., None, :] @ frames)[..., 0, :].unbind(1)
         return (right - left) / 2
+
+    def description(self) -> dict[str, str]:
+        return {"config": repr(self.config), "hand_model": self.hand_model.digest}
 
     def example_inputs(self) -> tuple[Tensor, ...]:
         """Noise, and two crops side by side."""

@@ -20,7 +20,8 @@ from lgnet_core.checkpoint import save_network
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.drawing import contact_sheet, write_png
 from lgnet_core.evaluation.prediction_sheet import overlays
-from lgnet_core.network import HandsNetwork
+from lgnet_core.network import HandLGNet, HandsNetwork
+from lgnet_core.training.features import FeatureBatch
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.train_config import WEIGHTS, TrainConfig
 
@@ -71,10 +72,16 @@ class DrawPredictions(Callback):
         self.batch: HandsBatch | None = None
 
     def on_validation_batch_start(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule, batch: HandsBatch, index: int, *_: Any
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        batch: HandsBatch | FeatureBatch,
+        index: int,
+        *_: Any,
     ) -> None:
         if index == 0:
-            self.batch = batch[: self.PICTURES]
+            images = batch.batch if isinstance(batch, FeatureBatch) else batch
+            self.batch = images[: self.PICTURES]
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         if self.batch is None or not trainer.is_global_zero:
@@ -82,6 +89,8 @@ class DrawPredictions(Callback):
         assert isinstance(module, TrainingModule)
         network = module.average.module
         assert isinstance(network, HandsNetwork)
+        if isinstance(network, HandLGNet):
+            return
         with torch.inference_mode():
             drawn = overlays(network.eval(), self.batch, self.config.size)
         folder = self.config.out / "sheets"

@@ -120,6 +120,10 @@ LOSS_PRESETS: dict[str, dict[str, LossWeights]] = {
         "without-edge": LossWeights(edge=0.0),
         "without-laplacian": LossWeights(laplacian=0.0),
     },
+    "lgnet-hand": {
+        # How the hands lie to each other is read off two crops, so it weighs more than where it is in the pixels.
+        "default": LossWeights(relative_translation=5.0),
+    },
     "eanet": {
         # Its authors' weights in our units: no mesh but the joints', each mesh term counted for both meshes, which are
         # one here; joints_3d and those of the hand model are the same; a cell is a quarter of half a picture.

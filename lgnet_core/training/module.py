@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from lgnet_core.data.augment import Augmentation, augment, resize
+from lgnet_core.data.hand_pairs import CropJitter, cut_pairs, in_image, predict_pairs
 from lgnet_core.data.sample import HandsBatch, HandsLabels
 from lgnet_core.evaluation.protocol import WRIST_RAW
 from lgnet_core.evaluation.validation import ValidationFigures
-from lgnet_core.network import Cascade, HandsNetwork, HandsPrediction
+from lgnet_core.network import Cascade, HandLGNet, HandsNetwork, HandsPrediction
 from lgnet_core.training.criterion import HandsLoss
 from lgnet_core.training.direct import DirectHeads, direct_loss
+from lgnet_core.training.features import FeatureBatch
 from lgnet_core.training.loss_config import LossWeights
 from lgnet_core.training.losses import masked_mean
 from lgnet_core.training.schedule import learning_rate_factor
@@ -106,14 +108,25 @@ class TrainingModule(lightning.LightningModule):
         self._steps_averaged = self._batches_of_step = 0
         self.learning_rate_factor = learning_rate_factor(optimisation.schedule, optimisation.steps, optimisation.warmup)
 
-    def forward(self, batch: HandsBatch, network: nn.Module | None = None) -> HandsPrediction:
-        """What the network in training (or another) says about a batch, in single precision."""
-        prediction = (network or self.network)(self._image(batch), batch.intrinsics)
-        return HandsPrediction(*(x.float() for x in prediction))
+    def predict(
+        self, sample: HandsBatch | FeatureBatch, labels: HandsLabels, network: HandsNetwork, training: bool
+    ) -> tuple[HandsPrediction, Cascade | None]:
+        """A network's prediction in the images of a batch, and what only its losses look at, in single precision.
 
-    def supervised(self, batch: HandsBatch) -> tuple[HandsPrediction, Cascade | None]:
-        """What the network in training says, and what only its losses look at, in single precision."""
-        prediction, cascade = self.network.supervised(self._image(batch), batch.intrinsics)
+        Args:
+            labels: of the batch; a network of one crop per hand is given crops around the true joints.
+            training: whether these crops are moved at random.
+        """
+        cascade = None
+        if isinstance(sample, FeatureBatch):
+            assert isinstance(network, HandLGNet)
+            prediction = in_image(network.stages(*sample.inputs), sample.affine, sample.batch.image.shape[-1])
+        elif isinstance(network, HandLGNet):
+            jitter = CropJitter() if training and self.augmentation is not None else None
+            pairs = cut_pairs(sample, labels.joints_2d, jitter, self._generator() if training else None)
+            prediction = predict_pairs(network, pairs, sample.image.shape[-1])
+        else:
+            prediction, cascade = network.supervised(self._image(sample), sample.intrinsics)
         single = HandsPrediction(*(x.float() for x in prediction))
         return single, None if cascade is None else Cascade(*(x.float() for x in cascade))
 
@@ -124,24 +137,30 @@ class TrainingModule(lightning.LightningModule):
             image = image.contiguous(memory_format=torch.channels_last)
         return image
 
-    def training_step(self, batch: HandsBatch, batch_index: int) -> Tensor:
+    def training_step(self, sample: HandsBatch | FeatureBatch, batch_index: int) -> Tensor:
         with torch.no_grad():
-            batch = batch if self.size is None else resize(batch, self.size)
-            if self.augmentation is not None:
-                batch = augment(batch, self._generator(), self.network.hand_model, self.augmentation)
+            if isinstance(sample, FeatureBatch):
+                batch = sample.batch
+            else:
+                batch = sample if self.size is None else resize(sample, self.size)
+                if self.augmentation is not None:
+                    batch = augment(batch, self._generator(), self.network.hand_model, self.augmentation)
+                sample = batch
             labels = batch.labels(self.network.hand_model)
         if self.direct is not None:
             total = self._direct_step(self.direct, self.network, batch, labels, "train")
         else:
             assert self.criterion is not None
-            total = self._whole_step(self.criterion, batch, labels)
+            total = self._whole_step(self.criterion, sample, batch, labels)
         self.log("train/total", total, prog_bar=True)
         self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         self.log("step", float(self.global_step))  # Lightning's own count slips by one when a training is resumed
         return total
 
-    def _whole_step(self, criterion: HandsLoss, batch: HandsBatch, labels: HandsLabels) -> Tensor:
-        prediction, cascade = self.supervised(batch)
+    def _whole_step(
+        self, criterion: HandsLoss, sample: HandsBatch | FeatureBatch, batch: HandsBatch, labels: HandsLabels
+    ) -> Tensor:
+        prediction, cascade = self.predict(sample, labels, self.network, training=True)
         with torch.autocast(batch.image.device.type, enabled=False):
             total, terms = criterion(prediction, batch, labels, cascade)
         self.log_dict({f"train/{name}": term for name, term in terms.items()})
@@ -172,19 +191,22 @@ class TrainingModule(lightning.LightningModule):
         for part in self._frozen:
             part.eval()
 
-    def on_train_batch_start(self, batch: HandsBatch, batch_index: int) -> None:
+    def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         # Set from the step, not by a scheduler with a state: a resumed training follows the schedule it is given.
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
             group["lr"] = self.optimisation.learning_rate * self.learning_rate_factor(self.global_step)
 
-    def on_train_batch_end(self, outputs: Any, batch: HandsBatch, batch_index: int) -> None:
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
         self._batches_of_step += 1
         if self.global_step > self._steps_averaged:  # the gradients of several batches may make one step
             self.average.update_parameters(self.network)
             self._steps_averaged, self._batches_of_step = self.global_step, 0
 
-    def validation_step(self, batch: HandsBatch, batch_index: int) -> None:
-        batch = batch if self.size is None else resize(batch, self.size)
+    def validation_step(self, sample: HandsBatch | FeatureBatch, batch_index: int) -> None:
+        if isinstance(sample, FeatureBatch):
+            batch = sample.batch
+        else:
+            sample = batch = sample if self.size is None else resize(sample, self.size)
         labels = batch.labels(self.network.hand_model)
         self.log("step", float(self.global_step))
         if self.direct is not None:
@@ -192,7 +214,8 @@ class TrainingModule(lightning.LightningModule):
             loss = self._direct_step(self.direct, averaged, batch, labels, "val")
             self.log("val/direct", loss, batch_size=len(batch))
             return
-        prediction = self(batch, self.average.eval())
+        averaged = cast(HandsNetwork, self.average.eval().module)
+        prediction, _ = self.predict(sample, labels, averaged, training=False)
         self.validation.update(prediction, batch, labels)
 
     def on_validation_epoch_end(self) -> None:
@@ -222,7 +245,7 @@ class TrainingModule(lightning.LightningModule):
             fused=True,
         )
 
-    def transfer_batch_to_device(self, batch: HandsBatch, device: torch.device, index: int) -> HandsBatch:
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
         return batch.to(device)
 
     def _generator(self) -> torch.Generator:

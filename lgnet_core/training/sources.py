@@ -7,18 +7,21 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from rich.console import Console
 from torch.utils.data import ConcatDataset, Dataset
 
 from lgnet_core.data.augment import MIN_JOINTS_INSIDE, Augmentation, augment, draw_moves, resize
+from lgnet_core.data.hand_pairs import CropJitter
 from lgnet_core.data.images import InputError
 from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import StoredHands
 from lgnet_core.hand_model import HandModel
+from lgnet_core.network import HandLGNet
+from lgnet_core.training.features import CachedFeatures, FeatureBatch, FeatureCache, concatenate_features
 from lgnet_core.training.stream import Draw, Share
 from lgnet_core.training.train_config import INTERHAND26M, SYNTHETIC, TrainConfig
 
@@ -35,11 +38,11 @@ class Source(Protocol):
         """How many there are; None: endless."""
         ...
 
-    def read(self, draws: Sequence[Draw]) -> HandsBatch:
+    def read(self, draws: Sequence[Draw]) -> HandsBatch | FeatureBatch:
         """The pictures of some draws, of the size that the network sees."""
         ...
 
-    def held_out(self, count: int) -> Dataset[HandsBatch]:
+    def held_out(self, count: int) -> Dataset[Any]:
         """Pictures that training never draws, one by one."""
         ...
 
@@ -103,6 +106,27 @@ class Stored:
     def held_out(self, count: int) -> Dataset[HandsBatch]:
         first = len(self.set) - count
         return _Singles(count, lambda index: resize(self.set[first + index], self.size))
+
+    def skipped(self) -> dict[str, int]:
+        return {}
+
+
+class StoredFeatures:
+    """Features of a stored set by a frozen landmark network; the set's last images are held out.
+
+    Args:
+        cache: of the training's crops. validation: how many images are held out.
+    """
+
+    def __init__(self, cache: FeatureCache, validation: int) -> None:
+        self.cache = cache
+        self.length = len(cache) - validation
+
+    def read(self, draws: Sequence[Draw]) -> FeatureBatch:
+        return concatenate_features([self.cache.read(draw.picture) for draw in draws])
+
+    def held_out(self, count: int) -> Dataset[Any]:
+        return CachedFeatures(self.cache, len(self.cache) - count, count)
 
     def skipped(self) -> dict[str, int]:
         return {}
@@ -216,21 +240,32 @@ class Supply:
         return total
 
 
-class DrawnPictures(Dataset[HandsBatch]):
-    """The sets behind one number: draws in, batches out; :func:`lgnet_core.data.sample.concatenate` collates them."""
+class DrawnPictures(Dataset["HandsBatch | FeatureBatch"]):
+    """The sets behind one number: draws in, batches out; :func:`collate` joins them."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self.sources = sources
 
-    def __getitem__(self, draw: Draw) -> HandsBatch:
+    def __getitem__(self, draw: Draw) -> HandsBatch | FeatureBatch:
         return self.sources[draw.source].read([draw])
 
-    def __getitems__(self, draws: list[Draw]) -> list[HandsBatch]:
+    def __getitems__(self, draws: list[Draw]) -> list[HandsBatch | FeatureBatch]:
         by_source = [[draw for draw in draws if draw.source == k] for k in range(len(self.sources))]
         return [source.read(part) for source, part in zip(self.sources, by_source) if part]
 
 
-def open_supply(config: TrainConfig, hand_model: HandModel, device: str, augmentation: Augmentation | None) -> Supply:
+def collate(samples: Sequence[Any]) -> Any:
+    """One batch out of several, of images or of features."""
+    return (concatenate_features if isinstance(samples[0], FeatureBatch) else concatenate)(samples)
+
+
+def open_supply(
+    config: TrainConfig,
+    hand_model: HandModel,
+    device: str,
+    augmentation: Augmentation | None,
+    frozen: HandLGNet | None = None,
+) -> Supply:
     """Open the sets that a configuration names.
 
     Where an annotated set is among them, crops are moved as they are cut or read (generated ones come varied from where
@@ -238,6 +273,7 @@ def open_supply(config: TrainConfig, hand_model: HandModel, device: str, augment
 
     Args:
         device: where pictures are generated.
+        frozen: a network whose landmark network stays as it is: of stored sets its features are read, not the images.
 
     Raises:
         ValueError: if a set is not there, or its labels are not of the hand model.
@@ -257,6 +293,13 @@ def open_supply(config: TrainConfig, hand_model: HandModel, device: str, augment
             sources.append(Annotated(config, read_with, moves))
         else:
             held = max(1, round(config.validation * weight / sum(weight for _, weight in parts)))
+            if frozen is not None:
+                images = StoredHands(Path(name), read_with)
+                jitter = CropJitter() if config.augment else None
+                threads = config.threads or None
+                cache = FeatureCache(images, frozen.landmarker, read_with, jitter, threads, config.progress)
+                sources.append(StoredFeatures(cache, held))
+                continue
             sources.append(Stored(Path(name), read_with, config.size, held, moves, config.seed))
     supply = Supply(tuple(sources), tuple(weight for _, weight in parts), augmentation)
     if config.workers and not supply.finite:

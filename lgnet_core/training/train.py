@@ -21,9 +21,16 @@ from torch.utils.data import DataLoader
 
 from lgnet_core.checkpoint import load_network
 from lgnet_core.data.augment import Augmentation
-from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.network import HandsNetwork, LGNetConfig, build_network, load_pretrained
+from lgnet_core.network import (
+    HandLGNet,
+    HandLGNetConfig,
+    HandsNetwork,
+    LGNetConfig,
+    build_network,
+    load_pretrained,
+)
+from lgnet_core.network.hand_landmark import load_hand_landmark_net
 from lgnet_core.network.intershape import InterShape
 from lgnet_core.training.callbacks import (
     DrawPredictions,
@@ -36,7 +43,7 @@ from lgnet_core.training.callbacks import (
 )
 from lgnet_core.training.loss_config import DIRECT, HEATMAPS, loss_weights
 from lgnet_core.training.module import TrainingModule
-from lgnet_core.training.sources import DrawnPictures, Supply, open_supply
+from lgnet_core.training.sources import DrawnPictures, Supply, collate, open_supply
 from lgnet_core.training.stream import StepSampler
 from lgnet_core.training.train_config import LAST, WEIGHTS, TrainConfig
 
@@ -68,7 +75,9 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     resume = _resume_path(config)
     lightning.seed_everything(config.seed, verbose=False)
     hand_model = load_hand_model(config.hand_model)
-    supply = open_supply(config, hand_model, "cuda" if cuda else "cpu", _augmentation(config, hand_model))
+    frozen = initial_network(config, hand_model) if config.freeze_backbone else None
+    assert frozen is None or isinstance(frozen, HandLGNet)
+    supply = open_supply(config, hand_model, "cuda" if cuda else "cpu", _augmentation(config, hand_model), frozen)
     devices, nodes = processes(config)
     config = in_steps(config, supply, devices * nodes)
     network = initial_network(config, hand_model, resumed=resume is not None)
@@ -128,6 +137,9 @@ def initial_network(config: TrainConfig, hand_model: HandModel, resumed: bool = 
     if resumed or config.initial == "random":
         return network
     of_backbone = Path(config.initial).suffix in BACKBONE_SUFFIXES
+    if isinstance(network, HandLGNet) and config.initial == "pretrained":
+        network.landmarker.load_state_dict(load_hand_landmark_net().state_dict())
+        return network
     if config.initial == "pretrained" or of_backbone:
         for backbone in network.backbones():
             load_pretrained(backbone, config.initial if of_backbone else None)
@@ -138,7 +150,8 @@ def initial_network(config: TrainConfig, hand_model: HandModel, resumed: bool = 
             f"{config.initial}: was trained with the losses {DIRECT}, which leave the heatmap network as it started; "
             "train it first with the losses heatmaps"
         )
-    if isinstance(network.config, LGNetConfig) and start.config == replace(network.config, refine_stage=False):
+    kinds = (LGNetConfig, HandLGNetConfig)
+    if isinstance(network.config, kinds) and start.config == replace(network.config, refine_stage=False):
         network.load_state_dict({**network.state_dict(), **start.state_dict()})
         return network
     if start.config != network.config:
@@ -151,6 +164,8 @@ def initial_network(config: TrainConfig, hand_model: HandModel, resumed: bool = 
 
 def frozen_parts(config: TrainConfig, network: HandsNetwork) -> list[nn.Module]:
     """What the training leaves as it is."""
+    if config.freeze_backbone and isinstance(network, HandLGNet):
+        return [network.landmarker]
     backbones = network.backbones() if config.freeze_early else ()
     early = [layer for backbone in backbones for layer in backbone.early_layers()]
     return [*early, network.heatmap_net] if config.freeze_heatmaps and isinstance(network, InterShape) else early
@@ -185,7 +200,7 @@ def in_steps(config: TrainConfig, supply: Supply, world: int) -> TrainConfig:
 
 def data_loaders(
     config: TrainConfig, supply: Supply, trainer: lightning.Trainer
-) -> tuple[DataLoader[HandsBatch], DataLoader[HandsBatch]]:
+) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """What is trained on, from where the training stands, and what is held out."""
     sampler = StepSampler(
         supply.shares,
@@ -197,14 +212,14 @@ def data_loaders(
         trainer.world_size,
     )
     workers = config.workers if supply.finite else 0
-    training: DataLoader[HandsBatch] = DataLoader(
+    training: DataLoader[Any] = DataLoader(
         DrawnPictures(supply.sources),
         batch_sampler=sampler,  # of draws, which are no plain numbers
-        collate_fn=concatenate,
+        collate_fn=collate,
         num_workers=workers,
         persistent_workers=workers > 0,
     )
-    validation = DataLoader(supply.held_out(config.validation), config.batch_size, collate_fn=concatenate)
+    validation = DataLoader(supply.held_out(config.validation), config.batch_size, collate_fn=collate)
     return training, validation
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lgnet_core.network import LGNetConfig, NetworkConfig, find_config
+from lgnet_core.network import HandLGNetConfig, LGNetConfig, NetworkConfig, find_config
 from lgnet_core.training.loss_config import loss_weights
 from lgnet_core.training.module import Optimisation
 
@@ -55,6 +55,8 @@ class TrainConfig:
         freeze_heatmaps: leave InterShape's heatmap network as ``initial`` has it, a file of a training with the losses
             ``heatmaps``: as its authors train. Without it the two are trained together.
         freeze_early: leave the backbone's layers up to stride 4 as they start: a third less work a step on a CPU.
+        freeze_backbone: leave the landmark network of a network of one crop per hand as ``initial`` has it, and train
+            what follows it. Its features of stored sets are computed once and kept beside the set.
         resume: ``auto`` (from the run's folder, if it was begun), ``never``, or a ``.ckpt`` file. Only resume what you
             wrote yourself: a ``.ckpt`` is a pickle, although it is read without running code.
         device: ``auto``, ``cpu``, ``cuda``. devices: how many; torchrun says it instead, for several nodes too.
@@ -97,6 +99,7 @@ class TrainConfig:
     initial: str = "pretrained"
     freeze_heatmaps: bool = False
     freeze_early: bool = False
+    freeze_backbone: bool = False
     resume: str = "auto"
     device: str = "auto"
     devices: int = 1
@@ -122,6 +125,8 @@ class TrainConfig:
         loss_weights(self.losses, kind)
         if self.freeze_heatmaps and (kind != "intershape" or self.losses != "default"):
             raise ValueError("freeze_heatmaps: goes with the preset intershape and the losses default only")
+        if self.freeze_backbone and kind != "lgnet-hand":
+            raise ValueError("freeze_backbone: goes with the preset lgnet-hand only; freeze_early goes with any")
         if self.freeze_heatmaps and not self.initial.endswith(".safetensors"):
             raise ValueError(
                 f"freeze_heatmaps: the heatmap network would stay as it starts (initial {self.initial!r}); train it "
@@ -150,7 +155,7 @@ class TrainConfig:
             preset = replace(preset, backbone=self.backbone)
         if self.refine:
             return preset
-        if not isinstance(preset, LGNetConfig):
+        if not isinstance(preset, (LGNetConfig, HandLGNetConfig)):
             raise ValueError(f"refine False: {self.preset} has no refine stage to leave out; leave that out")
         return replace(preset, refine_stage=False)
 

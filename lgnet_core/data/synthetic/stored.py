@@ -170,6 +170,9 @@ class StoredHands(Dataset[HandsBatch]):
         directory: written by :func:`write_shards`.
         hand_model: the one the labels are made with; None checks nothing.
 
+    Attributes:
+        shards, shard_size: how many files the set has, and images in each but the last.
+
     Raises:
         StoredSetError: if there is no such set, shards are missing, or it was made with another hand model.
     """
@@ -184,10 +187,10 @@ class StoredHands(Dataset[HandsBatch]):
                 f"({digest[:12]}), but {hand_model.name!r} ({hand_model.digest[:12]}) is in use, whose joints and "
                 "meshes differ; write the set anew with `lgnet synth`, or load its hand model with --hand-model"
             )
-        self._shard_size = int(self.metadata["shard_size"])
-        shards = -(-int(self.metadata["count"]) // self._shard_size)
-        self._paths = [self.directory / _shard_name(k) for k in range(shards)]
-        lengths = [min(self._shard_size, len(self) - k * self._shard_size) for k in range(shards)]
+        self.shard_size = int(self.metadata["shard_size"])
+        self.shards = -(-int(self.metadata["count"]) // self.shard_size)
+        self._paths = [self.directory / _shard_name(k) for k in range(self.shards)]
+        lengths = [min(self.shard_size, len(self) - k * self.shard_size) for k in range(self.shards)]
         missing = [path.name for path, length in zip(self._paths, lengths) if _shard_length(path) < length]
         if missing:
             raise StoredSetError(
@@ -209,7 +212,7 @@ class StoredHands(Dataset[HandsBatch]):
         """Samples ``start`` to ``stop`` - 1, of one shard."""
         if not 0 <= start < len(self):  # also what ends a plain iteration
             raise IndexError(f"stored set {self.directory}: sample {start} of {len(self)}")
-        number, first = divmod(start, self._shard_size)
+        number, first = divmod(start, self.shard_size)
         if number not in self._open:
             # Not closed with the file's `with`: it stays mapped as long as this data set lives.
             self._open[number] = safe_open(self._paths[number], "pt")

@@ -1,0 +1,167 @@
+"""Labelled images as networks of one crop per hand see them: a crop of each hand, cut around its joints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lgnet_core.camera import normalised_to_pixels, pixels_to_grid, pixels_to_normalised
+from lgnet_core.data.sample import HandsBatch, HandsLabels
+from lgnet_core.hand_crops import HandCrops, crop_projection, crops_of_joints, to_image
+from lgnet_core.network import HandLGNet, HandsNetwork, HandsPrediction
+from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
+from lgnet_core.types import Side
+
+STRIDE = 32
+"""Pixels per cell of the 2.5D joints' grid."""
+
+
+@dataclass(frozen=True)
+class CropJitter:
+    """How far the crops of a training are moved at random: standard deviations.
+
+    The defaults are about how far crops of predicted joints lie from crops of the true ones.
+
+    Args:
+        shift: of the centre, in sides of the crop. scale: of the log of the side. angle: radians.
+    """
+
+    shift: float = 0.04
+    scale: float = 0.10
+    angle: float = 0.17
+
+
+class HandPairs(NamedTuple):
+    """The crops of both hands of each image.
+
+    Shapes:
+        images: (B, 2, 3, 224, 224) RGB in [0, 1], left hands mirrored; black where no crop is given.
+        intrinsics: (B, 2, 3, 3) K of each crop in the image's camera axes, pixels.
+        frames: (B, 2, 3, 3) camera axes -> canonical axes.
+        given: (B, 2) 1 where the hand is there, else 0: the other values are then the other hand's.
+        affine: (B, 2, 2, 3) pixels of the image -> pixels of each crop.
+    """
+
+    images: Tensor
+    intrinsics: Tensor
+    frames: Tensor
+    given: Tensor
+    affine: Tensor
+
+
+def cut_pairs(
+    batch: HandsBatch, joints_2d: Tensor, jitter: CropJitter | None = None, generator: torch.Generator | None = None
+) -> HandPairs:
+    """Cut a crop for each hand that is there.
+
+    Args:
+        batch: images with their cameras. joints_2d: of both hands, pixels of the images.
+        jitter: None leaves the crops where the joints put them.
+        generator: of the jitter, on the batch's device.
+
+    Shapes:
+        joints_2d: (B, 2, 21, 2).
+    """
+    count = len(batch)
+    given = batch.presence
+    # What is not given repeats the other hand's, finite whatever its labels are.
+    known = torch.where(given[..., None, None], joints_2d, joints_2d.flip(1))
+    crops = crops_of_joints(known.flatten(0, 1))
+    sides = torch.tensor(list(Side), device=given.device).repeat(count)
+    sides = torch.where(given.flatten(), sides, 1 - sides)
+    crops = crops.mirror_left(sides)
+    if jitter is not None:
+        crops = _moved(crops, jitter, generator)
+    affine = crops.affine(HAND_CROP_SIZE)
+    intrinsics = batch.intrinsics.repeat_interleave(2, 0)
+    rows = given.flatten().nonzero()[:, 0]
+    images = torch.zeros(2 * count, 3, HAND_CROP_SIZE, HAND_CROP_SIZE, device=given.device)
+    images[rows] = cut(batch.image, affine[rows], rows // 2)
+    return HandPairs(
+        images.unflatten(0, (count, 2)),
+        crop_projection(affine, intrinsics).unflatten(0, (count, 2)),
+        crops.frame(intrinsics).unflatten(0, (count, 2)),
+        given.float(),
+        affine.unflatten(0, (count, 2)),
+    )
+
+
+def cut(image: Tensor, affine: Tensor, source: Tensor) -> Tensor:
+    """Crops of images, bilinear; black outside.
+
+    Args:
+        image: uint8. affine: pixels of the image -> pixels of the crop. source: which image each crop is of.
+
+    Shapes:
+        image: (B, 3, H, W); affine: (N, 2, 3); source: (N,); returns (N, 3, 224, 224) in [0, 1].
+    """
+    height, width = image.shape[-2:]
+    steps = torch.arange(HAND_CROP_SIZE, device=affine.device, dtype=affine.dtype)
+    v, u = torch.meshgrid(steps, steps, indexing="ij")
+    pixels = to_image(affine, torch.stack([u, v], -1).reshape(1, -1, 2))  # (N, S S, 2)
+    places = torch.stack(
+        [pixels_to_normalised(pixels[..., 0], width), pixels_to_normalised(pixels[..., 1], height)], -1
+    ).unflatten(1, (HAND_CROP_SIZE, HAND_CROP_SIZE))
+    found = [
+        F.grid_sample(image[b, None].float() / 255, place[None], padding_mode="zeros", align_corners=False)
+        for b, place in zip(source.tolist(), places)
+    ]
+    return torch.cat(found) if found else places.new_zeros(0, 3, HAND_CROP_SIZE, HAND_CROP_SIZE)
+
+
+def in_image(prediction: HandsPrediction, affine: Tensor, image_size: int) -> HandsPrediction:
+    """What was predicted in each hand's own crop, as a prediction in the square image that the crops were cut from.
+
+    Meshes are in the image's camera axes already; 2.5D joints and weak-perspective cameras move to the image.
+
+    Args:
+        affine: pixels of the image -> pixels of each crop. image_size: side of the image, pixels.
+
+    Shapes:
+        affine: (B, 2, 2, 3).
+    """
+    size = HAND_CROP_SIZE
+
+    def moved(normalised: Tensor) -> Tensor:  # [-1, 1] of the crop -> pixels of the image
+        return to_image(affine, normalised_to_pixels(normalised, size))
+
+    places = moved((2 * prediction.joints_grid[..., :2] + 1) / (size // STRIDE) - 1)
+    cells = pixels_to_grid(places, image_size, image_size // STRIDE)
+    grid = torch.cat([cells, prediction.joints_grid[..., 2:]], -1)
+    enlarged = torch.linalg.det(affine[..., :2]).abs().sqrt()[..., None]  # pixels of the crop per pixel of the image
+    scale = prediction.camera[..., :1] * size / (enlarged * image_size)
+    centre = pixels_to_normalised(moved(prediction.camera[..., None, 1:])[..., 0, :], image_size)
+    return prediction._replace(joints_grid=grid, camera=torch.cat([scale, centre], -1))
+
+
+def predict_batch(network: HandsNetwork, batch: HandsBatch, labels: HandsLabels) -> HandsPrediction:
+    """What a network of either kind predicts for labelled images: one of crops per hand is given the true ones.
+
+    Args:
+        network: in evaluation, on the batch's device. labels: of the batch.
+
+    Returns:
+        Predictions in the images, as :func:`in_image` has them.
+    """
+    if not isinstance(network, HandLGNet):
+        return network(batch.image.float() / 255, batch.intrinsics)
+    return predict_pairs(network, cut_pairs(batch, labels.joints_2d), batch.image.shape[-1])
+
+
+def predict_pairs(network: HandLGNet, pairs: HandPairs, image_size: int) -> HandsPrediction:
+    """A prediction for crops of square images, in the images."""
+    prediction = network(pairs.images, pairs.intrinsics, pairs.frames, pairs.given)
+    return in_image(prediction, pairs.affine, image_size)
+
+
+def _moved(crops: HandCrops, jitter: CropJitter, generator: torch.Generator | None) -> HandCrops:
+    random = torch.randn(len(crops.side), 4, generator=generator, device=crops.side.device)
+    return crops._replace(
+        centre=crops.centre + jitter.shift * crops.side[:, None] * random[:, :2],
+        side=crops.side * torch.exp(jitter.scale * random[:, 2]),
+        angle=crops.angle + jitter.angle * random[:, 3],
+    )

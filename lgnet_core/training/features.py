@@ -1,0 +1,173 @@
+"""Features of a frozen landmark network, computed once for a stored set, so that the stages after it train fast.
+
+A hand's features are some hundred kilobytes in half precision; reading them takes a fraction of the time that the
+network takes to compute them. Each hand's crop is moved at random once: a training on cached features sees it in that
+place only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from rich.progress import track
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lgnet_core.data.hand_pairs import CropJitter, cut_pairs
+from lgnet_core.data.sample import HandsBatch, concatenate
+from lgnet_core.data.synthetic.stored import StoredHands
+from lgnet_core.hand_model import HandModel
+from lgnet_core.inference.engine_choice import make_engine
+from lgnet_core.network.hand_landmark import HandLandmarkNet, HandLandmarks
+
+MAPS = ("early", "middle", "deep")
+FIELDS = (*MAPS, "landmarks", "world_landmarks", "presence_logits")
+"""Of :class:`HandLandmarks`, what the stages take."""
+_GEOMETRY = ("intrinsics", "frames", "given", "affine")
+_BATCH = 32
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureBatch:
+    """Labelled images and the landmark network's features of the hands in them.
+
+    Args:
+        batch: the images and their labels. inputs: of :class:`lgnet_core.network.hand_stages.HandStages`, in order.
+        affine: (B, 2, 2, 3) pixels of the image -> pixels of each crop.
+    """
+
+    batch: HandsBatch
+    inputs: tuple[Tensor, ...]
+    affine: Tensor
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    def to(self, device: torch.device | str) -> FeatureBatch:
+        inputs = tuple(x.to(device, non_blocking=True) for x in self.inputs)
+        return FeatureBatch(self.batch.to(device), inputs, self.affine.to(device, non_blocking=True))
+
+
+def concatenate_features(samples: Sequence[FeatureBatch]) -> FeatureBatch:
+    """One batch out of several."""
+    inputs = tuple(torch.cat(parts) for parts in zip(*(sample.inputs for sample in samples)))
+    affine = torch.cat([sample.affine for sample in samples])
+    return FeatureBatch(concatenate([sample.batch for sample in samples]), inputs, affine)
+
+
+class FeatureCache:
+    """Features of a stored set in a folder of their own, one file a shard; what is missing is computed at the start.
+
+    Args:
+        images: the set. folder: made below it for each landmark network and jitter.
+        landmarker: frozen, on the CPU. hand_model: of the labels.
+        jitter: of the crops; None: as the joints put them.
+        threads: of the CPU. progress: show a bar.
+    """
+
+    def __init__(
+        self,
+        images: StoredHands,
+        landmarker: HandLandmarkNet,
+        hand_model: HandModel,
+        jitter: CropJitter | None,
+        threads: int | None = None,
+        progress: bool = True,
+    ) -> None:
+        self.images, self.hand_model, self.jitter = images, hand_model, jitter
+        self.folder = images.directory / f"features-{_digest(landmarker, jitter)}"
+        self.folder.mkdir(exist_ok=True)
+        self._open: dict[int, Any] = {}
+        missing = [number for number in range(images.shards) if not self._path(number).exists()]
+        if missing:
+            engine = make_engine(landmarker, "auto", "cpu", threads)
+            for number in track(missing, "computing features", disable=not progress, transient=True):
+                self._write(number, engine)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(self, index: int) -> FeatureBatch:
+        """One sample."""
+        number, place = divmod(index, self.images.shard_size)
+        if number not in self._open:
+            self._open[number] = safe_open(self._path(number), "pt")
+        shard = self._open[number]
+
+        def field(name: str) -> Tensor:
+            return cast(Tensor, shard.get_slice(name)[place : place + 1])
+
+        rows = field("rows")[0].tolist()  # of right and left, -1 for none
+
+        def hands(name: str) -> Tensor:
+            own = [row if row >= 0 else max(rows) for row in rows]
+            parts = [shard.get_slice(name)[max(row, 0) : max(row, 0) + 1] for row in own]
+            return torch.cat(parts)[None].float()
+
+        inputs = [hands(name) for name in FIELDS]
+        geometry = [field(name) for name in _GEOMETRY[:3]]
+        return FeatureBatch(self.images[index], (*inputs, *geometry), field("affine"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": {}}
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"features_{number:05d}.safetensors"
+
+    def _write(self, number: int, engine: Any) -> None:
+        first = number * self.images.shard_size
+        last = min(first + self.images.shard_size, len(self.images))
+        random = torch.Generator().manual_seed(number)
+        found: dict[str, list[Tensor]] = {name: [] for name in (*FIELDS, *_GEOMETRY, "rows")}
+        hands = 0
+        for start in range(first, last, _BATCH):
+            batch = concatenate([self.images[k] for k in range(start, min(start + _BATCH, last))])
+            pairs = cut_pairs(batch, batch.labels(self.hand_model).joints_2d, self.jitter, random)
+            given = pairs.given.flatten() > 0
+            rows = torch.where(given, given.cumsum(0) - 1 + hands, -1).view_as(pairs.given).int()
+            hands += int(given.sum())
+            if given.any():
+                seen: HandLandmarks = engine(pairs.images.flatten(0, 1)[given].numpy())
+                for name in FIELDS:
+                    value = getattr(seen, name)
+                    found[name].append(value.half() if name in MAPS else value)
+            for name in _GEOMETRY:
+                found[name].append(getattr(pairs, name))
+            found["rows"].append(rows)
+        path = self._path(number)
+        partial = path.with_suffix(".partial")
+        save_file({name: torch.cat(parts).contiguous() for name, parts in found.items()}, partial)
+        partial.rename(path)
+
+
+class CachedFeatures(Dataset[FeatureBatch]):
+    """A stretch of a cache as a data set of single samples.
+
+    Args:
+        first, count: which samples.
+    """
+
+    def __init__(self, cache: FeatureCache, first: int, count: int) -> None:
+        self.cache, self.first, self.count = cache, first, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> FeatureBatch:
+        return self.cache.read(self.first + index)
+
+
+def _digest(landmarker: HandLandmarkNet, jitter: CropJitter | None) -> str:
+    """What the features follow from."""
+    digest = hashlib.sha256(repr(jitter).encode())
+    for name, tensor in sorted(landmarker.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
