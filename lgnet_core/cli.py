@@ -222,28 +222,47 @@ def export(
 
 @app.command()
 def bench(
-    preset: Annotated[list[str] | None, typer.Option("--preset", "-p", help="May be repeated. Default: all.")] = None,
+    preset: Annotated[
+        list[str] | None,
+        typer.Option("--preset", "-p", help="Networks to measure by themselves. May be repeated. Default: all."),
+    ] = None,
     engine: Annotated[
         list[EngineName] | None, typer.Option("--engine", "-e", help="May be repeated. Default: eager and the fastest.")
     ] = None,
+    weights: Weights = None,
     hand_model: HandModelPath = None,
     device: DeviceOption = "auto",
-    repetitions: Annotated[int, typer.Option("--repetitions", "-n", min=1, help="Timed calls of each stage.")] = 50,
-    threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU. Default: the libraries' choice.")] = None,
-    size: CropSize = None,
+    repetitions: Annotated[int, typer.Option("--repetitions", "-n", min=1, help="Timed calls of each.")] = 50,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of the CPU. Default: one for each core that the process may use.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option("--size", min=32, help="Side of the networks' crops, pixels. Default: their own.")
+    ] = None,
+    beside: Annotated[int, typer.Option(min=0, help="Busy processes that run beside the measured one.")] = 0,
     out: Annotated[Path | None, typer.Option("--json", "-o", help="Also write the figures here.")] = None,
 ) -> None:
-    """Measure parameters, MACs, latency by stage, rate and memory of the presets on this machine."""
+    """Measure what an image costs on this machine, by stage; and of each preset parameters, MACs, latency, memory."""
     from lgnet_core.hand_model import load_hand_model
     from lgnet_core.inference.bench import run_bench
     from lgnet_core.network import PRESETS
 
+    presets = tuple(PRESETS) if preset is None else preset
     engines = [name.value for name in engine] if engine else None
     with console.status("measuring"):
         report = run_bench(
-            load_hand_model(hand_model), preset or tuple(PRESETS), engines, device, repetitions, threads, size
+            load_hand_model(hand_model),
+            presets,
+            engines,
+            device,
+            repetitions,
+            threads=threads,
+            size=size,
+            weights=weights,
+            beside=beside,
         )
-    wide_console().print(report.table())
+    for table in report.tables():
+        wide_console().print(table)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         report.save(out)

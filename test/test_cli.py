@@ -292,8 +292,10 @@ def test_bench(tmp_path):
     )
     assert code == 0, output
     assert "lgnet-mini" in output
-    (figures,) = json.loads((tmp_path / "a" / "figures.json").read_text())["measurements"]
-    assert (figures["preset"], figures["engine"]) == ("lgnet-mini", "eager")
+    figures = json.loads((tmp_path / "a" / "figures.json").read_text())
+    (network,), (pipeline,) = figures["networks"], figures["pipelines"]
+    assert (network["preset"], network["engine"]) == ("lgnet-mini", "eager")
+    assert pipeline["latency"]["estimate"]["p50"] > 0
 
 
 def test_export(tmp_path):

@@ -96,7 +96,7 @@ def _run(config: AblationConfig, row: str, seed: int, console: Console) -> Run:
         row=row,
         seed=seed,
         parameters=sum(p.numel() for p in network.parameters()),
-        macs=count_macs(network, settings.size),
+        macs=count_macs(network, network.example_inputs(settings.size)),
         pictures=metadata["pictures"],
         commit=metadata["commit"],
         figures={name: values["weights"] for name, values in figures.items()},
