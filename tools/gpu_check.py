@@ -14,22 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lgnet_core.camera import virtual_intrinsics
 from lgnet_core.hand_model import load_hand_model
 from lgnet_core.inference.cuda_graph import CudaGraphEngine
 from lgnet_core.network import PRESETS, HandsNetwork, HandsPrediction, build_network
+from lgnet_core.network.hand_lgnet import HandLGNet
 
-SIZE = 256
 TRAINING_BATCH = 32
 TOLERANCE = 1e-2
 """Largest difference between the devices, relative to the field's largest value (TF32 convolutions differ by 1e-3)."""
 
 
-def crops(batch: int, device: str = "cpu") -> tuple[Tensor, Tensor]:
-    """Random pictures and a virtual camera."""
-    image = torch.rand(batch, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
-    intrinsics = torch.from_numpy(virtual_intrinsics(SIZE)).float().expand(batch, 3, 3)
-    return image.to(device), intrinsics.to(device)
+def inputs(network: HandsNetwork, batch: int, device: str = "cpu") -> tuple[Tensor, ...]:
+    """The network's example, repeated."""
+    return tuple(tensor[:1].repeat(batch, *[1] * (tensor.ndim - 1)).to(device) for tensor in network.example_inputs())
 
 
 def seconds(run: Callable[[], object], repeats: int) -> float:
@@ -54,17 +51,30 @@ def worst_difference(expected: HandsPrediction, got: HandsPrediction) -> tuple[f
 
 
 def training_step(network: HandsNetwork, batch: int) -> Callable[[], None]:
-    """A forward and a backward pass in mixed precision on random pictures."""
-    image, intrinsics = crops(batch, "cuda")
-    image = image.contiguous(memory_format=torch.channels_last)
+    """A forward and a backward pass in mixed precision on random images."""
+    given = [
+        tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+        for tensor in inputs(network, batch, "cuda")
+    ]
 
     def step() -> None:
         network.zero_grad()
         with torch.autocast("cuda", torch.bfloat16):
-            prediction = network(image, intrinsics)
+            prediction = network(*given)
         sum(field.square().mean() for field in prediction).backward()
 
     return step
+
+
+def graph_seconds(network: HandsNetwork) -> float:
+    """One image in the CUDA graph engine: of a network of one crop per hand its two parts, as in the estimator."""
+    parts = ((network.landmarker, 2), (network.stages, 1)) if isinstance(network, HandLGNet) else ((network, 1),)
+    total = 0.0
+    for part, batch in parts:
+        engine = CudaGraphEngine(part)
+        given = [tensor[:batch].numpy() for tensor in part.example_inputs()]
+        total += seconds(lambda engine=engine, given=given: engine(*given), 100)
+    return total
 
 
 def check(preset: str) -> bool:
@@ -73,11 +83,10 @@ def check(preset: str) -> bool:
     on_cpu = build_network(preset, load_hand_model()).eval()
     on_gpu = copy.deepcopy(on_cpu).cuda()
     with torch.inference_mode():
-        difference, field = worst_difference(on_cpu(*crops(2)), on_gpu(*crops(2, "cuda")))
-        eager = seconds(lambda: on_gpu(*crops(1, "cuda")), 30)
-    engine = CudaGraphEngine(on_cpu)
-    image, intrinsics = (x.numpy() for x in crops(1))
-    graph = seconds(lambda: engine(image, intrinsics), 100)
+        difference, field = worst_difference(on_cpu(*inputs(on_cpu, 2)), on_gpu(*inputs(on_cpu, 2, "cuda")))
+        one = inputs(on_cpu, 1, "cuda")
+        eager = seconds(lambda: on_gpu(*one), 30)
+    graph = graph_seconds(on_cpu)
     trained = on_gpu.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     torch.cuda.reset_peak_memory_stats()
     throughput = TRAINING_BATCH / seconds(training_step(trained, TRAINING_BATCH), 10)
@@ -93,7 +102,7 @@ def main() -> int:
     if not torch.cuda.is_available():
         print("gpu-check: no CUDA device here (or a CPU build of torch): nothing to compare, nothing measured.")
         return 0
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {SIZE}x{SIZE}, training batch {TRAINING_BATCH}")
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, training batch {TRAINING_BATCH}")
     print(
         f"{'preset':15} {'same':>5} {'worst':>9} {'in':22} {'fp32 ms':>8} {'fp16 ms':>8} {'train im/s':>10} {'GiB':>6}"
     )
