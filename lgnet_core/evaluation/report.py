@@ -72,9 +72,7 @@ class Report:
 
     def figures(self, category: str = ALL) -> dict[str, dict[str, float | None]]:
         """Figures of a category by name and protocol, of the weights and both baselines; None: not measured."""
-        return _without_nan(
-            {str(key): _values(key, figure) for key, figure in self.results[category].figures().items()}
-        )
+        return without_nan({str(key): _values(key, figure) for key, figure in self.results[category].figures().items()})
 
     def write_json(self, path: Path) -> None:
         """Everything: figures, PCK curves, reliability, provenance. What was not measured is null."""
@@ -89,7 +87,7 @@ class Report:
             "categories": {name: self._json_of(name) for name in self.results},
             **self.studies.document(),
         }
-        path.write_text(json.dumps(_without_nan(document), indent=1, allow_nan=False) + "\n")
+        path.write_text(json.dumps(without_nan(document), indent=1, allow_nan=False) + "\n")
 
     def write_csv(self, path: Path) -> None:
         """One row for each category and figure. What was not measured is empty."""
@@ -141,12 +139,12 @@ def _rounded(curve: list[float]) -> list[float]:
     return [round(value, 5) for value in curve]
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """NaN and infinity are no JSON: null in their place, however deep."""
     if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
+        return {key: without_nan(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_nan(inner) for inner in value]
+        return [without_nan(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
