@@ -199,18 +199,26 @@ def export(
     hand_model: HandModelPath = None,
     size: CropSize = None,
 ) -> None:
-    """Write the network as an ONNX file: it gives the parameters and meshes of the hand model of its weights."""
+    """Write the network as ONNX: it gives the parameters and meshes of the hand model of its weights.
+
+    A network of one crop per hand is two files, OUT_landmarks.onnx and OUT_stages.onnx.
+    """
     from lgnet_core.checkpoint import crop_size, load_own_network
     from lgnet_core.export import export_onnx
     from lgnet_core.hand_model import load_hand_model
+    from lgnet_core.network.exportable import input_shapes
 
     wanted = load_hand_model(hand_model)
     network, metadata = load_own_network(weights, wanted)
-    size = size or crop_size(metadata)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with console.status("exporting"):
-        export_onnx(network, out, network.example_inputs(size))
-    console.print(Text(f"{out}: for crops of {size}x{size}, {out.stat().st_size / 1e6:.1f} MB"), soft_wrap=True)
+    for name, part in network.engine_parts().items():
+        whole = part is network
+        path = out if whole else out.with_stem(f"{out.stem}_{name}")
+        inputs = network.example_inputs(size or crop_size(metadata)) if whole else part.example_inputs()
+        with console.status("exporting"):
+            export_onnx(part, path, inputs)
+        shapes = ", ".join(f"{key} {'x'.join(map(str, shape))}" for key, shape in input_shapes(part, inputs).items())
+        console.print(Text(f"{path}: {path.stat().st_size / 1e6:.1f} MB, takes {shapes}"), soft_wrap=True)
     own = network.hand_model
     if own.digest != wanted.digest:
         note = (

@@ -69,7 +69,7 @@ def test_a_network_is_timed_as_a_whole_and_in_parts(report):
     for latency in cost.latency.values():
         assert 0 < latency.p50 <= latency.p95 <= latency.p99
     assert cost.latency["network/backbone"].p50 < cost.latency["network"].p99
-    assert (cost.preset, cost.engine, cost.device, cost.precision) == ("lgnet-mini", "eager", "cpu", "fp32")
+    assert (cost.network, cost.engine, cost.device, cost.precision) == ("lgnet-mini", "eager", "cpu", "fp32")
     assert cost.inputs == {"image": (3, 64, 64), "intrinsics": (3, 3)}
     assert cost.peak_memory_mb > 50
 

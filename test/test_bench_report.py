@@ -19,7 +19,7 @@ PIPELINE = PipelineCost(
     peak_memory_mb=300.0,
 )
 NETWORK = NetworkCost(
-    preset="lgnet-mini",
+    network="lgnet-mini",
     engine="eager",
     device="cpu",
     precision="fp32",

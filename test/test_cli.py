@@ -26,6 +26,7 @@ from lgnet_core.hand_model import load_hand_model, read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.inference import HandEstimator
 from lgnet_core.inference.estimator import SMALLEST_HAND
+from lgnet_core.network import build_network
 from lgnet_core.types import Camera, Side
 
 COMMANDS = (
@@ -294,7 +295,7 @@ def test_bench(tmp_path):
     assert "lgnet-mini" in output
     figures = json.loads((tmp_path / "a" / "figures.json").read_text())
     (network,), (pipeline,) = figures["networks"], figures["pipelines"]
-    assert (network["preset"], network["engine"]) == ("lgnet-mini", "eager")
+    assert (network["network"], network["engine"]) == ("lgnet-mini", "eager")
     assert pipeline["latency"]["estimate"]["p50"] > 0
 
 
@@ -321,6 +322,16 @@ def test_export_is_for_the_crops_of_the_training(tmp_path, hand_model, monkeypat
     assert code == 0, output
     assert asked == [exported]
     assert f"{exported}x{exported}" in output
+
+
+def test_export_of_a_network_of_one_crop_per_hand_is_two_files(tmp_path, hand_model, monkeypatch):
+    monkeypatch.setattr("lgnet_core.export.export_onnx", lambda network, path, inputs: path.write_bytes(b"onnx"))
+    save_network(tmp_path / "w.safetensors", build_network("lgnet-hand", hand_model), {"preset": "lgnet-hand"})
+    code, output = run("export", "-w", tmp_path / "w.safetensors", "-o", tmp_path / "hands.onnx")
+    assert code == 0, output
+    assert {path.name for path in tmp_path.glob("*.onnx")} == {"hands_landmarks.onnx", "hands_stages.onnx"}
+    assert "crop 3x224x224" in output
+    assert "intrinsics 2x3x3" in output
 
 
 def test_mano_convert_tells_what_is_missing(monkeypatch, capsys, tmp_path):

@@ -5,12 +5,21 @@ import torch
 from small_network import small_network
 from tiny_network import TinyNetwork
 
+from lgnet_core.network import build_network
 from lgnet_core.network.exportable import ExportableModule, input_shapes
+from lgnet_core.network.palm_detector import PalmDetector
 
 
-@pytest.fixture(params=["tiny", "hands"])
+@pytest.fixture(params=["tiny", "hands", "palms", "landmarks", "stages"])
 def network(request, hand_model) -> ExportableModule:
-    return {"tiny": TinyNetwork, "hands": lambda: small_network(hand_model)}[request.param]().eval()
+    makers = {
+        "tiny": TinyNetwork,
+        "hands": lambda: small_network(hand_model),
+        "palms": PalmDetector,
+        "landmarks": lambda: build_network("lgnet-hand", hand_model).engine_parts()["landmarks"],
+        "stages": lambda: build_network("lgnet-hand", hand_model).engine_parts()["stages"],
+    }
+    return makers[request.param]().eval()
 
 
 def test_it_runs_on_its_example_and_returns_what_it_says(network):
@@ -23,6 +32,11 @@ def test_it_runs_on_its_example_and_returns_what_it_says(network):
         assert (value.dtype, len(value)) == (torch.float32, 2), name
     for value in inputs:
         assert (value.dtype, len(value), value.device.type) == (torch.float32, 2, "cpu")
+
+
+def test_a_name_is_an_input_or_an_output(network):
+    """In a file it cannot be both."""
+    assert len({*network.INPUTS, *network.OUTPUTS._fields}) == len(network.INPUTS) + len(network.OUTPUTS._fields)
 
 
 def test_shapes_are_without_the_batch():

@@ -26,7 +26,7 @@ from lgnet_core.inference.engine_choice import make_engine
 from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.machine import PeakMemory, machine_description
 from lgnet_core.inference.tracking import HandTracker
-from lgnet_core.network import HandsNetwork, build_network
+from lgnet_core.network import build_network
 from lgnet_core.network.exportable import ExportableModule, Outputs
 from lgnet_core.types import FloatArray
 
@@ -78,7 +78,7 @@ def run_bench(
     clip = read_clip()
     way = _Way(device, threads, repetitions, beside)
     pipelines = [_pipeline(clip, weights, hand_model, engine, way) for engine in engines]
-    networks = [_network(preset, hand_model, size, engine, way) for preset in presets for engine in engines]
+    networks = [cost for preset in presets for cost in _network(preset, hand_model, size, engines, way)]
     machine = machine_description() | {"threads": threads or available_cores()}
     return Report(machine, (clip.camera.width, clip.camera.height), beside, pipelines, networks)
 
@@ -131,26 +131,38 @@ def _pipeline(clip: Clip, weights: str | Path | None, hand_model: HandModel, eng
     )
 
 
-def _network(preset: str, hand_model: HandModel, size: int | None, engine: str, way: _Way) -> NetworkCost:
-    memory = PeakMemory(way.device)
+def _network(
+    preset: str, hand_model: HandModel, size: int | None, engines: Sequence[str], way: _Way
+) -> Iterator[NetworkCost]:
+    """Of each part of a network that engines run, in each engine."""
     torch.manual_seed(0)
-    network: HandsNetwork = build_network(preset, hand_model).eval()
-    inputs = network.example_inputs() if size is None else network.example_inputs(size)
-    runner = make_engine(network, engine, way.device, way.threads, inputs)
-    one = [tensor[:1].numpy() for tensor in inputs]
+    network = build_network(preset, hand_model).eval()
+    for name, part in network.engine_parts().items():
+        whole = part is network
+        inputs = network.example_inputs(size) if whole and size is not None else part.example_inputs()
+        for engine in engines:
+            yield _part(preset if whole else f"{preset} {name}", part, inputs, engine, way)
+
+
+def _part(
+    name: str, part: ExportableModule[Outputs], inputs: tuple[Tensor, ...], engine: str, way: _Way
+) -> NetworkCost:
+    memory = PeakMemory(way.device)
+    runner = make_engine(part, engine, way.device, way.threads, inputs)
+    run = partial(runner, *(tensor[:1].numpy() for tensor in inputs))
     with busy_processes(way.beside):
-        latency = {"network": _time(partial(runner, *one), way.repetitions)}
+        latency = {"network": _time(run, way.repetitions)}
         peak = memory.megabytes()
         if isinstance(runner, EagerEngine):
-            latency |= _parts(runner, partial(runner, *one), way.repetitions)
+            latency |= _modules(runner, run, way.repetitions)
     return NetworkCost(
-        preset=preset,
+        network=name,
         engine=runner.name,
         device=runner.device,
         precision=runner.precision,
         inputs=runner.input_shapes,
-        parameters=sum(p.numel() for p in network.parameters()),
-        macs=count_macs(network, inputs),
+        parameters=sum(p.numel() for p in part.parameters()),
+        macs=count_macs(part, inputs),
         latency=latency,
         peak_memory_mb=peak,
     )
@@ -173,7 +185,7 @@ def _time(run: Callable[[], object], repetitions: int) -> Latency:
     return Latency.of(times)
 
 
-def _parts(runner: EagerEngine[Outputs], run: Callable[[], object], repetitions: int) -> dict[str, Latency]:
+def _modules(runner: EagerEngine[Outputs], run: Callable[[], object], repetitions: int) -> dict[str, Latency]:
     """Latency of the network's modules, by hooks around each."""
     times: dict[str, list[float]] = {}
     starts: dict[str, float] = {}

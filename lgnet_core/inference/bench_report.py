@@ -30,16 +30,17 @@ class Latency(NamedTuple):
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """One preset in one engine, with random weights, which cost the same as trained ones.
+    """A network in one engine, with random weights, which cost the same as trained ones.
 
     Args:
+        network: the preset's name, and after it that of the part where engines run several.
         inputs: name and shape of each, without the batch.
         parameters, macs: multiply-accumulates of one item, without what is no matrix product.
-        latency: ``network``, of one item, and the parts of the network where the engine runs them one by one.
+        latency: ``network``, of one item, and ``network/MODULE`` where the engine runs these one by one.
         peak_memory_mb: of the GPU, else of the whole process, while loading and running.
     """
 
-    preset: str
+    network: str
     engine: str
     device: str
     precision: str
@@ -119,14 +120,14 @@ class Report:
 
     def _network_table(self) -> Table:
         table = self._table("Networks, random weights, one item; p50 / p95 / p99 in ms")
-        for name in ("preset", "input", "engine", "M params", "GMAC", "time", "MB"):
-            table.add_column(name, justify="left" if name in ("preset", "input", "engine") else "right")
+        for name in ("network", "input", "engine", "M params", "GMAC", "time", "MB"):
+            table.add_column(name, justify="left" if name in ("network", "input", "engine") else "right")
         for cost in self.networks:
             shape = "x".join(map(str, next(iter(cost.inputs.values()))))
             counts = (f"{cost.parameters / 1e6:.1f}", f"{cost.macs / 1e9:.2f}")
             engine = f"{cost.engine} {cost.device} {cost.precision}"
-            network, memory = str(cost.latency["network"]), f"{cost.peak_memory_mb:.0f}"
-            table.add_row(cost.preset, shape, engine, *counts, network, memory)
+            time, memory = str(cost.latency["network"]), f"{cost.peak_memory_mb:.0f}"
+            table.add_row(cost.network, shape, engine, *counts, time, memory)
             for part, latency in cost.latency.items():
                 if part != "network":
                     table.add_row(f"  {part}", *[""] * 4, str(latency), "", style="dim")

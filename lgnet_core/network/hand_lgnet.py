@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network.backbone import Backbone
 from lgnet_core.network.config import HandLGNetConfig
+from lgnet_core.network.exportable import ExportableModule
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks
 from lgnet_core.network.hand_stages import HandStages
 from lgnet_core.network.hands_network import HandsNetwork
@@ -74,6 +76,9 @@ class HandLGNet(HandsNetwork):
     def example_inputs(self, size: int = HAND_CROP_SIZE) -> tuple[Tensor, ...]:
         images = torch.rand(2, 2, 3, size, size, generator=torch.Generator().manual_seed(0))
         return (images, *self.stages.example_inputs()[-3:])
+
+    def engine_parts(self) -> dict[str, ExportableModule[Any]]:
+        return {"landmarks": self.landmarker, "stages": self.stages}
 
     def backbones(self) -> tuple[Backbone, ...]:
         return (self.landmarker.encoder,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from dataclasses import asdict
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -52,6 +52,10 @@ class HandsNetwork(ExportableModule[HandsPrediction]):
             "config": json.dumps(asdict(self.config), sort_keys=True),
             "hand_model": self.hand_model.digest,
         }
+
+    def engine_parts(self) -> dict[str, ExportableModule[Any]]:
+        """What engines run and files hold, by name: the network, or parts of it that run one after the other."""
+        return {"network": self}
 
     def forward(self, image: Tensor, intrinsics: Tensor) -> HandsPrediction:
         """Predict both hands.
