@@ -24,9 +24,12 @@ from lgnet_core.types import Side
 PALM_KEYPOINTS = ("wrist", "index_1", "middle_1", "ring_1", "pinky_1", "thumb_1", "thumb_2")
 """Keypoints of a palm, in the order of the palm detector."""
 
+PALM_JOINTS = (0, 5, 9, 13, 17, 1, 2)
+"""The joints that these keypoints are."""
+
 _PALM_WRIST, _PALM_MIDDLE = PALM_KEYPOINTS.index("wrist"), PALM_KEYPOINTS.index("middle_1")
 _WRIST, _INDEX, _MIDDLE, _RING = 0, 5, 9, 13
-_PALM_JOINTS = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)  # the fingers' ends move too much to centre a crop
+_CENTRAL_JOINTS = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)  # the fingers' ends move too much to centre a crop
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def crops_of_joints(joints: Tensor, rule: CropRule = CROP_RULE) -> HandCrops:
     angle = _angle(middle - joints[..., _WRIST, :])
     cos, sin = torch.cos(angle), torch.sin(angle)
     turn = torch.stack([torch.stack([cos, sin], -1), torch.stack([-sin, cos], -1)], -2)  # image -> upright axes
-    upright = joints[..., _PALM_JOINTS, :] @ turn.mT
+    upright = joints[..., _CENTRAL_JOINTS, :] @ turn.mT
     low, high = upright.amin(-2), upright.amax(-2)
     extent = high - low
     centre = (low + high) / 2

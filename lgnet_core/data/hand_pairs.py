@@ -14,10 +14,8 @@ from lgnet_core.data.sample import HandsBatch, HandsLabels
 from lgnet_core.hand_crops import HandCrops, crop_projection, crops_of_joints, to_image
 from lgnet_core.network import HandLGNet, HandsNetwork, HandsPrediction
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
+from lgnet_core.network.joint_stage import GRID_STRIDE
 from lgnet_core.types import Side
-
-STRIDE = 32
-"""Pixels per cell of the 2.5D joints' grid."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +127,8 @@ def in_image(prediction: HandsPrediction, affine: Tensor, image_size: int) -> Ha
     def moved(normalised: Tensor) -> Tensor:  # [-1, 1] of the crop -> pixels of the image
         return to_image(affine, normalised_to_pixels(normalised, size))
 
-    places = moved((2 * prediction.joints_grid[..., :2] + 1) / (size // STRIDE) - 1)
-    cells = pixels_to_grid(places, image_size, image_size // STRIDE)
+    places = moved((2 * prediction.joints_grid[..., :2] + 1) / (size // GRID_STRIDE) - 1)
+    cells = pixels_to_grid(places, image_size, image_size // GRID_STRIDE)
     grid = torch.cat([cells, prediction.joints_grid[..., 2:]], -1)
     enlarged = torch.linalg.det(affine[..., :2]).abs().sqrt()[..., None]  # pixels of the crop per pixel of the image
     scale = prediction.camera[..., :1] * size / (enlarged * image_size)

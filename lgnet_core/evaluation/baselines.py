@@ -29,8 +29,8 @@ from lgnet_core.data.sample import HandsBatch
 from lgnet_core.evaluation.metrics import procrustes_errors
 from lgnet_core.evaluation.protocol import PROTOCOLS, Protocol
 from lgnet_core.hand_model import HandModel
-from lgnet_core.inference.crops import GRID_STRIDE
 from lgnet_core.network import HandsPrediction
+from lgnet_core.network.joint_stage import GRID_STRIDE
 from lgnet_core.network.mesh_stage import INITIAL_SCALE
 from lgnet_core.types import JOINT_NAMES, Side
 

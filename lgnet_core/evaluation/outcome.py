@@ -10,9 +10,9 @@ from torch import Tensor
 
 from lgnet_core.camera import grid_to_pixels
 from lgnet_core.data.sample import HandsBatch, HandsTruth
-from lgnet_core.inference.crops import GRID_STRIDE
 from lgnet_core.inference.placement import place_in_camera
 from lgnet_core.network import HandsPrediction
+from lgnet_core.network.joint_stage import GRID_STRIDE
 from lgnet_core.types import WRIST, Camera
 
 PIXELS_OF = 256

@@ -1,11 +1,10 @@
-"""From pictures to hands: engines that run the network, detection of regions, placement, the estimator."""
+"""From images to hands: engines that run the networks, detection, association, reconstruction, placement, tracking."""
 
-from lgnet_core.inference.detection import RegionDetector, WholePictureDetector
 from lgnet_core.inference.engine import Engine, OutOfMemoryError, free_memory
 from lgnet_core.inference.engine_choice import make_engine
 from lgnet_core.inference.estimator import HandEstimator
-from lgnet_core.inference.regions import Region
 from lgnet_core.inference.smoothing import Smoothing
+from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.inference.tracking import HandTracker
 
 __all__ = [
@@ -13,10 +12,8 @@ __all__ = [
     "HandEstimator",
     "HandTracker",
     "OutOfMemoryError",
-    "Region",
-    "RegionDetector",
     "Smoothing",
-    "WholePictureDetector",
+    "Thresholds",
     "free_memory",
     "make_engine",
 ]

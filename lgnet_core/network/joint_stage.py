@@ -12,6 +12,8 @@ from lgnet_core.types import JOINT_NAMES
 
 JOINT_COUNT = len(JOINT_NAMES)
 DEPTH_CELLS = 8
+GRID_STRIDE = 32
+"""Pixels of the crop per cell of the 2.5D joints' grid."""
 
 
 def soft_argmax_3d(volume: Tensor) -> Tensor:

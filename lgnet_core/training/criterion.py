@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lgnet_core.data.sample import HandsBatch, HandsLabels, joints_inside
 from lgnet_core.hand_model import HandModel
-from lgnet_core.network.joint_stage import normalise_joints
+from lgnet_core.network.joint_stage import GRID_STRIDE, normalise_joints
 from lgnet_core.network.prediction import Cascade, HandsPrediction
 from lgnet_core.training.cascade_losses import cascade_terms
 from lgnet_core.training.loss_config import LossWeights
@@ -27,9 +27,6 @@ from lgnet_core.training.losses import (
     uncertainty_loss,
     vertex_loss,
 )
-
-STRIDE = 32
-"""Picture pixels per cell of the 2.5D joints' grid."""
 
 
 class HandsLoss(nn.Module):
@@ -87,7 +84,8 @@ class HandsLoss(nn.Module):
         inside = joints_inside(batch, labels)
         return {
             "joint_grid": joint_grid_loss(
-                normalise_joints(prediction.joints_grid, size // STRIDE), *grid_target(batch, labels, self.depth_box)
+                normalise_joints(prediction.joints_grid, size // GRID_STRIDE),
+                *grid_target(batch, labels, self.depth_box),
             ),
             "rotation": rotation_loss(prediction.rotations, batch.rotations, presence),
             "shape": shape_loss(prediction.shape, batch.shape, presence),

@@ -1,0 +1,43 @@
+"""Every threshold of the way from an image to its hands, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What counts as a palm, as a hand, and as the same hand. Defaults suit MediaPipe's two networks.
+
+    They were chosen on the train split of the real images that README's "Evaluation" names, not on those it reports.
+
+    Args:
+        palm_score: probability from which on a palm is a candidate. Low, since the hand-landmark network judges every
+            candidate anew, and palms of hands that touch, or that are cut off, score low.
+        palm_distance: two palms are one if their keypoints are nearer than this part of the larger palm's side, in the
+            mean. Boxes alone would not tell crossed hands apart, whose palms lie on each other and point elsewhere.
+        palm_count: candidates that are looked at, the best first: two hands, and some that turn out to be none.
+        wide_margin: where no hand is found, the detector sees the image once more, smaller by this factor with black
+            around it: hands that fill the image are larger than it knows them.
+        presence: probability, by the hand-landmark network, from which on a crop shows a hand.
+        first_presence: the same in the first crop of a candidate, which is only roughly in place.
+        same_hand: two hands are one if their joints are nearer than this part of the larger one's size, in the mean.
+        velocity_limit: how far a track's next crop is moved on at most, in sides of the crop.
+        side_memory: part of a track's earlier belief in its side that one image leaves.
+    """
+
+    palm_score: float = 0.1
+    palm_distance: float = 0.3
+    palm_count: int = 4
+    wide_margin: float = 1.5
+    presence: float = 0.5
+    first_presence: float = 0.05
+    same_hand: float = 0.35
+    velocity_limit: float = 0.5
+    side_memory: float = 0.9
+
+    def __post_init__(self) -> None:
+        for name in ("palm_score", "presence", "first_presence"):
+            value = getattr(self, name)
+            if not 0 < value < 1:
+                raise ValueError(f"{name}: expected a probability between 0 and 1, got {value}")
