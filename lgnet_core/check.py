@@ -73,7 +73,7 @@ def run_checks(
         ("hand model", lambda: check_hand_model(hand_model)),
         ("weights", lambda: check_weights(weights)),
         ("meshes", lambda: check_meshes(weights, hand_model)),
-        ("region detector", check_regions),
+        ("hand finders", check_finders),
         ("cache", check_cache),
     )
     findings += [_guarded(subject, step) for subject, step in steps]
@@ -203,15 +203,14 @@ def check_meshes(weights: str | Path | None, path: str | Path | None) -> Finding
     return Finding("meshes", Level.NOTE, detail, "for refined meshes, train with this hand model: `lgnet train`")
 
 
-def check_regions() -> Finding:
-    """The weights of what looks for hands in a picture."""
-    from lgnet_core.checkpoint import BUNDLED_REGIONS, load_region_net
+def check_finders() -> Finding:
+    """The networks that find hands in an image and say where their joints are."""
+    from lgnet_core.network.hand_landmark import load_hand_landmark_net
+    from lgnet_core.network.palm_detector import load_palm_detector
 
-    if not BUNDLED_REGIONS.is_file():
-        detail = f"{BUNDLED_REGIONS} is not there: the network itself looks for hands, at twice the time"
-        return Finding("region detector", Level.NOTE, detail, "reinstall lgnet_ros")
-    net, _ = load_region_net()
-    return Finding("region detector", Level.OK, f"bundled, {sum(p.numel() for p in net.parameters()) / 1e6:.1f} M")
+    networks = (("palm detector", load_palm_detector()), ("hand-landmark network", load_hand_landmark_net()))
+    sizes = (f"{name} {sum(p.numel() for p in net.parameters()) / 1e6:.1f} M" for name, net in networks)
+    return Finding("hand finders", Level.OK, f"bundled: {', '.join(sizes)} parameters")
 
 
 def check_cache() -> Finding:
@@ -234,19 +233,20 @@ def check_cache() -> Finding:
 
 
 def check_estimate(weights: str | Path | None, hand_model: str | Path | None, device: str) -> Finding:
-    """One picture goes through everything."""
+    """An image of the bundled clip that shows both hands goes through everything."""
     import time
 
-    import numpy as np
+    from lgnet_core.data.clip import read_clip
+    from lgnet_core.inference import HandEstimator
 
-    from lgnet_core.inference import HandEstimator, Region
-    from lgnet_core.types import Side
-
+    clip = read_clip()
+    image = clip.frames[int(clip.presence.all(1).argmax())]
     estimator = HandEstimator.load(weights, device, hand_model)
     estimator.warm_up()
-    image = np.full((240, 320, 3), 127, np.uint8)
     start = time.perf_counter()
-    estimator.detector.find(image, None)
-    estimator.estimate_regions(image, None, [Region(np.array([80.0, 60, 240, 180]), tuple(Side))])
-    seconds = time.perf_counter() - start
-    return Finding("one estimate", Level.OK, f"{estimator.engine}: {1000 * seconds:.0f} ms for a picture and a region")
+    found = estimator.estimate(image, clip.camera)
+    milliseconds = 1000 * (time.perf_counter() - start)
+    engines = "; ".join(f"{name}: {engine}" for name, engine in estimator.engines.items())
+    hands = " and ".join(hand.side.label for hand in found.hands) or "none"
+    detail = f"{milliseconds:.0f} ms for an image of the demo's clip, hands found: {hands} ({engines})"
+    return Finding("one estimate", Level.OK, detail)

@@ -22,14 +22,11 @@ from torch import Tensor, nn
 from lgnet_core import __version__
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.network import CONFIGS, HandsNetwork, LGNetConfig, NetworkConfig, build_network
-from lgnet_core.network.region_net import RegionNet
 
 BUNDLED_WEIGHTS = Path(__file__).parent / "weights" / "lgnet-mini.safetensors"
-BUNDLED_REGIONS = Path(__file__).parent / "weights" / "regions.safetensors"
 CROP_SIZE = 256
 """Side of the crops of weights that do not say theirs, pixels."""
 _ENTRY = "lgnet"
-_REGIONS = "regions"
 
 
 class CheckpointError(ValueError):
@@ -89,26 +86,6 @@ def load_mean_network(
     network.load_state_dict(mean)
     parts = [{key: about.get(key) for key in ("commit", "steps", "pictures")} for _, about in loaded]
     return network, {**metadata, "mean of": parts} if len(paths) > 1 else metadata
-
-
-def save_region_net(path: str | Path, net: RegionNet, metadata: Mapping[str, Any]) -> None:
-    """Write the region detector's weights, in half precision; see :func:`save_network`."""
-    _write(Path(path), net, {**metadata, "network": _REGIONS, "config": {}}, half=True)
-
-
-def load_region_net(path: str | Path | None = None) -> tuple[RegionNet, dict[str, Any]]:
-    """The region detector of a file, in single precision and eval mode, and the file's metadata; None: the bundled one.
-
-    Raises: as :func:`load_network`.
-    """
-    path = _existing(path, BUNDLED_REGIONS)
-    metadata, tensors = _read(path)
-    if metadata.get("network") != _REGIONS:
-        raise CheckpointError(f"{path}: holds no region detector but another network; give regions.safetensors")
-    net = RegionNet()
-    _check_tensors(path, net.state_dict(), tensors)
-    net.load_state_dict(tensors)
-    return net.eval(), metadata
 
 
 def _write(path: Path, module: nn.Module, header: Mapping[str, Any], half: bool) -> None:

@@ -186,7 +186,6 @@ def predict(
 
 
 app.command()(cli_training.train)
-app.command("train-regions")(cli_training.train_regions)
 app.command()(cli_training.synth)
 app.command()(cli_ablation.ablate)
 app.command("eval")(cli_training.evaluate)

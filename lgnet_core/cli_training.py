@@ -99,31 +99,6 @@ def train(
     console.print(Text(f"weights: {weights}; look at them with `lgnet demo -w {weights}`"), soft_wrap=True)
 
 
-def train_regions(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for pictures, logs and weights.")] = Path(
-        "runs/regions"
-    ),
-    count: Annotated[int | None, typer.Option("--count", "-n", min=32, help="Pictures to draw.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Of the whole training.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the pictures.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Where the cosine begins.")] = None,
-    initial: Annotated[
-        Path | None, typer.Option(help="Weights to go on from. Default: MediaPipe's palm detector.")
-    ] = None,
-    augment: Annotated[
-        bool | None,
-        typer.Option("--augment/--no-augment", help="Move, scale and recolour the pictures, or only mirror."),
-    ] = None,
-) -> None:
-    """Train the detector that finds the hands' regions in whole pictures. Defaults: RegionTrainConfig."""
-    given = {name: value for name, value in locals().items() if value is not None}
-    with needs_training_extra("training"):
-        from lgnet_core.training.region_training import RegionTrainConfig, train_and_save
-
-    weights = train_and_save(RegionTrainConfig(**given))
-    console.print(Text(f"weights: {weights}"), soft_wrap=True)
-
-
 def synth(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the set and its sheet.png.")],
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Pictures.")],

@@ -93,19 +93,19 @@ def test_cache_that_cannot_be_written(monkeypatch, tmp_path):
     assert "LGNET_CACHE_DIR" in finding.cure
 
 
-def test_region_detector(monkeypatch, tmp_path):
-    from lgnet_core import checkpoint
+def test_networks_that_find_hands(monkeypatch, tmp_path):
+    from lgnet_core.network import pretrained
 
-    monkeypatch.setattr(checkpoint, "BUNDLED_REGIONS", tmp_path / "regions.safetensors")
-    assert check.check_regions().level is Level.NOTE
-    (tmp_path / "regions.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match=r"regions\.safetensors"):
-        check.check_regions()
+    assert check.check_finders().level is Level.OK
+    monkeypatch.setattr(pretrained, "WEIGHTS_FOLDER", tmp_path)
+    findings = {f.subject: f for f in check.run_checks()}
+    assert findings["hand finders"].level is Level.PROBLEM
+    assert "palm_detector.safetensors" in findings["hand finders"].detail
+    assert findings["hand finders"].cure
+    assert "one estimate" not in findings
 
 
 def test_a_network_that_does_not_run_is_found(monkeypatch, tmp_path):
-    """Though there is no hand in the picture that is tried."""
-
     def broken(*_):
         raise RuntimeError("no kernel image is available")
 
@@ -126,5 +126,6 @@ def test_all_is_well(monkeypatch, tmp_path):
     findings = check.run_checks(weights=save_untrained_network(tmp_path / "w.safetensors"), device="cpu")
     assert [f for f in findings if f.level is Level.PROBLEM] == []
     assert findings[-1].subject == "one estimate"
-    assert "ms" in findings[-1].detail
+    assert "hands found: right and left" in findings[-1].detail
+    assert "landmarks: eager on cpu" in findings[-1].detail
     assert np.unique([f.subject for f in findings]).size == len(findings)

@@ -40,7 +40,6 @@ COMMANDS = (
     "predict",
     "synth",
     "train",
-    "train-regions",
 )
 
 
@@ -208,18 +207,6 @@ def test_train_hands_its_options_on(monkeypatch, tmp_path):
     assert got == [train.TrainConfig(out=tmp_path, steps=700, flip=False, learning_rate=0.001)]
 
 
-def test_train_regions_hands_its_options_on(monkeypatch, tmp_path):
-    from lgnet_core.training import region_training
-
-    got = []
-    monkeypatch.setattr(region_training, "train_and_save", lambda config: got.append(config) or tmp_path / "w")
-    settings = ("--steps", 30, "--learning-rate", 0.01, "--initial", "w.st", "--no-augment")
-    code, output = run("train-regions", "-o", tmp_path, *settings)
-    assert code == 0, output
-    expected = {"steps": 30, "learning_rate": 0.01, "initial": Path("w.st"), "augment": False}
-    assert got == [region_training.RegionTrainConfig(out=tmp_path, **expected)]
-
-
 def test_eval_of_the_bundled_weights(tmp_path):
     code, output = run("eval", "--data", "synthetic", "-n", 4, "--device", "cpu", "--batch", 2, "-o", tmp_path / "eval")
     assert code == 0, output
@@ -374,8 +361,6 @@ def mano(hand_model, tmp_path_factory) -> Path:
 )
 def test_commands_take_a_converted_mano(mano, monkeypatch, tmp_path, command, says):
     """Also with weights of the bundled hand: nobody needs others to get meshes of MANO."""
-    for user in ("checkpoint", "inference.estimator"):
-        monkeypatch.setattr(f"lgnet_core.{user}.BUNDLED_REGIONS", tmp_path / "none")
     load = HandEstimator.load  # with the engine that starts at once
     monkeypatch.setattr(HandEstimator, "load", lambda *given, **more: load(*given[:3], "eager", **more))
     frames = [np.full((96, 128, 3), 90, np.uint8)] * 2

@@ -71,7 +71,7 @@ def test_candidates_are_in_the_order_of_the_anchors(row: int, column: int, monke
         lit[..., row, column] = 1
     answers = []
     for answer in (with_nothing, with_light):
-        monkeypatch.setattr(detector.body, "maps", lambda image, answer=answer: answer)
+        monkeypatch.setattr(detector.body, "forward", lambda image, answer=answer: answer)
         answers.append(detector(torch.zeros(1, 3, PALM_IMAGE_SIZE, PALM_IMAGE_SIZE)))
     for before, after in zip(*answers, strict=True):
         noticed = (before != after)[0].flatten(1).any(-1) if before.dim() > 2 else (before != after)[0]

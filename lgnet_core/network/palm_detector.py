@@ -108,7 +108,7 @@ class PalmDetector(ExportableModule[PalmCandidates]):
             raise ValueError(
                 f"palm detector: an image of {tuple(image.shape)}; letterbox it to {PALM_IMAGE_SIZE}x{PALM_IMAGE_SIZE}"
             )
-        outputs = [head(x) for head, x in zip(self.heads, self.body.maps(image), strict=True)]
+        outputs = [head(x) for head, x in zip(self.heads, self.body(image), strict=True)]
         logits, values = (torch.cat(parts, 1) for parts in zip(*outputs, strict=True))
         centre, half_size = values[..., :2] + self.anchors, values[..., 2:4] / 2
         keypoints = values[..., 4:].unflatten(-1, (-1, 2)) + self.anchors[:, None]

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgnet_core.network.backbone import SameConv2d
-from lgnet_core.network.pretrained import PALM_DETECTOR, Variant, load_strictly
+from lgnet_core.network.pretrained import Variant
 
 BLOCKS: dict[Variant, int] = {"full": 4, "lite": 3}
 """At each stride, besides the one that leads there."""
@@ -50,7 +50,11 @@ class Upwards(nn.Module):
 
 
 class PalmNet(nn.Module):
-    """Shapes: image (B, 3, S, S) RGB in [0, 1], S a multiple of 32 -> (B, 128, S / 8, S / 8)."""
+    """Maps at strides 8 and 16.
+
+    Shapes:
+        image (B, 3, S, S) RGB in [0, 1], S a multiple of 32 -> (B, 128, S / 8, S / 8), (B, 256, S / 16, S / 16).
+    """
 
     channels = 128
     coarse_channels = 256
@@ -68,15 +72,7 @@ class PalmNet(nn.Module):
         self.up16 = Upwards(256, self.coarse_channels)
         self.up8 = Upwards(256, self.channels)
 
-    def early_layers(self) -> list[nn.Module]:
-        """What the stride-4 map comes from."""
-        return [self.stem, self.stem_act, self.stride2, self.stride4]
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.maps(image)[0]
-
-    def maps(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Shapes: image -> (B, channels, S / 8, S / 8), (B, coarse_channels, S / 16, S / 16)."""
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         x = self.stem_act(self.stem(F.pad(image, (1, 2, 1, 2))))  # TensorFlow's "same"
         fine = self.stride8(self.stride4(self.stride2(x)))
         middle = self.stride16(fine)
@@ -86,10 +82,3 @@ class PalmNet(nn.Module):
 
 def _stage(in_channels: int, channels: int, blocks: int) -> nn.Sequential:
     return nn.Sequential(PalmBlock(in_channels, channels, 2), *(PalmBlock(channels, channels) for _ in range(blocks)))
-
-
-def load_palm_net() -> PalmNet:
-    """The full detector's body with MediaPipe's weights, to start trainings from."""
-    net = PalmNet()
-    load_strictly(net, PALM_DETECTOR, "full", part="body")
-    return net

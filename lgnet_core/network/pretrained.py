@@ -54,15 +54,13 @@ def read_weights(network: str, variant: Variant, path: str | Path | None = None,
     return state
 
 
-def load_strictly(
-    module: nn.Module, network: str, variant: Variant, path: str | Path | None = None, part: str = ""
-) -> None:
-    """Load a file, or a part of it, in place. Arguments and errors: :func:`read_weights`.
+def load_strictly(module: nn.Module, network: str, variant: Variant, path: str | Path | None = None) -> None:
+    """Load a file, in place. Arguments and errors: :func:`read_weights`.
 
     Raises:
         ValueError: if names or shapes are not the module's; it lists them.
     """
-    state = read_weights(network, variant, path, part)
+    state = read_weights(network, variant, path)
     try:
         module.load_state_dict(state, strict=True)
     except RuntimeError as error:
