@@ -25,7 +25,6 @@ from lgnet_core.cli_options import (
     EngineOption,
     HandLength,
     HandModelPath,
-    SmallestHand,
     Threshold,
     Weights,
     console,
@@ -129,8 +128,7 @@ def predict(
     hand_model: HandModelPath = None,
     device: DeviceOption = "auto",
     engine: EngineOption = EngineName.auto,
-    threshold: Threshold = 0.5,
-    smallest_hand: SmallestHand = None,
+    threshold: Threshold = None,
     hand_length: HandLength = None,
     attention: Annotated[
         bool, typer.Option("--attention", help="Also draw where the network looks in pictures.")
@@ -149,7 +147,6 @@ def predict(
     from lgnet_core.checkpoint import load_own_network, weights_digest
     from lgnet_core.inference import HandEstimator
     from lgnet_core.inference.attention import AttentionView
-    from lgnet_core.inference.estimator import SMALLEST_HAND
     from lgnet_core.predict import predict_films
     from lgnet_core.types import Side
 
@@ -160,7 +157,6 @@ def predict(
             hand_model,
             engine.value,
             presence_threshold=threshold,
-            smallest_hand=SMALLEST_HAND if smallest_hand is None else smallest_hand,
             hand_length=hand_length,
         )
     about = {

@@ -52,13 +52,8 @@ AnnotationOption = Annotated[str, typer.Option("--annotation", help="Of InterHan
 SubsetOption = Annotated[
     str, typer.Option("--subset", help="Of InterHand2.6M: all, SH, IH, or lgnet: the rule of LGNet and IntagHand.")
 ]
-Threshold = Annotated[float, typer.Option("--threshold", help="Probability from which on a hand is reported.")]
-SmallestHand = Annotated[
-    float | None,
-    typer.Option(
-        "--smallest-hand",
-        help="Of the picture's longer side: smaller hands are not reported; 0: any. Default: 0.035.",
-    ),
+Threshold = Annotated[
+    float | None, typer.Option("--threshold", help="Probability from which on a hand is reported. Default: 0.5.")
 ]
 HandLength = Annotated[
     float | None,

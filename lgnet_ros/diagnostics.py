@@ -155,7 +155,7 @@ class Diagnostics:
 
     def describe(self, settings: Settings, estimator: HandEstimator) -> None:
         """Tell what the node was configured with."""
-        engine = estimator.engine
+        engine = estimator.engines["hands"]  # all of them are of one kind, on one device
         self._setup = {
             "device": engine.device,
             "engine": f"{engine.name}, {engine.precision}",

@@ -102,7 +102,7 @@ class HandsNode(LifecycleNode):
             self._release()
             raise
         self.diagnostics.describe(self._settings, self._tracker.estimator)
-        self.get_logger().info(f"configured: {self._tracker.estimator.engine}")
+        self.get_logger().info(f"configured: {self._tracker.estimator.engines['hands']}")
 
     @transition(TransitionCallbackReturn.ERROR)
     def on_activate(self, state: LifecycleState) -> None:
@@ -165,7 +165,7 @@ class HandsNode(LifecycleNode):
             self._outputs.destroy()
         tracker, self._outputs, self._tracker = self._tracker, None, None
         if tracker is not None:
-            device = tracker.estimator.engine.device
+            device = tracker.estimator.engines["hands"].device
             del tracker
             free_memory(device)
 

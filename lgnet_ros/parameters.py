@@ -15,8 +15,9 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.parameter import Parameter as RosParameter
 
 from lgnet_core.inference.engine import DEVICES, ENGINES
-from lgnet_core.inference.estimator import HAND_LENGTHS, SMALLEST_HAND
+from lgnet_core.inference.estimator import HAND_LENGTHS
 from lgnet_core.inference.smoothing import Smoothing
+from lgnet_core.inference.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Value = bool | int | float | str
 
 _TYPES: dict[type[Value], str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-_SMOOTHING = Smoothing()  # lgnet_core's defaults are the node's
+_SMOOTHING, _THRESHOLDS = Smoothing(), Thresholds()  # lgnet_core's defaults are the node's
 
 
 @dataclass(frozen=True)
@@ -130,18 +131,15 @@ class Settings:
         read_only=True,
     )
     presence_threshold: float = _parameter(
-        0.5, "A hand is reported from this probability on that it is in the picture.", limits=(0.01, 0.99)
-    )
-    smallest_hand: float = _parameter(
-        SMALLEST_HAND,
-        "A hand is reported from this length on, a fraction of the picture's longer side: raise it to leave out people "
-        "in the background. Most of what looks like a smaller hand is none.",
-        limits=(0.0, 0.9),
+        _THRESHOLDS.presence,
+        "A hand is reported from this probability on that it is in the image.",
+        limits=(0.01, 0.99),
     )
     detection_interval: int = _parameter(
         10,
-        "Hands are looked for in the whole picture every so many pictures, and when one is lost or jumps; 1: in each.",
-        "pictures",
+        "While two hands are followed, hands are looked for in the whole image every so many images; while fewer are, "
+        "in each. 1: in each, and no hand is followed.",
+        "images",
         limits=(1, 1000),
     )
     tracking_max_gap: float = _parameter(

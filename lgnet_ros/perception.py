@@ -48,7 +48,6 @@ def load_tracker(settings: Settings) -> HandTracker:
         settings.engine,
         presence_threshold=settings.presence_threshold,
         hand_length=settings.hand_length or None,
-        smallest_hand=settings.smallest_hand,
         threads=settings.threads or None,
     )
     return HandTracker(estimator)
@@ -57,7 +56,6 @@ def load_tracker(settings: Settings) -> HandTracker:
 def tune(tracker: Tracker, settings: Settings) -> None:
     """Give a tracker those parameters that can be set while it runs."""
     tracker.estimator.presence_threshold = settings.presence_threshold
-    tracker.estimator.smallest_hand = settings.smallest_hand
     tracker.detection_interval = settings.detection_interval
     tracker.max_gap = settings.tracking_max_gap
     tracker.smoothing = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from scene import make_scene
@@ -55,9 +56,8 @@ class FixedEngine:
 class FixedEstimator:
     """What the node needs of an estimator beside its tracker's pictures."""
 
-    engine = FixedEngine()
+    engines: ClassVar = {"hands": FixedEngine()}
     presence_threshold = 0.5
-    smallest_hand = 0.0
 
     def __init__(self) -> None:
         self.hand_model = load_hand_model()

@@ -25,7 +25,7 @@ from lgnet_core.demo import Clip
 from lgnet_core.hand_model import load_hand_model, read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.inference import HandEstimator
-from lgnet_core.inference.estimator import SMALLEST_HAND
+from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.network import build_network
 from lgnet_core.types import Camera, Side
 
@@ -100,7 +100,7 @@ def test_predict(stub, picture, tmp_path):
     camera = tmp_path / "K.yaml"
     data = [300.0, 0, 79.5, 0, 300, 59.5, 0, 0, 1]
     camera.write_text(yaml.safe_dump({"image_width": 160, "image_height": 120, "camera_matrix": {"data": data}}))
-    settings = ("--threshold", 0.4, "--engine", "eager", "--smallest-hand", 0.01)
+    settings = ("--threshold", 0.4, "--engine", "eager")
     code, output = run("predict", picture, "--camera", camera, "-o", tmp_path / "out", *settings)
     assert code == 0, output
     assert "1 picture(s): hands found: 0 right, 1 left" in output
@@ -109,13 +109,12 @@ def test_predict(stub, picture, tmp_path):
     told = json.loads((tmp_path / "out" / "cat.json").read_text())
     assert (told["weights"], told["hand_model"]) == ("bundled", "CC0 hand")
     assert (stub["engine"], stub["presence_threshold"], stub["hand_length"]) == ("eager", 0.4, None)
-    assert stub["smallest_hand"] == 0.01
 
 
-def test_predict_says_the_smallest_hand_that_it_reports(stub, picture, tmp_path):
-    assert f"Default: {SMALLEST_HAND}" in " ".join(run("predict", "--help")[1].replace("│", " ").split())
+def test_predict_says_from_which_presence_on_it_reports_hands(stub, picture, tmp_path):
+    assert f"Default: {Thresholds().presence}" in " ".join(run("predict", "--help")[1].replace("│", " ").split())
     run("predict", picture, "-o", tmp_path / "out")
-    assert stub["smallest_hand"] == SMALLEST_HAND
+    assert stub["presence_threshold"] is None  # as Thresholds has it
 
 
 def test_predict_with_a_bad_file_finishes_and_ends_with_1(stub, picture, tmp_path):
@@ -346,7 +345,7 @@ def mano(hand_model, tmp_path_factory) -> Path:
     ("command", "says"),
     [
         ("check -w W --device cpu", "parametric surface of MANO"),
-        ("predict PICTURE -w W --threshold 1e-6 --smallest-hand 0 -o OUT", "1 right, 1 left"),
+        ("predict PICTURE -w W --threshold 1e-6 -o OUT", "1 right, 1 left"),
         ("demo -w W -o OUT", "hands found"),
         ("export -w W -o OUT --size 64", "the file speaks of 'CC0 hand'"),
         ("bench -p lgnet-mini -e eager --device cpu -n 1 -o OUT", "lgnet-mini"),

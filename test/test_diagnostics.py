@@ -119,7 +119,7 @@ def told(message: DiagnosticArray) -> tuple[bytes, str, dict[str, str]]:
 
 def estimator() -> Any:
     engine = types.SimpleNamespace(name="onnx", device="cpu", precision="fp32")
-    return types.SimpleNamespace(engine=engine, hand_model=types.SimpleNamespace(digest="1929a1da9700"))
+    return types.SimpleNamespace(engines={"hands": engine}, hand_model=types.SimpleNamespace(digest="1929a1da9700"))
 
 
 def test_a_nodes_life(node: Node) -> None:

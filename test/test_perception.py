@@ -84,13 +84,12 @@ def test_settings_reach_the_tracker_with_the_next_picture():
     desk.look(
         picture(),
         presence_threshold=0.3,
-        smallest_hand=0.2,
         detection_interval=4,
         tracking_max_gap=0.2,
         smoothing=False,
     )
     tracker = desk.tracker
-    assert (tracker.estimator.presence_threshold, tracker.estimator.smallest_hand) == (0.3, 0.2)
+    assert tracker.estimator.presence_threshold == 0.3
     assert (tracker.detection_interval, tracker.max_gap) == (4, 0.2)
     assert tracker.smoothing is None
     desk.look(picture(), smoothing_min_cutoff=2.0, smoothing_beta=5.0)
@@ -116,14 +115,10 @@ def test_parameters_reach_the_loader(monkeypatch):
 
     monkeypatch.setattr("lgnet_ros.perception.HandEstimator.load", load)
     load_tracker(Settings())
-    load_tracker(
-        Settings(
-            weights="w", device="cpu", hand_model="m", engine="onnx", hand_length=0.18, smallest_hand=0.1, threads=3
-        )
-    )
-    plain = {"presence_threshold": 0.5, "hand_length": None, "smallest_hand": 0.035, "threads": None}
+    load_tracker(Settings(weights="w", device="cpu", hand_model="m", engine="onnx", hand_length=0.18, threads=3))
+    plain = {"presence_threshold": 0.5, "hand_length": None, "threads": None}
     assert given[0] == ((None, "auto", None, "auto"), plain)
-    assert given[1] == (("w", "cpu", "m", "onnx"), plain | {"hand_length": 0.18, "smallest_hand": 0.1, "threads": 3})
+    assert given[1] == (("w", "cpu", "m", "onnx"), plain | {"hand_length": 0.18, "threads": 3})
 
 
 @given(
