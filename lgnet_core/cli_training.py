@@ -156,14 +156,11 @@ def evaluate(
     device: DeviceOption = "auto",
 ) -> None:
     """Judge weights: on crops errors under every protocol beside two baselines, on full images all that ships."""
-    with needs_training_extra("evaluation"):
-        from lgnet_core.data.interhand26m import AnnotationSet, Subset
-        from lgnet_core.evaluation.end_to_end.run_programs import FULL_IMAGES, FullImages, run_programs
-        from lgnet_core.evaluation.run import run_evaluation
-        from lgnet_core.evaluation.sets import Choice
     from lgnet_core.hand_model import load_hand_model
     from lgnet_core.inference import HandEstimator
 
+    with needs_training_extra("evaluation"):
+        from lgnet_core.evaluation.end_to_end.run_programs import FULL_IMAGES, FullImages, run_programs
     if data in FULL_IMAGES:
         full = FullImages(data, root, split or "dev", seed, count, mediapipe, beside)
         judged = run_programs(out, full, HandEstimator.load(weights, device, hand_model), weights, console)
@@ -172,6 +169,10 @@ def evaluate(
             console.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
         console.print(Text(f"figures and pictures: {out}"), soft_wrap=True)
         return
+    with needs_training_extra("evaluation"):
+        from lgnet_core.data.interhand26m import AnnotationSet, Subset
+        from lgnet_core.evaluation.run import run_evaluation
+        from lgnet_core.evaluation.sets import Choice
     choice = Choice(data, root, split or "test", AnnotationSet(annotation), Subset(subset))
     mano = None if hand_model is None else load_hand_model(hand_model)
     report = run_evaluation(out, choice, weights, mano, count, device, batch, console, workers)

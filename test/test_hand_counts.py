@@ -94,4 +94,4 @@ def test_the_chosen_images():
         assert (boxes >= 0).all(), file
         assert (boxes <= [720, 404, 720, 404]).all(), file
         gap = np.maximum(boxes[0, :2] - boxes[1, 2:], boxes[1, :2] - boxes[0, 2:]).max()
-        assert gap < 16, file  # fingertips and knuckles reach beyond the joints
+        assert gap < 20, file  # tips and knuckles reach beyond the joints

@@ -5,11 +5,9 @@ Programs take turns on the same frames in one run, so that a busy machine is bus
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -66,18 +64,6 @@ def latencies(
 def there_and_back(count: int) -> list[int]:
     """Places of a film's frames, played forwards and backwards, so that no hand jumps where it begins anew."""
     return [*range(count), *range(count - 2, 0, -1)]
-
-
-@contextmanager
-def busy_neighbours(count: int) -> Iterator[None]:
-    """So many processes that compute without a pause, as a robot's computer has them."""
-    neighbours = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for process in neighbours:
-            process.kill()
-            process.wait()
 
 
 def _detecting(estimator: HandEstimator, clip: Clip, frames: Sequence[FloatArray]) -> list[float]:

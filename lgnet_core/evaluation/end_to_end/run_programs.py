@@ -22,13 +22,14 @@ from lgnet_core.evaluation.end_to_end.clip_jitter import RATE, jitter_figures, m
 from lgnet_core.evaluation.end_to_end.frozen_reference import FrozenReference
 from lgnet_core.evaluation.end_to_end.known_images import evaluate_testdata
 from lgnet_core.evaluation.end_to_end.mediapipe_program import MediaPipeProgram, interpreter_with_mediapipe
-from lgnet_core.evaluation.end_to_end.program_latency import busy_neighbours, latencies
+from lgnet_core.evaluation.end_to_end.program_latency import latencies
 from lgnet_core.evaluation.end_to_end.program_report import EndToEndReport, Figures, collect
 from lgnet_core.evaluation.end_to_end.real_images import evaluate_realhands
 from lgnet_core.evaluation.end_to_end.synthetic_full import COUNT, SEED, FullImageFigures, draw
 from lgnet_core.evaluation.reported import Method, ReportedHand, reported
 from lgnet_core.inference import HandEstimator, HandTracker
-from lgnet_core.inference.bench import machine_description
+from lgnet_core.inference.busy import busy_processes
+from lgnet_core.inference.machine import machine_description
 from lgnet_core.types import Camera, FloatArray
 
 OURS = "lgnet"
@@ -103,7 +104,7 @@ def run_programs(
                 "sha256": weights_digest(weights),
                 "metadata": read_metadata(weights),
             },
-            "engine": str(getattr(estimator, "engine", "")),
+            "engines": {name: str(engine) for name, engine in estimator.engines.items()},
             "choice": {name: value if isinstance(value, int) else str(value) for name, value in asdict(choice).items()},
             "generator_version": GENERATOR_VERSION,
             "version": __version__,
@@ -185,7 +186,7 @@ def _clip(job: _Job) -> Judged:
         "latency": latencies(job.estimator, clip, OURS, job.python),
     }
     if job.choice.beside:
-        with busy_neighbours(job.choice.beside):
+        with busy_processes(job.choice.beside):
             busy = latencies(job.estimator, clip, OURS, job.python)
         groups[f"latency beside {job.choice.beside} busy processes"] = busy
     return collect(groups), {}

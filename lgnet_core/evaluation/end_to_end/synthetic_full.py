@@ -133,10 +133,11 @@ class FullImageFigures:
                 f"recall with side, {name}": _mean([hand.side_too for hand in true]),
                 f"precision with side, {name}": _mean([hand.side_too for hand in reported]),
             }
+        between = float(self._between.compute()) if self._between.update_called else float("nan")
         return figures | {
             "2D error, px": _mean(self._pixels),
             "error from the wrist, mm": _mean(self._millimetres),
-            "error between the wrists, placed, mm": float(self._between.compute()),
+            "error between the wrists, placed, mm": between,
         }
 
 
