@@ -73,7 +73,7 @@ def cut_pairs(
     sides = torch.where(given.flatten(), sides, 1 - sides)
     crops = crops.mirror_left(sides)
     if jitter is not None:
-        crops = _moved(crops, jitter, generator)
+        crops = moved(crops, jitter, generator)
     affine = crops.affine(HAND_CROP_SIZE)
     intrinsics = batch.intrinsics.repeat_interleave(2, 0)
     rows = given.flatten().nonzero()[:, 0]
@@ -124,15 +124,15 @@ def in_image(prediction: HandsPrediction, affine: Tensor, image_size: int) -> Ha
     """
     size = HAND_CROP_SIZE
 
-    def moved(normalised: Tensor) -> Tensor:  # [-1, 1] of the crop -> pixels of the image
+    def to_pixels(normalised: Tensor) -> Tensor:  # [-1, 1] of the crop -> pixels of the image
         return to_image(affine, normalised_to_pixels(normalised, size))
 
-    places = moved((2 * prediction.joints_grid[..., :2] + 1) / (size // GRID_STRIDE) - 1)
+    places = to_pixels((2 * prediction.joints_grid[..., :2] + 1) / (size // GRID_STRIDE) - 1)
     cells = pixels_to_grid(places, image_size, image_size // GRID_STRIDE)
     grid = torch.cat([cells, prediction.joints_grid[..., 2:]], -1)
     enlarged = torch.linalg.det(affine[..., :2]).abs().sqrt()[..., None]  # pixels of the crop per pixel of the image
     scale = prediction.camera[..., :1] * size / (enlarged * image_size)
-    centre = pixels_to_normalised(moved(prediction.camera[..., None, 1:])[..., 0, :], image_size)
+    centre = pixels_to_normalised(to_pixels(prediction.camera[..., None, 1:])[..., 0, :], image_size)
     return prediction._replace(joints_grid=grid, camera=torch.cat([scale, centre], -1))
 
 
@@ -156,7 +156,8 @@ def predict_pairs(network: HandLGNet, pairs: HandPairs, image_size: int) -> Hand
     return in_image(prediction, pairs.affine, image_size)
 
 
-def _moved(crops: HandCrops, jitter: CropJitter, generator: torch.Generator | None) -> HandCrops:
+def moved(crops: HandCrops, jitter: CropJitter, generator: torch.Generator | None) -> HandCrops:
+    """Crops moved at random."""
     random = torch.randn(len(crops.side), 4, generator=generator, device=crops.side.device)
     return crops._replace(
         centre=crops.centre + jitter.shift * crops.side[:, None] * random[:, :2],

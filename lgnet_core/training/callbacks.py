@@ -21,7 +21,7 @@ from lgnet_core.data.sample import HandsBatch
 from lgnet_core.drawing import contact_sheet, write_png
 from lgnet_core.evaluation.prediction_sheet import overlays
 from lgnet_core.network import HandLGNet, HandsNetwork
-from lgnet_core.training.features import FeatureBatch
+from lgnet_core.training.feature_shards import FeatureBatch
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.train_config import WEIGHTS, TrainConfig
 

@@ -7,11 +7,8 @@ place only.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from rich.progress import track
@@ -21,45 +18,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lgnet_core.data.hand_pairs import CropJitter, cut_pairs
-from lgnet_core.data.sample import HandsBatch, concatenate
+from lgnet_core.data.sample import concatenate
 from lgnet_core.data.synthetic.stored import StoredHands
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.engine_choice import make_engine
 from lgnet_core.network.hand_landmark import HandLandmarkNet, HandLandmarks
+from lgnet_core.training.feature_shards import FIELDS, MAPS, FeatureBatch, no_teacher, weights_digest
 
-MAPS = ("early", "middle", "deep")
-FIELDS = (*MAPS, "landmarks", "world_landmarks", "presence_logits")
-"""Of :class:`HandLandmarks`, what the stages take."""
 _GEOMETRY = ("intrinsics", "frames", "given", "affine")
 _BATCH = 32
-
-
-@dataclass(frozen=True, eq=False)
-class FeatureBatch:
-    """Labelled images and the landmark network's features of the hands in them.
-
-    Args:
-        batch: the images and their labels. inputs: of :class:`lgnet_core.network.hand_stages.HandStages`, in order.
-        affine: (B, 2, 2, 3) pixels of the image -> pixels of each crop.
-    """
-
-    batch: HandsBatch
-    inputs: tuple[Tensor, ...]
-    affine: Tensor
-
-    def __len__(self) -> int:
-        return len(self.batch)
-
-    def to(self, device: torch.device | str) -> FeatureBatch:
-        inputs = tuple(x.to(device, non_blocking=True) for x in self.inputs)
-        return FeatureBatch(self.batch.to(device), inputs, self.affine.to(device, non_blocking=True))
-
-
-def concatenate_features(samples: Sequence[FeatureBatch]) -> FeatureBatch:
-    """One batch out of several."""
-    inputs = tuple(torch.cat(parts) for parts in zip(*(sample.inputs for sample in samples)))
-    affine = torch.cat([sample.affine for sample in samples])
-    return FeatureBatch(concatenate([sample.batch for sample in samples]), inputs, affine)
 
 
 class FeatureCache:
@@ -82,7 +49,7 @@ class FeatureCache:
         progress: bool = True,
     ) -> None:
         self.images, self.hand_model, self.jitter = images, hand_model, jitter
-        self.folder = images.directory / f"features-{_digest(landmarker, jitter)}"
+        self.folder = images.directory / f"features-{weights_digest(landmarker, repr(jitter))}"
         self.folder.mkdir(exist_ok=True)
         self._open: dict[int, Any] = {}
         missing = [number for number in range(images.shards) if not self._path(number).exists()]
@@ -113,7 +80,7 @@ class FeatureCache:
 
         inputs = [hands(name) for name in FIELDS]
         geometry = [field(name) for name in _GEOMETRY[:3]]
-        return FeatureBatch(self.images[index], (*inputs, *geometry), field("affine"))
+        return FeatureBatch(self.images[index], (*inputs, *geometry), field("affine"), no_teacher(1))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}
@@ -147,6 +114,14 @@ class FeatureCache:
         partial.rename(path)
 
 
+class Samples(Protocol):
+    """A cache: of :class:`FeatureCache`, or :class:`lgnet_core.training.teacher.TeacherCache`."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> FeatureBatch: ...
+
+
 class CachedFeatures(Dataset[FeatureBatch]):
     """A stretch of a cache as a data set of single samples.
 
@@ -154,7 +129,7 @@ class CachedFeatures(Dataset[FeatureBatch]):
         first, count: which samples.
     """
 
-    def __init__(self, cache: FeatureCache, first: int, count: int) -> None:
+    def __init__(self, cache: Samples, first: int, count: int) -> None:
         self.cache, self.first, self.count = cache, first, count
 
     def __len__(self) -> int:
@@ -162,12 +137,3 @@ class CachedFeatures(Dataset[FeatureBatch]):
 
     def __getitem__(self, index: int) -> FeatureBatch:
         return self.cache.read(self.first + index)
-
-
-def _digest(landmarker: HandLandmarkNet, jitter: CropJitter | None) -> str:
-    """What the features follow from."""
-    digest = hashlib.sha256(repr(jitter).encode())
-    for name, tensor in sorted(landmarker.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]

@@ -21,9 +21,11 @@ from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import StoredHands
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network import HandLGNet
-from lgnet_core.training.features import CachedFeatures, FeatureBatch, FeatureCache, concatenate_features
+from lgnet_core.training.feature_shards import FeatureBatch, concatenate_features
+from lgnet_core.training.features import CachedFeatures, FeatureCache, Samples
 from lgnet_core.training.stream import Draw, Share
-from lgnet_core.training.train_config import INTERHAND26M, SYNTHETIC, TrainConfig
+from lgnet_core.training.teacher import TeacherCache
+from lgnet_core.training.train_config import INTERHAND26M, REALHANDS, SYNTHETIC, TrainConfig
 
 log = logging.getLogger(__name__)
 
@@ -112,13 +114,13 @@ class Stored:
 
 
 class StoredFeatures:
-    """Features of a stored set by a frozen landmark network; the set's last images are held out.
+    """Features by a frozen landmark network, of a stored set or of real images; the last samples are held out.
 
     Args:
-        cache: of the training's crops. validation: how many images are held out.
+        cache: of the training's crops. validation: how many samples are held out.
     """
 
-    def __init__(self, cache: FeatureCache, validation: int) -> None:
+    def __init__(self, cache: Samples, validation: int) -> None:
         self.cache = cache
         self.length = len(cache) - validation
 
@@ -293,6 +295,10 @@ def open_supply(
             sources.append(Annotated(config, read_with, moves))
         else:
             held = max(1, round(config.validation * weight / sum(weight for _, weight in parts)))
+            if frozen is not None and name == REALHANDS:
+                cache: Samples = _teacher_cache(config, frozen, read_with)
+                sources.append(StoredFeatures(cache, held))
+                continue
             if frozen is not None:
                 images = StoredHands(Path(name), read_with)
                 jitter = CropJitter() if config.augment else None
@@ -307,6 +313,20 @@ def open_supply(
             "generated pictures come from the training process: workers are not used; store a set (lgnet synth)"
         )
     return supply
+
+
+def _teacher_cache(config: TrainConfig, frozen: HandLGNet, hand_model: HandModel) -> TeacherCache:
+    """Real images with the frozen landmark network as their teacher, hands of the first stored set pasted over them."""
+    if config.root is None:
+        raise ValueError(f"--data {REALHANDS}: say with --root where its folder is")
+    stored = [name for name, _ in config.parts() if name not in (SYNTHETIC, INTERHAND26M, REALHANDS)]
+    if not stored:
+        raise ValueError(f"--data {REALHANDS}: name a set of `lgnet synth` too, whose hands are pasted over real ones")
+    rendered = StoredHands(Path(stored[0]), hand_model)
+    threads = config.threads or None
+    return TeacherCache(
+        config.root, config.out, frozen.landmarker, rendered, config.size, threads=threads, progress=config.progress
+    )
 
 
 def _generator(seed: int, draw: Draw) -> torch.Generator:

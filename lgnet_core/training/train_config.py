@@ -10,7 +10,7 @@ from lgnet_core.network import HandLGNetConfig, LGNetConfig, NetworkConfig, find
 from lgnet_core.training.loss_config import loss_weights
 from lgnet_core.training.module import Optimisation
 
-SYNTHETIC, INTERHAND26M = "synthetic", "interhand26m"
+SYNTHETIC, INTERHAND26M, REALHANDS = "synthetic", "interhand26m", "realhands"
 LAST = "last.ckpt"
 WEIGHTS = "weights.safetensors"
 
@@ -26,7 +26,9 @@ class TrainConfig:
         data: ``synthetic`` (generated while training), ``interhand26m`` (its train split, in ``root``; needs the MANO
             that was fitted as ``hand_model``), or the folder of a stored set (``lgnet synth``). Several with their
             weights: ``interhand26m=0.7,/sets/synthetic=0.3``.
-        root: of InterHand2.6M. annotation, subset: which of its pictures, see
+            ``realhands`` (real images in ``root``, without labels, with ``freeze_backbone``): the landmark network
+            that is left as it is teaches what follows it, see :mod:`lgnet_core.training.teacher`.
+        root: of InterHand2.6M, or of the real images. annotation, subset: which of its pictures, see
             :class:`lgnet_core.data.interhand26m.InterHand26M`.
         hand_model: folder of a converted MANO; None for the bundled hand.
         size: side of the pictures that the network sees, a multiple of 32.
@@ -127,6 +129,8 @@ class TrainConfig:
             raise ValueError("freeze_heatmaps: goes with the preset intershape and the losses default only")
         if self.freeze_backbone and kind != "lgnet-hand":
             raise ValueError("freeze_backbone: goes with the preset lgnet-hand only; freeze_early goes with any")
+        if any(name == REALHANDS for name, _ in self.parts()) and not self.freeze_backbone:
+            raise ValueError(f"data {REALHANDS}: its teacher is the frozen landmark network; give freeze_backbone too")
         if self.freeze_heatmaps and not self.initial.endswith(".safetensors"):
             raise ValueError(
                 f"freeze_heatmaps: the heatmap network would stay as it starts (initial {self.initial!r}); train it "
