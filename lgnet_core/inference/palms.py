@@ -40,18 +40,19 @@ class PalmFinder:
         self.engine = engine
 
     def find(self, image: FloatArray, thresholds: Thresholds, margin: float = 1.0) -> Palms:
-        """Palms in an image.
+        """Palms in an image; candidates below the threshold or with values that are not finite are left out.
 
         Args:
             image: (H, W, 3) RGB, uint8.
-            margin: side of the square that the detector sees over the image's longer side.
+            margin: side of the letterboxed square over the image's longer side.
         """
         height, width = image.shape[:2]
         affine = square_crop(np.array([-0.5, -0.5, width - 0.5, height - 0.5]), PALM_IMAGE_SIZE, margin)
         small = warp(image, affine, PALM_IMAGE_SIZE).transpose(2, 0, 1)[None].astype(np.float32) / 255
         logits, all_boxes, all_keypoints = (field[0].double().numpy() for field in self.engine(small))
         scores = 1 / (1 + np.exp(-np.clip(logits, -50, 50)))
-        rows = np.flatnonzero((scores >= thresholds.palm_score) & np.isfinite(all_boxes).all(-1))
+        finite = np.isfinite(all_boxes).all(-1) & np.isfinite(all_keypoints).all((-2, -1))
+        rows = np.flatnonzero((scores >= thresholds.palm_score) & finite)
         rows = rows[np.argsort(-scores[rows], kind="stable")]
         to_image = invert_affine(affine)
         boxes = transform_points(to_image, all_boxes[rows].reshape(-1, 2, 2)).reshape(-1, 4)
@@ -66,16 +67,20 @@ def merge_palms(palms: Palms, thresholds: Thresholds) -> Palms:
 
     Args:
         palms: the better first.
+
+    Returns:
+        At most ``thresholds.palm_count`` palms, each with the score of its best candidate.
     """
     sides = (palms.boxes[:, 2:] - palms.boxes[:, :2]).max(-1)
-    left = np.ones(len(palms.scores), bool)
+    remaining = np.ones(len(palms), bool)
     merged: list[tuple[float, FloatArray, FloatArray]] = []
-    for k in range(len(palms.scores)):
-        if not left[k] or len(merged) == thresholds.palm_count:
+    for k in range(len(palms)):
+        if not remaining[k] or len(merged) == thresholds.palm_count:
             continue
         distance = np.linalg.norm(palms.keypoints - palms.keypoints[k], axis=-1).mean(-1)
-        same = left & (distance < thresholds.palm_distance * np.maximum(sides, sides[k]))
-        left &= ~same
+        same = remaining & (distance < thresholds.palm_distance * np.maximum(sides, sides[k]))
+        same[k] = True  # a box without extent, too
+        remaining &= ~same
         weights = palms.scores[same] / palms.scores[same].sum()
         merged.append(
             (

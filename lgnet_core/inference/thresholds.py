@@ -16,9 +16,9 @@ class Thresholds:
             candidate anew, and palms of hands that touch, or that are cut off, score low.
         palm_distance: two palms are one if their keypoints are nearer than this part of the larger palm's side, in the
             mean. Boxes alone would not tell crossed hands apart, whose palms lie on each other and point elsewhere.
-        palm_count: candidates that are looked at, the best first: two hands, and some that turn out to be none.
-        wide_margin: where no hand is found, the detector sees the image once more, smaller by this factor with black
-            around it: hands that fill the image are larger than it knows them.
+        palm_count: candidates that get a crop, the best first: two hands, and some that turn out to be none.
+        wide_margin: where no hand is found, the detector runs once more on the image scaled down by this factor, black
+            around it: hands that fill the image are larger than those it was trained on.
         presence: probability, by the hand-landmark network, from which on a crop shows a hand.
         first_presence: the same in the first crop of a candidate, which is only roughly in place.
         same_hand: two hands are one if their joints are nearer than this part of the larger one's size, in the mean.
