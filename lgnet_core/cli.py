@@ -102,7 +102,7 @@ def demo(
         ("mean joint error in the picture", f"{scores.error_pixels:.1f} px"),
         ("mean joint error from the wrist", f"{scores.error_relative:.1f} mm"),
         ("mean error of the wrist's place", f"{scores.error_wrist:.1f} mm"),
-        ("estimator", f"{summary.frames_per_second:.1f} frames/s, {getattr(estimator, 'engine', '')}"),
+        ("estimator", f"{summary.frames_per_second:.1f} frames/s, {estimator.engines['hands']}"),
     ):
         table.add_row(*row)
     console.print(table)

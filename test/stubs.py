@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ class StubEstimator:
     """Sees a left hand in the middle of every picture whose first pixel is not black."""
 
     hand_model = load_hand_model()
+    engines: ClassVar = {"hands": "no engine"}
 
     def estimate(self, image: FloatArray, camera: Camera | None = None) -> TwoHands:
         height, width = image.shape[:2]

@@ -21,7 +21,8 @@ from typer.testing import CliRunner
 
 from lgnet_core import cli
 from lgnet_core.checkpoint import CROP_SIZE, save_network
-from lgnet_core.demo import Clip
+from lgnet_core.data.clip import Clip, read_clip
+from lgnet_core.drawing import write_png
 from lgnet_core.hand_model import load_hand_model, read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.inference import HandEstimator
@@ -330,13 +331,14 @@ def test_mano_convert_tells_what_is_missing(monkeypatch, capsys, tmp_path):
 
 @pytest.fixture(scope="module")
 def mano(hand_model, tmp_path_factory) -> Path:
-    """A folder with a converted MANO, a picture and weights that were trained with the bundled hand."""
+    """A folder with a converted MANO, an image of both hands and weights that were trained with the bundled hand."""
     folder = tmp_path_factory.mktemp("mano")
     bundled = read_asset(BUNDLED_ASSET)
     right = curled(replace(bundled, v_template=bundled.v_template * np.float32([1.1, 1.0, 0.95])))
     code, output = run("mano", "convert", *write_mano(folder, right), "-o", folder / "converted")
     assert code == 0, output
-    cv2.imwrite(str(folder / "cat.png"), np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8))
+    clip = read_clip()
+    write_png(folder / "cat.png", clip.frames[clip.presence.all(1).argmax()])
     save_network(folder / "bundled.safetensors", small_network(hand_model), {"preset": "small"})
     return folder
 
@@ -345,7 +347,7 @@ def mano(hand_model, tmp_path_factory) -> Path:
     ("command", "says"),
     [
         ("check -w W --device cpu", "parametric surface of MANO"),
-        ("predict PICTURE -w W --threshold 1e-6 -o OUT", "1 right, 1 left"),
+        ("predict PICTURE -w W -o OUT", "1 right, 1 left"),
         ("demo -w W -o OUT", "hands found"),
         ("export -w W -o OUT --size 64", "the file speaks of 'CC0 hand'"),
         ("bench -p lgnet-mini -e eager --device cpu -n 1 -o OUT", "lgnet-mini"),
