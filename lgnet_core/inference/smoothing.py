@@ -36,7 +36,7 @@ from lgnet_core.types import WRIST, FloatArray, Hand
 class Smoothing:
     """Settings of the one-euro filter.
 
-    The defaults are from ``tools/measure_jitter.py``: with noise of known size, about the least jitter of a still hand
+    The defaults are from ``lgnet eval --data jitter``: with noise of known size, about the least jitter of a still hand
     at which hands that wave, turn and bend their fingers are no further from the truth than without smoothing.
 
     Args:
