@@ -1,125 +1,172 @@
-"""Regions found by the network's own first and second look."""
+"""Detection over scripted networks: which crops they are given, what is kept, what it costs."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from scene import SceneEngine, make_scene
+from scripted_engines import (
+    CAMERA,
+    ScriptedHand,
+    ScriptedLandmarks,
+    ScriptedPalms,
+    coordinate_image,
+    hand_at,
+)
 
-from lgnet_core.inference import WholePictureDetector
-from lgnet_core.inference.detection import MOST_CROPS, TrainedDetector
-from lgnet_core.inference.regions import box_of_hand, box_to_follow
-from lgnet_core.network.region_net import REACH_UNIT, REGION_IMAGE_SIZE, STRIDE, RegionMaps
-from lgnet_core.types import Camera, Side
+from lgnet_core.camera import transform_points
+from lgnet_core.hand_crops import crops_of_joints, crops_of_palms
+from lgnet_core.inference.detection import HandDetector
+from lgnet_core.inference.observation import HandObservation, HandObserver
+from lgnet_core.inference.palms import PalmFinder
+from lgnet_core.inference.thresholds import Thresholds
+from lgnet_core.inference.timing import Stopwatch
+from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
+from lgnet_core.types import Side
 
-CAMERA = Camera(np.array([[610.0, 0, 331.0], [0, 560.0, 228.0], [0, 0, 1]]), 640, 480)
-
-
-def wrist(u: float, v: float, depth: float) -> np.ndarray:
-    return np.append(np.linalg.inv(CAMERA.matrix[:2, :2]) @ ([u, v] - CAMERA.matrix[:2, 2]) * depth, depth)
-
-
-@given(seed=st.integers(0, 2**16), side=st.sampled_from(Side), depth=st.floats(0.4, 1.2))
-def test_one_hand_is_boxed(hand_model, seed, side, depth):
-    place = wrist(320, 240, depth)
-    scene = make_scene(hand_model, CAMERA, np.stack([place, place]), tuple(s is side for s in Side), seed)
-    engine = SceneEngine(scene)
-    (region,) = WholePictureDetector(engine).find(scene.picture, CAMERA)
-    assert region.sides == (side,)
-    np.testing.assert_allclose(region.box, box_to_follow(box_of_hand(scene.pixels[side])), atol=0.1)
-    assert len(engine.batches) == 2  # two looks
+THRESHOLDS = Thresholds()
 
 
-def test_near_hands_share_a_region_and_far_ones_do_not(hand_model):
-    for places, count in (((300, 360), 1), ((120, 520), 2)):
-        scene = make_scene(hand_model, CAMERA, np.stack([wrist(u, 240, 0.9) for u in places]), (True, True))
-        regions = WholePictureDetector(SceneEngine(scene)).find(scene.picture, CAMERA)
-        assert len(regions) == count
-        assert sorted(side for region in regions for side in region.sides) == [Side.RIGHT, Side.LEFT]
-        low = np.min([region.box[:2] for region in regions], 0)
-        boxes = [box_to_follow(box_of_hand(hand)) for hand in scene.pixels]
-        np.testing.assert_allclose(low, np.min(boxes, 0)[:2], atol=0.1)
+class Bench:
+    """A detector over hands that a test places."""
+
+    def __init__(self, *hands: ScriptedHand) -> None:
+        self.hands = list(hands)
+        self.palms, self.landmarks = ScriptedPalms(self.hands), ScriptedLandmarks(self.hands)
+        self.watch = Stopwatch()
+
+    def detect(self, known: list[HandObservation] | None = None, **settings: float) -> list[HandObservation]:
+        detector = HandDetector(PalmFinder(self.palms), HandObserver(self.landmarks))
+        thresholds = Thresholds(**settings)
+        return detector.detect(coordinate_image(), CAMERA, thresholds, self.watch, known or [])
 
 
-def test_an_empty_picture_costs_one_look(hand_model):
-    scene = make_scene(hand_model, CAMERA, np.stack([wrist(320, 240, 0.6)] * 2), (False, False))
-    engine = SceneEngine(scene)
-    assert WholePictureDetector(engine).find(scene.picture, CAMERA) == []
-    assert engine.batches == [1]
+def test_hands_are_found_the_surer_first():
+    bench = Bench(hand_at(60, 130, presence=0.7), hand_at(180, 110, Side.LEFT, presence=0.8))
+    found = bench.detect()
+    for seen, hand in zip(found, reversed(bench.hands), strict=True):
+        np.testing.assert_allclose(seen.joints, hand.joints, atol=0.05)
+        assert seen.presence == pytest.approx(hand.presence)
+    assert [seen.mirrored for seen in found] == [True, False]  # each in the crop of its side
+    assert bench.landmarks.batches == [2, 2]
+    assert len(bench.palms.scales) == 1
+    assert bench.watch.seconds["detect"] > 0
 
 
-@pytest.mark.parametrize("doubt", [-0.5, -2.0])
-def test_the_second_look_decides(hand_model, doubt):
-    """A hand that only the first look believes in is dropped."""
-    scene = make_scene(hand_model, CAMERA, np.stack([wrist(320, 240, 0.6)] * 2), (True, False))
+def test_the_first_crop_is_the_palms_and_the_second_the_joints():
+    bench = Bench(hand_at(120, 120, Side.LEFT))
+    seen_in: list[np.ndarray] = []
 
-    class Doubting(SceneEngine):
-        def __call__(self, images, intrinsics):
-            answer = super().__call__(images, intrinsics)
-            logits = answer.presence_logits.clamp(max=doubt)
-            return answer._replace(presence_logits=logits)
+    class Recording(ScriptedLandmarks):
+        def __call__(self, crops):
+            found = super().__call__(crops)
+            seen_in.extend(self.affines)
+            return found
 
-    engine = Doubting(scene)
-    assert WholePictureDetector(engine).find(scene.picture, CAMERA) == []
-    assert len(engine.batches) == (2 if doubt == -0.5 else 1)
-
-
-def test_the_trained_detector_speaks_of_the_picture():
-    """Letter-boxing, decoding and the way back, with a net that sees hands in a given cell."""
-
-    class OneRegion(torch.nn.Module):
-        def forward(self, image: torch.Tensor) -> RegionMaps:
-            cells = image.shape[-1] // STRIDE
-            logits = torch.full((1, cells, cells), -9.0)
-            logits[0, 10, 14] = 9.0
-            return RegionMaps(logits, torch.full((1, 4, cells, cells), 32 / REACH_UNIT))
-
-    picture = np.zeros((480, 640, 3), np.uint8)
-    (region,) = TrainedDetector(OneRegion()).find(picture, None)
-    assert region.sides == (Side.RIGHT, Side.LEFT)
-    assert region.looks[0] == 1
-    assert len(region.looks) == 2
-    assert min(region.looks) >= 1, "hands are lost in crops that are tighter than training's"
-    ((box, score),) = region.detected
-    np.testing.assert_array_equal(box, region.box)
-    assert score == pytest.approx(1 / (1 + np.exp(-9)))
-    scale = 640 / REGION_IMAGE_SIZE
-    centre = (np.array([14, 10]) + 0.5) * STRIDE * scale - 0.5 - [0, 80]  # 80 black rows above the picture
-    np.testing.assert_allclose(region.box, [*(centre - 80), *(centre + 80)], atol=1e-3)
-
-
-def test_hands_near_each_other_share_a_region():
-    class TwoHands(torch.nn.Module):
-        def forward(self, image: torch.Tensor) -> RegionMaps:
-            cells = image.shape[-1] // STRIDE
-            logits = torch.full((1, cells, cells), -9.0)
-            logits[0, 12, 8], logits[0, 12, 14] = 9.0, 8.0
-            return RegionMaps(logits, torch.full((1, 4, cells, cells), 2.5 * STRIDE / REACH_UNIT))
-
-    (region,) = TrainedDetector(TwoHands()).find(np.zeros((480, 640, 3), np.uint8), None)
-    scale = 640 / REGION_IMAGE_SIZE
-    left, right, middle = (8 + 0.5 - 2.5) * STRIDE, (14 + 0.5 + 2.5) * STRIDE, (12 + 0.5) * STRIDE
-    corners = np.array([left, middle - 2.5 * STRIDE, right, middle + 2.5 * STRIDE]) * scale - 0.5 - [0, 80, 0, 80]
-    np.testing.assert_allclose(region.box, corners, atol=1e-3)
-    assert region.sides == (Side.RIGHT, Side.LEFT)
-    assert len(region.looks) == 2
-    assert [hand.score for hand in region.detected] == pytest.approx([1 / (1 + np.exp(-x)) for x in (9, 8)])
-
-
-def test_a_third_hand_has_a_region_of_its_own():
-    """However near: a person has two."""
-
-    class ThreeHands(torch.nn.Module):
-        def forward(self, image: torch.Tensor) -> RegionMaps:
-            cells = image.shape[-1] // STRIDE
-            logits = torch.full((1, cells, cells), -9.0)
-            logits[0, 12, 8], logits[0, 12, 20], logits[0, 12, 14], logits[0, 20, 14] = 3.0, 1.0, 2.0, 0.5
-            return RegionMaps(logits, torch.full((1, 4, cells, cells), 2.5 * STRIDE / REACH_UNIT))
-
-    pair, third = TrainedDetector(ThreeHands()).find(np.zeros((480, 640, 3), np.uint8), None)
-    assert [hand.score for hand in (*pair.detected, *third.detected)] == pytest.approx(
-        [1 / (1 + np.exp(-x)) for x in (3, 2, 1)]
+    bench.landmarks = Recording(bench.hands)
+    bench.detect()
+    (hand,) = bench.hands
+    palm = crops_of_palms(
+        torch.from_numpy(hand.palm_box)[None], torch.from_numpy(hand.joints[[0, 5, 9, 13, 17, 1, 2]])[None]
     )
-    crops = sum(len(region.crops(128)) for region in (pair, third))
-    assert crops + len(Side) == MOST_CROPS, "what the estimator warms up for, with two followed hands elsewhere"
+    joints = crops_of_joints(torch.from_numpy(hand.joints)[None]).mirror_left(torch.tensor([1]))
+    corners = np.array([[60.0, 60], [180, 140]])
+    for read, crop in zip(seen_in, (palm, joints), strict=True):
+        wanted = transform_points(crop.affine(HAND_CROP_SIZE)[0].numpy(), corners)
+        np.testing.assert_allclose(transform_points(read, corners), wanted, atol=0.7)
+
+
+def test_where_nothing_is_found_the_image_is_shown_smaller():
+    bench = Bench(hand_at(120, 120))
+    bench.palms.largest_scale = 0.7  # 192 / 240 is 0.8
+    (seen,) = bench.detect()
+    np.testing.assert_allclose(seen.joints, bench.hands[0].joints, atol=0.05)
+    np.testing.assert_allclose(bench.palms.scales, [0.8, 0.8 / THRESHOLDS.wide_margin], rtol=1e-3)
+
+
+def test_a_hand_among_what_is_found_is_enough():
+    """The image is not shown smaller for the other one's sake."""
+    bench = Bench(hand_at(60, 130), hand_at(180, 110, presence=0.3))
+    assert len(bench.detect()) == 1
+    assert len(bench.palms.scales) == 1
+
+
+def test_palms_that_are_no_hands_count_for_nothing():
+    bench = Bench(hand_at(60, 130, presence=0.01), hand_at(180, 110, presence=0.02))
+    assert bench.detect() == []
+    assert len(bench.palms.scales) == 2
+    assert bench.landmarks.batches == [2, 2]  # in each size of the image once: no second crops
+
+
+def test_a_face_costs_a_first_crop_only():
+    bench = Bench(hand_at(60, 130), hand_at(180, 110, presence=0.04))
+    assert len(bench.detect()) == 1
+    assert bench.landmarks.batches == [2, 1]
+
+
+def test_a_hand_that_is_doubtful_in_its_first_crop_gets_a_second():
+    bench = Bench(hand_at(60, 130, presence=0.3))
+    assert bench.detect() == []
+    (seen,) = bench.detect(presence=0.25)
+    assert seen.presence == pytest.approx(0.3)
+
+
+def test_an_image_without_palms_costs_no_crop():
+    bench = Bench(hand_at(60, 130, palm_score=0.0))
+    assert bench.detect() == []
+    assert bench.landmarks.batches == []
+
+
+def test_two_palms_of_one_hand_are_one_hand():
+    """Candidates too far from each other to be merged, whose crops show the same hand."""
+    bench = Bench(hand_at(120, 120))
+    beside = hand_at(108, 120)
+    bench.palms = ScriptedPalms([bench.hands[0], beside])
+    (seen,) = bench.detect(palm_distance=0.1)
+    np.testing.assert_allclose(seen.joints, bench.hands[0].joints, atol=0.05)
+    assert bench.landmarks.batches == [2, 1]
+
+
+def test_known_hands_are_left_out_before_they_cost_a_crop():
+    bench = Bench(hand_at(60, 130), hand_at(180, 110, Side.LEFT))
+    known = bench.detect()
+    bench.landmarks.batches.clear()
+    assert bench.detect(known) == []
+    assert bench.landmarks.batches == []
+    assert len(bench.palms.scales) == 2, "where a hand is known the image is not shown smaller"
+    (seen,) = bench.detect(known[:1])
+    np.testing.assert_allclose(seen.joints, known[1].joints, atol=1e-6)
+    assert bench.landmarks.batches == [1, 1]
+
+
+def test_a_palm_beside_a_known_hand_that_turns_out_to_be_its():
+    """It is no palm of the known hand by its place, but its crop shows that hand."""
+    bench = Bench(hand_at(120, 120))
+    known = bench.detect()
+    bench.landmarks.batches.clear()
+    bench.palms = ScriptedPalms([hand_at(102, 120)])
+    assert bench.detect(known) == []
+    assert bench.landmarks.batches == [1]
+
+
+def test_crossed_hands_are_two():
+    """Their palms lie on each other and point elsewhere."""
+    one, other = hand_at(110, 120), hand_at(110, 120, Side.LEFT)
+    middle = one.joints[[0, 9]].mean(0)
+    quarter = np.array([[0.0, 1], [-1, 0]])
+    other.joints = (other.joints - middle) @ quarter + middle
+
+    class ByDirection(ScriptedLandmarks):
+        """Both lie in either crop; the upright one is seen."""
+
+        def _hand_in(self, affine):
+            up = [affine[1, :2] @ (hand.joints[0] - hand.joints[9]) for hand in self.hands]
+            return self.hands[int(np.argmax(up))]
+
+    bench = Bench(one, other)
+    bench.landmarks = ByDirection(bench.hands)
+    found = bench.detect()
+    assert sorted(seen.side for seen in found) == list(Side)
+    for seen in found:
+        wanted = one if seen.side is Side.RIGHT else other
+        np.testing.assert_allclose(seen.joints, wanted.joints, atol=0.05)
