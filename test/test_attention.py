@@ -102,22 +102,25 @@ def test_shares_are_torchs_multi_head_attention_weights():
     assert_close(shares.sum(-1), torch.ones(2, 5))
 
 
+@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("form", LGFA_FORMS)
-def test_lgfa_tells_what_its_last_block_attends_to(form):
-    """Both maps and the class token share all attention; a cell that the keys point to gets it."""
+def test_lgfa_tells_what_its_last_block_attends_to(form, masked):
+    """Both maps and the class token share all attention; a masked second map gets none."""
+    present = torch.tensor([1.0, 0.0]) if masked else None
     lgfa = LGFA(16, form).eval()
     first, second = torch.randn(2, 2, 16, 4, 4)
     with torch.no_grad():
-        share = lgfa.attention(first, second)
+        share = lgfa.attention(first, second, present)
         block = (lgfa.cross_blocks or lgfa.self_blocks)[-1]
         seen = []
         hook = block.register_forward_hook(lambda module, args, out: seen.append(args))
-        lgfa(first, second)
+        lgfa(first, second, present)
         hook.remove()
         expected = block.attention(*seen[-1]).mean(1)
     assert share.shape == (2, 2, 4, 4)
     assert_close(share.flatten(1), expected[:, 1:])
     assert_close(share.sum((1, 2, 3)) + expected[:, 0], torch.ones(2))
+    assert (share.sum((2, 3))[:, 1] > 0).tolist() == [True, not masked]
 
 
 def test_self_attention_is_cross_attention_with_itself():

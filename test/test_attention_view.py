@@ -1,4 +1,6 @@
-"""Pictures of where a network looks."""
+"""Drawings of where a network attends, of networks of one crop of both hands and of one crop per hand."""
+
+from __future__ import annotations
 
 import cv2
 import numpy as np
@@ -8,85 +10,99 @@ from small_network import SMALL, small_network
 from torch.nn import functional
 from typer.testing import CliRunner
 
+from lgnet_core.camera import warp
 from lgnet_core.checkpoint import save_network
 from lgnet_core.cli import app
-from lgnet_core.drawing import draw_share
-from lgnet_core.inference import HandEstimator, Region, RegionDetector
+from lgnet_core.data.clip import Clip, read_clip
+from lgnet_core.drawing import draw_share, write_png
+from lgnet_core.inference import HandEstimator
 from lgnet_core.inference.attention import TILE, AttentionView
-from lgnet_core.inference.detection import TrainedDetector
-from lgnet_core.inference.eager import EagerEngine
-from lgnet_core.network import LGNetConfig, LookedAt
-from lgnet_core.types import Camera, Side
+from lgnet_core.inference.timing import Stopwatch
+from lgnet_core.network import HandLGNetConfig, LGNetConfig, LookedAt
+from lgnet_core.network.hand_landmark import load_hand_landmark_net
+from lgnet_core.types import Side
 
 STEP = TILE + 2  # with the line between two tiles
-CAMERA = Camera(np.array([[200.0, 0, 79.5], [0, 200, 59.5], [0, 0, 1]]), 160, 120)
+SMALL_HAND = HandLGNetConfig(channels=16, self_joint_depth=1, hidden_channels=32, regressor_depth=1)
+CONFIGS = {"pair": SMALL, "hand": SMALL_HAND}
 
 
-class FixedRegions(RegionDetector):
-    """Looks at the same places of every picture."""
-
-    def __init__(self, *boxes):
-        self.regions = [Region(np.array(box, float), tuple(Side)) for box in boxes]
-
-    def find(self, image, camera):
-        return self.regions
+@pytest.fixture(scope="module")
+def clip() -> Clip:
+    """Both hands in the first frame, the right one in the last."""
+    return read_clip()
 
 
-def view(hand_model, *boxes, config=SMALL):
+def view(hand_model, config):
+    """The landmark network has its own weights, so that hands are found; all else is random."""
     network = small_network(hand_model, config=config)
-    estimator = HandEstimator(
-        EagerEngine(network, "cpu", inputs=network.example_inputs(64)), hand_model, FixedRegions(*boxes)
-    )
-    return AttentionView(network, estimator)
+    if isinstance(config, HandLGNetConfig):
+        network.landmarker.load_state_dict(load_hand_landmark_net().state_dict())
+    return AttentionView(network, HandEstimator.of_network(network, "eager", "cpu", size=64))
 
 
-def picture():
-    return np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+def observed(estimator, image, camera):
+    watch = Stopwatch()
+    found = estimator.detector.detect(image, camera, estimator.thresholds, watch)
+    return estimator.associate(image, camera, found, watch)
 
 
-@pytest.mark.parametrize("camera", [None, CAMERA])
-def test_a_sheet_for_each_crop(hand_model, camera):
-    """The crop and the eight looks of LGNet, three in a row; two crops stand under each other."""
-    one = view(hand_model, (20, 20, 100, 100)).draw(picture(), camera)
-    two = view(hand_model, (20, 20, 100, 100), (60, 30, 120, 90)).draw(picture(), camera)
-    assert one.shape == (3 * STEP, 3 * STEP, 3)
-    assert two.shape == (6 * STEP, 3 * STEP, 3)
+def tiles(sheet, row=0):
+    """The tiles of one crop, row by row: three rows of three for the pair's nine, and for seven of a hand's."""
+    rows = range(row * 3, row * 3 + 3)
+    return [sheet[r * STEP : r * STEP + TILE, c * STEP : c * STEP + TILE] for r in rows for c in range(3)]
 
 
-def test_each_crop_has_its_own_attention(hand_model):
-    """Of a network that looks where its crop is bright: two crops are drawn as each alone."""
-
-    def looking_at(*boxes):
-        looking = view(hand_model, *boxes)
-        looking.network.looked_at = lambda image, _: [LookedAt("light", functional.avg_pool2d(image.mean(1), 8))]
-        return looking.draw(picture()).astype(int)
-
-    boxes = (20, 20, 100, 100), (60, 30, 120, 90)
-    alone = [looking_at(box) for box in boxes]
-    assert np.array_equal(looking_at(*boxes), np.vstack(alone))
-    tiles = [sheet[:TILE, STEP : STEP + TILE] for sheet in alone]
-    assert np.abs(tiles[0] - tiles[1]).mean() > 10
+@pytest.mark.parametrize("calibrated", [True, False])
+@pytest.mark.parametrize(("kind", "crops"), [("pair", 1), ("hand", 2)])
+def test_a_sheet_for_each_crop(hand_model, clip, kind, crops, calibrated):
+    """The crop and what each part attends to, three in a row; two crops stand under each other."""
+    drawn = view(hand_model, CONFIGS[kind]).draw(clip.frames[0], clip.camera if calibrated else None)
+    assert drawn.shape == (crops * 3 * STEP, 3 * STEP, 3)
 
 
-def test_it_draws_what_the_network_attends_to(hand_model):
-    """The tile of a part is its share, drawn over the crop that the estimator cuts."""
-    looking = view(hand_model, (20, 20, 100, 100))
-    crops = looking.estimator.cut(picture(), None, looking.estimator.detector.regions)
-    crop = cv2.resize(np.rint(crops.images[0].transpose(1, 2, 0) * 255).astype(np.uint8), (TILE, TILE))
+@pytest.mark.parametrize(
+    ("kind", "frame", "sides"), [("pair", 0, [None]), ("hand", 0, Side), ("hand", -1, [Side.RIGHT])]
+)
+def test_it_draws_what_the_network_attends_to(hand_model, clip, kind, frame, sides):
+    """In each crop, warped anew here; left hands' are mirrored, and one that is not there has none."""
+    looking, image = view(hand_model, CONFIGS[kind]), clip.frames[frame]
+    hands = observed(looking.estimator, image, clip.camera)
+    inputs = looking.estimator.reconstructor.network_inputs(image, clip.camera, hands)
     with torch.no_grad():
-        looks = looking.network.looked_at(torch.from_numpy(crops.images), torch.from_numpy(crops.intrinsics))
-    sheet = looking.draw(picture())
-    assert np.array_equal(sheet[:TILE, :TILE], crop)
-    for k, look in enumerate(looks, 1):
-        row, column = k // 3 * STEP, k % 3 * STEP
-        tile = draw_share(crop, look.share[0].numpy(), look.part)
-        assert np.array_equal(sheet[row : row + TILE, column : column + TILE], tile), look.part
+        looks = looking.network.looked_at(*map(torch.from_numpy, inputs))
+    sheet = looking.draw(image, clip.camera)
+    assert len(sheet) == 3 * STEP * len(sides)
+    for row, side in enumerate(sides):
+        if side is None:
+            crop = np.rint(inputs[0][0].transpose(1, 2, 0) * 255).astype(np.uint8)
+        else:
+            crop = warp(image, hands[side].affine, 224)
+            assert (np.linalg.det(hands[side].affine[:, :2]) < 0) == (side is Side.LEFT)
+        crop = cv2.resize(crop, (TILE, TILE))
+        shown, *parts = tiles(sheet, row)
+        assert np.abs(shown.astype(int) - crop).max() <= 1
+        for look, tile in zip(looks, parts):
+            share = look.share[0 if side is None else side].numpy()
+            assert np.array_equal(tile, draw_share(shown.copy(), share, look.part)), look.part
 
 
-def test_where_nothing_is_looked_for_nothing_is_drawn(hand_model):
-    assert view(hand_model).draw(picture()) is None
+def test_each_crop_has_its_own_attention(hand_model, clip):
+    """Of a network that attends to where its crop is bright."""
+    looking = view(hand_model, SMALL_HAND)
+    looking.network.looked_at = lambda images, *_: [LookedAt("light", functional.avg_pool2d(images[0].mean(1), 8))]
+    sheet = looking.draw(clip.frames[0], clip.camera)
+    for half in np.split(sheet, 2):
+        shown, drawn = half[:TILE, :TILE], half[:TILE, STEP : STEP + TILE]
+        light = cv2.resize(shown, (224, 224)).mean(-1).reshape(28, 8, 28, 8).mean((1, 3))
+        bright = cv2.resize(drawn, (224, 224)).mean(-1).reshape(28, 8, 28, 8).mean((1, 3))
+        assert np.corrcoef(light[4:].ravel(), bright[4:].ravel())[0, 1] > 0.8  # less the title
+
+
+def test_where_no_hand_is_found_and_of_a_network_without_attention_nothing_is_drawn(hand_model, clip):
+    assert view(hand_model, SMALL).draw(np.full((120, 160, 3), 90, np.uint8)) is None
     without = LGNetConfig(backbone="efficientnet_lite0", channels=16, self_joint_depth=1, lgblock=False)
-    assert view(hand_model, (20, 20, 100, 100), config=without).draw(picture()) is None
+    assert view(hand_model, without).draw(clip.frames[0], clip.camera) is None
 
 
 def test_a_share_is_bright_where_it_is_large():
@@ -101,16 +117,13 @@ def test_a_share_is_bright_where_it_is_large():
     assert (image == 128).all()
 
 
-def test_the_command_writes_it_beside_the_overlay(hand_model, tmp_path, monkeypatch):
-    """Of the network whose weights are named, wherever the detector looks."""
-    network = small_network(hand_model)
-    save_network(tmp_path / "w.safetensors", network, {"size": 64})
-    cv2.imwrite(str(tmp_path / "a.png"), cv2.cvtColor(picture(), cv2.COLOR_RGB2BGR))
-    box = (20, 20, 100, 100)
-    monkeypatch.setattr(TrainedDetector, "find", lambda *_: FixedRegions(box).regions)
+def test_the_command_writes_it_beside_the_overlay(hand_model, clip, tmp_path):
+    """Of the network whose weights are named."""
+    save_network(tmp_path / "w.safetensors", small_network(hand_model), {"size": 64})
+    write_png(tmp_path / "a.png", clip.frames[0])
     options = f"-w {tmp_path}/w.safetensors --engine eager --device cpu --attention"
     result = CliRunner().invoke(app, ["predict", f"{tmp_path}/a.png", "-o", f"{tmp_path}/out", *options.split()])
     assert result.exit_code == 0, result.output
     drawn = cv2.cvtColor(cv2.imread(str(tmp_path / "out" / "a_attention.png")), cv2.COLOR_BGR2RGB)
-    assert np.array_equal(drawn, view(hand_model, box).draw(picture()))
+    assert np.array_equal(drawn, view(hand_model, SMALL).draw(clip.frames[0]))
     assert (tmp_path / "out" / "a_overlay.png").exists()

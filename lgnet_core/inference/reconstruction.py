@@ -83,6 +83,18 @@ class Reconstructor(ABC):
             hands: at least one; each seen in a crop that is mirrored as its side asks.
         """
 
+    @abstractmethod
+    def network_inputs(
+        self, image: FloatArray, camera: Camera, hands: Mapping[Side, HandObservation]
+    ) -> tuple[FloatArray, ...]:
+        """The inputs of the whole network, a batch of one, the crops first: for what no engine gives, as attention is.
+
+        Where a crop for each hand is asked for, that of an absent one is black.
+
+        Args:
+            As for a call.
+        """
+
 
 class HandReconstructor(Reconstructor):
     """LGNet's stages over the landmark network's features, one crop per hand.
@@ -97,15 +109,21 @@ class HandReconstructor(Reconstructor):
     def __call__(
         self, image: FloatArray, camera: Camera, hands: Mapping[Side, HandObservation], watch: Stopwatch
     ) -> Reconstruction:
-        seen = [hands.get(side) or hands[side.other] for side in Side]  # an absent hand repeats the other one
+        seen = _both(hands)
         names = ("early", "middle", "deep", "landmarks", "world_landmarks", "presence_logits")
         inputs = [stack([getattr(hand.features, name) for hand in seen]) for name in names]
-        inputs += [np.stack([value(hand) for hand in seen]).astype(np.float32) for value in (_intrinsics, _frame)]
-        inputs.append(np.array([side in hands for side in Side], np.float32))
         with watch("network"):
-            prediction = self.engine(*(value[None] for value in inputs))
+            prediction = self.engine(*(value[None] for value in (*inputs, *_geometry(hands))))
         affines = [hand.affine for hand in seen]
         return _collect(prediction, affines, HAND_CROP_SIZE, np.eye(3), hands)
+
+    def network_inputs(
+        self, image: FloatArray, camera: Camera, hands: Mapping[Side, HandObservation]
+    ) -> tuple[FloatArray, ...]:
+        crops = np.zeros((len(Side), 3, HAND_CROP_SIZE, HAND_CROP_SIZE), np.float32)
+        for side, hand in hands.items():
+            crops[side] = cut(image, hand.affine[None], HAND_CROP_SIZE)[0]
+        return tuple(value[None] for value in (crops, *_geometry(hands)))
 
 
 class PairReconstructor(Reconstructor):
@@ -121,17 +139,32 @@ class PairReconstructor(Reconstructor):
     def __call__(
         self, image: FloatArray, camera: Camera, hands: Mapping[Side, HandObservation], watch: Stopwatch
     ) -> Reconstruction:
-        size = self.engine.image_size
         with watch("crop"):
-            boxes = [hand.box + HAND_OUTLINE * hand.size * np.array([-1, -1, 1, 1]) for hand in hands.values()]
-            box = np.concatenate([np.min(boxes, 0)[:2], np.max(boxes, 0)[2:]])
-            affine = square_crop(box, size, PAIR_MARGIN)
-            crop = cut(image, affine[None], size)
-            local = local_intrinsics(camera, (box[:2] + box[2:]) / 2)
-            intrinsics, turn = crop_intrinsics(affine, local)
+            affine, intrinsics, turn = self._place(camera, hands)
+            crop = self._cut(image, affine)
         with watch("network"):
-            prediction = self.engine(crop, intrinsics[None].astype(np.float32))
-        return _collect(prediction, [affine, affine], size, turn, hands)
+            prediction = self.engine(crop, intrinsics)
+        return _collect(prediction, [affine, affine], self.engine.image_size, turn, hands)
+
+    def network_inputs(
+        self, image: FloatArray, camera: Camera, hands: Mapping[Side, HandObservation]
+    ) -> tuple[FloatArray, ...]:
+        affine, intrinsics, _ = self._place(camera, hands)
+        return self._cut(image, affine), intrinsics
+
+    def _place(
+        self, camera: Camera, hands: Mapping[Side, HandObservation]
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The crop around all hands: (2, 3) pixels of the image -> pixels of the crop; its K, (1, 3, 3); (3, 3) camera
+        axes of the image -> those of the crop."""
+        boxes = [hand.box + HAND_OUTLINE * hand.size * np.array([-1, -1, 1, 1]) for hand in hands.values()]
+        box = np.concatenate([np.min(boxes, 0)[:2], np.max(boxes, 0)[2:]])
+        affine = square_crop(box, self.engine.image_size, PAIR_MARGIN)
+        intrinsics, turn = crop_intrinsics(affine, local_intrinsics(camera, (box[:2] + box[2:]) / 2))
+        return affine, intrinsics[None].astype(np.float32), turn
+
+    def _cut(self, image: FloatArray, affine: FloatArray) -> FloatArray:
+        return cut(image, affine[None], self.engine.image_size)
 
 
 def _collect(
@@ -167,9 +200,14 @@ def _collect(
     return found
 
 
-def _intrinsics(hand: HandObservation) -> FloatArray:
-    return hand.intrinsics
+def _both(hands: Mapping[Side, HandObservation]) -> list[HandObservation]:
+    """Right and left hand; an absent one repeats the other."""
+    return [hands.get(side) or hands[side.other] for side in Side]
 
 
-def _frame(hand: HandObservation) -> FloatArray:
-    return hand.frame
+def _geometry(hands: Mapping[Side, HandObservation]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """K (2, 3, 3) of the hands' crops, their frames (2, 3, 3), and which hands are given (2,); float32."""
+    seen = _both(hands)
+    intrinsics = np.stack([hand.intrinsics for hand in seen]).astype(np.float32)
+    frames = np.stack([hand.frame for hand in seen]).astype(np.float32)
+    return intrinsics, frames, np.array([side in hands for side in Side], np.float32)

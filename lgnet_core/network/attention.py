@@ -75,11 +75,17 @@ class AttentionBlock(nn.Module):
         self.norm_memory = nn.LayerNorm(channels) if norm and cross else nn.Identity()
         self.norm_mlp = nn.LayerNorm(channels) if norm else nn.Identity()
 
-    def attention(self, x: Tensor, memory: Tensor) -> Tensor:
-        """How much each query attends to each token of the memory, mean over the heads: (B, N, M), rows sum to 1."""
+    def attention(self, x: Tensor, memory: Tensor, bias: Tensor | None = None) -> Tensor:
+        """How much each query attends to each token of the memory, mean over the heads: (B, N, M), rows sum to 1.
+
+        Args, Shapes: as for a call.
+        """
         q, k = self.query(self.norm(x)), self.key(self.norm_memory(memory))
         q, k = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k))  # (B, heads, N or M, width)
-        return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1).mean(1)
+        logits = q @ k.mT * q.shape[-1] ** -0.5
+        if bias is not None:
+            logits = logits + bias[:, None, None]
+        return logits.softmax(-1).mean(1)
 
     def forward(self, x: Tensor, memory: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
         normed = self.norm(x)
@@ -152,17 +158,19 @@ class LGFA(nn.Module):
             queries = block(queries, context, bias)
         return tokens_to_map(self.cross_out(queries), first)
 
-    def attention(self, first: Tensor, second: Tensor) -> Tensor:
+    def attention(self, first: Tensor, second: Tensor, second_present: Tensor | None = None) -> Tensor:
         """How much the last block attends to each cell of both maps, mean over queries and heads.
 
         Shapes:
-            first, second: as :meth:`forward`; returns (B, 2, H, W), which sums to 1 less what the class token gets.
+            first, second, second_present: as :meth:`forward`; returns (B, 2, H, W), which sums to 1 less what the class
+            token gets.
         """
-        queries, context = self._tokens(first, second)
+        bias = None if second_present is None else self._bias(first, second_present)
+        queries, context = self._tokens(first, second, bias)
         *before, last = self._cross_blocks()
         for block in before:
-            queries = block(queries, context)
-        share = last.attention(queries, context).mean(1)
+            queries = block(queries, context, bias)
+        share = last.attention(queries, context, bias).mean(1)
         return share[:, 1:].unflatten(1, (2, *first.shape[-2:]))
 
     def _cross_blocks(self) -> list[AttentionBlock]:

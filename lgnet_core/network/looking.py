@@ -36,8 +36,8 @@ def watch_lgfa(parts: Mapping[str, tuple[LGFA, str, str]], run: Callable[[], obj
     found: list[LookedAt] = []
 
     def watch(name: str, first: str, second: str) -> Callable[..., None]:
-        def look(module: LGFA, maps: tuple[Tensor, Tensor], _: Tensor) -> None:
-            for of, share in zip((first, second), module.attention(*maps).unbind(1)):
+        def look(module: LGFA, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+            for of, share in zip((first, second), module.attention(*inputs).unbind(1)):
                 found.append(LookedAt(f"{name}: {of}", share))
 
         return look
