@@ -67,7 +67,7 @@ def test_hands_come_back_relative_to_their_wrists(observed, presence):
 
 @pytest.mark.parametrize("camera", [CAMERA, LENS], ids=["pinhole", "distorted"])
 def test_the_stages_draw_the_hands_where_they_are_seen(observed, camera):
-    """By the intrinsics that they are given: exactly, or to first order at the crop's middle where the lens distorts."""
+    """By the intrinsics that they are given: exactly, or to first order where the lens distorts."""
     script, hands = observed(BOTH, camera)
     HandReconstructor(script.stages)(coordinate_image(), camera, hands, Stopwatch())
     assert script.stages.misfit < (0.2 if camera is CAMERA else 8.0)
