@@ -133,6 +133,12 @@ class HandRelation(nn.Module):
         return vector + RELATION_SCALE * self.out(F.gelu(self.hidden(torch.cat(known, -1))))
 
 
+def repeat_given(x: Tensor, given: Tensor) -> Tensor:
+    """Where a hand is not given, the other hand's values. Shapes: x (B, 2, ...); given (B, 2) 1 or 0; returns x's."""
+    mask = given.reshape(-1, 2, *(1 for _ in range(x.ndim - 2)))
+    return torch.where(mask > 0, x, x.flip(1))
+
+
 class HandStages(ExportableModule[HandsPrediction]):
     """Features of two crops to both hands: LGBlock, joint stage, mesh stage, refine stage.
 
@@ -148,8 +154,8 @@ class HandStages(ExportableModule[HandsPrediction]):
         early, middle, deep, landmarks, world_landmarks, presence_logits: as :class:`HandLandmarks`, with an axis of
         length 2, the side, after the batch's: (B, 2, ...).
         intrinsics: (B, 2, 3, 3) K of each crop in the camera's axes.
-        frames: (B, 2, 3, 3) camera axes -> canonical axes. given: (B, 2) 1 where there is a crop, else 0; what is
-        not given must be finite, and repeats the other hand's best.
+        frames: (B, 2, 3, 3) camera axes -> canonical axes. given: (B, 2) 1 where there is a crop, else 0; the other
+        inputs then have no influence on the hand that is given, but must be finite.
         returns :class:`HandsPrediction`, meshes in the camera's axes, ``joints_grid`` and ``camera`` in each hand's own
         crop.
     """
@@ -208,6 +214,8 @@ class HandStages(ExportableModule[HandsPrediction]):
         frames: Tensor,
         given: Tensor,
     ) -> HandsPrediction:
+        # LGBlock's queries join both hands' maps: masking its keys alone would let an absent hand's features through.
+        deep, intrinsics, frames = (repeat_given(x, given) for x in (deep, intrinsics, frames))
         geometry = crop_geometry(intrinsics, frames, HAND_CROP_SIZE, MAP_SIZE)
         mean = deep.mean((-2, -1))  # (B, 2, C_32)
         features = self.split(hands_to_rows(deep))
