@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from lgnet_core.network.attention import LGFA, LGFA_FORMS, AttentionBlock, attend
+from lgnet_core.network.attention import LGFA, LGFA_FORMS, AttentionBlock, attend, mask_bias
 
 
 @pytest.fixture(autouse=True)
@@ -127,3 +127,54 @@ def test_self_attention_is_cross_attention_with_itself():
     block = AttentionBlock(16, cross=True)
     x = torch.randn(2, 5, 16)
     assert_close(block(x), block(x, x))  # both norms start as the same
+
+
+def test_a_masked_token_might_as_well_not_be_there():
+    """To the last bit of what torch computes without it, for each item of the batch its own."""
+    q, k, v = torch.randn(2, 5, 24), *torch.randn(2, 2, 7, 24)
+    present = torch.ones(2, 7)
+    present[0, [1, 6]] = present[1, 3] = 0
+    found = attend(q, k, v, 4, mask_bias(present))
+    for item, there in enumerate(present > 0):
+        alone = attend(q[item, None], k[item, None, there], v[item, None, there], 4)[0]
+        assert_close(found[item], alone, atol=1e-6, rtol=1e-6)
+
+
+def test_masks_are_torchs():
+    q, k, v = torch.randn(2, 5, 24), *torch.randn(2, 2, 7, 24)
+    present = torch.tensor([[1.0, 0, 1, 1, 1, 0, 1], [1, 1, 1, 1, 1, 1, 1]])
+    heads = [x.unflatten(-1, (4, 6)).transpose(1, 2) for x in (q, k, v)]
+    expected = F.scaled_dot_product_attention(*heads, attn_mask=(present > 0)[:, None, None])
+    assert_close(attend(q, k, v, 4, mask_bias(present)), expected.transpose(1, 2).flatten(2))
+
+
+def test_where_all_tokens_are_masked_the_result_is_finite():
+    q, k, v = torch.randn(1, 5, 24), *torch.randn(2, 1, 7, 24)
+    assert_close(attend(q, k, v, 4, mask_bias(torch.zeros(1, 7))), attend(q, k, v, 4), atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("form", LGFA_FORMS)
+def test_a_masked_map_enters_by_the_queries_alone(form):
+    """No key or value is of it: where the queries do not see it either, it may be anything."""
+    lgfa = LGFA(16, form).eval()
+    first, second, other = torch.randn(3, 2, 16, 4, 4)
+    masked, given = torch.zeros(2), torch.ones(2)
+    assert torch.equal(lgfa(first, second, given), lgfa(first, second))
+    with torch.no_grad():
+        lgfa.join.weight[:, 16:] = 0
+        assert torch.equal(lgfa(first, second, masked), lgfa(first, other, masked))
+        assert not torch.equal(lgfa(first, second, given), lgfa(first, other, given))
+        mixed = lgfa(first, second, torch.tensor([1.0, 0]))
+    assert_close(mixed[:1], lgfa(first, second, given)[:1])
+    assert_close(mixed[1:], lgfa(first, second, masked)[1:])
+
+
+@pytest.mark.parametrize("form", LGFA_FORMS)
+def test_a_masked_map_has_no_share_of_the_attention(form):
+    lgfa = LGFA(16, form).eval()
+    first, second = torch.randn(2, 2, 16, 4, 4)
+    with torch.no_grad():
+        share = lgfa.attention(first, second, torch.tensor([1.0, 0]))
+        assert_close(share[:1], lgfa.attention(first, second)[:1])
+    assert share[1, 1].sum() == 0
+    assert share[1, 0].sum() > 0
