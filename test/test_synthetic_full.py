@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lgnet_core.camera import project_distorted
+from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.evaluation.end_to_end.synthetic_full import FullImage, FullImageFigures, draw
 from lgnet_core.evaluation.reported import ReportedHand
 from lgnet_core.types import Camera, Side
@@ -85,7 +86,7 @@ def test_the_same_side_twice_is_one_hand_and_an_extra():
 
 def test_drawn_images(hand_model):
     """The truth lies in the image, and the same number is the same image."""
-    image, again = draw(3, 1, hand_model), draw(3, 1, hand_model)
+    image, again = (draw(SyntheticHands(3, hand_model), 1) for _ in range(2))
     np.testing.assert_array_equal(image.image, again.image)
     assert image.image.shape == (480, 640, 3)
     assert (image.camera.width, image.camera.height) == (640, 480)

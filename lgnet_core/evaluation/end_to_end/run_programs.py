@@ -15,7 +15,7 @@ from rich.progress import track
 from lgnet_core import __version__
 from lgnet_core.checkpoint import read_metadata, weights_digest
 from lgnet_core.data.clip import read_clip, write_clip
-from lgnet_core.data.synthetic.generator import GENERATOR_VERSION
+from lgnet_core.data.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 from lgnet_core.data.synthetic.script import draw_clip
 from lgnet_core.evaluation.clip_scores import Scores, measure
 from lgnet_core.evaluation.end_to_end.clip_jitter import RATE, jitter_figures, measure_jitter
@@ -160,10 +160,11 @@ def _testdata(job: _Job) -> Judged:
 def _synthetic_full(job: _Job) -> Judged:
     count, seed = job.choice.count or COUNT, job.choice.seed
     job.data = f"{count} full synthetic images of seed {seed}"
+    generator = SyntheticHands(seed, job.estimator.hand_model)
     with job.programs() as programs:
         figures = {name: FullImageFigures() for name in programs}
         for index in track(range(count), "judging", console=job.console, transient=True):
-            truth = draw(seed, index, job.estimator.hand_model)
+            truth = draw(generator, index)
             for name, program in programs.items():
                 figures[name].update(truth, program(truth.image, truth.camera))
     return collect({"synthetic-full": {name: of_program.compute() for name, of_program in figures.items()}}), {}

@@ -22,7 +22,6 @@ from lgnet_core.evaluation.end_to_end.boxes import AT_ITS_PLACE, iou, length, sk
 from lgnet_core.evaluation.estimates import hand_errors
 from lgnet_core.evaluation.metrics import MRRPE
 from lgnet_core.evaluation.reported import ReportedHand
-from lgnet_core.hand_model import HandModel
 from lgnet_core.types import WRIST, Camera, FloatArray, Side
 
 SEED = 20_262
@@ -63,14 +62,14 @@ class _Hand(NamedTuple):
     side_too: bool
 
 
-def draw(seed: int, index: int, hand_model: HandModel) -> FullImage:
+def draw(generator: SyntheticHands, index: int) -> FullImage:
     """One image of 640x480 pixels."""
-    batch = SyntheticHands(seed, hand_model).pictures(torch.tensor([index]))
+    batch = generator.pictures(torch.tensor([index]))
     height, width = batch.image.shape[-2:]
     return FullImage(
         image=batch.image[0].permute(1, 2, 0).contiguous().numpy(),
         camera=Camera(batch.intrinsics[0].numpy(), width, height),
-        joints=batch.labels(hand_model).joints[0].double().numpy(),
+        joints=batch.labels(generator.hand_model).joints[0].double().numpy(),
         presence=batch.presence[0].numpy(),
         shown=(batch.visibility[0].sum(-1) >= MIN_JOINTS).numpy(),
     )
