@@ -147,7 +147,6 @@ class HandEstimator:
         Args:
             size: side of the crops of both hands, of a network that sees these, pixels. The rest: see :meth:`load`.
         """
-
         palms = PalmFinder(make_engine(load_palm_detector(), engine, device, threads))
         if isinstance(network, HandLGNet):
             observer = HandObserver(make_engine(network.landmarker, engine, device, threads))
@@ -199,17 +198,20 @@ class HandEstimator:
     def associate(
         self, image: FloatArray, view: Camera, hands: Sequence[HandObservation], watch: Stopwatch
     ) -> dict[Side, HandObservation]:
-        """At most one right and one left hand, each seen in a crop that is mirrored as its side asks.
+        """At most one right and one left hand, each observed in a crop that is mirrored as its side asks.
+
+        A hand whose crop has to be mirrored anew is observed once more; one that is not found there is left out.
 
         Args:
-            view: the image's camera, or the one that stands in for it. hands: each hand once.
+            image: (H, W, 3) RGB, uint8. view: its camera, or the one that stands in for it. hands: each hand once.
         """
         chosen = assign_sides(hands)
         turned = {side: hand for side, hand in chosen.items() if hand.mirrored != (side is Side.LEFT)}
         if turned:
             crops = crops_of_observations(list(turned.values())).mirror_left(_sides(turned))
+            thresholds = self.thresholds
             for (side, before), seen in zip(turned.items(), self._observe(image, view, crops, watch)):
-                if seen is None or not same_hand(before, seen, self.thresholds):
+                if seen is None or seen.presence < thresholds.presence or not same_hand(before, seen, thresholds):
                     del chosen[side]
                 else:
                     chosen[side] = seen.with_right_probability(before.right_probability)
