@@ -87,8 +87,7 @@ class Hand:
 
     Args:
         side: anatomical side.
-        presence: probability in [0, 1] that this hand is in the picture. Of a hand that the network took for the other
-            one (:mod:`lgnet_core.inference.other_hand`): what it said before its side was put right.
+        presence: probability in [0, 1] that this hand is in the picture.
         joints: (21, 3) metres; camera frame if ``TwoHands.metric``, else relative to the wrist, camera axes.
         vertices: (778, 3) metres, same frame as ``joints``: the refined mesh (M_f), or, where the hands are given as
             another hand model's than the network's, that model's own surface

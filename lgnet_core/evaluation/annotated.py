@@ -34,6 +34,8 @@ class AnnotatedPictures:
             :class:`lgnet_core.evaluation.pictures.Pictures`.
     """
 
+    size = None
+
     def __init__(self, pictures: AnnotatedSet, hand_model: HandModel, name: str, metadata: dict[str, Any]) -> None:
         self.set, self.hand_model, self.name, self.metadata = pictures, hand_model, name, metadata
 

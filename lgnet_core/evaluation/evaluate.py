@@ -13,6 +13,7 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from lgnet_core.data.hand_pairs import predict_batch
 from lgnet_core.evaluation.baselines import RandomHands, mean_pose
 from lgnet_core.evaluation.outcome import Outcome, compare, place
 from lgnet_core.evaluation.pictures import CATEGORIES, Labelled, Pictures
@@ -90,7 +91,8 @@ def evaluate(
 
     Args:
         network: in eval mode, on the device where it is to run.
-        size: side of the crops that it sees, pixels.
+        size: side of the images that it is given, pixels. A network of one crop per hand is given crops of these, cut
+            around the true joints: of presence it then says only which of the hands that are there it sees.
         count: evaluate this many pictures only, spread evenly over the set.
         batch_size: pictures at a time.
         console: shows a progress bar; None: quiet.
@@ -116,7 +118,7 @@ def evaluate(
         if not same_surfaces:
             truth = truth._replace(surfaces=torch.zeros_like(truth.surfaces))
         with torch.inference_mode():
-            prediction = network(batch.image.float() / 255, batch.intrinsics)
+            prediction = predict_batch(network, batch, truth.joints_2d, truth.joints_known)
             outcome = compare(prediction, place(prediction, batch), batch, truth)
             blind = compare(*mean_pose(hand_model, batch), batch, truth)
             nearest = random_hands.nearest(outcome.true_joints, outcome.known)

@@ -12,7 +12,7 @@ from torch import Tensor
 from lgnet_core.data.augment import resize
 from lgnet_core.data.sample import HandsBatch, HandsTruth, concatenate
 from lgnet_core.data.synthetic.cameras import hands_apart
-from lgnet_core.data.synthetic.held_out import HeldOutHands
+from lgnet_core.data.synthetic.held_out import SIZE, HeldOutHands
 from lgnet_core.data.synthetic.interactions import Kind
 from lgnet_core.data.synthetic.stored import StoredHands
 from lgnet_core.hand_model import HandModel
@@ -71,6 +71,11 @@ class Pictures(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def size(self) -> int | None:
+        """Side of its images, pixels; None: they are cut from larger ones, at any size."""
+        ...
+
     def read(self, indices: Tensor, size: int) -> Labelled | None:
         """Some pictures with what is known of them; those that cannot be used are left out. None: all of them.
 
@@ -85,7 +90,7 @@ class HeldOutPictures:
 
     def __init__(self, hand_model: HandModel) -> None:
         self._set, self.hand_model = HeldOutHands(hand_model), hand_model
-        self.metadata = self._set.metadata
+        self.metadata, self.size = self._set.metadata, SIZE
         self.name = str(self.metadata["name"])
 
     def __len__(self) -> int:
@@ -102,6 +107,7 @@ class StoredPictures:
     def __init__(self, directory: Path, hand_model: HandModel) -> None:
         self._set, self.hand_model = StoredHands(directory, hand_model), hand_model
         self.metadata, self.name = self._set.metadata, str(directory)
+        self.size = int(self.metadata["size"])
 
     def __len__(self) -> int:
         return len(self._set)

@@ -21,6 +21,7 @@ from lgnet_core.evaluation.studies import StudyScores
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.inference.bench import machine_description
 from lgnet_core.inference.engine import resolve_device
+from lgnet_core.network import HandLGNet
 
 _LOOKED_AT = 200  # pictures among which those of the sheet are taken
 
@@ -60,6 +61,8 @@ def run_evaluation(
     pictures = open_pictures(choice, network.hand_model, mano, console)
     out.mkdir(parents=True, exist_ok=True)
     size = crop_size(metadata)
+    if isinstance(network, HandLGNet) and pictures.size is not None:
+        size = pictures.size  # its crops are cut from the images as they are
     judged, judged_on = "bundled" if weights is None else str(weights), len(chosen(len(pictures), count))
     # Also where there is no terminal, and thus no bar.
     console.print(Text(f"judging weights {judged} on {judged_on} pictures of {pictures.name}"), soft_wrap=True)

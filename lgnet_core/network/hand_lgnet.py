@@ -60,11 +60,13 @@ class HandLGNet(HandsNetwork):
     def encode(self, images: Tensor, given: Tensor) -> tuple[Tensor, ...]:
         """The landmark network's outputs as the stages take them; where no crop is given, the other hand's.
 
+        An image without any hand gets another image's outputs, or those of its own empty crop: finite, without meaning.
+
         Args, Shapes: as :meth:`supervised`.
         """
         rows = given.flatten().nonzero()[:, 0]
         if len(rows) == 0:
-            raise ValueError("HandLGNet: no crop of any hand is given; leave such images out of the batch")
+            rows = rows.new_zeros(1)
         seen: HandLandmarks = self.landmarker(images.flatten(0, 1).index_select(0, rows))
         place = torch.zeros(given.numel(), dtype=torch.long, device=given.device)
         place[rows] = torch.arange(len(rows), device=given.device)

@@ -17,10 +17,11 @@ import torch
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
 from lgnet_core.checkpoint import save_network
+from lgnet_core.data.augment import resize
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.drawing import contact_sheet, write_png
-from lgnet_core.evaluation.prediction_sheet import overlays
-from lgnet_core.network import HandLGNet, HandsNetwork
+from lgnet_core.evaluation.prediction_sheet import draw_prediction
+from lgnet_core.network import HandsNetwork, HandsPrediction
 from lgnet_core.training.feature_shards import FeatureBatch
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.train_config import WEIGHTS, TrainConfig
@@ -69,7 +70,7 @@ class DrawPredictions(Callback):
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
-        self.batch: HandsBatch | None = None
+        self.sample: HandsBatch | FeatureBatch | None = None
 
     def on_validation_batch_start(
         self,
@@ -80,22 +81,29 @@ class DrawPredictions(Callback):
         *_: Any,
     ) -> None:
         if index == 0:
-            images = batch.batch if isinstance(batch, FeatureBatch) else batch
-            self.batch = images[: self.PICTURES]
+            self.sample = batch
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        if self.batch is None or not trainer.is_global_zero:
+        if self.sample is None or not trainer.is_global_zero:
             return
         assert isinstance(module, TrainingModule)
         network = module.average.module
         assert isinstance(network, HandsNetwork)
-        if isinstance(network, HandLGNet):
-            return
+        sample: HandsBatch | FeatureBatch
+        if isinstance(self.sample, FeatureBatch):
+            sample = self.sample
+            batch = given = sample.batch
+        else:
+            batch = self.sample[: self.PICTURES]
+            sample = given = resize(batch, self.config.size)
         with torch.inference_mode():
-            drawn = overlays(network.eval(), self.batch, self.config.size)
+            labels = given.labels(network.hand_model)
+            prediction, _ = module.predict(sample, labels, network.eval(), training=False)
+            shown = HandsPrediction(*(value[: self.PICTURES] for value in prediction))
+            drawn = draw_prediction(shown, given[: self.PICTURES], batch[: self.PICTURES], network.hand_model)
         folder = self.config.out / "sheets"
         folder.mkdir(exist_ok=True)
-        sheet = contact_sheet(drawn, self.COLUMNS, self.batch.image.shape[-1])
+        sheet = contact_sheet(drawn, self.COLUMNS, batch.image.shape[-1])
         write_png(folder / f"step_{trainer.global_step:06d}.png", sheet)
 
 
