@@ -52,7 +52,8 @@ class FeatureCache:
         self.folder = images.directory / f"features-{weights_digest(landmarker, repr(jitter))}"
         self.folder.mkdir(exist_ok=True)
         self._open: dict[int, Any] = {}
-        missing = [number for number in range(images.shards) if not self._path(number).exists()]
+        # A set may have grown since: its last shard is then longer than that of the features.
+        missing = [k for k in range(images.shards) if _shard_length(self._path(k)) < len(self._samples(k))]
         if missing:
             engine = make_engine(landmarker, "auto", "cpu", threads)
             for number in track(missing, "computing features", disable=not progress, transient=True):
@@ -88,14 +89,18 @@ class FeatureCache:
     def _path(self, number: int) -> Path:
         return self.folder / f"features_{number:05d}.safetensors"
 
-    def _write(self, number: int, engine: Any) -> None:
+    def _samples(self, number: int) -> range:
+        """Of a shard."""
         first = number * self.images.shard_size
-        last = min(first + self.images.shard_size, len(self.images))
+        return range(first, min(first + self.images.shard_size, len(self.images)))
+
+    def _write(self, number: int, engine: Any) -> None:
+        samples = self._samples(number)
         random = torch.Generator().manual_seed(number)
         found: dict[str, list[Tensor]] = {name: [] for name in (*FIELDS, *_GEOMETRY, "rows")}
         hands = 0
-        for start in range(first, last, _BATCH):
-            batch = concatenate([self.images[k] for k in range(start, min(start + _BATCH, last))])
+        for start in range(0, len(samples), _BATCH):
+            batch = concatenate([self.images[k] for k in samples[start : start + _BATCH]])
             pairs = cut_pairs(batch, batch.labels(self.hand_model).joints_2d, self.jitter, random)
             given = pairs.given.flatten() > 0
             rows = torch.where(given, given.cumsum(0) - 1 + hands, -1).view_as(pairs.given).int()
@@ -137,3 +142,11 @@ class CachedFeatures(Dataset[FeatureBatch]):
 
     def __getitem__(self, index: int) -> FeatureBatch:
         return self.cache.read(self.first + index)
+
+
+def _shard_length(path: Path) -> int:
+    """Samples in a shard of features, 0 if it is not there."""
+    if not path.exists():
+        return 0
+    with safe_open(path, "pt") as shard:
+        return int(shard.get_slice("given").get_shape()[0])
