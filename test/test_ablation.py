@@ -5,14 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from train_process import TINY
+from train_process import TINY, TINY_HAND
 from typer.testing import CliRunner
 
 from lgnet_core.cli import app
 from lgnet_core.cli_ablation import ROWS
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import write_shards
-from lgnet_core.network import PRESETS
+from lgnet_core.hand_model import load_hand_model
+from lgnet_core.inference.bench import count_macs
+from lgnet_core.network import PRESETS, build_network
 from lgnet_core.training import ablation
 from lgnet_core.training.ablation import AblationConfig, ablate
 from lgnet_core.training.ablation_published import PRINTED
@@ -48,6 +50,15 @@ def config(out: Path, data: Path | str, rows=("tiny", "tiny-without-refine-stage
         progress=False,
     )
     return AblationConfig(replace(training, **changes), rows, count=4)
+
+
+def test_a_network_of_one_crop_per_hand_is_a_row_like_others(tmp_path, stored, monkeypatch):
+    """Its cost does not depend on the size of the images that its crops are cut from."""
+    monkeypatch.setitem(PRESETS, "tiny-hand", TINY_HAND)
+    (run,) = ablate(config(tmp_path / "a", stored, ("tiny-hand",), backbone=None)).runs
+    assert run.figures["mpjpe_mm/wrist-raw"] > 0
+    network = build_network(TINY_HAND, load_hand_model()).eval()
+    assert run.macs == count_macs(network)
 
 
 def test_one_table_of_all_rows_and_nothing_twice(tmp_path, stored, monkeypatch):

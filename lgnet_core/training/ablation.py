@@ -14,6 +14,7 @@ from lgnet_core.evaluation.run import run_evaluation
 from lgnet_core.evaluation.sets import Choice
 from lgnet_core.hand_model import load_hand_model
 from lgnet_core.inference.bench import count_macs, machine_description
+from lgnet_core.network import HandLGNet
 from lgnet_core.training.ablation_table import Run, Table
 from lgnet_core.training.train import train
 from lgnet_core.training.train_config import WEIGHTS, TrainConfig
@@ -92,11 +93,13 @@ def _run(config: AblationConfig, row: str, seed: int, console: Console) -> Run:
     )
     network, metadata = load_network(weights, hand_model)
     figures = report.figures()
+    # A network of one crop per hand always has crops of its own size, whatever they are cut from.
+    inputs = network.example_inputs() if isinstance(network, HandLGNet) else network.example_inputs(settings.size)
     run = Run(
         row=row,
         seed=seed,
         parameters=sum(p.numel() for p in network.parameters()),
-        macs=count_macs(network, network.example_inputs(settings.size)),
+        macs=count_macs(network, inputs),
         pictures=metadata["pictures"],
         commit=metadata["commit"],
         figures={name: values["weights"] for name, values in figures.items()},
