@@ -96,10 +96,10 @@ def test_hands_that_are_not_given_repeat_the_others_features(network, inputs):
             assert_close(mine[item, 1], theirs[item, left], atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("present", [[[1.0, 1], [0, 0], [1, 1]], [[0.0, 0], [0, 0], [0, 0]]], ids=["one", "all"])
 @torch.no_grad()
-def test_an_image_without_hands_among_others_is_finite(network, inputs):
-    present = torch.tensor([[1.0, 1], [0, 0], [1, 1]])
-    for name, value in network(*inputs[:3], present)._asdict().items():
+def test_images_without_hands_are_finite(network, inputs, present):
+    for name, value in network(*inputs[:3], torch.tensor(present))._asdict().items():
         assert torch.isfinite(value).all(), name
 
 

@@ -10,12 +10,14 @@ from scripted_engines import CAMERA, LENS, Script, coordinate_image, script_of
 from small_network import small_network
 
 from lgnet_core.camera import crop_intrinsics, grid_to_pixels, square_crop, transform_points, warp
+from lgnet_core.inference.crops import cut
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.observation import HandObservation
 from lgnet_core.inference.reconstruction import HAND_OUTLINE, PAIR_MARGIN, HandReconstructor, PairReconstructor
 from lgnet_core.inference.timing import Stopwatch
 from lgnet_core.network import HandsPrediction, LGNetConfig
+from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
 from lgnet_core.network.hand_stages import HandStages
 from lgnet_core.types import Camera, Side
 
@@ -168,6 +170,24 @@ def test_a_network_of_one_crop_sees_the_union_of_both_hands(observed, pair_engin
         np.testing.assert_allclose(found.relative_translation, relative, atol=1e-6)
     else:
         assert found.relative_translation is None
+
+
+@pytest.mark.parametrize("presence", [BOTH, LEFT])
+def test_inputs_of_the_whole_network(observed, pair_engine, presence):
+    """Crops first: what the engines are given, and black where a hand is absent."""
+    script, hands = observed(presence)
+    image, size = coordinate_image(), HAND_CROP_SIZE
+    crops, _, _, given = HandReconstructor(script.stages).network_inputs(image, CAMERA, hands)
+    assert crops.shape == (1, 2, 3, size, size)
+    assert given.tolist() == [[float(side in hands) for side in Side]]
+    for side in Side:
+        assert (side in hands) == crops[0, side].any()
+        if side in hands:
+            np.testing.assert_array_equal(crops[0, side], cut(image, hands[side].affine[None], size)[0])
+    reconstructor = PairReconstructor(pair_engine)
+    reconstructor(image, CAMERA, hands, Stopwatch())
+    for mine, theirs in zip(reconstructor.network_inputs(image, CAMERA, hands), pair_engine.inputs, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_crops_of_pairs_have_the_cameras_axes():
