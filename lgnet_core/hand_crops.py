@@ -3,7 +3,7 @@ r"""Upright square crops of one hand each: their geometry, batched, in torch alo
 A crop is turned so that the hand points up, and is mirrored for a left hand, so that every crop shows a right hand.
 Its hand has a frame of its own, the *canonical frame*: z along the ray through the crop's centre, y down the crop, x to
 its right. For a mirrored crop x points the other way, so the matrix is a reflection, and a left hand looks there as a
-right one does. What a network says of a hand in its canonical frame does not depend on where in the image the hand is.
+right one does. Pose and shape in the canonical frame do not depend on where in the image the hand is.
 
 Sources: the rules are those of MediaPipe Hands (Zhang et al. 2020): palm_detection_detection_to_roi and
 hand_landmark_landmarks_to_roi of MediaPipe 0.10.21 (Apache-2.0).
@@ -123,7 +123,7 @@ def crops_of_palms(boxes: Tensor, keypoints: Tensor, rule: CropRule = CROP_RULE)
 
 
 def crops_of_joints(joints: Tensor, rule: CropRule = CROP_RULE) -> HandCrops:
-    """Crops around hands whose 2D joints are known; none is mirrored.
+    """Crops around hands with known 2D joints; none is mirrored.
 
     Args:
         joints: pixels of the image.

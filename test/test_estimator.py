@@ -287,7 +287,7 @@ def test_images_that_are_none_are_refused_with_the_cure(hand_model, image, messa
 
 
 def test_camera_of_another_size_is_refused(hand_model):
-    with pytest.raises(ValueError, match="calibrated for 240x180 pixels, but the picture has 320x240"):
+    with pytest.raises(ValueError, match="calibrated for 240x180 pixels, but the image has 320x240"):
         script_with(hand_model).estimator().estimate(image_of(240, 320, 3), CAMERA)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from lgnet_core.drawing import contact_sheet, draw_share
 from lgnet_core.inference.crops import image_camera
-from lgnet_core.inference.estimator import HandEstimator, check_picture
+from lgnet_core.inference.estimator import HandEstimator, check_image
 from lgnet_core.inference.timing import Stopwatch
 from lgnet_core.network import HandsNetwork
 from lgnet_core.types import Camera, FloatArray
@@ -41,7 +41,7 @@ class AttentionView:
         Returns:
             RGB (H, W, 3) uint8; None where no hand is found, or the network has no attention.
         """
-        check_picture(image, camera)
+        check_image(image, camera)
         estimator, view, watch = self.estimator, image_camera(image, camera), Stopwatch()
         found = estimator.detector.detect(image, view, estimator.thresholds, watch)
         hands = estimator.associate(image, view, found, watch)

@@ -46,10 +46,10 @@ def local_intrinsics(camera: Camera, pixel: FloatArray, step: float = 1e-3) -> F
     r"""The pinhole that a distorted camera resembles around one pixel; K itself where there is no distortion.
 
     First order of the projection pi around the ray r of the pixel p: u = p + J (x - r), J = d pi / d x, so
-    K = [J | p - J r]. The network draws its mesh into the crop with it, while the picture stays distorted.
+    K = [J | p - J r]. The network projects its mesh into the crop with it, while the image stays distorted.
 
     Args:
-        pixel: a place in the picture; moved to its border if it lies outside, where no calibration holds.
+        pixel: a place in the image; moved to its border if it lies outside, where no calibration holds.
         step: of the central differences, in units of the ray (tangent of the angle).
 
     Shapes:
@@ -69,7 +69,7 @@ def local_intrinsics(camera: Camera, pixel: FloatArray, step: float = 1e-3) -> F
 
 
 def _cut(image: FloatArray, affine: FloatArray, size: int) -> FloatArray:
-    """:func:`lgnet_core.camera.warp` of the part of a picture that a crop sees: no more of a large picture is read."""
+    """:func:`lgnet_core.camera.warp` of the part of an image that a crop shows: no more of a large image is read."""
     height, width = image.shape[:2]
     edge = size - 0.5
     corners = transform_points(

@@ -189,7 +189,7 @@ class HandEstimator:
         Raises:
             ValueError: if the image is none, or the camera is of another size than the image.
         """
-        check_picture(image, camera)
+        check_image(image, camera)
         watch = Stopwatch()
         view = image_camera(image, camera)
         hands = self.associate(image, view, self.detector.detect(image, view, self.thresholds, watch), watch)
@@ -295,9 +295,13 @@ def _chain_length(joints: FloatArray) -> float:
     return float(np.linalg.norm(np.diff(joints[list(MIDDLE_CHAIN)], axis=0), axis=-1).sum())
 
 
-def check_picture(image: FloatArray, camera: Camera | None) -> None:
-    """Raise a ValueError that says what is wrong with a picture and how to mend it."""
-    cure = "read files with lgnet_core.data.images, which converts grey, RGBA and 16-bit pictures"
+def check_image(image: FloatArray, camera: Camera | None) -> None:
+    """Check an image and its camera before anything is computed.
+
+    Raises:
+        ValueError: with what is wrong and how to mend it.
+    """
+    cure = "read files with lgnet_core.data.images, which converts grey, RGBA and 16-bit images"
     if not isinstance(image, np.ndarray):
         raise ValueError(f"image: expected a numpy array (H, W, 3) uint8, got {type(image).__name__}; {cure}")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -306,10 +310,10 @@ def check_picture(image: FloatArray, camera: Camera | None) -> None:
     if min(height, width) < MIN_SIDE or max(height, width) > LARGEST_SIDE:
         raise ValueError(
             f"image: {width}x{height} pixels; each side must have {MIN_SIDE} to {LARGEST_SIDE}: "
-            "give the whole picture, or shrink it (and scale its camera)"
+            "give the whole image, or shrink it (and scale its camera)"
         )
     if camera is not None and (camera.width, camera.height) != (width, height):
         raise ValueError(
-            f"camera: calibrated for {camera.width}x{camera.height} pixels, but the picture has {width}x{height}; "
-            "give the camera of this picture, or resize the picture to the camera's size"
+            f"camera: calibrated for {camera.width}x{camera.height} pixels, but the image has {width}x{height}; "
+            "give the camera of this image, or resize the image to the camera's size"
         )

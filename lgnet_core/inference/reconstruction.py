@@ -64,7 +64,7 @@ class Reconstruction(dict[Side, ReconstructedHand]):
 
 
 class Reconstructor(ABC):
-    """Runs the network of both hands: what tells networks of one crop per hand from those of one crop of both.
+    """Runs the network of both hands; its kinds are networks of one crop per hand and of one crop of both.
 
     Attributes:
         engine: of the network, or of its stages.

@@ -15,7 +15,7 @@ class Thresholds:
         palm_score: probability from which on a palm is a candidate. Low, since the hand-landmark network judges every
             candidate anew, and palms of hands that touch, or that are cut off, score low.
         palm_distance: two palms are one if their keypoints are nearer than this part of the larger palm's side, in the
-            mean. Boxes alone would not tell crossed hands apart, whose palms lie on each other and point elsewhere.
+            mean. Boxes alone would merge crossed hands, whose palms lie on each other and point elsewhere.
         palm_count: candidates that get a crop, the best first: two hands, and some that turn out to be none.
         wide_margin: where no hand is found, the detector runs once more on the image scaled down by this factor, black
             around it: hands that fill the image are larger than those it was trained on.

@@ -1,4 +1,4 @@
-"""A hand that is followed from image to image: where it was, how it moves, which side it is, where to look next."""
+"""A hand that is followed from image to image: its place, velocity and side, and its next crop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Track:
 
     Args:
         number: its track id. side: of the hand.
-        observation: the last one, whose belief in the side is the track's.
+        observation: the last one, with the track's belief in its side.
         velocity: (2,) of the joints' mean, pixels per second.
         smoother: None until smoothing is on.
     """

@@ -8,7 +8,7 @@ import numpy as np
 
 from lgnet_core.inference.association import same_hand, suppress_duplicates
 from lgnet_core.inference.crops import image_camera
-from lgnet_core.inference.estimator import HandEstimator, check_picture
+from lgnet_core.inference.estimator import HandEstimator, check_image
 from lgnet_core.inference.observation import HandObservation
 from lgnet_core.inference.smoothing import HandSmoother, Smoothing
 from lgnet_core.inference.timing import STAGES, Stopwatch
@@ -24,7 +24,7 @@ class HandTracker:
 
     A hand that was seen gets its next crop from its last joints, moved on at constant velocity, so that it costs one
     pass of the landmark network and no detection. Where its presence falls below the threshold the track ends. The
-    detector looks at the whole image when fewer than two hands are followed, and every ``detection_interval`` images;
+    detector runs on the whole image when fewer than two hands are followed, and every ``detection_interval`` images;
     hands that it finds and that are not followed yet join those that are, and the sides are assigned anew
     (:func:`~lgnet_core.inference.association.assign_sides`), where followed hands bring the belief in their side that
     they gathered. With a ``detection_interval`` of 1 nothing is followed: each image's hands are those of
@@ -86,7 +86,7 @@ class HandTracker:
         Raises:
             ValueError: as :meth:`HandEstimator.estimate`.
         """
-        check_picture(image, camera)
+        check_image(image, camera)
         watch = Stopwatch()
         frame = _Frame(image.shape, camera, stamp_ns)
         if self._last is not None and not frame.follows(self._last, self.max_gap):

@@ -1,4 +1,4 @@
-"""How two hands' crops lie to each other: what a network must be told when each hand has a crop of its own.
+"""How two hands' crops lie to each other: an input of networks that see each hand in a crop of its own.
 
 In one crop of both hands their relation is in the pixels; in two crops it is not. InterWild (Moon 2023), which also
 gives each hand a mirrored crop of its own, regresses the relation from features alone.
@@ -45,7 +45,7 @@ def crop_geometry(intrinsics: Tensor, frames: Tensor, crop_size: int, map_size: 
     """
     focal = determinant_2x2(intrinsics[..., :2, :2]).abs().sqrt() / crop_size
     other_axes = frames @ frames.flip(1).transpose(-1, -2)  # the other's axes -> own axes
-    # Both crops are affine images of one picture: p_own = A_own A_other^-1 p_other = K_own K_other^-1 p_other.
+    # Both crops are affine maps of one image: p_own = A_own A_other^-1 p_other = K_own K_other^-1 p_other.
     linear = intrinsics[..., :2, :2] @ inverse_2x2(intrinsics.flip(1)[..., :2, :2])
     shift = intrinsics[..., :2, 2] - (linear @ intrinsics.flip(1)[..., :2, 2:])[..., 0]
     middle = (crop_size - 1) / 2
