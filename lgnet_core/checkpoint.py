@@ -164,7 +164,8 @@ def read_metadata(path: str | Path | None = None) -> dict[str, Any]:
 
 def crop_size(metadata: Mapping[str, Any]) -> int:
     """Side of the crops, pixels, that weights with this description are to see: those they were trained on. At another
-    size a network runs too, and sees badly."""
+    size a network runs too, and sees badly. Of a network of one crop per hand: of the images its crops are cut from.
+    """
     return int(metadata.get("size", CROP_SIZE))
 
 
