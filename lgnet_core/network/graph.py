@@ -180,7 +180,7 @@ class GraphResidual(nn.Module):
 
 
 class GraphResiduals(nn.ModuleList):
-    """Three residual blocks.
+    """Residual blocks, three as in handAR unless said otherwise.
 
     Args:
         make_conv: makes one graph layer, ``channels`` to ``channels``.
@@ -189,8 +189,8 @@ class GraphResiduals(nn.ModuleList):
         x: (N, B, channels); returns the same.
     """
 
-    def __init__(self, make_conv: Callable[[], nn.Module], channels: int) -> None:
-        super().__init__(GraphResidual(make_conv, channels) for _ in range(3))
+    def __init__(self, make_conv: Callable[[], nn.Module], channels: int, depth: int = 3) -> None:
+        super().__init__(GraphResidual(make_conv, channels) for _ in range(depth))
 
     def forward(self, x: Tensor, neighbour_sum: NeighbourSum) -> Tensor:
         for residual in self.children():

@@ -196,7 +196,7 @@ class HandStages(ExportableModule[HandsPrediction]):
         self.relation = HandRelation(enhanced, channels)
         self.refine = None
         if config.refine_stage:
-            self.refine = VertexGraph(3 + early, channels + enhanced, config.refine_channels)
+            self.refine = VertexGraph(3 + early, channels + enhanced, config.refine_channels, config.refine_depth)
             self.neighbour_sum = NeighbourSum(hand_model.graph.edge_index, hand_model.graph.node_count)
             smoother = fairing(hand_model.graph.edges.cpu(), hand_model.graph.node_count, config.refine_smoothing)
             self.register_buffer("fair", smoother, persistent=False)

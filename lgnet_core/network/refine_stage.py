@@ -60,19 +60,19 @@ class VertexGraph(nn.Module):
 
     Args:
         near_channels: of coordinates, colour and early map. map_channels: of F_h and F*_h together.
-        width: of the residual blocks; twice that inside the first layer.
+        width: of the residual blocks; twice that inside the first layer. depth: how many residual blocks.
 
     Shapes:
         near: (B, 778, near_channels); maps: (B, map_channels, G, G); places: (B, 778, 2) in the crop's [-1, 1];
         returns (B, 778, 3) metres.
     """
 
-    def __init__(self, near_channels: int, map_channels: int, width: int) -> None:
+    def __init__(self, near_channels: int, map_channels: int, width: int, depth: int = 3) -> None:
         super().__init__()
         self.near_channels = near_channels
         self.head = GINConv(near_channels + map_channels, 2 * width, width)
         self.head_norm = NodeNorm(width)
-        self.residuals = GraphResiduals(lambda: GINConv(width, width, width), width)
+        self.residuals = GraphResiduals(lambda: GINConv(width, width, width), width, depth)
         self.tail = GINConv(width, 32, 3)
         nn.init.zeros_(self.tail.last.weight)  # M_f = M_r at the start
         nn.init.zeros_(self.tail.last.bias)
