@@ -10,7 +10,7 @@ from rich.console import Console
 from lgnet_core.evaluation.end_to_end.program_report import EndToEndReport, collect
 
 GROUPS = {
-    "boxes": {"ours": {"found": 3, "error, px": 2.25}, "theirs": {"found": 2, "error, px": math.nan}},
+    "boxes": {"ours": {"found": 3, "error, px": 2.25}, "theirs": {"found": 2, "error, px": math.nan, "recall": 0.9}},
     "latency": {"theirs": {"p50, ms": 12.5}},
 }
 
@@ -32,6 +32,7 @@ def test_table():
     lines = [line.split("│")[1:-1] for line in capture.get().splitlines() if line.startswith("│")]
     rows = {name.strip(): [cell.strip() for cell in cells] for name, *cells in lines}
     assert rows["found"] == ["3", "2"]
+    assert rows["recall"] == ["-", "0.900"]
     assert rows["error, px"] == ["2.2", "-"]
     assert rows["p50, ms"] == ["-", "12.5"]
 

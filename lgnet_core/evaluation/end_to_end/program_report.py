@@ -13,6 +13,9 @@ from rich.table import Table
 
 from lgnet_core.evaluation.report import without_nan
 
+_UNITS = (", px", ", mm", ", ms", "%")
+"""A figure whose name holds one of them has one digit; others are counts, or parts of 1 with three."""
+
 Figures = dict[str, dict[str, dict[str, float]]]
 """Group, figure, program: value. A program that cannot be judged so has NaN, or nothing."""
 
@@ -62,7 +65,7 @@ class EndToEndReport:
             table.add_section()
             table.add_row(group, style="bold")
             for name, values in rows.items():
-                table.add_row(f"  {name}", *(_text(values.get(program, math.nan)) for program in self.programs))
+                table.add_row(f"  {name}", *(_text(name, values.get(program, math.nan)) for program in self.programs))
         return table
 
     def write_json(self, path: Path) -> None:
@@ -77,9 +80,9 @@ class EndToEndReport:
         path.write_text(json.dumps(without_nan(document), indent=1, allow_nan=False) + "\n")
 
 
-def _text(value: float) -> str:
+def _text(name: str, value: float) -> str:
     if math.isnan(value):
         return "-"
     if isinstance(value, int):
         return str(value)
-    return f"{value:.3f}" if value <= 1 else f"{value:.1f}"
+    return f"{value:.1f}" if any(unit in name for unit in _UNITS) else f"{value:.3f}"
