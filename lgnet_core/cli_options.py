@@ -46,7 +46,8 @@ EngineOption = Annotated[
     EngineName, typer.Option("--engine", help="auto: CUDA graphs on a GPU, ONNX Runtime on a CPU.")
 ]
 DataRoot = Annotated[
-    Path | None, typer.Option("--root", help="Folder of InterHand2.6M (annotations/, images/) or of HIC (HIC.json).")
+    Path | None,
+    typer.Option("--root", help="Folder of the set: InterHand2.6M (annotations/, images/), HIC (HIC.json), ..."),
 ]
 AnnotationOption = Annotated[str, typer.Option("--annotation", help="Of InterHand2.6M: H, M or H+M.")]
 SubsetOption = Annotated[
