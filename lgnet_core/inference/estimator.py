@@ -19,6 +19,7 @@ from lgnet_core.inference.crops import image_camera
 from lgnet_core.inference.detection import HandDetector
 from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.engine_choice import make_engine
+from lgnet_core.inference.exposure import normalise_exposure
 from lgnet_core.inference.observation import HandObservation, HandObserver, crops_of_observations
 from lgnet_core.inference.palms import PalmFinder
 from lgnet_core.inference.placement import place_in_camera
@@ -192,6 +193,7 @@ class HandEstimator:
         check_image(image, camera)
         watch = Stopwatch()
         view = image_camera(image, camera)
+        image = normalise_exposure(image, self.thresholds)
         hands = self.associate(image, view, self.detector.detect(image, view, self.thresholds, watch), watch)
         return self.reconstruct(image, camera, hands, watch)
 

@@ -12,6 +12,8 @@ class Thresholds:
     They were chosen on the train split of the real images that README's "Evaluation" names, not on those it reports.
 
     Args:
+        dark: level, of 255, of an image's whites below which its contrast is stretched
+            (:mod:`lgnet_core.inference.exposure`). Images that are well lit reach it (19 in 20 of the real ones).
         palm_score: probability from which on a palm is a candidate. Low, since the hand-landmark network judges every
             candidate anew, and palms of hands that touch, or that are cut off, score low.
         palm_distance: two palms are one if their keypoints are nearer than this part of the larger palm's side, in the
@@ -26,6 +28,7 @@ class Thresholds:
         side_memory: part of a track's earlier belief in its side that one image leaves.
     """
 
+    dark: float = 180.0
     palm_score: float = 0.1
     palm_distance: float = 0.3
     palm_count: int = 4

@@ -9,6 +9,7 @@ import numpy as np
 from lgnet_core.inference.association import same_hand, suppress_duplicates
 from lgnet_core.inference.crops import image_camera
 from lgnet_core.inference.estimator import HandEstimator, check_image
+from lgnet_core.inference.exposure import normalise_exposure
 from lgnet_core.inference.observation import HandObservation
 from lgnet_core.inference.smoothing import HandSmoother, Smoothing
 from lgnet_core.inference.timing import STAGES, Stopwatch
@@ -93,6 +94,7 @@ class HandTracker:
             self.reset()
         interval = frame.seconds_since(self._last)
         view = image_camera(image, camera)
+        image = normalise_exposure(image, self.estimator.thresholds)
 
         tracked = self._follow(image, view, interval, watch)
         seen = list(tracked)
