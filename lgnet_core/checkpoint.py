@@ -23,7 +23,7 @@ from lgnet_core import __version__
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.network import CONFIGS, HandsNetwork, LGNetConfig, NetworkConfig, build_network
 
-BUNDLED_WEIGHTS = Path(__file__).parent / "weights" / "lgnet-mini.safetensors"
+BUNDLED_WEIGHTS = Path(__file__).parent / "weights" / "lgnet-hand.safetensors"
 CROP_SIZE = 256
 """Side of the crops of weights that do not say theirs, pixels."""
 _ENTRY = "lgnet"

@@ -27,7 +27,7 @@ def train(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of logs, checkpoints, weights. Default: runs/PRESET.")
     ] = None,
-    preset: Preset = "lgnet-mini",
+    preset: Preset = "lgnet-hand",
     backbone: Backbone = None,
     data: Annotated[
         str | None,

@@ -70,7 +70,7 @@ class TrainConfig:
     """
 
     out: Path
-    preset: str = "lgnet-mini"
+    preset: str = "lgnet-hand"
     backbone: str | None = None
     data: str = SYNTHETIC
     root: Path | None = None
