@@ -120,7 +120,10 @@ class Settings:
         "", "Folder that `lgnet mano convert` wrote; empty: the bundled hand model.", read_only=True
     )
     threads: int = _parameter(
-        0, "CPU threads of ONNX Runtime; 0: one for each physical core.", limits=(0, 256), read_only=True
+        0,
+        "CPU threads of the networks; 0: as many as the process has cores, by its affinity and its cgroup's quota.",
+        limits=(0, 256),
+        read_only=True,
     )
     hand_length: float = _parameter(
         0.0,
@@ -137,13 +140,13 @@ class Settings:
     )
     detection_interval: int = _parameter(
         10,
-        "While two hands are followed, hands are looked for in the whole image every so many images; while fewer are, "
-        "in each. 1: in each, and no hand is followed.",
+        "Images from one detection in the whole image to the next while two hands are followed; while fewer are, each "
+        "image has one. 1: in each, and no hand is followed.",
         "images",
         limits=(1, 1000),
     )
     tracking_max_gap: float = _parameter(
-        0.5, "After a longer gap between two stamps, hands are looked for anew.", "s", limits=(0.05, 10.0)
+        0.5, "After a longer gap between two stamps, tracks end and hands are detected anew.", "s", limits=(0.05, 10.0)
     )
     smoothing: bool = _parameter(True, "One-euro filter over the hands; off: each picture for itself.")
     smoothing_min_cutoff: float = _parameter(
