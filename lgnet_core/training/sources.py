@@ -92,12 +92,7 @@ class Stored:
         self.set, self.hand_model, self.size, self.moves, self.seed = (
             StoredHands(directory, hand_model), hand_model, size, moves, seed
         )  # fmt: skip
-        self.length = len(self.set) - validation
-        if self.length < 1:
-            raise ValueError(
-                f"{directory}: {len(self.set)} pictures, of which --validation {validation} holds all back; "
-                "hold back fewer, or store more"
-            )
+        self.length = _not_held_back(str(directory), len(self.set), validation)
 
     def read(self, draws: Sequence[Draw]) -> HandsBatch:
         batch = resize(concatenate([self.set[draw.picture] for draw in draws]), self.size)
@@ -117,12 +112,12 @@ class StoredFeatures:
     """Features by a frozen landmark network, of a stored set or of real images; the last samples are held out.
 
     Args:
-        cache: of the training's crops. validation: how many samples are held out.
+        name: of the set. cache: of the training's crops. validation: how many samples are held out.
     """
 
-    def __init__(self, cache: Samples, validation: int) -> None:
+    def __init__(self, name: str, cache: Samples, validation: int) -> None:
         self.cache = cache
-        self.length = len(cache) - validation
+        self.length = _not_held_back(name, len(cache), validation)
 
     def read(self, draws: Sequence[Draw]) -> FeatureBatch:
         return concatenate_features([self.cache.read(draw.picture) for draw in draws])
@@ -297,14 +292,14 @@ def open_supply(
             held = max(1, round(config.validation * weight / sum(weight for _, weight in parts)))
             if frozen is not None and name == REALHANDS:
                 cache: Samples = _teacher_cache(config, frozen, read_with)
-                sources.append(StoredFeatures(cache, held))
+                sources.append(StoredFeatures(name, cache, held))
                 continue
             if frozen is not None:
                 images = StoredHands(Path(name), read_with)
                 jitter = CropJitter() if config.augment else None
                 threads = config.threads or None
                 cache = FeatureCache(images, frozen.landmarker, read_with, jitter, threads, config.progress)
-                sources.append(StoredFeatures(cache, held))
+                sources.append(StoredFeatures(name, cache, held))
                 continue
             sources.append(Stored(Path(name), read_with, config.size, held, moves, config.seed))
     supply = Supply(tuple(sources), tuple(weight for _, weight in parts), augmentation)
@@ -327,6 +322,16 @@ def _teacher_cache(config: TrainConfig, frozen: HandLGNet, hand_model: HandModel
     return TeacherCache(
         config.root, config.out, frozen.landmarker, rendered, config.size, threads=threads, progress=config.progress
     )
+
+
+def _not_held_back(name: str, count: int, validation: int) -> int:
+    """How many pictures of a set are left to train on."""
+    if validation >= count:
+        raise ValueError(
+            f"{name}: {count} pictures, of which --validation {validation} holds all back; "
+            "hold back fewer, or store more"
+        )
+    return count - validation
 
 
 def _generator(seed: int, draw: Draw) -> torch.Generator:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lgnet_core.camera import letterbox
 from lgnet_core.data.hand_pairs import CropJitter, moved
+from lgnet_core.data.images import InputError
 from lgnet_core.data.photometry import Photometry, distort_images
 from lgnet_core.data.realhands import read_index
 from lgnet_core.data.sample import ARM, LEFT_HAND, RIGHT_HAND
@@ -83,6 +84,9 @@ class TeacherCache:
         rendered: a set whose hands are pasted over real ones.
         image_size: side of the square that images are fitted into, for the loss, pixels.
         threads: of the CPU. progress: show a bar.
+
+    Raises:
+        InputError: if the root holds no real images, or the teacher is sure of a hand in none of them.
     """
 
     def __init__(
@@ -111,6 +115,11 @@ class TeacherCache:
                 self._teach(detector, image)
                 for image in track(images, "asking the teacher", disable=not progress, transient=True)
             ]
+            if not any(taught):
+                raise InputError(
+                    f"{root}: the landmark network is sure of no hand in the images of the split train; "
+                    "give images of hands"
+                )
             for number in track(missing, "computing features", disable=not progress, transient=True):
                 self._write(number, images, taught, observer)
         with safe_open(self._path(0), "pt") as shard:
@@ -212,7 +221,7 @@ class TeacherCache:
             if random.random() < settings.rendered:
                 patch, mask = self._rendered_hand(random)
             else:
-                other = images[(index + 1 + int(random.integers(len(images) - 1))) % len(images)]
+                other = images[(index + 1 + int(random.integers(max(1, len(images) - 1)))) % len(images)]
                 patch, mask = _piece(other, random)
             _paste(image, patch, mask, hand.joints, settings, random)
         generator = torch.Generator().manual_seed(int(random.integers(2**31)))

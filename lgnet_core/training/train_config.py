@@ -129,7 +129,13 @@ class TrainConfig:
             raise ValueError("freeze_heatmaps: goes with the preset intershape and the losses default only")
         if self.freeze_backbone and kind != "lgnet-hand":
             raise ValueError("freeze_backbone: goes with the preset lgnet-hand only; freeze_early goes with any")
-        if any(name == REALHANDS for name, _ in self.parts()) and not self.freeze_backbone:
+        names = [name for name, _ in self.parts()]
+        if self.freeze_backbone and 0 < sum(name in (SYNTHETIC, INTERHAND26M) for name in names) < len(names):
+            raise ValueError(
+                f"data {self.data!r}: with freeze_backbone, stored sets are read as features, which do not mix with "
+                f"pictures of {SYNTHETIC} or {INTERHAND26M}; store the former (lgnet synth), train on the latter apart"
+            )
+        if REALHANDS in names and not self.freeze_backbone:
             raise ValueError(f"data {REALHANDS}: its teacher is the frozen landmark network; give freeze_backbone too")
         if self.freeze_heatmaps and not self.initial.endswith(".safetensors"):
             raise ValueError(
