@@ -1,10 +1,13 @@
-"""Make README's pictures: what the demo gives, the frames, and what is trained on.
+"""Make the pictures of README and of the model card, from synthetic images only.
 
-    python tools/make_readme_pictures.py [--weights FILE]
+    lgnet eval -o out/eval
+    python tools/make_readme_pictures.py [--weights FILE] [--worst out/eval/worst.png]
 
-Writes tools/pictures/hands.jpg (a frame of the bundled clip with what the weights find in it, seen from the camera and
-from two other sides), tools/pictures/frames.png (hand frames and camera frame, on hands of the bundled model) and
-tools/pictures/synthetic.jpg (the first crops of ``lgnet synth --seed 7 --size 128``).
+Writes to tools/pictures:
+    hands.jpg: a frame of the bundled clip with the hands found in it, and their meshes from three sides.
+    frames.png: hand frames and camera frame, on hands of the bundled model.
+    synthetic.jpg: the first crops of ``lgnet synth --seed 7 --size 128``.
+    failures.jpg: the sheet of the worst images of the frozen set, if it is given.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ WIDTH, HEIGHT = 960, 540
 CAMERA = Camera(np.array([[900.0, 0, WIDTH / 2], [0, 900.0, HEIGHT / 2], [0, 0, 1]]), WIDTH, HEIGHT)
 AXES = ((220, 40, 40), (40, 150, 40), (40, 70, 220))  # x, y, z: red, green, blue, as in RViz
 INK = (40, 40, 40)
+SHEET_WIDTH = 1200  # pixels, of the pictures that are made smaller
 
 
 def hands_of_the_frames(model: HandModel) -> TwoHands:
@@ -74,7 +78,7 @@ def hands_of_the_frames(model: HandModel) -> TwoHands:
 
 
 def draw_frames(model: HandModel) -> FloatArray:
-    """The picture of the frames, (HEIGHT, WIDTH, 3) uint8 RGB."""
+    """The image of the frames, (HEIGHT, WIDTH, 3) uint8 RGB."""
     hands, frames = hands_of_the_frames(model), HandFrames(model)
     canvas = draw_overlay(np.full((HEIGHT, WIDTH, 3), 250, np.uint8), hands, CAMERA)
     origins = []
@@ -122,13 +126,17 @@ def write(canvas: FloatArray, text: str, place: FloatArray | tuple[float, float]
     cv2.putText(canvas, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.55, colour, 1, cv2.LINE_AA)
 
 
-def write_jpeg(name: str, picture: FloatArray) -> None:
-    cv2.imwrite(str(FOLDER / name), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+def write_jpeg(name: str, image: FloatArray, width: int | None = None) -> None:
+    """Write (H, W, 3) uint8 RGB, made smaller to a width if one is given."""
+    if width is not None:
+        image = cv2.resize(image, (width, round(width * image.shape[0] / image.shape[1])), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(FOLDER / name), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, help="default: the bundled ones")
+    parser.add_argument("--worst", type=Path, help="worst.png of lgnet eval on the frozen set, with the same weights")
     arguments = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     frames = draw_frames(load_hand_model())
@@ -138,8 +146,9 @@ def main() -> None:
     write_jpeg("synthetic.jpg", sheet)
     with tempfile.TemporaryDirectory() as folder:
         view = read_picture(run_demo(HandEstimator.load(arguments.weights), Path(folder)).view).image
-    small = cv2.resize(view, (1200, round(1200 * view.shape[0] / view.shape[1])), interpolation=cv2.INTER_AREA)
-    write_jpeg("hands.jpg", small)
+    write_jpeg("hands.jpg", view, SHEET_WIDTH)
+    if arguments.worst is not None:
+        write_jpeg("failures.jpg", read_picture(arguments.worst).image, SHEET_WIDTH)
 
 
 if __name__ == "__main__":
