@@ -16,10 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lgnet_core.camera import box_of_points, invert_affine, letterbox, transform_points, warp
+from lgnet_core.camera import box_of_points, invert_affine, letterbox, transform_points
 from lgnet_core.evaluation.end_to_end.boxes import AT_ITS_PLACE, iou, length
 from lgnet_core.evaluation.reported import ReportedHand
 from lgnet_core.hand_crops import HandCrops, crops_of_joints, crops_of_palms, to_image
+from lgnet_core.inference import make_engine
+from lgnet_core.inference.crops import cut
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarks, load_hand_landmark_net
 from lgnet_core.network.palm_detector import PALM_IMAGE_SIZE, load_palm_detector
 from lgnet_core.types import FloatArray, Side
@@ -74,7 +76,8 @@ class FrozenReference:
 
     def __init__(self, sureness: Sureness = Sureness()) -> None:
         self.sureness = sureness
-        self._palms, self._hands = load_palm_detector(), load_hand_landmark_net()
+        self._palms = make_engine(load_palm_detector(), device="cpu")
+        self._hands = make_engine(load_hand_landmark_net(), device="cpu")
 
     @torch.inference_mode()
     def __call__(self, image: FloatArray) -> Reference | None:
@@ -97,7 +100,7 @@ class FrozenReference:
     def _detect(self, image: FloatArray) -> HandCrops | None:
         height, width = image.shape[:2]
         affine = letterbox(width, height, PALM_IMAGE_SIZE)
-        found = self._palms(_tensor(warp(image, affine, PALM_IMAGE_SIZE))[None])
+        found = self._palms(cut(image, affine[None], PALM_IMAGE_SIZE))
         back = invert_affine(affine)
         scores = torch.sigmoid(found.logits[0])
         kept: list[int] = []
@@ -114,9 +117,7 @@ class FrozenReference:
         return crops_of_palms(torch.from_numpy(corners).float(), torch.from_numpy(keypoints).float())
 
     def _look(self, image: FloatArray, affines: Tensor) -> HandLandmarks:
-        crops = [_tensor(warp(image, affine, HAND_CROP_SIZE)) for affine in affines.double().numpy()]
-        seen: HandLandmarks = self._hands(torch.stack(crops))
-        return seen
+        return self._hands(cut(image, affines.double().numpy(), HAND_CROP_SIZE))
 
 
 def compare(hands: Sequence[ReportedHand], reference: Reference) -> Agreement | None:
@@ -140,8 +141,3 @@ def agreement_figures(agreements: Sequence[Agreement | None]) -> dict[str, float
         "side right, %": 100 * float(side),
         "2D difference, % of the hand": 100 * float(difference),
     }
-
-
-def _tensor(image: FloatArray) -> Tensor:
-    """(H, W, 3) uint8 to (3, H, W) in [0, 1]."""
-    return torch.from_numpy(image).permute(2, 0, 1).float() / 255
