@@ -27,8 +27,8 @@ Weights = Annotated[Path | None, typer.Option("--weights", "-w", help="Weights f
 Preset = Annotated[
     str,
     typer.Option(
-        help="lgnet, lgnet-light, lgnet-hand, lgnet-mini, eanet, eanet-mini, intershape, intershape-mini; with -paper the geometry "
-        "as printed; of LGNet -without-PART leaves a part out (lgblock, refine-stage, ...)."
+        help="lgnet, lgnet-light, lgnet-hand, lgnet-mini, eanet, eanet-mini, intershape, intershape-mini; with -paper "
+        "the geometry as printed; of LGNet -without-PART leaves a part out (lgblock, refine-stage, ...)."
     ),
 ]
 Backbone = Annotated[

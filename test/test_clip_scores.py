@@ -51,8 +51,7 @@ def test_between_the_wrists():
     clip = small_clip()
     aside = np.array([0.03, 0, 0])
     found = [
-        [right, left._replace(joints=left.joints + aside)]
-        for right, left in (true_hands(clip, k) for k in range(3))
+        [right, left._replace(joints=left.joints + aside)] for right, left in (true_hands(clip, k) for k in range(3))
     ]
     found[2] = found[2][1:]
     scores = measure(found, clip)
