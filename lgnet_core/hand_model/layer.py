@@ -17,11 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import roma
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgnet_core.hand_model.asset import (
     FILE_NAMES,
     JOINT_COUNT,
+    PARENTS,
+    POSE_FEATURE_COUNT,
     SHAPE_COUNT,
     VERTEX_COUNT,
     HandAsset,
@@ -179,34 +182,35 @@ class HandModel(nn.Module):
                     side,
                 )
         if side is None:
-            vertices, joints = (x.transpose(0, 1) for x in self._skin(rotations.transpose(0, 1), shape.transpose(0, 1)))
+            hands = [self._skin(rotations[:, side], shape[:, side], side) for side in Side]
+            vertices, joints = (torch.stack(both, 1) for both in zip(*hands))
         else:
-            vertices, joints = (x[0] for x in self._skin(rotations[None], shape[None], slice(side, side + 1)))
+            vertices, joints = self._skin(rotations, shape, side)
         joints = torch.cat([joints, vertices[..., self.tip_vertices, :]], -2)[..., self.mano_to_openpose, :]
         if translation is None:
             return HandMesh(vertices, joints)
         return HandMesh(vertices + translation[..., None, :], joints + translation[..., None, :])
 
-    def _skin(self, rotations: Tensor, shape: Tensor, sides: slice = slice(None)) -> tuple[Tensor, Tensor]:
-        """Skin S sides at once, the side axis first and the vertices last, so that every product is one dense one.
+    def _skin(self, rotations: Tensor, shape: Tensor, side: Side) -> tuple[Tensor, Tensor]:
+        """Skin hands of one side, the vertices last, so that every product is one dense one.
 
         Shapes:
-            rotations (S, B, 16, 3, 3), shape (S, B, 10) -> vertices (S, B, 778, 3), MANO's joints (S, B, 16, 3).
+            rotations (B, 16, 3, 3), shape (B, 10) -> vertices (B, 778, 3), MANO's joints (B, 16, 3).
         """
         identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
-        feature = (rotations[:, :, 1:] - identity).flatten(2)  # (S, B, 135)
-        offsets = torch.matmul(torch.cat([shape, feature], -1), self.basis[sides])  # (S, B, 3 V)
-        rest = self.v_template[sides].transpose(1, 2)[:, None] + offsets.unflatten(2, (3, VERTEX_COUNT))
-        shifts = torch.matmul(shape, self.joint_basis[sides]).unflatten(2, (JOINT_COUNT, 3))
-        rest_joints = self.rest_joints[sides][:, None] + shifts  # (S, B, 16, 3)
+        feature = (rotations[:, 1:] - identity).reshape(-1, POSE_FEATURE_COUNT)
+        offsets = torch.cat([shape, feature], -1) @ self.basis[side]  # (B, 3 V)
+        rest = self.v_template[side].T + offsets.reshape(-1, 3, VERTEX_COUNT)
+        shifts = (shape @ self.joint_basis[side]).reshape(-1, JOINT_COUNT, 3)
+        rest_joints = self.rest_joints[side] + shifts
 
         turns, joints = _pose_chains(rotations, rest_joints)
         moves = joints - (turns * rest_joints[..., None, :]).sum(-1)  # turn x + move takes a rest point of the bone
-        bones = torch.cat([turns, moves[..., None]], -1).flatten(-2)  # (S, B, 16, 12)
-        bones = bones.transpose(2, 3).flatten(1, 2)
-        blended = torch.matmul(bones, self.weights[sides].transpose(1, 2)).unflatten(1, (-1, 3, 4))
-        vertices = (blended[:, :, :, :3] * rest[:, :, None]).sum(3) + blended[:, :, :, 3]  # (S, B, 3, V)
-        return vertices.transpose(2, 3), joints
+        bones = torch.cat([turns, moves[..., None]], -1).reshape(-1, JOINT_COUNT, 12)
+        blended = bones.transpose(1, 2).reshape(-1, JOINT_COUNT) @ self.weights[side].T
+        blended = blended.reshape(-1, 3, 4, VERTEX_COUNT)
+        vertices = (blended[:, :, :3] * rest[:, None]).sum(2) + blended[:, :, 3]  # (B, 3, V)
+        return vertices.transpose(1, 2), joints
 
     def rest_wrist(self, shape: Tensor) -> Tensor:
         """Where the wrist of an unmoved hand is, whatever its rotations: the point that the root turns about.
@@ -287,22 +291,18 @@ def load_hand_model(path: str | Path | None = None) -> HandModel:
 
 
 def _pose_chains(rotations: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
-    """Rotations to the parents (S, B, 16, 3, 3) and rest joints (S, B, 16, 3) to the posed ones, level by level."""
-    local = rotations[:, :, 1:].unflatten(2, (5, 3))  # (S, B, finger, level, 3, 3)
-    fingers = rest[:, :, 1:].unflatten(2, (5, 3))  # (S, B, finger, level, 3)
-    turn = rotations[:, :, :1].expand(-1, -1, 5, -1, -1)  # of the parent: (S, B, finger, 3, 3)
-    origin = rest_parent = rest[:, :, :1].expand(-1, -1, 5, -1)
-    turns, origins = [], []
-    for level in range(3):
-        origin = origin + (turn * (fingers[:, :, :, level] - rest_parent)[..., None, :]).sum(-1)
-        turn = torch.matmul(turn, local[:, :, :, level])
-        rest_parent = fingers[:, :, :, level]
-        turns.append(turn)
-        origins.append(origin)
-    return (
-        torch.cat([rotations[:, :, :1], torch.stack(turns, 3).flatten(2, 3)], 2),
-        torch.cat([rest[:, :, :1], torch.stack(origins, 3).flatten(2, 3)], 2),
-    )
+    """Rotations to the parents (B, 16, 3, 3) and rest joints (B, 16, 3) to the posed ones, level by level."""
+    bones = torch.cat([rest[:, :1], rest[:, 1:] - rest[:, list(PARENTS[1:])]], 1)
+    moves = F.pad(
+        torch.cat([rotations, bones[..., None]], -1), (0, 0, 0, 1)
+    )  # 4x4, from a joint's frame to its parent's
+    moves = moves + F.pad(moves.new_ones(1, 1), (3, 0, 3, 0))
+    wrist, fingers = moves[:, :1], moves[:, 1:].reshape(-1, 5, 3, 4, 4)
+    first = wrist @ fingers[:, :, 0]
+    second = first @ fingers[:, :, 1]
+    third = second @ fingers[:, :, 2]
+    posed = torch.cat([wrist, torch.stack([first, second, third], 2).reshape(-1, JOINT_COUNT - 1, 4, 4)], 1)
+    return posed[..., :3, :3], posed[..., :3, 3]
 
 
 def _check_shape(name: str, tensor: Tensor, trailing: tuple[int, ...]) -> None:
