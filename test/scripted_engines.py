@@ -21,10 +21,10 @@ from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.observation import HandObserver
 from lgnet_core.inference.palms import PalmFinder
 from lgnet_core.inference.reconstruction import HandReconstructor
-from lgnet_core.network import HandsPrediction
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarks
 from lgnet_core.network.hand_stages import HandStages
 from lgnet_core.network.palm_detector import PALM_CANDIDATES, PALM_IMAGE_SIZE, PalmCandidates
+from lgnet_core.network.prediction import HandRows
 from lgnet_core.types import Camera, Side
 
 WIDTH, HEIGHT = 240, 180
@@ -185,12 +185,12 @@ class ScriptedLandmarks(Engine[HandLandmarks]):
         return found
 
 
-class ScriptedStages(Engine[HandsPrediction]):
-    """A scene's hands, whatever the features; 2D joints are the landmarks that come in.
+class ScriptedStages(Engine[HandRows]):
+    """A scene's hands, whatever the features, each of the side that its frame is of; 2D joints are the landmarks.
 
     Attributes:
         scene: may be changed between calls.
-        given: of each call, (2,).
+        given: of each call, (2,) 1 for the sides that were given.
         misfit: largest distance between landmarks and the scene's joints, projected by the given intrinsics, pixels.
     """
 
@@ -202,32 +202,37 @@ class ScriptedStages(Engine[HandsPrediction]):
         self.given: list[tuple[float, ...]] = []
         self.misfit = 0.0
 
-    def __call__(self, *inputs: np.ndarray) -> HandsPrediction:
-        assert all(value.dtype == np.float32 and value.shape[:2] == (1, 2) for value in inputs)
-        landmarks, intrinsics, frames, given = inputs[3][0], *(value[0] for value in inputs[-3:])
-        self.given.append(tuple(given.tolist()))
+    def __call__(self, *inputs: np.ndarray) -> HandRows:
+        assert all(value.dtype == np.float32 and len(value) == len(inputs[0]) for value in inputs)
+        named = dict(zip(HandStages.INPUTS, inputs, strict=True))
+        landmarks, projections = named["landmarks"], named["projection"]
+        sides = [Side.RIGHT if np.linalg.det(frame) > 0 else Side.LEFT for frame in named["frames"]]
+        assert sides in ([Side.RIGHT, Side.LEFT], [Side.RIGHT], [Side.LEFT])
+        assert named["other"].tolist() == ([1, 0] if len(sides) == 2 else [0])
+        self.given.append(tuple(float(side in sides) for side in Side))
         scene = self.scene
-        for side in np.flatnonzero(given):
-            assert np.sign(np.linalg.det(frames[side])) == (1 if side == Side.RIGHT else -1)
+        for side, seen, projection in zip(sides, landmarks, projections):
             rays = scene.joints[side, :, :2] / scene.joints[side, :, 2:]
-            seen = rays @ intrinsics[side, :2, :2].T + intrinsics[side, :2, 2]
-            self.misfit = max(self.misfit, float(np.linalg.norm(seen - landmarks[side, :, :2], axis=-1).max()))
-        wrist = scene.joints[:, :1]
+            places = rays @ projection[:2, :2].T + projection[:2, 2]
+            pixels = ((places + 1) * HAND_CROP_SIZE - 1) / 2
+            self.misfit = max(self.misfit, float(np.linalg.norm(pixels - seen[:, :2], axis=-1).max()))
+        count = len(sides)
+        wrist = scene.joints[sides, :1]
         cells = pixels_to_grid(torch.from_numpy(landmarks[..., :2]), HAND_CROP_SIZE, 7).numpy()
+        others = scene.joints[[side.other for side in sides], :1]
         fields = {
-            "joints_grid": np.concatenate([cells, np.zeros((2, 21, 1))], -1),
-            "joint_log_variance": np.full((2, 21), 2 * np.log(0.005)),
-            "presence_logits": inputs[5][0],
-            "rotations": scene.rotations,
-            "shape": scene.shape,
-            "camera": np.zeros((2, 3)),
-            "rough_vertices": scene.vertices - wrist,
-            "rough_joints": scene.joints - wrist,
-            "vertices": scene.vertices - wrist,
-            "joints": scene.joints - wrist,
-            "relative_translation": wrist[Side.LEFT, 0] - wrist[Side.RIGHT, 0],
+            "joints_grid": np.concatenate([cells, np.zeros((count, 21, 1))], -1),
+            "joint_log_variance": np.full((count, 21), 2 * np.log(0.005)),
+            "rotations": scene.rotations[sides],
+            "shape": scene.shape[sides],
+            "camera": np.zeros((count, 3)),
+            "rough_vertices": scene.vertices[sides] - wrist,
+            "rough_joints": scene.joints[sides] - wrist,
+            "vertices": scene.vertices[sides] - wrist,
+            "joints": scene.joints[sides] - wrist,
+            "to_other": (others - wrist)[:, 0],
         }
-        return HandsPrediction(**{k: torch.tensor(value[None], dtype=torch.float32) for k, value in fields.items()})
+        return HandRows(**{name: torch.tensor(value, dtype=torch.float32) for name, value in fields.items()})
 
 
 @dataclass(eq=False)

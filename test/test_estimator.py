@@ -340,7 +340,11 @@ def test_warm_up_runs_every_network_with_every_batch_that_images_bring(hand_mode
     estimator.reconstructor.engine = recorder("hands", script.stages)
     estimator.warm_up()
     most = estimator.thresholds.palm_count
-    assert batches == {"palms": {1}, "landmarks": set(range(1, most + 1)) if each else {1}, "hands": {1}}
+    assert batches == {
+        "palms": {1},
+        "landmarks": set(range(1, most + 1)) if each else {1},
+        "hands": {1, 2} if each else {1},
+    }
 
 
 # The bundled networks, over real and rendered images. The stages are untrained, so what is tried is the way to them:

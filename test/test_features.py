@@ -18,7 +18,6 @@ from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import StoredHands, write_shards
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.network.hand_landmark import HandLandmarkNet, load_hand_landmark_net
-from lgnet_core.network.hand_stages import HandStages
 from lgnet_core.training import features
 from lgnet_core.training.feature_shards import FIELDS, concatenate_features
 from lgnet_core.training.features import CachedFeatures, FeatureCache
@@ -87,7 +86,7 @@ def test_what_is_read_is_what_the_network_computes(images, landmarker, hand_mode
         seen = landmarker(pairs.images.flatten(0, 1))
         for place, index in enumerate(rows):
             sample = cache.read(index)
-            inputs = dict(zip(HandStages.INPUTS, sample.inputs, strict=True))
+            inputs = dict(zip((*FIELDS, "intrinsics", "frames", "given"), sample.inputs, strict=True))
             assert torch.equal(sample.batch.image, batch.image[place, None])
             for name in ("intrinsics", "frames", "given"):
                 assert_close(inputs[name][0], getattr(pairs, name)[place])

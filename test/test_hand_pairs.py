@@ -18,7 +18,7 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.crops import cut
 from lgnet_core.network import HandLGNet, HandLGNetConfig, HandsPrediction
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, load_hand_landmark_net
-from lgnet_core.network.hand_stages import ABSENT_LOGIT
+from lgnet_core.network.hand_rows import ABSENT_LOGIT
 from lgnet_core.types import Side
 
 SMALL = HandLGNetConfig(channels=16, self_joint_depth=1, hidden_channels=32, regressor_depth=1)

@@ -12,9 +12,7 @@ from lgnet_core.network.layers import (
     MANY_CHANNELS,
     PerHand,
     PositionEmbedding,
-    hands_to_rows,
     map_to_tokens,
-    rows_to_hands,
     sample_map,
     sample_small_map,
     tokens_to_map,
@@ -55,6 +53,13 @@ def test_exports_read_maps_of_many_channels_to_the_same_values(height, width, mo
     monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
     monkeypatch.setattr(torch.nn.functional, "grid_sample", None)  # not by the same way
     assert_close(sample_map(features, places), expected)
+
+
+def test_exports_read_small_maps_to_the_same_values(monkeypatch):
+    features, places = torch.randn(3, 4, 5, 7, dtype=torch.float64), torch.rand(3, 50, 2, dtype=torch.float64) * 3 - 1.5
+    expected = sample_small_map(features, places)
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    assert_close(sample_small_map(features, places), expected)
 
 
 def test_tokens_go_back_to_their_map():
@@ -99,15 +104,3 @@ def test_per_hand_has_two_sets_of_weights_and_one_path():
     for side in range(2):
         assert_close(y[:, side], both[side](x[:, side]))
     assert not torch.equal(both[0].weight, both[1].weight)
-
-
-def test_hands_become_rows_and_rows_hands():
-    """The hands of an image next to each other, right before left."""
-    x = torch.randn(3, 2, 4, 5)
-    rows = hands_to_rows(x)
-    assert rows.shape == (6, 4, 5)
-    for image in range(3):
-        for side in range(2):
-            assert torch.equal(rows[2 * image + side], x[image, side])
-    assert torch.equal(rows_to_hands(rows), x)
-    assert torch.equal(rows_to_hands(hands_to_rows(x[..., 0, 0])), x[..., 0, 0])

@@ -94,7 +94,7 @@ def test_mesh_graph_starts_as_identity_and_learns(hand_model):
 
 def test_lattice_joins_the_eight_neighbours():
     lattice = _lattice(3, 4, torch.device("cpu"))
-    one = torch.zeros(12, 1, 1)
+    one = torch.zeros(12, 1)
     one[5] = 1  # row 1, column 1
     reached = lattice(one).flatten().nonzero().flatten().tolist()
     assert reached == [0, 1, 2, 4, 5, 6, 8, 9, 10]

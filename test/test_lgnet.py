@@ -95,7 +95,7 @@ def test_every_tensor_of_the_presets(hand_model, preset, c, early, deep):
     own = c + c // 4
     assert [tuple(x.shape) for x in seen["backbone"][1]] == [(1, early, 64, 64), (1, deep, 8, 8)]
     assert seen["split"][1].shape == (1, 2, c, 8, 8)
-    assert seen["graph"][1].shape == (63, 1, c)
+    assert seen["graph"][1].shape == (63, c)
     assert seen["local"][1].shape == (1, c, 8, 8)
     assert seen["lgblock"][1].shape == (1, 2, own, 8, 8)
     assert seen["volume"][1].shape == (1, 21 * 8, 8, 8)

@@ -30,8 +30,8 @@ def random_graph(nodes, edges, seed):
 
 
 def test_neighbour_sum_by_hand():
-    x = torch.tensor([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])[:, None]
-    expected = torch.tensor([[3.0, 30.0], [7.0, 70.0], [6.0, 60.0]])[:, None]
+    x = torch.tensor([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
+    expected = torch.tensor([[3.0, 30.0], [7.0, 70.0], [6.0, 60.0]])
     assert_close(NeighbourSum(PATH, 3)(x), expected)
 
 
@@ -41,21 +41,22 @@ def test_gin_by_hand():
     for linear, weight, bias in ((conv.first, 1.0, -5.0), (conv.last, 2.0, 1.0)):
         nn.init.constant_(linear.weight, weight)
         nn.init.constant_(linear.bias, bias)
-    y = conv(torch.tensor([1.0, 2.0, 4.0]).view(3, 1, 1), NeighbourSum(PATH, 3))
+    y = conv(torch.tensor([[1.0], [2.0], [4.0]]), NeighbourSum(PATH, 3))
     assert_close(y.flatten(), torch.tensor([1.0, 5.0, 3.0]))
 
 
-@given(nodes=st.sampled_from([5, 40, SMALL_GRAPH + 30]), seed=st.integers(0, 50))
+@given(nodes=st.sampled_from([5, 40, SMALL_GRAPH + 30]), hidden=st.sampled_from([4, 6]), seed=st.integers(0, 50))
 @settings(max_examples=15)
-def test_gin_equals_torch_geometric(nodes, seed):
+def test_gin_equals_torch_geometric(nodes, hidden, seed):
+    """Whether the sum runs before the first linear layer or, where that narrows, after it."""
     geometric = pytest.importorskip("torch_geometric.nn")
     edge_index = random_graph(nodes, 3 * nodes, seed)
-    ours = GINConv(6, 6, 4)
-    theirs = geometric.GINConv(nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 4)))
+    ours = GINConv(6, hidden, 4)
+    theirs = geometric.GINConv(nn.Sequential(nn.Linear(6, hidden), nn.ReLU(), nn.Linear(hidden, 4)))
     missing, unexpected = theirs.load_state_dict(ours.state_dict(), strict=False)
     assert (missing, unexpected) == (["eps"], [])  # epsilon is a constant 0
     x = torch.randn(nodes, 3, 6)
-    y = ours(x, NeighbourSum(edge_index, nodes))
+    y = ours(x.flatten(0, 1), NeighbourSum(edge_index, nodes)).view(nodes, 3, 4)
     assert_close(y.transpose(0, 1), theirs(x.transpose(0, 1), edge_index), atol=1e-5, rtol=1e-5)
 
 
@@ -68,25 +69,25 @@ def test_chebyshev_equals_torch_geometric(order, nodes):
     theirs = geometric.ChebConv(6, 4, order)
     theirs.load_state_dict(ours.state_dict(), strict=True)
     x = torch.randn(nodes, 2, 6)
-    y = ours(x, NeighbourSum(edge_index, nodes))
+    y = ours(x.flatten(0, 1), NeighbourSum(edge_index, nodes)).view(nodes, 2, 4)
     assert_close(y.transpose(0, 1), theirs(x.transpose(0, 1), edge_index), atol=1e-5, rtol=1e-5)
 
 
 def test_sparse_product_gather_and_dense_agree_on_the_hand(mesh_graph, monkeypatch):
     neighbour_sum = NeighbourSum(mesh_graph.edge_index, 778).double()
-    x = torch.randn(778, 2, 5, dtype=torch.float64)
+    x = torch.randn(778 * 2, 5, dtype=torch.float64)
     sparse = neighbour_sum(x)
     monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
     assert_close(neighbour_sum(x), sparse)
     dense = torch.eye(778, dtype=torch.float64)
     dense[tuple(mesh_graph.edge_index)] = 1
-    assert_close(sparse, torch.einsum("ij,jbc->ibc", dense, x))
+    assert_close(sparse, torch.einsum("ij,jbc->ibc", dense, x.view(778, 2, 5)).flatten(0, 1))
 
 
 def test_gradients_of_sparse_product_and_gather_agree(mesh_graph, monkeypatch):
     neighbour_sum = NeighbourSum(mesh_graph.edge_index, 778)
-    x = torch.randn(778, 2, 3, requires_grad=True)
-    weight = torch.randn(778, 2, 3)
+    x = torch.randn(778 * 2, 3, requires_grad=True)
+    weight = torch.randn(778 * 2, 3)
     sparse = torch.autograd.grad((neighbour_sum(x) * weight).sum(), x)[0]
     monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
     assert_close(torch.autograd.grad((neighbour_sum(x) * weight).sum(), x)[0], sparse)
@@ -100,5 +101,5 @@ def test_residual_blocks_start_from_their_input():
     residuals = GraphResiduals(lambda: GINConv(4, 4, 4), 4).eval()
     for residual in residuals:
         nn.init.zeros_(residual.second.norm.norm.weight)
-    x = torch.randn(3, 2, 4)
+    x = torch.randn(3 * 2, 4)
     assert_close(residuals(x, NeighbourSum(PATH, 3)), x)

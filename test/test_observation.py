@@ -14,7 +14,6 @@ from lgnet_core.inference.observation import (
     HandObservation,
     HandObserver,
     crops_of_observations,
-    stack,
 )
 from lgnet_core.inference.timing import Stopwatch
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
@@ -129,11 +128,3 @@ def test_the_next_crops_follow_joints_and_sides():
     crops = crops_of_observations(seen)
     assert crops.mirrored.tolist() == [False, True]
     np.testing.assert_allclose(crops.centre, crops_of(HANDS, [False] * 2).centre, atol=0.1)
-
-
-def test_fields_of_several_hands_are_stacked():
-    seen = observe(ScriptedLandmarks(HANDS), crops_of(HANDS, [False, True]))
-    deep = stack([hand.features.deep.double() for hand in seen])
-    assert deep.dtype == np.float32
-    assert deep.shape == (2, 1152, 7, 7)
-    assert deep[:, 0, 0, 0].tolist() == [0, 1]

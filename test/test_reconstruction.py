@@ -16,9 +16,11 @@ from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.observation import HandObservation
 from lgnet_core.inference.reconstruction import HAND_OUTLINE, PAIR_MARGIN, HandReconstructor, PairReconstructor
 from lgnet_core.inference.timing import Stopwatch
-from lgnet_core.network import HandsPrediction, LGNetConfig
+from lgnet_core.network import LGNetConfig
+from lgnet_core.network.crop_geometry import crop_geometry
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
 from lgnet_core.network.hand_stages import HandStages
+from lgnet_core.network.prediction import HandRows
 from lgnet_core.types import Camera, Side
 
 BOTH, RIGHT, LEFT = (True, True), (True, False), (False, True)
@@ -76,7 +78,8 @@ def test_the_stages_draw_the_hands_where_they_are_seen(observed, camera):
 
 
 @pytest.mark.parametrize(("presence", "given"), [(BOTH, (1, 1)), (RIGHT, (1, 0)), (LEFT, (0, 1))])
-def test_an_absent_hand_repeats_the_other_one(observed, presence, given):
+def test_the_stages_are_given_the_hands_that_are_there_alone(observed, presence, given):
+    """Features as they were observed; the geometry of their crops in single precision."""
     script, hands = observed(presence)
     seen: list[np.ndarray] = []
 
@@ -88,16 +91,17 @@ def test_an_absent_hand_repeats_the_other_one(observed, presence, given):
     engine = Recording(script.scene)
     HandReconstructor(engine)(coordinate_image(), CAMERA, hands, Stopwatch())
     assert engine.given == [given]
-    assert len(seen) == len(HandStages.INPUTS)
-    for value in seen[:-1]:
-        assert np.isfinite(value).all()
-        assert presence == BOTH or np.array_equal(value[0, 0], value[0, 1])
-    for side, hand in hands.items():
-        for name, value in zip(HandStages.INPUTS, seen):
-            own = {"intrinsics": hand.intrinsics, "frames": hand.frame, "given": 1.0}.get(name)
-            if own is None:
-                own = getattr(hand.features, name.removeprefix("crop_")).numpy()
-            np.testing.assert_array_equal(value[0, side], np.asarray(own, np.float32), err_msg=name)
+    named = dict(zip(HandStages.INPUTS, seen, strict=True))
+    other = torch.tensor([1, 0] if presence == BOTH else [0])
+    intrinsics, frames = (
+        np.stack([getattr(hands[s], name) for s in sorted(hands)]) for name in ("intrinsics", "frame")
+    )
+    geometry = crop_geometry(torch.from_numpy(intrinsics), torch.from_numpy(frames), other, HAND_CROP_SIZE, 7)
+    for name, expected in geometry._asdict().items():
+        np.testing.assert_allclose(named.pop(name), expected, rtol=1e-6, atol=1e-6, err_msg=name)
+    for name, value in named.items():
+        for k, side in enumerate(sorted(hands)):
+            np.testing.assert_array_equal(value[k], getattr(hands[side].features, name).numpy(), err_msg=name)
 
 
 @pytest.mark.parametrize("field", ["joints", "vertices", "rotations", "shape", "joints_grid", "joint_log_variance"])
@@ -105,9 +109,9 @@ def test_a_hand_that_is_not_finite_was_not_reconstructed(observed, field):
     script, hands = observed()
 
     class Overflowing(type(script.stages)):
-        def __call__(self, *inputs) -> HandsPrediction:
+        def __call__(self, *inputs) -> HandRows:
             prediction = super().__call__(*inputs)
-            getattr(prediction, field)[:, Side.RIGHT] = torch.nan
+            getattr(prediction, field)[Side.RIGHT] = torch.nan
             return prediction
 
     found = HandReconstructor(Overflowing(script.scene))(coordinate_image(), CAMERA, hands, Stopwatch())
@@ -119,9 +123,9 @@ def test_a_relation_that_is_not_finite_is_none(observed):
     script, hands = observed()
 
     class Overflowing(type(script.stages)):
-        def __call__(self, *inputs) -> HandsPrediction:
+        def __call__(self, *inputs) -> HandRows:
             prediction = super().__call__(*inputs)
-            return prediction._replace(relative_translation=prediction.relative_translation * torch.nan)
+            return prediction._replace(to_other=prediction.to_other * torch.nan)
 
     found = HandReconstructor(Overflowing(script.scene))(coordinate_image(), CAMERA, hands, Stopwatch())
     assert list(found) == list(Side)

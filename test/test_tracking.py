@@ -362,7 +362,7 @@ def test_a_mesh_that_is_not_finite_costs_its_image_only(hand_model):
     class Overflowing(type(engine)):
         def __call__(self, *inputs):
             prediction = super().__call__(*inputs)
-            prediction.vertices[:, Side.RIGHT] = torch.nan
+            prediction.vertices[Side.RIGHT] = torch.nan
             return prediction
 
     world.estimator.reconstructor.engine = Overflowing(engine.scene)

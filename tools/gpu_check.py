@@ -68,7 +68,7 @@ def training_step(network: HandsNetwork, batch: int) -> Callable[[], None]:
 
 def graph_seconds(network: HandsNetwork) -> float:
     """One image in the CUDA graph engine: of a network of one crop per hand its two parts, as in the estimator."""
-    parts = ((network.landmarker, 2), (network.stages, 1)) if isinstance(network, HandLGNet) else ((network, 1),)
+    parts = ((network.landmarker, 2), (network.stages, 2)) if isinstance(network, HandLGNet) else ((network, 1),)
     total = 0.0
     for part, batch in parts:
         engine = CudaGraphEngine(part)

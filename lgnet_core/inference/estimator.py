@@ -235,8 +235,8 @@ class HandEstimator:
         the engine prepares each."""
         most = self.thresholds.palm_count
         for name, engine in self.engines.items():
-            sizes = range(1, most + 1) if name == "landmarks" and engine.prepares_each_size else (1,)
-            for size in sizes:
+            sizes = {"landmarks": range(1, most + 1), "hands": self.reconstructor.batch_sizes}.get(name, (1,))
+            for size in sizes if engine.prepares_each_size else (1,):
                 engine(*(np.zeros((size, *shape), np.float32) + 0.5 for shape in engine.input_shapes.values()))
 
     def free_memory(self) -> None:

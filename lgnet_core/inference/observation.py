@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lgnet_core.camera import invert_affine, transform_points
 from lgnet_core.hand_crops import HandCrops, crop_projection, crops_of_joints, usable
@@ -124,8 +123,3 @@ def crops_of_observations(observations: Sequence[HandObservation]) -> HandCrops:
     joints = torch.from_numpy(np.stack([hand.joints for hand in observations]))
     sides = torch.tensor([int(hand.side) for hand in observations])
     return crops_of_joints(joints).mirror_left(sides)
-
-
-def stack(fields: Sequence[Tensor]) -> FloatArray:
-    """Arrays of several hands as one, float32."""
-    return torch.stack(list(fields)).float().numpy()

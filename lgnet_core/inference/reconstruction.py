@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lgnet_core.camera import (
     crop_intrinsics,
@@ -18,11 +20,15 @@ from lgnet_core.camera import (
 )
 from lgnet_core.inference.crops import cut, local_intrinsics
 from lgnet_core.inference.engine import Engine
-from lgnet_core.inference.observation import HandObservation, stack
+from lgnet_core.inference.observation import HandObservation
 from lgnet_core.inference.timing import Stopwatch
 from lgnet_core.network import HandsPrediction
+from lgnet_core.network.crop_geometry import crop_geometry
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
+from lgnet_core.network.hand_rows import relative_translation
+from lgnet_core.network.hand_stages import MAP_SIZE
 from lgnet_core.network.joint_stage import GRID_STRIDE
+from lgnet_core.network.prediction import HandRows
 from lgnet_core.types import Camera, FloatArray, Side
 
 PAIR_MARGIN = 1.25
@@ -68,9 +74,11 @@ class Reconstructor(ABC):
 
     Attributes:
         engine: of the network, or of its stages.
+        batch_sizes: that the engine is called with.
     """
 
-    engine: Engine[HandsPrediction]
+    engine: Engine[Any]
+    batch_sizes: tuple[int, ...] = (1,)
 
     @abstractmethod
     def __call__(
@@ -103,19 +111,29 @@ class HandReconstructor(Reconstructor):
         engine: of :class:`lgnet_core.network.hand_stages.HandStages`.
     """
 
-    def __init__(self, engine: Engine[HandsPrediction]) -> None:
+    batch_sizes = (1, 2)
+
+    def __init__(self, engine: Engine[HandRows]) -> None:
         self.engine = engine
 
     def __call__(
         self, image: FloatArray, camera: Camera, hands: Mapping[Side, HandObservation], watch: Stopwatch
     ) -> Reconstruction:
-        seen = _both(hands)
-        names = ("early", "middle", "deep", "landmarks", "world_landmarks", "presence_logits")
-        inputs = [stack([getattr(hand.features, name) for hand in seen]) for name in names]
+        sides = [side for side in Side if side in hands]
+        seen = [hands[side] for side in sides]
+        names = ("early", "middle", "deep", "landmarks", "world_landmarks")
+        # By numpy: torch would wake the threads of a pool of its own for maps of this size.
+        features = [np.stack([getattr(hand.features, name).numpy() for hand in seen]) for name in names]
+        other = torch.arange(len(seen)).flip(0)  # its own row for a hand that is alone
+        intrinsics, frames = (
+            torch.from_numpy(np.stack([getattr(hand, name) for hand in seen])) for name in ("intrinsics", "frame")
+        )
+        geometry = crop_geometry(intrinsics, frames, other, HAND_CROP_SIZE, MAP_SIZE)
         with watch("network"):
-            prediction = self.engine(*(value[None] for value in (*inputs, *_geometry(hands))))
-        affines = [hand.affine for hand in seen]
-        return _collect(prediction, affines, HAND_CROP_SIZE, np.eye(3), hands)
+            rows = self.engine(*features, *(value.float().numpy() for value in geometry))
+        relative = relative_translation(rows.to_other) if len(seen) == len(Side) else None
+        found = {side: {name: getattr(rows, name)[k] for name in _FIELDS} for k, side in enumerate(sides)}
+        return _collect(found, [hand.affine for hand in seen], HAND_CROP_SIZE, np.eye(3), relative)
 
     def network_inputs(
         self, image: FloatArray, camera: Camera, hands: Mapping[Side, HandObservation]
@@ -123,7 +141,11 @@ class HandReconstructor(Reconstructor):
         crops = np.zeros((len(Side), 3, HAND_CROP_SIZE, HAND_CROP_SIZE), np.float32)
         for side, hand in hands.items():
             crops[side] = cut(image, hand.affine[None], HAND_CROP_SIZE)[0]
-        return tuple(value[None] for value in (crops, *_geometry(hands)))
+        both = [hands.get(side) or hands[side.other] for side in Side]
+        intrinsics = np.stack([hand.intrinsics for hand in both]).astype(np.float32)
+        frames = np.stack([hand.frame for hand in both]).astype(np.float32)
+        given = np.array([side in hands for side in Side], np.float32)
+        return tuple(value[None] for value in (crops, intrinsics, frames, given))
 
 
 class PairReconstructor(Reconstructor):
@@ -144,7 +166,9 @@ class PairReconstructor(Reconstructor):
             crop = self._cut(image, affine)
         with watch("network"):
             prediction = self.engine(crop, intrinsics)
-        return _collect(prediction, [affine, affine], self.engine.image_size, turn, hands)
+        found = {side: {name: getattr(prediction, name)[0, side] for name in _FIELDS} for side in Side if side in hands}
+        relative = prediction.relative_translation[0] if len(found) == len(Side) else None
+        return _collect(found, [affine] * len(found), self.engine.image_size, turn, relative)
 
     def network_inputs(
         self, image: FloatArray, camera: Camera, hands: Mapping[Side, HandObservation]
@@ -167,47 +191,41 @@ class PairReconstructor(Reconstructor):
         return cut(image, affine[None], self.engine.image_size)
 
 
+_FIELDS = ("joints", "vertices", "joint_log_variance", "rotations", "shape", "joints_grid")
+
+
 def _collect(
-    prediction: HandsPrediction,
-    affines: list[FloatArray],
+    hands: Mapping[Side, Mapping[str, Tensor]],
+    affines: Sequence[FloatArray],
     size: int,
     turn: FloatArray,
-    hands: Mapping[Side, HandObservation],
+    relative: Tensor | None,
 ) -> Reconstruction:
-    """The first item of a prediction as hands; ``turn``: camera axes of the image -> axes of the prediction."""
-    fields = {name: value[0].double().numpy() for name, value in prediction._asdict().items()}
+    """Predicted hands by side, in numpy, their axes turned to the image's camera; those that are finite.
+
+    Args:
+        hands: what is predicted of each, :data:`_FIELDS` without the batch axis. affines: of the crop of each, (2, 3).
+        size: of the crops. turn: camera axes of the image -> axes of the prediction.
+        relative: (3,) wrist_left - wrist_right, None unless both are there.
+    """
     found = Reconstruction()
-    for side in Side:
-        if side not in hands:
-            continue
-        cells = torch.from_numpy(fields["joints_grid"][side, :, :2])
+    for (side, tensors), affine in zip(hands.items(), affines, strict=True):
+        fields = {name: value.double().numpy() for name, value in tensors.items()}
+        cells = torch.from_numpy(fields["joints_grid"][:, :2])
         pixels = grid_to_pixels(cells, size, size // GRID_STRIDE).numpy()
-        rotations = fields["rotations"][side]
+        rotations = fields["rotations"]
         rotations[0] = turn.T @ rotations[0]
         hand = ReconstructedHand(
-            joints=fields["joints"][side] @ turn,
-            vertices=fields["vertices"][side] @ turn,
-            std=np.exp(0.5 * fields["joint_log_variance"][side]),
+            joints=fields["joints"] @ turn,
+            vertices=fields["vertices"] @ turn,
+            std=np.exp(0.5 * fields["joint_log_variance"]),
             rotations=rotations,
-            shape=fields["shape"][side],
-            pixels=transform_points(invert_affine(affines[side]), pixels),
+            shape=fields["shape"],
+            pixels=transform_points(invert_affine(affine), pixels),
         )
         if hand.finite:
             found[side] = hand
-    relative = fields["relative_translation"] @ turn
-    if len(found) == len(Side) and np.isfinite(relative).all():
-        found.relative_translation = relative
+    if relative is not None and len(found) == len(Side):
+        vector = relative.double().numpy() @ turn
+        found.relative_translation = vector if np.isfinite(vector).all() else None
     return found
-
-
-def _both(hands: Mapping[Side, HandObservation]) -> list[HandObservation]:
-    """Right and left hand; an absent one repeats the other."""
-    return [hands.get(side) or hands[side.other] for side in Side]
-
-
-def _geometry(hands: Mapping[Side, HandObservation]) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """K (2, 3, 3) of the hands' crops, their frames (2, 3, 3), and which hands are given (2,); float32."""
-    seen = _both(hands)
-    intrinsics = np.stack([hand.intrinsics for hand in seen]).astype(np.float32)
-    frames = np.stack([hand.frame for hand in seen]).astype(np.float32)
-    return intrinsics, frames, np.array([side in hands for side in Side], np.float32)

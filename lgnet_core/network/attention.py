@@ -21,28 +21,43 @@ def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, bias: Tensor | None = No
     Shapes:
         q: (B, N, C); k, v: (B, M, C); bias: (B, M); returns (B, N, C).
     """
-    queries, channels = sizes(q, 1, 2)
-    width = channels // heads
-    q, k, v = (x.reshape(-1, *sizes(x, 1), heads, width).transpose(1, 2) for x in (q, k, v))  # (B, heads, N, width)
-    scale = width**-0.5  # the default, but a constant in exports
+    queries, keys = sizes(q, 1)[0], sizes(k, 1)[0]
+    mixed = attend_heads(split_heads(q, queries, heads), split_heads(k, keys, heads), split_heads(v, keys, heads), bias)
+    return mixed.reshape(-1, *sizes(q, 1, 2))
+
+
+def split_heads(tokens: Tensor, count: int, heads: int) -> Tensor:
+    """(B, N, C) or (B N, C), N = ``count``, to (B, heads, N, C / heads)."""
+    return tokens.reshape(-1, count, heads, sizes(tokens, -1)[0] // heads).transpose(1, 2)
+
+
+def attend_heads(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """:func:`attend`, head by head.
+
+    Shapes:
+        q: (B, heads, N, width); k, v: (B, heads, M, width); bias: (B, M); returns (B, N, heads, width).
+    """
+    scale = sizes(q, -1)[0] ** -0.5  # the default, but a constant in exports
     bias = None if bias is None else bias[:, None, None]  # (B, 1, 1, M)
     if cpu_autocast():
         with torch.autocast("cpu", enabled=False):
             attended = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), bias, scale=scale)
     else:
         attended = F.scaled_dot_product_attention(q, k, v, None if bias is None else bias.to(q.dtype), scale=scale)
-    return attended.transpose(1, 2).reshape(-1, queries, channels)
+    return attended.transpose(1, 2)
 
 
 def mask_bias(present: Tensor) -> Tensor:
-    """What is added to attention's logits: 0 for tokens that are there, a large negative number for those that are not.
+    """What is added to attention's logits: 0 for tokens that are there, a negative number for those that are not.
 
-    Finite, so that a query with no token to attend to stays finite too.
+    Finite, so that a query with no token to attend to stays finite too. It leaves a weight of 1e-26, nothing beside
+    rounding errors even in double precision; with a larger one ONNX Runtime computes with denormal numbers, and its
+    softmax takes six times as long.
 
     Shapes:
         present: (..., M), 1 or 0; returns the same.
     """
-    return (present - 1) * 1e4
+    return (present - 1) * 60.0
 
 
 class AttentionBlock(nn.Module):
@@ -88,11 +103,18 @@ class AttentionBlock(nn.Module):
         return logits.softmax(-1).mean(1)
 
     def forward(self, x: Tensor, memory: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+        count, channels = sizes(x, 1, 2)
+        # Tokens of all items as rows: a linear layer is then one product with its bias in exports too.
+        x = x.reshape(-1, channels)
         normed = self.norm(x)
-        source = normed if memory is None else self.norm_memory(memory)
-        mixed = attend(self.query(normed), self.key(source), self.value(source), self.heads, bias)
-        x = x + self.projection(mixed)
-        return x + self.mlp(self.norm_mlp(x))
+        source, keys = normed, count
+        if memory is not None:
+            source, keys = self.norm_memory(memory.reshape(-1, channels)), sizes(memory, 1)[0]
+        q = split_heads(self.query(normed), count, self.heads)
+        k, v = (split_heads(layer(source), keys, self.heads) for layer in (self.key, self.value))
+        x = x + self.projection(attend_heads(q, k, v, bias).reshape(-1, channels))
+        x = x + self.mlp(self.norm_mlp(x))
+        return x.reshape(-1, count, channels)
 
 
 @dataclass(frozen=True)
@@ -180,8 +202,9 @@ class LGFA(nn.Module):
     def _bias(first: Tensor, second_present: Tensor) -> Tensor:
         """(B, 2 H W + 1): the class token and the first map are there, the second one may be."""
         height, width = sizes(first, 2, 3)
-        cells = mask_bias(second_present)[:, None].expand(-1, height * width)
-        return torch.cat([torch.zeros_like(cells[:, :1]).expand(-1, height * width + 1), cells], 1)
+        second = torch.zeros(2 * height * width + 1, device=first.device)
+        second[height * width + 1 :] = 1
+        return mask_bias(second_present)[:, None] * second
 
     def _tokens(self, first: Tensor, second: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """FCToken, the queries, and SAToken, their memory."""

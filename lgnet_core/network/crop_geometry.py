@@ -1,4 +1,4 @@
-"""How two hands' crops lie to each other: an input of networks that see each hand in a crop of its own.
+"""How hands' crops lie to each other: inputs of networks that see each hand in a crop of its own.
 
 In one crop of both hands their relation is in the pixels; in two crops it is not. InterWild (Moon 2023), which also
 gives each hand a mirrored crop of its own, regresses the relation from features alone.
@@ -9,52 +9,82 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from lgnet_core.camera import determinant_2x2, inverse_2x2, pixels_to_normalised
+from lgnet_core.camera import determinant_2x2
+
+RELATION_SIZE = 15
 
 
 class CropGeometry(NamedTuple):
-    """Geometry of each hand's crop, and of the other hand's crop as seen from it; the axis of length 2 is the own side.
+    """What is known of hands' crops before a network runs: one hand a row, both hands of an image in any order.
 
     Shapes:
-        log_focal: (B, 2, 1) log of the focal length over the crop's side.
-        relation: (B, 2, 15) the other's canonical axes in the own ones (9), and the affine from the other crop's
-            [-1, 1] to the own crop's (6).
-        cells: (B, 2, G G, 2) where the cells of the other crop's map lie in the own crop's [-1, 1], row by row.
+        other: (N,) row of the other hand, a float as every input is; the own row where there is none.
+        paired: (N,) 1 where there is another hand, else 0.
+        frames: (N, 3, 3) camera axes -> canonical axes.
+        reflection: (N, 3, 3) s s^T with s = (-1, 1, 1) of a left hand, (1, 1, 1) of a right one: what the entries of a
+            rotation are multiplied by when x is turned around.
+        projection: (N, 3, 3) K of the crop, in its [-1, 1].
+        rays: (N, 3, 3) f K^-1, f in half crops: (x, y, 1) in the crop's [-1, 1] to the point on its ray at which a half
+            crop spans a metre.
+        log_focal: (N, 2) log of the focal length over the crop's side, of the own and of the other's crop.
+        relation: (N, 15) the other's canonical axes in the own ones (9), and the affine from the other crop's [-1, 1]
+            to the own crop's (6).
+        cells: (N, G G, 2) where the cells of the other crop's map lie in the own crop's [-1, 1], row by row.
     """
 
+    other: Tensor
+    paired: Tensor
+    frames: Tensor
+    reflection: Tensor
+    projection: Tensor
+    rays: Tensor
     log_focal: Tensor
     relation: Tensor
     cells: Tensor
 
 
-RELATION_SIZE = 15
-
-
-def crop_geometry(intrinsics: Tensor, frames: Tensor, crop_size: int, map_size: int) -> CropGeometry:
-    """Geometry of two crops.
+def crop_geometry(intrinsics: Tensor, frames: Tensor, other: Tensor, crop_size: int, map_size: int) -> CropGeometry:
+    """Geometry of crops.
 
     Args:
         intrinsics: K of each crop in the camera's axes (:func:`lgnet_core.hand_crops.crop_projection`), pixels.
         frames: camera axes -> canonical axes (:meth:`lgnet_core.hand_crops.HandCrops.frame`).
+        other: row of the other hand; the own row where there is none.
         crop_size: S, pixels. map_size: G, cells per side of the maps.
 
     Shapes:
-        intrinsics: (B, 2, 3, 3); frames: (B, 2, 3, 3).
+        intrinsics, frames: (N, 3, 3); other: (N,) long.
     """
-    focal = determinant_2x2(intrinsics[..., :2, :2]).abs().sqrt() / crop_size
-    other_axes = frames @ frames.flip(1).transpose(-1, -2)  # the other's axes -> own axes
+    shift = 1 / crop_size - 1
+    normalise = frames.new_tensor([[2 / crop_size, 0, shift], [0, 2 / crop_size, shift], [0, 0, 1]])
+    projection = normalise @ intrinsics
+    inverse = torch.linalg.inv_ex(projection).inverse  # of crops that are none: not finite, but no error
+    focal = determinant_2x2(projection[:, :2, :2]).abs().sqrt()  # half crops
+    log_focal = torch.log(focal / 2)
     # Both crops are affine maps of one image: p_own = A_own A_other^-1 p_other = K_own K_other^-1 p_other.
-    linear = intrinsics[..., :2, :2] @ inverse_2x2(intrinsics.flip(1)[..., :2, :2])
-    shift = intrinsics[..., :2, 2] - (linear @ intrinsics.flip(1)[..., :2, 2:])[..., 0]
-    middle = (crop_size - 1) / 2
-    centre = pixels_to_normalised(linear.sum(-1) * middle + shift, crop_size)  # the other crop's centre
-    steps = torch.arange(map_size, device=frames.device, dtype=frames.dtype)
-    steps = (2 * steps + 1) / map_size - 1
-    cells = torch.stack([steps.repeat(map_size), steps.repeat_interleave(map_size)], -1)  # (G G, 2) in [-1, 1]
-    places = cells @ linear.transpose(-1, -2) + centre[..., None, :]
-    # An affine may be large where the crops' sizes differ by much, and places far away: bounded, as features are.
-    affine = torch.cat([linear.flatten(-2), centre], -1)
-    relation = torch.cat([other_axes.flatten(-2), torch.tanh(affine / 4) * 4], -1)
-    return CropGeometry(focal.log()[..., None], relation, torch.tanh(places / 4) * 4)
+    affine = (projection @ inverse[other])[:, :2]
+    steps = (2 * torch.arange(map_size, device=frames.device, dtype=frames.dtype) + 1) / map_size - 1
+    grid = torch.stack([steps.repeat(map_size), steps.repeat_interleave(map_size)], -1)  # (G G, 2) in [-1, 1]
+    cells = grid @ affine[:, :, :2].mT + affine[:, None, :, 2]
+    axes = frames @ frames[other].mT  # the other's axes -> own axes
+    bounded = _bounded(torch.cat([affine[:, :, :2].flatten(1), affine[:, :, 2]], 1))
+    signs = F.pad(torch.linalg.det(frames).sign()[:, None], (0, 2), value=1.0)
+    return CropGeometry(
+        other=other.to(frames.dtype),
+        paired=(other != torch.arange(len(other), device=other.device)).to(frames.dtype),
+        frames=frames,
+        reflection=signs[:, :, None] * signs[:, None],
+        projection=projection,
+        rays=focal[:, None, None] * inverse,
+        log_focal=torch.stack([log_focal, log_focal[other]], 1),
+        relation=torch.cat([axes.flatten(1), bounded], 1),
+        cells=_bounded(cells),
+    )
+
+
+def _bounded(x: Tensor) -> Tensor:
+    """An affine may be large where the crops' sizes differ by much, and places far away: bounded, as features are."""
+    return torch.tanh(x / 4) * 4

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgnet_core.hand_model import MeshGraph
 from lgnet_core.network.attention import LGFA
 from lgnet_core.network.crop_geometry import RELATION_SIZE, CropGeometry
-from lgnet_core.network.layers import hands_to_rows, rows_to_hands, sizes, tokens_to_map
+from lgnet_core.network.layers import tokens_to_map
 from lgnet_core.network.local_graph import MeshLocalGraph
 
 
 class GeometryEmbedding(nn.Module):
     """Tells the cells of the other hand's map where they lie as seen from the own crop.
 
+    Its first layer takes a cell's place and the crops' relation, which is the same for all cells.
+
     Shapes:
-        geometry: of the crops; like: (B, 2, c, G, G); returns (B, 2, c, G, G).
+        geometry: of the crops; like: (N, c, G, G); returns (N, c, G, G).
     """
 
     def __init__(self, channels: int) -> None:
@@ -25,10 +28,10 @@ class GeometryEmbedding(nn.Module):
         self.out = nn.Linear(channels, channels)
 
     def forward(self, geometry: CropGeometry, like: Tensor) -> Tensor:
-        cells = sizes(geometry.cells, 2)[0]
-        relation = geometry.relation[:, :, None].expand(-1, -1, cells, -1)
-        tokens = self.out(torch.relu(self.hidden(torch.cat([geometry.cells, relation], -1))))
-        return rows_to_hands(tokens_to_map(hands_to_rows(tokens), hands_to_rows(like)))
+        of_cell, of_relation = self.hidden.weight.split([2, RELATION_SIZE], 1)
+        relation = F.linear(geometry.relation, of_relation, self.hidden.bias)
+        tokens = self.out(torch.relu(F.linear(geometry.cells, of_cell) + relation[:, None]))
+        return tokens_to_map(tokens, like)
 
 
 class HandLGBlock(nn.Module):
@@ -39,7 +42,8 @@ class HandLGBlock(nn.Module):
         F_{ih} = \mathrm{LGFA}_{hand}(F_h, F_{local,h}) \\
         F_{global,h} &= \mathrm{LGFA}_{global}(F_{ih}, F_{i\bar h} + E_h), \quad F^*_h = [F_h \mid W F_{global,h}]
 
-    with F' the maps after the local graph, :math:`\bar h` the other hand, and E_h the :class:`GeometryEmbedding`.
+    with F' the maps after the local graph, :math:`\bar h` the other hand, and E_h the :class:`GeometryEmbedding`. Where
+    there is no other hand, a hand's own map stands in for the other one in the queries, and has no keys and values.
     Equations 7 to 10 of the paper with two differences: one set of weights serves both hands, since left ones are
     mirrored; and local and global features are each hand's own, since one cell of two crops shows different places.
 
@@ -47,8 +51,8 @@ class HandLGBlock(nn.Module):
         channels: c. backbone_channels: of the encoder's last map. mesh_graph: of the hand model.
 
     Shapes:
-        means: (B, 2, C_32) of the encoder's last map; features: (B, 2, c, G, G), the F_h; given: (B, 2) 1 or 0, hands
-        that are there; returns (B, 2, c + c / 4, G, G), the F*_h.
+        means: (N, C_32) of the encoder's last map; features: (N, c, G, G), the F_h; geometry: of the crops;
+        returns (N, c + c / 4, G, G), the F*_h.
     """
 
     def __init__(self, channels: int, backbone_channels: int, mesh_graph: MeshGraph) -> None:
@@ -58,19 +62,18 @@ class HandLGBlock(nn.Module):
         self.lgfa_local, self.lgfa_hand, self.lgfa_global = (LGFA(channels) for _ in range(3))
         self.compress = nn.Conv2d(channels, channels // 4, 1)
 
-    def forward(self, means: Tensor, features: Tensor, geometry: CropGeometry, given: Tensor) -> Tensor:
+    def forward(self, means: Tensor, features: Tensor, geometry: CropGeometry) -> Tensor:
         embedding = self.geometry(geometry, features)
-        other_given = given.flip(1).reshape(-1)
+        rows = geometry.other.long()
 
         def other(maps: Tensor) -> Tensor:
-            return hands_to_rows(maps.flip(1) + embedding)
+            return maps.index_select(0, rows) + embedding
 
-        own = hands_to_rows(features)
-        structured = self.local_graph(hands_to_rows(means), own)
-        local = self.lgfa_local(structured, other(rows_to_hands(structured)), other_given)
-        interacted = self.lgfa_hand(own, local)
-        common = self.lgfa_global(interacted, other(rows_to_hands(interacted)), other_given)
-        return rows_to_hands(torch.cat([own, self.compress(common)], 1))
+        structured = self.local_graph(means, features)
+        local = self.lgfa_local(structured, other(structured), geometry.paired)
+        interacted = self.lgfa_hand(features, local)
+        common = self.lgfa_global(interacted, other(interacted), geometry.paired)
+        return torch.cat([features, self.compress(common)], 1)
 
     def parts(self) -> dict[str, tuple[LGFA, str, str]]:
         """Its LGFA modules by name, and what the two maps are that each attends to."""

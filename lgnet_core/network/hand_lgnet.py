@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lgnet_core.camera import virtual_intrinsics
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network.backbone import Backbone
 from lgnet_core.network.config import HandLGNetConfig
 from lgnet_core.network.exportable import ExportableModule
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks
+from lgnet_core.network.hand_rows import predict_both
 from lgnet_core.network.hand_stages import HandStages
 from lgnet_core.network.hands_network import HandsNetwork
 from lgnet_core.network.looking import LookedAt, watch_lgfa
@@ -46,19 +48,20 @@ class HandLGNet(HandsNetwork):
         """Predict both hands.
 
         Args:
-            images: crops, RGB in [0, 1], left hands mirrored. intrinsics, frames, given: see :class:`HandStages`.
+            images: crops, RGB in [0, 1], left hands mirrored. intrinsics, frames, given: see :func:`predict_both`.
 
         Shapes:
             images: (B, 2, 3, 224, 224); intrinsics, frames: (B, 2, 3, 3); given: (B, 2).
         """
-        return self.stages(*self.encode(images, given), intrinsics, frames, given), None
+        inputs = (*self.encode(images, given), intrinsics, frames, given)
+        return predict_both(self.stages, *inputs), None
 
     def forward(self, images: Tensor, intrinsics: Tensor, frames: Tensor, given: Tensor) -> HandsPrediction:  # type: ignore[override]
         """:meth:`supervised` without what only losses look at."""
         return self.supervised(images, intrinsics, frames, given)[0]
 
     def encode(self, images: Tensor, given: Tensor) -> tuple[Tensor, ...]:
-        """The landmark network's outputs as the stages take them; where no crop is given, the other hand's.
+        """The landmark network's outputs that the stages take; where no crop is given, the other hand's.
 
         An image without any hand gets another image's outputs, or those of its own empty crop: finite, without meaning.
 
@@ -77,7 +80,9 @@ class HandLGNet(HandsNetwork):
 
     def example_inputs(self, size: int = HAND_CROP_SIZE) -> tuple[Tensor, ...]:
         images = torch.rand(2, 2, 3, size, size, generator=torch.Generator().manual_seed(0))
-        return (images, *self.stages.example_inputs()[-3:])
+        intrinsics = torch.tensor(virtual_intrinsics(HAND_CROP_SIZE), dtype=torch.float32).repeat(2, 2, 1, 1)
+        frames = torch.diag_embed(torch.tensor([[1.0, 1, 1], [-1, 1, 1]])).repeat(2, 1, 1, 1)
+        return images, intrinsics, frames, torch.ones(2, 2)
 
     def engine_parts(self) -> dict[str, ExportableModule[Any]]:
         return {"landmarks": self.landmarker, "stages": self.stages}

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from lgnet_core.camera import (
     depth_to_grid,
     normalised_to_pixels,
-    pixels_to_grid,
     pixels_to_normalised,
-    weak_perspective_root,
+    project,
+    virtual_intrinsics,
 )
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network.config import HandLGNetConfig
@@ -21,14 +21,7 @@ from lgnet_core.network.graph import NeighbourSum
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
 from lgnet_core.network.hand_lgblock import HandLGBlock
 from lgnet_core.network.joint_stage import DEPTH_CELLS, JOINT_COUNT
-from lgnet_core.network.layers import (
-    PositionEmbedding,
-    conv_norm_relu,
-    hands_to_rows,
-    rows_to_hands,
-    sample_map,
-    sample_small_map,
-)
+from lgnet_core.network.layers import PositionEmbedding, conv_norm_relu, sample_map, sample_small_map
 from lgnet_core.network.mesh_stage import (
     HAND_EXTENT,
     ROTATION_COUNT,
@@ -37,13 +30,11 @@ from lgnet_core.network.mesh_stage import (
     rotation_from_6d,
     variance_head,
 )
-from lgnet_core.network.prediction import HandsPrediction
-from lgnet_core.network.refine_stage import VertexGraph, fairing, project_full
+from lgnet_core.network.prediction import HandRows
+from lgnet_core.network.refine_stage import VertexGraph, fairing
 from lgnet_core.types import Side
 
 MAP_SIZE = HAND_CROP_SIZE // 32
-ABSENT_LOGIT = -20.0
-"""Presence of a hand that no crop was given for."""
 WORLD_SCALE = 0.05
 """Metres: scales landmarks relative to a hand's centre to about [-1, 1]."""
 CORRECTION_SCALE = 0.1
@@ -110,14 +101,14 @@ class HandParameters(nn.Module):
     def forward(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         sizes = [ROTATION_COUNT * 6, SHAPE_COUNT, 1]
         columns, shape, scale = self.out(self.hidden(flat)).split(sizes, -1)
-        return columns.unflatten(-1, (ROTATION_COUNT, 6)), shape, scale
+        return columns.reshape(-1, ROTATION_COUNT, 6), shape, scale
 
 
 class HandRelation(nn.Module):
     """The vector from the own wrist to the other hand's, canonical axes: a correction of where each is placed alone.
 
     Shapes:
-        means: (B, 2, c*); geometry: of the crops; vector: (B, 2, 3) metres, as placed; returns (B, 2, 3) metres.
+        means: (N, c*); geometry: of the crops; vector: (N, 3) metres, as placed; returns (N, 3) metres.
     """
 
     def __init__(self, enhanced: int, channels: int) -> None:
@@ -128,44 +119,32 @@ class HandRelation(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, means: Tensor, geometry: CropGeometry, vector: Tensor) -> Tensor:
-        focal = torch.cat([geometry.log_focal, geometry.log_focal.flip(1)], -1)
-        known = [means, means.flip(1), geometry.relation, focal, torch.tanh(vector / (2 * HAND_EXTENT))]
+        others = means.index_select(0, geometry.other.long())
+        known = [means, others, geometry.relation, geometry.log_focal, torch.tanh(vector / (2 * HAND_EXTENT))]
         return vector + RELATION_SCALE * self.out(F.gelu(self.hidden(torch.cat(known, -1))))
 
 
-def repeat_given(x: Tensor, given: Tensor) -> Tensor:
-    """Where a hand is not given, the other hand's values. Shapes: x (B, 2, ...); given (B, 2) 1 or 0; returns x's."""
-    mask = given.reshape(-1, 2, *(1 for _ in range(x.ndim - 2)))
-    return torch.where(mask > 0, x, x.flip(1))
+class HandStages(ExportableModule[HandRows]):
+    """Features of crops of one hand each to these hands: LGBlock, joint stage, mesh stage, refine stage.
 
-
-class HandStages(ExportableModule[HandsPrediction]):
-    """Features of two crops to both hands: LGBlock, joint stage, mesh stage, refine stage.
-
-    Every hand is a right hand in its canonical frame (:mod:`lgnet_core.hand_crops`), so one set of weights serves both
-    sides; the results are turned back to the camera's axes and to their own side at the end. The joint stage corrects
-    the landmark network's joints; the mesh stage regresses the hand model's parameters from the joints' tokens.
+    One hand is a row of the batch, and knows which row is the other hand of its image, so that an image of one hand
+    costs half of what one of two does. Every hand is a right hand in its canonical frame
+    (:mod:`lgnet_core.hand_crops`), so one set of weights serves both sides; the results are turned back to the camera's
+    axes and to their own side at the end. The joint stage corrects the landmark network's joints; the mesh stage
+    regresses the hand model's parameters from the joints' tokens.
 
     Args:
         config: sizes and switches. deep, middle, early: channels of the encoder's maps. hand_model: of both hands;
             the left one must be the mirror image of the right.
 
     Shapes:
-        early, middle, deep, landmarks, world_landmarks, presence_logits: as :class:`HandLandmarks`, with an axis of
-        length 2, the side, after the batch's: (B, 2, ...).
-        intrinsics: (B, 2, 3, 3) K of each crop in the camera's axes.
-        frames: (B, 2, 3, 3) camera axes -> canonical axes. given: (B, 2) 1 where there is a crop, else 0; the other
-        inputs then have no influence on the hand that is given, but must be finite.
-        returns :class:`HandsPrediction`, meshes in the camera's axes, ``joints_grid`` and ``camera`` in each hand's own
-        crop.
+        early, middle, deep, landmarks, world_landmarks: as :class:`HandLandmarks`, (N, ...);
+        geometry: the fields of :class:`CropGeometry`.
+        returns :class:`HandRows`.
     """
 
-    INPUTS = (
-        *("early", "middle", "deep", "landmarks", "world_landmarks", "crop_presence_logits"),
-        *("intrinsics", "frames", "given"),
-    )  # an output is presence_logits
-    OUTPUTS = HandsPrediction
-    mirror: Tensor
+    INPUTS = ("early", "middle", "deep", "landmarks", "world_landmarks", *CropGeometry._fields)
+    OUTPUTS = HandRows
     fair: Tensor | None
 
     def __init__(self, config: HandLGNetConfig, early: int, middle: int, deep: int, hand_model: HandModel) -> None:
@@ -200,7 +179,6 @@ class HandStages(ExportableModule[HandsPrediction]):
             self.neighbour_sum = NeighbourSum(hand_model.graph.edge_index, hand_model.graph.node_count)
             smoother = fairing(hand_model.graph.edges.cpu(), hand_model.graph.node_count, config.refine_smoothing)
             self.register_buffer("fair", smoother, persistent=False)
-        self.register_buffer("mirror", torch.diag_embed(torch.tensor([[1.0, 1, 1], [-1, 1, 1]])), persistent=False)
 
     def forward(
         self,
@@ -209,33 +187,20 @@ class HandStages(ExportableModule[HandsPrediction]):
         deep: Tensor,
         landmarks: Tensor,
         world_landmarks: Tensor,
-        presence_logits: Tensor,
-        intrinsics: Tensor,
-        frames: Tensor,
-        given: Tensor,
-    ) -> HandsPrediction:
-        # LGBlock's queries join both hands' maps: masking its keys alone would let an absent hand's features through.
-        deep, intrinsics, frames = (repeat_given(x, given) for x in (deep, intrinsics, frames))
-        geometry = crop_geometry(intrinsics, frames, HAND_CROP_SIZE, MAP_SIZE)
-        mean = deep.mean((-2, -1))  # (B, 2, C_32)
-        features = self.split(hands_to_rows(deep))
-        features = rows_to_hands(features + self.position(features))
-        enhanced = features if self.lgblock is None else self.lgblock(mean, features, geometry, given)
+        *known_geometry: Tensor,
+    ) -> HandRows:
+        geometry = CropGeometry(*known_geometry)
+        mean = deep.mean((-2, -1))  # (N, C_32)
+        features = self.split(deep)
+        features = features + self.position(features)
+        enhanced = features if self.lgblock is None else self.lgblock(mean, features, geometry)
 
-        # Joint stage: the landmarks and a correction, one hand a row from here on.
-        world = hands_to_rows(world_landmarks)
-        relative = world - world[:, :1]
-        places = pixels_to_normalised(hands_to_rows(landmarks)[..., :2], HAND_CROP_SIZE)
-        depths = relative[..., 2:] / (self.config.depth_box / 2)
-        places = torch.cat([places, depths], -1)  # (2 B, 21, 3)
-        tokens = self.tokens(
-            hands_to_rows(enhanced),
-            hands_to_rows(middle),
-            hands_to_rows(mean),
-            places,
-            world,
-            hands_to_rows(geometry.log_focal),
-        )
+        # Joint stage: the landmarks and a correction.
+        world = world_landmarks
+        relative_depth = (world[..., 2:] - world[:, :1, 2:]) / (self.config.depth_box / 2)
+        places = pixels_to_normalised(landmarks[..., :2], HAND_CROP_SIZE)
+        places = torch.cat([places, relative_depth], -1)  # (N, 21, 3)
+        tokens = self.tokens(enhanced, middle, mean, places, world, geometry.log_focal[:, :1])
         tokens = self.transformer(tokens)
         joint_tokens = tokens[:, :JOINT_COUNT]
         correction = F.pad(self.correction(joint_tokens), (0, 1))
@@ -243,49 +208,42 @@ class HandStages(ExportableModule[HandsPrediction]):
 
         # Mesh stage, in the canonical frame.
         precise = self.hand_model.v_template.dtype  # under autocast, geometry stays in the hand model's precision
-        flat = [tokens.flatten(1), hands_to_rows(mean), places.detach().flatten(1), (world / WORLD_SCALE).flatten(1)]
+        flat = [tokens.flatten(1), mean, places.detach().flatten(1), (world / WORLD_SCALE).flatten(1)]
         columns, shape, scale = (x.to(precise) for x in self.parameters_head(torch.cat(flat, -1)))
         rotations = rotation_from_6d(columns)
         mesh = self.hand_model(rotations, shape, side=Side.RIGHT).wrist_relative()
-        camera = rows_to_hands(self._camera(places, world, scale))
+        camera = self._camera(places, world, scale)
+        root = camera_root(camera, geometry.rays)
+        frames = geometry.frames  # of points as rows, canonical axes -> camera axes
+        vertices, joints = mesh.vertices @ frames, mesh.joints @ frames
 
-        turn = frames.transpose(-1, -2)  # canonical axes -> camera axes
-
-        def to_camera(points: Tensor) -> Tensor:  # (2 B, P, 3) -> (B, 2, P, 3)
-            return rows_to_hands(points) @ frames
-
-        vertices, joints = to_camera(mesh.vertices), to_camera(mesh.joints)
-        root = turn @ rows_to_hands(rotations[:, 0]) @ self.mirror
-        others = self.mirror[:, None] @ rows_to_hands(rotations[:, 1:]) @ self.mirror[:, None]
-
-        relation = self._relation(enhanced.mean((-2, -1)), geometry, camera, intrinsics, frames)
         # Where a joint is in the crop is the joint stage's; how deep, along the camera's axis, follows from the mesh.
-        cells = pixels_to_grid(normalised_to_pixels(places[..., :2], HAND_CROP_SIZE), HAND_CROP_SIZE, MAP_SIZE)
+        cells = normalised_to_pixels(places[..., :2], MAP_SIZE)
         depth = depth_to_grid(joints[..., 2:], self.config.depth_box, DEPTH_CELLS)
-        prediction = HandsPrediction(
-            joints_grid=torch.cat([rows_to_hands(cells).to(precise), depth], -1),
-            joint_log_variance=rows_to_hands(self.log_variance(joint_tokens)[..., 0]).to(precise),
-            presence_logits=torch.where(given > 0, presence_logits, ABSENT_LOGIT).to(precise),
-            rotations=torch.cat([root[:, :, None], others], 2),
-            shape=rows_to_hands(shape),
+        turned = (frames.transpose(-1, -2) @ rotations[:, 0]) * geometry.reflection[:, 1:2]
+        prediction = HandRows(
+            joints_grid=torch.cat([cells.to(precise), depth], -1),
+            joint_log_variance=self.log_variance(joint_tokens)[..., 0].to(precise),
+            rotations=torch.cat([turned[:, None], rotations[:, 1:] * geometry.reflection[:, None]], 1),
+            shape=shape,
             camera=camera,
             rough_vertices=vertices,
             rough_joints=joints,
             vertices=vertices,
             joints=joints,
-            relative_translation=relation,
+            to_other=self._to_other(enhanced.mean((-2, -1)), geometry, root),
         )
         if self.refine is None:
             return prediction
         with torch.no_grad():
-            places = hands_to_rows(project_full(vertices, camera, intrinsics, HAND_CROP_SIZE))
-        near = torch.cat([mesh.vertices / HAND_EXTENT, sample_map(hands_to_rows(early), places)], -1)
-        maps = hands_to_rows(torch.cat([features, enhanced], 2))
-        offsets = self.fair @ self.refine(near, maps, places, self.neighbour_sum).to(precise)
-        offsets = to_camera(offsets)
-        shifts = self.hand_model.joints_from_vertices(offsets)
-        wrist = shifts[..., :1, :]  # the mesh stays relative to its own wrist
-        return prediction._replace(vertices=vertices + offsets - wrist, joints=joints + shifts - wrist)
+            places = project(vertices + root[:, None], geometry.projection)
+        near = torch.cat([mesh.vertices / HAND_EXTENT, sample_map(early, places)], -1)
+        maps = torch.cat([features, enhanced], 1)
+        offsets = self.refine(near, maps, places, self.neighbour_sum, self.fair).to(precise)
+        shifts = self.hand_model.joints_from_vertices(offsets, Side.RIGHT)
+        wrist = shifts[:, :1]  # the mesh stays relative to its own wrist
+        refined = mesh.vertices + offsets - wrist, mesh.joints + shifts - wrist
+        return prediction._replace(vertices=refined[0] @ frames, joints=refined[1] @ frames)
 
     def _camera(self, places: Tensor, world: Tensor, log_scale: Tensor) -> Tensor:
         """Weak-perspective camera: how much larger the joints are in the crop than in metres, corrected; t the wrist's.
@@ -300,30 +258,39 @@ class HandStages(ExportableModule[HandsPrediction]):
         scale = spread(places[..., :2]) / spread(world[..., :2]).clamp_min(1e-3) * log_scale.exp()
         return torch.cat([scale.clamp(0.5, 50.0), places[:, 0, :2]], -1).to(log_scale.dtype)
 
-    def _relation(
-        self, means: Tensor, geometry: CropGeometry, camera: Tensor, intrinsics: Tensor, frames: Tensor
-    ) -> Tensor:
-        """(B, 3) wrist_left - wrist_right, camera axes: the mean of what each hand's view gives."""
-        roots = weak_perspective_root(camera, intrinsics, HAND_CROP_SIZE)  # (B, 2, 3)
-        towards = ((roots.flip(1) - roots)[..., None, :] @ frames.transpose(-1, -2))[..., 0, :]  # canonical axes
-        found = self.relation(means, geometry, towards.to(means.dtype)).to(roots.dtype)
-        right, left = (found[..., None, :] @ frames)[..., 0, :].unbind(1)
-        return (right - left) / 2
+    def _to_other(self, means: Tensor, geometry: CropGeometry, root: Tensor) -> Tensor:
+        """(N, 3) other wrist - own wrist, camera axes."""
+        apart = root.index_select(0, geometry.other.long()) - root
+        towards = (apart[:, None] @ geometry.frames.transpose(-1, -2))[:, 0]  # canonical axes
+        found = self.relation(means, geometry, towards.to(means.dtype)).to(root.dtype)
+        return (found[:, None] @ geometry.frames)[:, 0]
 
     def description(self) -> dict[str, str]:
         return {"config": repr(self.config), "hand_model": self.hand_model.digest}
 
     def example_inputs(self) -> tuple[Tensor, ...]:
-        """Noise, and two crops side by side."""
+        """Noise, and crops of a right and a left hand, each alone in its image, so that either may be left out."""
         random = torch.Generator().manual_seed(0)
         early, middle, deep = self.map_channels
         maps = [
-            torch.rand(2, 2, channels, MAP_SIZE * k, MAP_SIZE * k, generator=random)
+            torch.rand(2, channels, MAP_SIZE * k, MAP_SIZE * k, generator=random)
             for channels, k in ((early, 8), (middle, 2), (deep, 1))
         ]
-        landmarks = torch.rand(2, 2, JOINT_COUNT, 3, generator=random) * HAND_CROP_SIZE
-        world = torch.randn(2, 2, JOINT_COUNT, 3, generator=random) * WORLD_SCALE
-        focal, middle_pixel = 2.5 * HAND_CROP_SIZE, (HAND_CROP_SIZE - 1) / 2
-        intrinsics = torch.tensor([[focal, 0, middle_pixel], [0, focal, middle_pixel], [0, 0, 1]]).repeat(2, 2, 1, 1)
-        frames = self.mirror.cpu().repeat(2, 1, 1, 1)
-        return (*maps, landmarks, world, torch.zeros(2, 2), intrinsics, frames, torch.ones(2, 2))
+        landmarks = torch.rand(2, JOINT_COUNT, 3, generator=random) * HAND_CROP_SIZE
+        world = torch.randn(2, JOINT_COUNT, 3, generator=random) * WORLD_SCALE
+        intrinsics = torch.tensor(virtual_intrinsics(HAND_CROP_SIZE), dtype=torch.float32).repeat(2, 1, 1)
+        frames = torch.diag_embed(torch.tensor([[1.0, 1, 1], [-1, 1, 1]]))
+        geometry = crop_geometry(intrinsics, frames, torch.arange(2), HAND_CROP_SIZE, MAP_SIZE)
+        return (*maps, landmarks, world, *geometry)
+
+
+def camera_root(camera: Tensor, rays: Tensor) -> Tensor:
+    """Where a weak-perspective camera puts the wrist, in a full-perspective camera.
+
+    As :func:`lgnet_core.camera.weak_perspective_root`, with what depends on the crop alone computed before.
+
+    Shapes:
+        camera: (N, 3); rays: (N, 3, 3) as in :class:`CropGeometry`; returns (N, 3) metres, camera axes.
+    """
+    places = F.pad(camera[:, 1:], (0, 1), value=1.0)
+    return (rays * places[:, None]).sum(-1) / camera[:, :1]

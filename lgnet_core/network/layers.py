@@ -68,16 +68,6 @@ def sizes(x: Tensor, *axes: int) -> tuple[int, ...]:
     return tuple(int(x.shape[axis]) for axis in axes)
 
 
-def hands_to_rows(x: Tensor) -> Tensor:
-    """(B, 2, ...) to (2 B, ...): every hand a row of the batch."""
-    return x.reshape(-1, *sizes(x, *range(2, x.ndim)))
-
-
-def rows_to_hands(x: Tensor) -> Tensor:
-    """(2 B, ...) to (B, 2, ...), the inverse of :func:`hands_to_rows`."""
-    return x.reshape(-1, 2, *sizes(x, *range(1, x.ndim)))
-
-
 def exporting() -> bool:
     """Whether the network is being traced for an export."""
     return torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()
@@ -116,9 +106,13 @@ def sample_small_map(features: Tensor, normalised: Tensor) -> Tensor:
         return (1 - distance).clamp_min(0)
 
     x, y = normalised.unbind(-1)
-    weights = hats(y, height)[..., None] * hats(x, width)[..., None, :]  # (B, N, H, W)
-    weights = weights.reshape(-1, *sizes(x, 1), height * width)
-    return torch.matmul(weights, map_to_tokens(features))
+    rows, columns = hats(y, height), hats(x, width)
+    if exporting():  # ONNX Runtime repeats by products with zeros and ones in a third of the time
+        in_rows, in_columns = (torch.eye(size, dtype=x.dtype) for size in (height, width))
+        weights = (rows @ in_rows.repeat_interleave(width, 1)) * (columns @ in_columns.repeat(1, height))
+    else:
+        weights = (rows[..., None] * columns[..., None, :]).flatten(-2)
+    return torch.matmul(weights, map_to_tokens(features))  # weights: (B, N, H W)
 
 
 def sample_map(features: Tensor, normalised: Tensor) -> Tensor:

@@ -9,16 +9,17 @@ from __future__ import annotations
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgnet_core.hand_model import Graph
-from lgnet_core.network.attention import attend
+from lgnet_core.network.attention import attend_heads, split_heads
 from lgnet_core.network.graph import ChebConv, GINConv, GraphBlock, GraphResiduals, NeighbourSum
-from lgnet_core.network.layers import map_to_tokens, tokens_to_map
+from lgnet_core.network.layers import map_to_tokens, sizes, tokens_to_map
 
 
 class GraphStack(nn.Module):
-    """Head block, three residual blocks, tail block, all C wide. Shapes: (N, B, C) -> (N, B, C)."""
+    """Head block, three residual blocks, tail block, all C wide. Shapes: (N B, C) -> (N B, C)."""
 
     def __init__(self, channels: int, layer: str) -> None:
         super().__init__()
@@ -64,12 +65,18 @@ class MeshLocalGraph(nn.Module):
         self.register_buffer("encoding", coarse.encoding.cpu() * 2 - 1, persistent=False)
 
     def forward(self, backbone_mean: Tensor, features: Tensor) -> Tensor:
-        compact = self.norm(self.compact(backbone_mean))  # (B, c - 3)
-        nodes, batch = self.encoding.shape[0], features.shape[0]
-        x = torch.cat([compact.expand(nodes, -1, -1), self.encoding[:, None].expand(-1, batch, -1)], -1)
-        x = self.stack(x, self.neighbour_sum).transpose(0, 1)  # (B, 63, c)
-        attended = attend(self.query(map_to_tokens(features)), self.key(x), self.value(x), self.HEADS)  # (B, H W, c)
-        return features + tokens_to_map(self.projection(attended), features)
+        nodes, (channels, height, width) = len(self.encoding), sizes(features, 1, 2, 3)
+        compact = F.pad(self.norm(self.compact(backbone_mean)), (0, 3))  # (B, c)
+        x = compact + F.pad(self.encoding, (channels - 3, 0))[:, None]  # (63, B, c)
+        x = self.stack(x.reshape(-1, channels), self.neighbour_sum)
+        tokens = map_to_tokens(features).reshape(-1, channels)
+        queries = split_heads(self.query(tokens), height * width, self.HEADS)
+        keys, values = (
+            layer(x).reshape(nodes, -1, self.HEADS, channels // self.HEADS).permute(1, 2, 0, 3)
+            for layer in (self.key, self.value)
+        )
+        attended = self.projection(attend_heads(queries, keys, values).reshape(-1, channels))
+        return features + tokens_to_map(attended.reshape(-1, height * width, channels), features)
 
 
 class GridLocalGraph(nn.Module):
@@ -85,8 +92,10 @@ class GridLocalGraph(nn.Module):
 
     def forward(self, backbone_mean: Tensor, features: Tensor) -> Tensor:
         lattice = _lattice(features.shape[-2], features.shape[-1], features.device)
-        x = map_to_tokens(features).transpose(0, 1)  # (H W, B, c)
-        return features + tokens_to_map(self.stack(x, lattice).transpose(0, 1), features)
+        channels, height, width = sizes(features, 1, 2, 3)
+        x = map_to_tokens(features).transpose(0, 1).reshape(-1, channels)
+        x = self.stack(x, lattice).reshape(height * width, -1, channels)
+        return features + tokens_to_map(x.transpose(0, 1), features)
 
 
 @lru_cache

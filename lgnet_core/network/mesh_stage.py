@@ -12,7 +12,7 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.network.attention import AttentionBlock
 from lgnet_core.network.graph import GINConv, GraphBlock, GraphResiduals, NeighbourSum
 from lgnet_core.network.joint_stage import JOINT_COUNT
-from lgnet_core.network.layers import PerHand
+from lgnet_core.network.layers import PerHand, sizes
 from lgnet_core.network.prediction import HandsPrediction
 
 ROTATION_COUNT, SHAPE_COUNT = 16, 10
@@ -63,10 +63,18 @@ def rotation_from_6d(columns: Tensor) -> Tensor:
     Shapes:
         columns: (..., 6), a (3, 2) matrix row by row; returns (..., 3, 3).
     """
-    first, second = columns.unflatten(-1, (3, 2)).unbind(-1)
-    x = F.normalize(first, dim=-1, eps=1e-6)
-    y = F.normalize(second - (x * second).sum(-1, keepdim=True) * x, dim=-1, eps=1e-6)
-    return torch.stack([x, y, torch.linalg.cross(x, y)], -1)
+    first, second = columns[..., 0::2], columns[..., 1::2]
+
+    def normalised(vector: Tensor) -> Tensor:
+        return vector / vector.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+
+    x = normalised(first)
+    y = normalised(second - (x * second).sum(-1, keepdim=True) * x)
+    one, two = (
+        [1, 2, 0],
+        [2, 0, 1],
+    )  # the next coordinate and the one after it; exports compute linalg.cross in 14 steps
+    return torch.stack([x, y, x[..., one] * y[..., two] - x[..., two] * y[..., one]], -1)
 
 
 class SelfJointTransformer(nn.Module):
@@ -215,8 +223,9 @@ class FreeVertices(nn.Module):
         self.tail = nn.Linear(width, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.head(x.transpose(0, 1), self.neighbour_sum)
-        return self.tail(self.residuals(x, self.neighbour_sum)).transpose(0, 1)
+        nodes, channels = sizes(x, 1, 2)
+        x = self.head(x.transpose(0, 1).reshape(-1, channels), self.neighbour_sum)
+        return self.tail(self.residuals(x, self.neighbour_sum)).reshape(nodes, -1, 3).transpose(0, 1)
 
 
 class FreeMeshStage(nn.Module):

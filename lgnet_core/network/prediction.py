@@ -40,6 +40,29 @@ class HandsPrediction(NamedTuple):
     relative_translation: Tensor
 
 
+class HandRows(NamedTuple):
+    """Hands one by one, each a row: what a network predicts of hands that have a crop each.
+
+    Fields as of :class:`HandsPrediction`, without the side axis; ``joints_grid`` and ``camera`` in the hand's own crop.
+
+    Shapes:
+        joints_grid: (N, 21, 3); joint_log_variance: (N, 21); rotations: (N, 16, 3, 3); shape: (N, 10); camera: (N, 3);
+        rough_vertices, vertices: (N, 778, 3); rough_joints, joints: (N, 21, 3).
+        to_other: (N, 3) other wrist - own wrist, metres, camera axes; without meaning where there is no other hand.
+    """
+
+    joints_grid: Tensor
+    joint_log_variance: Tensor
+    rotations: Tensor
+    shape: Tensor
+    camera: Tensor
+    rough_vertices: Tensor
+    rough_joints: Tensor
+    vertices: Tensor
+    joints: Tensor
+    to_other: Tensor
+
+
 class Cascade(NamedTuple):
     """What InterShape says besides its prediction, for its own losses: every answer of its cascade.
 

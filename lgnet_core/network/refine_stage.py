@@ -53,7 +53,7 @@ def fairing(edges: Tensor, count: int, strength: float) -> Tensor:
 
 
 class VertexGraph(nn.Module):
-    """Features per vertex to offsets, for one hand: GIN, 3 residual blocks, GIN with 32 inside.
+    """Features per vertex to smoothed offsets, for one hand: GIN, residual blocks, GIN with 32 inside.
 
     The first linear layer commutes with bilinear reading as it does with the sum over neighbours. So its part for the
     two 8x8 maps is applied to their 64 cells, not to what 778 vertices would read there.
@@ -64,7 +64,7 @@ class VertexGraph(nn.Module):
 
     Shapes:
         near: (B, 778, near_channels); maps: (B, map_channels, G, G); places: (B, 778, 2) in the crop's [-1, 1];
-        returns (B, 778, 3) metres.
+        fair: (778, 778) of :func:`fairing`, None: no smoothing; returns (B, 778, 3) metres.
     """
 
     def __init__(self, near_channels: int, map_channels: int, width: int, depth: int = 3) -> None:
@@ -77,14 +77,19 @@ class VertexGraph(nn.Module):
         nn.init.zeros_(self.tail.last.weight)  # M_f = M_r at the start
         nn.init.zeros_(self.tail.last.bias)
 
-    def forward(self, near: Tensor, maps: Tensor, places: Tensor, neighbour_sum: NeighbourSum) -> Tensor:
+    def forward(
+        self, near: Tensor, maps: Tensor, places: Tensor, neighbour_sum: NeighbourSum, fair: Tensor | None
+    ) -> Tensor:
         weight = self.head.first.weight
         near_weight, map_weight = weight[:, : self.near_channels], weight[:, self.near_channels :]
         far = sample_small_map(F.conv2d(maps, map_weight[:, :, None, None]), places)
         projected = (F.linear(near, near_weight) + far).transpose(0, 1)  # (778, B, 2 width)
-        x = self.head_norm(self.head.combine(projected, neighbour_sum))
-        x = self.tail(self.residuals(x, neighbour_sum), neighbour_sum)
-        return x.transpose(0, 1) * OFFSET_SCALE
+        x = self.head.combine(projected.reshape(-1, *sizes(weight, 0)), neighbour_sum)
+        x = self.residuals(self.head_norm(x), neighbour_sum)
+        offsets = self.tail(x, neighbour_sum).reshape(*sizes(near, 1), -1, 3).permute(1, 2, 0)  # (B, 3, 778)
+        if fair is not None:
+            offsets = offsets.to(fair.dtype) @ fair  # it is symmetric
+        return offsets.transpose(1, 2) * OFFSET_SCALE
 
 
 class RefineStage(nn.Module):
@@ -143,11 +148,10 @@ class RefineStage(nn.Module):
         near = near.reshape(-1, hands, count, *sizes(near, -1))
         near = torch.cat([vertices / HAND_EXTENT, near], -1)
         offsets = [
-            graph(near[:, side], maps[:, side], places[:, side], self.neighbour_sum)
+            graph(near[:, side], maps[:, side], places[:, side], self.neighbour_sum, self.fair)
             for side, graph in enumerate(self.graph)
         ]
-        moved = torch.stack(offsets, 1).to(vertices.dtype)
-        return moved if self.fair is None else self.fair @ moved
+        return torch.stack(offsets, 1).to(vertices.dtype)
 
     def places(self, vertices: Tensor, camera: Tensor, intrinsics: Tensor, image_size: int) -> Tensor:
         """Where the vertices are in the crop's [-1, 1]. Shapes: (B, 2, 778, 2)."""

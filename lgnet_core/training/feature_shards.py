@@ -14,7 +14,8 @@ from lgnet_core.network.hand_landmark import HandLandmarkNet
 
 MAPS = ("early", "middle", "deep")
 FIELDS = (*MAPS, "landmarks", "world_landmarks", "presence_logits")
-"""Of :class:`~lgnet_core.network.hand_landmark.HandLandmarks`, what the stages take."""
+"""Of :class:`~lgnet_core.network.hand_landmark.HandLandmarks`, what :func:`~lgnet_core.network.hand_rows.predict_both`
+takes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,7 @@ class FeatureBatch:
 
     Args:
         batch: the images and their labels; of a real image all hands are marked absent, since nothing is labelled.
-        inputs: of :class:`lgnet_core.network.hand_stages.HandStages`, in order.
+        inputs: of :func:`lgnet_core.network.hand_rows.predict_both`, in order, without the network.
         affine: pixels of the image -> pixels of each crop.
         teacher: joints as a teacher has them, pixels of the image; NaN where there is none.
 

@@ -18,6 +18,7 @@ from lgnet_core.data.sample import HandsBatch, HandsLabels
 from lgnet_core.evaluation.protocol import WRIST_RAW
 from lgnet_core.evaluation.validation import ValidationFigures
 from lgnet_core.network import Cascade, HandLGNet, HandsNetwork, HandsPrediction
+from lgnet_core.network.hand_rows import predict_both
 from lgnet_core.network.joint_stage import GRID_STRIDE
 from lgnet_core.training.criterion import HandsLoss
 from lgnet_core.training.direct import DirectHeads, direct_loss
@@ -128,7 +129,8 @@ class TrainingModule(lightning.LightningModule):
         cascade = None
         if isinstance(sample, FeatureBatch):
             assert isinstance(network, HandLGNet)
-            prediction = in_image(network.stages(*sample.inputs), sample.affine, sample.batch.image.shape[-1])
+            prediction = predict_both(network.stages, *sample.inputs)
+            prediction = in_image(prediction, sample.affine, sample.batch.image.shape[-1])
         elif isinstance(network, HandLGNet):
             jitter = CropJitter() if training and self.augmentation is not None else None
             pairs = cut_pairs(sample, labels.joints_2d, jitter, self._generator() if training else None)

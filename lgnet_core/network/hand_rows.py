@@ -1,0 +1,58 @@
+"""From both hands of images to hands one by one, as HandStages takes them, and back."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lgnet_core.network.crop_geometry import crop_geometry
+from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
+from lgnet_core.network.hand_stages import MAP_SIZE, HandStages
+from lgnet_core.network.prediction import HandRows, HandsPrediction
+from lgnet_core.types import Side
+
+ABSENT_LOGIT = -20.0
+"""Presence of a hand that no crop was given for."""
+
+
+def predict_both(
+    stages: HandStages,
+    early: Tensor,
+    middle: Tensor,
+    deep: Tensor,
+    landmarks: Tensor,
+    world_landmarks: Tensor,
+    presence_logits: Tensor,
+    intrinsics: Tensor,
+    frames: Tensor,
+    given: Tensor,
+) -> HandsPrediction:
+    """Both hands of each image, by :class:`HandStages`.
+
+    Args:
+        given: 1 where there is a crop, else 0; the other inputs then have no influence on the hand that is given, but
+            must be finite, and what is predicted has no meaning.
+        The rest: as :class:`HandStages` and :func:`crop_geometry` take them.
+
+    Shapes:
+        early, middle, deep, landmarks, world_landmarks, presence_logits: as :class:`HandLandmarks`, with an axis of
+        length 2, the side, after the batch's: (B, 2, ...); intrinsics, frames: (B, 2, 3, 3); given: (B, 2).
+    """
+    rows = torch.arange(given.numel(), device=given.device).view_as(given)
+    both = (given > 0).all(1, keepdim=True)
+    other = torch.where(both, rows.flip(1), rows).flatten()
+    geometry = crop_geometry(intrinsics.flatten(0, 1), frames.flatten(0, 1), other, HAND_CROP_SIZE, MAP_SIZE)
+    features = (x.flatten(0, 1) for x in (early, middle, deep, landmarks, world_landmarks))
+    hands = HandRows(*(x.unflatten(0, given.shape) for x in stages(*features, *geometry)))
+    own = hands._asdict()
+    to_other = own.pop("to_other")
+    return HandsPrediction(
+        **own,
+        presence_logits=torch.where(given > 0, presence_logits, ABSENT_LOGIT).to(to_other.dtype),
+        relative_translation=relative_translation(to_other),
+    )
+
+
+def relative_translation(to_other: Tensor) -> Tensor:
+    """wrist_left - wrist_right: the mean of what each hand's view gives. Shapes: (..., 2, 3) -> (..., 3)."""
+    return (to_other[..., Side.RIGHT, :] - to_other[..., Side.LEFT, :]) / 2
