@@ -25,6 +25,7 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.asset import read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.network import PRESETS, build_network
+from lgnet_core.network.hand_landmark import load_hand_landmark_net
 from lgnet_core.training.callbacks import StopAfter
 from lgnet_core.training.dry_run import dry_run
 from lgnet_core.training.sources import open_supply
@@ -109,6 +110,27 @@ def test_resumed_training_goes_on_as_if_it_had_not_stopped(tmp_path, stored, epo
     torch.testing.assert_close(
         load_file(parts.out / "weights.safetensors"), load_file(whole.out / "weights.safetensors"), rtol=0, atol=0
     )
+
+
+def test_a_training_on_cached_features_goes_on_as_if_it_had_not_stopped(tmp_path, stored, monkeypatch):
+    """Of the stages alone: the landmark network, statistics included, stays as it started, and features are computed
+    once.
+    """
+    monkeypatch.setitem(PRESETS, "tiny-hand", TINY_HAND)
+    whole = config(tmp_path / "whole", preset="tiny-hand", data=str(stored), steps=3, epoch_steps=3)
+    whole = replace(whole, freeze_backbone=True, initial="pretrained", learning_rate=1e-2)
+    train(whole)
+    files = {path: path.stat().st_mtime_ns for path in stored.glob("features-*/*")}
+    parts = replace(whole, out=tmp_path / "parts")
+    train(replace(parts, max_minutes=1e-9))
+    assert load_network(parts.out / WEIGHTS)[1]["steps"] == 1
+    train(parts)
+    trained = load_file(whole.out / WEIGHTS)
+    torch.testing.assert_close(load_file(parts.out / WEIGHTS), trained, rtol=0, atol=0)
+    assert {path: path.stat().st_mtime_ns for path in stored.glob("features-*/*")} == files
+    landmarker = load_hand_landmark_net().state_dict()
+    for name, value in landmarker.items():
+        torch.testing.assert_close(trained[f"landmarker.{name}"].to(value), value, rtol=2e-3, atol=1e-4)
 
 
 def start(settings: TrainConfig) -> subprocess.Popen:
@@ -320,9 +342,25 @@ def test_resuming_something_else_is_refused(tmp_path, stored):
         train(config(tmp_path / "new", data=str(stored), resume="nowhere.ckpt"))
 
 
-def test_a_set_that_is_held_back_whole_is_refused(tmp_path, stored):
+@pytest.mark.parametrize("changes", [{}, {"preset": "tiny-hand", "freeze_backbone": True}], ids=["images", "features"])
+def test_a_set_that_is_held_back_whole_is_refused(tmp_path, stored, monkeypatch, changes):
+    monkeypatch.setitem(PRESETS, "tiny-hand", TINY_HAND)
     with pytest.raises(ValueError, match="8 pictures, of which --validation 8 holds all back"):
-        train(config(tmp_path, data=str(stored), validation=8))
+        train(config(tmp_path, data=str(stored), validation=8, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"preset": "lgnet-mini", "data": "/sets/a"}, "freeze_backbone: goes with the preset lgnet-hand only"),
+        ({"data": "/sets/a,synthetic=0.5"}, "features, which do not mix with pictures of synthetic or interhand26m"),
+        ({"data": "/sets/a,realhands", "freeze_backbone": False}, "give freeze_backbone too"),
+    ],
+)
+def test_a_backbone_is_frozen_where_features_of_it_are_trained_on(tmp_path, changes, message):
+    settings = config(tmp_path, preset="lgnet-hand", data="/sets/a,realhands=0.25", freeze_backbone=True)
+    with pytest.raises(ValueError, match=message):
+        replace(settings, **changes)
 
 
 @pytest.fixture

@@ -77,8 +77,8 @@ class TrainingModule(lightning.LightningModule):
         size: side of the pictures that the network sees; None for the data's.
         frozen: parts of the network that are left as they are, statistics included.
         only: the one part of it that is trained; None: all that is not frozen.
-        seed: of the augmentation. A step's draws depend on (seed, step, process) alone, so a resumed training goes on
-            as if it had not stopped.
+        seed: of the augmentation and of dropout. A step's draws depend on (seed, step, process) alone, so a resumed
+            training goes on as if it had not stopped.
 
     ``average`` holds the averaged weights (exponential moving average, statistics included): validation and export
     use them.
@@ -205,6 +205,7 @@ class TrainingModule(lightning.LightningModule):
             part.eval()
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
+        torch.manual_seed(self._batch_seed())  # of dropout
         # Set from the step, not by a scheduler with a state: a resumed training follows the schedule it is given.
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
             group["lr"] = self.optimisation.learning_rate * self.learning_rate_factor(self.global_step)
@@ -266,9 +267,13 @@ class TrainingModule(lightning.LightningModule):
         return batch.to(device)
 
     def _generator(self) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(self._batch_seed())
+
+    def _batch_seed(self) -> int:
+        """Differs for each batch of each process, and does not depend on where the training was resumed."""
         batches = self.global_step * self.trainer.accumulate_grad_batches + self._batches_of_step
         position = batches * self.trainer.world_size + self.global_rank
-        return torch.Generator(self.device).manual_seed((self.seed * 1_000_003 + position) % 2**63)
+        return (self.seed * 1_000_003 + position) % 2**63
 
 
 def _joints_2d(prediction: HandsPrediction, batch: HandsBatch) -> Tensor:
