@@ -8,12 +8,16 @@ coordinates are (2 u + 1) / W - 1.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from lgnet_core.types import Camera, FloatArray
+
+Array = TypeVar("Array", Tensor, FloatArray)
 
 VIRTUAL_FOCAL_FACTOR = 2.5
 """Focal length over crop size where K is unknown: a 24 degree crop, about a hand and a half at 0.7 m."""
@@ -24,7 +28,7 @@ def pixels_to_grid(pixels: Tensor, image_size: float, grid_size: float) -> Tenso
     return (pixels + 0.5) * (grid_size / image_size) - 0.5
 
 
-def grid_to_pixels(cells: Tensor, image_size: float, grid_size: float) -> Tensor:
+def grid_to_pixels(cells: Array, image_size: float, grid_size: float) -> Array:
     """Inverse of :func:`pixels_to_grid`."""
     return (cells + 0.5) * (image_size / grid_size) - 0.5
 

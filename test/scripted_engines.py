@@ -205,16 +205,15 @@ class ScriptedStages(Engine[HandRows]):
     def __call__(self, *inputs: np.ndarray) -> HandRows:
         assert all(value.dtype == np.float32 and len(value) == len(inputs[0]) for value in inputs)
         named = dict(zip(HandStages.INPUTS, inputs, strict=True))
-        landmarks, projections = named["landmarks"], named["projection"]
+        landmarks = named["landmarks"]
         sides = [Side.RIGHT if np.linalg.det(frame) > 0 else Side.LEFT for frame in named["frames"]]
         assert sides in ([Side.RIGHT, Side.LEFT], [Side.RIGHT], [Side.LEFT])
         assert named["other"].tolist() == ([1, 0] if len(sides) == 2 else [0])
         self.given.append(tuple(float(side in sides) for side in Side))
         scene = self.scene
-        for side, seen, projection in zip(sides, landmarks, projections):
+        for side, seen, matrix in zip(sides, landmarks, named["intrinsics"]):
             rays = scene.joints[side, :, :2] / scene.joints[side, :, 2:]
-            places = rays @ projection[:2, :2].T + projection[:2, 2]
-            pixels = ((places + 1) * HAND_CROP_SIZE - 1) / 2
+            pixels = rays @ matrix[:2, :2].T + matrix[:2, 2]
             self.misfit = max(self.misfit, float(np.linalg.norm(pixels - seen[:, :2], axis=-1).max()))
         count = len(sides)
         wrist = scene.joints[sides, :1]

@@ -44,7 +44,7 @@ def test_one_set_of_weights_serves_both_hands(block):
     means, features, geometry = inputs()
     found = block(means, features, geometry)
     assert found.shape == (4, C + C // 4, SIZE, SIZE)
-    swapped = CropGeometry(*(value[PAIRS] for value in geometry))._replace(other=geometry.other)
+    swapped = CropGeometry(*(value[PAIRS] for value in geometry))._replace(other=PAIRS)
     assert_close(block(means[PAIRS], features[PAIRS], swapped), found[PAIRS])
 
 

@@ -13,7 +13,6 @@ from lgnet_core.camera import pixels_to_grid
 from lgnet_core.export import export_onnx
 from lgnet_core.hand_crops import HandCrops, crop_projection
 from lgnet_core.network import HandLGNet, HandLGNetConfig, HandsPrediction, build_network
-from lgnet_core.network.crop_geometry import crop_geometry
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, load_hand_landmark_net
 from lgnet_core.network.hand_rows import predict_both
 from lgnet_core.network.hand_stages import HandStages
@@ -137,7 +136,7 @@ def test_the_stages_onnx_computes_the_same_for_any_hands(exported, network, othe
     )
     camera = torch.tensor([[500.0, 0, 320], [0, 480, 240], [0, 0, 1]])
     intrinsics, frames = crop_projection(crops.affine(HAND_CROP_SIZE), camera), crops.frame(camera)
-    chosen = (*maps, *crop_geometry(intrinsics, frames, torch.tensor(other), HAND_CROP_SIZE, 7))
+    chosen = (*maps, intrinsics, frames, torch.tensor(other).float())
     with torch.no_grad():
         expected = network.stages(*chosen)
     feed = {name: value.numpy() for name, value in zip(HandStages.INPUTS, chosen, strict=True)}

@@ -18,10 +18,9 @@ from lgnet_core.hand_crops import HandCrops, crop_projection
 from lgnet_core.hand_model import HandModel, read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.network import HandLGNetConfig, HandsPrediction
-from lgnet_core.network.crop_geometry import crop_geometry
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
 from lgnet_core.network.hand_rows import ABSENT_LOGIT, predict_both
-from lgnet_core.network.hand_stages import MAP_SIZE, HandStages
+from lgnet_core.network.hand_stages import HandStages
 from lgnet_core.network.refine_stage import project_full
 from lgnet_core.types import Side
 
@@ -179,9 +178,8 @@ def test_a_hand_alone_is_one_beside_an_absent_one(stages, side):
     present[:, side] = 1
     beside = run(stages, (*inputs[:-1], present))
     early, middle, deep, landmarks, world, _, intrinsics, frames, _ = (value[:, side] for value in inputs)
-    geometry = crop_geometry(intrinsics, frames, torch.arange(2), HAND_CROP_SIZE, MAP_SIZE)
     with torch.no_grad():
-        alone = stages(early, middle, deep, landmarks, world, *geometry)._asdict()
+        alone = stages(early, middle, deep, landmarks, world, intrinsics, frames, torch.arange(2.0))._asdict()
     del alone["to_other"]
     for name, value in alone.items():
         assert_close(value, getattr(beside, name)[:, side], msg=lambda text, name=name: f"{name}: {text}")

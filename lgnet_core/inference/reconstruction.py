@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from lgnet_core.camera import (
@@ -23,10 +22,8 @@ from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.observation import HandObservation
 from lgnet_core.inference.timing import Stopwatch
 from lgnet_core.network import HandsPrediction
-from lgnet_core.network.crop_geometry import crop_geometry
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
 from lgnet_core.network.hand_rows import relative_translation
-from lgnet_core.network.hand_stages import MAP_SIZE
 from lgnet_core.network.joint_stage import GRID_STRIDE
 from lgnet_core.network.prediction import HandRows
 from lgnet_core.types import Camera, FloatArray, Side
@@ -124,13 +121,11 @@ class HandReconstructor(Reconstructor):
         names = ("early", "middle", "deep", "landmarks", "world_landmarks")
         # By numpy: torch would wake the threads of a pool of its own for maps of this size.
         features = [np.stack([getattr(hand.features, name).numpy() for hand in seen]) for name in names]
-        other = torch.arange(len(seen)).flip(0)  # its own row for a hand that is alone
-        intrinsics, frames = (
-            torch.from_numpy(np.stack([getattr(hand, name) for hand in seen])) for name in ("intrinsics", "frame")
-        )
-        geometry = crop_geometry(intrinsics, frames, other, HAND_CROP_SIZE, MAP_SIZE)
+        intrinsics = np.stack([hand.intrinsics for hand in seen]).astype(np.float32)
+        frames = np.stack([hand.frame for hand in seen]).astype(np.float32)
+        other = np.arange(len(seen), dtype=np.float32)[::-1].copy()  # its own row for a hand that is alone
         with watch("network"):
-            rows = self.engine(*features, *(value.float().numpy() for value in geometry))
+            rows = self.engine(*features, intrinsics, frames, other)
         relative = relative_translation(rows.to_other) if len(seen) == len(Side) else None
         found = {side: {name: getattr(rows, name)[k] for name in _FIELDS} for k, side in enumerate(sides)}
         return _collect(found, [hand.affine for hand in seen], HAND_CROP_SIZE, np.eye(3), relative)
@@ -210,9 +205,8 @@ def _collect(
     """
     found = Reconstruction()
     for (side, tensors), affine in zip(hands.items(), affines, strict=True):
-        fields = {name: value.double().numpy() for name, value in tensors.items()}
-        cells = torch.from_numpy(fields["joints_grid"][:, :2])
-        pixels = grid_to_pixels(cells, size, size // GRID_STRIDE).numpy()
+        fields = {name: value.numpy().astype(np.float64) for name, value in tensors.items()}
+        pixels = grid_to_pixels(fields["joints_grid"][:, :2], size, size // GRID_STRIDE)
         rotations = fields["rotations"]
         rotations[0] = turn.T @ rotations[0]
         hand = ReconstructedHand(
@@ -226,6 +220,6 @@ def _collect(
         if hand.finite:
             found[side] = hand
     if relative is not None and len(found) == len(Side):
-        vector = relative.double().numpy() @ turn
+        vector = relative.numpy().astype(np.float64) @ turn
         found.relative_translation = vector if np.isfinite(vector).all() else None
     return found

@@ -64,10 +64,9 @@ class HandLGBlock(nn.Module):
 
     def forward(self, means: Tensor, features: Tensor, geometry: CropGeometry) -> Tensor:
         embedding = self.geometry(geometry, features)
-        rows = geometry.other.long()
 
         def other(maps: Tensor) -> Tensor:
-            return maps.index_select(0, rows) + embedding
+            return maps.index_select(0, geometry.other) + embedding
 
         structured = self.local_graph(means, features)
         local = self.lgfa_local(structured, other(structured), geometry.paired)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lgnet_core.network.crop_geometry import crop_geometry
-from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
-from lgnet_core.network.hand_stages import MAP_SIZE, HandStages
+from lgnet_core.network.hand_stages import HandStages
 from lgnet_core.network.prediction import HandRows, HandsPrediction
 from lgnet_core.types import Side
 
@@ -32,7 +30,7 @@ def predict_both(
     Args:
         given: 1 where there is a crop, else 0; the other inputs then have no influence on the hand that is given, but
             must be finite, and what is predicted has no meaning.
-        The rest: as :class:`HandStages` and :func:`crop_geometry` take them.
+        The rest: as :class:`HandStages` takes them.
 
     Shapes:
         early, middle, deep, landmarks, world_landmarks, presence_logits: as :class:`HandLandmarks`, with an axis of
@@ -41,9 +39,8 @@ def predict_both(
     rows = torch.arange(given.numel(), device=given.device).view_as(given)
     both = (given > 0).all(1, keepdim=True)
     other = torch.where(both, rows.flip(1), rows).flatten()
-    geometry = crop_geometry(intrinsics.flatten(0, 1), frames.flatten(0, 1), other, HAND_CROP_SIZE, MAP_SIZE)
-    features = (x.flatten(0, 1) for x in (early, middle, deep, landmarks, world_landmarks))
-    hands = HandRows(*(x.unflatten(0, given.shape) for x in stages(*features, *geometry)))
+    inputs = (x.flatten(0, 1) for x in (early, middle, deep, landmarks, world_landmarks, intrinsics, frames))
+    hands = HandRows(*(x.unflatten(0, given.shape) for x in stages(*inputs, other)))
     own = hands._asdict()
     to_other = own.pop("to_other")
     return HandsPrediction(

@@ -119,7 +119,7 @@ class HandRelation(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, means: Tensor, geometry: CropGeometry, vector: Tensor) -> Tensor:
-        others = means.index_select(0, geometry.other.long())
+        others = means.index_select(0, geometry.other)
         known = [means, others, geometry.relation, geometry.log_focal, torch.tanh(vector / (2 * HAND_EXTENT))]
         return vector + RELATION_SCALE * self.out(F.gelu(self.hidden(torch.cat(known, -1))))
 
@@ -138,12 +138,13 @@ class HandStages(ExportableModule[HandRows]):
             the left one must be the mirror image of the right.
 
     Shapes:
-        early, middle, deep, landmarks, world_landmarks: as :class:`HandLandmarks`, (N, ...);
-        geometry: the fields of :class:`CropGeometry`.
+        early, middle, deep, landmarks, world_landmarks: as :class:`HandLandmarks`, (N, ...).
+        intrinsics: (N, 3, 3) K of each crop in the camera's axes. frames: (N, 3, 3) camera axes -> canonical axes.
+        other: (N,) row of the other hand of the image, the own row where there is none; a float as every input is.
         returns :class:`HandRows`.
     """
 
-    INPUTS = ("early", "middle", "deep", "landmarks", "world_landmarks", *CropGeometry._fields)
+    INPUTS = ("early", "middle", "deep", "landmarks", "world_landmarks", "intrinsics", "frames", "other")
     OUTPUTS = HandRows
     fair: Tensor | None
 
@@ -187,9 +188,11 @@ class HandStages(ExportableModule[HandRows]):
         deep: Tensor,
         landmarks: Tensor,
         world_landmarks: Tensor,
-        *known_geometry: Tensor,
+        intrinsics: Tensor,
+        frames: Tensor,
+        other: Tensor,
     ) -> HandRows:
-        geometry = CropGeometry(*known_geometry)
+        geometry = crop_geometry(intrinsics, frames, other.long(), HAND_CROP_SIZE, MAP_SIZE)
         mean = deep.mean((-2, -1))  # (N, C_32)
         features = self.split(deep)
         features = features + self.position(features)
@@ -213,9 +216,8 @@ class HandStages(ExportableModule[HandRows]):
         rotations = rotation_from_6d(columns)
         mesh = self.hand_model(rotations, shape, side=Side.RIGHT).wrist_relative()
         camera = self._camera(places, world, scale)
-        root = camera_root(camera, geometry.rays)
-        frames = geometry.frames  # of points as rows, canonical axes -> camera axes
-        vertices, joints = mesh.vertices @ frames, mesh.joints @ frames
+        root = camera_root(camera, geometry)
+        vertices, joints = mesh.vertices @ frames, mesh.joints @ frames  # to the camera's axes
 
         # Where a joint is in the crop is the joint stage's; how deep, along the camera's axis, follows from the mesh.
         cells = normalised_to_pixels(places[..., :2], MAP_SIZE)
@@ -260,7 +262,7 @@ class HandStages(ExportableModule[HandRows]):
 
     def _to_other(self, means: Tensor, geometry: CropGeometry, root: Tensor) -> Tensor:
         """(N, 3) other wrist - own wrist, camera axes."""
-        apart = root.index_select(0, geometry.other.long()) - root
+        apart = root.index_select(0, geometry.other) - root
         towards = (apart[:, None] @ geometry.frames.transpose(-1, -2))[:, 0]  # canonical axes
         found = self.relation(means, geometry, towards.to(means.dtype)).to(root.dtype)
         return (found[:, None] @ geometry.frames)[:, 0]
@@ -280,17 +282,16 @@ class HandStages(ExportableModule[HandRows]):
         world = torch.randn(2, JOINT_COUNT, 3, generator=random) * WORLD_SCALE
         intrinsics = torch.tensor(virtual_intrinsics(HAND_CROP_SIZE), dtype=torch.float32).repeat(2, 1, 1)
         frames = torch.diag_embed(torch.tensor([[1.0, 1, 1], [-1, 1, 1]]))
-        geometry = crop_geometry(intrinsics, frames, torch.arange(2), HAND_CROP_SIZE, MAP_SIZE)
-        return (*maps, landmarks, world, *geometry)
+        return (*maps, landmarks, world, intrinsics @ frames, frames, torch.arange(2.0))
 
 
-def camera_root(camera: Tensor, rays: Tensor) -> Tensor:
+def camera_root(camera: Tensor, geometry: CropGeometry) -> Tensor:
     """Where a weak-perspective camera puts the wrist, in a full-perspective camera.
 
-    As :func:`lgnet_core.camera.weak_perspective_root`, with what depends on the crop alone computed before.
+    As :func:`lgnet_core.camera.weak_perspective_root`, from what is known of the crop already.
 
     Shapes:
-        camera: (N, 3); rays: (N, 3, 3) as in :class:`CropGeometry`; returns (N, 3) metres, camera axes.
+        camera: (N, 3); returns (N, 3) metres, camera axes.
     """
-    places = F.pad(camera[:, 1:], (0, 1), value=1.0)
-    return (rays * places[:, None]).sum(-1) / camera[:, :1]
+    ray = (geometry.inverse @ (camera[:, 1:, None] - geometry.projection[:, :2, 2:]))[..., 0]
+    return F.pad(ray, (0, 1), value=1.0) * (geometry.focal / camera[:, :1])
