@@ -80,7 +80,7 @@ class HandCrops(NamedTuple):
         scale = size / self.side
         cos, sin = torch.cos(self.angle) * scale, torch.sin(self.angle) * scale
         flip = torch.where(self.mirrored, -1.0, 1.0).to(cos.dtype)
-        linear = torch.stack([torch.stack([flip * cos, flip * sin], -1), torch.stack([-sin, cos], -1)], -2)
+        linear = torch.stack([flip * cos, flip * sin, -sin, cos], -1).unflatten(-1, (2, 2))
         shift = (size - 1) / 2 - (linear @ self.centre[..., None])[..., 0]
         return torch.cat([linear, shift[..., None]], -1)
 
@@ -93,16 +93,14 @@ class HandCrops(NamedTuple):
         Shapes:
             intrinsics: (3, 3) or (N, 3, 3); returns (N, 3, 3), of determinant -1 where the crop is mirrored.
         """
-        inverse = inverse_2x2(intrinsics[..., :2, :2])
-        ray = (inverse @ (self.centre - intrinsics[..., :2, 2])[..., None])[..., 0]
-        z = F.normalize(F.pad(ray, (0, 1), value=1.0), dim=-1)
         # A step down the crop, as a step of the ray: the hand's own "down", whatever the pixels' aspect ratio.
         down = torch.stack([-torch.sin(self.angle), torch.cos(self.angle)], -1)
-        down = F.pad((inverse @ down[..., None])[..., 0], (0, 1))
-        y = F.normalize(down - (down * z).sum(-1, keepdim=True) * z, dim=-1)
-        x = torch.linalg.cross(y, z)
-        x = torch.where(self.mirrored[..., None], -x, x)
-        return torch.stack([x, y, z], -2)
+        pixels = torch.stack([self.centre - intrinsics[..., :2, 2], down], -1)
+        ray, step = (inverse_2x2(intrinsics[..., :2, :2]) @ pixels).unbind(-1)
+        z = F.normalize(F.pad(ray, (0, 1), value=1.0), dim=-1)
+        x = F.normalize(torch.linalg.cross(F.pad(step, (0, 1)), z), dim=-1)
+        y = torch.linalg.cross(z, x)
+        return torch.stack([torch.where(self.mirrored[..., None], -x, x), y, z], -2)
 
 
 def crops_of_palms(boxes: Tensor, keypoints: Tensor, rule: CropRule = CROP_RULE) -> HandCrops:
@@ -134,12 +132,10 @@ def crops_of_joints(joints: Tensor, rule: CropRule = CROP_RULE) -> HandCrops:
     middle = ((joints[..., _INDEX, :] + joints[..., _RING, :]) / 2 + joints[..., _MIDDLE, :]) / 2
     angle = _angle(middle - joints[..., _WRIST, :])
     cos, sin = torch.cos(angle), torch.sin(angle)
-    turn = torch.stack([torch.stack([cos, sin], -1), torch.stack([-sin, cos], -1)], -2)  # image -> upright axes
-    upright = joints[..., _CENTRAL_JOINTS, :] @ turn.mT
-    low, high = upright.amin(-2), upright.amax(-2)
+    turn = torch.stack([cos, sin, -sin, cos], -1).unflatten(-1, (2, 2))  # image -> upright axes
+    low, high = torch.aminmax(joints[..., _CENTRAL_JOINTS, :] @ turn.mT, dim=-2)
     extent = high - low
-    centre = (low + high) / 2
-    centre = torch.stack([centre[..., 0], centre[..., 1] - rule.joint_shift * extent[..., 1]], -1)
+    centre = (low + high) / 2 - extent * extent.new_tensor([0.0, rule.joint_shift])
     centre = (turn.mT @ centre[..., None])[..., 0]
     return HandCrops(centre, rule.joint_scale * extent.amax(-1), angle, torch.zeros_like(cos, dtype=torch.bool))
 

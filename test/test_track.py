@@ -12,7 +12,7 @@ from scripted_engines import SPREAD
 from lgnet_core.hand_crops import crops_of_joints
 from lgnet_core.inference.observation import HandObservation
 from lgnet_core.inference.thresholds import Thresholds
-from lgnet_core.inference.track import Track, join
+from lgnet_core.inference.track import Track, next_crops
 from lgnet_core.types import Side
 
 THRESHOLDS = Thresholds()
@@ -25,7 +25,7 @@ def seen(u: float = 0.0, v: float = 0.0, right: float = 0.9, side_of_crop: Side 
 
 
 def test_a_new_tracks_crop_is_around_its_observation():
-    crop = Track(1, Side.LEFT, seen()).next_crop(SECOND, THRESHOLDS)
+    crop = next_crops([Track(1, Side.LEFT, seen())], SECOND, THRESHOLDS)
     expected = crops_of_joints(torch.from_numpy(seen().joints)[None])
     for name in ("centre", "side", "angle"):
         assert torch.equal(getattr(crop, name), getattr(expected, name))
@@ -40,13 +40,13 @@ def test_a_hand_at_constant_velocity_is_met(u, v, interval, ahead):
     track.update(seen(*velocity * interval), interval)
     np.testing.assert_allclose(track.velocity, velocity, atol=1e-9)
     there = crops_of_joints(torch.from_numpy(seen(*velocity * (interval + ahead)).joints)[None])
-    np.testing.assert_allclose(track.next_crop(ahead, THRESHOLDS).centre, there.centre, atol=1e-6)
+    np.testing.assert_allclose(next_crops([track], ahead, THRESHOLDS).centre, there.centre, atol=1e-6)
 
 
 def test_no_crop_moves_further_than_a_part_of_its_side():
     track = Track(1, Side.RIGHT, seen())
     track.update(seen(50, -1), 1 / 30)
-    moved, still = track.next_crop(0.5, THRESHOLDS), track.next_crop(0.0, THRESHOLDS)
+    moved, still = (next_crops([track], ahead, THRESHOLDS) for ahead in (0.5, 0.0))
     limit = THRESHOLDS.velocity_limit * float(still.side)
     assert (moved.centre - still.centre)[0].tolist() == pytest.approx([limit, -15])
 
@@ -66,9 +66,10 @@ def test_one_image_does_not_turn_a_belief_and_many_do():
     assert images == 7  # 0.05 + 0.9 * 0.9^n falls to a half
 
 
-def test_crops_are_joined_in_order():
-    crops = [Track(k, side, seen(20 * k)).next_crop(SECOND, THRESHOLDS) for k, side in enumerate(Side)]
-    joined = join(crops)
-    assert joined.mirrored.tolist() == [False, True]
-    for k, crop in enumerate(crops):
-        assert torch.equal(joined.centre[k], crop.centre[0])
+def test_each_track_has_a_crop_of_its_own():
+    tracks = [Track(k, side, seen(20 * k), np.array([10.0 * k, -5])) for k, side in enumerate(Side)]
+    together = next_crops(tracks, 0.1, THRESHOLDS)
+    assert together.mirrored.tolist() == [False, True]
+    for k, track in enumerate(tracks):
+        alone = next_crops([track], 0.1, THRESHOLDS)
+        assert torch.equal(together.centre[k], alone.centre[0])

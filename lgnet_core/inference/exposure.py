@@ -27,9 +27,9 @@ def normalise_exposure(image: FloatArray, thresholds: Thresholds) -> FloatArray:
     Shapes:
         image: (H, W, 3), and what is returned.
     """
-    brightest = image[::SAMPLED, ::SAMPLED].max(-1)
-    black, white = np.percentile(brightest, (BLACK, WHITE))
+    levels = np.sort(image[::SAMPLED, ::SAMPLED].max(-1), axis=None)
+    black, white = (float(levels[round(percentile / 100 * (len(levels) - 1))]) for percentile in (BLACK, WHITE))
     if white >= thresholds.dark or white - black < 1:
         return image
-    levels = (np.arange(256) - black) * (255 / (white - black))
-    return cv2.LUT(np.ascontiguousarray(image), np.clip(levels, 0, 255).astype(np.uint8))
+    curve = (np.arange(256) - black) * (255 / (white - black))
+    return cv2.LUT(np.ascontiguousarray(image), np.clip(curve, 0, 255).astype(np.uint8))

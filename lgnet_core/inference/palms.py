@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lgnet_core.camera import invert_affine, square_crop, transform_points, warp
+from lgnet_core.camera import invert_affine, square_crop, transform_points
+from lgnet_core.inference.crops import cut
 from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.network.palm_detector import PALM_IMAGE_SIZE, PalmCandidates
@@ -48,15 +49,17 @@ class PalmFinder:
         """
         height, width = image.shape[:2]
         affine = square_crop(np.array([-0.5, -0.5, width - 0.5, height - 0.5]), PALM_IMAGE_SIZE, margin)
-        small = warp(image, affine, PALM_IMAGE_SIZE).transpose(2, 0, 1)[None].astype(np.float32) / 255
-        logits, all_boxes, all_keypoints = (field[0].double().numpy() for field in self.engine(small))
-        scores = 1 / (1 + np.exp(-np.clip(logits, -50, 50)))
-        finite = np.isfinite(all_boxes).all(-1) & np.isfinite(all_keypoints).all((-2, -1))
-        rows = np.flatnonzero((scores >= thresholds.palm_score) & finite)
-        rows = rows[np.argsort(-scores[rows], kind="stable")]
-        to_image = invert_affine(affine)
-        boxes = transform_points(to_image, all_boxes[rows].reshape(-1, 2, 2)).reshape(-1, 4)
-        return merge_palms(Palms(scores[rows], boxes, transform_points(to_image, all_keypoints[rows])), thresholds)
+        logits, all_boxes, all_keypoints = (
+            field[0].numpy() for field in self.engine(cut(image, affine[None], PALM_IMAGE_SIZE))
+        )
+        scores = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -50, 50)))
+        rows = np.flatnonzero(scores >= thresholds.palm_score)
+        points = np.concatenate([all_boxes[rows].reshape(-1, 2, 2), all_keypoints[rows]], 1).astype(np.float64)
+        finite = np.isfinite(points).all((-2, -1))
+        scores, points = scores[rows][finite], points[finite]
+        order = np.argsort(-scores, kind="stable")
+        points = transform_points(invert_affine(affine), points[order])
+        return merge_palms(Palms(scores[order], points[:, :2].reshape(-1, 4), points[:, 2:]), thresholds)
 
 
 def merge_palms(palms: Palms, thresholds: Thresholds) -> Palms:

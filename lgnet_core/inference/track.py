@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,13 +32,6 @@ class Track:
     velocity: FloatArray = field(default_factory=lambda: np.zeros(2))
     smoother: HandSmoother | None = None
 
-    def next_crop(self, interval: float, thresholds: Thresholds) -> HandCrops:
-        """One crop: around the last joints, moved on at constant velocity for ``interval`` seconds."""
-        crop = crops_of_observations([self.observation]).mirror_left(torch.tensor([int(self.side)]))
-        furthest = thresholds.velocity_limit * float(crop.side)
-        step = np.clip(self.velocity * interval, -furthest, furthest)
-        return crop._replace(centre=crop.centre + torch.from_numpy(step))
-
     def believe(self, seen: HandObservation, thresholds: Thresholds) -> HandObservation:
         """The next observation with what the track knew of its side: a moving average of probabilities."""
         kept = thresholds.side_memory
@@ -50,6 +44,10 @@ class Track:
         self.observation = seen
 
 
-def join(crops: list[HandCrops]) -> HandCrops:
-    """Several crops as one batch."""
-    return HandCrops(*(torch.cat(values) for values in zip(*crops)))
+def next_crops(tracks: Sequence[Track], interval: float, thresholds: Thresholds) -> HandCrops:
+    """A crop for each track: around its last joints, moved on at constant velocity for ``interval`` seconds."""
+    crops = crops_of_observations([track.observation for track in tracks])
+    crops = crops.mirror_left(torch.tensor([int(track.side) for track in tracks]))
+    furthest = thresholds.velocity_limit * crops.side.numpy()[:, None]
+    steps = np.clip(np.stack([track.velocity for track in tracks]) * interval, -furthest, furthest)
+    return crops._replace(centre=crops.centre + torch.from_numpy(steps))

@@ -13,7 +13,7 @@ from lgnet_core.inference.exposure import normalise_exposure
 from lgnet_core.inference.observation import HandObservation
 from lgnet_core.inference.smoothing import HandSmoother, Smoothing
 from lgnet_core.inference.timing import STAGES, Stopwatch
-from lgnet_core.inference.track import Track, join
+from lgnet_core.inference.track import Track, next_crops
 from lgnet_core.types import WRIST, Camera, FloatArray, Hand, Side, TwoHands
 
 USUAL_INTERVAL = 1 / 30
@@ -120,7 +120,7 @@ class HandTracker:
         tracks = list(self._tracks.values())
         if not tracks or self.detection_interval == 1:
             return {}
-        crops = join([track.next_crop(interval, thresholds) for track in tracks])
+        crops = next_crops(tracks, interval, thresholds)
         seen = self.estimator.detector.observer.observe(image, view, crops, watch)
         believed = {
             track.believe(hand, thresholds): track for hand, track in zip(seen, tracks, strict=True) if hand is not None
