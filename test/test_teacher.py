@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from perfect import perfect
 from torch.testing import assert_close
 from train_process import TINY_HAND
 
@@ -25,11 +26,10 @@ from lgnet_core.hand_crops import to_image
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.network import PRESETS
 from lgnet_core.network.hand_landmark import HandLandmarkNet, load_hand_landmark_net
-from lgnet_core.network.hand_stages import HandStages
 from lgnet_core.training import teacher
-from lgnet_core.training.feature_shards import FeatureBatch, concatenate_features
+from lgnet_core.training.feature_shards import FIELDS, FeatureBatch, concatenate_features
 from lgnet_core.training.sources import open_supply
-from lgnet_core.training.teacher import TeacherCache, TeacherSettings, teacher_error, teacher_loss
+from lgnet_core.training.teacher import TeacherCache, TeacherSettings, teacher_error, teacher_loss, teacher_terms
 from lgnet_core.training.train import initial_network
 from lgnet_core.training.train_config import TrainConfig
 
@@ -97,7 +97,7 @@ def make_cache(
 
 
 def inputs_of(sample: FeatureBatch) -> dict[str, torch.Tensor]:
-    return dict(zip(HandStages.INPUTS, sample.inputs, strict=True))
+    return dict(zip((*FIELDS, "intrinsics", "frames", "given"), sample.inputs, strict=True))
 
 
 def hand(size: float, at: float = 0.0) -> torch.Tensor:
@@ -137,6 +137,23 @@ def test_untaught_hands_have_no_gradient_and_taught_ones_are_pulled_to_the_teach
     assert_close(found.grad[0, 0], torch.tensor([1 / 80 / 21, 0.0]).expand(21, 2))
     nobody = torch.full_like(taught, torch.nan)
     assert float(teacher_loss(found.detach(), nobody, 0.1)) == 0.0
+
+
+def test_the_truth_has_no_loss_and_a_mesh_off_its_place_has_one(hand_model):
+    """True hands seen by their true camera lie on the teacher's joints; a mesh half a hand aside does not."""
+    batch = SyntheticHands(5, hand_model).crops(torch.arange(8), 64)
+    labels = batch.labels(hand_model)
+    wrist = labels.joints_2d[:, :, 0]
+    depth, focal = batch.wrist[..., 2:], torch.linalg.det(batch.intrinsics[:, :2, :2]).sqrt()[:, None, None]
+    camera = torch.cat([focal / (depth * 32), (2 * wrist + 1) / 64 - 1], -1)
+    truth = perfect(batch, hand_model)._replace(camera=camera)
+    taught = torch.where(batch.presence[..., None, None], labels.joints_2d, torch.nan)
+    for term in teacher_terms(truth, batch, taught).values():
+        assert_close(float(term), 0.0, atol=1e-5, rtol=0.0)
+    aside = truth._replace(joints=truth.joints + torch.tensor([0.09, 0.0, 0.0]))
+    moved = teacher_terms(aside, batch, taught)
+    assert float(moved["teacher"]) == pytest.approx(0.0, abs=1e-5)
+    assert float(moved["teacher_mesh"]) > 0.1
 
 
 def test_the_teachers_joints_lie_where_the_hands_are(tmp_path, root, landmarker, rendered):
