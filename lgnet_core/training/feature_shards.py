@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lgnet_core.data.sample import HandsBatch, concatenate
+from lgnet_core.inference.crops import VIRTUAL_FOCAL
 from lgnet_core.network.hand_landmark import HandLandmarkNet
 
 MAPS = ("early", "middle", "deep")
@@ -59,9 +60,13 @@ def no_teacher(count: int) -> Tensor:
 
 
 def empty_labels(count: int, size: int) -> HandsBatch:
-    """Labels of images of which nothing is known: no hand counts, and all values are finite."""
+    """Labels of images of which nothing is known: no hand counts, and all values are finite.
+
+    The camera is the one that stands in for an unknown one (:func:`lgnet_core.inference.crops.image_camera`).
+    """
     identity = torch.eye(3)
-    intrinsics = torch.tensor([[2.5 * size, 0, (size - 1) / 2], [0, 2.5 * size, (size - 1) / 2], [0, 0, 1]])
+    focal, centre = VIRTUAL_FOCAL * size, (size - 1) / 2
+    intrinsics = torch.tensor([[focal, 0, centre], [0, focal, centre], [0, 0, 1]])
     return HandsBatch(
         image=torch.zeros(count, 3, size, size, dtype=torch.uint8),
         intrinsics=intrinsics.repeat(count, 1, 1),

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from lgnet_core.camera import grid_to_pixels
 from lgnet_core.data.augment import Augmentation, augment, resize
 from lgnet_core.data.hand_pairs import CropJitter, cut_pairs, in_image, predict_pairs
 from lgnet_core.data.sample import HandsBatch, HandsLabels
@@ -19,21 +18,18 @@ from lgnet_core.evaluation.protocol import WRIST_RAW
 from lgnet_core.evaluation.validation import ValidationFigures
 from lgnet_core.network import Cascade, HandLGNet, HandsNetwork, HandsPrediction
 from lgnet_core.network.hand_rows import predict_both
-from lgnet_core.network.joint_stage import GRID_STRIDE
 from lgnet_core.training.criterion import HandsLoss
 from lgnet_core.training.direct import DirectHeads, direct_loss
 from lgnet_core.training.feature_shards import FeatureBatch
 from lgnet_core.training.loss_config import LossWeights
 from lgnet_core.training.losses import masked_mean
 from lgnet_core.training.schedule import learning_rate_factor
-from lgnet_core.training.teacher import teacher_error, teacher_loss
+from lgnet_core.training.teacher import joints_2d, teacher_error, teacher_terms
 
 OPTIMISERS = ("adamw", "adam")
 
-TEACHER_WEIGHT = 20.0
-"""At 5 % of a hand's size beyond the tolerance the teacher's term then weighs as much as a cell of the 2.5D joints'."""
-TEACHER_TOLERANCE = 0.02
-"""In parts of the hand's size, see :func:`lgnet_core.training.teacher.teacher_loss`."""
+TEACHER_WEIGHTS = {"teacher": 20.0, "teacher_mesh": 20.0}
+"""At 5 % of a hand's size beyond the tolerance each then weighs as much as a cell of the 2.5D joints' term."""
 
 
 @dataclass(frozen=True)
@@ -174,8 +170,8 @@ class TrainingModule(lightning.LightningModule):
         with torch.autocast(batch.image.device.type, enabled=False):
             total, terms = criterion(prediction, batch, labels, cascade)
             if isinstance(sample, FeatureBatch):
-                terms["teacher"] = teacher_loss(_joints_2d(prediction, batch), sample.teacher, TEACHER_TOLERANCE)
-                total = total + TEACHER_WEIGHT * terms["teacher"]
+                terms |= teacher_terms(prediction, batch, sample.teacher)
+                total = total + sum(TEACHER_WEIGHTS[name] * terms[name] for name in TEACHER_WEIGHTS)
         self.log_dict({f"train/{name}": term for name, term in terms.items()})
         mesh = (prediction.vertices.detach(), prediction.joints.detach())
         error = WRIST_RAW.errors(*mesh, labels.vertices, labels.joints)
@@ -232,7 +228,7 @@ class TrainingModule(lightning.LightningModule):
         prediction, _ = self.predict(sample, labels, averaged, training=False)
         self.validation.update(prediction, batch, labels)
         if isinstance(sample, FeatureBatch):
-            error, known = teacher_error(_joints_2d(prediction, batch), sample.teacher)
+            error, known = teacher_error(joints_2d(prediction, batch), sample.teacher)
             if known.any():
                 self.log("val/teacher_percent", 100 * error[known].mean(), batch_size=int(known.sum()))
 
@@ -274,12 +270,6 @@ class TrainingModule(lightning.LightningModule):
         batches = self.global_step * self.trainer.accumulate_grad_batches + self._batches_of_step
         position = batches * self.trainer.world_size + self.global_rank
         return (self.seed * 1_000_003 + position) % 2**63
-
-
-def _joints_2d(prediction: HandsPrediction, batch: HandsBatch) -> Tensor:
-    """(B, 2, 21, 2) pixels of the images."""
-    size = batch.image.shape[-1]
-    return grid_to_pixels(prediction.joints_grid[..., :2], size, size // GRID_STRIDE)
 
 
 def rising_average(decay: float) -> Callable[[Any, Any, Any], None]:

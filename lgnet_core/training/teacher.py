@@ -20,12 +20,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lgnet_core.camera import letterbox
+from lgnet_core.camera import grid_to_pixels, letterbox, project, weak_perspective_root
 from lgnet_core.data.hand_pairs import CropJitter, moved
 from lgnet_core.data.images import InputError
 from lgnet_core.data.photometry import Photometry, distort_images
 from lgnet_core.data.realhands import read_index
-from lgnet_core.data.sample import ARM, LEFT_HAND, RIGHT_HAND
+from lgnet_core.data.sample import ARM, LEFT_HAND, RIGHT_HAND, HandsBatch
 from lgnet_core.data.synthetic.stored import StoredHands
 from lgnet_core.hand_crops import HandCrops, crop_projection, crops_of_joints
 from lgnet_core.inference.association import assign_sides
@@ -36,10 +36,15 @@ from lgnet_core.inference.observation import HandObserver
 from lgnet_core.inference.palms import PalmFinder
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.inference.timing import Stopwatch
+from lgnet_core.network import HandsPrediction
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet
+from lgnet_core.network.joint_stage import GRID_STRIDE
 from lgnet_core.network.palm_detector import load_palm_detector
 from lgnet_core.training.feature_shards import FIELDS, MAPS, FeatureBatch, empty_labels, weights_digest
 from lgnet_core.types import FloatArray, Side
+
+TOLERANCE, MESH_TOLERANCE = 0.02, 0.03
+"""In parts of the hand's size, see :func:`teacher_loss`: of the joint stage's joints, and of the meshes'."""
 
 VARIANTS = 6
 """How often each image is changed, differently each time."""
@@ -264,6 +269,34 @@ def teacher_loss(prediction: Tensor, teacher: Tensor, tolerance: float) -> Tenso
     error, known = teacher_error(prediction, teacher)
     beyond = (error - tolerance).clamp_min(0).mean(-1)
     return torch.where(known, beyond, 0).sum() / known.sum().clamp_min(1)
+
+
+def joints_2d(prediction: HandsPrediction, batch: HandsBatch) -> Tensor:
+    """(B, 2, 21, 2) the joint stage's joints, pixels of the images."""
+    size = batch.image.shape[-1]
+    return grid_to_pixels(prediction.joints_grid[..., :2], size, size // GRID_STRIDE)
+
+
+def mesh_joints_2d(joints: Tensor, prediction: HandsPrediction, batch: HandsBatch) -> Tensor:
+    """(B, 2, 21, 2) where the predicted camera sees a mesh's joints (B, 2, 21, 3), pixels of the images."""
+    intrinsics = batch.intrinsics[:, None]
+    root = weak_perspective_root(prediction.camera, intrinsics, batch.image.shape[-1])
+    return project(joints + root[:, :, None], intrinsics, min_depth=0.05)
+
+
+def teacher_terms(prediction: HandsPrediction, batch: HandsBatch, teacher: Tensor) -> dict[str, Tensor]:
+    """The losses of the joint stage's joints and of both meshes', each in the image.
+
+    Args:
+        prediction: in the images, see :func:`lgnet_core.data.hand_pairs.in_image`.
+        teacher: (B, 2, 21, 2) pixels of the images, NaN where there is none.
+    """
+    meshes = [mesh_joints_2d(x, prediction, batch) for x in (prediction.rough_joints, prediction.joints)]
+    losses = [teacher_loss(mesh, teacher, MESH_TOLERANCE) for mesh in meshes]
+    return {
+        "teacher": teacher_loss(joints_2d(prediction, batch), teacher, TOLERANCE),
+        "teacher_mesh": torch.stack(losses).mean(),
+    }
 
 
 def _piece(image: FloatArray, random: np.random.Generator) -> tuple[FloatArray, FloatArray]:
