@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Thresholds:
     """What counts as a palm, as a hand, and as the same hand. Defaults suit MediaPipe's two networks.
 
-    They were chosen on the train split of the real images that README's "Evaluation" names, not on those it reports.
+    Those of palms, presence and duplicates were compared on the train split of the real images that README reports the
+    dev split of (EXPERIMENTS.md); that a second, smaller image helps was first seen on images of the dev split.
 
     Args:
         dark: level, of 255, of an image's whites below which its contrast is stretched
