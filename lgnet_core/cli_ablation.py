@@ -51,8 +51,10 @@ def ablate(
         from lgnet_core.training.ablation import ablate as run
         from lgnet_core.training.train_config import TrainConfig
 
+    rows = tuple(preset or ROWS)
     training = TrainConfig(
         out=out,
+        preset=rows[0].partition(":")[0],  # not the default preset, which has a backbone of its own
         backbone=backbone,
         data=data,
         hand_model=hand_model,
@@ -69,6 +71,6 @@ def ablate(
         workers=workers,
         progress=console.is_terminal,
     )
-    table = run(AblationConfig(training, tuple(preset or ROWS), tuple(seed or (0,)), count), console)
+    table = run(AblationConfig(training, rows, tuple(seed or (0,)), count), console)
     wide_console().print(table.rich())
     console.print(Text(f"table: {out / 'ablation.md'}, {out / 'ablation.json'}"), soft_wrap=True)

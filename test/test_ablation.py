@@ -37,6 +37,7 @@ def stored(hand_model, tmp_path_factory) -> Path:
 def config(out: Path, data: Path | str, rows=("tiny", "tiny-without-refine-stage:without-edge"), **changes):
     training = TrainConfig(
         out=out,
+        preset="tiny",
         backbone=LITE,
         data=str(data),
         size=64,
