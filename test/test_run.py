@@ -40,7 +40,7 @@ def test_writes_what_it_says(report, out):
 def test_figures_say_where_they_are_from(report, out):
     told = json.loads((out / "figures.json").read_text())["provenance"]
     assert told["weights"]["sha256"] == weights_digest()
-    assert told["weights"]["metadata"]["preset"] == "lgnet-mini"
+    assert told["weights"]["metadata"]["preset"] == "lgnet-hand"
     assert told["size"] == told["weights"]["metadata"]["size"]
     assert {"seed", "generator_version", "digest"} <= set(told["data"]["metadata"])
     assert (told["data"]["evaluated"], told["data"]["of"]) == (8, 2000)
