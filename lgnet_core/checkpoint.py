@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from lgnet_core import __version__
@@ -196,7 +196,8 @@ def _existing(path: str | Path | None, bundled: Path) -> Path:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, "pt") as file:
-            return _metadata(path, file.metadata()), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = _metadata(path, file.metadata())
+        return metadata, load(path.read_bytes())  # safetensors 0.8 loses memory with every tensor it reads from a file
     except (SafetensorError, OSError) as error:
         raise CheckpointError(_unreadable(path, error)) from error
 

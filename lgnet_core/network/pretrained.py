@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor, nn
 
 Variant = Literal["full", "lite"]
@@ -41,7 +41,7 @@ def read_weights(network: str, variant: Variant, path: str | Path | None = None,
             "writes it from MediaPipe's wheel, then give its path"
         )
     try:
-        state = load_file(path)
+        state = load(path.read_bytes())  # safetensors 0.8 loses memory with every tensor that it reads from a file
     except SafetensorError as error:
         raise ValueError(f"{path}: not a readable safetensors file ({error}); copy or write it again") from error
     if part:
