@@ -52,7 +52,7 @@ def mask_bias(present: Tensor) -> Tensor:
 
     Finite, so that a query with no token to attend to stays finite too. It leaves a weight of 1e-26, nothing beside
     rounding errors even in double precision; with a larger one ONNX Runtime computes with denormal numbers, and its
-    softmax takes six times as long.
+    softmax takes five times as long.
 
     Shapes:
         present: (..., M), 1 or 0; returns the same.

@@ -107,7 +107,7 @@ def sample_small_map(features: Tensor, normalised: Tensor) -> Tensor:
 
     x, y = normalised.unbind(-1)
     rows, columns = hats(y, height), hats(x, width)
-    if exporting():  # ONNX Runtime repeats by products with zeros and ones in a third of the time
+    if exporting():  # ONNX Runtime repeats by products with zeros and ones in a quarter of the time
         in_rows, in_columns = (torch.eye(size, dtype=x.dtype) for size in (height, width))
         weights = (rows @ in_rows.repeat_interleave(width, 1)) * (columns @ in_columns.repeat(1, height))
     else:

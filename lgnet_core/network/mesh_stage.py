@@ -73,7 +73,7 @@ def rotation_from_6d(columns: Tensor) -> Tensor:
     one, two = (
         [1, 2, 0],
         [2, 0, 1],
-    )  # the next coordinate and the one after it; exports compute linalg.cross in 14 steps
+    )  # the next coordinate and the one after it; exports compute linalg.cross in 15 steps
     return torch.stack([x, y, x[..., one] * y[..., two] - x[..., two] * y[..., one]], -1)
 
 
