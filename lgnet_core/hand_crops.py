@@ -133,7 +133,8 @@ def crops_of_joints(joints: Tensor, rule: CropRule = CROP_RULE) -> HandCrops:
     angle = _angle(middle - joints[..., _WRIST, :])
     cos, sin = torch.cos(angle), torch.sin(angle)
     turn = torch.stack([cos, sin, -sin, cos], -1).unflatten(-1, (2, 2))  # image -> upright axes
-    low, high = torch.aminmax(joints[..., _CENTRAL_JOINTS, :] @ turn.mT, dim=-2)
+    upright = joints[..., _CENTRAL_JOINTS, :] @ turn.mT
+    low, high = upright.amin(-2), upright.amax(-2)  # torch.aminmax wakes torch's threads, however small the tensor
     extent = high - low
     centre = (low + high) / 2 - extent * extent.new_tensor([0.0, rule.joint_shift])
     centre = (turn.mT @ centre[..., None])[..., 0]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
+from threading import get_native_id
 
 import numpy as np
 import pytest
@@ -403,6 +406,60 @@ def test_stages_are_timed(hand_model):
     world.step()
     assert world.tracker.last_stages["detect"] == 0
     assert world.tracker.last_stages is not first
+
+
+def busy_threads(run) -> set[str]:
+    """The process's other threads that compute while something runs."""
+
+    def computed() -> dict[str, int]:  # nanoseconds of each
+        stats = Path("/proc/self/task").glob("*/schedstat")
+        return {path.parent.name: int(path.read_text().split()[0]) for path in stats}
+
+    before = computed()
+    run()
+    time.sleep(0.2)  # what a thread computes counts once it sleeps
+    after = computed()
+    return {name for name, spent in after.items() if spent > before.get(name, 0)} - {str(get_native_id())}
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="Linux says what each thread computes")
+@pytest.mark.parametrize("count", [1, 2])
+def test_torchs_threads_sleep(hand_model, count):
+    """Once woken they busy-wait, on a core that the networks' own threads want."""
+    world = World(hand_model, detection_interval=3)
+    if count == 1:
+        world.hide(world.left)
+    estimator, script = world.estimator, world.script
+    world.step()
+
+    def replay(engine):
+        """Its answers by size of the batch, without computing them again."""
+        answers: dict[int, object] = {}
+
+        class Replay(type(engine)):
+            def __call__(self, *inputs):
+                if len(inputs[0]) not in answers:
+                    answers[len(inputs[0])] = engine(*inputs)
+                return answers[len(inputs[0])]
+
+        return Replay.__new__(Replay)
+
+    estimator.detector.palms.engine = replay(script.palms)
+    estimator.detector.observer.engine = replay(script.landmarks)
+    estimator.reconstructor.engine = replay(script.stages)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for _ in range(4):
+            assert len(world.step().hands) == count
+        time.sleep(0.5)  # until OpenCV's threads sleep
+        torchs = busy_threads(lambda: torch.rand(2_000_000).sum())
+        if not torchs:
+            pytest.skip("torch computes in one thread here")
+        time.sleep(0.5)  # until torch's do
+        assert not torchs & busy_threads(lambda: [world.step() for _ in range(6)])
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("setting", [{"detection_interval": 0}, {"max_gap": 0.0}, {"max_gap": float("nan")}])
