@@ -121,12 +121,13 @@ def test_other_networks_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("asked", "cores", "threads"), [(None, 3, 3), (5, 3, 5)])
-def test_threads_sleep_and_are_as_many_as_the_cores(tmp_path, monkeypatch, asked, cores, threads):
+def test_threads_sleep_between_calls_and_are_as_many_as_the_cores(tmp_path, monkeypatch, asked, cores, threads):
     monkeypatch.setattr(onnx_engine, "available_cores", lambda: cores)
     export_onnx(TinyNetwork(), tmp_path / "tiny.onnx")
     options = OnnxEngine(tmp_path / "tiny.onnx", Tiny, "cpu", asked).session.get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (threads, 1)
-    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+    assert 0 < int(options.get_session_config_entry("session.intra_op.spin_duration_us")) < 1000
 
 
 def exported(network, folder) -> OnnxEngine:
