@@ -63,6 +63,9 @@ def train(
     freeze_backbone: Annotated[
         bool | None, typer.Option(help="lgnet-hand: leave the landmark network, and compute its features once.")
     ] = None,
+    train_deep: Annotated[
+        bool | None, typer.Option(help="With that: train the landmark network's layers after stride 16.")
+    ] = None,
     rotation: Annotated[float | None, typer.Option(help="Standard deviation of the turns, degrees; 0: none.")] = None,
     flip: Annotated[bool | None, typer.Option(help="Mirror half of them, if the hand model is symmetric.")] = None,
     validation: Annotated[int | None, typer.Option(help="Pictures held out.")] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import shutil
@@ -11,16 +12,18 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from lgnet_core.data.hand_pairs import CropJitter, cut_pairs
+from lgnet_core.data.hand_pairs import CropJitter, cut, cut_pairs
 from lgnet_core.data.sample import concatenate
 from lgnet_core.data.synthetic import stored
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import StoredHands, write_shards
+from lgnet_core.hand_crops import to_crop
 from lgnet_core.inference.eager import EagerEngine
 from lgnet_core.network.hand_landmark import HandLandmarkNet, load_hand_landmark_net
 from lgnet_core.training import features
-from lgnet_core.training.feature_shards import FIELDS, concatenate_features
+from lgnet_core.training.feature_shards import MAPS, concatenate_features
 from lgnet_core.training.features import CachedFeatures, FeatureCache
+from lgnet_core.training.negatives import INSIDE, draw_place, mirror
 
 COUNT, SHARD, SIZE = 10, 4, 96
 
@@ -86,17 +89,15 @@ def test_what_is_read_is_what_the_network_computes(images, landmarker, hand_mode
         seen = landmarker(pairs.images.flatten(0, 1))
         for place, index in enumerate(rows):
             sample = cache.read(index)
-            inputs = dict(zip((*FIELDS, "intrinsics", "frames", "given"), sample.inputs, strict=True))
             assert torch.equal(sample.batch.image, batch.image[place, None])
-            for name in ("intrinsics", "frames", "given"):
-                assert_close(inputs[name][0], getattr(pairs, name)[place])
-            assert_close(sample.affine[0], pairs.affine[place])
+            for name in ("intrinsics", "frames", "given", "affine"):
+                assert_close(getattr(sample, name)[0], getattr(pairs, name)[place])
             given = pairs.given[place] > 0
             for side in range(2) if given.any() else ():
                 own = 2 * place + (side if given[side] else 1 - side)
                 absent += not given[side]
-                for name, value in zip(FIELDS, sample.inputs):
-                    expected = getattr(seen, name)[own]
+                for name in MAPS:
+                    value, expected = getattr(sample, name), getattr(seen, name)[own]
                     assert value.dtype == torch.float32
                     assert_close(value[0, side], expected, atol=2e-3, rtol=2e-3, msg=name)
     assert absent > 0, "no image of one hand was tried"
@@ -107,19 +108,22 @@ def test_it_is_computed_once(images, landmarker, hand_model, engines):
     again = make_cache(images, landmarker, hand_model)
     assert first.folder == again.folder
     assert len(engines) == 1
-    assert torch.equal(first.read(5).inputs[2], again.read(5).inputs[2])
+    assert torch.equal(first.read(5).middle, again.read(5).middle)
 
 
 def test_what_it_follows_from_has_a_folder_of_its_own(images, landmarker, hand_model, engines):
-    """Jitter and weights."""
-    other = load_hand_landmark_net()
+    """Jitter, and the weights that the maps come from; the layers after them may be trained further."""
+    other, later = load_hand_landmark_net(), load_hand_landmark_net()
     with torch.no_grad():
-        other.side.bias += 1
+        other.encoder.stem.weight += 1
+        later.side.bias += 1
+        later.encoder.expand.weight += 1
     caches = [
         make_cache(images, network, hand_model, jitter)
         for network, jitter in ((landmarker, None), (landmarker, CropJitter()), (other, None))
     ]
     assert len({cache.folder for cache in caches}) == len(engines) == 3
+    assert make_cache(images, later, hand_model).folder == caches[0].folder
 
 
 def test_an_interrupted_computation_goes_on_shard_by_shard(images, landmarker, hand_model, engines):
@@ -140,7 +144,7 @@ def test_a_set_that_has_grown_is_computed_on(images, landmarker, hand_model, eng
     grown = make_cache(StoredHands(images.directory, hand_model), landmarker, hand_model)
     assert len(grown) == COUNT + 3
     for index in (COUNT - 1, COUNT, COUNT + 2):
-        assert all(len(value) == 1 for value in grown.read(index).inputs)
+        assert all(len(value) == 1 for value in grown.read(index).tensors().values())
     assert os.stat(shards_of(grown)[0]).st_mtime_ns == first
 
 
@@ -153,5 +157,50 @@ def test_a_stretch_of_it_is_a_data_set(images, landmarker, hand_model, engines):
     assert len(batch) == 4
     for k in range(4):
         sample = cache.read(3 + k)
-        for mine, theirs in zip((*batch.inputs, batch.affine), (*sample.inputs, sample.affine), strict=True):
-            assert torch.equal(mine[k, None], theirs)
+        for name, mine in batch.tensors().items():
+            assert_close(mine[k, None], getattr(sample, name), rtol=0, atol=0, equal_nan=True)
+
+
+def test_one_more_crop_of_each_image_shows_a_hand_in_the_mirror_or_none(images, landmarker, hand_model, engines):
+    """Its labels are what the crop shows: no hand, or one of the other side."""
+    cache = make_cache(images, landmarker, hand_model)
+    kinds = set()
+    for index in range(COUNT):
+        sample = cache.read(index)
+        hand, right = sample.negative_labels[0].tolist()
+        assert sample.negative.shape == (1, *sample.middle.shape[2:])
+        kinds.add(hand)
+        if hand == 1:
+            assert right == 0
+            assert sample.batch.presence.any()
+        else:
+            assert math.isnan(right)
+    assert {0.0, 1.0} <= kinds
+
+
+@torch.no_grad()
+def test_a_mirrored_crop_is_the_crops_mirror_image(images, landmarker, hand_model):
+    batch = next(images[k] for k in range(COUNT) if images[k].presence.any())
+    pairs = cut_pairs(batch, batch.labels(hand_model).joints_2d)
+    side = int(pairs.given[0].argmax())
+    mirrored = cut(batch.image, mirror(pairs.affine[0, side, None]), torch.zeros(1, dtype=torch.long))
+    assert_close(mirrored[0], pairs.images[0, side].flip(-1), atol=1e-3, rtol=0)
+
+
+def test_places_without_a_hand_have_no_hand():
+    """Almost no joint of the image's hands lies in them; where hands fill the image there is no such place."""
+    random = torch.Generator().manual_seed(0)
+    hand = torch.rand(1, 21, 2, generator=random) * 60 + torch.tensor([40.0, 50])
+    found = 0
+    for _ in range(30):
+        affine = draw_place(hand, 100.0, (320, 240), random)
+        if affine is None:
+            continue
+        found += 1
+        inside = ((to_crop(affine[None], hand.double()) - 111.5).abs() <= 112).all(-1)
+        assert float(inside.double().mean()) < INSIDE
+        side = 224 / float(torch.linalg.det(affine[:, :2])) ** 0.5
+        assert 20 < side < 500
+    assert found > 15
+    filled = torch.rand(1, 2000, 2, generator=random) * 100
+    assert draw_place(filled, 400.0, (100, 100), random) is None

@@ -14,7 +14,7 @@ from lgnet_core.export import export_onnx
 from lgnet_core.hand_crops import HandCrops, crop_projection
 from lgnet_core.network import HandLGNet, HandLGNetConfig, HandsPrediction, build_network
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, load_hand_landmark_net
-from lgnet_core.network.hand_rows import predict_both
+from lgnet_core.network.hand_rows import HandFeatures, predict_both
 from lgnet_core.network.hand_stages import HandStages
 from lgnet_core.network.prediction import HandRows
 from lgnet_core.types import Side
@@ -61,9 +61,8 @@ def test_it_is_its_parts_one_after_the_other(network, inputs):
     images, *geometry = inputs
     parts = network.engine_parts()
     seen = parts["landmarks"](images.flatten(0, 1))
-    names = ("early", "middle", "deep", "landmarks", "world_landmarks", "presence_logits")
-    features = [getattr(seen, name).unflatten(0, (3, 2)) for name in names]
-    for mine, theirs in zip(network(*inputs), predict_both(parts["stages"], *features, *geometry)):
+    features = HandFeatures(*(getattr(seen, name).unflatten(0, (3, 2)) for name in HandFeatures._fields))
+    for mine, theirs in zip(network(*inputs), predict_both(parts["stages"], features, *geometry)):
         assert_close(mine, theirs, atol=1e-5, rtol=1e-4)
 
 
@@ -103,6 +102,16 @@ def test_hands_that_are_not_given_repeat_the_others_features(network, inputs):
         for item, (right, left) in enumerate(((0, 0), (1, 1), (0, 1))):
             assert_close(mine[item, 0], theirs[item, right], atol=1e-4, rtol=1e-4)
             assert_close(mine[item, 1], theirs[item, left], atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_what_follows_from_its_maps_is_what_it_sees_in_the_images(network, inputs):
+    present = torch.tensor([[1.0, 0], [0, 1], [1, 1]])
+    encoded = network.encode(inputs[0], present)
+    for name, mine, theirs in zip(
+        encoded._fields, network.encode_maps(encoded.early, encoded.middle, present), encoded
+    ):
+        assert_close(mine, theirs, atol=1e-4, rtol=1e-4, msg=name)
 
 
 @pytest.mark.parametrize("present", [[[1.0, 1], [0, 0], [1, 1]], [[0.0, 0], [0, 0], [0, 0]]], ids=["one", "all"])

@@ -19,7 +19,7 @@ from lgnet_core.hand_model import HandModel, read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
 from lgnet_core.network import HandLGNetConfig, HandsPrediction
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
-from lgnet_core.network.hand_rows import ABSENT_LOGIT, predict_both
+from lgnet_core.network.hand_rows import ABSENT_LOGIT, HandFeatures, predict_both
 from lgnet_core.network.hand_stages import HandStages
 from lgnet_core.network.refine_stage import project_full
 from lgnet_core.types import Side
@@ -69,9 +69,14 @@ def make_inputs(seed: int = 0, batch: int = 2) -> Inputs:
     return (*maps, landmarks, world, rand(batch, 2) * 4, *pairs, torch.ones(batch, 2, dtype=torch.float64))
 
 
+def predict(stages: HandStages, inputs: Inputs) -> HandsPrediction:
+    *features, intrinsics, frames, present = inputs
+    return predict_both(stages, HandFeatures(*features, side_logits=features[-1]), intrinsics, frames, present)
+
+
 def run(stages: HandStages, inputs: Inputs) -> HandsPrediction:
     with torch.no_grad():
-        return predict_both(stages, *inputs)
+        return predict(stages, inputs)
 
 
 def assert_equal(mine: HandsPrediction, theirs: HandsPrediction, atol: float = 1e-9) -> None:
@@ -264,7 +269,7 @@ def test_projections_of_placed_hands_lie_where_the_weak_camera_has_them(stages):
 
 def test_every_parameter_learns(hand_model):
     stages = make(hand_model).train()
-    prediction = predict_both(stages, *make_inputs())
+    prediction = predict(stages, make_inputs())
     sum((value - value.detach().mean()).square().sum() for value in prediction).backward()
     assert [name for name, p in stages.named_parameters() if p.grad is None or not p.grad.any()] == []
 
@@ -272,7 +277,7 @@ def test_every_parameter_learns(hand_model):
 def test_2d_joints_do_not_learn_from_the_mesh(hand_model):
     """What is read at the places of the joints moves no joint."""
     stages = make(hand_model)
-    predict_both(stages, *make_inputs()).vertices.square().sum().backward()
+    predict(stages, make_inputs()).vertices.square().sum().backward()
     assert stages.correction.weight.grad is None or not stages.correction.weight.grad.any()
 
 

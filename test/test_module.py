@@ -167,7 +167,7 @@ def test_the_stages_of_one_crop_per_hand_overfit_eight_samples(hand_model, batch
     stages = network.stages.train()
 
     def predict() -> tuple[HandsPrediction, None]:
-        found = predict_both(stages, *features, pairs.intrinsics, pairs.frames, pairs.given)
+        found = predict_both(stages, features, pairs.intrinsics, pairs.frames, pairs.given)
         return in_image(found, pairs.affine, SIZE), None
 
     assert learn(predict, network, stages, batch, steps=80, rate=2e-3) < 3

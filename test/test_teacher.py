@@ -24,12 +24,13 @@ from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.data.synthetic.stored import StoredHands, write_shards
 from lgnet_core.hand_crops import to_image
 from lgnet_core.inference.eager import EagerEngine
-from lgnet_core.network import PRESETS
+from lgnet_core.network import PRESETS, build_network
 from lgnet_core.network.hand_landmark import HandLandmarkNet, load_hand_landmark_net
 from lgnet_core.training import teacher
-from lgnet_core.training.feature_shards import FIELDS, FeatureBatch, concatenate_features
+from lgnet_core.training.feature_shards import concatenate_features
 from lgnet_core.training.sources import open_supply
-from lgnet_core.training.teacher import TeacherCache, TeacherSettings, teacher_error, teacher_loss, teacher_terms
+from lgnet_core.training.teacher import TeacherCache, TeacherSettings
+from lgnet_core.training.teacher_loss import landmarker_terms, teacher_error, teacher_loss, teacher_terms
 from lgnet_core.training.train import initial_network
 from lgnet_core.training.train_config import TrainConfig
 
@@ -94,10 +95,6 @@ def make_cache(
     settings: TeacherSettings | None = None,
 ) -> TeacherCache:
     return TeacherCache(root, folder, landmarker, rendered, SIZE, settings, threads=1, progress=False)
-
-
-def inputs_of(sample: FeatureBatch) -> dict[str, torch.Tensor]:
-    return dict(zip((*FIELDS, "intrinsics", "frames", "given"), sample.inputs, strict=True))
 
 
 def hand(size: float, at: float = 0.0) -> torch.Tensor:
@@ -166,7 +163,7 @@ def test_the_teachers_joints_lie_where_the_hands_are(tmp_path, root, landmarker,
     for index in range(len(cache)):
         sample, frame = cache.read(index), FRAMES[index // 2]
         present = torch.from_numpy(clip.presence[frame])
-        assert inputs_of(sample)["given"].tolist() == present.float()[None].tolist()
+        assert sample.given.tolist() == present.float()[None].tolist()
         assert torch.isfinite(sample.teacher).all(-1).all(-1).tolist() == present[None].tolist()
         assert not sample.batch.presence.any()  # nothing is labelled
         pixels = project(torch.from_numpy(clip.joints[frame]), matrix)
@@ -175,23 +172,25 @@ def test_the_teachers_joints_lie_where_the_hands_are(tmp_path, root, landmarker,
         assert float(error[known].mean(-1).max()) < 0.12  # in parts of the hand's size
 
 
+@torch.no_grad()
 def test_features_are_of_crops_around_the_teachers_joints(tmp_path, root, landmarker, rendered):
     """Unchanged images: the network's landmarks in the crop, taken back to the image, are what the teacher said."""
     cache = make_cache(root, tmp_path, landmarker, rendered, UNCHANGED)
     for index in range(len(cache)):
         sample = cache.read(index)
-        inputs = inputs_of(sample)
-        back = to_image(sample.affine[0], inputs["landmarks"][0, ..., :2])
+        deep = landmarker.encoder.deepen(sample.middle[0])
+        back = to_image(sample.affine[0], landmarker.heads(deep)[0][..., :2])
         error, known = teacher_error(back[None], sample.teacher)
         assert float(error[known].mean(-1).max()) < 0.03
         determinants = torch.linalg.det(sample.affine[0, :, :, :2])
         shown = [side if known[0, side] else 1 - side for side in range(2)]
         assert (determinants < 0).tolist() == [side == 1 for side in shown]  # left hands are mirrored
         assert_close(
-            torch.linalg.det(inputs["frames"][0].double()), 1.0 - 2 * torch.tensor(shown).double(), atol=1e-4, rtol=0
+            torch.linalg.det(sample.frames[0].double()), 1.0 - 2 * torch.tensor(shown).double(), atol=1e-4, rtol=0
         )
     first, second = (cache.read(k) for k in range(2))
-    assert all(torch.equal(a, b) for a, b in zip(first.inputs, second.inputs))
+    assert torch.equal(first.middle, second.middle)
+    assert torch.equal(first.affine, second.affine)
 
 
 def test_each_variant_of_an_image_is_changed_differently(tmp_path, root, landmarker, rendered):
@@ -199,8 +198,8 @@ def test_each_variant_of_an_image_is_changed_differently(tmp_path, root, landmar
     cache = make_cache(root, tmp_path, landmarker, rendered, TeacherSettings(paste=1.0))
     first, second = cache.read(0), cache.read(1)
     assert_close(first.teacher, second.teacher, equal_nan=True)
-    for name in ("early", "deep", "landmarks"):
-        assert not torch.allclose(inputs_of(first)[name], inputs_of(second)[name], atol=1e-2)
+    assert not torch.allclose(first.early, second.early, atol=1e-2)
+    assert not torch.allclose(first.middle, second.middle, atol=1e-2)
     assert not torch.allclose(first.affine, second.affine, atol=1e-3)
 
 
@@ -227,7 +226,7 @@ def test_what_is_pasted_lies_over_the_hand(tmp_path, root, landmarker, rendered,
 def test_a_computation_that_was_interrupted_goes_on(tmp_path, root, landmarker, rendered, engines):
     """Files that are there are not computed again; a file that was lost comes back as it was."""
     cache = make_cache(root, tmp_path, landmarker, rendered)
-    assert len(engines) == 2  # landmarks and palms
+    assert len(engines) == 3  # student, teacher and palms
     before = [cache.read(k) for k in range(len(cache))]
     kept, lost = sorted(cache.folder.glob("*.safetensors"))
     time = os.stat(kept).st_mtime_ns
@@ -235,15 +234,13 @@ def test_a_computation_that_was_interrupted_goes_on(tmp_path, root, landmarker, 
     again = make_cache(root, tmp_path, landmarker, rendered)
     assert sorted(again.folder.iterdir()) == [kept, lost]
     assert os.stat(kept).st_mtime_ns == time
-    assert len(engines) == 4
+    assert len(engines) == 6
     for index, expected in enumerate(before):
         found = again.read(index)
-        for a, b in zip(
-            (*found.inputs, found.affine, found.teacher), (*expected.inputs, expected.affine, expected.teacher)
-        ):
-            assert_close(a, b, rtol=0, atol=0, equal_nan=True)
+        for name, value in found.tensors().items():
+            assert_close(value, getattr(expected, name), rtol=0, atol=0, equal_nan=True)
     make_cache(root, tmp_path, landmarker, rendered)
-    assert len(engines) == 4, "nothing was missing"
+    assert len(engines) == 6, "nothing was missing"
 
 
 def test_worker_processes_read_it(tmp_path, root, landmarker, rendered):
@@ -289,3 +286,46 @@ def test_a_training_without_what_its_teacher_needs_is_refused(
     network = initial_network(config, hand_model)
     with pytest.raises(ValueError, match=message):
         open_supply(config, hand_model, "cpu", None, network)
+
+
+def test_one_more_crop_of_each_image_is_judged_as_the_teacher_judges_it(tmp_path, root, landmarker, rendered):
+    """It shows a hand in the mirror, or a place of the clean image in which the teacher sees none."""
+    cache = make_cache(root, tmp_path, landmarker, rendered, UNCHANGED)
+    for index in range(len(cache)):
+        sample = cache.read(index)
+        with torch.no_grad():
+            *_, presence, side = landmarker.heads(landmarker.encoder.deepen(sample.negative))
+        hand, right = sample.negative_labels[0].tolist()
+        assert (float(presence) > 0) == bool(hand)
+        if hand:
+            assert right == 0
+            assert float(side) < 0
+
+
+def test_the_landmark_network_learns_from_its_own_answers(tmp_path, root, landmarker, rendered, hand_model):
+    """The pretrained network agrees with its teacher; one with the sides swapped does not, and is pulled back."""
+    cache = make_cache(root, tmp_path, landmarker, rendered, UNCHANGED)
+    sample = concatenate_features([cache.read(k) for k in range(len(cache))])
+    labels = sample.batch.labels(hand_model)
+    network = build_network("lgnet-hand", hand_model)
+    network.landmarker.load_state_dict(landmarker.state_dict())
+
+    def terms() -> dict[str, torch.Tensor]:
+        features = network.encode_maps(sample.early, sample.middle, sample.given)
+        return landmarker_terms(network.landmarker, features, sample, labels)
+
+    network.eval()
+    with torch.no_grad():
+        before = terms()
+    assert float(before["landmarks"]) < 0.02
+    assert float(before["hand_side"]) < 0.2
+    assert float(before["hand_presence"]) < 0.2
+    with torch.no_grad():
+        network.landmarker.side.weight.neg_()
+        network.landmarker.side.bias.neg_()
+    after = terms()
+    assert float(after["hand_side"].detach()) > 1
+    assert float(after["hand_presence"].detach()) == pytest.approx(float(before["hand_presence"]))
+    after["hand_side"].backward()
+    gradient = network.landmarker.side.weight.grad
+    assert float((gradient * landmarker.side.weight.detach()).sum()) < 0  # a step against it leads back

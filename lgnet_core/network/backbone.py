@@ -125,6 +125,10 @@ class _InvertedResiduals(nn.Module):
         """What the stride-4 map comes from."""
         return [self.stem, self.stem_norm, *self.blocks[: self.EARLY_BLOCKS]]
 
+    def middle_layers(self) -> list[nn.Module]:
+        """What the stride-16 map comes from."""
+        return [self.stem, self.stem_norm, *self.blocks[: self.MIDDLE_BLOCKS]]
+
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         early, _, _, deep = self.maps(image)
         return early, deep
@@ -135,7 +139,11 @@ class _InvertedResiduals(nn.Module):
         fine = self._through(self.EARLY_BLOCKS, self.FINE_BLOCKS, early)
         x = fine if beside is None else torch.cat([fine, beside], 1)
         middle = self._through(self.FINE_BLOCKS, self.MIDDLE_BLOCKS, x)
-        return early, fine, middle, self._last_layer(self._through(self.MIDDLE_BLOCKS, len(self.blocks), middle))
+        return early, fine, middle, self.deepen(middle)
+
+    def deepen(self, middle: Tensor) -> Tensor:
+        """The stride-32 map of a stride-16 one."""
+        return self._last_layer(self._through(self.MIDDLE_BLOCKS, len(self.blocks), middle))
 
     def _through(self, first: int, end: int, x: Tensor) -> Tensor:
         for block in self.blocks[first:end]:

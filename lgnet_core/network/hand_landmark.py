@@ -94,11 +94,15 @@ class HandLandmarkNet(ExportableModule[HandLandmarks]):
                 f"hand-landmark network: a crop of {tuple(crop.shape)}; it reads {HAND_CROP_SIZE}x{HAND_CROP_SIZE}"
             )
         maps = self.encoder.maps(crop)
-        mean = maps[-1].mean((-2, -1))
+        return HandLandmarks(*maps, *self.heads(maps[-1]))
+
+    def heads(self, deep: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Landmarks, world landmarks, logits of presence and side, from the stride-32 map."""
+        mean = deep.mean((-2, -1))
         from_edges = self.landmarks(mean).unflatten(-1, (LANDMARKS, 3))
         landmarks = torch.cat([from_edges[..., :2] - 0.5, from_edges[..., 2:]], -1)
         world = self.world_landmarks(mean).unflatten(-1, (LANDMARKS, 3))
-        return HandLandmarks(*maps, landmarks, world, self.presence(mean)[:, 0], self.side(mean)[:, 0])
+        return landmarks, world, self.presence(mean)[:, 0], self.side(mean)[:, 0]
 
 
 def load_hand_landmark_net(variant: Variant = "full", path: str | Path | None = None) -> HandLandmarkNet:

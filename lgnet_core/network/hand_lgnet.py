@@ -14,7 +14,7 @@ from lgnet_core.network.backbone import Backbone
 from lgnet_core.network.config import HandLGNetConfig
 from lgnet_core.network.exportable import ExportableModule
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks
-from lgnet_core.network.hand_rows import predict_both
+from lgnet_core.network.hand_rows import HandFeatures, predict_both
 from lgnet_core.network.hand_stages import HandStages
 from lgnet_core.network.hands_network import HandsNetwork
 from lgnet_core.network.looking import LookedAt, watch_lgfa
@@ -53,30 +53,34 @@ class HandLGNet(HandsNetwork):
         Shapes:
             images: (B, 2, 3, 224, 224); intrinsics, frames: (B, 2, 3, 3); given: (B, 2).
         """
-        inputs = (*self.encode(images, given), intrinsics, frames, given)
-        return predict_both(self.stages, *inputs), None
+        return predict_both(self.stages, self.encode(images, given), intrinsics, frames, given), None
 
     def forward(self, images: Tensor, intrinsics: Tensor, frames: Tensor, given: Tensor) -> HandsPrediction:  # type: ignore[override]
         """:meth:`supervised` without what only losses look at."""
         return self.supervised(images, intrinsics, frames, given)[0]
 
-    def encode(self, images: Tensor, given: Tensor) -> tuple[Tensor, ...]:
-        """The landmark network's outputs that the stages take; where no crop is given, the other hand's.
+    def encode(self, images: Tensor, given: Tensor) -> HandFeatures:
+        """What the landmark network sees; where no crop is given, the other hand's.
 
-        An image without any hand gets another image's outputs, or those of its own empty crop: finite, without meaning.
+        An image without any hand gets another image's features, or those of its own empty crop: finite, without
+        meaning.
 
         Args, Shapes: as :meth:`supervised`.
         """
-        rows = given.flatten().nonzero()[:, 0]
-        if len(rows) == 0:
-            rows = rows.new_zeros(1)
+        rows, place = _rows(given)
         seen: HandLandmarks = self.landmarker(images.flatten(0, 1).index_select(0, rows))
-        place = torch.zeros(given.numel(), dtype=torch.long, device=given.device)
-        place[rows] = torch.arange(len(rows), device=given.device)
-        place = place.view_as(given)
-        place = torch.where(given > 0, place, torch.where(given.flip(1) > 0, place.flip(1), 0)).flatten()
-        fields = (seen.early, seen.middle, seen.deep, seen.landmarks, seen.world_landmarks, seen.presence_logits)
-        return tuple(x.index_select(0, place).unflatten(0, (-1, 2)) for x in fields)
+        return HandFeatures(*(_spread(getattr(seen, name), place) for name in HandFeatures._fields))
+
+    def encode_maps(self, early: Tensor, middle: Tensor, given: Tensor) -> HandFeatures:
+        """:meth:`encode` from the encoder's maps at strides 4 and 16.
+
+        Shapes:
+            early, middle: (B, 2, ...), see :class:`~lgnet_core.network.hand_landmark.HandLandmarks`; given: (B, 2).
+        """
+        rows, place = _rows(given)
+        deep = self.landmarker.encoder.deepen(middle.flatten(0, 1).index_select(0, rows))
+        found = (deep, *self.landmarker.heads(deep))
+        return HandFeatures(early, middle, *(_spread(x, place) for x in found))
 
     def example_inputs(self, size: int = HAND_CROP_SIZE) -> tuple[Tensor, ...]:
         images = torch.rand(2, 2, 3, size, size, generator=torch.Generator().manual_seed(0))
@@ -93,3 +97,20 @@ class HandLGNet(HandsNetwork):
     def looked_at(self, *inputs: Tensor) -> list[LookedAt]:
         lgblock = self.stages.lgblock
         return watch_lgfa({} if lgblock is None else lgblock.parts(), partial(self, *inputs))
+
+
+def _rows(given: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of the crops (B * 2) that are given, at least one; and for each crop its place among them, that of the other
+    hand's where it is not given: (B, 2)."""
+    rows = given.flatten().nonzero()[:, 0]
+    if len(rows) == 0:
+        rows = rows.new_zeros(1)
+    place = torch.zeros(given.numel(), dtype=torch.long, device=given.device)
+    place[rows] = torch.arange(len(rows), device=given.device)
+    place = place.view_as(given)
+    return rows, torch.where(given > 0, place, torch.where(given.flip(1) > 0, place.flip(1), 0))
+
+
+def _spread(values: Tensor, place: Tensor) -> Tensor:
+    """Shapes: (N, ...), (B, 2) -> (B, 2, ...)."""
+    return values.index_select(0, place.flatten()).unflatten(0, (-1, 2))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -13,17 +15,25 @@ ABSENT_LOGIT = -20.0
 """Presence of a hand that no crop was given for."""
 
 
+class HandFeatures(NamedTuple):
+    """What the landmark network sees in the crops of both hands, as far as it matters afterwards.
+
+    Shapes:
+        as :class:`~lgnet_core.network.hand_landmark.HandLandmarks`, with an axis of length 2, the side, after the
+        batch's: (B, 2, ...).
+    """
+
+    early: Tensor
+    middle: Tensor
+    deep: Tensor
+    landmarks: Tensor
+    world_landmarks: Tensor
+    presence_logits: Tensor
+    side_logits: Tensor
+
+
 def predict_both(
-    stages: HandStages,
-    early: Tensor,
-    middle: Tensor,
-    deep: Tensor,
-    landmarks: Tensor,
-    world_landmarks: Tensor,
-    presence_logits: Tensor,
-    intrinsics: Tensor,
-    frames: Tensor,
-    given: Tensor,
+    stages: HandStages, features: HandFeatures, intrinsics: Tensor, frames: Tensor, given: Tensor
 ) -> HandsPrediction:
     """Both hands of each image, by :class:`HandStages`.
 
@@ -33,19 +43,18 @@ def predict_both(
         The rest: as :class:`HandStages` takes them.
 
     Shapes:
-        early, middle, deep, landmarks, world_landmarks, presence_logits: as :class:`HandLandmarks`, with an axis of
-        length 2, the side, after the batch's: (B, 2, ...); intrinsics, frames: (B, 2, 3, 3); given: (B, 2).
+        intrinsics, frames: (B, 2, 3, 3); given: (B, 2).
     """
     rows = torch.arange(given.numel(), device=given.device).view_as(given)
     both = (given > 0).all(1, keepdim=True)
     other = torch.where(both, rows.flip(1), rows).flatten()
-    inputs = (x.flatten(0, 1) for x in (early, middle, deep, landmarks, world_landmarks, intrinsics, frames))
+    inputs = (x.flatten(0, 1) for x in (*features[:5], intrinsics, frames))
     hands = HandRows(*(x.unflatten(0, given.shape) for x in stages(*inputs, other)))
     own = hands._asdict()
     to_other = own.pop("to_other")
     return HandsPrediction(
         **own,
-        presence_logits=torch.where(given > 0, presence_logits, ABSENT_LOGIT).to(to_other.dtype),
+        presence_logits=torch.where(given > 0, features.presence_logits, ABSENT_LOGIT).to(to_other.dtype),
         relative_translation=relative_translation(to_other),
     )
 

@@ -4,54 +4,69 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.inference.crops import VIRTUAL_FOCAL
 from lgnet_core.network.hand_landmark import HandLandmarkNet
 
-MAPS = ("early", "middle", "deep")
-FIELDS = (*MAPS, "landmarks", "world_landmarks", "presence_logits")
-"""Of :class:`~lgnet_core.network.hand_landmark.HandLandmarks`, what :func:`~lgnet_core.network.hand_rows.predict_both`
-takes."""
+MAPS = ("early", "middle")
+"""Of :class:`~lgnet_core.network.hand_landmark.HandLandmarks`, what is stored: the rest follows from it by the layers
+after stride 16, which a training may change."""
+LAYOUT = 2
+"""Of the stored files; part of their folder's name, so that files of another layout are not read."""
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureBatch:
-    """Images, what is known of their hands, and the landmark network's features of these.
+    """Images, what is known of their hands, and the landmark network's maps of these.
 
     Args:
         batch: the images and their labels; of a real image all hands are marked absent, since nothing is labelled.
-        inputs: of :func:`lgnet_core.network.hand_rows.predict_both`, in order, without the network.
+        early, middle: maps of the crops of both hands, :data:`MAPS`. intrinsics, frames, given: as
+            :func:`lgnet_core.network.hand_rows.predict_both` takes them.
         affine: pixels of the image -> pixels of each crop.
         teacher: joints as a teacher has them, pixels of the image; NaN where there is none.
+        negative: the middle map of one more crop of each image, see :mod:`lgnet_core.training.negatives`.
+        negative_labels: of that crop, whether it shows a hand and whether that is a right one, 1 or 0; NaN where it is
+            not known.
 
     Shapes:
-        affine: (B, 2, 2, 3); teacher: (B, 2, 21, 2).
+        early: (B, 2, 24, 56, 56); middle: (B, 2, 112, 14, 14); affine: (B, 2, 2, 3); teacher: (B, 2, 21, 2);
+        negative: (B, 112, 14, 14); negative_labels: (B, 2).
     """
 
     batch: HandsBatch
-    inputs: tuple[Tensor, ...]
+    early: Tensor
+    middle: Tensor
+    intrinsics: Tensor
+    frames: Tensor
+    given: Tensor
     affine: Tensor
     teacher: Tensor
+    negative: Tensor
+    negative_labels: Tensor
 
     def __len__(self) -> int:
         return len(self.batch)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All but the images and their labels."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "batch"}
+
     def to(self, device: torch.device | str) -> FeatureBatch:
-        inputs = tuple(x.to(device, non_blocking=True) for x in self.inputs)
-        others = (x.to(device, non_blocking=True) for x in (self.affine, self.teacher))
-        return FeatureBatch(self.batch.to(device), inputs, *others)
+        moved = {name: value.to(device, non_blocking=True) for name, value in self.tensors().items()}
+        return FeatureBatch(self.batch.to(device), **moved)
 
 
 def concatenate_features(samples: Sequence[FeatureBatch]) -> FeatureBatch:
     """One batch out of several."""
-    inputs = tuple(torch.cat(parts) for parts in zip(*(sample.inputs for sample in samples)))
-    affine, teacher = (torch.cat([getattr(sample, name) for sample in samples]) for name in ("affine", "teacher"))
-    return FeatureBatch(concatenate([sample.batch for sample in samples]), inputs, affine, teacher)
+    parts = [sample.tensors() for sample in samples]
+    joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return FeatureBatch(concatenate([sample.batch for sample in samples]), **joined)
 
 
 def no_teacher(count: int) -> Tensor:
@@ -80,10 +95,11 @@ def empty_labels(count: int, size: int) -> HandsBatch:
     )
 
 
-def weights_digest(landmarker: HandLandmarkNet, about: str) -> str:
-    """Names what features follow from: the network's weights, and a text about the rest."""
-    digest = hashlib.sha256(about.encode())
-    for name, tensor in sorted(landmarker.state_dict().items()):
+def maps_digest(landmarker: HandLandmarkNet, about: str) -> str:
+    """Names what stored maps follow from: the layers up to stride 16, the files' layout, and a text about the rest."""
+    digest = hashlib.sha256(f"{LAYOUT} {about}".encode())
+    layers = nn.ModuleList(landmarker.encoder.middle_layers())
+    for name, tensor in sorted(layers.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:12]

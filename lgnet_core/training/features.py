@@ -1,8 +1,8 @@
 """Features of a frozen landmark network, computed once for a stored set, so that the stages after it train fast.
 
-A hand's features are some hundred kilobytes in half precision; reading them takes a fraction of the time that the
-network takes to compute them. Each hand's crop is moved at random once: a training on cached features sees it in that
-place only.
+Stored are the maps at strides 4 and 16, some hundred kilobytes a hand in half precision; reading them takes a fraction
+of the time that the network takes to compute them. Each hand's crop is moved at random once: a training on cached
+features sees it in that place only.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lgnet_core.data.hand_pairs import CropJitter, cut_pairs
-from lgnet_core.data.sample import concatenate
+from lgnet_core.data.hand_pairs import CropJitter, HandPairs, cut, cut_pairs
+from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.data.synthetic.stored import StoredHands
+from lgnet_core.data.synthetic.visibility import MIN_JOINTS
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.engine_choice import make_engine
-from lgnet_core.network.hand_landmark import HandLandmarkNet, HandLandmarks
-from lgnet_core.training.feature_shards import FIELDS, MAPS, FeatureBatch, no_teacher, weights_digest
+from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks
+from lgnet_core.training.feature_shards import MAPS, FeatureBatch, maps_digest, no_teacher
+from lgnet_core.training.negatives import MIRRORED, draw_place, mirror
 
 _GEOMETRY = ("intrinsics", "frames", "given", "affine")
+_NEGATIVES = ("negative", "negative_labels")
 _BATCH = 32
 
 
@@ -49,7 +52,7 @@ class FeatureCache:
         progress: bool = True,
     ) -> None:
         self.images, self.hand_model, self.jitter = images, hand_model, jitter
-        self.folder = images.directory / f"features-{weights_digest(landmarker, repr(jitter))}"
+        self.folder = images.directory / f"features-{maps_digest(landmarker, repr(jitter))}"
         self.folder.mkdir(exist_ok=True)
         self._open: dict[int, Any] = {}
         # A set may have grown since: its last shard is then longer than that of the features.
@@ -79,9 +82,9 @@ class FeatureCache:
             parts = [shard.get_slice(name)[max(row, 0) : max(row, 0) + 1] for row in own]
             return torch.cat(parts)[None].float()
 
-        inputs = [hands(name) for name in FIELDS]
-        geometry = [field(name) for name in _GEOMETRY[:3]]
-        return FeatureBatch(self.images[index], (*inputs, *geometry), field("affine"), no_teacher(1))
+        maps = {name: hands(name) for name in MAPS}
+        others = {name: field(name).float() for name in (*_GEOMETRY, *_NEGATIVES)}
+        return FeatureBatch(self.images[index], **maps, **others, teacher=no_teacher(1))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}
@@ -97,21 +100,25 @@ class FeatureCache:
     def _write(self, number: int, engine: Any) -> None:
         samples = self._samples(number)
         random = torch.Generator().manual_seed(number)
-        found: dict[str, list[Tensor]] = {name: [] for name in (*FIELDS, *_GEOMETRY, "rows")}
+        found: dict[str, list[Tensor]] = {name: [] for name in (*MAPS, *_GEOMETRY, *_NEGATIVES, "rows")}
         hands = 0
         for start in range(0, len(samples), _BATCH):
             batch = concatenate([self.images[k] for k in samples[start : start + _BATCH]])
-            pairs = cut_pairs(batch, batch.labels(self.hand_model).joints_2d, self.jitter, random)
+            joints = batch.labels(self.hand_model).joints_2d
+            pairs = cut_pairs(batch, joints, self.jitter, random)
             given = pairs.given.flatten() > 0
             rows = torch.where(given, given.cumsum(0) - 1 + hands, -1).view_as(pairs.given).int()
             hands += int(given.sum())
             if given.any():
                 seen: HandLandmarks = engine(pairs.images.flatten(0, 1)[given].numpy())
-                for name in FIELDS:
-                    value = getattr(seen, name)
-                    found[name].append(value.half() if name in MAPS else value)
+                for name in MAPS:
+                    found[name].append(getattr(seen, name).half())
             for name in _GEOMETRY:
                 found[name].append(getattr(pairs, name))
+            affine, labels = _negatives(batch, joints, pairs, random)
+            seen = engine(cut(batch.image, affine, torch.arange(len(batch))).numpy())
+            found["negative"].append(seen.middle.half())
+            found["negative_labels"].append(labels)
             found["rows"].append(rows)
         path = self._path(number)
         partial = path.with_suffix(".partial")
@@ -142,6 +149,33 @@ class CachedFeatures(Dataset[FeatureBatch]):
 
     def __getitem__(self, index: int) -> FeatureBatch:
         return self.cache.read(self.first + index)
+
+
+def _negatives(
+    batch: HandsBatch, joints_2d: Tensor, pairs: HandPairs, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """One more crop of each image, :mod:`lgnet_core.training.negatives`, and what it shows.
+
+    Shapes:
+        joints_2d: (B, 2, 21, 2); returns (B, 2, 3) pixels of the image -> pixels of the crop, (B, 2).
+    """
+    size = batch.image.shape[-1]
+    shown = batch.visibility.sum(-1) >= MIN_JOINTS
+    affines, labels = [], []
+    for k, present in enumerate(batch.presence):
+        sides = present.nonzero()[:, 0]
+        place = None
+        if not len(sides) or float(torch.rand(1, generator=generator)) >= MIRRORED:
+            extent = HAND_CROP_SIZE / float(torch.linalg.det(pairs.affine[k, 0, :, :2]).abs().sqrt())
+            place = draw_place(joints_2d[k, sides], extent, (size, size), generator)
+        if place is not None:
+            affines.append(place.to(pairs.affine.dtype))
+            labels.append([0.0, torch.nan])
+            continue
+        side = int(sides[torch.randint(len(sides), (1,), generator=generator)]) if len(sides) else 0
+        affines.append(mirror(pairs.affine[k, side]))
+        labels.append([1.0, 0.0] if present[side] and shown[k, side] else [torch.nan, torch.nan])
+    return torch.stack(affines), torch.tensor(labels)
 
 
 def _shard_length(path: Path) -> int:

@@ -122,7 +122,8 @@ LOSS_PRESETS: dict[str, dict[str, LossWeights]] = {
     },
     "lgnet-hand": {
         # How the hands lie to each other is read off two crops, so it weighs more than where it is in the pixels.
-        "default": LossWeights(relative_translation=5.0),
+        # Presence is the landmark network's: every crop that these terms see is of a hand.
+        "default": LossWeights(relative_translation=5.0, presence=0.0),
     },
     "eanet": {
         # Its authors' weights in our units: no mesh but the joints', each mesh term counted for both meshes, which are

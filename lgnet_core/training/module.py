@@ -17,19 +17,23 @@ from lgnet_core.data.sample import HandsBatch, HandsLabels
 from lgnet_core.evaluation.protocol import WRIST_RAW
 from lgnet_core.evaluation.validation import ValidationFigures
 from lgnet_core.network import Cascade, HandLGNet, HandsNetwork, HandsPrediction
-from lgnet_core.network.hand_rows import predict_both
+from lgnet_core.network.hand_rows import HandFeatures, predict_both
 from lgnet_core.training.criterion import HandsLoss
 from lgnet_core.training.direct import DirectHeads, direct_loss
 from lgnet_core.training.feature_shards import FeatureBatch
 from lgnet_core.training.loss_config import LossWeights
 from lgnet_core.training.losses import masked_mean
 from lgnet_core.training.schedule import learning_rate_factor
-from lgnet_core.training.teacher import joints_2d, teacher_error, teacher_terms
+from lgnet_core.training.teacher_loss import joints_2d, landmarker_terms, teacher_error, teacher_terms
 
 OPTIMISERS = ("adamw", "adam")
 
-TEACHER_WEIGHTS = {"teacher": 20.0, "teacher_mesh": 20.0}
-"""At 5 % of a hand's size beyond the tolerance each then weighs as much as a cell of the 2.5D joints' term."""
+FEATURE_WEIGHTS = {"teacher": 20.0, "teacher_mesh": 20.0, "landmarks": 20.0, "hand_presence": 0.5, "hand_side": 0.5}
+"""Of what is learnt from features besides the labels. At 5 % of a hand's size beyond the tolerance each of the first
+three weighs as much as a cell of the 2.5D joints' term."""
+
+LANDMARKER_RATE = 0.1
+"""Learning rate of the landmark network over that of what follows it: it knows real hands already."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class TrainingModule(lightning.LightningModule):
         augmentation: of the training pictures; None leaves them as they are.
         size: side of the pictures that the network sees; None for the data's.
         frozen: parts of the network that are left as they are, statistics included.
+        steady: parts whose statistics are left as they are.
         only: the one part of it that is trained; None: all that is not frozen.
         seed: of the augmentation and of dropout. A step's draws depend on (seed, step, process) alone, so a resumed
             training goes on as if it had not stopped.
@@ -89,6 +94,7 @@ class TrainingModule(lightning.LightningModule):
         size: int | None = None,
         seed: int = 0,
         frozen: Sequence[nn.Module] = (),
+        steady: Sequence[nn.Module] = (),
         only: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -102,8 +108,8 @@ class TrainingModule(lightning.LightningModule):
         if only is not None:
             network.requires_grad_(False)
             only.requires_grad_(True)
-        self._frozen = list(frozen)
-        for part in self._frozen:
+        self._steady = [*frozen, *steady]
+        for part in frozen:
             part.requires_grad_(False)
         self.average = AveragedModel(
             network, multi_avg_fn=rising_average(optimisation.ema_decay), use_buffers=True
@@ -125,8 +131,7 @@ class TrainingModule(lightning.LightningModule):
         cascade = None
         if isinstance(sample, FeatureBatch):
             assert isinstance(network, HandLGNet)
-            prediction = predict_both(network.stages, *sample.inputs)
-            prediction = in_image(prediction, sample.affine, sample.batch.image.shape[-1])
+            prediction, _ = predict_features(network, sample)
         elif isinstance(network, HandLGNet):
             jitter = CropJitter() if training and self.augmentation is not None else None
             pairs = cut_pairs(sample, labels.joints_2d, jitter, self._generator() if training else None)
@@ -166,12 +171,19 @@ class TrainingModule(lightning.LightningModule):
     def _whole_step(
         self, criterion: HandsLoss, sample: HandsBatch | FeatureBatch, batch: HandsBatch, labels: HandsLabels
     ) -> Tensor:
-        prediction, cascade = self.predict(sample, labels, self.network, training=True)
-        with torch.autocast(batch.image.device.type, enabled=False):
-            total, terms = criterion(prediction, batch, labels, cascade)
-            if isinstance(sample, FeatureBatch):
-                terms |= teacher_terms(prediction, batch, sample.teacher)
-                total = total + sum(TEACHER_WEIGHTS[name] * terms[name] for name in TEACHER_WEIGHTS)
+        if isinstance(sample, FeatureBatch):
+            assert isinstance(self.network, HandLGNet)
+            prediction, features = predict_features(self.network, sample)
+            total, terms = criterion(prediction, batch, labels)
+            more = teacher_terms(prediction, batch, sample.teacher)
+            if any(p.requires_grad for p in self.network.landmarker.parameters()):
+                more |= landmarker_terms(self.network.landmarker, features, sample, labels)
+            total = total + sum(FEATURE_WEIGHTS[name] * term for name, term in more.items())
+            terms |= more
+        else:
+            prediction, cascade = self.predict(sample, labels, self.network, training=True)
+            with torch.autocast(batch.image.device.type, enabled=False):
+                total, terms = criterion(prediction, batch, labels, cascade)
         self.log_dict({f"train/{name}": term for name, term in terms.items()})
         mesh = (prediction.vertices.detach(), prediction.joints.detach())
         error = WRIST_RAW.errors(*mesh, labels.vertices, labels.joints)
@@ -197,14 +209,15 @@ class TrainingModule(lightning.LightningModule):
         # Here, not as an epoch starts: Lightning does not say so of the epoch in the middle of which it resumes, and
         # after each validation it restores the modes by itself.
         self.average.eval()
-        for part in self._frozen:
+        for part in self._steady:
             part.eval()
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         torch.manual_seed(self._batch_seed())  # of dropout
         # Set from the step, not by a scheduler with a state: a resumed training follows the schedule it is given.
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
-            group["lr"] = self.optimisation.learning_rate * self.learning_rate_factor(self.global_step)
+            rate = self.optimisation.learning_rate * self.learning_rate_factor(self.global_step)
+            group["lr"] = rate * group["lr_scale"]
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
         self._batches_of_step += 1
@@ -250,11 +263,22 @@ class TrainingModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.optimisation
-        trained = [p for p in self.parameters() if p.requires_grad]
-        matrices, vectors = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
+        landmarker = self.network.landmarker.parameters() if isinstance(self.network, HandLGNet) else ()
+        pretrained = {id(p) for p in landmarker}
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        for p in self.parameters():
+            if p.requires_grad:
+                groups.setdefault((id(p) in pretrained, p.ndim > 1), []).append(p)
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.optimiser]
         return kind(
-            [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+            [
+                {
+                    "params": parameters,
+                    "weight_decay": settings.weight_decay if matrices else 0.0,
+                    "lr_scale": LANDMARKER_RATE if slow else 1.0,
+                }
+                for (slow, matrices), parameters in groups.items()
+            ],
             lr=settings.learning_rate,
             fused=True,
         )
@@ -270,6 +294,13 @@ class TrainingModule(lightning.LightningModule):
         batches = self.global_step * self.trainer.accumulate_grad_batches + self._batches_of_step
         position = batches * self.trainer.world_size + self.global_rank
         return (self.seed * 1_000_003 + position) % 2**63
+
+
+def predict_features(network: HandLGNet, sample: FeatureBatch) -> tuple[HandsPrediction, HandFeatures]:
+    """A prediction from cached maps, in the images, and what the landmark network makes of these."""
+    features = network.encode_maps(sample.early, sample.middle, sample.given)
+    prediction = predict_both(network.stages, features, sample.intrinsics, sample.frames, sample.given)
+    return in_image(prediction, sample.affine, sample.batch.image.shape[-1]), features
 
 
 def rising_average(decay: float) -> Callable[[Any, Any, Any], None]:

@@ -8,7 +8,7 @@ with Noisy Student".
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -20,31 +20,28 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lgnet_core.camera import grid_to_pixels, letterbox, project, weak_perspective_root
+from lgnet_core.camera import letterbox
 from lgnet_core.data.hand_pairs import CropJitter, moved
 from lgnet_core.data.images import InputError
 from lgnet_core.data.photometry import Photometry, distort_images
 from lgnet_core.data.realhands import read_index
-from lgnet_core.data.sample import ARM, LEFT_HAND, RIGHT_HAND, HandsBatch
+from lgnet_core.data.sample import ARM, LEFT_HAND, RIGHT_HAND
 from lgnet_core.data.synthetic.stored import StoredHands
 from lgnet_core.hand_crops import HandCrops, crop_projection, crops_of_joints
 from lgnet_core.inference.association import assign_sides
 from lgnet_core.inference.crops import cut, image_camera
 from lgnet_core.inference.detection import HandDetector
+from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.engine_choice import make_engine
 from lgnet_core.inference.observation import HandObserver
 from lgnet_core.inference.palms import PalmFinder
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.inference.timing import Stopwatch
-from lgnet_core.network import HandsPrediction
-from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet
-from lgnet_core.network.joint_stage import GRID_STRIDE
+from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks, load_hand_landmark_net
 from lgnet_core.network.palm_detector import load_palm_detector
-from lgnet_core.training.feature_shards import FIELDS, MAPS, FeatureBatch, empty_labels, weights_digest
+from lgnet_core.training.feature_shards import MAPS, FeatureBatch, empty_labels, maps_digest
+from lgnet_core.training.negatives import MIRRORED, draw_place, mirror
 from lgnet_core.types import FloatArray, Side
-
-TOLERANCE, MESH_TOLERANCE = 0.02, 0.03
-"""In parts of the hand's size, see :func:`teacher_loss`: of the joint stage's joints, and of the meshes'."""
 
 VARIANTS = 6
 """How often each image is changed, differently each time."""
@@ -56,6 +53,7 @@ class TeacherSettings:
 
     Args:
         presence, side: least probabilities that the teacher gives a hand and its side.
+        no_hand: largest probability that it gives a place without a hand.
         paste: probability that something is pasted over a hand; rendered: that this is a rendered hand.
         offset: of what is pasted from the hand's centre, in sizes of the hand, at most.
         sizes: of what is pasted over the hand's, least and most.
@@ -64,6 +62,7 @@ class TeacherSettings:
 
     presence: float = 0.9
     side: float = 0.8
+    no_hand: float = 0.1
     paste: float = 0.6
     rendered: float = 0.7
     offset: float = 0.6
@@ -85,7 +84,7 @@ class TeacherCache:
     Args:
         root: of the real images (:mod:`lgnet_core.data.realhands`), whose train split is used.
         folder: where the features are kept; one is made below it for each landmark network and setting.
-        landmarker: the teacher, frozen, on the CPU.
+        landmarker: whose maps are kept, on the CPU. The teacher is the pretrained one, whatever was trained since.
         rendered: a set whose hands are pasted over real ones.
         image_size: side of the square that images are fitted into, for the loss, pixels.
         threads: of the CPU. progress: show a bar.
@@ -108,12 +107,13 @@ class TeacherCache:
         self.image_size, self.settings = image_size, settings or TeacherSettings()
         self._images = read_index(root, "train")
         self._rendered = rendered
-        self.folder = folder / f"teacher-{weights_digest(landmarker, f'{self.settings!r} {image_size} {VARIANTS}')}"
+        self.folder = folder / f"teacher-{maps_digest(landmarker, f'{self.settings!r} {image_size} {VARIANTS}')}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self._open: dict[int, Any] = {}
         missing = [number for number in range(VARIANTS) if not self._path(number).exists()]
         if missing:
-            observer = HandObserver(make_engine(landmarker, "auto", "cpu", threads))
+            engine = make_engine(landmarker, "auto", "cpu", threads)
+            observer = HandObserver(make_engine(load_hand_landmark_net(), "auto", "cpu", threads))
             detector = HandDetector(PalmFinder(make_engine(load_palm_detector(), "auto", "cpu", threads)), observer)
             images = [image.read() for image in self._images]
             taught = [
@@ -126,7 +126,7 @@ class TeacherCache:
                     "give images of hands"
                 )
             for number in track(missing, "computing features", disable=not progress, transient=True):
-                self._write(number, images, taught, observer)
+                self._write(number, images, taught, engine, observer)
         with safe_open(self._path(0), "pt") as shard:
             self._length = int(shard.get_slice("given").get_shape()[0])
 
@@ -143,8 +143,8 @@ class TeacherCache:
         def value(name: str) -> Tensor:
             return cast(Tensor, shard.get_slice(name)[place : place + 1]).float()
 
-        inputs = tuple(value(name) for name in (*FIELDS, "intrinsics", "frames", "given"))
-        return FeatureBatch(empty_labels(1, self.image_size), inputs, value("affine"), value("teacher"))
+        names = [field.name for field in fields(FeatureBatch) if field.name != "batch"]
+        return FeatureBatch(empty_labels(1, self.image_size), **{name: value(name) for name in names})
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}
@@ -163,7 +163,12 @@ class TeacherCache:
         ]
 
     def _write(
-        self, number: int, images: list[FloatArray], taught: list[list[TaughtHand]], observer: HandObserver
+        self,
+        number: int,
+        images: list[FloatArray],
+        taught: list[list[TaughtHand]],
+        engine: Engine[HandLandmarks],
+        observer: HandObserver,
     ) -> None:
         random = np.random.default_rng(number)
         found: dict[str, list[Tensor]] = {}
@@ -171,7 +176,9 @@ class TeacherCache:
             if not hands:
                 continue
             changed = self._change(image, hands, images, index, random)
-            for name, value in self._sample(changed, hands, observer, random).items():
+            sample = self._sample(changed, hands, engine, random)
+            sample |= self._negative(image, changed, hands, sample["affine"], engine, observer, random)
+            for name, value in sample.items():
                 found.setdefault(name, []).append(value)
         path = self._path(number)
         partial = path.with_suffix(".partial")
@@ -179,7 +186,7 @@ class TeacherCache:
         partial.rename(path)
 
     def _sample(
-        self, image: FloatArray, hands: list[TaughtHand], observer: HandObserver, random: np.random.Generator
+        self, image: FloatArray, hands: list[TaughtHand], engine: Engine[HandLandmarks], random: np.random.Generator
     ) -> dict[str, Tensor]:
         """Features and targets of an image; a hand that is not there repeats the other's."""
         by_side = {hand.side: hand for hand in hands}
@@ -191,23 +198,53 @@ class TeacherCache:
         crops = moved(crops, self.settings.jitter, generator)
         affine = crops.affine(HAND_CROP_SIZE)
         intrinsics = torch.from_numpy(image_camera(image, None).matrix).expand(2, 3, 3)
-        seen = observer.engine(cut(image, affine.numpy(), HAND_CROP_SIZE))
-        height, width = image.shape[:2]
-        fit = torch.from_numpy(np.vstack([letterbox(width, height, self.image_size), [0, 0, 1]]))
+        seen = engine(cut(image, affine.numpy(), HAND_CROP_SIZE))
+        fit = self._fit(image)
         given = torch.tensor([side in by_side for side in Side])
         joints = torch.from_numpy(np.stack([hand.joints for hand in shown]))
         teacher = joints @ fit[:2, :2].T + fit[:2, 2]
-        sample = {
-            name: (value.half() if name in MAPS else value)
-            for name, value in ((name, getattr(seen, name)) for name in FIELDS)
-        }
-        return sample | {
+        return {name: getattr(seen, name).half() for name in MAPS} | {
             "intrinsics": crop_projection(affine, intrinsics).float(),
             "frames": crops.frame(intrinsics).float(),
             "given": given.float(),
             "affine": (affine @ torch.linalg.inv(fit)).float(),
             "teacher": torch.where(given[:, None, None], teacher, torch.nan).float(),
         }
+
+    def _negative(
+        self,
+        image: FloatArray,
+        changed: FloatArray,
+        hands: list[TaughtHand],
+        affine: Tensor,
+        engine: Engine[HandLandmarks],
+        observer: HandObserver,
+        random: np.random.Generator,
+    ) -> dict[str, Tensor]:
+        """One more crop, :mod:`lgnet_core.training.negatives`: of the clean image a place in which the teacher sees no
+        hand either, or a hand of the changed one in the mirror.
+
+        Args:
+            affine: (2, 2, 3) of the crops of both hands, from pixels of the image fitted into a square.
+        """
+        height, width = image.shape[:2]
+        to_crops = affine.double() @ self._fit(image)
+        if random.random() >= MIRRORED:
+            joints = torch.from_numpy(np.stack([hand.joints for hand in hands]))
+            extent = HAND_CROP_SIZE / float(torch.linalg.det(to_crops[0, :, :2]).abs().sqrt())
+            generator = torch.Generator().manual_seed(int(random.integers(2**31)))
+            place = draw_place(joints, extent, (width, height), generator)
+            if place is not None:
+                crop = cut(image, place[None].numpy(), HAND_CROP_SIZE)
+                if float(torch.sigmoid(observer.engine(crop).presence_logits)) < self.settings.no_hand:
+                    return {"negative": engine(crop).middle[0].half(), "negative_labels": torch.tensor([0, torch.nan])}
+        crop = cut(changed, mirror(to_crops[:1]).numpy(), HAND_CROP_SIZE)
+        return {"negative": engine(crop).middle[0].half(), "negative_labels": torch.tensor([1.0, 0.0])}
+
+    def _fit(self, image: FloatArray) -> Tensor:
+        """(3, 3) pixels of an image -> pixels of the square that it is fitted into."""
+        height, width = image.shape[:2]
+        return torch.from_numpy(np.vstack([letterbox(width, height, self.image_size), [0, 0, 1]]))
 
     def _change(
         self,
@@ -241,62 +278,6 @@ class TeacherCache:
             shown = torch.isin(sample.segmentation[0], torch.tensor([RIGHT_HAND, LEFT_HAND, ARM])).numpy()
             if shown.mean() > 0.03:
                 return sample.image[0].permute(1, 2, 0).numpy(), shown
-
-
-def teacher_error(prediction: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """Distances from the teacher's joints in parts of the hand's size, and which hands the teacher knows.
-
-    The size is the longer side of the box around the teacher's joints.
-
-    Shapes:
-        prediction, teacher: (B, 2, 21, 2) pixels of the image, NaN where there is no teacher;
-        returns (B, 2, 21) and (B, 2) bool.
-    """
-    known = torch.isfinite(teacher).all(-1).all(-1)
-    target = torch.where(known[..., None, None], teacher, prediction.detach())
-    extent = (target.amax(2) - target.amin(2)).amax(-1).clamp_min(1.0)
-    return (prediction - target).norm(dim=-1) / extent[..., None], known
-
-
-def teacher_loss(prediction: Tensor, teacher: Tensor, tolerance: float) -> Tensor:
-    """Mean of what the joints' distance from the teacher's exceeds a tolerance by, in parts of the hand's size.
-
-    The tolerance is there since the two do not mean the same by each joint: the teacher's fingertips lie 5 to 7 % of a
-    palm short of the hand model's, its thumb's first joint a tenth of a palm aside.
-
-    Shapes: see :func:`teacher_error`; returns a scalar, 0 where there is no teacher.
-    """
-    error, known = teacher_error(prediction, teacher)
-    beyond = (error - tolerance).clamp_min(0).mean(-1)
-    return torch.where(known, beyond, 0).sum() / known.sum().clamp_min(1)
-
-
-def joints_2d(prediction: HandsPrediction, batch: HandsBatch) -> Tensor:
-    """(B, 2, 21, 2) the joint stage's joints, pixels of the images."""
-    size = batch.image.shape[-1]
-    return grid_to_pixels(prediction.joints_grid[..., :2], size, size // GRID_STRIDE)
-
-
-def mesh_joints_2d(joints: Tensor, prediction: HandsPrediction, batch: HandsBatch) -> Tensor:
-    """(B, 2, 21, 2) where the predicted camera sees a mesh's joints (B, 2, 21, 3), pixels of the images."""
-    intrinsics = batch.intrinsics[:, None]
-    root = weak_perspective_root(prediction.camera, intrinsics, batch.image.shape[-1])
-    return project(joints + root[:, :, None], intrinsics, min_depth=0.05)
-
-
-def teacher_terms(prediction: HandsPrediction, batch: HandsBatch, teacher: Tensor) -> dict[str, Tensor]:
-    """The losses of the joint stage's joints and of both meshes', each in the image.
-
-    Args:
-        prediction: in the images, see :func:`lgnet_core.data.hand_pairs.in_image`.
-        teacher: (B, 2, 21, 2) pixels of the images, NaN where there is none.
-    """
-    meshes = [mesh_joints_2d(x, prediction, batch) for x in (prediction.rough_joints, prediction.joints)]
-    losses = [teacher_loss(mesh, teacher, MESH_TOLERANCE) for mesh in meshes]
-    return {
-        "teacher": teacher_loss(joints_2d(prediction, batch), teacher, TOLERANCE),
-        "teacher_mesh": torch.stack(losses).mean(),
-    }
 
 
 def _piece(image: FloatArray, random: np.random.Generator) -> tuple[FloatArray, FloatArray]:

@@ -89,6 +89,7 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
         size=config.size,
         seed=config.seed,
         frozen=frozen_parts(config, network),
+        steady=[network.landmarker] if config.freeze_backbone and isinstance(network, HandLGNet) else [],
         only=network.heatmap_net if config.losses == HEATMAPS and isinstance(network, InterShape) else None,
     )
     trainer = lightning.Trainer(
@@ -165,7 +166,7 @@ def initial_network(config: TrainConfig, hand_model: HandModel, resumed: bool = 
 def frozen_parts(config: TrainConfig, network: HandsNetwork) -> list[nn.Module]:
     """What the training leaves as it is."""
     if config.freeze_backbone and isinstance(network, HandLGNet):
-        return [network.landmarker]
+        return network.landmarker.encoder.middle_layers() if config.train_deep else [network.landmarker]
     backbones = network.backbones() if config.freeze_early else ()
     early = [layer for backbone in backbones for layer in backbone.early_layers()]
     return [*early, network.heatmap_net] if config.freeze_heatmaps and isinstance(network, InterShape) else early

@@ -59,6 +59,8 @@ class TrainConfig:
         freeze_early: leave the backbone's layers up to stride 4 as they start: a third less work a step on a CPU.
         freeze_backbone: leave the landmark network of a network of one crop per hand as ``initial`` has it, and train
             what follows it. Its features of stored sets are computed once and kept beside the set.
+        train_deep: with freeze_backbone, train the landmark network's layers after stride 16 all the same, at a tenth
+            of the learning rate, and so its landmarks, presence and side.
         resume: ``auto`` (from the run's folder, if it was begun), ``never``, or a ``.ckpt`` file. Only resume what you
             wrote yourself: a ``.ckpt`` is a pickle, although it is read without running code.
         device: ``auto``, ``cpu``, ``cuda``. devices: how many; torchrun says it instead, for several nodes too.
@@ -102,6 +104,7 @@ class TrainConfig:
     freeze_heatmaps: bool = False
     freeze_early: bool = False
     freeze_backbone: bool = False
+    train_deep: bool = False
     resume: str = "auto"
     device: str = "auto"
     devices: int = 1
@@ -129,6 +132,8 @@ class TrainConfig:
             raise ValueError("freeze_heatmaps: goes with the preset intershape and the losses default only")
         if self.freeze_backbone and kind != "lgnet-hand":
             raise ValueError("freeze_backbone: goes with the preset lgnet-hand only; freeze_early goes with any")
+        if self.train_deep and not self.freeze_backbone:
+            raise ValueError("train_deep: goes with freeze_backbone only; without it every layer is trained")
         names = [name for name, _ in self.parts()]
         if self.freeze_backbone and 0 < sum(name in (SYNTHETIC, INTERHAND26M) for name in names) < len(names):
             raise ValueError(
