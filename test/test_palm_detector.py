@@ -1,4 +1,4 @@
-"""MediaPipe's palm detector: LiteRT's values, the anchors' law, its ONNX, and a photograph."""
+"""The palm detector with MediaPipe's weights: LiteRT's values, the anchors' law, its ONNX, and a photograph."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lgnet_core.network.palm_detector import (
     PALM_IMAGE_SIZE,
     PalmDetector,
     anchors,
-    load_palm_detector,
+    load_mediapipe_palm_detector,
 )
 from lgnet_core.network.palm_net import PalmNet
 
 
 @pytest.fixture(scope="module")
 def detector() -> PalmDetector:
-    return load_palm_detector()
+    return load_mediapipe_palm_detector()
 
 
 @torch.no_grad()

@@ -10,10 +10,18 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from lgnet_core.network.hand_landmark import load_hand_landmark_net
-from lgnet_core.network.palm_detector import load_palm_detector
-from lgnet_core.network.pretrained import HAND_LANDMARK, PALM_DETECTOR, WEIGHTS_FOLDER, file_name, read_weights
+from lgnet_core.network.palm_detector import load_mediapipe_palm_detector, load_palm_detector
+from lgnet_core.network.pretrained import (
+    HAND_LANDMARK,
+    MEDIAPIPE_PALM_DETECTOR,
+    PALM_DETECTOR,
+    WEIGHTS_FOLDER,
+    file_name,
+    read_weights,
+    save_half_precision,
+)
 
-NETWORKS = [(HAND_LANDMARK, load_hand_landmark_net), (PALM_DETECTOR, load_palm_detector)]
+NETWORKS = [(HAND_LANDMARK, load_hand_landmark_net), (MEDIAPIPE_PALM_DETECTOR, load_mediapipe_palm_detector)]
 Load = Callable[..., nn.Module]
 
 
@@ -39,6 +47,25 @@ def test_the_other_variant_is_refused(name: str, load: Load) -> None:
 def test_the_lite_variant_is_not_brought_and_the_error_says_how_to_get_it(name: str, load: Load) -> None:
     with pytest.raises(FileNotFoundError, match=rf"{name}_lite\.safetensors.*--variant lite --out"):
         load("lite")
+
+
+def test_written_weights_are_read_back_with_their_kernels_in_half_precision(tmp_path: Path) -> None:
+    """What is in half precision already comes back as it was, and nothing else is left in the folder."""
+    detector, path = load_palm_detector(), tmp_path / "palms.safetensors"
+    save_half_precision(detector, path, {"source": "here"})
+    bundled = load_file(WEIGHTS_FOLDER / file_name(PALM_DETECTOR, "full"))
+    written = load_file(path)
+    assert {key: value.dtype for key, value in written.items()} == {key: value.dtype for key, value in bundled.items()}
+    for key, value in load_palm_detector(path).state_dict().items():
+        assert (value == detector.state_dict()[key]).all(), key
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_no_fine_tuned_detector_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="lgnet train-palms"):
+        load_palm_detector(tmp_path / "none.safetensors")
+    with pytest.raises(ValueError, match=r"(?s)not the weights of the full palm_detector.*lgnet train-palms"):
+        load_palm_detector(WEIGHTS_FOLDER / file_name(HAND_LANDMARK, "full"))
 
 
 def test_a_damaged_file_and_one_of_another_network_are_refused(tmp_path: Path) -> None:

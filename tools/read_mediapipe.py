@@ -5,9 +5,9 @@
     python tools/read_mediapipe.py DIR/mediapipe-*.whl
     python tools/read_mediapipe.py DIR/mediapipe-*.whl --variant lite --out FOLDER
 
-writes ``hand_landmark.safetensors`` and ``palm_detector.safetensors`` (``_lite``: the smaller variants, which the
-package does not bring): the kernels as the wheel has them, in half precision. Every output is compared with LiteRT's
-on several images; nothing is written if one differs.
+writes ``hand_landmark.safetensors`` and ``palm_detector_mediapipe.safetensors`` (``_lite``: the smaller variants, which
+the package does not bring): the kernels as the wheel has them, in half precision. Every output is compared with
+LiteRT's on several images; nothing is written if one differs. `lgnet train-palms` starts from the palm detector.
 
 In the wheel every norm is folded into its convolution. For the hand-landmark network they are unfolded again, with the
 statistics of synthetic images, so that the network gives the same values and can be trained on.
@@ -25,18 +25,25 @@ import numpy as np
 import tflite
 import torch
 from ai_edge_litert.interpreter import Interpreter
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.hand_model import load_hand_model
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet
 from lgnet_core.network.palm_detector import GRIDS, PALM_IMAGE_SIZE, PalmDetector
-from lgnet_core.network.pretrained import HAND_LANDMARK, PALM_DETECTOR, WEIGHTS_FOLDER, Variant, file_name
+from lgnet_core.network.pretrained import (
+    HAND_LANDMARK,
+    MEDIAPIPE_PALM_DETECTOR,
+    WEIGHTS_FOLDER,
+    Variant,
+    file_name,
+    kernels,
+    save_half_precision,
+)
 
 MEMBERS = {
     HAND_LANDMARK: "mediapipe/modules/hand_landmark/hand_landmark_{}.tflite",
-    PALM_DETECTOR: "mediapipe/modules/palm_detection/palm_detection_{}.tflite",
+    MEDIAPIPE_PALM_DETECTOR: "mediapipe/modules/palm_detection/palm_detection_{}.tflite",
 }
 OPERATOR = tflite.BuiltinOperator
 NORM_IMAGES, NORM_SIZE, SEED = 256, 160, 7
@@ -222,10 +229,6 @@ def compare(member: str, ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> 
             raise SystemExit(f"{member}: {name} differs from LiteRT's by more than {TOLERANCE}; nothing is written")
 
 
-def kernels(network: nn.Module) -> list[nn.Parameter]:
-    return [module.weight for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-
-
 @torch.no_grad()
 def round_kernels(network: nn.Module) -> None:
     """To half precision, as they are written: a division by a power of two changes the tiniest of them."""
@@ -235,10 +238,8 @@ def round_kernels(network: nn.Module) -> None:
 
 def write(folder: Path, name: str, variant: Variant, network: nn.Module) -> None:
     path = folder / file_name(name, variant)
-    half = {id(kernel) for kernel in kernels(network)}
-    state = network.state_dict(keep_vars=True)
-    state = {key: (v.half() if id(v) in half else v).detach().contiguous() for key, v in state.items()}
-    save_file(state, path, {"source": f"mediapipe 0.10.21, {MEMBERS[name].format(variant)}, Apache-2.0"})
+    source = f"mediapipe 0.10.21, {MEMBERS[name].format(variant)}, Apache-2.0"
+    save_half_precision(network, path, {"source": source})
     print(f"{path.stat().st_size / 1e6:.1f} MB in {path}")
 
 
@@ -282,17 +283,17 @@ def main() -> None:
         },
     )
 
-    palms = palm_detector(models[PALM_DETECTOR], variant)
+    palms = palm_detector(models[MEDIAPIPE_PALM_DETECTOR], variant)
     round_kernels(palms)
     images = check_images(generator, PALM_IMAGE_SIZE)
     candidates = palms(images.permute(0, 3, 1, 2))
-    raw, logits = models[PALM_DETECTOR].run(images)
+    raw, logits = models[MEDIAPIPE_PALM_DETECTOR].run(images)
     boxes, keypoints = decoded(raw)
     theirs = {"logits": logits[..., 0], "boxes": boxes, "keypoints": keypoints}
-    compare(MEMBERS[PALM_DETECTOR].format(variant), candidates._asdict(), theirs)
+    compare(MEMBERS[MEDIAPIPE_PALM_DETECTOR].format(variant), candidates._asdict(), theirs)
 
     write(folder, HAND_LANDMARK, variant, hand_landmark)
-    write(folder, PALM_DETECTOR, variant, palms)
+    write(folder, MEDIAPIPE_PALM_DETECTOR, variant, palms)
 
 
 if __name__ == "__main__":

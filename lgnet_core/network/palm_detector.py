@@ -19,7 +19,7 @@ from lgnet_core.camera import grid_to_pixels
 from lgnet_core.hand_crops import PALM_KEYPOINTS
 from lgnet_core.network.exportable import ExportableModule
 from lgnet_core.network.palm_net import PalmNet
-from lgnet_core.network.pretrained import PALM_DETECTOR, Variant, load_strictly
+from lgnet_core.network.pretrained import MEDIAPIPE_PALM_DETECTOR, PALM_DETECTOR, Variant, load_strictly
 
 PALM_IMAGE_SIZE = 192
 """Side of the letterboxed image, pixels."""
@@ -115,8 +115,23 @@ class PalmDetector(ExportableModule[PalmCandidates]):
         return PalmCandidates(logits, torch.cat([centre - half_size, centre + half_size], -1), keypoints)
 
 
-def load_palm_detector(variant: Variant = "full", path: str | Path | None = None) -> PalmDetector:
-    """With MediaPipe's weights, strictly, in evaluation mode.
+def load_palm_detector(path: str | Path | None = None) -> PalmDetector:
+    """The detector that this package uses: MediaPipe's full variant, fine-tuned; strictly, in evaluation mode.
+
+    Args:
+        path: a file of ``lgnet train-palms``; None is the package's own.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it holds other weights.
+    """
+    network = PalmDetector()
+    load_strictly(network, PALM_DETECTOR, network.variant, path)
+    return network.eval()
+
+
+def load_mediapipe_palm_detector(variant: Variant = "full", path: str | Path | None = None) -> PalmDetector:
+    """The detector as MediaPipe published it, strictly, in evaluation mode.
 
     Args:
         path: a file of tools/read_mediapipe.py; None is the package's own, which has the full variant only.
@@ -126,5 +141,5 @@ def load_palm_detector(variant: Variant = "full", path: str | Path | None = None
         ValueError: if it holds other weights.
     """
     network = PalmDetector(variant)
-    load_strictly(network, PALM_DETECTOR, variant, path)
+    load_strictly(network, MEDIAPIPE_PALM_DETECTOR, variant, path)
     return network.eval()

@@ -23,7 +23,7 @@ from lgnet_core.hand_crops import HandCrops, crops_of_joints, crops_of_palms, to
 from lgnet_core.inference import make_engine
 from lgnet_core.inference.crops import cut
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarks, load_hand_landmark_net
-from lgnet_core.network.palm_detector import PALM_IMAGE_SIZE, load_palm_detector
+from lgnet_core.network.palm_detector import PALM_IMAGE_SIZE, load_mediapipe_palm_detector
 from lgnet_core.types import FloatArray, Side
 
 SINGLE_HANDS = ("subhih", "lebanese", "asl")
@@ -76,7 +76,7 @@ class FrozenReference:
 
     def __init__(self, sureness: Sureness = Sureness()) -> None:
         self.sureness = sureness
-        self._palms = make_engine(load_palm_detector(), device="cpu")
+        self._palms = make_engine(load_mediapipe_palm_detector(), device="cpu")
         self._hands = make_engine(load_hand_landmark_net(), device="cpu")
 
     @torch.inference_mode()
