@@ -182,6 +182,7 @@ def predict(
 
 
 app.command()(cli_training.train)
+app.command()(cli_training.train_palms)
 app.command()(cli_training.synth)
 app.command()(cli_ablation.ablate)
 app.command("eval")(cli_training.evaluate)

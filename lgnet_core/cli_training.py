@@ -102,6 +102,29 @@ def train(
     console.print(Text(f"weights: {weights}; look at them with `lgnet demo -w {weights}`"), soft_wrap=True)
 
 
+def train_palms(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the checkpoint and of the weights.")],
+    data: Annotated[str, typer.Option(help="Folders that `lgnet synth` wrote, with commas between them.")],
+    root: Annotated[Path, typer.Option(help="Folder of the real images.")],
+    steps: Annotated[int, typer.Option(help="Of the whole training.")] = 1000,
+    batch_size: Annotated[int, typer.Option(help="Images a step, half of them real.")] = 32,
+    learning_rate: Annotated[float, typer.Option(help="In root mean squares of each tensor of weights.")] = 1e-3,
+    initial: Annotated[str, typer.Option(help="pretrained: MediaPipe's own; or weights to start from.")] = (
+        "pretrained"
+    ),
+    threads: Annotated[int, typer.Option(min=0, help="Of the CPU. 0: as torch chooses.")] = 0,
+    seed: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """Fine-tune the palm detector for hands that touch, hide each other or are cut off; stopped, it goes on."""
+    from lgnet_core.training import palms
+
+    folders = tuple(Path(name.strip()) for name in data.split(",") if name.strip())
+    config = palms.PalmTraining(
+        out, folders, root, steps, batch_size, learning_rate, initial=initial, threads=threads, seed=seed
+    )
+    console.print(Text(f"weights: {palms.train_palms(config)}"), soft_wrap=True)
+
+
 def synth(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the set and its sheet.png.")],
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Pictures.")],

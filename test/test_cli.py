@@ -41,6 +41,7 @@ COMMANDS = (
     "predict",
     "synth",
     "train",
+    "train-palms",
 )
 
 
@@ -205,6 +206,36 @@ def test_train_hands_its_options_on(monkeypatch, tmp_path):
     code, output = run("train", "-o", tmp_path, "--steps", 700, "--no-flip", "--learning-rate", 0.001)
     assert code == 0, output
     assert got == [train.TrainConfig(out=tmp_path, steps=700, flip=False, learning_rate=0.001)]
+
+
+def test_train_palms_hands_its_options_on(monkeypatch, tmp_path):
+    from lgnet_core.training import palms
+
+    got = []
+    monkeypatch.setattr(palms, "train_palms", lambda config: got.append(config) or tmp_path / "w.safetensors")
+    given = ("--data", "a, b", "--root", tmp_path, "--steps", 7, "--learning-rate", 0.001, "--threads", 2)
+    code, output = run("train-palms", "-o", tmp_path, *given)
+    assert code == 0, output
+    config = palms.PalmTraining(tmp_path, (Path("a"), Path("b")), tmp_path, 7, learning_rate=0.001, threads=2)
+    assert got == [config]
+    assert "w.safetensors" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "cure"),
+    [
+        (("--data", ","), "lgnet synth"),
+        (("--data", "none", "--batch-size", "3"), "give an even number"),
+        (("--data", "none"), "lgnet synth"),
+        (("--data", "none", "--steps", "0"), "steps: expected a number above 0"),
+    ],
+)
+def test_train_palms_says_what_is_wrong(monkeypatch, capsys, tmp_path, options, cure):
+    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
+    code, told = run_main(monkeypatch, capsys, "train-palms", "-o", tmp_path / "out", "--root", tmp_path, *options)
+    assert code == 1
+    assert cure in told
+    assert not (tmp_path / "out").exists()
 
 
 def test_eval_of_the_bundled_weights(tmp_path):
