@@ -164,7 +164,7 @@ class TrainingModule(lightning.LightningModule):
             assert self.criterion is not None
             total = self._whole_step(self.criterion, sample, batch, labels)
         self.log("train/total", total, prog_bar=True)
-        self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        self.log("train/learning_rate", self._learning_rate())
         self.log("step", float(self.global_step))  # Lightning's own count slips by one when a training is resumed
         return total
 
@@ -216,8 +216,10 @@ class TrainingModule(lightning.LightningModule):
         torch.manual_seed(self._batch_seed())  # of dropout
         # Set from the step, not by a scheduler with a state: a resumed training follows the schedule it is given.
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
-            rate = self.optimisation.learning_rate * self.learning_rate_factor(self.global_step)
-            group["lr"] = rate * group["lr_scale"]
+            group["lr"] = self._learning_rate() * group["lr_scale"]
+
+    def _learning_rate(self) -> float:
+        return self.optimisation.learning_rate * self.learning_rate_factor(self.global_step)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
         self._batches_of_step += 1
