@@ -51,7 +51,7 @@ class PalmViews:
     whole: float = 0.3
     zoom: tuple[float, float] = (0.6, 1.8)
     shift: float = 0.25
-    palm_sides: tuple[float, float] = (10.0, 96.0)
+    palm_sides: tuple[float, float] = (12.0, 96.0)
     place: tuple[float, float] = (0.1, 0.9)
     turn: float = 0.45
     any_turn: float = 0.15
