@@ -145,14 +145,14 @@ def test_the_loss_is_zero_where_every_known_anchor_is_right_and_counts_nothing_e
 
 
 def test_the_loss_falls_on_a_tiny_set(config, hand_model, tmp_path, monkeypatch):
-    """Of the same four images again and again."""
+    """Of the same four images again and again; the entropy of the teacher's own scores stays."""
     losses = []
     monkeypatch.setattr(training, "palm_loss", lambda *args: losses.append(palm_loss(*args)) or losses[-1])
     draw = PalmImages.draw
     monkeypatch.setattr(PalmImages, "draw", lambda images, number, count: draw(images, 0, count))
     train_palms(replace(config, out=tmp_path, steps=10, batch_size=4))
     scores = [float(score.detach()) for score, _ in losses]
-    assert np.mean(scores[-2:]) < 0.7 * np.mean(scores[:2])
+    assert scores[-1] < 0.75 * scores[0]
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(config, tmp_path, monkeypatch):
