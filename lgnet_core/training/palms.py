@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 PRETRAINED = "pretrained"
 CHECKPOINT, SETTINGS = "last.pt", "settings.json"
+SOURCE = "mediapipe 0.10.21, palm_detection_full.tflite, Apache-2.0; fine-tuned by lgnet train-palms"
+"""In the header of the exported weights."""
 HELD_OUT = 10
 """One in so many real images of the train split is not trained on."""
 BOX_WEIGHT = 2.0
@@ -143,8 +145,7 @@ def train_palms(config: PalmTraining) -> Path:
             totals = [0.0, 0.0]
             run.save()
     path = config.out / file_name(PALM_DETECTOR, "full")
-    about = {"source": "lgnet train-palms", "steps": str(run.step), "settings": json.dumps(_settings(config))}
-    save_half_precision(run.average, path, about)
+    save_half_precision(run.average, path, {"source": SOURCE, "steps": str(run.step)})
     return path
 
 
