@@ -23,7 +23,7 @@ from lgnet_core.network.hand_landmark import HandLandmarkNet, load_hand_landmark
 from lgnet_core.training import features
 from lgnet_core.training.feature_shards import MAPS, concatenate_features
 from lgnet_core.training.features import CachedFeatures, FeatureCache
-from lgnet_core.training.negatives import INSIDE, draw_place, mirror
+from lgnet_core.training.negatives import INSIDE, SIDES, draw_place, mirror
 
 COUNT, SHARD, SIZE = 10, 4, 96
 
@@ -200,7 +200,7 @@ def test_places_without_a_hand_have_no_hand():
         inside = ((to_crop(affine[None], hand.double()) - 111.5).abs() <= 112).all(-1)
         assert float(inside.double().mean()) < INSIDE
         side = 224 / float(torch.linalg.det(affine[:, :2])) ** 0.5
-        assert 20 < side < 500
+        assert 100 * SIDES[0] <= side <= 100 * SIDES[1]
     assert found > 15
     filled = torch.rand(1, 2000, 2, generator=random) * 100
     assert draw_place(filled, 400.0, (100, 100), random) is None

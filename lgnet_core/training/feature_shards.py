@@ -16,8 +16,8 @@ from lgnet_core.network.hand_landmark import HandLandmarkNet
 MAPS = ("early", "middle")
 """Of :class:`~lgnet_core.network.hand_landmark.HandLandmarks`, what is stored: the rest follows from it by the layers
 after stride 16, which a training may change."""
-LAYOUT = 2
-"""Of the stored files; part of their folder's name, so that files of another layout are not read."""
+LAYOUT = 3
+"""Of the stored files and of what is drawn for them; part of their folder's name, so that older ones are not read."""
 
 
 @dataclass(frozen=True, eq=False)

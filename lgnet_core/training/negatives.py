@@ -13,13 +13,15 @@ from torch import Tensor
 from lgnet_core.hand_crops import HandCrops, to_crop
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
 
-MIRRORED = 0.5
+MIRRORED = 0.35
 """Part of the crops that show a hand in the mirror, where the image has one."""
+AT_A_JOINT = 0.5
+"""Part of the places whose centre is a joint of a hand: a finger by itself is no hand."""
 INSIDE = 0.15
 """A place is without a hand if less than this part of each hand's joints lies in it."""
 TRIES = 8
-SIDE_SPREAD = 0.4
-"""Standard deviation of the log of a place's side over that of the crops of the image's hands."""
+SIDES = (0.12, 2.0)
+"""Side of a place over that of the crops of the image's hands, least and most; its log is uniform."""
 
 
 def mirror(affine: Tensor) -> Tensor:
@@ -38,17 +40,26 @@ def draw_place(joints: Tensor, side: float, size: tuple[int, int], generator: to
     Shapes:
         joints: (H, 21, 2); returns (2, 3), pixels of the image -> pixels of the crop.
     """
+    low, high = (float(torch.tensor(value).log()) for value in SIDES)
     for _ in range(TRIES):
-        random = torch.rand(3, generator=generator, dtype=torch.float64)
-        spread = torch.randn(1, generator=generator, dtype=torch.float64) * SIDE_SPREAD
+        random = torch.rand(5, generator=generator, dtype=torch.float64)
+        if len(joints) and float(random[0]) < AT_A_JOINT:
+            centre = joints.reshape(-1, 2)[int(random[1] * joints.shape[0] * joints.shape[1])].double()
+        else:
+            centre = random[1:3] * torch.tensor(size) - 0.5
         affine = HandCrops(
-            centre=(random[:2] * torch.tensor(size) - 0.5)[None],
-            side=side * spread.exp(),
-            angle=(2 * random[2:] - 1) * torch.pi,
+            centre=centre[None],
+            side=side * torch.exp(low + (high - low) * random[3:4]),
+            angle=(2 * random[4:] - 1) * torch.pi,
             mirrored=torch.zeros(1, dtype=torch.bool),
         ).affine(HAND_CROP_SIZE)
-        places = to_crop(affine, joints.double())
-        inside = ((places >= -0.5) & (places <= HAND_CROP_SIZE - 0.5)).all(-1).double().mean(-1)
-        if not len(joints) or float(inside.max()) < INSIDE:
+        if without_hand(affine[0], joints):
             return affine[0]
     return None
+
+
+def without_hand(affine: Tensor, joints: Tensor) -> bool:
+    """Whether almost none of the joints (H, 21, 2) of each hand lie in a crop (2, 3)."""
+    places = to_crop(affine, joints.double())
+    inside = ((places >= -0.5) & (places <= HAND_CROP_SIZE - 0.5)).all(-1).double().mean(-1)
+    return not len(joints) or float(inside.max()) < INSIDE

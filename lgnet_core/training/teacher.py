@@ -27,7 +27,7 @@ from lgnet_core.data.photometry import Photometry, distort_images
 from lgnet_core.data.realhands import read_index
 from lgnet_core.data.sample import ARM, LEFT_HAND, RIGHT_HAND
 from lgnet_core.data.synthetic.stored import StoredHands
-from lgnet_core.hand_crops import HandCrops, crop_projection, crops_of_joints
+from lgnet_core.hand_crops import HandCrops, crop_projection, crops_of_joints, crops_of_palms
 from lgnet_core.inference.association import assign_sides
 from lgnet_core.inference.crops import cut, image_camera
 from lgnet_core.inference.detection import HandDetector
@@ -40,11 +40,12 @@ from lgnet_core.inference.timing import Stopwatch
 from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks, load_hand_landmark_net
 from lgnet_core.network.palm_detector import load_palm_detector
 from lgnet_core.training.feature_shards import MAPS, FeatureBatch, empty_labels, maps_digest
-from lgnet_core.training.negatives import MIRRORED, draw_place, mirror
+from lgnet_core.training.negatives import MIRRORED, draw_place, mirror, without_hand
 from lgnet_core.types import FloatArray, Side
 
 VARIANTS = 6
 """How often each image is changed, differently each time."""
+_CANDIDATES = 12
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class TeacherSettings:
     Args:
         presence, side: least probabilities that the teacher gives a hand and its side.
         no_hand: largest probability that it gives a place without a hand.
+        candidate: least score of the palm detector's candidates of which those that the teacher rejects are shown to
+            the student as places without a hand. rejected: probability that one of them is, where there are any.
         paste: probability that something is pasted over a hand; rendered: that this is a rendered hand.
         offset: of what is pasted from the hand's centre, in sizes of the hand, at most.
         sizes: of what is pasted over the hand's, least and most.
@@ -63,6 +66,8 @@ class TeacherSettings:
     presence: float = 0.9
     side: float = 0.8
     no_hand: float = 0.1
+    candidate: float = 0.02
+    rejected: float = 0.6
     paste: float = 0.6
     rendered: float = 0.7
     offset: float = 0.6
@@ -120,6 +125,7 @@ class TeacherCache:
                 self._teach(detector, image)
                 for image in track(images, "asking the teacher", disable=not progress, transient=True)
             ]
+            self._rejected = [self._reject(detector, image, hands) for image, hands in zip(images, taught)]
             if not any(taught):
                 raise InputError(
                     f"{root}: the landmark network is sure of no hand in the images of the split train; "
@@ -162,6 +168,18 @@ class TeacherCache:
             if hand.presence >= self.settings.presence and hand.side_probability(side) >= self.settings.side
         ]
 
+    def _reject(self, detector: HandDetector, image: FloatArray, hands: list[TaughtHand]) -> list[Tensor]:
+        """Crops (2, 3) of the palm detector's candidates in which the teacher sees no hand."""
+        if not hands:
+            return []
+        settings = self.settings
+        palms = detector.palms.find(image, Thresholds(palm_score=settings.candidate, palm_count=_CANDIDATES))
+        crops = crops_of_palms(torch.from_numpy(palms.boxes), torch.from_numpy(palms.keypoints))
+        seen = detector.observer.observe(image, image_camera(image, None), crops, Stopwatch())
+        joints = torch.from_numpy(np.stack([hand.joints for hand in hands]))
+        rejected = [torch.from_numpy(x.affine) for x in seen if x is not None and x.presence < settings.no_hand]
+        return [affine for affine in rejected if without_hand(affine, joints)]
+
     def _write(
         self,
         number: int,
@@ -177,7 +195,8 @@ class TeacherCache:
                 continue
             changed = self._change(image, hands, images, index, random)
             sample = self._sample(changed, hands, engine, random)
-            sample |= self._negative(image, changed, hands, sample["affine"], engine, observer, random)
+            place = self._place(image, hands, self._rejected[index], sample["affine"], observer, random)
+            sample |= self._negative(image if place is not None else changed, place, sample["affine"], engine)
             for name, value in sample.items():
                 found.setdefault(name, []).append(value)
         path = self._path(number)
@@ -211,35 +230,43 @@ class TeacherCache:
             "teacher": torch.where(given[:, None, None], teacher, torch.nan).float(),
         }
 
-    def _negative(
+    def _place(
         self,
         image: FloatArray,
-        changed: FloatArray,
         hands: list[TaughtHand],
+        rejected: list[Tensor],
         affine: Tensor,
-        engine: Engine[HandLandmarks],
         observer: HandObserver,
         random: np.random.Generator,
-    ) -> dict[str, Tensor]:
-        """One more crop, :mod:`lgnet_core.training.negatives`: of the clean image a place in which the teacher sees no
-        hand either, or a hand of the changed one in the mirror.
+    ) -> Tensor | None:
+        """A crop (2, 3) of an image in which the teacher sees no hand; None if the mirror's turn is.
 
         Args:
             affine: (2, 2, 3) of the crops of both hands, from pixels of the image fitted into a square.
         """
+        if random.random() < MIRRORED:
+            return None
+        if rejected and random.random() < self.settings.rejected:
+            return rejected[int(random.integers(len(rejected)))]
         height, width = image.shape[:2]
-        to_crops = affine.double() @ self._fit(image)
-        if random.random() >= MIRRORED:
-            joints = torch.from_numpy(np.stack([hand.joints for hand in hands]))
-            extent = HAND_CROP_SIZE / float(torch.linalg.det(to_crops[0, :, :2]).abs().sqrt())
-            generator = torch.Generator().manual_seed(int(random.integers(2**31)))
-            place = draw_place(joints, extent, (width, height), generator)
-            if place is not None:
-                crop = cut(image, place[None].numpy(), HAND_CROP_SIZE)
-                if float(torch.sigmoid(observer.engine(crop).presence_logits)) < self.settings.no_hand:
-                    return {"negative": engine(crop).middle[0].half(), "negative_labels": torch.tensor([0, torch.nan])}
-        crop = cut(changed, mirror(to_crops[:1]).numpy(), HAND_CROP_SIZE)
-        return {"negative": engine(crop).middle[0].half(), "negative_labels": torch.tensor([1.0, 0.0])}
+        joints = torch.from_numpy(np.stack([hand.joints for hand in hands]))
+        side = HAND_CROP_SIZE / float(torch.linalg.det((affine.double() @ self._fit(image))[0, :, :2]).abs().sqrt())
+        generator = torch.Generator().manual_seed(int(random.integers(2**31)))
+        place = draw_place(joints, side, (width, height), generator)
+        if place is not None:
+            seen = observer.engine(cut(image, place[None].numpy(), HAND_CROP_SIZE))
+            if float(torch.sigmoid(seen.presence_logits)) < self.settings.no_hand:
+                return place
+        return None
+
+    def _negative(
+        self, image: FloatArray, place: Tensor | None, affine: Tensor, engine: Engine[HandLandmarks]
+    ) -> dict[str, Tensor]:
+        """One more crop, :mod:`lgnet_core.training.negatives`: a place without a hand, or a hand in the mirror."""
+        crop = mirror(affine[0].double() @ self._fit(image)) if place is None else place
+        labels = [1.0, 0.0] if place is None else [0.0, torch.nan]
+        seen = engine(cut(image, crop[None].numpy(), HAND_CROP_SIZE))
+        return {"negative": seen.middle[0].half(), "negative_labels": torch.tensor(labels)}
 
     def _fit(self, image: FloatArray) -> Tensor:
         """(3, 3) pixels of an image -> pixels of the square that it is fitted into."""
