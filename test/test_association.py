@@ -22,7 +22,8 @@ LIMIT = THRESHOLDS.same_hand * SIZE
 
 def hand(u: float = 0.0, presence: float = 0.9, right: float = 0.9, size: float = 1.0) -> HandObservation:
     """A hand ``u`` pixels to the right of the first one."""
-    return HandObservation(right, presence, SPREAD * size + [u, 0], *(np.eye(3),) * 3, False, None)
+    affine = np.array([[1 / size, 0, 0], [0, 1 / size, 0]])
+    return HandObservation(right, presence, SPREAD * size + [u, 0], affine, np.eye(3), np.eye(3), False, None)
 
 
 HANDS = st.lists(
@@ -88,14 +89,14 @@ def test_suppression_is_idempotent_and_leaves_each_hand_once(hands, presence):
 )
 def test_sides_by_hand(hands, sides):
     observations = [hand(100 * k, presence, right) for k, (presence, right) in enumerate(hands)]
-    chosen = assign_sides(observations)
+    chosen = assign_sides(observations, THRESHOLDS)
     assert chosen == {side: observations[k] for side, k in sides.items()}
     assert list(chosen) == sorted(chosen)  # right first
 
 
 @given(hands=HANDS)
 def test_no_hand_has_both_sides_and_two_hands_are_never_less_than_one(hands):
-    chosen = assign_sides(hands)
+    chosen = assign_sides(hands, THRESHOLDS)
     assert len({id(one) for one in chosen.values()}) == len(chosen) == min(len(hands), 2)
     assert all(one in hands for one in chosen.values())
 
@@ -106,7 +107,7 @@ def worth(chosen: dict[Side, HandObservation]) -> float:
 
 @given(hands=HANDS)
 def test_no_other_choice_is_worth_more(hands):
-    best = worth(assign_sides(hands))
+    best = worth(assign_sides(hands, THRESHOLDS))
     for right, left in permutations(hands, 2):
         assert worth({Side.RIGHT: right, Side.LEFT: left}) <= best + 1e-12
 
@@ -115,10 +116,18 @@ def test_no_other_choice_is_worth_more(hands):
 def test_the_order_of_the_hands_does_not_matter(hands, seed):
     order = np.random.default_rng(seed).permutation(len(hands))
     shuffled = [hands[k] for k in order]
-    assert worth(assign_sides(shuffled)) == pytest.approx(worth(assign_sides(hands)))
+    assert worth(assign_sides(shuffled, THRESHOLDS)) == pytest.approx(worth(assign_sides(hands, THRESHOLDS)))
 
 
 @given(hands=HANDS)
 def test_mirrored_beliefs_swap_the_sides(hands):
     mirrored = [one.with_right_probability(1 - one.right_probability) for one in hands]
-    assert worth(assign_sides(mirrored)) == pytest.approx(worth(assign_sides(hands)))
+    assert worth(assign_sides(mirrored, THRESHOLDS)) == pytest.approx(worth(assign_sides(hands, THRESHOLDS)))
+
+
+@pytest.mark.parametrize(("ratio", "both"), [(0.41, True), (0.39, False), (2.45, True), (2.55, False)])
+def test_hands_of_very_different_sizes_are_not_both_one_persons(ratio, both):
+    """The surer one stays, be it the larger or the smaller one."""
+    first, second = hand(presence=0.95), hand(u=400, presence=0.8, right=0.1, size=ratio)
+    chosen = assign_sides([first, second], THRESHOLDS)
+    assert chosen == ({Side.RIGHT: first, Side.LEFT: second} if both else {Side.RIGHT: first})

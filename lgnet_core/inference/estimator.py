@@ -207,7 +207,7 @@ class HandEstimator:
         Args:
             image: (H, W, 3) RGB, uint8. view: its camera, or the one that stands in for it. hands: each hand once.
         """
-        chosen = assign_sides(hands)
+        chosen = assign_sides(hands, self.thresholds)
         turned = {side: hand for side, hand in chosen.items() if hand.mirrored != (side is Side.LEFT)}
         if turned:
             crops = crops_of_observations(list(turned.values())).mirror_left(_sides(turned))

@@ -58,6 +58,11 @@ class HandObservation:
         """Longer side of :attr:`box`, pixels."""
         return float((self.joints.max(0) - self.joints.min(0)).max())
 
+    @property
+    def crop_side(self) -> float:
+        """Side of the crop, pixels of the image: follows the palm, whatever the fingers do."""
+        return HAND_CROP_SIZE / float(np.sqrt(abs(np.linalg.det(self.affine[:, :2]))))
+
     def side_probability(self, side: Side) -> float:
         """That it is of this side."""
         return self.right_probability if side is Side.RIGHT else 1 - self.right_probability

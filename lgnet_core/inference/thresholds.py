@@ -25,6 +25,8 @@ class Thresholds:
         presence: probability, by the hand-landmark network, from which on a crop shows a hand.
         first_presence: the same in the first crop of a candidate, which is only roughly in place.
         same_hand: two hands are one if their joints are nearer than this part of the larger one's size, in the mean.
+        size_ratio: least ratio of the sides of both hands' crops. One person's hands are about as far from the camera;
+            a finger by itself, or a small thing in the room, is sometimes taken for a hand.
         velocity_limit: how far a track's next crop is moved on at most, in sides of the crop.
         side_memory: part of a track's earlier belief in its side that one image leaves.
     """
@@ -37,6 +39,7 @@ class Thresholds:
     presence: float = 0.5
     first_presence: float = 0.05
     same_hand: float = 0.35
+    size_ratio: float = 0.4
     velocity_limit: float = 0.5
     side_memory: float = 0.9
 

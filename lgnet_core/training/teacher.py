@@ -161,7 +161,7 @@ class TeacherCache:
     def _teach(self, detector: HandDetector, image: FloatArray) -> list[TaughtHand]:
         """The hands of an image of which the teacher is sure."""
         hands = detector.detect(image, image_camera(image, None), Thresholds(), Stopwatch())
-        chosen = assign_sides(hands)
+        chosen = assign_sides(hands, Thresholds())
         return [
             TaughtHand(side, hand.joints)
             for side, hand in chosen.items()
