@@ -125,9 +125,10 @@ def test_mirrored_beliefs_swap_the_sides(hands):
     assert worth(assign_sides(mirrored, THRESHOLDS)) == pytest.approx(worth(assign_sides(hands, THRESHOLDS)))
 
 
-@pytest.mark.parametrize(("ratio", "both"), [(0.41, True), (0.39, False), (2.45, True), (2.55, False)])
-def test_hands_of_very_different_sizes_are_not_both_one_persons(ratio, both):
-    """The surer one stays, be it the larger or the smaller one."""
+@pytest.mark.parametrize(("ratio", "kept"), [(0.41, "both"), (0.39, "first"), (2.45, "both"), (2.55, "second")])
+def test_what_is_far_smaller_than_another_hand_is_none(ratio, kept):
+    """However sure the network is of it."""
     first, second = hand(presence=0.95), hand(u=400, presence=0.8, right=0.1, size=ratio)
+    sides = {Side.RIGHT: first} if kept == "first" else {Side.LEFT: second}
     chosen = assign_sides([first, second], THRESHOLDS)
-    assert chosen == ({Side.RIGHT: first, Side.LEFT: second} if both else {Side.RIGHT: first})
+    assert chosen == ({Side.RIGHT: first, Side.LEFT: second} if kept == "both" else sides)

@@ -37,9 +37,11 @@ def suppress_duplicates(
 def assign_sides(hands: Sequence[HandObservation], thresholds: Thresholds) -> dict[Side, HandObservation]:
     """At most one right and one left hand: those whose presence times probability of the side adds up to the most.
 
-    The hands are taken for one person's: of two that look like right ones, the less sure becomes the left one, and two
-    of very different sizes are not both hands (``thresholds.size_ratio``).
+    The hands are taken for one person's: of two that look like right ones, the less sure becomes the left one, and one
+    that is far smaller than another (``thresholds.size_ratio``) is none.
     """
+    largest = max((hand.crop_side for hand in hands), default=0.0)
+    hands = [hand for hand in hands if hand.crop_side >= thresholds.size_ratio * largest]
     best: dict[Side, HandObservation] = {}
     most = 0.0
     places = [*range(len(hands)), None]
@@ -47,9 +49,6 @@ def assign_sides(hands: Sequence[HandObservation], thresholds: Thresholds) -> di
         if pair[0] == pair[1]:
             continue
         chosen = {side: hands[k] for side, k in zip(Side, pair) if k is not None}
-        sizes = [hand.crop_side for hand in chosen.values()]
-        if sizes and min(sizes) < thresholds.size_ratio * max(sizes):
-            continue
         worth = sum(hand.presence * hand.side_probability(side) for side, hand in chosen.items())
         if worth > most:
             best, most = chosen, worth
