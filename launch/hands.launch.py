@@ -26,7 +26,7 @@ from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
 from launch import LaunchContext, LaunchDescription
-from lgnet_ros.share import fast_dds_profile
+from lgnet_ros.resources import fast_dds_profile
 
 PACKAGE = "lgnet_ros"
 

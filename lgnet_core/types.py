@@ -98,7 +98,8 @@ class Hand:
         rotations: (16, 3, 3) the hand model's joint rotations (root in camera axes), MANO's joint order.
         shape: (10,) the hand model's shape coefficients. Rotations and shape describe the rough mesh (M_r), not M_f;
             another hand model's describe its surface.
-        track_id: the same number as long as a :class:`~lgnet_core.inference.tracking.HandTracker` follows this hand
+        track_id: the same number as long as a :class:`~lgnet_core.inference.tracking.tracker.HandTracker` follows this
+        hand
             from picture to picture, counted from 1; 0: not tracked.
     """
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from lgnet_core.checkpoint import BUNDLED_WEIGHTS, weights_digest
+from lgnet_core.network.checkpoint import BUNDLED_WEIGHTS, weights_digest
 from lgnet_ros import topics
 from lgnet_ros.parameters import Settings
 from lgnet_ros.qos import diagnostics_profile, output_overrides
@@ -28,7 +28,7 @@ _SEVERITY = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.STALE,
 
 
 class Active(Protocol):
-    """What the diagnostics ask of a node that is active: :class:`lgnet_ros.session.Session`."""
+    """What the diagnostics ask of a node that is active: :class:`lgnet_ros.pipeline.Session`."""
 
     @property
     def qos(self) -> Mapping[str, str]:

@@ -14,15 +14,15 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from lgnet_core.hand_frame import HandFrames
+from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.inference import free_memory
-from lgnet_ros.arguments import RefusedError, refusal, split_parameters
 from lgnet_ros.diagnostics import Diagnostics
+from lgnet_ros.output.publishers import Publishers
 from lgnet_ros.parameters import Settings, declare_parameters, validate
 from lgnet_ros.perception import Tracker, TrackerFactory, load_tracker
-from lgnet_ros.program import Program
-from lgnet_ros.publishers import Publishers
-from lgnet_ros.session import Session
+from lgnet_ros.pipeline import Session
+from lgnet_ros.process.arguments import RefusedError, refusal, split_parameters
+from lgnet_ros.process.main import Program
 
 STOP_SECONDS = 5.0  # for the picture at work when the node is deactivated
 END_SECONDS = 1.0  # for it when the process ends

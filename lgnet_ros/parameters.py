@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter as RosParameter
 
-from lgnet_core.inference.engine import DEVICES, ENGINES
+from lgnet_core.engines.base import DEVICES, ENGINES
 from lgnet_core.inference.estimator import HAND_LENGTHS
-from lgnet_core.inference.smoothing import Smoothing
 from lgnet_core.inference.thresholds import Thresholds
+from lgnet_core.inference.tracking.smoothing import Smoothing
 
 if TYPE_CHECKING:
     from rclpy.node import Node

@@ -12,14 +12,14 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from lgnet_core.inference import HandEstimator, HandTracker, OutOfMemoryError, Smoothing
 from lgnet_core.types import Camera, FloatArray, TwoHands
-from lgnet_ros.calibrations import Calibrations
-from lgnet_ros.camera_info import CameraReader
-from lgnet_ros.intake import decode_image
+from lgnet_ros.input.camera_info import CameraReader
+from lgnet_ros.input.camera_info_cache import Calibrations
+from lgnet_ros.input.intake import decode_image
 from lgnet_ros.parameters import Settings
 
 
 class Tracker(Protocol):
-    """What the node needs of :class:`lgnet_core.inference.tracking.HandTracker`; tests have smaller ones."""
+    """What the node needs of :class:`lgnet_core.inference.tracking.tracker.HandTracker`; tests have smaller ones."""
 
     estimator: HandEstimator
     smoothing: Smoothing | None

@@ -28,7 +28,7 @@ class Snapshot:
         received, dropped, processed, uncalibrated, failed: pictures since the node was configured: that came; that a
             newer one replaced before they were looked at; with their hands published; without calibration; that an
             error cost.
-        rejected: messages by key of :data:`lgnet_ros.rejection.REASONS`, likewise.
+        rejected: messages by key of :data:`lgnet_ros.input.invalid_message.REASONS`, likewise.
         received_rate, processed_rate: Hz, lately.
         lost: share of pictures that never came, lately, told by gaps between stamps; None: too few came to tell.
         latency: seconds by stage, median and 95th percentile, lately.
@@ -102,7 +102,7 @@ class Statistics:
             self._count("dropped")
 
     def rejected(self, key: str) -> None:
-        """A message cannot be used; ``key`` as in :data:`lgnet_ros.rejection.REASONS`."""
+        """A message cannot be used; ``key`` as in :data:`lgnet_ros.input.invalid_message.REASONS`."""
         with self._lock:
             self._troubles.append((self._done("rejected"), key))
             self._rejected[key] += 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from lgnet_ros.encodings import ENCODINGS
+from lgnet_ros.input.encodings import ENCODINGS
 from lgnet_ros.parameters import PARAMETERS, Parameter
 from lgnet_ros.topics import IMAGE, TOPICS
 

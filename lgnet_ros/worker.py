@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic
 
-from lgnet_ros.mailbox import Item, Mailbox
+from lgnet_ros.input.latest import Item, Mailbox
 
 WORKER = "hands worker"
 """Name of its thread."""

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from forged_mano import curled, write_mano
 from hypothesis import settings
-from rest_surface import RestHands
+from support.forged_mano import curled, write_mano
+from support.rest_surface import RestHands
 
-from lgnet_core.data.synthetic.tubes import Tubes
 from lgnet_core.hand_model import HandModel, convert_mano, load_hand_model, read_asset
 from lgnet_core.hand_model.layer import BUNDLED_ASSET
+from lgnet_core.synthetic.body.tubes import Tubes
 
 if TYPE_CHECKING:
-    from ros_world import World
+    from support.ros_world import World
 
 torch.set_num_threads(1)  # tests run side by side on few cores
 settings.register_profile("lgnet", deadline=None, derandomize=True, max_examples=25)
@@ -59,7 +59,7 @@ def mano(mano_folder: Path) -> HandModel:
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     """A ROS domain of the module's own."""
-    from ros_world import World  # not above: most tests do without ROS
+    from support.ros_world import World  # not above: most tests do without ROS
 
     world = World()
     yield world

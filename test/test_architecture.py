@@ -1,150 +1,29 @@
-"""The two rules that hold the house up: the wall between the packages, and imports that run one way."""
+"""What import-linter's contracts (pyproject.toml, ``make lint``) do not say about the structure."""
 
 from __future__ import annotations
 
-import ast
-from graphlib import TopologicalSorter
-from pathlib import Path
+from support.imports import imports_of
+from support.paths import ROOT
 
-import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
-CORE, ROS = ROOT / "lgnet_core", ROOT / "lgnet_ros"
-
-# A module imports only what stands above it. The order is that in which data flows.
-CORE_ORDER = [
-    "types",
-    "camera",
-    "hand_crops",
-    "cache",
-    "hand_model",
-    "hand_frame",
-    "mesh_distance",
-    "inter_hand",
-    "network",
-    "checkpoint",
-    "export",
-    "data",
-    "drawing",
-    "inference",
-    "evaluation",
-    "training",
-    "results",
-    "predict",
-    "check",
-    "demo",
-    "cli_options",
-    "cli_training",
-    "cli_ablation",
-    "cli",
-    "__main__",
-]
-
-ROS_ORDER = [
-    # what a user sets and sees
-    "parameters",
-    "topics",
-    "qos",
-    "throttle",
-    "incompatible",
-    # messages in
-    "rejection",
-    "interop",
-    "encodings",
-    "compressed",
-    "camera_info",
-    "intake",
-    "calibrations",
-    "subscription",
-    # hands out
-    "output",
-    "messages",
-    "template",
-    "writers",
-    "markers",
-    "transforms",
-    "statistics",
-    "diagnostics",
-    "tables",
-    # the node
-    "mailbox",
-    "worker",
-    "perception",
-    "publishers",
-    "session",
-    "share",
-    "arguments",
-    "program",
-    "lifecycle",
-    "node",
-    # programs
-    "demo_camera",
-    "demo_listener",
-    "demo",
-    "hands_cli",
-]
-
-ORDER = {"lgnet_core": CORE_ORDER, "lgnet_ros": ROS_ORDER}
-
-
-def imports_of(path: Path) -> set[str]:
-    """Dotted names that a file imports, inside functions too."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import; write the full name"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
-
-
-def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-CORE_FILES = sorted(CORE.rglob("*.py"))
-ROS_FILES = sorted(ROS.rglob("*.py"))
-FILES = [*CORE_FILES, *ROS_FILES]
-
-
-def test_core_knows_no_ros() -> None:
-    for path in CORE_FILES:
-        assert not {n for n in imports_of(path) if n.split(".")[0] in {"rclpy", "lgnet_ros"}}, path
-
-
-def test_ros_side_has_no_mathematics() -> None:
-    for path in ROS_FILES:
-        assert not {n for n in imports_of(path) if n.split(".")[0] in {"torch", "scipy", "roma"}}, path
-
-
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_imports_run_one_way(path: Path) -> None:
-    parts = module_name(path).split(".")
-    if len(parts) == 1:
-        return
-    package, order = parts[0], ORDER[parts[0]]
-    assert parts[1] in order, f"{path}: new top-level module; give it a place in the order"
-    for name in imports_of(path):
-        target = name.split(".")
-        if target[0] == package and len(target) > 1 and target[1] in order:
-            assert order.index(target[1]) <= order.index(parts[1]), f"{module_name(path)} must not import {name}"
-
-
-def test_no_import_cycles() -> None:
-    modules = {module_name(p): p for p in FILES}
-    graph: dict[str, set[str]] = {}
-    for name, path in modules.items():
-        found = set()
-        for imported in imports_of(path):
-            target = imported if imported in modules else imported.rpartition(".")[0]
-            if target in modules and target != name:
-                found.add(target)
-        graph[name] = found
-    TopologicalSorter(graph).prepare()  # raises CycleError
+MODULES = sorted(path for package in ("lgnet_core", "lgnet_ros") for path in (ROOT / package).rglob("*.py"))
+LONGEST = 350
 
 
 def test_modules_stay_small() -> None:
-    long = {module_name(p): n for p in FILES if (n := len(p.read_text().splitlines())) > 350}
-    assert not long, f"longer than 350 lines; is each one idea? {long}"
+    lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in MODULES}
+    assert not {name: count for name, count in lines.items() if count > LONGEST}, "is each module one idea?"
+
+
+def test_no_test_imports_another_and_no_tool_imports_a_test() -> None:
+    tests = {path.stem for path in (ROOT / "test").rglob("test_*.py")}
+    for path in [*(ROOT / "test").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]:
+        for name in imports_of(path):
+            assert not tests & set(name.split(".")[:-1]), f"{path.relative_to(ROOT)} imports {name}: use support/"
+
+
+def test_every_test_stands_beside_its_module() -> None:
+    """``test/core`` and ``test/ros`` have the folders of the packages that they test."""
+    for folder, package in (("core", "lgnet_core"), ("ros", "lgnet_ros")):
+        for path in (ROOT / "test" / folder).rglob("test_*.py"):
+            room = path.parent.relative_to(ROOT / "test" / folder)
+            assert (ROOT / package / room / "__init__.py").exists(), f"{path.relative_to(ROOT)}: no package {room}"

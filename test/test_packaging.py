@@ -14,7 +14,8 @@ from types import ModuleType
 from xml.etree import ElementTree
 
 import pytest
-from test_architecture import imports_of
+from support.imports import imports_of
+from support.paths import ROOT
 
 import lgnet_core
 
@@ -23,7 +24,6 @@ if sys.version_info >= (3, 11):
 else:
     tomllib = pytest.importorskip("tomli")
 
-ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 CMAKE = (ROOT / "CMakeLists.txt").read_text()
@@ -80,7 +80,7 @@ def test_every_dependency_that_rosdep_knows_is_named() -> None:
 def test_ros_modules_that_are_imported_are_named() -> None:
     """Whatever a module of lgnet_ros imports comes with ROS 2 under that name, from package.xml or from PyPI."""
     known = {"lgnet_core", "lgnet_ros", "numpy", "cv2", "yaml", "rich", "typer"} | set(sys.stdlib_module_names)
-    for path in [*(ROOT / "lgnet_ros").glob("*.py"), *(ROOT / "launch").glob("*.py")]:
+    for path in [*(ROOT / "lgnet_ros").rglob("*.py"), *(ROOT / "launch").glob("*.py")]:
         unknown = {name.split(".")[0] for name in imports_of(path)} - known - depends("depend", "exec_depend")
         assert not unknown, f"{path.name} imports {unknown}: name it in package.xml"
 

@@ -30,8 +30,8 @@ TARGETS = {"p50 (ms)": 2.0, "p99 (ms)": 5.0, "markers' p50 (ms)": 0.5, "lost pic
 
 def run_camera(pictures: int) -> None:
     """Publish a number of pictures once somebody listens; print their stamps."""
-    from lgnet_ros.demo_camera import DemoCamera
-    from lgnet_ros.program import Program
+    from lgnet_ros.demo.camera import DemoCamera
+    from lgnet_ros.process.main import Program
 
     stamps: list[int] = []
 
@@ -54,11 +54,11 @@ def run_camera(pictures: int) -> None:
 def run_node() -> None:
     """The node; print, for every picture, when it was taken and what each stage took."""
     import torch
-    from fixed_hands import FixedTracker
+    from support.fixed_hands import FixedTracker
 
     from lgnet_ros.node import HandsNode
-    from lgnet_ros.program import Program
-    from lgnet_ros.session import Arrival, Session
+    from lgnet_ros.pipeline import Arrival, Session
+    from lgnet_ros.process.main import Program
 
     work = Session._work
 
@@ -99,8 +99,8 @@ def run_listener(markers: bool) -> None:
     from tf2_msgs.msg import TFMessage
     from visualization_msgs.msg import MarkerArray
 
-    from lgnet_ros.lifecycle import LifecycleClient
-    from lgnet_ros.program import Program
+    from lgnet_ros.process.lifecycle import LifecycleClient
+    from lgnet_ros.process.main import Program
     from lgnet_ros.qos import output_profile, tf_profile
 
     with Program([]) as program:

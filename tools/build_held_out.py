@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from lgnet_core.data.synthetic.held_out import BUNDLED_SET, HeldOutHands, write_held_out
-from lgnet_core.data.synthetic.sheet import write_sheet
 from lgnet_core.hand_model import load_hand_model
+from lgnet_core.synthetic.held_out import BUNDLED_SET, HeldOutHands, write_held_out
+from lgnet_core.synthetic.sheet import write_sheet
 
 NAME, SEED, COUNT = "synthetic-1", 20_261_121, 2000
 

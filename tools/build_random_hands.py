@@ -14,9 +14,9 @@ import roma
 import torch
 from rich.progress import Progress
 
-from lgnet_core.data.augment import mirror
-from lgnet_core.data.synthetic.generator import GENERATOR_VERSION, SyntheticHands
+from lgnet_core.data.augmentation import mirror
 from lgnet_core.evaluation.baselines import BUNDLED_HANDS, HANDS
+from lgnet_core.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 from lgnet_core.types import Side
 
 SEED, SIZE, TOGETHER = 31_415, 64, 32  # pictures are drawn only to know which hands are in them

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lgnet_core.engines.cuda_graph import CudaGraphEngine
 from lgnet_core.hand_model import load_hand_model
-from lgnet_core.inference.cuda_graph import CudaGraphEngine
 from lgnet_core.network import PRESETS, HandsNetwork, HandsPrediction, build_network
-from lgnet_core.network.hand_lgnet import HandLGNet
+from lgnet_core.network.per_hand.lgnet import HandLGNet
 
 TRAINING_BATCH = 32
 TOLERANCE = 1e-2

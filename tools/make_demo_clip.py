@@ -2,7 +2,7 @@
 
     python tools/make_demo_clip.py [-o FILE] [--sheet sheet.png]
 
-The script is :mod:`lgnet_core.data.synthetic.script`, drawn as the training images are, so the clip is as free as they.
+The script is :mod:`lgnet_core.synthetic.script`, drawn as the training images are, so the clip is as free as they.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 
 from lgnet_core.data.clip import BUNDLED_CLIP, write_clip
-from lgnet_core.data.synthetic.script import APPEARANCE, draw_clip
-from lgnet_core.drawing import contact_sheet, write_png
+from lgnet_core.synthetic.script import APPEARANCE, draw_clip
 from lgnet_core.types import Side
+from lgnet_core.visualization.drawing import contact_sheet, write_png
 
 
 def main() -> None:

@@ -20,17 +20,17 @@ import cv2
 import numpy as np
 import torch
 
-from lgnet_core.camera import project_distorted
-from lgnet_core.data.images import read_picture
-from lgnet_core.data.synthetic.generator import SyntheticHands
-from lgnet_core.data.synthetic.sheet import contact_sheet
-from lgnet_core.demo import run_demo
-from lgnet_core.drawing import draw_overlay
-from lgnet_core.hand_frame import HandFrames
+from lgnet_core.commands.demo import run_demo
+from lgnet_core.geometry.camera import project_distorted
+from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.hand_model.anatomy import angles_to_rotations, preset
 from lgnet_core.inference import HandEstimator
+from lgnet_core.io.images import read_picture
+from lgnet_core.synthetic.generator import SyntheticHands
+from lgnet_core.synthetic.sheet import contact_sheet
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
+from lgnet_core.visualization.drawing import draw_overlay
 
 FOLDER = Path(__file__).parent / "pictures"
 WIDTH, HEIGHT = 960, 540

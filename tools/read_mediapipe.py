@@ -27,10 +27,9 @@ import torch
 from ai_edge_litert.interpreter import Interpreter
 from torch import Tensor, nn
 
-from lgnet_core.data.synthetic.generator import SyntheticHands
 from lgnet_core.hand_model import load_hand_model
-from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet
-from lgnet_core.network.palm_detector import GRIDS, PALM_IMAGE_SIZE, PalmDetector
+from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet
+from lgnet_core.network.detector.palm_detector import GRIDS, PALM_IMAGE_SIZE, PalmDetector
 from lgnet_core.network.pretrained import (
     HAND_LANDMARK,
     MEDIAPIPE_PALM_DETECTOR,
@@ -40,6 +39,7 @@ from lgnet_core.network.pretrained import (
     kernels,
     save_half_precision,
 )
+from lgnet_core.synthetic.generator import SyntheticHands
 
 MEMBERS = {
     HAND_LANDMARK: "mediapipe/modules/hand_landmark/hand_landmark_{}.tflite",

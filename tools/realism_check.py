@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 640, 480
 def draw(folder: Path, count: int, seed: int) -> None:
     import torch
 
-    from lgnet_core.data.synthetic.generator import GENERATOR_VERSION, SyntheticHands
+    from lgnet_core.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 
     folder.mkdir(parents=True, exist_ok=True)
     generator = SyntheticHands(seed)

@@ -2,9 +2,9 @@
 
     python tools/ship_weights.py runs/lgnet-mini/weights.safetensors --data "what it was trained on" [--ship]
 
-Of several weights files the mean is taken (:func:`lgnet_core.checkpoint.load_mean_network`). Prints what ``lgnet eval``
-prints of it in half precision, as it is shipped, and writes its files to ``--out``. With ``--ship`` it goes to
-lgnet_core/weights/lgnet-mini.safetensors, figures and provenance in the file's header.
+Of several weights files the mean is taken (:func:`lgnet_core.network.checkpoint.load_mean_network`). Prints what
+``lgnet eval`` prints of it in half precision, as it is shipped, and writes its files to ``--out``. With ``--ship`` it
+goes to lgnet_core/weights/lgnet-mini.safetensors, figures and provenance in the file's header.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lgnet_core.checkpoint import BUNDLED_WEIGHTS, load_mean_network, save_network
-from lgnet_core.cli_options import wide_console
+from lgnet_core.cli.options import wide_console
 from lgnet_core.evaluation.run import run_evaluation
 from lgnet_core.evaluation.sets import Choice
+from lgnet_core.network.checkpoint import BUNDLED_WEIGHTS, load_mean_network, save_network
 
 
 def main() -> None:

@@ -24,8 +24,8 @@ from bench_node import machine  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from lgnet_ros.msg import HandMeshArray  # noqa: E402
 from rclpy.time import Time  # noqa: E402
-from ros_world import HandsProcess, World  # noqa: E402
-from test_endurance import MEBIBYTE, growth, resident  # noqa: E402
+from support.memory import MEBIBYTE, growth, resident  # noqa: E402
+from support.ros_world import HandsProcess, World  # noqa: E402
 
 from lgnet_ros.qos import diagnostics_profile, output_profile  # noqa: E402
 
@@ -66,7 +66,7 @@ def look(minutes: float, folder: Path) -> dict[str, Any]:
     """The node at work."""
     world = World()
     node = HandsProcess(world, folder / "node.log", "bundled").bring_up()
-    world.start("-m", "lgnet_ros.demo_camera", log=folder / "camera.log")
+    world.start("-m", "lgnet_ros.demo.camera", log=folder / "camera.log")
     watcher = Watcher(world)
     start, memory = time.monotonic(), []
     while time.monotonic() - start < 60 * minutes:

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lgnet_core.data.images import InputError
+from lgnet_core.io.images import InputError
 from lgnet_core.types import Camera, FloatArray
 
 BUNDLED_CLIP = Path(__file__).parents[1] / "assets" / "demo_clip.npz"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from lgnet_core.data.images import PICTURE_SUFFIXES, VIDEO_SUFFIXES, InputError, PictureSource, is_picture
+from lgnet_core.io.images import PICTURE_SUFFIXES, VIDEO_SUFFIXES, InputError, PictureSource, is_picture
 
 
 class Film(NamedTuple):

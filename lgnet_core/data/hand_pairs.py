@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lgnet_core.camera import normalised_to_pixels, pixels_to_grid, pixels_to_normalised
 from lgnet_core.data.sample import HandsBatch
-from lgnet_core.hand_crops import HandCrops, crop_projection, crops_of_joints, to_image
+from lgnet_core.geometry.camera import normalised_to_pixels, pixels_to_grid, pixels_to_normalised
+from lgnet_core.geometry.hand_crops import HandCrops, crop_projection, crops_of_joints, to_image
 from lgnet_core.network import HandLGNet, HandsNetwork, HandsPrediction
-from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
-from lgnet_core.network.joint_stage import GRID_STRIDE
+from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
+from lgnet_core.network.lgnet.joint_stage import GRID_STRIDE
 from lgnet_core.types import Side
 
 

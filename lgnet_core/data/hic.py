@@ -23,10 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lgnet_core.camera import project
-from lgnet_core.data.images import InputError
-from lgnet_core.data.ply import read_ply_vertices
-from lgnet_core.data.real import (
+from lgnet_core.data.real_images import (
     HAND_TYPES,
     HANDS_OF_TYPE,
     NO_MESH,
@@ -36,8 +33,11 @@ from lgnet_core.data.real import (
     cut,
 )
 from lgnet_core.data.sample import HandsTruth
+from lgnet_core.geometry.camera import project
 from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.asset import VERTEX_COUNT
+from lgnet_core.io.images import InputError
+from lgnet_core.io.meshes import read_ply_vertices
 from lgnet_core.types import FloatArray, Side
 
 INTRINSICS = np.array([[525.0, 0, 319.5], [0, 525.0, 239.5], [0, 0, 1]])

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lgnet_core.data.images import InputError, read_picture
+from lgnet_core.io.images import InputError, read_picture
 from lgnet_core.types import FloatArray
 
 SPLITS = ("dev", "train")

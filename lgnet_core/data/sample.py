@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lgnet_core.camera import project
+from lgnet_core.geometry.camera import project
 from lgnet_core.hand_model import HandModel
 
 BACKGROUND, RIGHT_HAND, LEFT_HAND, ARM, OTHER = range(5)
@@ -63,7 +63,7 @@ class HandsTruth(NamedTuple):
         return cls(labels.joints, known, labels.joints_2d, labels.vertices, batch.presence, labels.joints, known)
 
     def in_crop(self, turn: Tensor, intrinsics: Tensor) -> HandsTruth:
-        """The same hands in the camera of a crop (:func:`lgnet_core.camera.crop_intrinsics`).
+        """The same hands in the camera of a crop (:func:`lgnet_core.geometry.camera.crop_intrinsics`).
 
         Shapes:
             turn: (B, 3, 3) camera frame of the picture -> that of the crop; intrinsics: (B, 3, 3), pixels.

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from lgnet_core.data.real import INTERACTING, FaultyPictures, ReadPictures
+from lgnet_core.data.real_images import INTERACTING, FaultyPictures, ReadPictures
 from lgnet_core.evaluation.pictures import CATEGORIES, Category, Labelled
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import FloatArray

@@ -24,14 +24,14 @@ import roma
 import torch
 from torch import Tensor
 
-from lgnet_core.camera import weak_perspective_root
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.evaluation.metrics import procrustes_errors
 from lgnet_core.evaluation.protocol import PROTOCOLS, Protocol
+from lgnet_core.geometry.camera import weak_perspective_root
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network import HandsPrediction
-from lgnet_core.network.joint_stage import GRID_STRIDE
-from lgnet_core.network.mesh_stage import INITIAL_SCALE
+from lgnet_core.network.lgnet.joint_stage import GRID_STRIDE
+from lgnet_core.network.lgnet.mesh_stage import INITIAL_SCALE
 from lgnet_core.types import JOINT_NAMES, Side
 
 BUNDLED_HANDS = Path(str(files("lgnet_core") / "assets" / "random_hands.npz"))

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lgnet_core.camera import project_distorted
 from lgnet_core.evaluation.protocol import MILLIMETRES, WRIST_RAW
 from lgnet_core.evaluation.reported import ReportedHand
+from lgnet_core.geometry.camera import project_distorted
 from lgnet_core.types import WRIST, Camera, FloatArray
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lgnet_core.camera import grid_to_pixels
 from lgnet_core.data.sample import HandsBatch, HandsTruth
+from lgnet_core.geometry.camera import grid_to_pixels
 from lgnet_core.inference.placement import place_in_camera
 from lgnet_core.network import HandsPrediction
-from lgnet_core.network.joint_stage import GRID_STRIDE
+from lgnet_core.network.lgnet.joint_stage import GRID_STRIDE
 from lgnet_core.types import WRIST, Camera
 
 PIXELS_OF = 256

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from lgnet_core.data.augment import resize
+from lgnet_core.data.augmentation import resize
 from lgnet_core.data.sample import HandsBatch, HandsTruth, concatenate
-from lgnet_core.data.synthetic.cameras import hands_apart
-from lgnet_core.data.synthetic.held_out import SIZE, HeldOutHands
-from lgnet_core.data.synthetic.interactions import Kind
-from lgnet_core.data.synthetic.stored import StoredHands
 from lgnet_core.hand_model import HandModel
+from lgnet_core.synthetic.camera.cameras import hands_apart
+from lgnet_core.synthetic.held_out import SIZE, HeldOutHands
+from lgnet_core.synthetic.scene.interactions import Kind
+from lgnet_core.synthetic.stored import StoredHands
 
 
 class Category(Enum):
@@ -118,7 +118,7 @@ class StoredPictures:
 
 
 def category_of_kind(kind: Tensor) -> Tensor:
-    """(B,) index of ``CATEGORIES`` for (B,) :class:`~lgnet_core.data.synthetic.interactions.Kind`."""
+    """(B,) index of ``CATEGORIES`` for (B,) :class:`~lgnet_core.synthetic.scene.interactions.Kind`."""
     table = torch.full((len(Kind),), CATEGORIES.index(Category.INTERACTING))
     table[Kind.SEPARATE] = CATEGORIES.index(Category.SEPARATE)
     table[[Kind.SINGLE_RIGHT, Kind.SINGLE_LEFT]] = CATEGORIES.index(Category.SINGLE)

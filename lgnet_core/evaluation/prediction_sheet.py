@@ -8,18 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lgnet_core.camera import grid_to_pixels
-from lgnet_core.data.augment import resize
+from lgnet_core.data.augmentation import resize
 from lgnet_core.data.hand_pairs import predict_batch
 from lgnet_core.data.sample import HandsBatch, HandsTruth, concatenate
-from lgnet_core.drawing import contact_sheet, draw_overlay, write_png
 from lgnet_core.evaluation.outcome import Outcome, place
 from lgnet_core.evaluation.pictures import Labelled, Pictures
+from lgnet_core.geometry.camera import grid_to_pixels
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.network import HandsNetwork, HandsPrediction
-from lgnet_core.network.joint_stage import GRID_STRIDE
+from lgnet_core.network.lgnet.joint_stage import GRID_STRIDE
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
+from lgnet_core.visualization.drawing import contact_sheet, draw_overlay, write_png
 
 DRAWN_SIZE, OF_EACH = 256, 8
 

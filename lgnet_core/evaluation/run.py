@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from lgnet_core import __version__
-from lgnet_core.checkpoint import crop_size, load_own_network, weights_digest
+from lgnet_core.engines.base import resolve_device
 from lgnet_core.evaluation.baselines import RandomHands
+from lgnet_core.evaluation.benchmark.bench import machine_description
 from lgnet_core.evaluation.charts import write_asymmetry, write_pck, write_reliability
 from lgnet_core.evaluation.evaluate import ALL, chosen, evaluate
 from lgnet_core.evaluation.prediction_sheet import WorstPictures, write_sheet
@@ -19,9 +20,8 @@ from lgnet_core.evaluation.report import Report
 from lgnet_core.evaluation.sets import Choice, open_pictures
 from lgnet_core.evaluation.studies import StudyScores
 from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.inference.bench import machine_description
-from lgnet_core.inference.engine import resolve_device
 from lgnet_core.network import HandLGNet
+from lgnet_core.network.checkpoint import crop_size, load_own_network, weights_digest
 
 _LOOKED_AT = 200  # pictures among which those of the sheet are taken
 

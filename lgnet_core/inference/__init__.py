@@ -1,11 +1,11 @@
 """From images to hands: engines that run the networks, detection, association, reconstruction, placement, tracking."""
 
-from lgnet_core.inference.engine import Engine, OutOfMemoryError, free_memory
-from lgnet_core.inference.engine_choice import make_engine
+from lgnet_core.engines.base import Engine, OutOfMemoryError, free_memory
+from lgnet_core.engines.factory import make_engine
 from lgnet_core.inference.estimator import HandEstimator
-from lgnet_core.inference.smoothing import Smoothing
 from lgnet_core.inference.thresholds import Thresholds
-from lgnet_core.inference.tracking import HandTracker
+from lgnet_core.inference.tracking.smoothing import Smoothing
+from lgnet_core.inference.tracking.tracker import HandTracker
 
 __all__ = [
     "Engine",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lgnet_core.camera import (
+from lgnet_core.geometry.camera import (
     invert_affine,
     project_distorted,
     transform_points,
@@ -69,7 +69,8 @@ def local_intrinsics(camera: Camera, pixel: FloatArray, step: float = 1e-3) -> F
 
 
 def _cut(image: FloatArray, affine: FloatArray, size: int) -> FloatArray:
-    """:func:`lgnet_core.camera.warp` of the part of an image that a crop shows: no more of a large image is read."""
+    """:func:`lgnet_core.geometry.camera.warp` of the part of an image that a crop shows: no more of a large image is
+    read."""
     height, width = image.shape[:2]
     edge = size - 0.5
     corners = transform_points(

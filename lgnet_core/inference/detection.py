@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from lgnet_core.hand_crops import PALM_JOINTS, crops_of_palms
+from lgnet_core.geometry.hand_crops import PALM_JOINTS, crops_of_palms
 from lgnet_core.inference.association import same_hand, suppress_duplicates
 from lgnet_core.inference.observation import HandObservation, HandObserver, crops_of_observations
 from lgnet_core.inference.palms import PalmFinder

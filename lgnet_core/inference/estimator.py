@@ -10,15 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lgnet_core.checkpoint import crop_size, load_own_network
-from lgnet_core.data.images import MIN_SIDE
-from lgnet_core.hand_crops import HandCrops
+from lgnet_core.engines.base import Engine
+from lgnet_core.engines.factory import make_engine
+from lgnet_core.geometry.hand_crops import HandCrops
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.inference.association import assign_sides, same_hand
 from lgnet_core.inference.crops import image_camera
 from lgnet_core.inference.detection import HandDetector
-from lgnet_core.inference.engine import Engine
-from lgnet_core.inference.engine_choice import make_engine
 from lgnet_core.inference.exposure import normalise_exposure
 from lgnet_core.inference.observation import HandObservation, HandObserver, crops_of_observations
 from lgnet_core.inference.palms import PalmFinder
@@ -33,9 +31,11 @@ from lgnet_core.inference.reconstruction import (
 from lgnet_core.inference.retarget import Retarget
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.inference.timing import Stopwatch
+from lgnet_core.io.images import MIN_SIDE
 from lgnet_core.network import HandLGNet, HandsNetwork
-from lgnet_core.network.hand_landmark import load_hand_landmark_net
-from lgnet_core.network.palm_detector import load_palm_detector
+from lgnet_core.network.checkpoint import crop_size, load_own_network
+from lgnet_core.network.detector.hand_landmark import load_hand_landmark_net
+from lgnet_core.network.detector.palm_detector import load_palm_detector
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
 
 MIDDLE_CHAIN = (0, 9, 10, 11, 12)  # wrist to middle fingertip
@@ -183,7 +183,7 @@ class HandEstimator:
 
         Args:
             image: (H, W, 3) RGB, uint8. Other images are converted where they are read, see
-                :mod:`lgnet_core.data.images`.
+                :mod:`lgnet_core.io.images`.
             camera: of this image; its distortion is honoured. None: the hands come back wrist-relative with
                 ``metric=False``, since without a calibration nothing fixes their place.
 
@@ -303,7 +303,7 @@ def check_image(image: FloatArray, camera: Camera | None) -> None:
     Raises:
         ValueError: with what is wrong and how to mend it.
     """
-    cure = "read files with lgnet_core.data.images, which converts grey, RGBA and 16-bit images"
+    cure = "read files with lgnet_core.io.images, which converts grey, RGBA and 16-bit images"
     if not isinstance(image, np.ndarray):
         raise ValueError(f"image: expected a numpy array (H, W, 3) uint8, got {type(image).__name__}; {cure}")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from lgnet_core.camera import invert_affine, transform_points
-from lgnet_core.hand_crops import HandCrops, crop_projection, crops_of_joints, usable
+from lgnet_core.engines.base import Engine
+from lgnet_core.geometry.camera import invert_affine, transform_points
+from lgnet_core.geometry.hand_crops import HandCrops, crop_projection, crops_of_joints, usable
 from lgnet_core.inference.crops import cut, local_intrinsics
-from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.timing import Stopwatch
-from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarks
+from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarks
 from lgnet_core.types import Camera, FloatArray, Side
 
 SMALLEST_CROP = 8.0
@@ -76,7 +76,7 @@ class HandObserver:
     """Runs the hand-landmark network on crops of an image.
 
     Args:
-        engine: of :class:`lgnet_core.network.hand_landmark.HandLandmarkNet`.
+        engine: of :class:`lgnet_core.network.detector.hand_landmark.HandLandmarkNet`.
     """
 
     def __init__(self, engine: Engine[HandLandmarks]) -> None:

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lgnet_core.camera import invert_affine, square_crop, transform_points
+from lgnet_core.engines.base import Engine
+from lgnet_core.geometry.camera import invert_affine, square_crop, transform_points
 from lgnet_core.inference.crops import cut
-from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.thresholds import Thresholds
-from lgnet_core.network.palm_detector import PALM_IMAGE_SIZE, PalmCandidates
+from lgnet_core.network.detector.palm_detector import PALM_IMAGE_SIZE, PalmCandidates
 from lgnet_core.types import FloatArray
 
 
@@ -19,7 +19,7 @@ class Palms(NamedTuple):
 
     Shapes:
         scores: (N,) probabilities; boxes: (N, 4) left, top, right, bottom; keypoints: (N, 7, 2)
-        :data:`lgnet_core.hand_crops.PALM_KEYPOINTS`; pixels of the image.
+        :data:`lgnet_core.geometry.hand_crops.PALM_KEYPOINTS`; pixels of the image.
     """
 
     scores: FloatArray
@@ -34,7 +34,7 @@ class PalmFinder:
     """Runs the palm detector on letterboxed images.
 
     Args:
-        engine: of :class:`lgnet_core.network.palm_detector.PalmDetector`.
+        engine: of :class:`lgnet_core.network.detector.palm_detector.PalmDetector`.
     """
 
     def __init__(self, engine: Engine[PalmCandidates]) -> None:

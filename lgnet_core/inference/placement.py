@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lgnet_core.camera import place_hands, undistort_points
+from lgnet_core.geometry.camera import place_hands, undistort_points
 from lgnet_core.types import Camera, FloatArray
 
 RELATIVE_STD = 0.03
@@ -24,9 +24,9 @@ def place_in_camera(
 ) -> FloatArray:
     """Camera-frame positions of the wrists, from 3D joints, 2D joints and their uncertainty.
 
-    The weighted least squares of :func:`lgnet_core.camera.place_hands`; the weight of a joint is 1 / std, and 0 outside
-    the picture, where the network guesses. A hand whose 3D and 2D joints fit so badly that it would reach behind the
-    camera is placed by its size alone, :func:`place_by_size`.
+    The weighted least squares of :func:`lgnet_core.geometry.camera.place_hands`; the weight of a joint is 1 / std, and
+    0 outside the picture, where the network guesses. A hand whose 3D and 2D joints fit so badly that it would reach
+    behind the camera is placed by its size alone, :func:`place_by_size`.
 
     Args:
         joints: wrist-relative, metres, camera axes.
@@ -53,7 +53,7 @@ def place_in_camera(
 def place_by_size(joints: FloatArray, pixels: FloatArray, intrinsics: FloatArray) -> FloatArray:
     """Wrist of one hand by scaled orthography: its depth is its width in metres over its width in rays.
 
-    Coarser than :func:`lgnet_core.camera.place_hands` but always in front of the camera.
+    Coarser than :func:`lgnet_core.geometry.camera.place_hands` but always in front of the camera.
 
     Shapes:
         joints: (21, 3) wrist-relative metres; pixels: (21, 2) undistorted; intrinsics: (3, 3); returns (3,) metres.

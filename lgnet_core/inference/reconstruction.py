@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from lgnet_core.camera import (
+from lgnet_core.engines.base import Engine
+from lgnet_core.geometry.camera import (
     crop_intrinsics,
     grid_to_pixels,
     invert_affine,
@@ -18,13 +19,12 @@ from lgnet_core.camera import (
     transform_points,
 )
 from lgnet_core.inference.crops import cut, local_intrinsics
-from lgnet_core.inference.engine import Engine
 from lgnet_core.inference.observation import HandObservation
 from lgnet_core.inference.timing import Stopwatch
 from lgnet_core.network import HandsPrediction
-from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
-from lgnet_core.network.hand_rows import relative_translation
-from lgnet_core.network.joint_stage import GRID_STRIDE
+from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
+from lgnet_core.network.lgnet.joint_stage import GRID_STRIDE
+from lgnet_core.network.per_hand.batching import relative_translation
 from lgnet_core.network.prediction import HandRows
 from lgnet_core.types import Camera, FloatArray, Side
 
@@ -105,7 +105,7 @@ class HandReconstructor(Reconstructor):
     """LGNet's stages over the landmark network's features, one crop per hand.
 
     Args:
-        engine: of :class:`lgnet_core.network.hand_stages.HandStages`.
+        engine: of :class:`lgnet_core.network.per_hand.stages.HandStages`.
     """
 
     batch_sizes = (1, 2)

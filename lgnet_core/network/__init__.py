@@ -1,6 +1,7 @@
 """LGNet, the networks it is compared with, and everything they are made of."""
 
-from lgnet_core.network.backbone import load_pretrained
+from lgnet_core.network.attention_maps import LookedAt
+from lgnet_core.network.backbones.efficientnet import load_pretrained
 from lgnet_core.network.build import build_network
 from lgnet_core.network.config import (
     CONFIGS,
@@ -11,10 +12,9 @@ from lgnet_core.network.config import (
     find_config,
     preset_names,
 )
-from lgnet_core.network.hand_lgnet import HandLGNet
 from lgnet_core.network.hands_network import HandsNetwork
-from lgnet_core.network.lgnet import LGNet
-from lgnet_core.network.looking import LookedAt
+from lgnet_core.network.lgnet.lgnet import LGNet
+from lgnet_core.network.per_hand.lgnet import HandLGNet
 from lgnet_core.network.prediction import Cascade, HandsPrediction
 
 __all__ = [

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from lgnet_core.hand_model import HandModel
+from lgnet_core.network.baselines.eanet import EANet
+from lgnet_core.network.baselines.intershape import InterShape
 from lgnet_core.network.config import NetworkConfig, find_config
-from lgnet_core.network.eanet import EANet
-from lgnet_core.network.hand_lgnet import HandLGNet
 from lgnet_core.network.hands_network import HandsNetwork
-from lgnet_core.network.intershape import InterShape
-from lgnet_core.network.lgnet import LGNet
+from lgnet_core.network.lgnet.lgnet import LGNet
+from lgnet_core.network.per_hand.lgnet import HandLGNet
 
 _NETWORKS: dict[str, Callable[[Any, HandModel], HandsNetwork]] = {
     "lgnet": LGNet,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from lgnet_core.network.backbone import BACKBONES
+from lgnet_core.network.backbones.efficientnet import BACKBONES
 
 LGFA_FORMS = ("literal", "default", "eanet")
 LOCAL_GRAPHS = ("mesh63", "grid", "none")
@@ -65,7 +65,7 @@ class LGNetConfig:
         refine_projection: how vertices find their pixels: ``full`` perspective with the crop's intrinsics, or the
             ``weak`` perspective that the network predicts (paper).
         refine_smoothing: of the refine stage's offsets over the mesh, lambda of
-            :func:`~lgnet_core.network.refine_stage.fairing`; 0: as the graph network says them (paper).
+            :func:`~lgnet_core.network.lgnet.refine_stage.fairing`; 0: as the graph network says them (paper).
 
     Raises:
         ValueError: if a value is unknown, or the switches contradict each other.

@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lgnet_core.camera import virtual_intrinsics
+from lgnet_core.geometry.camera import virtual_intrinsics
 from lgnet_core.hand_model import HandModel
-from lgnet_core.network.backbone import Backbone
+from lgnet_core.network.attention_maps import LookedAt
+from lgnet_core.network.backbones.efficientnet import Backbone
 from lgnet_core.network.config import NetworkConfig, preset_name
 from lgnet_core.network.exportable import ExportableModule
 from lgnet_core.network.layers import sizes
-from lgnet_core.network.looking import LookedAt
 from lgnet_core.network.prediction import Cascade, HandsPrediction
 
 
@@ -62,7 +62,8 @@ class HandsNetwork(ExportableModule[HandsPrediction]):
 
         Args:
             image: RGB in [0, 1]; S is a multiple of 32.
-            intrinsics: K of this crop, pixels; :func:`lgnet_core.camera.virtual_intrinsics` where it is unknown.
+            intrinsics: K of this crop, pixels; :func:`lgnet_core.geometry.camera.virtual_intrinsics` where it is
+            unknown.
 
         Shapes:
             image: (B, 3, S, S); intrinsics: (B, 3, 3); returns :class:`HandsPrediction`.

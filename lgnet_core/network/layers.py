@@ -119,7 +119,8 @@ def sample_map(features: Tensor, normalised: Tensor) -> Tensor:
     """Bilinear reading of a map at points; points outside read the nearest border.
 
     Args:
-        normalised: (x, y) in the [-1, 1] of ``align_corners=False``: :func:`lgnet_core.camera.pixels_to_normalised`.
+        normalised: (x, y) in the [-1, 1] of ``align_corners=False``:
+        :func:`lgnet_core.geometry.camera.pixels_to_normalised`.
 
     Shapes:
         features: (B, C, H, W), H and W at least 2; normalised: (B, N, 2); returns (B, N, C).

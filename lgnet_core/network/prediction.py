@@ -16,7 +16,7 @@ class HandsPrediction(NamedTuple):
 
     Shapes:
         joints_grid: (B, 2, 21, 3) 2.5D joints as (u, v, d) cells of the backbone's map and of the depth box, cell
-            centres at integers; see :func:`lgnet_core.camera.grid_to_pixels` and ``grid_to_depth``.
+            centres at integers; see :func:`lgnet_core.geometry.camera.grid_to_pixels` and ``grid_to_depth``.
         joint_log_variance: (B, 2, 21) log of the variance per axis of ``joints``, metres squared.
         presence_logits: (B, 2) logit of the probability that the hand is in the crop.
         rotations: (B, 2, 16, 3, 3) the hand model's joint rotations, root in camera axes, MANO's order.

@@ -16,21 +16,22 @@ import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
-from lgnet_core.checkpoint import save_network
-from lgnet_core.data.augment import resize
+from lgnet_core.data.augmentation import resize
 from lgnet_core.data.sample import HandsBatch
-from lgnet_core.drawing import contact_sheet, write_png
 from lgnet_core.evaluation.prediction_sheet import draw_prediction
 from lgnet_core.network import HandsNetwork, HandsPrediction
+from lgnet_core.network.checkpoint import save_network
 from lgnet_core.training.feature_shards import FeatureBatch
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.train_config import WEIGHTS, TrainConfig
+from lgnet_core.visualization.drawing import contact_sheet, write_png
 
 log = logging.getLogger(__name__)
 
 
 class ExportWeights(Callback):
-    """After every epoch, the averaged weights as a file that :func:`lgnet_core.checkpoint.load_network` reads."""
+    """After every epoch, the averaged weights as a file that :func:`lgnet_core.network.checkpoint.load_network`
+    reads."""
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config

@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from lgnet_core.hand_model import load_hand_model
-from lgnet_core.training.sources import open_supply
+from lgnet_core.training.mixture import open_supply
 from lgnet_core.training.train import in_steps, on_cuda, processes, train
 from lgnet_core.training.train_config import TrainConfig
 

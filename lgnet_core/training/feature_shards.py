@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.inference.crops import VIRTUAL_FOCAL
-from lgnet_core.network.hand_landmark import HandLandmarkNet
+from lgnet_core.network.detector.hand_landmark import HandLandmarkNet
 
 MAPS = ("early", "middle")
-"""Of :class:`~lgnet_core.network.hand_landmark.HandLandmarks`, what is stored: the rest follows from it by the layers
-after stride 16, which a training may change."""
+"""Of :class:`~lgnet_core.network.detector.hand_landmark.HandLandmarks`, what is stored: the rest follows from it by the
+layers after stride 16, which a training may change."""
 LAYOUT = 3
 """Of the stored files and of what is drawn for them; part of their folder's name, so that older ones are not read."""
 
@@ -27,7 +27,7 @@ class FeatureBatch:
     Args:
         batch: the images and their labels; of a real image all hands are marked absent, since nothing is labelled.
         early, middle: maps of the crops of both hands, :data:`MAPS`. intrinsics, frames, given: as
-            :func:`lgnet_core.network.hand_rows.predict_both` takes them.
+            :func:`lgnet_core.network.per_hand.batching.predict_both` takes them.
         affine: pixels of the image -> pixels of each crop.
         teacher: joints as a teacher has them, pixels of the image; NaN where there is none.
         negative: the middle map of one more crop of each image, see :mod:`lgnet_core.training.negatives`.

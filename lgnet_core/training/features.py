@@ -19,11 +19,11 @@ from torch.utils.data import Dataset
 
 from lgnet_core.data.hand_pairs import CropJitter, HandPairs, cut, cut_pairs
 from lgnet_core.data.sample import HandsBatch, concatenate
-from lgnet_core.data.synthetic.stored import StoredHands
-from lgnet_core.data.synthetic.visibility import MIN_JOINTS
+from lgnet_core.engines.factory import make_engine
 from lgnet_core.hand_model import HandModel
-from lgnet_core.inference.engine_choice import make_engine
-from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks
+from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks
+from lgnet_core.synthetic.render.visibility import MIN_JOINTS
+from lgnet_core.synthetic.stored import StoredHands
 from lgnet_core.training.feature_shards import MAPS, FeatureBatch, maps_digest, no_teacher
 from lgnet_core.training.negatives import MIRRORED, draw_place, mirror
 

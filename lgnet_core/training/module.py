@@ -11,20 +11,20 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from lgnet_core.data.augment import Augmentation, augment, resize
+from lgnet_core.data.augmentation import Augmentation, augment, resize
 from lgnet_core.data.hand_pairs import CropJitter, cut_pairs, in_image, predict_pairs
 from lgnet_core.data.sample import HandsBatch, HandsLabels
 from lgnet_core.evaluation.protocol import WRIST_RAW
 from lgnet_core.evaluation.validation import ValidationFigures
 from lgnet_core.network import Cascade, HandLGNet, HandsNetwork, HandsPrediction
-from lgnet_core.network.hand_rows import HandFeatures, predict_both
-from lgnet_core.training.criterion import HandsLoss
-from lgnet_core.training.direct import DirectHeads, direct_loss
+from lgnet_core.network.per_hand.batching import HandFeatures, predict_both
 from lgnet_core.training.feature_shards import FeatureBatch
-from lgnet_core.training.loss_config import LossWeights
-from lgnet_core.training.losses import masked_mean
+from lgnet_core.training.losses.auxiliary import DirectHeads, direct_loss
+from lgnet_core.training.losses.config import LossWeights
+from lgnet_core.training.losses.criterion import HandsLoss
+from lgnet_core.training.losses.teacher import joints_2d, landmarker_terms, teacher_error, teacher_terms
+from lgnet_core.training.losses.terms import masked_mean
 from lgnet_core.training.schedule import learning_rate_factor
-from lgnet_core.training.teacher_loss import joints_2d, landmarker_terms, teacher_error, teacher_terms
 
 OPTIMISERS = ("adamw", "adam")
 
@@ -72,7 +72,7 @@ class TrainingModule(lightning.LightningModule):
     Args:
         network: to be trained; its hand model makes the labels.
         optimisation: of its weights.
-        weights: of the loss terms; None trains the backbone alone (:mod:`lgnet_core.training.direct`).
+        weights: of the loss terms; None trains the backbone alone (:mod:`lgnet_core.training.losses.auxiliary`).
         augmentation: of the training pictures; None leaves them as they are.
         size: side of the pictures that the network sees; None for the data's.
         frozen: parts of the network that are left as they are, statistics included.

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lgnet_core.hand_crops import HandCrops, to_crop
-from lgnet_core.network.hand_landmark import HAND_CROP_SIZE
+from lgnet_core.geometry.hand_crops import HandCrops, to_crop
+from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
 
 MIRRORED = 0.35
 """Part of the crops that show a hand in the mirror, where the image has one."""

@@ -20,25 +20,30 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lgnet_core.camera import letterbox
 from lgnet_core.data.hand_pairs import CropJitter, moved
-from lgnet_core.data.images import InputError
 from lgnet_core.data.photometry import Photometry, distort_images
 from lgnet_core.data.realhands import read_index
 from lgnet_core.data.sample import ARM, LEFT_HAND, RIGHT_HAND
-from lgnet_core.data.synthetic.stored import StoredHands
-from lgnet_core.hand_crops import HandCrops, crop_projection, crops_of_joints, crops_of_palms
+from lgnet_core.engines.base import Engine
+from lgnet_core.engines.factory import make_engine
+from lgnet_core.geometry.camera import letterbox
+from lgnet_core.geometry.hand_crops import HandCrops, crop_projection, crops_of_joints, crops_of_palms
 from lgnet_core.inference.association import assign_sides
 from lgnet_core.inference.crops import cut, image_camera
 from lgnet_core.inference.detection import HandDetector
-from lgnet_core.inference.engine import Engine
-from lgnet_core.inference.engine_choice import make_engine
 from lgnet_core.inference.observation import HandObserver
 from lgnet_core.inference.palms import PalmFinder
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.inference.timing import Stopwatch
-from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks, load_hand_landmark_net
-from lgnet_core.network.palm_detector import load_palm_detector
+from lgnet_core.io.images import InputError
+from lgnet_core.network.detector.hand_landmark import (
+    HAND_CROP_SIZE,
+    HandLandmarkNet,
+    HandLandmarks,
+    load_hand_landmark_net,
+)
+from lgnet_core.network.detector.palm_detector import load_palm_detector
+from lgnet_core.synthetic.stored import StoredHands
 from lgnet_core.training.feature_shards import MAPS, FeatureBatch, empty_labels, maps_digest
 from lgnet_core.training.negatives import MIRRORED, draw_place, mirror, without_hand
 from lgnet_core.types import FloatArray, Side

@@ -19,8 +19,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch import nn
 from torch.utils.data import DataLoader
 
-from lgnet_core.checkpoint import load_network
-from lgnet_core.data.augment import Augmentation
+from lgnet_core.data.augmentation import Augmentation
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.network import (
     HandLGNet,
@@ -30,8 +29,9 @@ from lgnet_core.network import (
     build_network,
     load_pretrained,
 )
-from lgnet_core.network.hand_landmark import load_hand_landmark_net
-from lgnet_core.network.intershape import InterShape
+from lgnet_core.network.baselines.intershape import InterShape
+from lgnet_core.network.checkpoint import load_network
+from lgnet_core.network.detector.hand_landmark import load_hand_landmark_net
 from lgnet_core.training.callbacks import (
     DrawPredictions,
     ExportWeights,
@@ -41,10 +41,10 @@ from lgnet_core.training.callbacks import (
     TellSkipped,
     quieten,
 )
-from lgnet_core.training.loss_config import DIRECT, HEATMAPS, loss_weights
+from lgnet_core.training.losses.config import DIRECT, HEATMAPS, loss_weights
+from lgnet_core.training.mixture import DrawnPictures, Supply, collate, open_supply
 from lgnet_core.training.module import TrainingModule
-from lgnet_core.training.sources import DrawnPictures, Supply, collate, open_supply
-from lgnet_core.training.stream import StepSampler
+from lgnet_core.training.sampling import StepSampler
 from lgnet_core.training.train_config import LAST, WEIGHTS, TrainConfig
 
 log = logging.getLogger(__name__)

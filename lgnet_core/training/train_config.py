@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lgnet_core.network import HandLGNetConfig, LGNetConfig, NetworkConfig, find_config
-from lgnet_core.training.loss_config import loss_weights
+from lgnet_core.training.losses.config import loss_weights
 from lgnet_core.training.module import Optimisation
 
 SYNTHETIC, INTERHAND26M, REALHANDS = "synthetic", "interhand26m", "realhands"
@@ -40,9 +40,9 @@ class TrainConfig:
         max_minutes: stop (and save) after this much wall-clock time; 0: no limit.
         optimiser, learning_rate, weight_decay, schedule, warmup, clip, ema_decay: see
             :class:`lgnet_core.training.module.Optimisation`. The paper's: adam, 1e-4, 0, paper.
-        losses: ``default``, ``joints`` or ``paper``, see :class:`lgnet_core.training.loss_config.LossWeights`;
-            ``direct``, see :mod:`lgnet_core.training.direct`; ``heatmaps`` for InterShape's first phase; all of them:
-            :data:`lgnet_core.training.loss_config.LOSS_PRESETS`.
+        losses: ``default``, ``joints`` or ``paper``, see :class:`lgnet_core.training.losses.config.LossWeights`;
+            ``direct``, see :mod:`lgnet_core.training.losses.auxiliary`; ``heatmaps`` for InterShape's first phase; all
+            of them: :data:`lgnet_core.training.losses.config.LOSS_PRESETS`.
         augment: turn, scale, shift and recolour the training pictures at random.
         recolour: False: of that, only turn, scale and shift; colours and backgrounds stay.
         rotation: standard deviation of the in-plane turns, degrees; 0 keeps the uprightness that helps a short training

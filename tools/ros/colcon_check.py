@@ -27,15 +27,15 @@ WAYS = {"plain": [], "symlink": ["--symlink-install"], "merge": ["--merge-instal
 # Both halves of lgnet_ros and the library come from the installed tree, and a message goes through its type support.
 USE = """
 import sys
-import lgnet_core, lgnet_ros.share, rclpy
+import lgnet_core, lgnet_ros.resources, rclpy
 from lgnet_ros.msg import HandMeshArray, __file__ as messages
 from ament_index_python import get_package_prefix
 from rclpy.serialization import deserialize_message, serialize_message
 prefix = get_package_prefix("lgnet_ros")
 assert prefix.startswith(sys.argv[1]), prefix
-for module in (lgnet_core.__file__, lgnet_ros.__file__, lgnet_ros.share.__file__, messages):
+for module in (lgnet_core.__file__, lgnet_ros.__file__, lgnet_ros.resources.__file__, messages):
     assert module.startswith(prefix), f"{module} is not of {prefix}"
-assert lgnet_ros.share.share_file("config", "hands.yaml").is_relative_to(prefix)
+assert lgnet_ros.resources.share_file("config", "hands.yaml").is_relative_to(prefix)
 message = HandMeshArray()
 message.header.frame_id = "camera"
 assert deserialize_message(serialize_message(message), HandMeshArray) == message

@@ -10,12 +10,10 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from lgnet_core.camera import project
-from lgnet_core.data.images import InputError
 from lgnet_core.data.interhand26m.geometry import fits_to_camera, to_camera
 from lgnet_core.data.interhand26m.index import open_index
 from lgnet_core.data.interhand26m.layout import DARKEST, AnnotationSet, Sources, Subset
-from lgnet_core.data.real import (
+from lgnet_core.data.real_images import (
     HANDS_OF_TYPE,
     INTERACTING,
     FaultyPictures,
@@ -24,8 +22,10 @@ from lgnet_core.data.real import (
     cut,
 )
 from lgnet_core.data.sample import HandsTruth
+from lgnet_core.geometry.camera import project
 from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.asset import VERTEX_COUNT
+from lgnet_core.io.images import InputError
 from lgnet_core.types import FloatArray
 
 

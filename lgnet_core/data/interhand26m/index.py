@@ -20,9 +20,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from lgnet_core.cache import cache_directory
 from lgnet_core.data.interhand26m.layout import Sources
 from lgnet_core.data.interhand26m.parse import NO_CAMERA, NO_IMAGE, NO_JOINTS, Arrays, Reader, read_ids
+from lgnet_core.io.cache import cache_directory
 from lgnet_core.types import FloatArray
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def open_index(sources: Sources, cache: Path | None = None, console: Console | N
     Several processes that ask at the same time make it once.
 
     Args:
-        cache: the file to keep it in; None: in :func:`lgnet_core.cache.cache_directory`.
+        cache: the file to keep it in; None: in :func:`lgnet_core.io.cache.cache_directory`.
 
     Raises:
         InputError: if a file is cut short or no annotation file.

@@ -19,7 +19,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from lgnet_core.data.images import InputError
+from lgnet_core.io.images import InputError
 
 SPLITS = ("train", "val", "test")
 

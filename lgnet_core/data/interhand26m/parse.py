@@ -17,9 +17,9 @@ import ijson
 import numpy as np
 from rich.progress import Progress
 
-from lgnet_core.data.images import InputError
 from lgnet_core.data.interhand26m.layout import BOTH_FROM_INTERHAND
-from lgnet_core.data.real import HAND_TYPES
+from lgnet_core.data.real_images import HAND_TYPES
+from lgnet_core.io.images import InputError
 from lgnet_core.types import FloatArray
 
 MILLIMETRE = 1e-3

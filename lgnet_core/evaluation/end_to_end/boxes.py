@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lgnet_core.camera import box_of_points
+from lgnet_core.geometry.camera import box_of_points
 from lgnet_core.types import FloatArray
 
 AT_ITS_PLACE = 0.3

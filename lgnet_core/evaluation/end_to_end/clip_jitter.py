@@ -20,12 +20,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from lgnet_core.camera import project_distorted
 from lgnet_core.data.clip import Clip
 from lgnet_core.evaluation.end_to_end.program_report import Figures
 from lgnet_core.evaluation.protocol import MILLIMETRES
+from lgnet_core.geometry.camera import project_distorted
 from lgnet_core.inference import HandEstimator, HandTracker, Smoothing
-from lgnet_core.inference.smoothing import HandSmoother
+from lgnet_core.inference.tracking.smoothing import HandSmoother
 from lgnet_core.types import WRIST, FloatArray, Hand, Side, TwoHands
 
 RATE = 30.0

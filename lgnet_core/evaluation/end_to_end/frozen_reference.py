@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lgnet_core.camera import box_of_points, invert_affine, letterbox, transform_points
 from lgnet_core.evaluation.end_to_end.boxes import AT_ITS_PLACE, iou, length
 from lgnet_core.evaluation.reported import ReportedHand
-from lgnet_core.hand_crops import HandCrops, crops_of_joints, crops_of_palms, to_image
+from lgnet_core.geometry.camera import box_of_points, invert_affine, letterbox, transform_points
+from lgnet_core.geometry.hand_crops import HandCrops, crops_of_joints, crops_of_palms, to_image
 from lgnet_core.inference import make_engine
 from lgnet_core.inference.crops import cut
-from lgnet_core.network.hand_landmark import HAND_CROP_SIZE, HandLandmarks, load_hand_landmark_net
-from lgnet_core.network.palm_detector import PALM_IMAGE_SIZE, load_mediapipe_palm_detector
+from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarks, load_hand_landmark_net
+from lgnet_core.network.detector.palm_detector import PALM_IMAGE_SIZE, load_mediapipe_palm_detector
 from lgnet_core.types import FloatArray, Side
 
 SINGLE_HANDS = ("subhih", "lebanese", "asl")

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from lgnet_core.camera import box_of_points
 from lgnet_core.data.realhands import RealImage
 from lgnet_core.evaluation.end_to_end.boxes import AT_ITS_PLACE, iou, match, skin_box
 from lgnet_core.evaluation.reported import ReportedHand
+from lgnet_core.geometry.camera import box_of_points
 from lgnet_core.types import Side
 
 ONE_HAND_TWICE = 0.5

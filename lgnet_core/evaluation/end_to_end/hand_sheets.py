@@ -8,10 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lgnet_core.camera import letterbox, square_crop, transform_points, warp
-from lgnet_core.drawing import SIDE_COLOURS, contact_sheet, write_png
 from lgnet_core.evaluation.reported import ReportedHand
+from lgnet_core.geometry.camera import letterbox, square_crop, transform_points, warp
 from lgnet_core.types import JOINT_PARENTS, FloatArray
+from lgnet_core.visualization.drawing import SIDE_COLOURS, contact_sheet, write_png
 
 TILE = 288
 COLUMNS, ROWS = 8, 8

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lgnet_core.camera import project_distorted
-from lgnet_core.data.images import InputError, read_picture
 from lgnet_core.data.interhand26m import InterHand26M, Sources
 from lgnet_core.evaluation.end_to_end.hand_sheets import draw_tile, write_sheet
 from lgnet_core.evaluation.end_to_end.program_report import Figures, collect
 from lgnet_core.evaluation.estimates import hand_errors
 from lgnet_core.evaluation.reported import Method, ReportedHand
+from lgnet_core.geometry.camera import project_distorted
+from lgnet_core.io.images import InputError, read_picture
 from lgnet_core.types import Camera, FloatArray, Side
 
 PHOTOGRAPH_SIDE = Side.LEFT  # hands/one_thumb.jpg, by eye: a thumb held up, palm side and fingertips to the viewer

@@ -11,7 +11,6 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from lgnet_core.camera import box_of_points
 from lgnet_core.data.realhands import RealImage, read_index
 from lgnet_core.evaluation.end_to_end.frozen_reference import (
     SINGLE_HANDS,
@@ -31,6 +30,7 @@ from lgnet_core.evaluation.end_to_end.hand_sheets import draw_tile, write_sheet
 from lgnet_core.evaluation.end_to_end.program_report import Figures, collect
 from lgnet_core.evaluation.evaluate import chosen
 from lgnet_core.evaluation.reported import Method
+from lgnet_core.geometry.camera import box_of_points
 from lgnet_core.types import FloatArray, Side
 
 _ALL_SINGLE = "single hands"

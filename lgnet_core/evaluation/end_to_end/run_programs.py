@@ -13,10 +13,9 @@ from rich.console import Console
 from rich.progress import track
 
 from lgnet_core import __version__
-from lgnet_core.checkpoint import read_metadata, weights_digest
 from lgnet_core.data.clip import read_clip, write_clip
-from lgnet_core.data.synthetic.generator import GENERATOR_VERSION, SyntheticHands
-from lgnet_core.data.synthetic.script import draw_clip
+from lgnet_core.evaluation.benchmark.busy import busy_processes
+from lgnet_core.evaluation.benchmark.machine import machine_description
 from lgnet_core.evaluation.clip_scores import Scores, measure
 from lgnet_core.evaluation.end_to_end.clip_jitter import RATE, jitter_figures, measure_jitter
 from lgnet_core.evaluation.end_to_end.frozen_reference import FrozenReference
@@ -28,8 +27,9 @@ from lgnet_core.evaluation.end_to_end.real_images import evaluate_realhands
 from lgnet_core.evaluation.end_to_end.synthetic_full import COUNT, SEED, FullImageFigures, draw
 from lgnet_core.evaluation.reported import Method, ReportedHand, reported
 from lgnet_core.inference import HandEstimator, HandTracker
-from lgnet_core.inference.busy import busy_processes
-from lgnet_core.inference.machine import machine_description
+from lgnet_core.network.checkpoint import read_metadata, weights_digest
+from lgnet_core.synthetic.generator import GENERATOR_VERSION, SyntheticHands
+from lgnet_core.synthetic.script import draw_clip
 from lgnet_core.types import Camera, FloatArray
 
 OURS = "lgnet"

@@ -15,13 +15,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lgnet_core.camera import project_distorted
-from lgnet_core.data.synthetic.generator import SyntheticHands
-from lgnet_core.data.synthetic.visibility import MIN_JOINTS
 from lgnet_core.evaluation.end_to_end.boxes import AT_ITS_PLACE, iou, length, skin_box
 from lgnet_core.evaluation.estimates import hand_errors
 from lgnet_core.evaluation.metrics import MRRPE
 from lgnet_core.evaluation.reported import ReportedHand
+from lgnet_core.geometry.camera import project_distorted
+from lgnet_core.synthetic.generator import SyntheticHands
+from lgnet_core.synthetic.render.visibility import MIN_JOINTS
 from lgnet_core.types import WRIST, Camera, FloatArray, Side
 
 SEED = 20_262

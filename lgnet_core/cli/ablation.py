@@ -1,0 +1,76 @@
+"""The command that compares networks trained alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from lgnet_core.cli.options import HandModelPath, console, needs_training_extra, wide_console
+
+ROWS = (
+    *("lgnet", "lgnet-mini", "eanet", "intershape"),
+    *(f"lgnet-without-{part}" for part in ("lgblock", "local-unit", "global-unit", "refine-stage")),
+)
+
+
+def ablate(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the table and of all trainings.")] = Path(
+        "runs/ablation"
+    ),
+    preset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--preset",
+            "-p",
+            help="PRESET, or PRESET:LOSSES; may be repeated. Default: LGNet, its rivals, four parts less.",
+        ),
+    ] = None,
+    seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated. Default: 0.")] = None,
+    backbone: Annotated[str, typer.Option(help="Of all networks.")] = "efficientnet_lite0",
+    data: Annotated[str, typer.Option(help="synthetic, or a folder that `lgnet synth` wrote.")] = "synthetic",
+    hand_model: HandModelPath = None,
+    size: Annotated[int, typer.Option(help="Side of the crops, a multiple of 32.")] = 256,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 32,
+    steps: Annotated[int, typer.Option(min=1, help="Of each training.")] = 1250,
+    learning_rate: Annotated[float, typer.Option()] = 3e-4,
+    initial: Annotated[str, typer.Option(help="pretrained (the backbone) or random.")] = "pretrained",
+    validation: Annotated[int, typer.Option(help="Pictures held out of the data.")] = 64,
+    count: Annotated[
+        int | None, typer.Option("--count", "-n", min=1, help="Judge on so many pictures of the frozen set only.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int, typer.Option(help="Of torch on the CPU; 0: its choice.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes that read a stored set.")] = 0,
+) -> None:
+    """Train presets on equal data, budget and backbone, judge them alike, write one table; go on where it stopped."""
+    with needs_training_extra("an ablation"):
+        from lgnet_core.training.ablation.run import AblationConfig
+        from lgnet_core.training.ablation.run import ablate as run
+        from lgnet_core.training.train_config import TrainConfig
+
+    rows = tuple(preset or ROWS)
+    training = TrainConfig(
+        out=out,
+        preset=rows[0].partition(":")[0],  # not the default preset, which has a backbone of its own
+        backbone=backbone,
+        data=data,
+        hand_model=hand_model,
+        size=size,
+        batch_size=batch_size,
+        steps=steps,
+        epoch_steps=min(steps, 500),
+        warmup=steps // 10,
+        learning_rate=learning_rate,
+        initial=initial,
+        validation=validation,
+        device=device,
+        threads=threads,
+        workers=workers,
+        progress=console.is_terminal,
+    )
+    table = run(AblationConfig(training, rows, tuple(seed or (0,)), count), console)
+    wide_console().print(table.rich())
+    console.print(Text(f"table: {out / 'ablation.md'}, {out / 'ablation.json'}"), soft_wrap=True)

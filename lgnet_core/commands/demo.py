@@ -1,0 +1,83 @@
+"""The work of ``lgnet demo``: hands found in the bundled clip, as images, and how far they are from the truth."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from lgnet_core.commands.predict import Estimator, OverlayVideo, make_folder
+from lgnet_core.data.clip import Clip, read_clip
+from lgnet_core.evaluation.clip_scores import Scores, measure
+from lgnet_core.evaluation.reported import reported
+from lgnet_core.io.results import write_hands
+from lgnet_core.visualization.drawing import contact_sheet, draw_3d, draw_overlay, write_png
+
+SHEET_COLUMNS, SHEET_ROWS = 4, 3
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the demo did.
+
+    Args:
+        scores: against the clip's truth.
+        frames: of the clip.
+        frames_per_second: of the estimator alone.
+        sheet, view, folder: where the contact sheet, the view in space and everything else lie.
+    """
+
+    scores: Scores
+    frames: int
+    frames_per_second: float
+    sheet: Path
+    view: Path
+    folder: Path
+
+
+def run_demo(estimator: Estimator, out: Path, clip: Clip | None = None, console: Console | None = None) -> Summary:
+    """Find the hands in every frame; write overlays, a video of them, a contact sheet, a view in space and meshes.
+
+    Args:
+        clip: None: the bundled one.
+        console: shows a progress bar; None: quiet.
+
+    Raises:
+        InputError: if the clip cannot be read or ``out`` is no folder.
+    """
+    clip = read_clip() if clip is None else clip
+
+    make_folder(out / "frames")
+    console = console or Console(quiet=True)
+    estimator.estimate(clip.frames[0], clip.camera)  # the first call warms up and is not counted
+    seconds, found, overlays = 0.0, [], []
+    video = OverlayVideo(out / "overlay.mp4", clip.frames_per_second)
+    for k, frame in enumerate(track(clip.frames, "finding hands", console=console, transient=True)):
+        start = time.perf_counter()
+        hands = estimator.estimate(frame, clip.camera)
+        seconds += time.perf_counter() - start
+        found.append(hands)
+        overlays.append(draw_overlay(frame, hands, clip.camera))
+        write_png(out / "frames" / f"frame_{k:03d}.png", overlays[-1])
+        video.add(overlays[-1])
+    video.close()
+
+    chosen = np.unique(np.linspace(0, len(overlays) - 1, SHEET_COLUMNS * SHEET_ROWS).round().astype(int))
+    sheet, view = out / "contact_sheet.png", out / "view_3d.png"
+    write_png(sheet, contact_sheet([overlays[k] for k in chosen], SHEET_COLUMNS, 400))
+    best = max(range(len(found)), key=lambda k: sum(hand.presence for hand in found[k].hands))
+    height = clip.camera.height
+    write_png(view, np.hstack([overlays[best], draw_3d(found[best], height)]))
+    write_hands(out, "view_3d", found[best], clip.camera, source=f"demo clip, frame {best}")
+    return Summary(
+        scores=measure([reported(hands) for hands in found], clip),
+        frames=len(found),
+        frames_per_second=len(found) / seconds,
+        sheet=sheet,
+        view=view,
+        folder=out,
+    )

@@ -1,0 +1,48 @@
+"""Plain torch: the reference that every other engine is held to."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lgnet_core.engines.base import Engine, memory_errors, resolve_device
+from lgnet_core.engines.cpu import available_cores
+from lgnet_core.network.exportable import ExportableModule, Outputs, input_shapes
+from lgnet_core.types import FloatArray
+
+
+class EagerEngine(Engine[Outputs]):
+    """Single precision, operator by operator, on the CPU or a GPU.
+
+    The network is moved to ``device`` and set to evaluation, in place. On a CPU torch's number of threads is set, and
+    that of the whole process: torch has one pool. Its idle threads busy-wait, so beside other programs that want the
+    cores one thread, or engine ``"onnx"``, is faster.
+
+    Args:
+        network: with its weights.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``.
+        threads: CPU threads; None: torch's number, but not more than :func:`available_cores`.
+        inputs: the shapes it is to run at; None: the network's ``example_inputs()``.
+    """
+
+    name = "eager"
+    precision = "fp32"
+
+    def __init__(
+        self,
+        network: ExportableModule[Outputs],
+        device: str = "auto",
+        threads: int | None = None,
+        inputs: tuple[Tensor, ...] | None = None,
+    ) -> None:
+        self.device = resolve_device(device)
+        self.input_shapes = input_shapes(network, network.example_inputs() if inputs is None else inputs)
+        self.network = network.to(self.device).eval()
+        if self.device == "cpu":
+            torch.set_num_threads(threads or min(torch.get_num_threads(), available_cores()))
+
+    @torch.inference_mode()
+    def __call__(self, *inputs: FloatArray) -> Outputs:
+        with memory_errors(self.device):
+            outputs = self.network(*(torch.from_numpy(array).to(self.device) for array in inputs))
+            return self.network.OUTPUTS._make(field.float().cpu() for field in outputs)

@@ -1,0 +1,87 @@
+"""EANet: extract-and-adapt, the network that LGNet grew out of (Park et al. 2023, "Extract-and-Adaptation Network").
+
+Against LGNet: no graph, no global unit, no refine stage; shape and camera come from the mean of the hand's map.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from lgnet_core.hand_model import HandModel
+from lgnet_core.network.attention_maps import LookedAt
+from lgnet_core.network.backbones.efficientnet import Backbone, build_backbone
+from lgnet_core.network.config import EANetConfig
+from lgnet_core.network.hands_network import HandsNetwork
+from lgnet_core.network.layers import PerHand, conv_norm_relu
+from lgnet_core.network.lgnet.attention import LGFA, watch_lgfa
+from lgnet_core.network.lgnet.joint_stage import JointStage, normalise_joints
+from lgnet_core.network.lgnet.mesh_stage import MeshStage
+from lgnet_core.network.prediction import Cascade, HandsPrediction
+from lgnet_core.types import Side
+
+
+class EABlock(nn.Module):
+    r"""Extract what both hands have in common, adapt it to each, and mix it with the hand's own map.
+
+    .. math:: F_{inter} = \mathrm{Extract}(F_R, F_L), \ F^*_h = \mathrm{conv}[F_h | \mathrm{Adapt}_h(F_h, F_{inter})]
+
+    Extract and Adapt are LGFA modules of EANet's form, its fuse formers.
+
+    Shapes:
+        features: (B, 2, c, H, W); returns (B, 2, 2 c, H, W).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.extract = LGFA(channels, "eanet")
+        self.adapt = PerHand(lambda: LGFA(channels, "eanet"))
+        self.mix = PerHand(lambda: conv_norm_relu(2 * channels, 2 * channels))
+
+    def parts(self) -> dict[str, tuple[LGFA, str, str]]:
+        """Its fuse formers by name, and what the two maps are that each looks at."""
+        hands = {f"adapt, {side.label}": (cast(LGFA, self.adapt[side]), "its own map", "extracted") for side in Side}
+        return {"extract": (self.extract, "right hand's map", "left hand's map"), **hands}
+
+    def forward(self, features: Tensor) -> Tensor:
+        common = self.extract(features[:, 0], features[:, 1])
+        adapted = self.adapt(features, common[:, None].expand_as(features))
+        return self.mix(torch.cat([features, adapted], 2))
+
+
+class EANet(HandsNetwork):
+    """The network; its depth box and crops are the house's, see the configuration."""
+
+    config: EANetConfig
+
+    def __init__(self, config: EANetConfig, hand_model: HandModel) -> None:
+        super().__init__(config, hand_model)
+        self.backbone = build_backbone(config.backbone)
+        deep, channels, enhanced = self.backbone.deep_channels, config.channels, 2 * config.channels
+        self.split = PerHand(lambda: conv_norm_relu(deep, channels))
+        self.eablock = EABlock(channels)
+        self.joint_stage = PerHand(lambda: JointStage(enhanced, channels))
+        self.mesh_stage = MeshStage(channels, config.self_joint_depth, True, hand_model, mean_channels=enhanced)
+        self.relative_translation = nn.Linear(2 * enhanced, 3)
+        nn.init.xavier_uniform_(self.relative_translation.weight, gain=0.01)
+        nn.init.zeros_(self.relative_translation.bias)
+        self.presence = PerHand(lambda: nn.Linear(enhanced, 1))
+
+    def supervised(self, image: Tensor, intrinsics: Tensor) -> tuple[HandsPrediction, Cascade | None]:
+        map_size = self.map_size(image)
+        _, deep = self.backbone(image)
+        features = self.split(deep[:, None].expand(-1, 2, -1, -1, -1))  # (B, 2, c, G, G)
+        enhanced = self.eablock(features)  # (B, 2, 2 c, G, G)
+        means = enhanced.mean((-2, -1))  # (B, 2, 2 c)
+        joints_grid, tokens = self.joint_stage(enhanced)
+        rough = self.mesh_stage(tokens, normalise_joints(joints_grid, map_size), self.hand_model, means)
+        relative = self.relative_translation(means.flatten(1))
+        return rough.prediction(joints_grid, self.presence(means)[..., 0], relative), None
+
+    def backbones(self) -> tuple[Backbone, ...]:
+        return (self.backbone,)
+
+    def looked_at(self, image: Tensor, intrinsics: Tensor) -> list[LookedAt]:
+        return watch_lgfa(self.eablock.parts(), lambda: self(image, intrinsics))

@@ -1,0 +1,83 @@
+"""LGBlock between the maps of two crops, one for each hand (LGNet section III-B, on per-hand features)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lgnet_core.geometry.crop_geometry import RELATION_SIZE, CropGeometry
+from lgnet_core.hand_model import MeshGraph
+from lgnet_core.network.layers import tokens_to_map
+from lgnet_core.network.lgnet.attention import LGFA
+from lgnet_core.network.lgnet.local_graph import MeshLocalGraph
+
+
+class GeometryEmbedding(nn.Module):
+    """Tells the cells of the other hand's map where they lie as seen from the own crop.
+
+    Its first layer takes a cell's place and the crops' relation, which is the same for all cells.
+
+    Shapes:
+        geometry: of the crops; like: (N, c, G, G); returns (N, c, G, G).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(2 + RELATION_SIZE, channels)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, geometry: CropGeometry, like: Tensor) -> Tensor:
+        of_cell, of_relation = self.hidden.weight.split([2, RELATION_SIZE], 1)
+        relation = F.linear(geometry.relation, of_relation, self.hidden.bias)
+        tokens = self.out(torch.relu(F.linear(geometry.cells, of_cell) + relation[:, None]))
+        return tokens_to_map(tokens, like)
+
+
+class HandLGBlock(nn.Module):
+    r"""Local and global interaction of two hands, each in its own crop, both in right-hand coordinates.
+
+    .. math::
+        F_{local,h} &= \mathrm{LGFA}_{local}(F'_h, F'_{\bar h} + E_h), \quad
+        F_{ih} = \mathrm{LGFA}_{hand}(F_h, F_{local,h}) \\
+        F_{global,h} &= \mathrm{LGFA}_{global}(F_{ih}, F_{i\bar h} + E_h), \quad F^*_h = [F_h \mid W F_{global,h}]
+
+    with F' the maps after the local graph, :math:`\bar h` the other hand, and E_h the :class:`GeometryEmbedding`. Where
+    there is no other hand, a hand's own map stands in for the other one in the queries, and has no keys and values.
+    Equations 7 to 10 of the paper with two differences: one set of weights serves both hands, since left ones are
+    mirrored; and local and global features are each hand's own, since one cell of two crops shows different places.
+
+    Args:
+        channels: c. backbone_channels: of the encoder's last map. mesh_graph: of the hand model.
+
+    Shapes:
+        means: (N, C_32) of the encoder's last map; features: (N, c, G, G), the F_h; geometry: of the crops;
+        returns (N, c + c / 4, G, G), the F*_h.
+    """
+
+    def __init__(self, channels: int, backbone_channels: int, mesh_graph: MeshGraph) -> None:
+        super().__init__()
+        self.local_graph = MeshLocalGraph(backbone_channels, channels, "gin", mesh_graph.coarse)
+        self.geometry = GeometryEmbedding(channels)
+        self.lgfa_local, self.lgfa_hand, self.lgfa_global = (LGFA(channels) for _ in range(3))
+        self.compress = nn.Conv2d(channels, channels // 4, 1)
+
+    def forward(self, means: Tensor, features: Tensor, geometry: CropGeometry) -> Tensor:
+        embedding = self.geometry(geometry, features)
+
+        def other(maps: Tensor) -> Tensor:
+            return maps.index_select(0, geometry.other) + embedding
+
+        structured = self.local_graph(means, features)
+        local = self.lgfa_local(structured, other(structured), geometry.paired)
+        interacted = self.lgfa_hand(features, local)
+        common = self.lgfa_global(interacted, other(interacted), geometry.paired)
+        return torch.cat([features, self.compress(common)], 1)
+
+    def parts(self) -> dict[str, tuple[LGFA, str, str]]:
+        """Its LGFA modules by name, and what the two maps are that each attends to."""
+        return {
+            "local": (self.lgfa_local, "own map", "other hand's map"),
+            "hand": (self.lgfa_hand, "own map", "local feature"),
+            "global": (self.lgfa_global, "own map", "other hand's map"),
+        }

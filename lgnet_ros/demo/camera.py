@@ -1,0 +1,85 @@
+"""A camera that is not there: plays the bundled clip as pictures and calibration, over and over."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from lgnet_core.data.clip import Clip, read_clip
+from lgnet_core.types import Camera
+from lgnet_ros.output.messages import to_image
+from lgnet_ros.process.main import Program
+
+FRAME_ID = "camera_color_optical_frame"
+
+
+class DemoCamera(Node):
+    """Publishes ``image`` and ``camera_info`` with equal stamps.
+
+    The clip keeps its own speed at every rate, and runs forwards and backwards in turn, so that hands never jump.
+
+    Parameters: ``rate`` (Hz), ``frame_id``, ``reliability`` (``reliable`` or ``best_effort``).
+    """
+
+    def __init__(self, clip: Clip | None = None) -> None:
+        super().__init__("demo_camera")
+        clip = read_clip() if clip is None else clip
+        rate = float(self.declare_parameter("rate", 30.0).value)
+        frame_id = str(self.declare_parameter("frame_id", FRAME_ID).value)
+        reliability = str(self.declare_parameter("reliability", "reliable").value)
+        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy[reliability.upper()])
+        self._images = [to_image(frame, Header(frame_id=frame_id)) for frame in clip.frames]  # a header each
+        self._info = to_camera_info(clip.camera, frame_id)
+        self._pace = clip.frames_per_second / rate
+        self._count = 0
+        self._image_publisher = self.create_publisher(Image, "image", qos)
+        self._info_publisher = self.create_publisher(CameraInfo, "camera_info", qos)
+        # A camera's sensor does not stop when simulated time does.
+        self.create_timer(1 / rate, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.get_logger().info(
+            f"playing {len(self._images)} pictures of {clip.camera.width}x{clip.camera.height} at {rate:g} Hz on "
+            f"{self._image_publisher.topic_name} ({reliability})"
+        )
+
+    def _publish(self) -> None:
+        image = self._images[forth_and_back(int(self._count * self._pace), len(self._images))]
+        image.header.stamp = self._info.header.stamp = self.get_clock().now().to_msg()
+        self._info_publisher.publish(self._info)
+        self._image_publisher.publish(image)
+        self._count += 1
+
+
+def forth_and_back(k: int, count: int) -> int:
+    """0, 1, ..., count - 1, count - 2, ..., 1, 0, 1, ...: a loop without a jump."""
+    if count == 1:
+        return 0
+    k %= 2 * (count - 1)
+    return min(k, 2 * (count - 1) - k)
+
+
+def to_camera_info(camera: Camera, frame_id: str) -> CameraInfo:
+    """A calibration as a message without a stamp; the picture counts as not rectified."""
+    matrix = camera.matrix
+    info = CameraInfo(height=camera.height, width=camera.width, distortion_model="plumb_bob")
+    info.header.frame_id = frame_id
+    info.d = [*camera.distortion.tolist(), *[0.0] * 5][: max(5, len(camera.distortion))]
+    info.k = matrix.ravel().tolist()
+    info.r = np.eye(3).ravel().tolist()
+    info.p = np.column_stack([matrix, np.zeros(3)]).ravel().tolist()
+    return info
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    with Program(args) as program:
+        return program.spin([DemoCamera()])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

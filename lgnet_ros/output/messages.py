@@ -1,0 +1,145 @@
+"""Hands to the messages under ``hands/``.
+
+Arrays go into messages as ``array.array(typecode, bytes)``: rclpy's setters take these as they are, but look at every
+element of a list, and some of an ndarray. Headers are the picture's, handed on untouched.
+"""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import Point, Quaternion, Transform, Vector3
+from geometry_msgs.msg import Pose as PoseMessage
+from sensor_msgs.msg import Image, PointCloud2
+from std_msgs.msg import Header
+
+from lgnet_core.geometry.hand_frame import Pose
+from lgnet_core.geometry.inter_hand import InterHand
+from lgnet_core.types import FloatArray, Hand, Side, TwoHands
+from lgnet_ros.interop import create_cloud
+from lgnet_ros.msg import HandJoints, HandJointsArray, HandMesh, HandMeshArray, InterHandTransform
+
+Poses = Mapping[Side, Pose]
+"""The frames of a picture's hands, :meth:`lgnet_core.geometry.hand_frame.HandFrames.poses`."""
+
+POINT = np.dtype([("x", np.float32), ("y", np.float32), ("z", np.float32), ("side", np.uint32)])
+"""A point of ``hands/points``: metres in the header's frame, and :class:`Side`."""
+
+
+def hand_frame_name(prefix: str, side: Side) -> str:
+    """The TF frame of a hand: ``<prefix>hand_right``."""
+    return f"{prefix}hand_{side.label}"
+
+
+def require_metric(hands: TwoHands) -> None:
+    """Messages, frames and markers hold metres in the camera's frame.
+
+    Raises:
+        ValueError: for hands that were estimated without a camera; nothing is to be published of them.
+    """
+    if not hands.metric:
+        raise ValueError("hands of an uncalibrated camera have no place in its frame; publish nothing of them")
+
+
+def to_joints_array(hands: TwoHands, header: Header, poses: Poses) -> HandJointsArray:
+    """For ``hands/joints``; ``poses``: of the hands that were seen. Raises: see :func:`require_metric`."""
+    require_metric(hands)
+    return HandJointsArray(header=header, hands=[_joints(hand, poses[hand.side]) for hand in hands.hands])
+
+
+def to_mesh_array(hands: TwoHands, header: Header, poses: Poses) -> HandMeshArray:
+    """For ``hands/mesh``; ``poses``: of the hands that were seen. Raises: see :func:`require_metric`."""
+    require_metric(hands)
+    return HandMeshArray(header=header, hands=[_mesh(hand, poses[hand.side]) for hand in hands.hands])
+
+
+def to_inter_hand(relation: InterHand, header: Header, prefix: str) -> InterHandTransform:
+    """For ``hands/inter_hand``; ``prefix`` is the parameter ``frame_prefix``."""
+    return InterHandTransform(
+        header=header,
+        right_frame=hand_frame_name(prefix, Side.RIGHT),
+        left_frame=hand_frame_name(prefix, Side.LEFT),
+        transform=to_transform(relation.pose),
+        distance=float(relation.distance),
+        closest_right=_point(relation.closest_right),
+        closest_left=_point(relation.closest_left),
+        confidence=float(relation.confidence),
+    )
+
+
+def to_points(hands: TwoHands, header: Header) -> PointCloud2:
+    """For ``hands/points``: the vertices of both meshes, each with its side. Raises: see :func:`require_metric`."""
+    require_metric(hands)
+    points = np.empty(sum(len(hand.vertices) for hand in hands.hands), POINT)
+    rows = points.view(np.float32).reshape(-1, 4)  # x, y, z and the side's four bytes
+    start = 0
+    for hand in hands.hands:
+        end = start + len(hand.vertices)
+        rows[start:end, :3] = hand.vertices
+        points["side"][start:end] = hand.side
+        start = end
+    return create_cloud(header, points)
+
+
+def to_image(image: FloatArray, header: Header) -> Image:
+    """An rgb8 message of a picture (H, W, 3) uint8."""
+    height, width, channels = image.shape
+    return Image(
+        header=header,
+        height=height,
+        width=width,
+        encoding="rgb8",
+        is_bigendian=0,
+        step=width * channels,
+        data=array.array("B", image.tobytes()),
+    )
+
+
+def to_transform(pose: Pose) -> Transform:
+    """Of a frame in another one."""
+    x, y, z = pose.position.tolist()
+    return Transform(translation=Vector3(x=x, y=y, z=z), rotation=_quaternion(pose))
+
+
+def _joints(hand: Hand, pose: Pose) -> HandJoints:
+    return HandJoints(
+        **_identity(hand, pose),
+        joints=[Point(x=x, y=y, z=z) for x, y, z in hand.joints.tolist()],
+        joint_std=hand.joint_std.astype(np.float32),
+        joints_image=hand.joints_image.astype(np.float32).reshape(-1),
+    )
+
+
+def _mesh(hand: Hand, pose: Pose) -> HandMesh:
+    return HandMesh(
+        **_identity(hand, pose),
+        vertices=array.array("f", hand.vertices.astype(np.float32).tobytes()),
+        triangles=array.array("I", hand.faces.astype(np.uint32).tobytes()),
+    )
+
+
+def _identity(hand: Hand, pose: Pose) -> dict[str, Any]:
+    """The fields that both messages of a hand begin with."""
+    return {
+        "side": int(hand.side),
+        "track_id": hand.track_id,
+        "presence": float(hand.presence),
+        "pose": _pose(pose),
+    }
+
+
+def _pose(pose: Pose) -> PoseMessage:
+    return PoseMessage(position=_point(pose.position), orientation=_quaternion(pose))
+
+
+def _quaternion(pose: Pose) -> Quaternion:
+    x, y, z, w = pose.quaternion.tolist()
+    return Quaternion(x=x, y=y, z=z, w=w)
+
+
+def _point(place: FloatArray) -> Point:
+    x, y, z = place.tolist()
+    return Point(x=x, y=y, z=z)

@@ -1,0 +1,222 @@
+"""Crops of both hands of labelled images, and what networks of either kind predict for these."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from support.perfect import perfect
+from support.small_network import small_network
+from torch.testing import assert_close
+
+from lgnet_core.data.hand_pairs import CropJitter, HandPairs, cut_pairs, in_image, moved, predict_batch
+from lgnet_core.data.sample import HandsBatch, HandsTruth
+from lgnet_core.geometry.camera import (
+    grid_to_pixels,
+    pixels_to_grid,
+    pixels_to_normalised,
+    project,
+    weak_perspective_root,
+)
+from lgnet_core.geometry.hand_crops import crops_of_joints, to_crop
+from lgnet_core.hand_model import HandModel
+from lgnet_core.inference.crops import cut
+from lgnet_core.network import HandLGNet, HandLGNetConfig, HandsPrediction
+from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, load_hand_landmark_net
+from lgnet_core.network.per_hand.batching import ABSENT_LOGIT
+from lgnet_core.synthetic.generator import SyntheticHands
+from lgnet_core.types import Side
+
+SMALL = HandLGNetConfig(channels=16, self_joint_depth=1, hidden_channels=32, regressor_depth=1)
+
+
+@pytest.fixture(scope="module")
+def network(hand_model: HandModel) -> HandLGNet:
+    """The landmark network as it is, all else at random."""
+    network = small_network(hand_model, config=SMALL)
+    assert isinstance(network, HandLGNet)
+    network.landmarker.load_state_dict(load_hand_landmark_net().state_dict())
+    return network
+
+
+@pytest.fixture(scope="module")
+def batch(hand_model: HandModel) -> HandsBatch:
+    """Four images of both hands."""
+    found = SyntheticHands(3, hand_model).crops(torch.arange(24), 96)
+    return found[found.presence.all(1).nonzero()[:4, 0]]
+
+
+def without(batch: HandsBatch, rows: list[tuple[int, int]]) -> HandsBatch:
+    presence = batch.presence.clone()
+    for row, side in rows:
+        presence[row, side] = False
+    return batch.replace(presence=presence)
+
+
+def test_an_absent_hand_repeats_the_crop_of_the_other_but_shows_nothing(batch, hand_model):
+    joints = batch.labels(hand_model).joints_2d
+    pairs = cut_pairs(without(batch, [(1, Side.LEFT)]), joints)
+    assert pairs.given.tolist() == [[1, 1], [1, 0], [1, 1], [1, 1]]
+    assert_close(pairs.affine[1, 1], pairs.affine[1, 0])
+    assert not pairs.images[1, 1].any()
+    determinants = torch.linalg.det(pairs.affine[..., :2])
+    assert ((determinants < 0) == torch.tensor([[False, True], [False, False], [False, True], [False, True]])).all()
+
+
+def test_an_image_without_hands_gets_its_whole_as_a_crop_which_is_black(batch):
+    """Whatever its labels are."""
+    nobody = without(batch, [(2, Side.RIGHT), (2, Side.LEFT)])
+    pairs = cut_pairs(nobody, torch.zeros(4, 2, 21, 2))
+    edge = HAND_CROP_SIZE - 0.5
+    corners = to_crop(pairs.affine[2], torch.tensor([[-0.5, -0.5], [95.5, 95.5]]))
+    for end, place in ((corners.amin(1), -0.5), (corners.amax(1), edge)):  # one of both is mirrored
+        assert_close(end, torch.full((2, 2), place), atol=1e-4, rtol=1e-4)
+    assert not pairs.images[2].any()
+
+
+@torch.no_grad()
+def test_networks_of_either_kind_predict_in_the_image(network, batch, hand_model):
+    """The landmarks of a true crop lie on the hand: the joint stage starts from them, up to its random correction."""
+    truth = HandsTruth.of(batch, hand_model)
+    pair = small_network(hand_model)
+    expected = pair(batch.image.float() / 255, batch.intrinsics)
+    found = predict_batch(pair, batch, truth.joints_2d, truth.joints_known)
+    assert all(torch.equal(a, b) for a, b in zip(expected, found))
+
+    network.stages.correction.weight.zero_(), network.stages.correction.bias.zero_()
+    found = predict_batch(network, batch, truth.joints_2d, truth.joints_known)
+    pixels = (found.joints_grid[..., :2] + 0.5) * 32 - 0.5
+    size = (truth.joints_2d.amax(2) - truth.joints_2d.amin(2)).amax(-1)
+    assert ((pixels - truth.joints_2d).norm(dim=-1).mean(-1) / size).median() < 0.25
+
+
+@torch.no_grad()
+def test_joints_that_are_not_known_do_not_matter(network, batch, hand_model):
+    """A fingertip's place has no part in the crop; a hand of which nothing is known is as good as absent."""
+    joints = batch.labels(hand_model).joints_2d
+    known = torch.ones_like(joints[..., 0], dtype=torch.bool)
+    expected = predict_batch(network, batch, joints, known)
+    known[0, 0, 8], known[1, 1] = False, False
+    wrong = torch.where(known[..., None], joints, 9e5)
+    found = predict_batch(network, batch, wrong, known)
+    for name, a, b in zip(expected._fields, expected, found):
+        assert_close(b[[0, 2, 3]], a[[0, 2, 3]], msg=name)
+    assert found.presence_logits[1, 1] == ABSENT_LOGIT
+    alone = predict_batch(network, without(batch, [(1, Side.LEFT)]), joints, torch.ones_like(known))
+    for a, b in zip(alone, found):
+        assert_close(b, a)
+
+
+@torch.no_grad()
+def test_a_central_joint_that_is_not_known_is_taken_to_lie_amid_the_others(network, batch, hand_model):
+    joints = batch.labels(hand_model).joints_2d
+    known = torch.ones_like(joints[..., 0], dtype=torch.bool)
+    known[:, :, 18] = False
+    wrong = torch.where(known[..., None], joints, 9e5)
+    middle = joints[:, :, torch.arange(21) != 18].mean(2)
+    filled = joints.clone()
+    filled[:, :, 18] = middle
+    expected = predict_batch(network, batch, filled, torch.ones_like(known))
+    for a, b in zip(expected, predict_batch(network, batch, wrong, known)):
+        assert_close(b, a, atol=1e-3, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_a_batch_without_any_hand(network, batch, hand_model):
+    nobody = without(batch, [(row, side) for row in range(4) for side in Side])
+    truth = HandsTruth.of(nobody, hand_model)
+    found = predict_batch(network, nobody, truth.joints_2d, truth.joints_known)
+    assert all(value.isfinite().all() for value in found)
+    assert (found.presence_logits == ABSENT_LOGIT).all()
+
+
+def test_intrinsics_project_the_labels_to_where_the_crop_has_them(batch, hand_model):
+    """And frames have the crop's centre on their z axis."""
+    labels = batch.labels(hand_model)
+    pairs = cut_pairs(batch, labels.joints_2d, CropJitter(), torch.Generator().manual_seed(0))
+    assert_close(
+        project(labels.joints, pairs.intrinsics), to_crop(pairs.affine, labels.joints_2d), atol=0.02, rtol=1e-4
+    )
+    middle = torch.full((4, 2, 1, 2), (HAND_CROP_SIZE - 1) / 2)
+    assert_close(project(pairs.frames[..., 2:, :], pairs.intrinsics), middle, atol=0.02, rtol=0)
+    expected = torch.tensor([1.0, -1]).expand(4, 2)
+    assert_close(torch.linalg.det(pairs.frames), expected)
+
+
+def test_crops_without_jitter_are_those_of_the_joints(batch, hand_model):
+    joints = batch.labels(hand_model).joints_2d
+    pairs = cut_pairs(batch, joints)
+    for side in Side:
+        sides = torch.full((4,), int(side))
+        expected = crops_of_joints(joints[:, side]).mirror_left(sides).affine(HAND_CROP_SIZE)
+        assert_close(pairs.affine[:, side], expected)
+
+
+def test_crops_of_a_training_are_cut_as_those_of_inference(batch, hand_model):
+    """Where they enlarge, as here; to two grey levels, since OpenCV interpolates in steps of 1/32 pixel."""
+    pairs = cut_pairs(batch, batch.labels(hand_model).joints_2d)
+    for k, image in enumerate(batch.image.permute(0, 2, 3, 1).numpy()):
+        expected = cut(np.ascontiguousarray(image), pairs.affine[k].double().numpy(), HAND_CROP_SIZE)
+        difference = np.abs(pairs.images[k].numpy() - expected)
+        assert difference.mean() < 1 / 255
+        assert np.quantile(difference, 0.99) < 3 / 255
+
+
+def test_jitter_moves_crops_by_its_standard_deviations(batch, hand_model):
+    joints = batch.labels(hand_model).joints_2d[:1].expand(600, -1, -1, -1)
+    plain = crops_of_joints(joints[:, 0])
+    crops = moved(plain, CropJitter(0.05, 0.2, 0.3), torch.Generator().manual_seed(0))
+    shift = (crops.centre - plain.centre) / plain.side[:, None]
+    for values, wanted in (
+        (shift, 0.05),
+        (torch.log(crops.side / plain.side), 0.2),
+        (crops.angle - plain.angle, 0.3),
+    ):
+        assert abs(float(values.mean())) < 0.15 * wanted
+        assert float(values.std()) == pytest.approx(wanted, rel=0.1)
+
+
+def test_the_same_generator_gives_the_same_crops(batch, hand_model):
+    joints = batch.labels(hand_model).joints_2d
+    first, again, other = (
+        cut_pairs(batch, joints, CropJitter(), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    )
+    assert all(torch.equal(a, b) for a, b in zip(first, again))
+    assert not torch.equal(first.affine, other.affine)
+
+
+def in_crops(batch: HandsBatch, pairs: HandPairs, hand_model: HandModel) -> HandsPrediction:
+    """The truth as a network of one crop per hand would predict it."""
+    truth = perfect(batch, hand_model)
+    labels = batch.labels(hand_model)
+    places = to_crop(pairs.affine, labels.joints_2d)
+    cells = pixels_to_grid(places, HAND_CROP_SIZE, HAND_CROP_SIZE // 32)
+    focal = torch.linalg.det(pairs.intrinsics[..., :2, :2]).abs().sqrt()
+    scale = focal / batch.wrist[..., 2] / (HAND_CROP_SIZE / 2)  # half crops per metre at the wrist's depth
+    centre = pixels_to_normalised(places[..., 0, :], HAND_CROP_SIZE)
+    grid = torch.cat([cells, truth.joints_grid[..., 2:]], -1)
+    return truth._replace(joints_grid=grid, camera=torch.cat([scale[..., None], centre], -1))
+
+
+def test_a_perfect_prediction_is_perfect_in_the_image(batch, hand_model):
+    """2D joints are the labels'; the weak camera's wrist is the true one, as the projection loss wants it."""
+    labels = batch.labels(hand_model)
+    pairs = cut_pairs(batch, labels.joints_2d, CropJitter(), torch.Generator().manual_seed(0))
+    found = in_image(in_crops(batch, pairs, hand_model), pairs.affine, 96)
+    assert_close(grid_to_pixels(found.joints_grid[..., :2], 96, 3), labels.joints_2d, atol=0.01, rtol=1e-4)
+    roots = weak_perspective_root(found.camera, batch.intrinsics[:, None], 96)
+    assert_close(roots, batch.wrist, atol=1e-4, rtol=1e-3)
+    truth = perfect(batch, hand_model)
+    for name in ("vertices", "joints", "rotations", "relative_translation"):
+        assert torch.equal(getattr(found, name), getattr(truth, name))
+
+
+def test_labels_of_absent_hands_do_not_matter(batch, hand_model):
+    """Whatever they are, as long as the hand is absent: its crop is the other's, and all is finite."""
+    joints = batch.labels(hand_model).joints_2d
+    one = without(batch, [(0, Side.LEFT), (1, Side.RIGHT)])
+    wild = joints.clone()
+    wild[0, Side.LEFT], wild[1, Side.RIGHT] = torch.nan, 1e9
+    for a, b in zip(cut_pairs(one, joints), cut_pairs(one, wild)):
+        assert torch.equal(a, b)
+        assert torch.isfinite(b).all()

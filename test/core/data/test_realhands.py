@@ -1,0 +1,56 @@
+"""The index of realhands: made up, and the real one where it is."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from support.paths import SHARED
+
+from lgnet_core.data.realhands import read_index
+from lgnet_core.io.images import InputError
+
+ROOT = SHARED / "realhands"
+
+
+def row(file: str, split: str = "dev", source: str = "subhih", boxes: list[list[float]] | None = None) -> dict:
+    return {"file": file, "width": 32, "height": 24, "source": source, "split": split, "boxes": boxes, "original": ""}
+
+
+def test_rows_of_a_split(tmp_path):
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), np.full((24, 32, 3), (255, 0, 0), np.uint8))  # BGR
+    rows = [row("b.png", boxes=[[1, 2, 3, 4], [5, 6, 7, 8]]), row("c.png", "train"), row("a.png", source="asl")]
+    (tmp_path / "index.json").write_text(json.dumps(rows))
+    first, second = read_index(tmp_path, "dev")
+    assert [first.path.name, second.path.name] == ["a.png", "b.png"]
+    assert first.boxes.shape == (0, 4)
+    np.testing.assert_array_equal(second.boxes, [[1, 2, 3, 4], [5, 6, 7, 8]])
+    assert first.read()[0, 0].tolist() == [0, 0, 255]
+    assert (first.source, second.source) == ("asl", "subhih")
+    assert [image.path.name for image in read_index(tmp_path, "train")] == ["c.png"]
+    with pytest.raises(InputError, match="no images of the split 'test'; the splits are dev, train"):
+        read_index(tmp_path, "test")
+
+
+@pytest.mark.parametrize("content", [None, "{", "[1]", '[{"file": "a"}]'])
+def test_a_folder_that_is_no_such_set(tmp_path, content):
+    if content is not None:
+        (tmp_path / "index.json").write_text(content)
+    with pytest.raises(InputError, match=r"index\.json: is missing or no index of realhands"):
+        read_index(tmp_path, "dev")
+
+
+@pytest.mark.skipif(not ROOT.is_dir(), reason="the real images are not here (LGNET_TEST_DATA/realhands)")
+def test_the_real_set():
+    """As its description counts them; boxes lie in their images."""
+    images = read_index(ROOT, "dev")
+    counts = {source: sum(i.source == source for i in images) for source in ("subhih", "lebanese", "asl", "rf100")}
+    assert counts == {"subhih": 108, "lebanese": 82, "asl": 84, "rf100": 114}
+    assert sum(len(i.boxes) for i in images if i.source == "subhih") == 143
+    for image in images[::40]:
+        height, width = image.read().shape[:2]
+        assert (image.boxes >= -1).all()
+        assert (image.boxes <= np.tile([width, height], 2) + 1).all()

@@ -1,0 +1,135 @@
+"""ONNX Runtime against eager torch."""
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from support.small_network import SMALL, small_network
+from support.tiny_network import Tiny, TinyNetwork, tiny_inputs
+
+from lgnet_core.engines import onnx as onnx_engine
+from lgnet_core.engines.eager import EagerEngine
+from lgnet_core.engines.export import cached_onnx, export_onnx, network_digest
+from lgnet_core.engines.onnx import OnnxEngine
+from lgnet_core.io.cache import CACHE_VARIABLE
+from lgnet_core.network import HandsPrediction
+
+
+def crops(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(count)
+    intrinsics = np.array([[2.5 * size, 0, 0.4 * size], [0, 2.3 * size, 0.6 * size], [0, 0, 1]], np.float32)
+    return rng.random((count, 3, size, size), np.float32), np.repeat(intrinsics[None], count, 0)
+
+
+def assert_agree(mine: HandsPrediction, theirs: HandsPrediction) -> None:
+    for name, a, b in zip(HandsPrediction._fields, mine, theirs):
+        assert a.dtype == torch.float32
+        assert a.shape == b.shape
+        assert (a - b).abs().max() <= 1e-3 * b.abs().max(), name
+
+
+def test_onnx_agrees_with_eager(hand_model, tmp_path):
+    network, size = small_network(hand_model, config="lgnet-mini"), 256
+    export_onnx(network, tmp_path / "hands.onnx")
+    engine = OnnxEngine(tmp_path / "hands.onnx", HandsPrediction, "cpu", threads=1)
+    eager = EagerEngine(network, "cpu")
+    assert engine.image_size == eager.image_size == size
+    assert engine.metadata["weights"] == network_digest(network)
+    for count in (1, 2):
+        assert_agree(engine(*crops(count, size)), eager(*crops(count, size)))
+
+
+def test_any_network_of_named_tensors_runs(tmp_path):
+    """An input that it does not use is left out of the file, and is given all the same."""
+    network = TinyNetwork().eval()
+    export_onnx(network, tmp_path / "tiny.onnx")
+    engine, eager = OnnxEngine(tmp_path / "tiny.onnx", Tiny, "cpu", threads=1), EagerEngine(network, "cpu")
+    assert engine.input_shapes == eager.input_shapes
+    assert list(engine.input_shapes) == list(TinyNetwork.INPUTS)
+    for batch in (1, 3):
+        found = engine(*tiny_inputs(batch))
+        assert type(found) is Tiny
+        for mine, theirs in zip(found, eager(*tiny_inputs(batch))):
+            torch.testing.assert_close(mine, theirs)
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        engine(*tiny_inputs(1)[:2])
+
+
+@pytest.mark.parametrize(("slopes", "own_operator"), [(4, False), (1, True)])
+def test_prelu_of_each_channel_becomes_operators_of_the_blocked_layout(tmp_path, slopes, own_operator):
+    network = TinyNetwork().eval()
+    network.norm = torch.nn.PReLU(slopes)
+    torch.nn.init.uniform_(network.norm.weight, -2, 2)
+    export_onnx(network, tmp_path / "tiny.onnx")
+    operators = {node.op_type for node in onnx.load(tmp_path / "tiny.onnx").graph.node}
+    assert ("PRelu" in operators) == own_operator
+    engine = OnnxEngine(tmp_path / "tiny.onnx", Tiny, "cpu", threads=1)
+    torch.testing.assert_close(engine(*tiny_inputs(3)), EagerEngine(network, "cpu")(*tiny_inputs(3)))
+
+
+def test_a_network_without_refine_stage_needs_no_intrinsics(hand_model, tmp_path):
+    network = small_network(hand_model, config=replace(SMALL, refine_stage=False))
+    engine = exported(network, tmp_path)
+    eager = EagerEngine(network, "cpu", inputs=network.example_inputs(64))
+    assert_agree(engine(*crops(2, 64)), eager(*crops(2, 64)))
+
+
+def test_intrinsics_that_are_no_numbers_harm_their_own_crop_only(hand_model, tmp_path):
+    engine = exported(small_network(hand_model), tmp_path)
+    images, intrinsics = crops(2, 64)
+    expected = engine(images, intrinsics)
+    intrinsics[0] = np.nan
+    prediction = engine(images, intrinsics)
+    assert prediction.vertices[0].isnan().all()
+    assert torch.allclose(prediction.vertices[1], expected.vertices[1])
+
+
+def test_a_damaged_cache_entry_is_exported_again(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    network = TinyNetwork().eval()
+    export_onnx(network, tmp_path / "good")
+    good = (tmp_path / "good").read_bytes()
+    monkeypatch.setattr("lgnet_core.engines.export.export_onnx", lambda network, path, inputs: path.write_bytes(good))
+    path = cached_onnx(network)
+    path.write_bytes(good[:200])
+    path.with_suffix(".sha256").write_text(hashlib.sha256(good[:200]).hexdigest())  # the damage came before the check
+    engine = OnnxEngine.from_network(network, "cpu", threads=1)
+    torch.testing.assert_close(engine(*tiny_inputs(1)), EagerEngine(network, "cpu")(*tiny_inputs(1)))
+    assert list(tmp_path.glob("*.onnx")) == [path]
+
+
+def test_files_that_are_no_network_are_refused(tmp_path):
+    (tmp_path / "text.onnx").write_text("hands")
+    with pytest.raises(ValueError, match="lgnet export"):
+        OnnxEngine(tmp_path / "text.onnx", Tiny, "cpu")
+    with pytest.raises(ValueError, match="lgnet export"):
+        OnnxEngine(tmp_path / "missing.onnx", Tiny, "cpu")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_other_networks_are_refused(tmp_path):
+    stream = tmp_path / "other.onnx"
+    torch.onnx.export(torch.nn.Linear(3, 2), (torch.zeros(1, 3),), stream, dynamo=False, input_names=["x"])
+    with pytest.raises(ValueError, match=r"no export of a network with outputs \['map', 'total'\]"):
+        OnnxEngine(stream, Tiny, "cpu")
+    export_onnx(TinyNetwork(), tmp_path / "tiny.onnx")
+    with pytest.raises(ValueError, match="no export of a network with outputs"):
+        OnnxEngine(tmp_path / "tiny.onnx", HandsPrediction, "cpu")
+
+
+@pytest.mark.parametrize(("asked", "cores", "threads"), [(None, 3, 3), (5, 3, 5)])
+def test_threads_sleep_between_calls_and_are_as_many_as_the_cores(tmp_path, monkeypatch, asked, cores, threads):
+    monkeypatch.setattr(onnx_engine, "available_cores", lambda: cores)
+    export_onnx(TinyNetwork(), tmp_path / "tiny.onnx")
+    options = OnnxEngine(tmp_path / "tiny.onnx", Tiny, "cpu", asked).session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (threads, 1)
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+    assert 0 < int(options.get_session_config_entry("session.intra_op.spin_duration_us")) < 1000
+
+
+def exported(network, folder) -> OnnxEngine:
+    export_onnx(network, folder / "hands.onnx", network.example_inputs(64))
+    return OnnxEngine(folder / "hands.onnx", HandsPrediction, "cpu", threads=1)

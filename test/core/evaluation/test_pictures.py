@@ -1,0 +1,67 @@
+"""Sets to be evaluated: the frozen one, stored ones, and which pictures belong together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lgnet_core.evaluation.pictures import CATEGORIES, Category, category_of_kind, category_of_labels
+from lgnet_core.evaluation.sets import Choice, open_pictures
+from lgnet_core.synthetic.generator import SyntheticHands
+from lgnet_core.synthetic.scene.interactions import Kind
+from lgnet_core.synthetic.stored import write_shards
+
+
+@pytest.fixture(scope="module")
+def stored(hand_model, tmp_path_factory) -> Path:
+    return write_shards(tmp_path_factory.mktemp("set"), SyntheticHands(4, hand_model), 10, 96, progress=False)
+
+
+def test_kinds_have_categories():
+    found = {kind.name: CATEGORIES[category_of_kind(torch.tensor(int(kind)))] for kind in Kind}
+    expected = dict.fromkeys(("PALM_TO_PALM", "CROSSED", "INTERLACED", "HOLDING", "FREE"), Category.INTERACTING)
+    expected |= {"SEPARATE": Category.SEPARATE, "NONE": Category.NONE}
+    expected |= dict.fromkeys(("SINGLE_RIGHT", "SINGLE_LEFT"), Category.SINGLE)
+    assert found == expected
+
+
+def test_labels_have_categories(hand_model):
+    """By the hands that are there; a pair is separate from half a hand's width between the boxes on."""
+    batch = SyntheticHands(6, hand_model).crops(torch.arange(4), 64)
+    presence = torch.tensor([[True, True], [True, True], [False, True], [False, False]])
+    wrist = torch.tensor([[-0.4, 0.0, 0.8], [0.4, 0.0, 0.8]]).repeat(4, 1, 1)
+    wrist[1] = torch.tensor([[0.0, 0.0, 0.8], [0.01, 0.0, 0.8]])
+    found = category_of_labels(batch.replace(presence=presence, wrist=wrist), hand_model)
+    assert [CATEGORIES[k] for k in found] == [
+        Category.SEPARATE, Category.INTERACTING, Category.SINGLE, Category.NONE,
+    ]  # fmt: skip
+
+
+def test_the_frozen_set(hand_model):
+    pictures = open_pictures(Choice(), hand_model)
+    assert len(pictures) == 2000
+    assert pictures.metadata["digest"]
+    batch, category, *_ = pictures.read(torch.arange(0, 2000, 100), 64)
+    assert batch.image.shape == (20, 3, 64, 64)
+    nobody = category == CATEGORIES.index(Category.NONE)
+    assert nobody.any()
+    assert not batch.presence[nobody].any()
+    assert batch.presence[category == CATEGORIES.index(Category.SINGLE)].sum(1).max() == 1
+
+
+def test_a_stored_set_is_read_at_the_size_that_is_asked(hand_model, stored):
+    pictures = open_pictures(Choice(str(stored)), hand_model)
+    assert (len(pictures), pictures.metadata["seed"]) == (10, 4)
+    indices = torch.tensor([7, 2])
+    batch, category, *_ = pictures.read(indices, 64)
+    assert batch.image.shape == (2, 3, 64, 64)
+    truth = SyntheticHands(4, hand_model).crops(indices, 64)
+    torch.testing.assert_close(batch.intrinsics, truth.intrinsics, rtol=1e-4, atol=1e-2)
+    torch.testing.assert_close(category, category_of_labels(truth, hand_model))
+
+
+def test_a_folder_that_is_no_set_says_what_to_do(hand_model, tmp_path):
+    with pytest.raises(ValueError, match="lgnet synth"):
+        open_pictures(Choice(str(tmp_path)), hand_model)

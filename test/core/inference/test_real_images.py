@@ -1,0 +1,32 @@
+"""Real images go through everything with the bundled weights. Accuracy is judged by ``lgnet eval``, not here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.paths import SHARED
+
+from lgnet_core.commands.predict import predict
+from lgnet_core.inference import HandEstimator
+from lgnet_core.io.images import PictureSource
+from lgnet_core.types import Side
+
+DATA = SHARED / "testdata"
+
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the real images are not here (LGNET_TEST_DATA/testdata)")
+
+
+def test_predict_gives_valid_numbers(tmp_path):
+    """Hands are found, and every number of them is one; a mesh is no larger than a hand."""
+    estimator = HandEstimator.load(device="cpu", threads=1)
+    for folder, count in (("interhand2.6m", 4), ("hands", 1)):
+        done = predict(estimator, PictureSource(DATA / folder), tmp_path)
+        assert (done.pictures, done.failures) == (count, [])
+        assert sum(done.hands.values()) > 0
+    for path in tmp_path.glob("*.npz"):
+        with np.load(path, allow_pickle=False) as file:
+            for side in Side:
+                if np.isfinite(file["presence"][side]):
+                    numbers = [file[name] for name in file.files if name.startswith(side.label)]
+                    assert all(np.isfinite(values).all() for values in numbers)
+                    assert (np.ptp(file[f"{side.label}_vertices"], axis=0) < 0.4).all()

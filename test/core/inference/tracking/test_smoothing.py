@@ -1,0 +1,199 @@
+"""The one-euro filter against a scalar recurrence written out by hand, and the laws it must keep on hands."""
+
+from dataclasses import replace
+from math import pi
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+from support.posed_hands import POSES, SEEDS, SIDES, posed, turn
+
+from lgnet_core.geometry.camera import project_distorted
+from lgnet_core.inference.tracking.smoothing import HandSmoother, OneEuro, Smoothing
+from lgnet_core.types import Camera, Hand, Side
+
+CAMERA = Camera(np.array([[600.0, 0, 320], [0, 600.0, 240], [0, 0, 1]]), 640, 480)
+SETTINGS = st.builds(
+    Smoothing, min_cutoff=st.floats(0.1, 10), beta=st.floats(0, 50), derivative_cutoff=st.floats(0.1, 5)
+)
+INTERVALS = st.lists(st.floats(0.005, 0.3), min_size=2, max_size=20)
+FIELDS = ("joints", "vertices", "joints_image", "rotations", "shape")
+
+
+@given(settings=SETTINGS, intervals=INTERVALS, seed=SEEDS)
+def test_a_scalar_runs_through_the_papers_recurrence(settings, intervals, seed):
+    """Algorithm 1 of the paper with the interval in place of 1 / rate, scalar by scalar; irregular intervals too."""
+    values = np.random.default_rng(seed).normal(0, 0.1, len(intervals))
+    last = speed = None
+    one_euro = OneEuro()
+    for value, interval in zip(values, intervals):
+        if last is None:
+            last, speed = value, 0.0
+        else:
+            derivative = (value - last) / interval
+            weight = 1 / (1 + (1 / (2 * pi * settings.derivative_cutoff)) / interval)
+            speed = weight * derivative + (1 - weight) * speed
+            cutoff = settings.min_cutoff + settings.beta * abs(speed)
+            weight = 1 / (1 + (1 / (2 * pi * cutoff)) / interval)
+            last = weight * value + (1 - weight) * last
+        assert one_euro(np.array([[value]]), interval, settings)[0, 0] == pytest.approx(last, abs=1e-12)
+
+
+@given(settings=SETTINGS, intervals=INTERVALS, seed=SEEDS)
+def test_what_stands_still_stays(settings, intervals, seed):
+    points = np.random.default_rng(seed).normal(0, 1, (5, 3))
+    one_euro = OneEuro()
+    for interval in intervals:
+        np.testing.assert_array_equal(one_euro(points, interval, settings), points)
+
+
+@given(settings=SETTINGS, seed=SEEDS)
+def test_it_arrives(settings, seed):
+    """After a step it comes nearer with every picture, and in 10 / (2 pi f_min) seconds it is there to 1 in 1000."""
+    start, end = np.random.default_rng(seed).normal(0, 1, (2, 5, 3))
+    one_euro = OneEuro()
+    one_euro(start, 1 / 30, settings)
+    away = np.linalg.norm(end - start)
+    for _ in range(int(30 * 10 / (2 * pi * settings.min_cutoff)) + 2):
+        left = np.linalg.norm(one_euro(end, 1 / 30, settings) - end)
+        assert left <= away
+        away = left
+    assert away < 1e-3 * np.linalg.norm(end - start)
+
+
+@given(settings=SETTINGS, seed=SEEDS, intervals=INTERVALS)
+def test_it_turns_and_moves_with_the_points(settings, seed, intervals):
+    rng = np.random.default_rng(seed)
+    track = rng.normal(0, 0.2, (len(intervals), 5, 3))
+    move, shift = turn(seed), rng.normal(0, 1, 3)
+    here, there = OneEuro(), OneEuro()
+    for points, interval in zip(track, intervals):
+        mine = here(points, interval, settings)
+        theirs = there(points @ move.T + shift, interval, settings)
+        np.testing.assert_allclose(theirs, mine @ move.T + shift, atol=1e-9)
+
+
+def test_beta_means_the_same_in_every_unit():
+    settings = Smoothing(min_cutoff=1, beta=7)
+    metres, pixels = OneEuro(), OneEuro()
+    for k, x in enumerate(np.random.default_rng(0).normal(0, 0.1, 20)):
+        mine = metres(np.array([[x, -x]]), 0.03 + 0.01 * (k % 2), settings)
+        theirs = pixels(np.array([[x, -x]]) * 1200, 0.03 + 0.01 * (k % 2), settings, metres=1 / 1200)
+        np.testing.assert_allclose(theirs, mine * 1200, atol=1e-9)
+
+
+def test_speed_opens_the_filter():
+    """Of the same step in the same time, a filter with beta takes more."""
+    shares = []
+    for beta in (0, 5, 50):
+        one_euro = OneEuro()
+        for x in (0.0, 0.02, 0.04):
+            one_euro(np.array([[x]]), 1 / 30, Smoothing(1.0, beta))
+        shares.append(one_euro.share)
+    assert shares == sorted(shares)
+    assert shares[0] < 0.5 * shares[-1]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [({"min_cutoff": 0}, "min_cutoff"), ({"beta": -1}, "beta"), ({"derivative_cutoff": float("nan")}, "derivative")],
+)
+def test_settings_out_of_range_are_refused(setting, message):
+    with pytest.raises(ValueError, match=message):
+        Smoothing(**setting)
+
+
+def seen(hand: Hand) -> Hand:
+    return replace(hand, joints_image=project_distorted(hand.joints, CAMERA))
+
+
+@given(side=SIDES, pose=POSES, seed=SEEDS, metric=st.booleans())
+def test_a_still_hand_stays(hand_model, side, pose, seed, metric):
+    hand = seen(posed(hand_model, side, pose, turn(seed)))
+    if not metric:
+        hand = replace(hand, joints=hand.joints - hand.joints[0], vertices=hand.vertices - hand.joints[0])
+    smoother = HandSmoother()
+    for _ in range(4):
+        out = smoother(hand, 1 / 30, Smoothing(), metric)
+        for name in FIELDS:
+            tolerance = 1e-6 if name == "rotations" else 1e-12  # the hand model's are float32
+            np.testing.assert_allclose(getattr(out, name), getattr(hand, name), atol=tolerance)
+        assert out.side is hand.side
+        assert out.presence == hand.presence
+
+
+@given(side=SIDES, seed=SEEDS)
+def test_a_hand_keeps_its_parts_together(hand_model, side, seed):
+    """Joints stay the means of vertices that they are, rotations stay rotations, and so do noisy ones."""
+    rng = np.random.default_rng(seed)
+    hand = seen(posed(hand_model, side, "relaxed", turn(seed)))
+    middle = hand.vertices[:5].mean(0)
+    smoother = HandSmoother()
+    for _ in range(6):
+        noise = Rotation.from_rotvec(rng.normal(0, 0.1, (16, 3))).as_matrix()
+        moved = replace(
+            hand,
+            joints=hand.joints + rng.normal(0, 0.004, 3),
+            rotations=noise @ hand.rotations,
+        )
+        shift = moved.joints[0] - hand.joints[0]
+        bend = rng.normal(0, 0.002, 3)
+        moved = replace(moved, vertices=hand.vertices + shift + bend)
+        moved.joints[1] = middle + shift + bend
+        out = smoother(moved, 1 / 30, Smoothing(), True)
+        np.testing.assert_allclose(out.joints[1], out.vertices[:5].mean(0), atol=1e-12)
+        squares = out.rotations @ out.rotations.transpose(0, 2, 1)
+        np.testing.assert_allclose(squares, np.tile(np.eye(3), (16, 1, 1)), atol=1e-6)  # float32's, of the hand model
+        assert np.allclose(np.linalg.det(out.rotations), 1)
+
+
+@given(seed=SEEDS, angle=st.floats(-3, 3))
+def test_rotations_go_part_of_the_way_about_the_same_axis(hand_model, seed, angle):
+    """exp(share log(R^T R_new)), by scipy."""
+    hand = seen(posed(hand_model, Side.RIGHT, "flat", turn(seed)))
+    axis = np.random.default_rng(seed).normal(size=3)
+    axis /= np.linalg.norm(axis)
+    step = Rotation.from_rotvec(axis * angle).as_matrix()
+    smoother = HandSmoother()
+    smoother(hand, 1 / 30, Smoothing(), True)
+    out = smoother(replace(hand, rotations=hand.rotations @ step), 1 / 30, Smoothing(min_cutoff=2.0, beta=0), True)
+    share = 1 / (1 + 30 / (2 * pi * 2.0))
+    expected = hand.rotations @ Rotation.from_rotvec(axis * angle * share).as_matrix()
+    np.testing.assert_allclose(out.rotations, expected, atol=1e-6)
+
+
+def test_noise_in_depth_does_not_open_the_filter_across_the_ray(hand_model):
+    """The wrist swings 1 cm to and fro in depth, or not: its place across the ray is filtered alike."""
+    rng = np.random.default_rng(0)
+    hand = seen(posed(hand_model, Side.RIGHT, "open", turn(0)))
+    across = rng.normal(0, 5e-4, (30, 2))
+    rays = []
+    for deep in (0.0, 0.01):
+        smoother, seen_rays = HandSmoother(), []
+        for k in range(30):
+            wrist = hand.joints[0] + [0, 0, deep * (-1) ** k]
+            wrist[:2] = (hand.joints[0, :2] / hand.joints[0, 2] + across[k]) * wrist[2]
+            shift = wrist - hand.joints[0]
+            moved = replace(hand, joints=hand.joints + shift, vertices=hand.vertices + shift)
+            out = smoother(moved, 1 / 30, Smoothing(), True)
+            seen_rays.append(out.joints[0, :2] / out.joints[0, 2])
+        rays.append(np.array(seen_rays))
+    np.testing.assert_allclose(rays[1], rays[0], atol=2e-5)
+
+
+def test_jitter_becomes_less_and_motion_is_followed(hand_model):
+    """What it is for: a still noisy hand is held, a fast one is not left behind."""
+    rng = np.random.default_rng(1)
+    hand = seen(posed(hand_model, Side.RIGHT, "open", turn(1)))
+    for speed, rule in ((0.0, lambda noisy, calm, lag: calm < 0.4 * noisy), (0.8, lambda _, __, lag: lag < 0.03)):
+        smoother, raw, out = HandSmoother(), [], []
+        for k in range(60):
+            shift = np.array([speed * k / 30, 0, 0]) + rng.normal(0, 0.002, 3)
+            moved = seen(replace(hand, joints=hand.joints + shift, vertices=hand.vertices + shift))
+            raw.append(moved.joints)
+            out.append(smoother(moved, 1 / 30, Smoothing(), True).joints)
+        noisy, calm = (np.sqrt((np.diff(x[20:], 2, axis=0) ** 2).mean()) for x in (np.array(raw), np.array(out)))
+        lag = np.abs(out[-1][:, 0] - raw[-1][:, 0]).max()
+        assert rule(noisy, calm, lag), (speed, noisy, calm, lag)

@@ -1,0 +1,468 @@
+"""The tracker over scripted networks: when it detects, where it takes its crops, what it keeps and forgets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from threading import get_native_id
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.scene import make_scene, point_at
+from support.scripted_engines import CAMERA, HEIGHT, WIDTH, Script, coordinate_image, hand_at
+
+from lgnet_core.inference import HandTracker, Smoothing, Thresholds
+from lgnet_core.inference.timing import STAGES
+from lgnet_core.types import Camera, Hand, Side, TwoHands
+
+FRAME = 33_333_333  # nanoseconds
+WRISTS = np.stack([point_at(60, 130, 0.6, CAMERA), point_at(180, 130, 0.65, CAMERA)])
+
+
+class World:
+    """Two hands that a test moves, shows and hides, before a tracker.
+
+    The networks see flat hands, :func:`hand_at`; what the stages say of their meshes is a scene's.
+    """
+
+    def __init__(self, hand_model, thresholds: Thresholds | None = None, **settings) -> None:
+        scene = make_scene(hand_model, CAMERA, WRISTS, (True, True), seed=3)
+        self.right, self.left = hand_at(60, 130), hand_at(180, 130, Side.LEFT)
+        self.script = Script(hand_model, scene, [self.right, self.left])
+        self.estimator = self.script.estimator(thresholds=thresholds)
+        self.tracker = HandTracker(self.estimator, **settings)
+        self.image = coordinate_image()
+        self.now = 10 * FRAME
+
+    def step(self, frames: float = 1, camera: Camera | None = CAMERA) -> TwoHands:
+        self.now += round(frames * FRAME)
+        return self.tracker.update(self.image, camera, self.now)
+
+    @property
+    def detections(self) -> int:
+        """How often the palm detector ran."""
+        return len(self.script.palms.scales)
+
+    @property
+    def batches(self) -> list[int]:
+        """Crops of each run of the landmark network."""
+        return self.script.landmarks.batches
+
+    def hide(self, *hands) -> None:
+        """Neither palm nor presence."""
+        for hand in hands:
+            hand.palm_score, hand.presence = 0.0, 0.01
+
+    def show(self, *hands) -> None:
+        for hand in hands:
+            hand.palm_score, hand.presence = 0.8, 0.9
+
+
+def ids(hands: TwoHands) -> dict[Side, int]:
+    return {hand.side: hand.track_id for hand in hands.hands}
+
+
+def assert_same(mine: TwoHands, theirs: TwoHands, but: Sequence[str] = ("track_id",)) -> None:
+    """To the last bit."""
+    assert mine.metric is theirs.metric
+    assert (mine.relative_translation is None) == (theirs.relative_translation is None)
+    if mine.relative_translation is not None:
+        np.testing.assert_array_equal(mine.relative_translation, theirs.relative_translation)
+    assert [hand.side for hand in mine.hands] == [hand.side for hand in theirs.hands]
+    for a, b in zip(mine.hands, theirs.hands):
+        for f in fields(Hand):
+            if f.name not in but:
+                np.testing.assert_array_equal(getattr(a, f.name), getattr(b, f.name), err_msg=f.name)
+
+
+@settings(max_examples=8)
+@given(there=st.sampled_from([(1, 1), (1, 0), (0, 1), (0, 0)]), seed=st.integers(0, 99))
+def test_detection_in_every_image_is_estimate(hand_model, there, seed):
+    world = World(hand_model, detection_interval=1)
+    world.hide(*(hand for hand, shown in zip((world.right, world.left), there) if not shown))
+    rng = np.random.default_rng(seed)
+    for _ in range(3):
+        for hand in (world.right, world.left):
+            hand.move(*rng.uniform(-5, 5, 2))
+        assert_same(world.step(), world.estimator.estimate(world.image, CAMERA))
+    assert world.detections >= 6
+
+
+@pytest.mark.parametrize("camera", [CAMERA, None], ids=["calibrated", "uncalibrated"])
+def test_still_hands_are_what_estimate_gives(hand_model, camera):
+    """Without smoothing: the crops of followed hands are those of a second look, so the observations are the same."""
+    world = World(hand_model)
+    wanted = world.estimator.estimate(world.image, camera)
+    for _ in range(3):
+        hands = world.step(camera=camera)
+        assert hands.metric is (camera is not None)
+        for mine, theirs in zip(hands.hands, wanted.hands, strict=True):
+            np.testing.assert_allclose(mine.joints, theirs.joints, atol=1e-3)
+            np.testing.assert_allclose(mine.joints_image, theirs.joints_image, atol=0.05)
+    assert ids(hands) == {Side.RIGHT: 1, Side.LEFT: 2}
+
+
+@pytest.mark.parametrize("interval", [2, 5, 10])
+def test_two_followed_hands_cost_a_detection_every_so_many_images(hand_model, interval):
+    world = World(hand_model, detection_interval=interval)
+    detections = [0]
+    for _ in range(2 * interval + 2):
+        world.step()
+        detections.append(world.detections)
+    assert np.diff(detections).tolist() == [int(k % interval == 0) for k in range(2 * interval + 2)]
+
+
+def test_a_followed_hand_costs_one_crop(hand_model):
+    world = World(hand_model)
+    world.step()
+    world.batches.clear()
+    world.step()
+    assert world.batches == [2]
+    assert world.detections == 1
+
+
+def test_while_a_hand_is_missing_the_image_is_searched(hand_model):
+    """At its plain size: what is followed is no hand that the detector finds too large."""
+    world = World(hand_model)
+    world.hide(world.left)
+    for k in range(3):
+        assert ids(world.step()) == {Side.RIGHT: 1}
+        assert world.detections == k + 1
+    assert world.batches == [1, 1, 1, 1]  # the detected hand twice, then once an image: its palm is known
+    world.show(world.left)
+    assert ids(world.step()) == {Side.RIGHT: 1, Side.LEFT: 2}
+
+
+def test_an_image_without_hands_is_searched_in_two_sizes_every_time(hand_model):
+    world = World(hand_model)
+    world.hide(world.right, world.left)
+    for k in range(3):
+        assert world.step().hands == []
+        assert world.detections == 2 * (k + 1)
+
+
+def test_moving_hands_are_followed(hand_model):
+    """By 9 pixels an image, a tenth of a crop: with its velocity a crop is in place."""
+    world = World(hand_model, detection_interval=1000)
+    for _ in range(8):
+        hands = world.step()
+        assert ids(hands) == {Side.RIGHT: 1, Side.LEFT: 2}
+        np.testing.assert_allclose(hands.right.joints_image, world.right.joints, atol=0.05)
+        world.right.move(9, 0)
+        world.left.move(-4, -3)
+    assert world.detections == 1
+    centres = [np.linalg.solve(a[:, :2], np.full(2, 111.5) - a[:, 2]) for a in world.script.landmarks.affines]
+    middle = world.right.joints - [9, 0]  # where it was seen last
+    assert abs(centres[0][0] - middle[:, 0].mean()) < 10
+
+
+def test_a_hand_that_jumps_is_found_in_the_same_image_as_another_track(hand_model):
+    world = World(hand_model)
+    world.hide(world.left)
+    assert ids(world.step()) == {Side.RIGHT: 1}
+    world.right.move(120, 20)
+    hands = world.step()
+    np.testing.assert_allclose(hands.right.joints_image, world.right.joints, atol=0.05)
+    assert ids(hands) == {Side.RIGHT: 2}
+    assert ids(world.step()) == {Side.RIGHT: 2}
+
+
+def test_a_presence_below_the_threshold_ends_a_track(hand_model):
+    """And the image is searched at once: a hand that is there after all is back with another number."""
+    world = World(hand_model)
+    world.step()
+    world.right.presence = 0.49
+    assert ids(world.step()) == {Side.LEFT: 2}
+    assert world.detections == 2
+    world.right.presence = 0.51
+    assert ids(world.step()) == {Side.RIGHT: 3, Side.LEFT: 2}
+
+
+def test_the_presence_threshold_may_be_changed_between_images(hand_model):
+    world = World(hand_model)
+    world.right.presence = 0.6
+    assert set(ids(world.step())) == set(Side)
+    world.estimator.presence_threshold = 0.7
+    assert set(ids(world.step())) == {Side.LEFT}
+    world.estimator.presence_threshold = 0.5
+    assert set(ids(world.step())) == set(Side)
+
+
+def test_a_detector_that_misses_followed_hands_does_not_lose_them(hand_model):
+    world = World(hand_model, detection_interval=2)
+    first = ids(world.step())
+    world.right.palm_score = world.left.palm_score = 0.0
+    for _ in range(6):
+        assert ids(world.step()) == first
+    assert world.detections > 2
+
+
+def test_one_hand_is_not_followed_twice(hand_model):
+    """Where two hands become one in the image, the better observation stays."""
+    world = World(hand_model)
+    world.step()
+    world.left.joints = world.right.joints + 1.0
+    world.left.presence = 0.7
+    for _ in range(3):
+        hands = world.step()
+        assert len(hands.hands) == 1
+    assert hands.hands[0].presence == pytest.approx(0.9, abs=1e-5)
+
+
+def test_a_side_is_remembered(hand_model):
+    """Images in which a followed hand looks like the other side do not turn it: the memory is of ten images or so."""
+    world = World(hand_model)
+    world.hide(world.left)
+    world.step()
+    world.right.right_probability = 0.1
+    for _ in range(5):
+        assert ids(world.step()) == {Side.RIGHT: 1}
+    while set(ids(world.step())) == {Side.RIGHT}:
+        pass
+    turned = world.step()
+    assert set(ids(turned)) == {Side.LEFT}
+    assert turned.left.track_id == 2
+
+
+def test_two_hands_that_look_alike_are_a_right_and_a_left_one(hand_model):
+    world = World(hand_model)
+    world.left.right_probability = 0.6
+    for _ in range(3):
+        hands = world.step()
+        assert ids(hands) == {Side.RIGHT: 1, Side.LEFT: 2}
+    np.testing.assert_allclose(hands.left.joints_image, world.left.joints, atol=0.05)
+    assert world.batches[-1] == 2, "a followed hand is cropped as its side asks, so nothing is observed again"
+
+
+def test_at_most_two_hands_are_followed(hand_model):
+    world = World(hand_model, detection_interval=2)
+    world.script.hands.append(hand_at(120, 60, size=0.7, presence=0.55))
+    for _ in range(6):
+        assert ids(world.step()) == {Side.RIGHT: 1, Side.LEFT: 2}
+
+
+def changed_camera() -> Camera:
+    return Camera(CAMERA.matrix + np.diag([1.0, 0, 0]), WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        lambda w: w.step(-20),
+        lambda w: w.step(16),
+        lambda w: w.step(camera=changed_camera()),
+        lambda w: w.step(camera=Camera(CAMERA.matrix, WIDTH, HEIGHT, np.array([0.01, 0, 0, 0]))),
+        lambda w: w.step(camera=None),
+        lambda w: w.tracker.reset(),
+    ],
+    ids=["clock-back", "gap", "intrinsics", "distortion", "no-camera", "reset"],
+)
+def test_what_makes_it_forget(hand_model, disturb):
+    world = World(hand_model, smoothing=Smoothing(min_cutoff=0.1, beta=0))
+    for _ in range(3):
+        world.step()
+    assert world.detections == 1
+    world.right.move(8, 0)
+    disturb(world)
+    hands = world.step()
+    assert world.detections >= 2
+    assert min(ids(hands).values()) >= 3, "track ids count on"
+    wanted = world.estimator.estimate(world.image, CAMERA)
+    np.testing.assert_allclose(hands.right.joints, wanted.right.joints, atol=1e-6)  # nothing of the slow filter's past
+
+
+def test_the_size_of_the_image_makes_it_forget(hand_model):
+    world = World(hand_model)
+    world.step(camera=None)
+    world.now += FRAME
+    larger = coordinate_image(WIDTH + 8, HEIGHT)
+    assert ids(world.tracker.update(larger, None, world.now)) == {Side.RIGHT: 3, Side.LEFT: 4}
+
+
+@pytest.mark.parametrize("frames", [0, 0.2, 1, 14])
+def test_what_does_not(hand_model, frames):
+    """Irregular stamps up to the gap, a stamp that stands still, and a camera that is sent anew with each image."""
+    world = World(hand_model, smoothing=Smoothing())
+    for k in range(4):
+        camera = Camera(CAMERA.matrix.copy(), WIDTH, HEIGHT)
+        hands = world.step(frames if k else 1, camera)
+        assert np.isfinite(hands.right.vertices).all()
+    assert ids(hands) == {Side.RIGHT: 1, Side.LEFT: 2}
+    assert world.detections == 1
+
+
+def test_smoothing_holds_a_noisy_hand_and_keeps_relations(hand_model):
+    rng = np.random.default_rng(0)
+    worlds = [World(hand_model, smoothing=s) for s in (None, Smoothing(min_cutoff=1.0, beta=5.0))]
+    tracks: list[list[np.ndarray]] = [[], []]
+    for _ in range(20):
+        noise = rng.normal(0, 0.5, (2, 2))
+        for world, track in zip(worlds, tracks):
+            for hand, shift in zip((world.right, world.left), noise):
+                hand.move(*shift)
+            hands = world.step()
+            for hand, shift in zip((world.right, world.left), noise):
+                hand.move(*-shift)
+            track.append(hands.right.joints)
+            np.testing.assert_allclose(
+                hands.relative_translation, hands.left.joints[0] - hands.right.joints[0], atol=1e-12
+            )
+    rough, calm = (np.diff(np.array(track), 2, axis=0)[5:].std() for track in tracks)
+    assert calm < 0.5 * rough
+
+
+def test_smoothing_is_not_fed_back_into_the_crops(hand_model):
+    """A slow filter lags behind what is reported, not behind where the next crop is taken."""
+    slow, plain = (World(hand_model, smoothing=s) for s in (Smoothing(min_cutoff=0.05, beta=0.0), None))
+    for _ in range(5):
+        for world in (slow, plain):
+            world.right.move(6, 0)
+            world.step()
+        for mine, theirs in zip(slow.script.landmarks.affines, plain.script.landmarks.affines, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_smoothing_can_be_switched_while_it_runs(hand_model):
+    world, plain = World(hand_model, smoothing=Smoothing(min_cutoff=0.1, beta=0.0)), World(hand_model)
+    hands = [(world.step(), plain.step())]
+    for smoothing in (world.tracker.smoothing, None, Smoothing(min_cutoff=0.1, beta=0.0)):
+        world.tracker.smoothing = smoothing
+        for each in (world, plain):
+            each.right.move(8, 0)
+            each.left.move(0, -5)
+        hands.append((world.step(), plain.step()))
+    lag = [np.abs(mine.right.joints - theirs.right.joints).max() for mine, theirs in hands]
+    assert lag[1] > 1e-3
+    assert max(lag[0], lag[2], lag[3]) < 1e-12, "begins with what is seen, not with what it held before"
+
+
+def test_an_error_is_forgotten(hand_model):
+    world = World(hand_model)
+    first = ids(world.step())
+    engine = world.estimator.reconstructor.engine
+    world.estimator.reconstructor.engine = None
+    with pytest.raises(TypeError):
+        world.step()
+    world.estimator.reconstructor.engine = engine
+    assert ids(world.step()) == first
+    with pytest.raises(ValueError, match="RGB"):
+        world.tracker.update(np.zeros((4, 4)), CAMERA, world.now)
+    assert ids(world.step()) == first
+    assert world.detections == 1
+
+
+def test_a_mesh_that_is_not_finite_costs_its_image_only(hand_model):
+    """An overflow in half precision: the hand is followed on by its joints, and no filter keeps it."""
+    world = World(hand_model, smoothing=Smoothing())
+    first = world.step()
+    engine = world.script.stages
+
+    class Overflowing(type(engine)):
+        def __call__(self, *inputs):
+            prediction = super().__call__(*inputs)
+            prediction.vertices[Side.RIGHT] = torch.nan
+            return prediction
+
+    world.estimator.reconstructor.engine = Overflowing(engine.scene)
+    assert ids(world.step()) == {Side.LEFT: 2}
+    world.estimator.reconstructor.engine = engine
+    for _ in range(2):
+        hands = world.step()
+        np.testing.assert_allclose(hands.right.vertices, first.right.vertices, atol=1e-3)
+    assert ids(hands) == ids(first)
+
+
+def test_landmarks_that_are_not_finite_end_a_track(hand_model):
+    world = World(hand_model)
+    world.step()
+    engine = world.script.landmarks
+
+    class Overflowing(type(engine)):
+        def __call__(self, crops):
+            found = super().__call__(crops)
+            found.landmarks[0] = torch.nan
+            return found
+
+    observer = world.estimator.detector.observer
+    observer.engine = Overflowing(engine.hands)
+    assert len(world.step().hands) < 2
+    observer.engine = engine
+    hands = world.step()
+    assert set(ids(hands)) == set(Side)
+    assert np.isfinite(hands.right.joints).all()
+
+
+def test_stages_are_timed(hand_model):
+    world = World(hand_model, smoothing=Smoothing())
+    world.step()
+    first = world.tracker.last_stages
+    assert tuple(first) == STAGES
+    assert all(seconds > 0 for seconds in first.values())
+    world.step()
+    assert world.tracker.last_stages["detect"] == 0
+    assert world.tracker.last_stages is not first
+
+
+def busy_threads(run) -> set[str]:
+    """The process's other threads that compute while something runs."""
+
+    def computed() -> dict[str, int]:  # nanoseconds of each
+        stats = Path("/proc/self/task").glob("*/schedstat")
+        return {path.parent.name: int(path.read_text().split()[0]) for path in stats}
+
+    before = computed()
+    run()
+    time.sleep(0.2)  # what a thread computes counts once it sleeps
+    after = computed()
+    return {name for name, spent in after.items() if spent > before.get(name, 0)} - {str(get_native_id())}
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="Linux says what each thread computes")
+@pytest.mark.parametrize("count", [1, 2])
+def test_torchs_threads_sleep(hand_model, count):
+    """Once woken they busy-wait, on a core that the networks' own threads want."""
+    world = World(hand_model, detection_interval=3)
+    if count == 1:
+        world.hide(world.left)
+    estimator, script = world.estimator, world.script
+    world.step()
+
+    def replay(engine):
+        """Its answers by size of the batch, without computing them again."""
+        answers: dict[int, object] = {}
+
+        class Replay(type(engine)):
+            def __call__(self, *inputs):
+                if len(inputs[0]) not in answers:
+                    answers[len(inputs[0])] = engine(*inputs)
+                return answers[len(inputs[0])]
+
+        return Replay.__new__(Replay)
+
+    estimator.detector.palms.engine = replay(script.palms)
+    estimator.detector.observer.engine = replay(script.landmarks)
+    estimator.reconstructor.engine = replay(script.stages)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for _ in range(4):
+            assert len(world.step().hands) == count
+        time.sleep(0.5)  # until OpenCV's threads sleep
+        torchs = busy_threads(lambda: torch.rand(2_000_000).sum())
+        if not torchs:
+            pytest.skip("torch computes in one thread here")
+        time.sleep(0.5)  # until torch's do
+        assert not torchs & busy_threads(lambda: [world.step() for _ in range(6)])
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("setting", [{"detection_interval": 0}, {"max_gap": 0.0}, {"max_gap": float("nan")}])
+def test_settings_out_of_range_are_refused(hand_model, setting):
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        World(hand_model, **setting)

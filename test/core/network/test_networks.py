@@ -1,0 +1,226 @@
+"""What holds for every network: LGNet and those it is compared with, behind one interface."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from support.random_labels import some_batch
+from support.small_network import crops
+from torch.testing import assert_close
+
+from lgnet_core.engines.eager import EagerEngine
+from lgnet_core.engines.export import export_onnx
+from lgnet_core.evaluation.benchmark.bench import count_macs
+from lgnet_core.network import HandsPrediction, build_network, find_config
+from lgnet_core.network.checkpoint import CheckpointError, load_network, read_metadata, save_network
+from lgnet_core.network.config import EANetConfig, InterShapeConfig, LGNetConfig, preset_name
+from lgnet_core.training.losses.config import LOSS_PRESETS, loss_weights
+from lgnet_core.training.losses.criterion import HandsLoss
+
+LITE = "efficientnet_lite0"
+CONFIGS = [
+    LGNetConfig(backbone=LITE, channels=16, self_joint_depth=1, refine_channels=8),
+    EANetConfig(backbone=LITE, channels=16, self_joint_depth=1),
+    InterShapeConfig(backbone=LITE, decoder_channels=8, heatmap_depth=8, hidden=16),
+]
+every_network = pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.kind)
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def network(config, hand_model):
+    """Random weights; what starts at or near zero is made to matter."""
+    network = build_network(config, hand_model)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.abs().max() < 0.02:
+                parameter.normal_(std=0.05)
+    return network
+
+
+def shapes(prediction):
+    return {name: tuple(value.shape) for name, value in prediction._asdict().items()}
+
+
+@every_network
+@pytest.mark.parametrize("size", [32, 64, 160])
+def test_shapes_at_any_size(network, size):
+    prediction = network.eval()(*crops(2, size))
+    assert shapes(prediction) == {
+        "joints_grid": (2, 2, 21, 3),
+        "joint_log_variance": (2, 2, 21),
+        "presence_logits": (2, 2),
+        "rotations": (2, 2, 16, 3, 3),
+        "shape": (2, 2, 10),
+        "camera": (2, 2, 3),
+        "rough_vertices": (2, 2, 778, 3),
+        "rough_joints": (2, 2, 21, 3),
+        "vertices": (2, 2, 778, 3),
+        "joints": (2, 2, 21, 3),
+        "relative_translation": (2, 3),
+    }
+    assert all(value.isfinite().all() for value in prediction)
+    assert (prediction.camera[..., 0] > 0).all()
+    identity = prediction.rotations @ prediction.rotations.mT
+    assert_close(identity, torch.eye(3).expand_as(identity), atol=1e-5, rtol=0)
+    assert_close(prediction.joints[:, :, 0], torch.zeros(2, 2, 3), atol=1e-6, rtol=0)
+
+
+@every_network
+def test_rotations_and_shape_are_those_of_the_rough_mesh(network, hand_model):
+    prediction = network.eval()(*crops(2, 64))
+    mesh = hand_model(prediction.rotations, prediction.shape).wrist_relative()
+    assert_close(prediction.rough_vertices, mesh.vertices)
+    assert_close(prediction.rough_joints, mesh.joints)
+
+
+@every_network
+@pytest.mark.parametrize("shape", [(1, 3, 64, 96), (1, 3, 100, 100)])
+def test_refuses_other_pictures(network, shape):
+    with pytest.raises(ValueError, match="multiple of 32"):
+        network(torch.rand(shape), crops(1, 64)[1])
+
+
+@every_network
+def test_a_picture_is_seen_alike_in_any_batch(network):
+    image, intrinsics = crops(3, 64)
+    with torch.no_grad():
+        all_three, alone = network.eval()(image, intrinsics), network(image[1:2], intrinsics[1:2])
+    for a, b in zip(all_three, alone):
+        assert_close(a[1:2], b, atol=1e-4, rtol=1e-4)
+
+
+@every_network
+def test_its_loss_reaches_every_parameter(network, hand_model):
+    """Under the network's own ``default``; without this, a head would stay random."""
+    batch, weights = some_batch(hand_model), loss_weights("default", network.config.kind)
+    criterion = HandsLoss(hand_model, weights, network.config.depth_box)
+    prediction, cascade = network.supervised(torch.rand(2, 3, 128, 128), batch.intrinsics)
+    total, terms = criterion(prediction, batch, batch.labels(hand_model), cascade)
+    assert total.isfinite()
+    assert set(terms) <= set(vars(weights))
+    total.backward()
+    still = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert still == []
+
+
+@every_network
+def test_every_loss_preset_counts_only_its_terms(network, hand_model):
+    batch = some_batch(hand_model)
+    with torch.no_grad():
+        said = network.eval().supervised(torch.rand(2, 3, 128, 128), batch.intrinsics)
+        for weights in LOSS_PRESETS[network.config.kind].values():
+            total, terms = HandsLoss(hand_model, weights, 0.5)(said[0], batch, batch.labels(hand_model), said[1])
+            expected = sum(getattr(weights, name) * term.item() for name, term in terms.items())
+            assert total.item() == pytest.approx(expected, rel=1e-5)
+
+
+@every_network
+def test_weights_come_back_from_a_file(network, hand_model, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_network(path, network, {})
+    loaded, metadata = load_network(path, hand_model)
+    assert (type(loaded), loaded.config) == (type(network), network.config)
+    assert metadata["network"] == network.config.kind
+    assert not [name for name in load_file(path) if "hand_model" in name]
+    inputs = crops(1, 64)
+    with torch.no_grad():
+        for a, b in zip(network.eval()(*inputs), loaded(*inputs)):
+            assert_close(a, b, rtol=0, atol=0)
+
+
+def test_a_file_that_names_no_network_is_an_lgnet(hand_model, tmp_path, monkeypatch):
+    """As those that were written before there was another."""
+    network = build_network(CONFIGS[0], hand_model)
+    described = read_metadata(_saved(network, tmp_path / "new.safetensors"))
+    assert described["network"] == "lgnet"
+    unnamed = _saved(network, tmp_path / "old.safetensors", lambda header: header.pop("network"), monkeypatch)
+    assert "network" not in read_metadata(unnamed)
+    assert load_network(unnamed, hand_model)[0].config == network.config
+
+
+def test_a_network_of_another_version_is_refused(hand_model, tmp_path, monkeypatch):
+    network = build_network(CONFIGS[0], hand_model)
+    path = _saved(network, tmp_path / "x.safetensors", lambda header: header.update(network="handsnet"), monkeypatch)
+    with pytest.raises(CheckpointError, match=r"'handsnet'.*use the version that wrote it"):
+        load_network(path, hand_model)
+
+
+def _saved(network, path, change=None, monkeypatch=None):
+    if change is not None:
+        from lgnet_core.network import checkpoint
+
+        write = checkpoint._write
+
+        def changed(path, module, header, half):
+            header = dict(header)
+            change(header)
+            write(path, module, header, half)
+
+        monkeypatch.setattr(checkpoint, "_write", changed)
+    save_network(path, network, {})
+    return path
+
+
+@every_network
+def test_the_export_gives_the_same(network, tmp_path):
+    """At any batch: ONNX Runtime beside plain torch."""
+    pytest.importorskip("onnx")
+    onnx_engine = pytest.importorskip("lgnet_core.engines.onnx")
+    inputs = network.example_inputs(64)
+    export_onnx(network.eval(), tmp_path / "network.onnx", inputs)
+    exported = onnx_engine.OnnxEngine(tmp_path / "network.onnx", HandsPrediction, "cpu", threads=1)
+    eager = EagerEngine(network, "cpu", inputs=inputs)
+    for batch in (1, 3):
+        inputs = [x.numpy() for x in crops(batch, 64)]
+        for name, a, b in zip(HandsPrediction._fields, eager(*inputs), exported(*inputs)):
+            assert (a - b).abs().max() <= 1e-3 * a.abs().max(), name
+
+
+@every_network
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_mixed_precision_keeps_geometry_in_single(network, dtype):
+    inputs = crops(2, 64)
+    with torch.autocast("cpu", dtype):
+        prediction, _ = network.supervised(*inputs)
+    assert all(value.dtype == torch.float32 for value in prediction)
+    sum(value.square().mean() for value in prediction).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+
+
+@every_network
+def test_where_it_looks(network):
+    """Parts by name, shares that are no less than 0, and as many pictures as were given."""
+    with torch.no_grad():
+        looked = network.eval().looked_at(*crops(2, 64))
+    assert len({look.part for look in looked}) == len(looked) >= 6
+    for _, share in looked:
+        assert share.shape[0] == 2
+        assert share.ndim == 3
+        assert share.isfinite().all()
+        assert (share >= 0).all()
+
+
+@every_network
+def test_its_cost_is_counted(network):
+    assert count_macs(network.eval(), network.example_inputs(64)) > 1e7
+    assert preset_name(network.config) == "custom"
+
+
+@pytest.mark.parametrize("preset", ["lgnet-mini", "lgnet-mini-paper", "eanet", "intershape-mini-paper"])
+def test_presets_are_known_by_name(preset):
+    assert preset_name(find_config(preset)) == preset
+
+
+@every_network
+def test_another_backbone_fits(config, hand_model):
+    """To compare networks on the same one."""
+    network = build_network(replace(config, backbone="resnet50"), hand_model).eval()
+    assert all(backbone.deep_channels == 2048 for backbone in network.backbones())
+    with torch.no_grad():
+        assert all(value.isfinite().all() for value in network(*crops(1, 64)))

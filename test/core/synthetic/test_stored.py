@@ -1,0 +1,92 @@
+"""Stored sets: what was generated comes back, interrupted writing resumes, wrong sets are refused with the cure."""
+
+from dataclasses import fields
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from lgnet_core.data.sample import HandsBatch, concatenate
+from lgnet_core.synthetic import stored
+from lgnet_core.synthetic.generator import SyntheticHands
+from lgnet_core.synthetic.stored import (
+    StoredHands,
+    StoredSetError,
+    write_shards,
+    write_sheet_and_shards,
+)
+
+SIZE = 48
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return SyntheticHands(seed=3)
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    monkeypatch.setattr(stored, "SHARD_SIZE", 4)
+    monkeypatch.setattr(stored, "_BATCH", 4)
+
+
+def assert_same(a: HandsBatch, b: HandsBatch) -> None:
+    for f in fields(HandsBatch):
+        assert torch.equal(getattr(a, f.name), getattr(b, f.name)), f.name
+
+
+def test_a_stored_set_gives_back_what_was_generated(tmp_path, generator, small_shards):
+    write_shards(tmp_path, generator, 10, SIZE, first_index=5, progress=False)
+    data = StoredHands(tmp_path, generator.hand_model)
+    assert len(data) == 10
+    assert len(list(tmp_path.glob("shard_*.safetensors"))) == 3
+    assert_same(concatenate([data[4], data[5], data[6], data[7]]), generator.crops(torch.arange(9, 13), SIZE))
+    batches = list(DataLoader(data, batch_size=5, collate_fn=concatenate, num_workers=1))
+    assert [len(batch) for batch in batches] == [5, 5]
+    assert_same(batches[1][:1], data[5])
+    with pytest.raises(IndexError):
+        data[10]
+
+
+def test_writing_resumes_shard_by_shard_and_may_grow(tmp_path, generator, small_shards):
+    write_shards(tmp_path, generator, 6, SIZE, progress=False)
+    first = tmp_path / "shard_00000.safetensors"
+    stamp = first.stat().st_mtime_ns
+    (tmp_path / "shard_00001.safetensors").unlink()
+    with pytest.raises(StoredSetError, match="shard_00001"):
+        StoredHands(tmp_path)
+    write_shards(tmp_path, generator, 9, SIZE, progress=False)
+    assert first.stat().st_mtime_ns == stamp
+    assert len(StoredHands(tmp_path)) == 9
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_the_sheet_of_a_set_stays_its_own(tmp_path, generator, small_shards):
+    sheet = write_sheet_and_shards(tmp_path, generator, 2, SIZE)
+    before = sheet.read_bytes()
+    with pytest.raises(StoredSetError, match="seed 3 there, 4 asked"):
+        write_sheet_and_shards(tmp_path, SyntheticHands(4, generator.hand_model), 2, SIZE)
+    assert sheet.read_bytes() == before
+
+
+def test_a_set_made_otherwise_is_refused(tmp_path, generator, small_shards):
+    write_shards(tmp_path, generator, 2, SIZE, progress=False)
+    with pytest.raises(StoredSetError, match="seed 3 there, 4 asked"):
+        write_shards(tmp_path, SyntheticHands(4, generator.hand_model), 2, SIZE, progress=False)
+
+    class Other:
+        name, digest = "mano", "0" * 64
+
+    with pytest.raises(StoredSetError, match=r"hand model.*lgnet synth"):
+        StoredHands(tmp_path, Other())
+    with pytest.raises(StoredSetError, match="lgnet synth --out"):
+        StoredHands(tmp_path / "nowhere")
+    (tmp_path / "set.json").write_text("{")
+    with pytest.raises(StoredSetError, match="JSON"):
+        StoredHands(tmp_path)
+
+
+def test_sheet_and_shards(tmp_path, generator, small_shards):
+    sheet = write_sheet_and_shards(tmp_path, generator, 3, SIZE)
+    assert sheet.exists()
+    assert len(StoredHands(tmp_path)) == 3

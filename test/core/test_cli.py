@@ -1,0 +1,413 @@
+"""Each command does its work and says so; what goes wrong is one clear line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from support.forged_mano import curled, write_mano
+from support.made_interhand import write_interhand
+from support.small_network import small_network
+from support.stubs import StubEstimator, save_untrained_network
+from typer.testing import CliRunner
+
+from lgnet_core import cli
+from lgnet_core.data.clip import Clip, read_clip
+from lgnet_core.hand_model import load_hand_model, read_asset
+from lgnet_core.hand_model.layer import BUNDLED_ASSET
+from lgnet_core.inference import HandEstimator
+from lgnet_core.inference.thresholds import Thresholds
+from lgnet_core.network import build_network
+from lgnet_core.network.checkpoint import CROP_SIZE, save_network
+from lgnet_core.types import Camera, Side
+from lgnet_core.visualization.drawing import write_png
+
+COMMANDS = (
+    "ablate",
+    "bench",
+    "check",
+    "demo",
+    "eval",
+    "export",
+    "mano",
+    "predict",
+    "synth",
+    "train",
+    "train-palms",
+)
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """Commands get an estimator without a network; returns what it was asked to load."""
+    asked = {}
+
+    def load(weights=None, device="auto", hand_model=None, engine="auto", **more):
+        asked.update(weights=weights, device=device, hand_model=hand_model, engine=engine, **more)
+        return StubEstimator()
+
+    monkeypatch.setattr(HandEstimator, "load", load)
+    monkeypatch.setattr("lgnet_core.network.checkpoint.weights_digest", lambda path=None: "0" * 64)
+    return asked
+
+
+@pytest.fixture
+def picture(tmp_path) -> Path:
+    path = tmp_path / "cat.png"
+    cv2.imwrite(str(path), np.full((120, 160, 3), 90, np.uint8))
+    return path
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
+    return result.exit_code, " ".join(result.output.split())
+
+
+def run_main(monkeypatch, capsys, *arguments: object) -> tuple[int, str]:
+    """Through the console script, which turns exceptions into one line."""
+    monkeypatch.setattr(sys, "argv", ["lgnet", *(str(a) for a in arguments)])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    return int(caught.value.code or 0), capsys.readouterr().err
+
+
+def test_help_names_every_command_and_imports_nothing_heavy():
+    code = (
+        "import sys; from lgnet_core.cli.app import main; sys.argv = ['lgnet', '--help']\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print(sorted({'torch', 'cv2', 'numpy'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    for command in COMMANDS:
+        assert f" {command} " in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command):
+    code, output = run(command, "--help")
+    assert code == 0
+    assert "Usage" in output
+
+
+def test_predict(stub, picture, tmp_path):
+    camera = tmp_path / "K.yaml"
+    data = [300.0, 0, 79.5, 0, 300, 59.5, 0, 0, 1]
+    camera.write_text(yaml.safe_dump({"image_width": 160, "image_height": 120, "camera_matrix": {"data": data}}))
+    settings = ("--threshold", 0.4, "--engine", "eager")
+    code, output = run("predict", picture, "--camera", camera, "-o", tmp_path / "out", *settings)
+    assert code == 0, output
+    assert "1 picture(s): hands found: 0 right, 1 left" in output
+    assert "note" not in output
+    assert (tmp_path / "out" / "cat_overlay.png").exists()
+    told = json.loads((tmp_path / "out" / "cat.json").read_text())
+    assert (told["weights"], told["hand_model"]) == ("bundled", "CC0 hand")
+    assert (stub["engine"], stub["presence_threshold"], stub["hand_length"]) == ("eager", 0.4, None)
+
+
+def test_predict_says_from_which_presence_on_it_reports_hands(stub, picture, tmp_path):
+    assert f"Default: {Thresholds().presence}" in " ".join(run("predict", "--help")[1].replace("│", " ").split())
+    run("predict", picture, "-o", tmp_path / "out")
+    assert stub["presence_threshold"] is None  # as Thresholds has it
+
+
+def test_predict_with_a_bad_file_finishes_and_ends_with_1(stub, picture, tmp_path):
+    (tmp_path / "bad[1].jpg").write_bytes(b"nonsense")
+    code, output = run("predict", tmp_path, "-o", tmp_path / "out")
+    assert code == 1
+    assert "1 picture(s)" in output
+    assert "not used:" in output
+    assert "bad[1].jpg: is not a picture" in output  # brackets are no markup
+    assert "note: no camera was given" in output
+
+
+def test_predict_of_nothing_that_can_be_used_promises_no_results(stub, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"nonsense")
+    code, output = run("predict", tmp_path / "bad.jpg", "-o", tmp_path / "out")
+    assert code == 1
+    assert output.startswith("not used:")
+    assert "results in" not in output
+    assert "camera" not in output
+
+
+def test_errors_are_one_line(monkeypatch, capsys, tmp_path):
+    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
+    code, told = run_main(monkeypatch, capsys, "predict", tmp_path / "nowhere.png")
+    assert code == 1
+    assert told.startswith("lgnet: ")
+    assert "nowhere.png: no such file" in told
+    assert len(told.splitlines()) == 1
+
+
+def test_debug_shows_where(monkeypatch, tmp_path):
+    monkeypatch.setenv(cli.DEBUG_VARIABLE, "")
+    monkeypatch.setattr(sys, "argv", ["lgnet", "--debug", "predict", str(tmp_path / "nowhere.png")])
+    with pytest.raises(ValueError, match="no such file"):
+        cli.main()
+
+
+def test_unexpected_errors_say_their_kind(monkeypatch, capsys, stub, picture, tmp_path):
+    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
+    monkeypatch.setattr(StubEstimator, "estimate", lambda *_: {}["gone"])
+    code, told = run_main(monkeypatch, capsys, "predict", picture, "-o", tmp_path / "out")
+    assert code == 1
+    assert "KeyError: 'gone' (--debug shows where)" in told
+
+
+def test_wrong_usage_ends_with_2(monkeypatch, capsys):
+    assert run_main(monkeypatch, capsys, "predict")[0] == 2
+    assert run_main(monkeypatch, capsys, "fly")[0] == 2
+
+
+def test_demo(stub, tmp_path):
+    code, output = run("demo", "-o", tmp_path / "demo", "-w", "mine.safetensors")
+    assert code == 0, output
+    assert "hands found" in output
+    assert "mean joint error" in output
+    assert (tmp_path / "demo" / "contact_sheet.png").exists()
+    assert str(stub["weights"]) == "mine.safetensors"
+
+
+def test_demo_has_a_folder_of_its_own(stub, monkeypatch, tmp_path):
+    """`make demo` keeps its pictures, some of the same names, in out/demo."""
+    monkeypatch.chdir(tmp_path)
+    assert run("demo")[0] == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["lgnet_demo"]
+
+
+def test_check_ends_with_1_where_there_is_a_problem(tmp_path):
+    code, output = run("check", "--hand-model", tmp_path / "nowhere")
+    assert code == 1
+    assert "PROBLEM hand model" in output
+    assert "-> " in output
+
+
+def test_synth(tmp_path):
+    code, output = run("synth", "--out", tmp_path / "set", "--count", 3, "--size", 64, "--device", "cpu")
+    assert code == 0, output
+    assert "3 pictures" in output
+    assert (tmp_path / "set" / "sheet.png").exists()
+    assert (tmp_path / "set" / "set.json").exists()
+
+
+def test_train_hands_its_options_on(monkeypatch, tmp_path):
+    from lgnet_core.training import train
+
+    got = []
+    monkeypatch.setattr(train, "train", lambda config: got.append(config) or tmp_path / "w.safetensors")
+    code, output = run("train", "-o", tmp_path, "--steps", 700, "--no-flip", "--learning-rate", 0.001)
+    assert code == 0, output
+    assert got == [train.TrainConfig(out=tmp_path, steps=700, flip=False, learning_rate=0.001)]
+
+
+def test_train_palms_hands_its_options_on(monkeypatch, tmp_path):
+    from lgnet_core.training.palms import train as palms
+
+    got = []
+    monkeypatch.setattr(palms, "train_palms", lambda config: got.append(config) or tmp_path / "w.safetensors")
+    given = ("--data", "a, b", "--root", tmp_path, "--steps", 7, "--learning-rate", 0.001, "--threads", 2)
+    code, output = run("train-palms", "-o", tmp_path, *given)
+    assert code == 0, output
+    config = palms.PalmTraining(tmp_path, (Path("a"), Path("b")), tmp_path, 7, learning_rate=0.001, threads=2)
+    assert got == [config]
+    assert "w.safetensors" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "cure"),
+    [
+        (("--data", ","), "lgnet synth"),
+        (("--data", "none", "--batch-size", "3"), "give an even number"),
+        (("--data", "none"), "lgnet synth"),
+        (("--data", "none", "--steps", "0"), "steps: expected a number above 0"),
+    ],
+)
+def test_train_palms_says_what_is_wrong(monkeypatch, capsys, tmp_path, options, cure):
+    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
+    code, told = run_main(monkeypatch, capsys, "train-palms", "-o", tmp_path / "out", "--root", tmp_path, *options)
+    assert code == 1
+    assert cure in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_eval_of_the_bundled_weights(tmp_path):
+    code, output = run("eval", "--data", "synthetic", "-n", 4, "--device", "cpu", "--batch", 2, "-o", tmp_path / "eval")
+    assert code == 0, output
+    assert output.startswith("judging weights bundled on 4 pictures of synthetic-1")
+    assert "weights bundled on synthetic-1 (4 pictures)" in output
+    assert "PA-MPJPE, mm" in output
+    figures = json.loads((tmp_path / "eval" / "figures.json").read_text())["categories"]["all"]["figures"]
+    told = figures["mpjpe_mm/wrist-raw"]
+    assert f"MPJPE, mm │ wrist-raw │ {told['weights']:.1f} │" in output
+    for name in ("figures.csv", "pck.png", "reliability.png", "predictions.png", "worst.png"):
+        assert (tmp_path / "eval" / name).exists()
+
+
+def test_eval_of_an_annotated_set(hand_model, tmp_path, monkeypatch):
+    """InterHand2.6M's format: figures under named protocols beside the published ones, and what was left out."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made = write_interhand(tmp_path / "set", hand_model, 4)
+    (made.root / "images" / "test" / made.names[0]).unlink()
+    options = ("--root", made.root, "--split", "test", "--annotation", "H+M", "--device", "cpu", "-o", tmp_path / "out")
+    code, output = run("eval", "--data", "interhand26m", *options)
+    assert code == 0, output
+    assert "InterHand2.6M test, H+M, all (3 pictures)" in output
+    assert "InterNet: wrist-raw, joint_3d" in output
+    assert "LGNet paper (see 1 to 4)" in output
+    assert "1. LGNet's PCK figure contradicts its table" in output
+    assert "note: joints only, the measured ones (joint_3d)" in output
+    assert "left out: 1 x picture is missing" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--data", "interhand26m"), "say with --root"),
+        (("--data", "interhand26m", "--root", "nowhere"), "files are missing); --root is the folder"),
+        (("--data", "hic", "--root", "."), "give your MANO with --hand-model"),
+        (("--subset", "best"), "choose of all, SH, IH, lgnet"),
+    ],
+)
+def test_eval_of_what_is_not_there(monkeypatch, capsys, tmp_path, options, message):
+    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
+    code, told = run_main(monkeypatch, capsys, "eval", *options, "-o", tmp_path / "out")
+    assert code == 1
+    assert message in " ".join(told.split())
+
+
+def test_eval_of_a_folder_that_is_no_set(monkeypatch, capsys, tmp_path):
+    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
+    code, told = run_main(monkeypatch, capsys, "eval", "--data", tmp_path, "-o", tmp_path / "out")
+    assert code == 1
+    assert "lgnet synth" in told
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("command", "missing"), [("eval", "torchmetrics"), ("train", "pytorch_lightning")])
+def test_what_needs_the_extra_says_how_to_install_it(tmp_path, command, missing):
+    """In a Python without that package; everything else of the core imports there."""
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['lgnet', {command!r}, '-o', {str(tmp_path)!r}]\n"
+        "import lgnet_core.inference, lgnet_core.visualization.drawing, lgnet_core.cli.app\n"
+        "lgnet_core.cli.app.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert missing in done.stderr
+    assert "pip install 'lgnet_ros[train]'" in " ".join(done.stderr.split())
+
+
+def test_bench(tmp_path):
+    code, output = run(
+        "bench", "-p", "lgnet-mini", "-e", "eager", "--device", "cpu", "-n", 1, "-o", tmp_path / "a" / "figures.json"
+    )
+    assert code == 0, output
+    assert "lgnet-mini" in output
+    figures = json.loads((tmp_path / "a" / "figures.json").read_text())
+    (network,), (pipeline,) = figures["networks"], figures["pipelines"]
+    assert (network["network"], network["engine"]) == ("lgnet-mini", "eager")
+    assert pipeline["latency"]["estimate"]["p50"] > 0
+
+
+def test_export(tmp_path):
+    weights = save_untrained_network(tmp_path / "w.safetensors")
+    code, output = run("export", "-w", weights, "-o", tmp_path / "a" / "w.onnx", "--size", 128)
+    assert code == 0, output
+    assert (tmp_path / "a" / "w.onnx").stat().st_size > 1e6
+
+
+@pytest.mark.parametrize(("trained", "exported"), [(64, 64), (None, CROP_SIZE)])
+def test_export_is_for_the_crops_of_the_training(tmp_path, hand_model, monkeypatch, trained, exported):
+    """At another size the network runs too, and sees badly."""
+    asked = []
+
+    def write(network, path, inputs):
+        asked.append(inputs[0].shape[-1])
+        path.write_bytes(b"onnx")
+
+    monkeypatch.setattr("lgnet_core.engines.export.export_onnx", write)
+    about = {"preset": "small"} | ({} if trained is None else {"size": trained})
+    save_network(tmp_path / "w.safetensors", small_network(hand_model), about)
+    code, output = run("export", "-w", tmp_path / "w.safetensors", "-o", tmp_path / "w.onnx")
+    assert code == 0, output
+    assert asked == [exported]
+    assert f"{exported}x{exported}" in output
+
+
+def test_export_of_a_network_of_one_crop_per_hand_is_two_files(tmp_path, hand_model, monkeypatch):
+    monkeypatch.setattr(
+        "lgnet_core.engines.export.export_onnx", lambda network, path, inputs: path.write_bytes(b"onnx")
+    )
+    save_network(tmp_path / "w.safetensors", build_network("lgnet-hand", hand_model), {"preset": "lgnet-hand"})
+    code, output = run("export", "-w", tmp_path / "w.safetensors", "-o", tmp_path / "hands.onnx")
+    assert code == 0, output
+    assert {path.name for path in tmp_path.glob("*.onnx")} == {"hands_landmarks.onnx", "hands_stages.onnx"}
+    assert "crop 3x224x224" in output
+    assert "intrinsics 3x3" in output
+
+
+def test_mano_convert_tells_what_is_missing(monkeypatch, capsys, tmp_path):
+    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
+    missing = tmp_path / "MANO_RIGHT.pkl"
+    code, told = run_main(monkeypatch, capsys, "mano", "convert", missing, missing, "-o", tmp_path / "out")
+    assert code == 1
+    assert "MANO_RIGHT.pkl: no such file" in told
+
+
+@pytest.fixture(scope="module")
+def mano(hand_model, tmp_path_factory) -> Path:
+    """A folder with a converted MANO, an image of both hands and weights that were trained with the bundled hand."""
+    folder = tmp_path_factory.mktemp("mano")
+    bundled = read_asset(BUNDLED_ASSET)
+    right = curled(replace(bundled, v_template=bundled.v_template * np.float32([1.1, 1.0, 0.95])))
+    code, output = run("mano", "convert", *write_mano(folder, right), "-o", folder / "converted")
+    assert code == 0, output
+    clip = read_clip()
+    write_png(folder / "cat.png", clip.frames[clip.presence.all(1).argmax()])
+    save_network(folder / "bundled.safetensors", small_network(hand_model), {"preset": "small"})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("check -w W --device cpu", "parametric surface of MANO"),
+        ("predict PICTURE -w W -o OUT", "1 right, 1 left"),
+        ("demo -w W -o OUT", "hands found"),
+        ("export -w W -o OUT --size 64", "the file speaks of 'CC0 hand'"),
+        ("bench -p lgnet-mini -e eager --device cpu -n 1 -o OUT", "lgnet-mini"),
+        ("synth -n 2 --size 64 --device cpu -o OUT", "2 pictures"),
+        (
+            "train -o OUT --steps 1 --warmup 0 --epoch-steps 1 --batch-size 2 --validation 2 --size 64 "
+            "--initial random --no-refine --no-flip --device cpu",
+            "weights:",
+        ),
+    ],
+    ids=lambda text: text.split()[0],
+)
+def test_commands_take_a_converted_mano(mano, monkeypatch, tmp_path, command, says):
+    """Also with weights of the bundled hand: nobody needs others to get meshes of MANO."""
+    load = HandEstimator.load  # with the engine that starts at once
+    monkeypatch.setattr(HandEstimator, "load", lambda *given, **more: load(*given[:3], "eager", **more))
+    frames = [np.full((96, 128, 3), 90, np.uint8)] * 2
+    camera = Camera(np.array([[100.0, 0, 64], [0, 100.0, 48], [0, 0, 1]]), 128, 96)
+    clip = Clip(frames, camera, np.full((2, 2, 21, 3), 0.5), np.ones((2, 2), bool), 10.0)
+    monkeypatch.setattr("lgnet_core.commands.demo.read_clip", lambda: clip)
+    places = {"W": mano / "bundled.safetensors", "PICTURE": mano / "cat.png", "OUT": tmp_path / "out"}
+    words = [places.get(word, word) for word in command.split()]
+    code, output = run(*words, "--hand-model", mano / "converted")
+    assert code == 0, output
+    assert says in output
+    if words[0] == "predict":
+        with np.load(tmp_path / "out" / "cat.npz") as found:
+            parameters = (torch.tensor(found[f"left_{key}"][None]).float() for key in ("rotations", "shape"))
+            surface = load_hand_model(mano / "converted")(*parameters, side=Side.LEFT).wrist_relative()
+            np.testing.assert_allclose(found["left_vertices"], surface.vertices[0], atol=1e-5)

@@ -1,0 +1,271 @@
+"""The camera of a picture, held against points projected step by step: lens, sensor, region, binning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sensor_msgs.msg import CameraInfo, RegionOfInterest
+
+from lgnet_core.geometry.camera import project_distorted
+from lgnet_core.types import FloatArray
+from lgnet_ros.input.camera_info import CameraReader, camera_from_info, is_rectified
+from lgnet_ros.input.invalid_message import RejectedMessage
+
+WIDTH, HEIGHT = 640, 480
+K = [600.0, 0.0, 322.5, 0.0, 610.0, 238.25, 0.0, 0.0, 1.0]
+P = [550.0, 0.0, 330.0, -55.0, 0.0, 550.0, 230.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+D = [-0.2, 0.05, 0.001, -0.002, 0.01]
+POINTS = np.array([[0.1, 0.05, 0.6], [-0.2, 0.1, 0.8], [0.0, 0.0, 0.5], [0.15, -0.2, 1.0]])
+
+
+def info(**fields: Any) -> CameraInfo:
+    given_fields = {"width": WIDTH, "height": HEIGHT, "k": K, "p": P, "d": D, "distortion_model": "plumb_bob"} | fields
+    return CameraInfo(**given_fields)
+
+
+def refused(message: CameraInfo, width: int = WIDTH, height: int = HEIGHT, model: str = "raw") -> RejectedMessage:
+    with pytest.raises(RejectedMessage) as caught:
+        camera_from_info(message, width, height, model, "/image")
+    return caught.value
+
+
+def on_sensor(points: FloatArray) -> FloatArray:
+    """Pixels of the whole sensor, through the lens."""
+    return cv2.projectPoints(points, np.zeros(3), np.zeros(3), np.reshape(K, (3, 3)), np.array(D))[0][:, 0]
+
+
+def test_a_raw_picture_has_k_and_d() -> None:
+    camera = camera_from_info(info(), WIDTH, HEIGHT, "raw", "/image_rect")
+    assert camera is not None
+    np.testing.assert_allclose(project_distorted(POINTS, camera), on_sensor(POINTS), atol=1e-9)
+    assert (camera.width, camera.height) == (WIDTH, HEIGHT)
+
+
+def test_a_rectified_picture_has_p_without_the_baseline() -> None:
+    camera = camera_from_info(info(), WIDTH, HEIGHT, "rectified", "/image")
+    assert camera is not None
+    np.testing.assert_array_equal(camera.matrix, [[550, 0, 330], [0, 550, 230], [0, 0, 1]])
+    assert not camera.distortion.any()
+
+
+@pytest.mark.parametrize(
+    ("topic", "rectified"),
+    [
+        ("/camera/image_rect", True),
+        ("/image_rect_color", True),
+        ("/camera/infra1/image_rect_raw", True),
+        ("/zed/rgb/color/rect/image", True),
+        ("/image_rect/compressed", True),
+        ("/left/rectified", True),
+        ("/camera/image_raw", False),
+        ("/direct/rectangle", False),
+        ("/unrectified/image", False),
+        ("/image", False),
+    ],
+)
+def test_auto_goes_by_the_words_of_the_topic(topic: str, rectified: bool) -> None:
+    assert is_rectified(topic) == rectified
+    camera = camera_from_info(info(), WIDTH, HEIGHT, "auto", topic)
+    assert camera is not None
+    assert camera.matrix[0, 0] == (550 if rectified else 600)
+
+
+@pytest.mark.parametrize("topic", ["/image", "/image_rect"])
+def test_an_uncalibrated_camera_is_none(topic: str) -> None:
+    assert camera_from_info(CameraInfo(), WIDTH, HEIGHT, "auto", topic) is None
+    assert camera_from_info(info(k=[0.0] * 9), WIDTH, HEIGHT, "auto", topic) is None
+
+
+@pytest.mark.parametrize("binning", [(1, 1), (2, 2), (4, 2), (0, 3)])
+@pytest.mark.parametrize("window", [(0, 0, 0, 0), (0, 0, 640, 480), (101, 50, 320, 240), (7, 3, 333, 477)])
+def test_region_and_binning(window: tuple[int, int, int, int], binning: tuple[int, int]) -> None:
+    """A binned pixel is the mean of its pixels, so its centre is the mean of their centres."""
+    left, top, wide, high = window
+    roi = RegionOfInterest(x_offset=left, y_offset=top, width=wide, height=high, do_rectify=True)
+    bx, by = (max(1, b) for b in binning)
+    size = ((wide or WIDTH) // bx, (high or HEIGHT) // by)
+    message = info(roi=roi, binning_x=binning[0], binning_y=binning[1])
+    camera = camera_from_info(message, *size, "raw", "/image")
+    assert camera is not None
+    assert (camera.width, camera.height) == size
+    u = np.array([np.arange(k * bx, (k + 1) * bx).mean() + left for k in range(size[0])])  # centres on the sensor
+    v = np.array([np.arange(k * by, (k + 1) * by).mean() + top for k in range(size[1])])
+    expected = on_sensor(POINTS)
+    seen = project_distorted(POINTS, camera)
+    np.testing.assert_allclose(u[0] + seen[:, 0] * bx, expected[:, 0], atol=1e-9)
+    np.testing.assert_allclose(v[0] + seen[:, 1] * by, expected[:, 1], atol=1e-9)
+    inside = (seen > 0).all(1) & (seen < np.array(size) - 1).all(1)
+    np.testing.assert_allclose(np.interp(seen[inside, 0], np.arange(size[0]), u), expected[inside, 0], atol=1e-9)
+    np.testing.assert_allclose(np.interp(seen[inside, 1], np.arange(size[1]), v), expected[inside, 1], atol=1e-9)
+
+
+def test_region_and_binning_of_a_rectified_picture() -> None:
+    message = info(roi=RegionOfInterest(x_offset=100, y_offset=40, width=400, height=400), binning_x=2, binning_y=2)
+    camera = camera_from_info(message, 200, 200, "rectified", "/image")
+    assert camera is not None
+    np.testing.assert_allclose(camera.matrix, [[275, 0, 114.75], [0, 275, 94.75], [0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("model", "given_d", "expected"),
+    [
+        ("plumb_bob", D, D),
+        ("plumb_bob", [], []),
+        ("plumb_bob", [0.0] * 5, []),
+        ("plumb_bob", [0.1, 0.2, 0.0, 0.0, 0.0], [0.1, 0.2, 0.0, 0.0]),
+        ("rational_polynomial", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]),
+        ("rational_polynomial", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6] + [0.0] * 8, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.0, 0.0]),
+        ("", [], []),
+        ("None", [], []),
+    ],
+)
+def test_distortion_as_opencv_takes_it(model: str, given_d: list[float], expected: list[float]) -> None:
+    camera = camera_from_info(info(distortion_model=model, d=given_d), WIDTH, HEIGHT, "raw", "/image")
+    assert camera is not None
+    np.testing.assert_array_equal(camera.distortion, expected)
+    project_distorted(POINTS, camera)
+
+
+@pytest.mark.parametrize("model", ["equidistant", "fisheye", "kannala_brandt4"])
+def test_fisheyes_are_refused_unless_rectified(model: str) -> None:
+    message = info(distortion_model=model, d=[0.0] * 4)
+    rejection = refused(message)
+    assert rejection.key == "camera_model"
+    assert "image_rect" in str(rejection)
+    assert camera_from_info(message, WIDTH, HEIGHT, "rectified", "/image") is not None
+
+
+def test_more_coefficients_than_supported_are_refused() -> None:
+    assert refused(info(d=[0.1] * 12)).key == "camera_model"
+
+
+def test_another_size_is_refused_with_both() -> None:
+    rejection = refused(info(), 320, 240)
+    assert rejection.key == "camera_size"
+    assert "640x480" in str(rejection)
+    assert "320x240" in str(rejection)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"roi": RegionOfInterest(x_offset=600, y_offset=0, width=100, height=480)},
+        {"roi": RegionOfInterest(x_offset=0, y_offset=0, width=640, height=481)},
+        {"roi": RegionOfInterest(x_offset=10, y_offset=10)},
+        {"roi": RegionOfInterest(width=100)},
+        {"roi": RegionOfInterest(x_offset=2**32 - 1, width=2**32 - 1, height=480)},
+        {"width": 0},
+        {"width": 0, "height": 0},
+    ],
+)
+def test_regions_outside_are_refused(fields: dict[str, Any]) -> None:
+    rejection = refused(info(**fields))
+    assert rejection.key == "camera_roi"
+    assert "region of interest" in str(rejection)
+
+
+@pytest.mark.parametrize("model", ["raw", "rectified"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -600.0])
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 1), (2, 2)])
+def test_values_that_are_no_cameras_are_refused(row: int, column: int, value: float, model: str) -> None:
+    k, p = list(K), list(P)
+    k[3 * row + column] = value
+    p[4 * row + column] = value
+    assert refused(info(k=k if model == "raw" else K, p=p), model=model).key == "camera_values"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_principal_point_must_be_a_number(value: float) -> None:
+    assert refused(info(k=[600.0, 0.0, value, *K[3:]])).key == "camera_values"
+
+
+def test_a_rectified_picture_needs_p() -> None:
+    rejection = refused(info(p=[0.0] * 12), model="rectified")
+    assert rejection.key == "camera_values"
+    assert "camera_model to raw" in str(rejection)
+
+
+def test_a_distortion_of_nan_is_refused() -> None:
+    assert refused(info(d=[np.nan] * 5)).key == "camera_values"
+
+
+ANY = st.floats()
+SIZE = st.sampled_from([0, 1, 2, 240, 320, 480, 640, 2**32 - 1]) | st.integers(0, 2**32 - 1)
+
+
+@given(
+    k=st.just(K) | st.lists(ANY, min_size=9, max_size=9),
+    p=st.just(P) | st.lists(ANY, min_size=12, max_size=12),
+    d=st.lists(ANY, max_size=15),
+    model=st.sampled_from(["", "plumb_bob", "rational_polynomial", "equidistant"]) | st.text(),
+    sizes=st.tuples(*[SIZE] * 10),
+    picture=st.tuples(st.integers(16, 700), st.integers(16, 500)) | st.just((WIDTH, HEIGHT)),
+    camera_model=st.sampled_from(["raw", "rectified", "auto"]),
+)
+def test_any_calibration_is_taken_or_refused(
+    k: list[float],
+    p: list[float],
+    d: list[float],
+    model: str,
+    sizes: tuple[int, ...],
+    picture: tuple[int, int],
+    camera_model: str,
+) -> None:
+    width, height, left, top, wide, high, bx, by, any_width, any_height = sizes
+    message = CameraInfo(
+        width=width if any_width % 2 else WIDTH,
+        height=height if any_height % 2 else HEIGHT,
+        k=k,
+        p=p,
+        d=d,
+        distortion_model=model.replace("\0", ""),
+        binning_x=bx % 5,
+        binning_y=by % 5,
+        roi=RegionOfInterest(x_offset=left, y_offset=top, width=wide, height=high),
+    )
+    try:
+        camera = camera_from_info(message, *picture, camera_model, "/image")
+    except RejectedMessage:
+        return
+    if camera is None:
+        assert k[0] == 0
+    else:
+        assert np.isfinite(camera.matrix).all()
+        assert (camera.width, camera.height) == picture
+
+
+def test_what_says_the_same_is_read_once() -> None:
+    """Another stamp alone is no other camera; every field that is read makes one, and the way back too."""
+    reader = CameraReader("/image")
+    first = reader.read(info(), WIDTH, HEIGHT, "raw")
+    again = info()
+    again.header.stamp.sec, again.header.frame_id = 5, "elsewhere"
+    assert reader.read(again, WIDTH, HEIGHT, "raw") is first
+    half = {"binning_x": 2, "binning_y": 2}
+    roi = RegionOfInterest(x_offset=8, y_offset=6, width=320, height=240)
+    others: list[tuple[CameraInfo, int, int, str]] = [
+        (info(k=[601.0, *K[1:]]), WIDTH, HEIGHT, "raw"),
+        (info(d=[-0.2, 0.05, 0.001, -0.002, 0.02]), WIDTH, HEIGHT, "raw"),
+        (info(), WIDTH, HEIGHT, "rectified"),
+        (info(p=[551.0, *P[1:]]), WIDTH, HEIGHT, "rectified"),
+        (info(**half), 320, 240, "raw"),
+        (info(roi=roi), 320, 240, "raw"),
+        (info(width=1280, height=960, roi=roi), 320, 240, "raw"),
+        (info(k=[0.0] * 9), WIDTH, HEIGHT, "raw"),
+    ]
+    for other in others:
+        camera, truth = reader.read(*other), camera_from_info(*other, "/image")
+        if camera is None or truth is None:
+            assert camera is truth
+            continue
+        np.testing.assert_array_equal(camera.matrix, truth.matrix)
+        np.testing.assert_array_equal(camera.distortion, truth.distortion)
+        assert reader.read(*other) is camera
+    for _ in range(2):  # refused as often as it comes
+        with pytest.raises(RejectedMessage):
+            reader.read(info(distortion_model="equidistant"), WIDTH, HEIGHT, "raw")

@@ -1,0 +1,72 @@
+"""The launch file: what it declares, what it starts. PyPI has no `launch`: much of this needs ROS from apt."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from types import ModuleType
+
+import pytest
+import yaml
+from support.launch_arguments import FILE, launch_arguments
+
+from lgnet_ros import topics
+from lgnet_ros.demo.camera import FRAME_ID
+
+ARGUMENTS = {
+    "image", "camera_info", "namespace", "params_file", "device", "weights", "hand_model", "use_sim_time", "autostart",
+    "rviz", "log_level", "demo",
+}  # fmt: skip
+
+
+def test_arguments_are_those_promised():
+    assert launch_arguments().keys() == ARGUMENTS
+    assert all(launch_arguments().values())
+
+
+def test_nothing_is_installed_or_downloaded():
+    text = FILE.read_text()
+    assert not re.search(r"\bpip\b|\bapt\b|subprocess|urllib|requests|ExecuteProcess|ament_cmake", text)
+
+
+def test_rviz_shows_picture_markers_and_frames_on_our_topics():
+    """Relative names, so that a namespace holds for them too."""
+    config = yaml.safe_load((FILE.parent.parent / "config" / "hands.rviz").read_text())
+    displays = config["Visualization Manager"]["Displays"]
+    enabled = {display["Class"].rpartition("/")[2] for display in displays if display["Enabled"]}
+    assert {"Image", "MarkerArray", "TF"} <= enabled
+    assert {d["Topic"]["Value"] for d in displays if "Topic" in d} == {topics.OVERLAY, topics.IMAGE, topics.MARKERS}
+    assert config["Visualization Manager"]["Global Options"]["Fixed Frame"] == FRAME_ID
+
+
+@pytest.fixture
+def launch_file() -> ModuleType:
+    # Not importorskip("launch"): the checkout's own folder launch/ imports as an empty package.
+    pytest.importorskip("launch_ros", reason="launch is not on PyPI; this runs where ROS was installed by apt")
+    spec = importlib.util.spec_from_file_location("hands_launch", FILE)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["hands_launch"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_description_as_launch_sees_it(launch_file):
+    from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler, SetEnvironmentVariable
+    from launch_ros.actions import LifecycleNode
+
+    from launch import LaunchContext
+
+    description = launch_file.generate_launch_description()
+    entities = description.entities
+    assert {e.name for e in entities if isinstance(e, DeclareLaunchArgument)} == ARGUMENTS
+    assert any(isinstance(e, SetEnvironmentVariable) for e in entities)
+    context = LaunchContext()
+    for entity in entities:
+        if isinstance(entity, DeclareLaunchArgument):
+            entity.execute(context)
+    (opaque,) = (e for e in entities if isinstance(e, OpaqueFunction))
+    made = opaque.execute(context)
+    assert sum(isinstance(e, LifecycleNode) for e in made) == 1
+    assert sum(isinstance(e, RegisterEventHandler) for e in made) == 2
+    assert isinstance(made[-1], LifecycleNode), "the handlers come first, so that they miss no event"

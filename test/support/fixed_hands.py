@@ -1,0 +1,102 @@
+"""Trackers that stand in for the network: the same two hands in every picture, and trouble on demand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+
+from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.inference import OutOfMemoryError, Smoothing
+from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
+from support.scene import make_scene
+
+WRISTS = np.array([[-0.07, 0.03, 0.5], [0.08, 0.02, 0.55]])  # right, left; metres, camera frame
+
+
+def two_hands(hand_model: HandModel, track_id: int = 1) -> TwoHands:
+    """A right and a left hand half a metre before a VGA camera, some centimetres apart."""
+    camera = Camera(np.array([[560.0, 0, 319.5], [0, 560, 239.5], [0, 0, 1]]), 640, 480)
+    scene = make_scene(hand_model, camera, WRISTS, (True, True))
+    faces = hand_model.faces.cpu().numpy()
+    right, left = (
+        Hand(
+            side=side,
+            presence=0.9 - 0.1 * side,
+            joints=scene.joints[side],
+            vertices=scene.vertices[side],
+            faces=faces[side],
+            joints_image=scene.pixels[side],
+            joint_std=np.full(21, 0.01),
+            rotations=scene.rotations[side],
+            shape=scene.shape[side],
+            track_id=track_id,
+        )
+        for side in Side
+    )
+    return TwoHands(right, left, WRISTS[Side.LEFT] - WRISTS[Side.RIGHT], metric=True)
+
+
+def without_place(hands: TwoHands) -> TwoHands:
+    """The same hands as they come back for a camera that is not calibrated: each relative to its own wrist."""
+    right, left = (
+        replace(hand, joints=hand.joints - hand.joints[0], vertices=hand.vertices - hand.joints[0])
+        for hand in hands.hands
+    )
+    return TwoHands(right, left, hands.relative_translation, metric=False)
+
+
+class FixedEngine:
+    """No network at all."""
+
+    name, device, precision = "fixed", "cpu", "fp32"
+
+
+class FixedEstimator:
+    """What the node needs of an estimator beside its tracker's pictures."""
+
+    engines: ClassVar = {"hands": FixedEngine()}
+    presence_threshold = 0.5
+
+    def __init__(self) -> None:
+        self.hand_model = load_hand_model()
+        self.freed = 0
+
+    def warm_up(self) -> None:
+        pass
+
+    def free_memory(self) -> None:
+        self.freed += 1
+
+
+class FixedTracker:
+    """Sees :func:`two_hands` in every picture, but none in one whose first pixel is black.
+
+    A picture whose first pixel is (1, 1, 1) is one that an inference fails at; (2, 2, 2): one for which the memory does
+    not suffice until some is freed; (3, 3, 3): nor then.
+    """
+
+    smoothing: Smoothing | None = None
+    detection_interval = 10
+    max_gap = 0.5
+
+    def __init__(self) -> None:
+        self.estimator = FixedEstimator()
+        self.resets = 0
+        self.last_stages: dict[str, float] = {"network": 0.0}
+        self._metric = two_hands(self.estimator.hand_model)
+        self._relative = without_place(self._metric)
+
+    def reset(self) -> None:
+        self.resets += 1
+
+    def update(self, image: FloatArray, camera: Camera | None, stamp_ns: int) -> TwoHands:
+        mark = int(image[0, 0, 0])
+        if mark == 0:
+            return TwoHands(None, None, None, metric=camera is not None)
+        if mark == 1:
+            raise RuntimeError("no hand at all fits this picture")
+        if mark == 3 or (mark == 2 and not self.estimator.freed):
+            raise OutOfMemoryError("the memory of cuda:0 is full")
+        return self._relative if camera is None else self._metric

@@ -1,0 +1,263 @@
+"""Engines that return what a test wrote down, to try what stands around the networks.
+
+They run on an image whose pixels hold their own coordinates, :func:`coordinate_image`, so that an engine can tell from
+a crop's pixels where in the image it lies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from lgnet_core.engines.base import Engine
+from lgnet_core.geometry.camera import invert_affine, pixels_to_grid, transform_points
+from lgnet_core.geometry.hand_crops import PALM_JOINTS, crops_of_joints
+from lgnet_core.hand_model import HandModel
+from lgnet_core.inference.detection import HandDetector
+from lgnet_core.inference.estimator import HandEstimator
+from lgnet_core.inference.observation import HandObserver
+from lgnet_core.inference.palms import PalmFinder
+from lgnet_core.inference.reconstruction import HandReconstructor
+from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarks
+from lgnet_core.network.detector.palm_detector import PALM_CANDIDATES, PALM_IMAGE_SIZE, PalmCandidates
+from lgnet_core.network.per_hand.stages import HandStages
+from lgnet_core.network.prediction import HandRows
+from lgnet_core.types import Camera, Side
+from support.scene import Scene
+
+WIDTH, HEIGHT = 240, 180
+CAMERA = Camera(np.array([[230.0, 0, 124.0], [0, 215.0, 86.0], [0, 0, 1]]), WIDTH, HEIGHT)
+LENS = Camera(
+    np.array([[155.0, 0, 121.0], [0, 156.0, 91.0], [0, 0, 1]]),
+    *(WIDTH, HEIGHT),
+    np.array([-0.12, 0.03, 0.001, -0.0008, 0.0]),
+)
+SPREAD = np.array(
+    [
+        *[[0, 0], [-9, -4], [-16, -10], [-21, -15], [-25, -19], [-9, -24], [-10, -33], [-10, -39], [-10, -44]],
+        *[[-2, -25], [-2, -36], [-2, -42], [-2, -48], [5, -24], [6, -33], [6, -39], [6, -44]],
+        *[[11, -21], [13, -27], [14, -32], [15, -36]],
+    ],
+    float,
+)
+"""(21, 2) pixels: joints of an upright right hand with spread fingers, its back to the camera, from its wrist."""
+
+
+def coordinate_image(width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    """Red is u, green is v, blue is 255 throughout."""
+    assert max(width, height) <= 256
+    image = np.full((height, width, 3), 255, np.uint8)
+    image[..., 0], image[..., 1] = np.arange(width), np.arange(height)[:, None]
+    return image
+
+
+def read_affine(crop: np.ndarray) -> np.ndarray | None:
+    """(2, 3) pixels of a :func:`coordinate_image` -> pixels of a crop (3, S, S) in [0, 1]; None if it shows none."""
+    inside = crop[2] > 0.999
+    inside[1:-1, 1:-1] &= inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
+    v, u = np.nonzero(inside)
+    if len(u) < 100:
+        return None
+    pixels = np.column_stack([u, v, np.ones(len(u))])
+    coordinates = 255 * crop[:2, v, u].T.astype(float)
+    return invert_affine(np.linalg.lstsq(pixels, coordinates, rcond=None)[0].T)
+
+
+@dataclass(eq=False)
+class ScriptedHand:
+    """A hand as the networks are to see it.
+
+    Args:
+        joints: (21, 2) pixels of the image. right_probability, presence: probabilities.
+        palm_score: probability of its palm; 0: it has none.
+    """
+
+    joints: np.ndarray
+    right_probability: float = 0.95
+    presence: float = 0.9
+    palm_score: float = 0.8
+
+    @property
+    def palm_box(self) -> np.ndarray:
+        """(4,) a square around the palm's keypoints."""
+        points = self.joints[list(PALM_JOINTS)]
+        middle, half = (points.min(0) + points.max(0)) / 2, np.ptp(points, axis=0).max() / 2
+        return np.concatenate([middle - half, middle + half])
+
+    def move(self, u: float, v: float) -> None:
+        """By pixels."""
+        self.joints = self.joints + np.array([u, v])
+
+
+def hand_at(u: float, v: float, side: Side = Side.RIGHT, size: float = 1.0, **settings: float) -> ScriptedHand:
+    """A hand with its wrist at a pixel, its fingers :data:`SPREAD`, mirrored for a left one."""
+    right_probability = settings.pop("right_probability", 0.95 if side is Side.RIGHT else 0.05)
+    flip = np.array([1 if side is Side.RIGHT else -1, 1])
+    return ScriptedHand(SPREAD * flip * size + [u, v], right_probability, **settings)
+
+
+class ScriptedPalms(Engine[PalmCandidates]):
+    """Palms of the scripted hands, one candidate each.
+
+    Attributes:
+        largest_scale: the detector is blind to images that it sees larger than this, in its pixels per image pixel.
+        scales: at which it was shown the image, call by call.
+    """
+
+    name, device, precision = "scripted", "cpu", "fp32"
+
+    def __init__(self, hands: list[ScriptedHand]) -> None:
+        self.hands = hands
+        self.input_shapes = {"image": (3, PALM_IMAGE_SIZE, PALM_IMAGE_SIZE)}
+        self.largest_scale = np.inf
+        self.scales: list[float] = []
+
+    def __call__(self, image: np.ndarray) -> PalmCandidates:
+        assert image.shape == (1, 3, PALM_IMAGE_SIZE, PALM_IMAGE_SIZE)
+        assert image.dtype == np.float32
+        affine = read_affine(image[0])
+        assert affine is not None
+        self.scales.append(float(affine[0, 0]))
+        logits = np.full(PALM_CANDIDATES, -9.0)
+        boxes, keypoints = np.zeros((PALM_CANDIDATES, 4)), np.zeros((PALM_CANDIDATES, 7, 2))
+        for k, hand in enumerate(self.hands if affine[0, 0] <= self.largest_scale else []):
+            if hand.palm_score:
+                logits[k] = np.log(hand.palm_score / (1 - hand.palm_score))
+            boxes[k] = transform_points(affine, hand.palm_box.reshape(2, 2)).ravel()
+            keypoints[k] = transform_points(affine, hand.joints[list(PALM_JOINTS)])
+        return PalmCandidates(*(torch.tensor(x[None], dtype=torch.float32) for x in (logits, boxes, keypoints)))
+
+
+@dataclass(eq=False)
+class ScriptedLandmarks(Engine[HandLandmarks]):
+    """In each crop the scripted hand that belongs there: nearest to its middle, and neither much larger nor smaller.
+
+    Attributes:
+        batches: how many crops each call brought. affines: (2, 3) image -> crop, of the last call.
+    """
+
+    hands: list[ScriptedHand]
+    batches: list[int] = field(default_factory=list)
+    affines: list[np.ndarray | None] = field(default_factory=list)
+
+    name, device, precision = "scripted", "cpu", "fp32"
+    input_shapes = {"crop": (3, HAND_CROP_SIZE, HAND_CROP_SIZE)}  # noqa: RUF012
+
+    def __call__(self, crops: np.ndarray) -> HandLandmarks:
+        assert crops.dtype == np.float32
+        assert crops.shape[1:] == (3, HAND_CROP_SIZE, HAND_CROP_SIZE)
+        self.batches.append(len(crops))
+        self.affines = [read_affine(crop) for crop in crops]
+        landmarks = np.full((len(crops), 21, 3), HAND_CROP_SIZE / 2)
+        presence, right, which = (np.full(len(crops), value) for value in (0.001, 0.5, -1.0))
+        for k, affine in enumerate(self.affines):
+            hand = None if affine is None else self._hand_in(affine)
+            if hand is None:
+                continue
+            landmarks[k, :, :2] = transform_points(affine, hand.joints)
+            presence[k], right[k], which[k] = hand.presence, hand.right_probability, self.hands.index(hand)
+            if np.linalg.det(affine[:, :2]) < 0:
+                right[k] = 1 - right[k]
+        count = len(crops)
+        fields = {
+            "early": np.zeros((count, 24, 56, 56)),
+            "fine": np.zeros((count, 40, 28, 28)),
+            "middle": np.zeros((count, 112, 14, 14)),
+            "deep": np.broadcast_to(which[:, None, None, None], (count, 1152, 7, 7)),
+            "landmarks": landmarks,
+            "world_landmarks": np.zeros((count, 21, 3)),
+            "presence_logits": np.log(presence / (1 - presence)),
+            "side_logits": np.log(right / (1 - right)),
+        }
+        return HandLandmarks(**{name: torch.tensor(value, dtype=torch.float32) for name, value in fields.items()})
+
+    def _hand_in(self, affine: np.ndarray) -> ScriptedHand | None:
+        side = HAND_CROP_SIZE / np.sqrt(abs(np.linalg.det(affine[:, :2])))
+        centre = transform_points(invert_affine(affine), np.full(2, (HAND_CROP_SIZE - 1) / 2))
+        found, nearest = None, 0.5
+        for hand in self.hands:
+            crop = crops_of_joints(torch.from_numpy(hand.joints)[None])
+            distance = float(np.linalg.norm(crop.centre[0].numpy() - centre)) / float(crop.side)
+            if distance < nearest and 0.4 < side / float(crop.side) < 2.5:
+                found, nearest = hand, distance
+        return found
+
+
+class ScriptedStages(Engine[HandRows]):
+    """A scene's hands, whatever the features, each of the side that its frame is of; 2D joints are the landmarks.
+
+    Attributes:
+        scene: may be changed between calls.
+        given: of each call, (2,) 1 for the sides that were given.
+        misfit: largest distance between landmarks and the scene's joints, projected by the given intrinsics, pixels.
+    """
+
+    name, device, precision = "scripted", "cpu", "fp32"
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.input_shapes = dict.fromkeys(HandStages.INPUTS, (2,))
+        self.given: list[tuple[float, ...]] = []
+        self.misfit = 0.0
+
+    def __call__(self, *inputs: np.ndarray) -> HandRows:
+        assert all(value.dtype == np.float32 and len(value) == len(inputs[0]) for value in inputs)
+        named = dict(zip(HandStages.INPUTS, inputs, strict=True))
+        landmarks = named["landmarks"]
+        sides = [Side.RIGHT if np.linalg.det(frame) > 0 else Side.LEFT for frame in named["frames"]]
+        assert sides in ([Side.RIGHT, Side.LEFT], [Side.RIGHT], [Side.LEFT])
+        assert named["other"].tolist() == ([1, 0] if len(sides) == 2 else [0])
+        self.given.append(tuple(float(side in sides) for side in Side))
+        scene = self.scene
+        for side, seen, matrix in zip(sides, landmarks, named["intrinsics"]):
+            rays = scene.joints[side, :, :2] / scene.joints[side, :, 2:]
+            pixels = rays @ matrix[:2, :2].T + matrix[:2, 2]
+            self.misfit = max(self.misfit, float(np.linalg.norm(pixels - seen[:, :2], axis=-1).max()))
+        count = len(sides)
+        wrist = scene.joints[sides, :1]
+        cells = pixels_to_grid(torch.from_numpy(landmarks[..., :2]), HAND_CROP_SIZE, 7).numpy()
+        others = scene.joints[[side.other for side in sides], :1]
+        fields = {
+            "joints_grid": np.concatenate([cells, np.zeros((count, 21, 1))], -1),
+            "joint_log_variance": np.full((count, 21), 2 * np.log(0.005)),
+            "rotations": scene.rotations[sides],
+            "shape": scene.shape[sides],
+            "camera": np.zeros((count, 3)),
+            "rough_vertices": scene.vertices[sides] - wrist,
+            "rough_joints": scene.joints[sides] - wrist,
+            "vertices": scene.vertices[sides] - wrist,
+            "joints": scene.joints[sides] - wrist,
+            "to_other": (others - wrist)[:, 0],
+        }
+        return HandRows(**{name: torch.tensor(value, dtype=torch.float32) for name, value in fields.items()})
+
+
+@dataclass(eq=False)
+class Script:
+    """The three engines, and an estimator over them.
+
+    Args:
+        hands: what the networks see; a test may change the list and its hands.
+    """
+
+    hand_model: HandModel
+    scene: Scene
+    hands: list[ScriptedHand]
+
+    def __post_init__(self) -> None:
+        self.palms, self.landmarks = ScriptedPalms(self.hands), ScriptedLandmarks(self.hands)
+        self.stages = ScriptedStages(self.scene)
+        self.detector = HandDetector(PalmFinder(self.palms), HandObserver(self.landmarks))
+
+    def estimator(self, **settings: object) -> HandEstimator:
+        return HandEstimator(self.detector, HandReconstructor(self.stages), self.hand_model, **settings)
+
+
+def script_of(hand_model: HandModel, scene: Scene) -> Script:
+    """The scene's present hands, seen where its camera sees their joints."""
+    hands = [
+        ScriptedHand(scene.pixels[side], 0.95 if side is Side.RIGHT else 0.05) for side in Side if scene.presence[side]
+    ]
+    return Script(hand_model, scene, hands)

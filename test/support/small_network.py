@@ -1,0 +1,28 @@
+"""A network small enough for tests, with every part at work."""
+
+from __future__ import annotations
+
+import torch
+
+from lgnet_core.geometry.camera import virtual_intrinsics
+from lgnet_core.hand_model import HandModel
+from lgnet_core.network import HandsNetwork, LGNetConfig, NetworkConfig, build_network
+
+SMALL = LGNetConfig(backbone="efficientnet_lite0", channels=16, self_joint_depth=1)
+
+
+def crops(batch: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Noise, and the camera that stands in for an unknown one: (B, 3, S, S) and (B, 3, 3)."""
+    intrinsics = torch.from_numpy(virtual_intrinsics(size)).float()
+    return torch.rand(batch, 3, size, size), intrinsics.expand(batch, 3, 3)
+
+
+def small_network(hand_model: HandModel, seed: int = 0, config: NetworkConfig | str = SMALL) -> HandsNetwork:
+    """Random weights; parts that start at zero, as the refine stage's offsets do, are made to matter."""
+    torch.manual_seed(seed)
+    network = build_network(config, hand_model)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.05)
+    return network.eval()
