@@ -18,7 +18,7 @@ endif
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 help:
-	@echo "make demo       install into $(VENV), play the bundled clip to the node, show what arrives (pictures in $(OUT))"
+	@echo "make demo       install into $(VENV), play the bundled clip to the node, show what arrives (images in $(OUT))"
 	@echo "make test       install the development tools too; lint, types, tests"
 	@echo "make test-slow  the tests that take minutes (every preset overfits 8 samples)"
 	@echo "make colcon-check  the package built by colcon in each of its ways, on ROS 2 from wheels"

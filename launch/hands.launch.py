@@ -31,7 +31,7 @@ from lgnet_ros.resources import fast_dds_profile
 PACKAGE = "lgnet_ros"
 
 ARGUMENTS = (
-    ("image", "image", "topic of the pictures; with image_transport: compressed, without its /compressed"),
+    ("image", "image", "topic of the images; with image_transport: compressed, without its /compressed"),
     ("camera_info", "camera_info", "topic of the camera's calibration"),
     ("namespace", "", "namespace of the node and of its topics; empty: /hands/mesh and so on"),
     ("params_file", None, "YAML file with the node's parameters"),

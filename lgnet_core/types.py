@@ -36,6 +36,7 @@ FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 
 JOINT_NAMES: tuple[str, ...] = ("wrist", *(f"{finger}_{k}" for finger in FINGERS for k in (1, 2, 3, 4)))
 """21 joints in OpenPose's order: 1 is nearest the palm, 4 is the tip."""
+NUM_KEYPOINTS = len(JOINT_NAMES)
 
 JOINT_PARENTS: tuple[int, ...] = tuple(-1 if j == 0 else (0 if (j - 1) % 4 == 0 else j - 1) for j in range(21))
 """Index of each joint's parent in the drawn skeleton; the wrist has none (-1)."""
@@ -49,8 +50,8 @@ class Camera:
 
     Args:
         matrix: (3, 3) intrinsics K, pixels.
-        width, height: size of the picture, pixels.
-        distortion: OpenCV's coefficients (k1, k2, p1, p2[, k3[, k4, k5, k6]]); empty for a rectified picture.
+        width, height: size of the image, pixels.
+        distortion: OpenCV's coefficients (k1, k2, p1, p2[, k3[, k4, k5, k6]]); empty for a rectified image.
 
     Raises:
         ValueError: if K is not finite, its focal lengths are not positive, or the size is not positive.
@@ -87,20 +88,20 @@ class Hand:
 
     Args:
         side: anatomical side.
-        presence: probability in [0, 1] that this hand is in the picture.
+        presence: probability in [0, 1] that this hand is in the image.
         joints: (21, 3) metres; camera frame if ``TwoHands.metric``, else relative to the wrist, camera axes.
         vertices: (778, 3) metres, same frame as ``joints``: the refined mesh (M_f), or, where the hands are given as
             another hand model's than the network's, that model's own surface
             (:class:`~lgnet_core.inference.retarget.Retarget`).
         faces: (1538, 3) vertex indices, counter-clockwise seen from outside on both sides.
-        joints_image: (21, 2) pixels in the given picture (distorted, if it is): what the network saw in 2D.
+        joints_2d: (21, 2) pixels in the given image (distorted, if it is): what the network saw in 2D.
         joint_std: (21,) metres: predicted standard deviation per axis of the wrist-relative joints.
         rotations: (16, 3, 3) the hand model's joint rotations (root in camera axes), MANO's joint order.
         shape: (10,) the hand model's shape coefficients. Rotations and shape describe the rough mesh (M_r), not M_f;
             another hand model's describe its surface.
         track_id: the same number as long as a :class:`~lgnet_core.inference.tracking.tracker.HandTracker` follows this
         hand
-            from picture to picture, counted from 1; 0: not tracked.
+            from image to image, counted from 1; 0: not tracked.
     """
 
     side: Side
@@ -108,7 +109,7 @@ class Hand:
     joints: FloatArray
     vertices: FloatArray
     faces: NDArray[np.integer]
-    joints_image: FloatArray
+    joints_2d: FloatArray
     joint_std: FloatArray
     rotations: FloatArray
     shape: FloatArray
@@ -117,7 +118,7 @@ class Hand:
 
 @dataclass(frozen=True, eq=False)
 class TwoHands:
-    """The hands found in one picture.
+    """The hands found in one image.
 
     Args:
         right, left: the hand, or None where it was not seen.

@@ -20,10 +20,10 @@ def parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """The options, and the arguments that they and the user give to ROS."""
     parser = argparse.ArgumentParser(
         prog="lgnet-hands",
-        description="Start the hands node and bring it up: from pictures to /hands/mesh, TF and markers.",
+        description="Start the hands node and bring it up: from images to /hands/mesh, TF and markers.",
         epilog="ROS arguments may follow: --ros-args -p smoothing:=false -r hands/mesh:=/arm/mesh",
     )
-    parser.add_argument("--image", metavar="TOPIC", help="pictures (default: image)")
+    parser.add_argument("--image", metavar="TOPIC", help="images (default: image)")
     parser.add_argument("--camera-info", metavar="TOPIC", help="calibration of the camera (default: camera_info)")
     parser.add_argument("--namespace", metavar="NAME", help="of the node and of its topics")
     parser.add_argument(
@@ -36,7 +36,7 @@ def parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--no-autostart", action="store_true", help="leave configure and activate to somebody else")
     parser.add_argument("--log-level", choices=["debug", "info", "warn", "error", "fatal"], default="info")
     parser.add_argument(
-        "--demo", metavar="FOLDER", type=Path, help="play the bundled clip to the node, listen, write pictures, end"
+        "--demo", metavar="FOLDER", type=Path, help="play the bundled clip to the node, listen, write images, end"
     )
     args = list(args)
     split = args.index("--ros-args") if "--ros-args" in args else len(args)

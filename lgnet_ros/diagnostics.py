@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     from lgnet_core.inference import HandEstimator
 
-MUCH_LOST = 0.1  # share of pictures that never came
+MUCH_LOST = 0.1  # share of images that never came
 
 _SEVERITY = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.STALE, DiagnosticStatus.ERROR)
 """From best to worst."""
 
 
 class Active(Protocol):
-    """What the diagnostics ask of a node that is active: :class:`lgnet_ros.pipeline.Session`."""
+    """What the diagnostics ask of a node that is active: :class:`lgnet_ros.pipeline.Pipeline`."""
 
     @property
     def qos(self) -> Mapping[str, str]:
@@ -44,12 +44,12 @@ def judge(
 ) -> tuple[bytes, str]:
     """How the node is.
 
-    Dropped pictures are no trouble: a network that is slower than the camera takes the newest and leaves the others.
+    Dropped images are no trouble: a network that is slower than the camera takes the newest and leaves the others.
 
     Args:
         qos_problems: a sentence for each.
         active_for: seconds since the node was activated; None: it is not active.
-        image_timeout: seconds that are too long without a picture, or without being done with one.
+        image_timeout: seconds that are too long without an image, or without being done with one.
         fault: of the node as a whole, such as a transition that failed.
 
     Returns:
@@ -65,11 +65,11 @@ def judge(
         found += [(DiagnosticStatus.WARN, problem) for problem in qos_problems]
         silent = active_for if snapshot.since_received is None else min(active_for, snapshot.since_received)
         if silent > image_timeout:
-            found.append((DiagnosticStatus.STALE, f"no picture for {silent:.1f} s"))
+            found.append((DiagnosticStatus.STALE, f"no image for {silent:.1f} s"))
         elif silent == active_for:  # the last one, if any, came before
-            found.append((DiagnosticStatus.WARN, "waiting for the first picture"))
+            found.append((DiagnosticStatus.WARN, "waiting for the first image"))
         elif snapshot.waiting is not None and (stuck := min(active_for, snapshot.waiting)) > image_timeout:
-            found.append((DiagnosticStatus.ERROR, f"pictures arrive, but none was done with for {stuck:.1f} s"))
+            found.append((DiagnosticStatus.ERROR, f"images arrive, but none was done with for {stuck:.1f} s"))
     if not found:
         found.append((DiagnosticStatus.OK, f"hands published at {snapshot.processed_rate:.1f} Hz"))
     found.sort(key=lambda reason: -_SEVERITY.index(reason[0]))
@@ -81,7 +81,7 @@ def _troubles(snapshot: Snapshot) -> list[tuple[bytes, str]]:
     lately = f"in the last {HORIZON:g} s"
     found = []
     if snapshot.lately_failed:
-        text = f"{snapshot.lately_failed} picture(s) lost to errors {lately}, the last to: {snapshot.last_failure}"
+        text = f"{snapshot.lately_failed} image(s) lost to errors {lately}, the last to: {snapshot.last_failure}"
         found.append((DiagnosticStatus.ERROR, text))
     if snapshot.lately_rejected:
         reasons = ", ".join(f"{key} {count}" for key, count in sorted(snapshot.lately_rejected.items()))
@@ -90,7 +90,7 @@ def _troubles(snapshot: Snapshot) -> list[tuple[bytes, str]]:
         found.append((DiagnosticStatus.WARN, f"no calibration on {topics.CAMERA_INFO}: nothing metric is published"))
     if snapshot.lost is not None and snapshot.lost > MUCH_LOST:
         text = (
-            f"{snapshot.lost:.0%} of the pictures are lost before they arrive; publish them reliably, or raise Fast "
+            f"{snapshot.lost:.0%} of the images are lost before they arrive; publish them reliably, or raise Fast "
             "DDS's shared memory (config/fastdds.xml)"
         )
         found.append((DiagnosticStatus.WARN, text))
@@ -101,22 +101,22 @@ def figures(snapshot: Snapshot, stamp_age: float | None) -> dict[str, str]:
     """The figures as texts, units in their names.
 
     Args:
-        stamp_age: seconds from the stamp of the last picture that was processed to now, by the node's clock.
+        stamp_age: seconds from the stamp of the last image that was processed to now, by the node's clock.
     """
     rejected = ", ".join(f"{key} {count}" for key, count in sorted(snapshot.rejected.items()))
     values = {
-        "pictures received": str(snapshot.received),
-        "pictures processed": str(snapshot.processed),
-        "pictures dropped for newer ones": str(snapshot.dropped),
-        "pictures lost to errors": str(snapshot.failed),
-        "pictures without calibration": str(snapshot.uncalibrated),
+        "images received": str(snapshot.received),
+        "images processed": str(snapshot.processed),
+        "images dropped for newer ones": str(snapshot.dropped),
+        "images lost to errors": str(snapshot.failed),
+        "images without calibration": str(snapshot.uncalibrated),
         "messages rejected": rejected or "0",
         "receiving rate (Hz)": f"{snapshot.received_rate:.1f}",
         "publishing rate (Hz)": f"{snapshot.processed_rate:.1f}",
         "lost before they arrive (%)": _number(snapshot.lost, 100),
-        "last picture received (s ago)": _number(snapshot.since_received),
-        "last picture processed (s ago)": _number(snapshot.since_processed),
-        "age of the last picture's stamp (s)": _number(stamp_age),
+        "last image received (s ago)": _number(snapshot.since_received),
+        "last image processed (s ago)": _number(snapshot.since_processed),
+        "age of the last image's stamp (s)": _number(stamp_age),
     }
     for stage, (median, high) in snapshot.latency.items():
         values[f"latency of {stage}, p50 (ms)"] = _number(median, 1e3)

@@ -49,9 +49,9 @@ def _tell(module: str, reason: str) -> None:
 
 
 class ImageBridge:
-    """cv_bridge's conversion to RGB, for 8-bit pictures of the encodings that it has always known.
+    """cv_bridge's conversion to RGB, for 8-bit images of the encodings that it has always known.
 
-    16 bits stay with us: cv_bridge takes the full range for granted, and a 12-bit camera's pictures would be dark. So
+    16 bits stay with us: cv_bridge takes the full range for granted, and a 12-bit camera's images would be dark. So
     does rgb8, which needs no conversion at all.
     """
 
@@ -64,8 +64,8 @@ class ImageBridge:
     @staticmethod
     def _tried(cv_bridge: Any) -> Callable[[Image, str], FloatArray]:
         convert = cv_bridge.CvBridge().imgmsg_to_cv2
-        picture = Image(height=1, width=2, encoding="bgr8", step=6, data=array.array("B", [1, 2, 3, 4, 5, 6]))
-        converted = convert(picture, "rgb8")
+        image = Image(height=1, width=2, encoding="bgr8", step=6, data=array.array("B", [1, 2, 3, 4, 5, 6]))
+        converted = convert(image, "rgb8")
         if not np.array_equal(converted, [[[3, 2, 1], [6, 5, 4]]]):
             raise ValueError(f"bgr8 to rgb8 gives {np.asarray(converted).tolist()}")
         return convert

@@ -1,4 +1,4 @@
-"""The node: pictures in, hands out. Wiring only; every part is a module of its own."""
+"""The node: images in, hands out. Wiring only; every part is a module of its own."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from lgnet_ros.diagnostics import Diagnostics
 from lgnet_ros.output.publishers import Publishers
 from lgnet_ros.parameters import Settings, declare_parameters, validate
 from lgnet_ros.perception import Tracker, TrackerFactory, load_tracker
-from lgnet_ros.pipeline import Session
+from lgnet_ros.pipeline import Pipeline
 from lgnet_ros.process.arguments import RefusedError, refusal, split_parameters
 from lgnet_ros.process.main import Program
 
-STOP_SECONDS = 5.0  # for the picture at work when the node is deactivated
+STOP_SECONDS = 5.0  # for the image at work when the node is deactivated
 END_SECONDS = 1.0  # for it when the process ends
 WATCH_SECONDS = 0.5  # between two looks at who publishes
 
@@ -57,7 +57,7 @@ def transition(on_exception: TransitionCallbackReturn) -> Callable[[Method], Cal
 
 
 class HandsNode(LifecycleNode):
-    """Two hands from a camera's pictures, as a managed node: others take it through its states, it never does.
+    """Two hands from a camera's images, as a managed node: others take it through its states, it never does.
 
     Args:
         make_tracker: loads the network; tests have smaller ones.
@@ -75,7 +75,7 @@ class HandsNode(LifecycleNode):
         self._make_tracker = make_tracker
         self._tracker: Tracker | None = None
         self._outputs: Publishers | None = None  # rclpy has a _publishers of its own
-        self._session: Session | None = None
+        self._session: Pipeline | None = None
         try:
             declare_parameters(self)
             self._settings = Settings.from_node(self)
@@ -110,12 +110,14 @@ class HandsNode(LifecycleNode):
         super().on_activate(state)
         assert self._tracker is not None
         assert self._outputs is not None
-        self._session = Session(self, self._tracker, self._outputs, self.diagnostics.statistics, lambda: self._settings)
+        self._session = Pipeline(
+            self, self._tracker, self._outputs, self.diagnostics.statistics, lambda: self._settings
+        )
         self._session.start()
 
     @transition(TransitionCallbackReturn.ERROR)
     def on_deactivate(self, state: LifecycleState) -> None:
-        """Unsubscribe, let the picture at work end, delete the markers; the network stays."""
+        """Unsubscribe, let the image at work end, delete the markers; the network stays."""
         self._stop(STOP_SECONDS)
         super().on_deactivate(state)
 
@@ -158,7 +160,7 @@ class HandsNode(LifecycleNode):
         if self._outputs is not None:
             self._outputs.clear()
         if not stopped:
-            raise RuntimeError(f"a picture is still at work after {timeout:g} s; its network does not come back")
+            raise RuntimeError(f"an image is still at work after {timeout:g} s; its network does not come back")
 
     def _release(self) -> None:
         if self._outputs is not None:
@@ -170,7 +172,7 @@ class HandsNode(LifecycleNode):
             free_memory(device)
 
     def _on_parameters(self, changes: Iterable[Parameter]) -> SetParametersResult:
-        """Take over what may be changed; the worker reads it with its next picture."""
+        """Take over what may be changed; the worker reads it with its next image."""
         changes = list(changes)
         result = validate(self._settings, changes)
         if result.successful:

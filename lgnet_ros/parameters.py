@@ -99,7 +99,7 @@ class Settings:
     )
     camera_model: str = _parameter(
         "auto",
-        "Which part of camera_info describes the pictures: K and D (`raw`) or P (`rectified`). `auto` takes P where a "
+        "Which part of camera_info describes the images: K and D (`raw`) or P (`rectified`). `auto` takes P where a "
         "word of the image topic's name is `rect` or `rectified`, else K and D.",
         choices=("auto", "raw", "rectified"),
         read_only=True,
@@ -148,7 +148,7 @@ class Settings:
     tracking_max_gap: float = _parameter(
         0.5, "After a longer gap between two stamps, tracks end and hands are detected anew.", "s", limits=(0.05, 10.0)
     )
-    smoothing: bool = _parameter(True, "One-euro filter over the hands; off: each picture for itself.")
+    smoothing: bool = _parameter(True, "One-euro filter over the hands; off: each image for itself.")
     smoothing_min_cutoff: float = _parameter(
         _SMOOTHING.min_cutoff,
         "Cut-off of the filter for a hand at rest: lower is steadier.",
@@ -162,7 +162,7 @@ class Settings:
         limits=(0.0, 1000.0),
     )
     max_rate: float = _parameter(
-        0.0, "Pictures above this rate are skipped; 0: every picture that time allows.", "Hz", limits=(0.0, 1000.0)
+        0.0, "Images above this rate are skipped; 0: every image that time allows.", "Hz", limits=(0.0, 1000.0)
     )
     frame_prefix: str = _parameter(
         "",
@@ -175,13 +175,13 @@ class Settings:
     publish_points: bool = _parameter(True, "`hands/points`, while it is subscribed to.")
     publish_overlay: bool = _parameter(True, "`hands/overlay`, while it is subscribed to.")
     overlay_rate: float = _parameter(
-        10.0, "Overlays above this rate are skipped; 0: one for each picture.", "Hz", limits=(0.0, 240.0)
+        10.0, "Overlays above this rate are skipped; 0: one for each image.", "Hz", limits=(0.0, 240.0)
     )
     marker_lifetime: float = _parameter(
-        0.3, "A marker disappears from RViz so long after its picture; 0: when it is deleted.", "s", limits=(0.0, 60.0)
+        0.3, "A marker disappears from RViz so long after its image; 0: when it is deleted.", "s", limits=(0.0, 60.0)
     )
     image_timeout: float = _parameter(
-        3.0, "Without a picture for so long, the node says what it sees on its topics.", "s", limits=(0.5, 600.0)
+        3.0, "Without an image for so long, the node says what it sees on its topics.", "s", limits=(0.5, 600.0)
     )
 
     @classmethod
@@ -224,16 +224,16 @@ class Settings:
                 "not / first"
             )
         if self.max_rate > 0:
-            self._check_against_max_rate("tracking_max_gap", "every picture would come too late to follow a hand")
+            self._check_against_max_rate("tracking_max_gap", "every image would come too late to follow a hand")
             if self.marker_lifetime > 0:
                 self._check_against_max_rate("marker_lifetime", "markers would blink")
 
     def _check_against_max_rate(self, name: str, harm: str) -> None:
-        """A time, seconds, must be longer than that between two pictures at ``max_rate``."""
+        """A time, seconds, must be longer than that between two images at ``max_rate``."""
         value, period = getattr(self, name), 1 / self.max_rate
         if value <= period:
             raise ValueError(
-                f"{name}: {value:g} s is not longer than the {period:g} s between pictures at max_rate "
+                f"{name}: {value:g} s is not longer than the {period:g} s between images at max_rate "
                 f"{self.max_rate:g} Hz, so {harm}; raise {name} or max_rate (or set both at once)"
             )
 

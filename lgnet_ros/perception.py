@@ -1,4 +1,4 @@
-"""One picture through everything: message, calibration, hands. Runs in the worker's thread."""
+"""One image through everything: message, calibration, hands. Runs in the worker's thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from lgnet_core.inference import HandEstimator, HandTracker, OutOfMemoryError, Smoothing
 from lgnet_core.types import Camera, FloatArray, TwoHands
 from lgnet_ros.input.camera_info import CameraReader
-from lgnet_ros.input.camera_info_cache import Calibrations
+from lgnet_ros.input.camera_info_cache import CameraInfoCache
 from lgnet_ros.input.intake import decode_image
 from lgnet_ros.parameters import Settings
 
@@ -66,8 +66,8 @@ def tune(tracker: Tracker, settings: Settings) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """One picture and what is in it.
+class PerceptionResult:
+    """One image and what is in it.
 
     Args:
         message: as it came.
@@ -87,16 +87,16 @@ class Perception:
     """Messages to hands.
 
     Args:
-        calibrations: where the pictures' camera_info is found.
-        image_topic: resolved; its name tells rectified pictures.
+        calibrations: where the images' camera_info is found.
+        image_topic: resolved; its name tells rectified images.
         wanted_without_camera: whether anybody wants hands that are not metric.
-        uncalibrated: called where a picture has no calibration; True if a camera_info came that holds none.
+        uncalibrated: called where an image has no calibration; True if a camera_info came that holds none.
     """
 
     def __init__(
         self,
         tracker: Tracker,
-        calibrations: Calibrations,
+        calibrations: CameraInfoCache,
         image_topic: str,
         wanted_without_camera: Callable[[], bool],
         uncalibrated: Callable[[bool], None],
@@ -108,11 +108,11 @@ class Perception:
         self._uncalibrated = uncalibrated
         self._tuned: Settings | None = None
 
-    def look(self, message: Image | CompressedImage, settings: Settings) -> Seen | None:
-        """The hands of a picture; None for an uncalibrated one that nobody wants to see.
+    def look(self, message: Image | CompressedImage, settings: Settings) -> PerceptionResult | None:
+        """The hands of an image; None for an uncalibrated one that nobody wants to see.
 
         Raises:
-            RejectedMessage: if the picture or its calibration cannot be used.
+            InvalidMessageError: if the image or its calibration cannot be used.
             OutOfMemoryError: if the device's memory is full even after freeing what is not needed.
             Exception: whatever goes wrong in the network.
         """
@@ -134,7 +134,7 @@ class Perception:
             self._tuned = settings
         hands = self._track(image, camera, nanoseconds(message.header.stamp))
         stages = {"decode": decoded - start, "calibration": calibrated - decoded, **self.tracker.last_stages}
-        return Seen(message, image, camera, hands, stages)
+        return PerceptionResult(message, image, camera, hands, stages)
 
     def _track(self, image: FloatArray, camera: Camera | None, stamp_ns: int) -> TwoHands:
         try:
@@ -158,9 +158,9 @@ class RateLimit:
         self._last_stamp: int | None = None
 
     def allows(self, stamp_ns: int, rate: float) -> bool:
-        """True if the picture with this stamp is due. ``rate`` in Hz; 0: every picture is.
+        """True if the image with this stamp is due. ``rate`` in Hz; 0: every image is.
 
-        A picture that comes a little early is due too, as cameras jitter, and on average the rate is held.
+        An image that comes a little early is due too, as cameras jitter, and on average the rate is held.
         """
         stands, self._last_stamp = stamp_ns == self._last_stamp, stamp_ns
         if rate <= 0:

@@ -1,4 +1,4 @@
-"""All that lives while the node is active: subscriptions, mailbox, worker, and the way of a picture through them."""
+"""All that lives while the node is active: subscriptions, mailbox, worker, and the way of an image through them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lgnet_core.inference import OutOfMemoryError
 from lgnet_ros import topics
-from lgnet_ros.input.camera_info_cache import Calibrations
-from lgnet_ros.input.invalid_message import RejectedMessage
-from lgnet_ros.input.latest import Mailbox
+from lgnet_ros.input.camera_info_cache import CameraInfoCache
+from lgnet_ros.input.invalid_message import InvalidMessageError
+from lgnet_ros.input.latest import LatestValue
 from lgnet_ros.input.subscription import MatchedSubscription
 from lgnet_ros.output.publishers import Publishers
 from lgnet_ros.parameters import Settings
@@ -24,21 +24,21 @@ from lgnet_ros.throttle import WARN_SECONDS
 from lgnet_ros.worker import Worker
 
 
-class Arrival(NamedTuple):
-    """A picture's message, and when it came (``time.perf_counter``)."""
+class ReceivedImage(NamedTuple):
+    """An image's message, and when it came (``time.perf_counter``)."""
 
     message: Image | CompressedImage
     time: float
 
 
-class Session:
+class Pipeline:
     """From activation to deactivation.
 
     Args:
         node: whose subscriptions they are.
         tracker, publishers: used by the worker's thread until :meth:`stop` has returned True.
-        statistics: of the node; counts everything that happens to a picture.
-        settings: the parameters as they are now; asked anew for each picture.
+        statistics: of the node; counts everything that happens to an image.
+        settings: the parameters as they are now; asked anew for each image.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Session:
         self._publishers = publishers
         self._statistics = statistics
         self._settings = settings
-        self._calibrations = Calibrations()
+        self._calibrations = CameraInfoCache()
         fixed = settings()
         compressed = fixed.image_transport == "compressed"
         # As image_transport does it: the base name is remapped, the transport's is put behind it.
@@ -68,7 +68,7 @@ class Session:
             tracker, self._calibrations, image_topic, self._wants_overlay, self._on_uncalibrated
         )
         self._limit = RateLimit()
-        self._mailbox: Mailbox[Arrival] = Mailbox()
+        self._mailbox: LatestValue[ReceivedImage] = LatestValue()
         self._worker = Worker(self._mailbox, self._work, self._on_failure)
         self._last_heard = time.monotonic()
         tracker.reset()
@@ -80,7 +80,7 @@ class Session:
         self._log.info(f"looking for hands in {self._images.topic}, calibrated by {self._infos.topic}")
 
     def stop(self, timeout: float) -> bool:
-        """Unsubscribe and let the picture at work end; False if it does not within ``timeout`` seconds."""
+        """Unsubscribe and let the image at work end; False if it does not within ``timeout`` seconds."""
         self._images.close()
         self._infos.close()
         return self._worker.stop(timeout)
@@ -92,7 +92,7 @@ class Session:
         silent = time.monotonic() - self._last_heard
         if silent > self._settings().image_timeout:
             self._log.warning(
-                f"no picture for {silent:.0f} s\n{self._images.explain_silence()}", throttle_duration_sec=WARN_SECONDS
+                f"no image for {silent:.0f} s\n{self._images.explain_silence()}", throttle_duration_sec=WARN_SECONDS
             )
 
     @property
@@ -111,18 +111,18 @@ class Session:
         self._images.match()
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        """In the executor, which must not wait: leave the picture for the worker."""
+        """In the executor, which must not wait: leave the image for the worker."""
         self._last_heard = time.monotonic()
         stamp_ns = nanoseconds(message.header.stamp)
         self._statistics.received(stamp_ns)
         if not self._limit.allows(stamp_ns, self._settings().max_rate):
             return
         self._statistics.waits()
-        if self._mailbox.put(Arrival(message, time.perf_counter())):
+        if self._mailbox.put(ReceivedImage(message, time.perf_counter())):
             self._statistics.dropped()
 
-    def _work(self, arrival: Arrival) -> None:
-        """In the worker's thread: one picture from message to messages."""
+    def _work(self, arrival: ReceivedImage) -> None:
+        """In the worker's thread: one image from message to messages."""
         taken = time.perf_counter()
         settings = self._settings()
         seen = self._perception.look(arrival.message, settings)
@@ -135,14 +135,14 @@ class Session:
         self._statistics.processed(seconds, nanoseconds(arrival.message.header.stamp))
 
     def _on_failure(self, error: Exception) -> None:
-        """A picture is lost, the next one is not."""
-        if isinstance(error, RejectedMessage):
+        """An image is lost, the next one is not."""
+        if isinstance(error, InvalidMessageError):
             self._statistics.rejected(error.key)
-            self._log.warning(f"picture rejected: {error}", throttle_duration_sec=WARN_SECONDS)
+            self._log.warning(f"image rejected: {error}", throttle_duration_sec=WARN_SECONDS)
             return
         self._statistics.failed(str(error))
         trace = "" if isinstance(error, OutOfMemoryError) else "\n" + "".join(traceback.format_exception(error))
-        self._log.error(f"picture lost: {error}{trace}", throttle_duration_sec=WARN_SECONDS)
+        self._log.error(f"image lost: {error}{trace}", throttle_duration_sec=WARN_SECONDS)
 
     def _wants_overlay(self) -> bool:
         return self._publishers.overlay_wanted(self._settings())

@@ -61,9 +61,9 @@ def intake_overrides() -> QoSOverridingOptions:
 
 
 def intake_profile(node: Node, topic: str, policy: str) -> QoSProfile:
-    """Of a subscription to pictures or to their calibration, matched to whoever publishes there now.
+    """Of a subscription to images or to their calibration, matched to whoever publishes there now.
 
-    A best-effort subscription meets any publisher, but large pictures get lost on it (Fast DDS drops most of them when
+    A best-effort subscription meets any publisher, but large images get lost on it (Fast DDS drops most of them when
     its shared memory is smaller than one), so a reliable publisher is met reliably. Latched messages are asked for
     where every publisher latches: a calibration that is published once must reach a node that starts later.
 

@@ -15,7 +15,7 @@ TRANSPORTS_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
 """By which a user chooses transports without a profile: UDPv4 between containers, LARGE_DATA over a network."""
 
 
-def share_file(*parts: str) -> Path:
+def resource_file(*parts: str) -> Path:
     """A file of share/lgnet_ros, or of the checkout where that is not installed."""
     installed = _share("lgnet_ros").joinpath(*parts)
     return installed if installed.exists() else Path(__file__).resolve().parent.parent.joinpath(*parts)
@@ -29,7 +29,7 @@ def fast_dds_profile() -> dict[str, str]:
     if any(map(os.environ.get, (*PROFILE_VARIABLES, TRANSPORTS_VARIABLE))):
         return {}
     new, old = PROFILE_VARIABLES
-    return {new if _share("fastdds").is_dir() else old: str(share_file("config", "fastdds.xml"))}
+    return {new if _share("fastdds").is_dir() else old: str(resource_file("config", "fastdds.xml"))}
 
 
 def _share(package: str) -> Path:

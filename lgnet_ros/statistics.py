@@ -1,4 +1,4 @@
-"""What happens to pictures, counted: totals since the node was configured, and a window over the last seconds."""
+"""What happens to images, counted: totals since the node was configured, and a window over the last seconds."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Snapshot:
     """What :class:`Statistics` knows at one time.
 
     Args:
-        received, dropped, processed, uncalibrated, failed: pictures since the node was configured: that came; that a
+        received, dropped, processed, uncalibrated, failed: images since the node was configured: that came; that a
             newer one replaced before they were looked at; with their hands published; without calibration; that an
             error cost.
         rejected: messages by key of :data:`lgnet_ros.input.invalid_message.REASONS`, likewise.
         received_rate, processed_rate: Hz, lately.
-        lost: share of pictures that never came, lately, told by gaps between stamps; None: too few came to tell.
+        lost: share of images that never came, lately, told by gaps between stamps; None: too few came to tell.
         latency: seconds by stage, median and 95th percentile, lately.
         since_received, since_processed: seconds since the last one; None: none yet.
-        waiting: seconds for which pictures have waited without the node being done with one; None: none waits.
-        last_stamp: of the last picture that was processed, nanoseconds.
+        waiting: seconds for which images have waited without the node being done with one; None: none waits.
+        last_stamp: of the last image that was processed, nanoseconds.
         lately_uncalibrated, lately_failed, lately_rejected: as above.
         last_failure: its text.
     """
@@ -60,7 +60,7 @@ class Snapshot:
 
 
 class Statistics:
-    """Counts what happens to pictures. Every method may be called from any thread, and returns at once.
+    """Counts what happens to images. Every method may be called from any thread, and returns at once.
 
     Args:
         clock: seconds, never set back.
@@ -86,18 +86,18 @@ class Statistics:
             self._troubles: deque[tuple[float, str]] = deque(maxlen=_MOST)
 
     def received(self, stamp_ns: int) -> None:
-        """A picture came, with this stamp (nanoseconds)."""
+        """An image came, with this stamp (nanoseconds)."""
         with self._lock:
             self._stamps.append((self._count("received"), stamp_ns))
 
     def waits(self) -> None:
-        """A picture is to be looked at."""
+        """An image is to be looked at."""
         with self._lock:
             if self._waiting_since is None:
                 self._waiting_since = self._clock()
 
     def dropped(self) -> None:
-        """A picture was replaced by a newer one before it was looked at: normal where pictures outrun the network."""
+        """An image was replaced by a newer one before it was looked at: normal where images outrun the network."""
         with self._lock:
             self._count("dropped")
 
@@ -108,18 +108,18 @@ class Statistics:
             self._rejected[key] += 1
 
     def uncalibrated(self) -> None:
-        """A picture came without a calibration."""
+        """An image came without a calibration."""
         with self._lock:
             self._troubles.append((self._done("uncalibrated"), "uncalibrated"))
 
     def failed(self, text: str) -> None:
-        """An error cost a picture."""
+        """An error cost an image."""
         with self._lock:
             self._troubles.append((self._done("failed"), "failed"))
             self._last_failure = text
 
     def processed(self, stages: Mapping[str, float], stamp_ns: int) -> None:
-        """A picture's hands were published; seconds by stage, and its stamp (nanoseconds)."""
+        """An image's hands were published; seconds by stage, and its stamp (nanoseconds)."""
         with self._lock:
             self._stages.append((self._done("processed"), dict(stages)))
             self._last_stamp = stamp_ns
@@ -158,7 +158,7 @@ class Statistics:
         )
 
     def _done(self, event: str) -> float:
-        """:meth:`_count` of what ends a picture."""
+        """:meth:`_count` of what ends an image."""
         self._waiting_since = None
         return self._count(event)
 
@@ -176,7 +176,7 @@ def _rate(times: list[float]) -> float:
 
 
 def _lost(stamps: list[int]) -> float | None:
-    """Share of pictures that are missing between stamps (nanoseconds).
+    """Share of images that are missing between stamps (nanoseconds).
 
     The shortest steps are those between neighbours, however many were lost, so the search for the camera's period
     begins at their 10th percentile. None where the steps are no multiples of any period: stamps of arrival may jitter
@@ -198,7 +198,7 @@ def _lost(stamps: list[int]) -> float | None:
 
 
 def _latency(stages: list[Mapping[str, float]]) -> dict[str, tuple[float, float]]:
-    """Median and 95th percentile by stage, in the order in which the last picture went through them."""
+    """Median and 95th percentile by stage, in the order in which the last image went through them."""
     names = dict.fromkeys(name for seconds in stages[-1:] + stages for name in seconds)
     found = {}
     for name in names:

@@ -33,15 +33,15 @@ def parameters_markdown() -> str:
 
 
 def topics_markdown() -> str:
-    """README's table of topics, and what pictures may be like."""
+    """README's table of topics, and what images may be like."""
     rows = ["| topic | message | QoS | when |", "|---|---|---|---|"]
     for t in TOPICS:
         direction = "in: " if t.subscribed else ""
         rows.append(f"| `{t.name}` | {t.message} | {t.qos} | {direction}{t.when} |")
     names = ", ".join(_code(name) for name in ENCODINGS)
     note = (
-        f"Encodings of `{IMAGE}`: {names}. 16-bit pictures are reduced to 8 bits by the fullest bit found in them, "
-        "since sensors put 10, 12 or 14 bits into 16. Compressed pictures: JPEG and PNG."
+        f"Encodings of `{IMAGE}`: {names}. 16-bit images are reduced to 8 bits by the fullest bit found in them, "
+        "since sensors put 10, 12 or 14 bits into 16. Compressed images: JPEG and PNG."
     )
     return "\n".join([*rows, "", note])
 

@@ -37,7 +37,7 @@ class Topic:
 
 
 TOPICS: tuple[Topic, ...] = (
-    Topic(IMAGE, "sensor_msgs/Image", _INTAKE, "the newest picture is used", subscribed=True),
+    Topic(IMAGE, "sensor_msgs/Image", _INTAKE, "the newest image is used", subscribed=True),
     Topic(
         f"{IMAGE}/compressed",
         "sensor_msgs/CompressedImage",
@@ -45,13 +45,13 @@ TOPICS: tuple[Topic, ...] = (
         "instead, if asked for by `image_transport`",
         True,
     ),
-    Topic(CAMERA_INFO, "sensor_msgs/CameraInfo", _INTAKE, "calibration of the pictures", subscribed=True),
-    Topic(JOINTS, "lgnet_ros/HandJointsArray", _OUTPUT, "for each picture, empty where no hand is seen"),
-    Topic(MESH, "lgnet_ros/HandMeshArray", _OUTPUT, "for each picture, empty where no hand is seen"),
-    Topic(INTER_HAND, "lgnet_ros/InterHandTransform", _OUTPUT, "for each picture in which both hands are seen"),
-    Topic(MARKERS, "visualization_msgs/MarkerArray", _OUTPUT, "for each picture, while subscribed to; RViz"),
-    Topic(POINTS, "sensor_msgs/PointCloud2", _OUTPUT, "for each picture, while subscribed to; vertices of both hands"),
-    Topic(OVERLAY, "sensor_msgs/Image", _OUTPUT, "at `overlay_rate`, while subscribed to; the picture with the hands"),
+    Topic(CAMERA_INFO, "sensor_msgs/CameraInfo", _INTAKE, "calibration of the images", subscribed=True),
+    Topic(JOINTS, "lgnet_ros/HandJointsArray", _OUTPUT, "for each image, empty where no hand is seen"),
+    Topic(MESH, "lgnet_ros/HandMeshArray", _OUTPUT, "for each image, empty where no hand is seen"),
+    Topic(INTER_HAND, "lgnet_ros/InterHandTransform", _OUTPUT, "for each image in which both hands are seen"),
+    Topic(MARKERS, "visualization_msgs/MarkerArray", _OUTPUT, "for each image, while subscribed to; RViz"),
+    Topic(POINTS, "sensor_msgs/PointCloud2", _OUTPUT, "for each image, while subscribed to; vertices of both hands"),
+    Topic(OVERLAY, "sensor_msgs/Image", _OUTPUT, "at `overlay_rate`, while subscribed to; the image with the hands"),
     Topic(TF, "tf2_msgs/TFMessage", "reliable, keep last 100", "for each hand that is seen: `hand_right`, `hand_left`"),
     Topic(DIAGNOSTICS, "diagnostic_msgs/DiagnosticArray", "reliable, keep last 1", "once a second"),
 )

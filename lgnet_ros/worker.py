@@ -1,4 +1,4 @@
-"""The thread in which pictures are looked at, so that the executor never waits for a network."""
+"""The thread in which images are looked at, so that the executor never waits for a network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic
 
-from lgnet_ros.input.latest import Item, Mailbox
+from lgnet_ros.input.latest import Item, LatestValue
 
 WORKER = "hands worker"
 """Name of its thread."""
@@ -24,7 +24,7 @@ class Worker(Generic[Item]):
     """
 
     def __init__(
-        self, mailbox: Mailbox[Item], work: Callable[[Item], None], failed: Callable[[Exception], None]
+        self, mailbox: LatestValue[Item], work: Callable[[Item], None], failed: Callable[[Exception], None]
     ) -> None:
         self.mailbox = mailbox
         self._work = work
@@ -49,5 +49,5 @@ class Worker(Generic[Item]):
                 continue
             try:
                 self._work(item)
-            except Exception as error:  # whatever went wrong with one picture must not end the thread
+            except Exception as error:  # whatever went wrong with one image must not end the thread
                 self._failed(error)

@@ -1,4 +1,4 @@
-"""What the node itself costs, between the callback of a picture and the last message published, network left out.
+"""What the node itself costs, between the callback of an image and the last message published, network left out.
 
 Three processes: the demo camera (640x480, 30 Hz, reliable), the node with fixed hands instead of a network, and a
 subscriber to everything. Writes JSON and prints the figures.
@@ -24,12 +24,12 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "test")]
 
-SETTLING = 60  # pictures at the start that are not counted
-TARGETS = {"p50 (ms)": 2.0, "p99 (ms)": 5.0, "markers' p50 (ms)": 0.5, "lost pictures": 0}
+SETTLING = 60  # images at the start that are not counted
+TARGETS = {"p50 (ms)": 2.0, "p99 (ms)": 5.0, "markers' p50 (ms)": 0.5, "lost images": 0}
 
 
-def run_camera(pictures: int) -> None:
-    """Publish a number of pictures once somebody listens; print their stamps."""
+def run_camera(images: int) -> None:
+    """Publish a number of images once somebody listens; print their stamps."""
     from lgnet_ros.demo.camera import DemoCamera
     from lgnet_ros.process.main import Program
 
@@ -42,32 +42,32 @@ def run_camera(pictures: int) -> None:
             super()._publish()
             stamp = self._info.header.stamp
             stamps.append(stamp.sec * 10**9 + stamp.nanosec)
-            if len(stamps) == pictures:
+            if len(stamps) == images:
                 program.stop()
 
     with Program([]) as program:
         program.spin([CountedCamera()])
-        time.sleep(1)  # for the last pictures to be fetched
+        time.sleep(1)  # for the last images to be fetched
     print(json.dumps(stamps))
 
 
 def run_node() -> None:
-    """The node; print, for every picture, when it was taken and what each stage took."""
+    """The node; print, for every image, when it was taken and what each stage took."""
     import torch
     from support.fixed_hands import FixedTracker
 
     from lgnet_ros.node import HandsNode
-    from lgnet_ros.pipeline import Arrival, Session
+    from lgnet_ros.pipeline import Pipeline, ReceivedImage
     from lgnet_ros.process.main import Program
 
-    work = Session._work
+    work = Pipeline._work
 
-    def timed(session: Session, arrival: Arrival) -> None:
+    def timed(session: Pipeline, arrival: ReceivedImage) -> None:
         start = time.thread_time()
         work(session, arrival)
         processor.append(time.thread_time() - start)
 
-    Session._work = timed
+    Pipeline._work = timed
     torch.set_num_threads(1)
     received: list[int] = []
     records: list[dict[str, float]] = []
@@ -117,7 +117,7 @@ def run_listener(markers: bool) -> None:
         program.spin([node])
 
 
-def measure(markers: bool, pictures: int) -> dict[str, Any]:
+def measure(markers: bool, images: int) -> dict[str, Any]:
     """One run of the three processes."""
     environment = {
         **os.environ,
@@ -132,7 +132,7 @@ def measure(markers: bool, pictures: int) -> dict[str, Any]:
 
     node, listener = start("--role", "node"), start("--role", "listener", *(["--markers"] if markers else []))
     load = os.getloadavg()[0]
-    sent = json.loads(start("--role", "camera", "--pictures", str(pictures)).communicate(timeout=600)[0])
+    sent = json.loads(start("--role", "camera", "--images", str(images)).communicate(timeout=600)[0])
     listener.terminate()
     node.terminate()
     heard = json.loads(node.communicate(timeout=30)[0].splitlines()[-1])
@@ -147,9 +147,9 @@ def measure(markers: bool, pictures: int) -> dict[str, Any]:
     overhead = 1e3 * (np.array(stages["total"]) - inference)
     return {
         "markers": markers,
-        "pictures": len(counted),
-        "lost pictures": sum(stamp not in received for stamp in counted),
-        "processed pictures": len(records),
+        "images": len(counted),
+        "lost images": sum(stamp not in received for stamp in counted),
+        "processed images": len(records),
         "p50 (ms)": float(np.percentile(overhead, 50)),
         "p99 (ms)": float(np.percentile(overhead, 99)),
         "processor time, p50 (ms)": 1e3 * float(np.percentile(heard["processor"][SETTLING:], 50)),
@@ -175,27 +175,27 @@ def machine() -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("out/bench_node.json"))
-    parser.add_argument("--pictures", type=int, default=600)
+    parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--role", choices=["camera", "node", "listener"], help=argparse.SUPPRESS)
     parser.add_argument("--markers", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.role == "camera":
-        run_camera(options.pictures)
+        run_camera(options.images)
     elif options.role == "node":
         run_node()
     elif options.role == "listener":
         run_listener(options.markers)
     else:
-        report(options.out, options.pictures, options.repeats)
+        report(options.out, options.images, options.repeats)
     return 0
 
 
-def report(out: Path, pictures: int, repeats: int) -> None:
+def report(out: Path, images: int, repeats: int) -> None:
     runs = []
     for _ in range(repeats):  # with and without in turn, so that a changing load meets both alike
         for markers in (False, True):
-            runs.append(measure(markers, pictures))
+            runs.append(measure(markers, images))
             print(
                 {name: round(value, 3) for name, value in runs[-1].items() if not isinstance(value, dict)}, flush=True
             )
@@ -204,7 +204,7 @@ def report(out: Path, pictures: int, repeats: int) -> None:
         "p50 (ms)": best[False]["p50 (ms)"],
         "p99 (ms)": best[False]["p99 (ms)"],
         "markers' p50 (ms)": best[True]["p50 (ms)"] - best[False]["p50 (ms)"],
-        "lost pictures": sum(r["lost pictures"] for r in runs),
+        "lost images": sum(r["lost images"] for r in runs),
     }
     for name, figure in figures.items():
         print(f"{name:>20}: {figure:.3f} (target {TARGETS[name]:g})")

@@ -2,7 +2,7 @@
 
     python tools/build_held_out.py [--sheet sheet.png]
 
-With ``--sheet`` also a contact sheet of its first pictures, as they are stored.
+With ``--sheet`` also a contact sheet of its first images, as they are stored.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python tools/build_random_hands.py
 
-The first thousand hands that are in the pictures of the synthetic generator's seed 31,415; a left one is mirrored.
+The first thousand hands that are in the images of the synthetic generator's seed 31,415; a left one is mirrored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lgnet_core.evaluation.baselines import BUNDLED_HANDS, HANDS
 from lgnet_core.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 from lgnet_core.types import Side
 
-SEED, SIZE, TOGETHER = 31_415, 64, 32  # pictures are drawn only to know which hands are in them
+SEED, SIZE, TOGETHER = 31_415, 64, 32  # images are drawn only to know which hands are in them
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Whether another network takes our pictures for hands: the share of them in which MediaPipe finds one.
+"""Whether another network takes our images for hands: the share of them in which MediaPipe finds one.
 
 MediaPipe 0.10.21 (Apache-2.0, its models are in the wheel) needs numpy 1, so it gets an environment of its own:
 
@@ -6,8 +6,8 @@ MediaPipe 0.10.21 (Apache-2.0, its models are in the wheel) needs numpy 1, so it
     python -m venv /tmp/mediapipe && /tmp/mediapipe/bin/pip install mediapipe==0.10.21
     /tmp/mediapipe/bin/python tools/realism_check.py find out/realism
 
-``draw`` writes full pictures (640x480), with what is in them as JSON; ``find`` prints for pictures
-with one and with two hands how often at least one hand, and as many as there are, are found, and the same for pictures
+``draw`` writes full images (640x480), with what is in them as JSON; ``find`` prints for images
+with one and with two hands how often at least one hand, and as many as there are, are found, and the same for images
 without a hand. A look at the generator, never a rule for choosing weights.
 """
 
@@ -31,29 +31,29 @@ def draw(folder: Path, count: int, seed: int) -> None:
     generator = SyntheticHands(seed)
     hands = {}
     for indices in torch.arange(count).split(16):
-        batch = generator.pictures(indices, WIDTH, HEIGHT)
+        batch = generator.images(indices, WIDTH, HEIGHT)
         for index, image, presence in zip(indices.tolist(), batch.image.permute(0, 2, 3, 1), batch.presence):
             cv2.imwrite(str(folder / f"{index:05d}.png"), image.flip(-1).contiguous().numpy())
             hands[f"{index:05d}.png"] = int(presence.sum())
     about = {"generator_version": GENERATOR_VERSION, "seed": seed, "hands": hands}
-    (folder / "pictures.json").write_text(json.dumps(about, indent=1) + "\n")
+    (folder / "images.json").write_text(json.dumps(about, indent=1) + "\n")
 
 
 def find(folder: Path) -> None:
     import mediapipe
 
-    about = json.loads((folder / "pictures.json").read_text())
+    about = json.loads((folder / "images.json").read_text())
     print(f"{folder}: generator {about['generator_version']}, seed {about['seed']}; MediaPipe {mediapipe.__version__}")
     found: dict[int, list[int]] = {0: [], 1: [], 2: []}
     with mediapipe.solutions.hands.Hands(static_image_mode=True, max_num_hands=2) as detector:
         for name, count in about["hands"].items():
-            picture = cv2.cvtColor(cv2.imread(str(folder / name)), cv2.COLOR_BGR2RGB)
-            found[count].append(len(detector.process(picture).multi_hand_landmarks or ()))
+            pixels = cv2.cvtColor(cv2.imread(str(folder / name)), cv2.COLOR_BGR2RGB)
+            found[count].append(len(detector.process(pixels).multi_hand_landmarks or ()))
     for count, numbers in found.items():
         if numbers:
             some = sum(n > 0 for n in numbers) / len(numbers)
             full = sum(n >= count for n in numbers) / len(numbers)
-            print(f"{count} hands: {len(numbers)} pictures; any found in {some:.0%}, all found in {full:.0%}")
+            print(f"{count} hands: {len(numbers)} images; any found in {some:.0%}, all found in {full:.0%}")
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path, nargs="+")
     parser.add_argument("--data", required=True, help="what the weights were trained on, for the file's header")
-    parser.add_argument("--count", type=int, help="judge by this many pictures only")
+    parser.add_argument("--count", type=int, help="judge by this many images only")
     parser.add_argument("--out", type=Path, default=Path("out/eval"))
     parser.add_argument("--ship", action="store_true")
     arguments = parser.parse_args()

@@ -30,7 +30,7 @@ from support.ros_world import HandsProcess, World  # noqa: E402
 from lgnet_ros.qos import diagnostics_profile, output_profile  # noqa: E402
 
 WARM_UP = 60.0  # seconds that do not count
-LEVEL = 30  # seconds whose least memory counts: a picture at work holds some MiB for a moment
+LEVEL = 30  # seconds whose least memory counts: an image at work holds some MiB for a moment
 TARGETS = {"memory grown (MiB)": 2.0, "oldest mesh (s)": 0.3, "memory grown by lifecycles (MiB)": 5.0}
 
 

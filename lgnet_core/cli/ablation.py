@@ -33,13 +33,13 @@ def ablate(
     data: Annotated[str, typer.Option(help="synthetic, or a folder that `lgnet synth` wrote.")] = "synthetic",
     hand_model: HandModelPath = None,
     size: Annotated[int, typer.Option(help="Side of the crops, a multiple of 32.")] = 256,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a step.")] = 32,
     steps: Annotated[int, typer.Option(min=1, help="Of each training.")] = 1250,
     learning_rate: Annotated[float, typer.Option()] = 3e-4,
     initial: Annotated[str, typer.Option(help="pretrained (the backbone) or random.")] = "pretrained",
-    validation: Annotated[int, typer.Option(help="Pictures held out of the data.")] = 64,
+    validation: Annotated[int, typer.Option(help="Images held out of the data.")] = 64,
     count: Annotated[
-        int | None, typer.Option("--count", "-n", min=1, help="Judge on so many pictures of the frozen set only.")
+        int | None, typer.Option("--count", "-n", min=1, help="Judge on so many images of the frozen set only.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option(help="Of torch on the CPU; 0: its choice.")] = 0,

@@ -35,7 +35,7 @@ DEBUG_VARIABLE = "LGNET_DEBUG"
 
 app = typer.Typer(
     name="lgnet",
-    help="Two hands from one picture: 21 joints and a mesh of each, in metres in the camera's frame.",
+    help="Two hands from one image: 21 joints and a mesh of each, in metres in the camera's frame.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -80,13 +80,13 @@ def check(weights: Weights = None, hand_model: HandModelPath = None, device: Dev
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pictures.")] = Path("out/lgnet_demo"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the images.")] = Path("out/lgnet_demo"),
     weights: Weights = None,
     hand_model: HandModelPath = None,
     device: DeviceOption = "auto",
     engine: EngineOption = EngineName.auto,
 ) -> None:
-    """Find the hands in the bundled clip and show the result as pictures."""
+    """Find the hands in the bundled clip and show the result as images."""
     from lgnet_core.commands.demo import run_demo
     from lgnet_core.inference import HandEstimator
 
@@ -99,7 +99,7 @@ def demo(
     for row in (
         ("frames", f"{summary.frames}"),
         ("hands found", f"{scores.found} of {scores.found + scores.missed}{extra}"),
-        ("mean joint error in the picture", f"{scores.error_pixels:.1f} px"),
+        ("mean joint error in the image", f"{scores.error_pixels:.1f} px"),
         ("mean joint error from the wrist", f"{scores.error_relative:.1f} mm"),
         ("mean error of the wrist's place", f"{scores.error_wrist:.1f} mm"),
         ("estimator", f"{summary.frames_per_second:.1f} frames/s, {estimator.engines['hands']}"),
@@ -114,10 +114,10 @@ def demo(
 
 @app.command()
 def predict(
-    pictures: Annotated[
+    source: Annotated[
         Path,
         typer.Argument(
-            help="A picture, a video, or a folder of pictures and videos, however deep.", metavar="IMAGE|FOLDER|VIDEO"
+            help="An image, a video, or a folder of images and videos, however deep.", metavar="IMAGE|FOLDER|VIDEO"
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("out/predict"),
@@ -131,20 +131,20 @@ def predict(
     threshold: Threshold = None,
     hand_length: HandLength = None,
     attention: Annotated[
-        bool, typer.Option("--attention", help="Also draw where the network looks in pictures.")
+        bool, typer.Option("--attention", help="Also draw where the network looks in images.")
     ] = False,
 ) -> None:
-    """Find the hands in pictures: overlay, PLY meshes, JSON and npz for each.
+    """Find the hands in images: overlay, PLY meshes, JSON and npz for each.
 
-    Exit code 1 if a picture could not be used; the others are done all the same.
+    Exit code 1 if an image could not be used; the others are done all the same.
     """
     from lgnet_core.data.folders import films
     from lgnet_core.io.images import read_camera
 
-    found = films(pictures, out)  # what is wrong with the input is told before the network is loaded
+    found = films(source, out)  # what is wrong with the input is told before the network is loaded
     calibration = None if camera is None else read_camera(camera)
 
-    from lgnet_core.commands.predict import predict_films
+    from lgnet_core.commands.predict import predict_sequences
     from lgnet_core.inference import HandEstimator
     from lgnet_core.network.checkpoint import load_own_network, weights_digest
     from lgnet_core.types import Side
@@ -167,11 +167,11 @@ def predict(
     view = None
     if attention:
         view = AttentionView(load_own_network(weights, estimator.hand_model)[0], estimator)
-    report = predict_films(estimator, found, out, calibration, about, console, view)
-    if report.pictures:
+    report = predict_sequences(estimator, found, out, calibration, about, console, view)
+    if report.images:
         sides = ", ".join(f"{report.hands[side]} {side.label}" for side in Side)
-        rate = f", {report.pictures / report.seconds:.1f} pictures/s" if report.seconds else ""
-        done = f"{report.pictures} picture(s): hands found: {sides}{rate}; results in {out}"
+        rate = f", {report.images / report.seconds:.1f} images/s" if report.seconds else ""
+        done = f"{report.images} image(s): hands found: {sides}{rate}; results in {out}"
         console.print(Text(done), soft_wrap=True)
     for note in report.notes:
         console.print(Text(f"note: {note}", "yellow"), soft_wrap=True)

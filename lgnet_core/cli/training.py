@@ -1,4 +1,4 @@
-"""The commands that make pictures, train on them and judge what was trained."""
+"""The commands that make images, train on them and judge what was trained."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def train(
     subset: SubsetOption = "all",
     hand_model: HandModelPath = None,
     size: Annotated[int | None, typer.Option(help="Side of the crops, a multiple of 32.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Pictures that a device sees at a time.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images that a device sees at a time.")] = None,
     accumulate: Annotated[int | None, typer.Option(help="Batches whose gradients make one step.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes through a set, instead of --steps.")] = None,
     steps: Annotated[int | None, typer.Option(help="Of the whole training.")] = None,
@@ -53,7 +53,7 @@ def train(
     schedule: Annotated[str | None, typer.Option(help="cosine, trapezoid or paper.")] = None,
     warmup: Annotated[int | None, typer.Option(help="Steps.")] = None,
     losses: Annotated[str | None, typer.Option(help="default, direct, joints, paper, or heatmaps.")] = None,
-    augment: Annotated[bool | None, typer.Option(help="Change the training pictures at random.")] = None,
+    augment: Annotated[bool | None, typer.Option(help="Change the training images at random.")] = None,
     recolour: Annotated[bool | None, typer.Option(help="False: turn, scale and shift only.")] = None,
     refine: Annotated[bool | None, typer.Option(help="False: joint and mesh stages first, faster.")] = None,
     freeze_heatmaps: Annotated[
@@ -68,7 +68,7 @@ def train(
     ] = None,
     rotation: Annotated[float | None, typer.Option(help="Standard deviation of the turns, degrees; 0: none.")] = None,
     flip: Annotated[bool | None, typer.Option(help="Mirror half of them, if the hand model is symmetric.")] = None,
-    validation: Annotated[int | None, typer.Option(help="Pictures held out.")] = None,
+    validation: Annotated[int | None, typer.Option(help="Images held out.")] = None,
     initial: Annotated[
         str | None,
         typer.Option(help="pretrained (the backbone), its .pth file, random, or weights to go on from."),
@@ -78,7 +78,7 @@ def train(
     devices: Annotated[int | None, typer.Option(help="How many; started by torchrun: as that says.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, or Lightning's name of one.")] = None,
     threads: Annotated[int | None, typer.Option(help="Of torch on the CPU.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read pictures.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read images.")] = None,
     seed: Annotated[int | None, typer.Option()] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it will cost, and train nothing.")] = False,
 ) -> None:
@@ -94,7 +94,7 @@ def train(
     if dry_run:
         cost = measure(config)
         console.print(
-            f"{cost.step_seconds:.3f} s a step, {cost.pictures_per_second:.1f} pictures/s, "
+            f"{cost.step_seconds:.3f} s a step, {cost.images_per_second:.1f} images/s, "
             f"{cost.memory / 2**30:.1f} GiB at the peak; {cost.steps} steps take {cost.hours:.1f} h"
         )
         return
@@ -127,13 +127,13 @@ def train_palms(
 
 def synth(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the set and its sheet.png.")],
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Pictures.")],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Images.")],
     seed: Annotated[int, typer.Option(help="Of the set; take different ones for training and testing.")] = 0,
     size: Annotated[int, typer.Option(min=32, help="Side of the crops, pixels.")] = 256,
     hand_model: HandModelPath = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Generate labelled pictures of hands: a stored set to train on, and a contact sheet to look at."""
+    """Generate labelled images of hands: a stored set to train on, and a contact sheet to look at."""
     from lgnet_core.engines.base import resolve_device
     from lgnet_core.hand_model import load_hand_model
     from lgnet_core.synthetic.generator import SyntheticHands
@@ -141,7 +141,7 @@ def synth(
 
     generator = SyntheticHands(seed, load_hand_model(hand_model), resolve_device(device))
     sheet = write_sheet_and_shards(out, generator, count, size)
-    console.print(Text(f"{count} pictures in {out}; look at {sheet}"), soft_wrap=True)
+    console.print(Text(f"{count} images in {out}; look at {sheet}"), soft_wrap=True)
 
 
 def evaluate(
@@ -193,7 +193,7 @@ def evaluate(
         wide_console().print(judged.table())
         for note in judged.notes:
             console.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
-        console.print(Text(f"figures and pictures: {out}"), soft_wrap=True)
+        console.print(Text(f"figures and images: {out}"), soft_wrap=True)
         return
     with needs_training_extra("evaluation"):
         from lgnet_core.data.interhand26m import AnnotationSet, Subset
@@ -208,4 +208,4 @@ def evaluate(
         console.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
     for reason, skipped in report.studies.skipped.items():
         console.print(Text(f"left out: {skipped} x {reason}", "yellow"), soft_wrap=True)
-    console.print(Text(f"figures and pictures: {out}"), soft_wrap=True)
+    console.print(Text(f"figures and images: {out}"), soft_wrap=True)

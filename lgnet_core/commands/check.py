@@ -73,7 +73,7 @@ def run_checks(
         ("hand model", lambda: check_hand_model(hand_model)),
         ("weights", lambda: check_weights(weights)),
         ("meshes", lambda: check_meshes(weights, hand_model)),
-        ("hand finders", check_finders),
+        ("hand finders", check_detectors),
         ("cache", check_cache),
     )
     findings += [_guarded(subject, step) for subject, step in steps]
@@ -203,7 +203,7 @@ def check_meshes(weights: str | Path | None, path: str | Path | None) -> Finding
     return Finding("meshes", Level.NOTE, detail, "for refined meshes, train with this hand model: `lgnet train`")
 
 
-def check_finders() -> Finding:
+def check_detectors() -> Finding:
     """The networks that find hands in an image and say where their joints are."""
     from lgnet_core.network.detector.hand_landmark import load_hand_landmark_net
     from lgnet_core.network.detector.palm_detector import load_palm_detector

@@ -1,9 +1,9 @@
-"""The work of ``lgnet predict``: every picture of a file, folder or video to overlays, meshes and numbers on disk.
+"""The work of ``lgnet predict``: every image of a file, folder or video to overlays, meshes and numbers on disk.
 
-A picture ``cat.jpg`` gives ``cat_overlay.png``, ``cat_view.png`` (the meshes from three sides), ``cat.json``,
+An image ``cat.jpg`` gives ``cat_overlay.png``, ``cat_view.png`` (the meshes from three sides), ``cat.json``,
 ``cat.npz``, ``cat_right.ply`` and ``cat_left.ply``, and if it is asked for ``cat_attention.png``. A video ``wave.mp4``
 gives ``wave_overlay.mp4`` and, for each frame, ``wave_000000.json``, ``.npz`` and meshes. Of a folder, the results of
-each folder in it and of each video (``wave.mp4/``) go into a folder of that name. A picture that cannot be used is told
+each folder in it and of each video (``wave.mp4/``) go into a folder of that name. An image that cannot be used is told
 at the end and stops nothing.
 """
 
@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import lgnet_core
-from lgnet_core.data.folders import Film
-from lgnet_core.io.images import InputError, Picture, PictureSource
+from lgnet_core.data.folders import ImageSequence
+from lgnet_core.io.images import ImageSource, InputError, LoadedImage
 from lgnet_core.io.results import write_hands
 from lgnet_core.types import Camera, FloatArray, Side, TwoHands
 from lgnet_core.visualization.drawing import draw_3d, draw_overlay, write_png
@@ -37,7 +37,7 @@ class Estimator(Protocol):
 
 
 class View(Protocol):
-    """What else is drawn of a picture: :class:`lgnet_core.visualization.attention.AttentionView`."""
+    """What else is drawn of an image: :class:`lgnet_core.visualization.attention.AttentionView`."""
 
     def draw(self, image: FloatArray, camera: Camera | None = None) -> FloatArray | None: ...
 
@@ -47,14 +47,14 @@ class Report:
     """What was done.
 
     Args:
-        pictures: estimated and written.
+        images: estimated and written.
         hands: how many of each side were found.
         failures: what could not be used, one clear sentence each.
-        seconds: spent in the estimator alone, all pictures.
+        seconds: spent in the estimator alone, all images.
         notes: what a person should know about the results.
     """
 
-    pictures: int = 0
+    images: int = 0
     hands: Counter[Side] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -62,7 +62,7 @@ class Report:
 
     def add(self, other: Report) -> None:
         """Take in what was done elsewhere."""
-        self.pictures += other.pictures
+        self.images += other.images
         self.hands.update(other.hands)
         self.seconds += other.seconds
         for mine, theirs in ((self.failures, other.failures), (self.notes, other.notes)):
@@ -72,20 +72,20 @@ class Report:
 
 def predict(
     estimator: Estimator,
-    source: PictureSource,
+    source: ImageSource,
     out: Path,
     camera: Camera | None = None,
     about: dict[str, Any] | None = None,
     console: Console | None = None,
     attention: View | None = None,
 ) -> Report:
-    """Estimate the hands of every picture and write them into the folder ``out``, which is made.
+    """Estimate the hands of every image and write them into the folder ``out``, which is made.
 
     Args:
-        camera: of the pictures; None: the hands come out relative to their wrists, and the report says so.
+        camera: of the images; None: the hands come out relative to their wrists, and the report says so.
         about: what else each JSON file says (weights, ...).
         console: shows a progress bar; None: quiet.
-        attention: draws where the network looks in each picture; not in videos.
+        attention: draws where the network looks in each image; not in videos.
 
     Raises:
         InputError: if ``out`` is not a folder.
@@ -101,18 +101,18 @@ def predict(
             try:
                 if isinstance(item, InputError):
                     raise item
-                overlay = _one(estimator, item, out, camera, about or {}, report, with_pictures=video is None)
+                overlay = _one(estimator, item, out, camera, about or {}, report, with_images=video is None)
                 if video is not None:
                     video.add(overlay)
                 elif attention is not None:
                     _draw_attention(attention, item, out, camera, report)
-            except ValueError as error:  # an input that cannot be used; anything else is no matter of this picture
+            except ValueError as error:  # an input that cannot be used; anything else is no matter of this image
                 _add_once(report.failures, _told(error, item))
             progress.advance(task)
     if video is not None:
         video.close()
         report.notes += video.notes
-    if camera is None and report.pictures:
+    if camera is None and report.images:
         report.notes.insert(
             0,
             "no camera was given: each hand is relative to its own wrist; give --camera K.yaml "
@@ -121,9 +121,9 @@ def predict(
     return report
 
 
-def predict_films(
+def predict_sequences(
     estimator: Estimator,
-    found: Sequence[Film | InputError],
+    found: Sequence[ImageSequence | InputError],
     out: Path,
     camera: Camera | None = None,
     about: dict[str, Any] | None = None,
@@ -160,54 +160,53 @@ def make_folder(path: Path) -> None:
 
 def _one(
     estimator: Estimator,
-    picture: Picture,
+    loaded: LoadedImage,
     out: Path,
     camera: Camera | None,
     about: dict[str, Any],
     report: Report,
-    with_pictures: bool,
+    with_images: bool,
 ) -> FloatArray:
-    """Estimate and write one picture; returns its overlay."""
-    seen_by = None if camera is None else picture.camera(camera)
+    """Estimate and write one image; returns its overlay."""
+    seen_by = None if camera is None else loaded.camera(camera)
     start = time.perf_counter()
-    hands = estimator.estimate(picture.image, seen_by)
+    hands = estimator.estimate(loaded.image, seen_by)
     report.seconds += time.perf_counter() - start
-    report.pictures += 1
+    report.images += 1
     report.hands.update(hand.side for hand in hands.hands)
-    overlay = draw_overlay(picture.image, hands, seen_by)
+    overlay = draw_overlay(loaded.image, hands, seen_by)
     facts = {
-        "source": str(picture.source),
-        "width": picture.width,
-        "height": picture.height,
+        "source": str(loaded.source),
+        "width": loaded.width,
+        "height": loaded.height,
         "lgnet_version": lgnet_core.__version__,
         **about,
     }
-    write_hands(out, picture.name, _in_file_pixels(hands, picture), camera, **facts)
-    if with_pictures:
-        write_png(out / f"{picture.name}_overlay.png", overlay)
-        write_png(out / f"{picture.name}_view.png", draw_3d(hands, VIEW_HEIGHT))
-    if picture.reduced:
-        height, width = picture.image.shape[:2]
+    write_hands(out, loaded.name, _in_file_pixels(hands, loaded), camera, **facts)
+    if with_images:
+        write_png(out / f"{loaded.name}_overlay.png", overlay)
+        write_png(out / f"{loaded.name}_view.png", draw_3d(hands, VIEW_HEIGHT))
+    if loaded.reduced:
+        height, width = loaded.image.shape[:2]
         _add_once(
             report.notes,
-            f"{picture.source}: {picture.width}x{picture.height} was shrunk to {width}x{height} for the network and "
+            f"{loaded.source}: {loaded.width}x{loaded.height} was shrunk to {width}x{height} for the network and "
             "the overlay; the numbers are in the file's own pixels",
         )
     return overlay
 
 
-def _draw_attention(view: View, picture: Picture, out: Path, camera: Camera | None, report: Report) -> None:
-    drawn = view.draw(picture.image, None if camera is None else picture.camera(camera))
+def _draw_attention(view: View, loaded: LoadedImage, out: Path, camera: Camera | None, report: Report) -> None:
+    drawn = view.draw(loaded.image, None if camera is None else loaded.camera(camera))
     if drawn is not None:
-        write_png(out / f"{picture.name}_attention.png", drawn)
+        write_png(out / f"{loaded.name}_attention.png", drawn)
     else:
-        _add_once(report.notes, f"{picture.source}: no attention to draw, since no hand was looked for in it")
+        _add_once(report.notes, f"{loaded.source}: no attention to draw, since no hand was looked for in it")
 
 
-def _in_file_pixels(hands: TwoHands, picture: Picture) -> TwoHands:
+def _in_file_pixels(hands: TwoHands, loaded: LoadedImage) -> TwoHands:
     right, left = (
-        hand and replace(hand, joints_image=picture.file_pixels(hand.joints_image))
-        for hand in (hands.right, hands.left)
+        hand and replace(hand, joints_2d=loaded.file_pixels(hand.joints_2d)) for hand in (hands.right, hands.left)
     )
     return replace(hands, right=right, left=left)
 
@@ -218,9 +217,11 @@ def _add_once(sentences: list[str], sentence: str) -> None:
         sentences.append(sentence)
 
 
-def _told(error: ValueError, item: Picture | InputError) -> str:
+def _told(error: ValueError, item: LoadedImage | InputError) -> str:
     """Every failure names its file."""
-    return str(error) if isinstance(error, InputError) or not isinstance(item, Picture) else f"{item.source}: {error}"
+    return (
+        str(error) if isinstance(error, InputError) or not isinstance(item, LoadedImage) else f"{item.source}: {error}"
+    )
 
 
 class OverlayVideo:

@@ -1,4 +1,4 @@
-r"""Geometric augmentation: turning, scaling, shifting and mirroring pictures together with everything that labels them.
+r"""Geometric augmentation: turning, scaling, shifting and mirroring images together with everything that labels them.
 
 A HandsBatch stores parameters, not meshes, so a moved batch is a moved camera plus moved parameters and every label
 follows from them. An affine A = [s R | t] on the pixels of a camera K is the camera K' = [s R K_2x2 R^T | A c] turned
@@ -26,7 +26,7 @@ from lgnet_core.data.sample import BACKGROUND, LEFT_HAND, RIGHT_HAND, HandsBatch
 from lgnet_core.hand_model import HandModel
 
 MIN_JOINTS_INSIDE = 7
-"""A hand with fewer of its 21 joints inside the moved picture counts as absent."""
+"""A hand with fewer of its 21 joints inside the moved image counts as absent."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Augmentation:
 
     Args:
         rotation: standard deviation of the in-plane turn, radians, clipped at two of them.
-        rotation_probability: how often a picture is turned at all.
+        rotation_probability: how often an image is turned at all.
         scale: standard deviation of the relative scale, clipped at one of it.
-        shift: largest shift, as a part of the picture's side.
+        shift: largest shift, as a part of the image's side.
         flip: probability of a mirror (see the module's text on separately fitted hands).
         background: probability that what is neither hand nor arm is replaced.
         photometry: colours, blur, noise and erasing; None: they stay.
@@ -55,12 +55,12 @@ class Augmentation:
 
     @classmethod
     def mirrors(cls, flip: float = 0.5) -> Augmentation:
-        """Mirrors alone: for pictures that are never seen twice, and come varied from where they are made."""
+        """Mirrors alone: for images that are never seen twice, and come varied from where they are made."""
         return cls(0, 0, 0, 0, flip, 0, None)
 
     @property
     def moves(self) -> bool:
-        """Whether pictures are turned, scaled or shifted."""
+        """Whether images are turned, scaled or shifted."""
         return bool(self.rotation * self.rotation_probability or self.scale or self.shift)
 
 
@@ -71,11 +71,11 @@ def augment(
     settings: Augmentation | None = None,
     backgrounds: Tensor | None = None,
 ) -> HandsBatch:
-    """Change every picture of a batch at random, its labels with it.
+    """Change every image of a batch at random, its labels with it.
 
     Args:
-        batch: pictures of equal size, on the generator's device.
-        backgrounds: pictures without hands; None: the surroundings of the batch's other pictures.
+        batch: images of equal size, on the generator's device.
+        backgrounds: images without hands; None: the surroundings of the batch's other images.
 
     Shapes:
         backgrounds: (N, 3, h, w) uint8.
@@ -83,7 +83,7 @@ def augment(
     settings = settings or Augmentation()
     count, device = len(batch), batch.image.device
 
-    affine = draw_moves(count, generator, settings, batch.image.shape[-1])
+    affine = draw_affines(count, generator, settings, batch.image.shape[-1])
     batch = mirror_some(batch, torch.rand(count, generator=generator, device=device) < settings.flip)
     replaced = torch.rand(count, generator=generator, device=device) < settings.background
     scenery = photometry.draw_backgrounds(batch, generator, backgrounds) if bool(replaced.any()) else None
@@ -96,11 +96,11 @@ def augment(
     return batch
 
 
-def draw_moves(count: int, generator: torch.Generator, settings: Augmentation, size: int) -> Tensor:
-    """Turns, scales and shifts of pictures, as strong as ``settings`` has them.
+def draw_affines(count: int, generator: torch.Generator, settings: Augmentation, size: int) -> Tensor:
+    """Turns, scales and shifts of images, as strong as ``settings`` has them.
 
     Args:
-        size: side of the pictures, pixels.
+        size: side of the images, pixels.
 
     Shapes:
         returns (count, 2, 3) pixels -> pixels, on the generator's device.
@@ -118,7 +118,7 @@ def draw_moves(count: int, generator: torch.Generator, settings: Augmentation, s
 
 
 def centred_affine(angle: Tensor, scale: Tensor, shift: Tensor, size: int) -> Tensor:
-    """Affines that turn (clockwise as seen) and scale pictures about their centre, then shift them.
+    """Affines that turn (clockwise as seen) and scale images about their centre, then shift them.
 
     Shapes:
         angle: (B,) radians; scale: (B,); shift: (B, 2) parts of the side; returns (B, 2, 3) pixels -> pixels.
@@ -130,7 +130,7 @@ def centred_affine(angle: Tensor, scale: Tensor, shift: Tensor, size: int) -> Te
 
 
 def mirror(batch: HandsBatch) -> HandsBatch:
-    """Mirror pictures left to right: u -> W - 1 - u, x -> -x, and right hands become left hands."""
+    """Mirror images left to right: u -> W - 1 - u, x -> -x, and right hands become left hands."""
     width = batch.image.shape[-1]
     signs = batch.wrist.new_tensor([-1.0, 1.0, 1.0])
     linear = batch.intrinsics * signs[:, None] * signs  # M K M
@@ -154,7 +154,7 @@ def mirror(batch: HandsBatch) -> HandsBatch:
 
 
 def mirror_some(batch: HandsBatch, chosen: Tensor) -> HandsBatch:
-    """Mirror the pictures where ``chosen`` (B,) bool is true."""
+    """Mirror the images where ``chosen`` (B,) bool is true."""
     mirrored = mirror(batch)
 
     def pick(name: str) -> Tensor:
@@ -165,7 +165,7 @@ def mirror_some(batch: HandsBatch, chosen: Tensor) -> HandsBatch:
 
 
 def resize(batch: HandsBatch, size: int) -> HandsBatch:
-    """Pictures at another size, antialiased; a cell-centre-preserving scale u' = (u + 1/2) s - 1/2 of the camera."""
+    """Images at another size, antialiased; a cell-centre-preserving scale u' = (u + 1/2) s - 1/2 of the camera."""
     old = batch.image.shape[-1]
     if old == size:
         return batch
@@ -183,7 +183,7 @@ def resize(batch: HandsBatch, size: int) -> HandsBatch:
 
 
 def apply_affine(batch: HandsBatch, affine: Tensor, hand_model: HandModel) -> tuple[HandsBatch, Tensor]:
-    """Move pictures by affines, their size kept; what comes from outside is black.
+    """Move images by affines, their size kept; what comes from outside is black.
 
     Args:
         affine: old pixels -> new pixels, a turn, a positive scale and a shift.
@@ -224,7 +224,7 @@ def apply_affine(batch: HandsBatch, affine: Tensor, hand_model: HandModel) -> tu
 
 
 def joints_inside(batch: HandsBatch, hand_model: HandModel) -> Tensor:
-    """(B, 2, 21) bool: the joint projects into the picture."""
+    """(B, 2, 21) bool: the joint projects into the image."""
     pixels = batch.labels(hand_model).joints_2d
     height, width = batch.image.shape[-2:]
     limit = pixels.new_tensor([width, height]) - 0.5

@@ -24,7 +24,7 @@ class Clip:
     """Frames with their true hands.
 
     Shapes:
-        frames: T pictures (H, W, 3) uint8 RGB; joints: (T, 2, 21, 3) metres, camera frame; presence: (T, 2) bool.
+        frames: T images (H, W, 3) uint8 RGB; joints: (T, 2, 21, 3) metres, camera frame; presence: (T, 2) bool.
     """
 
     frames: list[FloatArray]

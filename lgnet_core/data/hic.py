@@ -4,7 +4,7 @@ For testing only.
 
 ::
 
-    ROOT/HIC.json                                                   pictures and annotations, COCO-like
+    ROOT/HIC.json                                                   images and annotations, COCO-like
     ROOT/{sequence}/.../*.png                                       640 x 480, one camera for all
     ROOT/IJCV16___Results_MANO___parms_for___joints21/.../*.ply     meshes, camera frame, metres
 
@@ -27,15 +27,15 @@ from lgnet_core.data.real_images import (
     HAND_TYPES,
     HANDS_OF_TYPE,
     NO_MESH,
-    FaultyPictures,
+    FaultyImages,
     FullLabels,
-    ReadPictures,
+    ReadImages,
     cut,
 )
 from lgnet_core.data.sample import HandsTruth
 from lgnet_core.geometry.camera import project
 from lgnet_core.hand_model import HandModel
-from lgnet_core.hand_model.asset import VERTEX_COUNT
+from lgnet_core.hand_model.asset import NUM_VERTICES
 from lgnet_core.io.images import InputError
 from lgnet_core.io.meshes import read_ply_vertices
 from lgnet_core.types import FloatArray, Side
@@ -45,7 +45,7 @@ SIZE = (640, 480)
 
 
 class _Row(NamedTuple):
-    """A picture and its meshes, paths below the root."""
+    """An image and its meshes, paths below the root."""
 
     name: str
     hand_type: int
@@ -55,14 +55,14 @@ class _Row(NamedTuple):
 
 
 class HIC:
-    """HIC's annotated pictures, ordered by name. Hands without a mesh are there, but nothing is known of them.
+    """HIC's annotated images, ordered by name. Hands without a mesh are there, but nothing is known of them.
 
     Args:
         root: the folder of ``HIC.json``, or the one above it (``data/``).
         mano: the user's MANO (``lgnet mano convert``), whose regressor makes joints of the meshes.
 
     Attributes:
-        faults: pictures that turned out to be of no use while they were read.
+        faults: images that turned out to be of no use while they were read.
 
     Raises:
         InputError: if ``HIC.json`` is missing or no such file.
@@ -75,7 +75,7 @@ class HIC:
         self.mano = mano
         self.left_out: Counter[str] = Counter()
         self._rows = self._read_rows(self.root / "HIC.json")
-        self.faults = FaultyPictures(len(self._rows))
+        self.faults = FaultyImages(len(self._rows))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -89,11 +89,11 @@ class HIC:
         return np.array([self._rows[place].hand_type for place in places])
 
     def moments(self, places: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Number of the film and of the frame of each picture; both (B,) int64."""
+        """Number of the film and of the frame of each image; both (B,) int64."""
         rows = [self._rows[place] for place in places]
         return torch.tensor([row.film for row in rows]), torch.tensor([row.frame for row in rows])
 
-    def read(self, places: Sequence[int], size: int) -> ReadPictures | None:
+    def read(self, places: Sequence[int], size: int) -> ReadImages | None:
         """Crops around the projected meshes with their labels; see
         :meth:`lgnet_core.data.interhand26m.InterHand26M.read`.
         """
@@ -103,7 +103,7 @@ class HIC:
             return None
         images, meshes = zip(*(found[place] for place in kept))
         batch, truth = cut(images, self._labels(kept, torch.stack(meshes)), size)
-        return ReadPictures(kept, batch, truth)
+        return ReadImages(kept, batch, truth)
 
     def _labels(self, places: list[int], vertices: Tensor) -> FullLabels:
         known = torch.isfinite(vertices).all(-1).all(-1)  # (B, 2)
@@ -126,7 +126,7 @@ class HIC:
         """(2, 778, 3) metres, NaN for a hand without a mesh; None if there is none at all."""
         if self.faults.is_faulty(place):
             return None
-        vertices = np.full((2, VERTEX_COUNT, 3), np.nan, np.float32)
+        vertices = np.full((2, NUM_VERTICES, 3), np.nan, np.float32)
         for side in Side:
             name = self._rows[place].meshes[side]
             try:

@@ -29,13 +29,13 @@ class Photometry:
         contrast: log of the contrast's largest factor.
         gamma: log of the largest exponent.
         saturation: log of the saturation's largest factor.
-        grey: probability of a greyscale picture.
+        grey: probability of a greyscale image.
         blur: probability of a Gaussian blur.
-        blur_sigma: its largest standard deviation, as a part of the picture's side.
+        blur_sigma: its largest standard deviation, as a part of the image's side.
         noise: probability of Gaussian noise.
         noise_std: its largest standard deviation, parts of the full range.
         erase: probability of one opaque patch in front of everything.
-        erase_side: the patch's largest side, as a part of the picture's.
+        erase_side: the patch's largest side, as a part of the image's.
     """
 
     channel_gain: float = 0.2
@@ -53,21 +53,21 @@ class Photometry:
 
 
 def distort(batch: HandsBatch, generator: torch.Generator, settings: Photometry, hand_model: HandModel) -> HandsBatch:
-    """Erase a patch, blur, change colours, add noise: each at random, per picture."""
+    """Erase a patch, blur, change colours, add noise: each at random, per image."""
     batch = erase(batch, generator, settings, hand_model)
     image = distort_images(batch.image.float() / 255, generator, settings)
     return batch.replace(image=(image * 255).round().byte())
 
 
 def distort_images(image: Tensor, generator: torch.Generator, settings: Photometry) -> Tensor:
-    """Blur, change colours, add noise: each at random, per picture. Shapes: (B, 3, H, W) in [0, 1], in and out."""
+    """Blur, change colours, add noise: each at random, per image. Shapes: (B, 3, H, W) in [0, 1], in and out."""
     image = _blur_some(image, generator, settings)
     image = _recolour(image, generator, settings)
     return _add_noise(image, generator, settings).clamp(0, 1)
 
 
 def erase(batch: HandsBatch, generator: torch.Generator, settings: Photometry, hand_model: HandModel) -> HandsBatch:
-    """Put an opaque rectangle of one colour in front of some pictures; joints behind it are no longer visible."""
+    """Put an opaque rectangle of one colour in front of some images; joints behind it are no longer visible."""
     count, _, height, width = batch.image.shape
     uniform = _Uniform(generator, batch.image.device)
     extent = uniform(count, 2, low=0.1, high=settings.erase_side)
@@ -76,7 +76,7 @@ def erase(batch: HandsBatch, generator: torch.Generator, settings: Photometry, h
     chosen = uniform(count) < settings.erase
 
     def covers(u: Tensor, v: Tensor) -> Tensor:
-        """Which pixel positions (B, ...) lie in their picture's rectangle."""
+        """Which pixel positions (B, ...) lie in their image's rectangle."""
         low, high = left_top, left_top + extent
         shape = (-1, *[1] * (u.ndim - 1))
         inside = (u >= (low[:, 0] * width).view(shape)) & (u < (high[:, 0] * width).view(shape))
@@ -95,7 +95,7 @@ def erase(batch: HandsBatch, generator: torch.Generator, settings: Photometry, h
 
 
 def draw_backgrounds(batch: HandsBatch, generator: torch.Generator, pool: Tensor | None = None) -> Tensor:
-    """Scenery for every picture: another picture of the batch with its hands painted over, or one of the pool.
+    """Scenery for every image: another image of the batch with its hands painted over, or one of the pool.
 
     Half of them are turned upside down, which no hand minds and which doubles the variety.
 
@@ -170,7 +170,7 @@ def _recolour(image: Tensor, generator: torch.Generator, settings: Photometry) -
     saturation = uniform.log(count, 1, 1, largest=settings.saturation)
     saturation = torch.where(uniform(count, 1, 1) < settings.grey, 0.0, saturation)
     gain = uniform(count, 3, 1, low=1 - settings.channel_gain, high=1 + settings.channel_gain)
-    gain = torch.where(saturation == 0, gain.mean(1, keepdim=True), gain)  # a grey picture stays grey
+    gain = torch.where(saturation == 0, gain.mean(1, keepdim=True), gain)  # a grey image stays grey
     contrast = uniform.log(count, 1, 1, largest=settings.contrast)
     brightness = uniform(count, 1, 1, low=-settings.brightness, high=settings.brightness)
     gamma = uniform.log(count, 1, 1, 1, largest=settings.gamma)
@@ -178,7 +178,7 @@ def _recolour(image: Tensor, generator: torch.Generator, settings: Photometry) -
     luma = image.new_tensor(LUMA).expand(3, 3)
     mixing = gain * contrast * (saturation * torch.eye(3, device=image.device) + (1 - saturation) * luma)  # (B, 3, 3)
     mean = image.mean((2, 3))[..., None]  # (B, 3, 1)
-    offset = mixing @ mean * (1 / contrast - 1) + brightness  # contrast pivots about the picture's mean
+    offset = mixing @ mean * (1 / contrast - 1) + brightness  # contrast pivots about the image's mean
     mixed = torch.baddbmm(offset, mixing, image.flatten(2)).view_as(image)
     return mixed.clamp(1e-4, 1).pow(gamma)
 

@@ -1,4 +1,4 @@
-"""Real pictures of hands: from full pictures and what is known of them to crops, and pictures that cannot be used."""
+"""Real images of hands: from full images and what is known of them to crops, and images that cannot be used."""
 
 from __future__ import annotations
 
@@ -12,70 +12,70 @@ from torch import Tensor
 
 from lgnet_core.data.sample import OTHER, HandsBatch, HandsTruth
 from lgnet_core.geometry.camera import crop_intrinsics, square_crop, warp
-from lgnet_core.io.images import InputError, read_picture
+from lgnet_core.io.images import InputError, load_image
 from lgnet_core.types import FloatArray
 
 HAND_TYPES = ("right", "left", "interacting")
-"""What a picture shows, by the numbers that sets give it; a single hand's is its :class:`~lgnet_core.types.Side`."""
+"""What an image shows, by the numbers that sets give it; a single hand's is its :class:`~lgnet_core.types.Side`."""
 
 INTERACTING = HAND_TYPES.index("interacting")
 
 HANDS_OF_TYPE = np.array([[True, False], [False, True], [True, True]])
-"""(3, 2) which hands a picture of each type shows."""
+"""(3, 2) which hands an image of each type shows."""
 
 MARGIN = 1.25
 """Crop's side over the box's: LGNet's half side of max extent / 2 / 0.8, and InterNet's."""
 
 FAULTS = (
-    "picture is missing",
-    "picture is damaged",
-    "picture has another size than its annotation says",
-    "picture is dark",
+    "image is missing",
+    "image is damaged",
+    "image has another size than its annotation says",
+    "image is dark",
     "mesh is missing or damaged",
 )
 MISSING, DAMAGED, OTHER_SIZE, DARK, NO_MESH = range(1, len(FAULTS) + 1)
 
 
-class FaultyPictures:
-    """Which pictures turned out to be of no use, and why; shared by all processes that read the set.
+class FaultyImages:
+    """Which images turned out to be of no use, and why; shared by all processes that read the set.
 
     Args:
-        count: pictures of the set.
+        count: images of the set.
     """
 
     def __init__(self, count: int) -> None:
         self._fault = torch.zeros(count, dtype=torch.uint8).share_memory_()
 
-    def mark(self, picture: int, fault: int) -> None:
-        """Remember a picture's fault, one of this module's constants."""
-        self._fault[picture] = fault
+    def mark(self, image: int, fault: int) -> None:
+        """Remember an image's fault, one of this module's constants."""
+        self._fault[image] = fault
 
-    def is_faulty(self, picture: int) -> bool:
-        """Whether it is known that the picture cannot be used."""
-        return bool(self._fault[picture])
+    def is_faulty(self, image: int) -> bool:
+        """Whether it is known that the image cannot be used."""
+        return bool(self._fault[image])
 
-    def read(self, picture: int, path: Path, width: int, height: int, darkest: float = 0.0) -> FloatArray | None:
-        """:func:`read_annotated` of a picture that is not known to be faulty; a fault is remembered."""
-        if self.is_faulty(picture):
+    def read(self, image: int, path: Path, width: int, height: int, darkest: float = 0.0) -> FloatArray | None:
+        """:func:`read_annotated` of an image that is not known to be faulty; a fault is remembered."""
+        if self.is_faulty(image):
             return None
         read = read_annotated(path, width, height, darkest)
         if isinstance(read, int):
-            self.mark(picture, read)
+            self.mark(image, read)
             return None
         return read
 
     def unread(self) -> int:
-        """How many pictures are missing, damaged or of another size, as far as they were read."""
+        """How many images are missing, damaged or of another size, as far as they were read."""
         return int(torch.isin(self._fault, self._fault.new_tensor([MISSING, DAMAGED, OTHER_SIZE])).sum())
 
     def counts(self) -> dict[str, int]:
-        """How many pictures have each fault, as far as they were read."""
+        """How many images have each fault, as far as they were read."""
         found = torch.bincount(self._fault.long(), minlength=len(FAULTS) + 1)[1:]
         return {reason: int(count) for reason, count in zip(FAULTS, found) if count}
 
 
 def read_annotated(path: Path, width: int, height: int, darkest: float = 0.0) -> FloatArray | int:
-    """A picture (H, W, 3) uint8 RGB, or its fault.
+    """An image (H, W, 3) uint8 RGB, or its fault.
 
     Args:
         width, height: as annotated, pixels. darkest: mean grey value below which it is of no use.
@@ -83,16 +83,16 @@ def read_annotated(path: Path, width: int, height: int, darkest: float = 0.0) ->
     if not path.is_file():
         return MISSING
     try:
-        picture = read_picture(path)
+        image = load_image(path)
     except InputError:
         return DAMAGED
-    if (picture.width, picture.height) != (width, height) or picture.reduced:
+    if (image.width, image.height) != (width, height) or image.reduced:
         return OTHER_SIZE
-    return DARK if picture.image.mean() < darkest else picture.image
+    return DARK if image.image.mean() < darkest else image.image
 
 
 class FullLabels(NamedTuple):
-    """What is known of full pictures, before a crop is cut; camera frame of the picture, metres, pixels.
+    """What is known of full images, before a crop is cut; camera frame of the image, metres, pixels.
 
     Shapes:
         intrinsics: (B, 3, 3); box: (B, 4) left, top, right, bottom of what a crop is cut around.
@@ -108,8 +108,8 @@ class FullLabels(NamedTuple):
     truth: HandsTruth
 
 
-class ReadPictures(NamedTuple):
-    """What could be read: ``places`` of the pictures in their set, in the order of the rest."""
+class ReadImages(NamedTuple):
+    """What could be read: ``places`` of the images in their set, in the order of the rest."""
 
     places: list[int]
     batch: HandsBatch
@@ -121,7 +121,7 @@ def cut(
 ) -> tuple[HandsBatch, HandsTruth]:
     """Square crops around the boxes, and every label in their cameras.
 
-    The surroundings are those of the picture, however the crop is moved. Which joints are hidden is not known: those
+    The surroundings are those of the image, however the crop is moved. Which joints are hidden is not known: those
     inside the crop count as visible. Everything is marked as foreground, since nobody told hands from background.
 
     Args:

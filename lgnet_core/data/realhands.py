@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lgnet_core.io.images import InputError, read_picture
+from lgnet_core.io.images import InputError, load_image
 from lgnet_core.types import FloatArray
 
 SPLITS = ("dev", "train")
@@ -46,7 +46,7 @@ class RealImage(NamedTuple):
         Raises:
             InputError: if the file cannot be used.
         """
-        return read_picture(self.path).image
+        return load_image(self.path).image
 
 
 def read_index(root: Path, split: str) -> list[RealImage]:

@@ -1,6 +1,6 @@
 """HandsBatch: what generators, stored sets, real datasets, augmentation and the trainer hand to each other.
 
-A batch stores what cannot be derived (picture, camera, model parameters, wrists); joints and meshes follow from the
+A batch stores what cannot be derived (image, camera, model parameters, wrists); joints and meshes follow from the
 hand model, so that an augmentation that turns or mirrors the parameters turns and mirrors every label with them.
 """
 
@@ -35,7 +35,7 @@ class HandsLabels(NamedTuple):
 
 
 class HandsTruth(NamedTuple):
-    """What is known of the hands of pictures, to hold predictions against; camera frame of the picture, metres.
+    """What is known of the hands of images, to hold predictions against; camera frame of the image, metres.
 
     Synthetic hands are known whole. Of real ones a surface was fitted, or joints were measured, or some of them.
     What is not known is finite but without meaning.
@@ -57,7 +57,7 @@ class HandsTruth(NamedTuple):
 
     @classmethod
     def of(cls, batch: HandsBatch, hand_model: HandModel) -> HandsTruth:
-        """Of pictures whose every hand is known whole, by its parameters."""
+        """Of images whose every hand is known whole, by its parameters."""
         labels = batch.labels(hand_model)
         known = batch.presence[..., None].expand(labels.joints.shape[:-1])
         return cls(labels.joints, known, labels.joints_2d, labels.vertices, batch.presence, labels.joints, known)
@@ -66,13 +66,13 @@ class HandsTruth(NamedTuple):
         """The same hands in the camera of a crop (:func:`lgnet_core.geometry.camera.crop_intrinsics`).
 
         Shapes:
-            turn: (B, 3, 3) camera frame of the picture -> that of the crop; intrinsics: (B, 3, 3), pixels.
+            turn: (B, 3, 3) camera frame of the image -> that of the crop; intrinsics: (B, 3, 3), pixels.
         """
         moved = {key: getattr(self, key) @ turn[:, None].mT for key in ("joints", "vertices", "measured")}
         return self._replace(**moved, joints_2d=project(moved["joints"], intrinsics[:, None]))
 
     def select(self, rows: Tensor) -> HandsTruth:
-        """Some of the pictures. Shapes: rows (N,) indices."""
+        """Some of the images. Shapes: rows (N,) indices."""
         return HandsTruth(*(value[rows] for value in self))
 
     def to(self, device: torch.device | str) -> HandsTruth:
@@ -81,17 +81,17 @@ class HandsTruth(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class HandsBatch:
-    """Pictures of zero to two hands with everything needed to supervise them.
+    """Images of zero to two hands with everything needed to supervise them.
 
     Shapes:
         image: (B, 3, H, W) uint8 RGB.
-        intrinsics: (B, 3, 3) K of this picture (of the crop, if it is one), pixels.
-        affine: (B, 2, 3) pixels of the full picture -> pixels of this one (identity for a full picture).
+        intrinsics: (B, 3, 3) K of this image (of the crop, if it is one), pixels.
+        affine: (B, 2, 3) pixels of the full image -> pixels of this one (identity for a full image).
         rotations: (B, 2, 16, 3, 3) hand-model rotations, root in camera axes.
         shape: (B, 2, 10) hand-model shape.
         wrist: (B, 2, 3) metres, camera frame: the wrist joint.
-        presence: (B, 2) bool: the hand is in the picture.
-        visibility: (B, 2, 21) bool: the joint is inside the picture and not hidden by another surface.
+        presence: (B, 2) bool: the hand is in the image.
+        visibility: (B, 2, 21) bool: the joint is inside the image and not hidden by another surface.
         segmentation: (B, H, W) uint8: see the constants above.
     """
 
@@ -132,11 +132,11 @@ class HandsBatch:
 
 
 def joints_inside(batch: HandsBatch, labels: HandsLabels) -> Tensor:
-    """Joints of hands that are there which lie inside the picture. Shapes: (B, 2, 21) bool."""
+    """Joints of hands that are there which lie inside the image. Shapes: (B, 2, 21) bool."""
     joints, size = labels.joints_2d, batch.image.shape[-1]
     return ((joints > -0.5) & (joints < size - 0.5)).all(-1) & batch.presence[..., None]
 
 
 def concatenate(batches: Sequence[HandsBatch]) -> HandsBatch:
-    """One batch out of several with pictures of the same size."""
+    """One batch out of several with images of the same size."""
     return HandsBatch(*(torch.cat([getattr(b, f.name) for b in batches]) for f in fields(HandsBatch)))

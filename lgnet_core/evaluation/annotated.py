@@ -1,4 +1,4 @@
-"""Sets of real, annotated pictures as sets to be evaluated: InterHand2.6M and HIC."""
+"""Sets of real, annotated images as sets to be evaluated: InterHand2.6M and HIC."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from lgnet_core.data.real_images import INTERACTING, FaultyPictures, ReadPictures
-from lgnet_core.evaluation.pictures import CATEGORIES, Category, Labelled
+from lgnet_core.data.real_images import INTERACTING, FaultyImages, ReadImages
+from lgnet_core.evaluation.image_sets import CATEGORIES, Category, Labelled
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import FloatArray
 
@@ -17,27 +17,27 @@ from lgnet_core.types import FloatArray
 class AnnotatedSet(Protocol):
     """:class:`lgnet_core.data.interhand26m.InterHand26M` and :class:`lgnet_core.data.hic.HIC` read as this."""
 
-    faults: FaultyPictures
+    faults: FaultyImages
 
     def __len__(self) -> int: ...
-    def read(self, places: Sequence[int], size: int) -> ReadPictures | None: ...
+    def read(self, places: Sequence[int], size: int) -> ReadImages | None: ...
     def hand_type(self, places: Sequence[int]) -> FloatArray: ...
     def moments(self, places: Sequence[int]) -> tuple[Tensor, Tensor]: ...
     def skipped(self) -> dict[str, int]: ...
 
 
-class AnnotatedPictures:
+class AnnotatedImages:
     """An annotated set; categories are its hand types: both hands are interacting, one is single.
 
     Args:
-        pictures: the set. hand_model: what its surfaces are of. name, metadata: see
-            :class:`lgnet_core.evaluation.pictures.Pictures`.
+        images: the set. hand_model: what its surfaces are of. name, metadata: see
+            :class:`lgnet_core.evaluation.image_sets.Images`.
     """
 
     size = None
 
-    def __init__(self, pictures: AnnotatedSet, hand_model: HandModel, name: str, metadata: dict[str, Any]) -> None:
-        self.set, self.hand_model, self.name, self.metadata = pictures, hand_model, name, metadata
+    def __init__(self, images: AnnotatedSet, hand_model: HandModel, name: str, metadata: dict[str, Any]) -> None:
+        self.set, self.hand_model, self.name, self.metadata = images, hand_model, name, metadata
 
     def __len__(self) -> int:
         return len(self.set)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lgnet_core.evaluation.comparison import Comparison
+from lgnet_core.evaluation.image_sets import Labelled
 from lgnet_core.evaluation.metrics import FEWEST_FITTED, MaskedMean, procrustes_errors
-from lgnet_core.evaluation.outcome import Outcome
-from lgnet_core.evaluation.pictures import Labelled
 from lgnet_core.evaluation.protocol import WRIST_RAW, WRIST_SCALED
 from lgnet_core.types import Side
 
@@ -56,7 +56,7 @@ class AsymmetryScore:
         self._means = {p.name: MaskedMean(len(EDGES)).to(device) for p in PROTOCOLS}
         self._pairs = torch.zeros(len(EDGES), dtype=torch.int64)
 
-    def update(self, outcome: Outcome, read: Labelled) -> None:
+    def update(self, outcome: Comparison, read: Labelled) -> None:
         """Add the pairs of a batch."""
         pairs = outcome.select(outcome.pairs)
         if not len(pairs.joints):

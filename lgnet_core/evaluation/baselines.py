@@ -1,6 +1,6 @@
 """Guesses that an estimate must beat: a hand that is always the same, and the best of a thousand random ones.
 
-``mean pose`` does not look at the picture at all: the hand model's mean pose in the middle of the crop, as large as the
+``mean pose`` does not look at the image at all: the hand model's mean pose in the middle of the crop, as large as the
 network's camera has it before training, both hands there and at one place.
 
 ``nearest of 1,000`` is told the answer, but may choose among a thousand random hands only: for every true hand the one
@@ -45,7 +45,7 @@ _AT_ONCE = 16  # true hands that are compared with all random ones in one go: 60
 def mean_pose(hand_model: HandModel, batch: HandsBatch) -> tuple[HandsPrediction, Tensor]:
     """What a network that sees nothing would say, and where that puts the wrists.
 
-    Its joints in the picture are the middle of the crop; its uncertainty is none, so do not judge that.
+    Its joints in the image are the middle of the crop; its uncertainty is none, so do not judge that.
 
     Shapes:
         returns a prediction and (B, 2, 3) metres, camera frame.
@@ -72,14 +72,14 @@ def mean_pose(hand_model: HandModel, batch: HandsBatch) -> tuple[HandsPrediction
 
 
 class Guess(NamedTuple):
-    """Hands of pictures, relative to their wrists. Shapes: joints (B, 2, 21, 3), vertices (B, 2, 778, 3), metres."""
+    """Hands of images, relative to their wrists. Shapes: joints (B, 2, 21, 3), vertices (B, 2, 778, 3), metres."""
 
     joints: Tensor
     vertices: Tensor
 
-    def select(self, pictures: Tensor) -> Guess:
-        """Some of the pictures. Shapes: (B,) bool, or indices."""
-        return Guess(self.joints[pictures], self.vertices[pictures])
+    def select(self, images: Tensor) -> Guess:
+        """Some of the images. Shapes: (B,) bool, or indices."""
+        return Guess(self.joints[images], self.vertices[images])
 
 
 class RandomHands:

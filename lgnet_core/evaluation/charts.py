@@ -30,7 +30,7 @@ _BASELINE = "#888888"
 
 
 def write_pck(path: Path, report: Report) -> None:
-    """PCK curves, a panel for each protocol: each category, and the baselines on all pictures."""
+    """PCK curves, a panel for each protocol: each category, and the baselines on all images."""
     figure = Figure(figsize=(12, 9), layout="constrained")
     figure.suptitle(f"PCK of 3D joints; weights {report.weights} on {report.data}")
     whole = report.results[ALL]

@@ -1,4 +1,4 @@
-"""Errors of one reported hand in its picture: for demonstrations and tools, which judge single pictures.
+"""Errors of one reported hand in its image: for demonstrations and tools, which judge single images.
 
 Nothing but numpy and torch is needed; sets of hands are judged by :mod:`lgnet_core.evaluation.metrics`.
 """
@@ -20,7 +20,7 @@ class HandErrors(NamedTuple):
     """How far a hand is from the truth; NaN where the truth is not known.
 
     Shapes:
-        pixels: (21,) of the joints in the picture.
+        pixels: (21,) of the joints in the image.
         relative: (21,) millimetres, of the joints under the protocol ``wrist-raw``.
         wrist: () millimetres, of the wrist's place in the camera's frame; NaN too of a hand that is not placed.
     """
@@ -35,7 +35,7 @@ def hand_errors(hand: ReportedHand, true_joints: FloatArray, camera: Camera) -> 
 
     Args:
         true_joints: metres, camera frame; NaN for joints that are not known.
-        camera: of the picture.
+        camera: of the image.
 
     Shapes:
         true_joints: (21, 3).

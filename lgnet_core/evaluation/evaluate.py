@@ -1,4 +1,4 @@
-"""A network judged on a set of pictures, each category apart and all together, beside both baselines."""
+"""A network judged on a set of images, each category apart and all together, beside both baselines."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from lgnet_core.data.hand_pairs import predict_batch
 from lgnet_core.evaluation.baselines import RandomHands, mean_pose
-from lgnet_core.evaluation.outcome import Outcome, compare, place
-from lgnet_core.evaluation.pictures import CATEGORIES, Labelled, Pictures
+from lgnet_core.evaluation.comparison import Comparison, compare, place
+from lgnet_core.evaluation.image_sets import CATEGORIES, Images, Labelled
 from lgnet_core.evaluation.scores import FIGURES, HandScores, Key, Scored, Scores
 from lgnet_core.network import HandsNetwork
 
@@ -44,14 +44,14 @@ def skill(value: float, baseline: float, perfect: float | None) -> float:
 
 @dataclass(frozen=True)
 class CategoryResult:
-    """What was measured on the pictures of a category.
+    """What was measured on the images of a category.
 
     Args:
-        pictures, hands, pairs: how many were there.
+        images, hands, pairs: how many were there.
         weights, mean_pose, nearest: scores of the network, and of the baselines.
     """
 
-    pictures: int
+    images: int
     hands: int
     pairs: int
     weights: Scored
@@ -72,14 +72,14 @@ class CategoryResult:
 class Observer(Protocol):
     """What measures something of its own in an evaluation."""
 
-    def update(self, outcome: Outcome, read: Labelled) -> None:
+    def update(self, outcome: Comparison, read: Labelled) -> None:
         """Add a batch, on the network's device."""
         ...
 
 
 def evaluate(
     network: HandsNetwork,
-    pictures: Pictures,
+    images: Images,
     size: int,
     count: int | None = None,
     batch_size: int = 32,
@@ -93,23 +93,23 @@ def evaluate(
         network: in eval mode, on the device where it is to run.
         size: side of the images that it is given, pixels. A network of one crop per hand is given crops of these, cut
             around the true joints: of presence it then says only which of the hands that are there it sees.
-        count: evaluate this many pictures only, spread evenly over the set.
-        batch_size: pictures at a time.
+        count: evaluate this many images only, spread evenly over the set.
+        batch_size: images at a time.
         console: shows a progress bar; None: quiet.
         observers: are shown every batch, for figures of their own.
-        workers: processes that read pictures; 0: this one does.
+        workers: processes that read images; 0: this one does.
 
     Surfaces are compared only if they are of the network's hand model: others have other vertices.
 
     Returns:
-        Results by category, ``all`` first; a category without pictures has none but NaN.
+        Results by category, ``all`` first; a category without images has none but NaN.
     """
     device = next(network.parameters()).device
     hand_model = network.hand_model
     random_hands = RandomHands(hand_model)
-    same_surfaces = pictures.hand_model.digest == hand_model.digest
+    same_surfaces = images.hand_model.digest == hand_model.digest
     parts = {name: _Part(device) for name in (ALL, *(category.value for category in CATEGORIES))}
-    batches = _Batches(pictures, chosen(len(pictures), count).split(batch_size), size)
+    batches = _Batches(images, chosen(len(images), count).split(batch_size), size)
     loader: DataLoader[Labelled | None] = DataLoader(batches, batch_size=None, num_workers=workers)
     for read in track(loader, "evaluating", console=console or Console(quiet=True), transient=True):
         if read is None:
@@ -128,7 +128,7 @@ def evaluate(
                 some = category == k - 1 if k else torch.ones_like(category, dtype=torch.bool)
                 part.hands += int(outcome.hands[some].sum())
                 part.pairs += int(outcome.pairs[some].sum())
-                part.pictures += int(some.sum())
+                part.images += int(some.sum())
                 part.weights.update(outcome.select(some))
                 part.mean_pose.update(blind.select(some))
                 part.nearest.update({name: guess.select(some) for name, guess in nearest.items()}, outcome.select(some))
@@ -136,7 +136,7 @@ def evaluate(
 
 
 def chosen(length: int, count: int | None) -> Tensor:
-    """(N,) places of the pictures that are evaluated: all, or ``count`` spread evenly over a set of ``length``."""
+    """(N,) places of the images that are evaluated: all, or ``count`` spread evenly over a set of ``length``."""
     if count is None or count >= length:
         return torch.arange(length)
     return torch.arange(count) * length // count
@@ -145,8 +145,8 @@ def chosen(length: int, count: int | None) -> Tensor:
 class _Batches(Dataset["Labelled | None"]):
     """Batches of a set by number, for processes that read ahead."""
 
-    def __init__(self, pictures: Pictures, indices: Sequence[Tensor], size: int) -> None:
-        self.pictures, self.indices, self.size = pictures, indices, size
+    def __init__(self, images: Images, indices: Sequence[Tensor], size: int) -> None:
+        self.images, self.indices, self.size = images, indices, size
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -154,17 +154,17 @@ class _Batches(Dataset["Labelled | None"]):
     def __getitem__(self, number: int) -> Labelled | None:
         if number >= len(self):
             raise IndexError(number)
-        return self.pictures.read(self.indices[number], self.size)
+        return self.images.read(self.indices[number], self.size)
 
 
 class _Part:
     """Scores of one category while they are gathered."""
 
     def __init__(self, device: torch.device) -> None:
-        self.pictures = self.hands = self.pairs = 0
+        self.images = self.hands = self.pairs = 0
         self.weights, self.mean_pose = Scores(device), Scores(device, uncertainty=False)
         self.nearest = HandScores(device)
 
     def result(self) -> CategoryResult:
         scored = (self.weights.compute(), self.mean_pose.compute(), self.nearest.compute())
-        return CategoryResult(self.pictures, self.hands, self.pairs, *scored)
+        return CategoryResult(self.images, self.hands, self.pairs, *scored)

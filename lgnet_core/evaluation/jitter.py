@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lgnet_core.evaluation.comparison import Comparison
+from lgnet_core.evaluation.image_sets import Labelled
 from lgnet_core.evaluation.metrics import MaskedMean
-from lgnet_core.evaluation.outcome import Outcome
-from lgnet_core.evaluation.pictures import Labelled
 from lgnet_core.evaluation.protocol import MILLIMETRES, WRIST_RAW
 from lgnet_core.types import WRIST
 
@@ -24,17 +24,17 @@ FRAMES = {
 
 
 class JitterScore:
-    """Accelerations over the films of a set whose pictures come in the order of their films; an observer.
+    """Accelerations over the films of a set whose images come in the order of their films; an observer.
 
-    Three pictures of a film count if the same time lies between the first two and the last two.
+    Three images of a film count if the same time lies between the first two and the last two.
     """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self._means = {name: MaskedMean(3).to(device) for name in FRAMES}  # said, true, difference
         self._tail: tuple[Tensor, ...] | None = None
 
-    def update(self, outcome: Outcome, read: Labelled) -> None:
-        """Add the next pictures."""
+    def update(self, outcome: Comparison, read: Labelled) -> None:
+        """Add the next images."""
         o = outcome
         placed = (o.joints + o.wrist[:, :, None], o.true_joints + o.true_wrist[:, :, None])
         now = (read.film, read.frame, o.known, o.joints, o.true_joints, *placed)

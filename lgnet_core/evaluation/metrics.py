@@ -17,9 +17,8 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from lgnet_core.evaluation.protocol import MILLIMETRES, WRIST_RAW, Protocol
-from lgnet_core.types import JOINT_NAMES
+from lgnet_core.types import NUM_KEYPOINTS
 
-JOINT_COUNT = len(JOINT_NAMES)
 FEWEST_FITTED = 4
 """Joints of a hand below which a best fit says nothing: one or two are always fitted without error."""
 
@@ -75,7 +74,7 @@ class MPJPE(MaskedMean):
     """
 
     def __init__(self, protocol: Protocol = WRIST_RAW, **settings: Any) -> None:
-        super().__init__(JOINT_COUNT, **settings)
+        super().__init__(NUM_KEYPOINTS, **settings)
         self.protocol = protocol
 
     def update(self, joints: Tensor, true_joints: Tensor, mask: Tensor) -> None:
@@ -122,7 +121,7 @@ class PAMPJPE(MaskedMean):
     """MPJPE after Procrustes analysis of each hand, millimetres: the error of the hand's shape alone."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(JOINT_COUNT, **settings)
+        super().__init__(NUM_KEYPOINTS, **settings)
 
     def update(self, joints: Tensor, true_joints: Tensor, mask: Tensor) -> None:
         """Shapes: joints, true_joints: (..., 21, 3) metres; mask: (...) hands, or (..., 21) joints, bool."""
@@ -161,7 +160,7 @@ class MRRPE(MeanDistance):
 class PlacementError(MaskedMean):
     """Error of the wrist's place in the camera's frame, in per cent of its true depth.
 
-    A single picture tells size from distance badly, so the error grows with the depth and is given as a part of it.
+    A single image tells size from distance badly, so the error grows with the depth and is given as a part of it.
 
     Args:
         depth_only: count the difference of depths alone, not the distance of the wrists.
@@ -179,7 +178,7 @@ class PlacementError(MaskedMean):
 
 
 class PresenceAccuracy(MaskedMean):
-    """Share of (picture, side) whose presence is told right, at a probability of 0.5."""
+    """Share of (image, side) whose presence is told right, at a probability of 0.5."""
 
     def update(self, logits: Tensor, presence: Tensor) -> None:
         """Shapes: logits: (...); presence: (...) bool."""

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from lgnet_core.evaluation.metrics import JOINT_COUNT, mean_of_columns
+from lgnet_core.evaluation.metrics import mean_of_columns
 from lgnet_core.evaluation.protocol import WRIST_RAW, Protocol
+from lgnet_core.types import NUM_KEYPOINTS
 
 FARTHEST, STEPS = 50.0, 200  # millimetres; the distances of InterShape's evaluation
 
@@ -35,14 +36,14 @@ class PCK(Metric):
     def __init__(self, protocol: Protocol = WRIST_RAW, **settings: Any) -> None:
         super().__init__(**settings)
         self.protocol = protocol
-        self.add_state("within", torch.zeros(JOINT_COUNT, STEPS, dtype=torch.int64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros(JOINT_COUNT, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("within", torch.zeros(NUM_KEYPOINTS, STEPS, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros(NUM_KEYPOINTS, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, joints: Tensor, true_joints: Tensor, mask: Tensor) -> None:
         """Shapes: joints, true_joints: (..., 21, 3) metres; mask: (...) hands, or (..., 21) joints, bool."""
         errors = self.protocol.errors(joints, joints, true_joints, true_joints)
-        mask = (mask[..., None] if mask.ndim < errors.ndim else mask).expand_as(errors).reshape(-1, JOINT_COUNT)
-        right = errors.reshape(-1, JOINT_COUNT, 1) <= thresholds().to(errors.device)
+        mask = (mask[..., None] if mask.ndim < errors.ndim else mask).expand_as(errors).reshape(-1, NUM_KEYPOINTS)
+        right = errors.reshape(-1, NUM_KEYPOINTS, 1) <= thresholds().to(errors.device)
         self.within += (right & mask[..., None]).sum(0)
         self.count += mask.sum(0)
 

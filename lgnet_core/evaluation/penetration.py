@@ -19,9 +19,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lgnet_core.evaluation.comparison import Comparison
+from lgnet_core.evaluation.image_sets import Labelled
 from lgnet_core.evaluation.metrics import MaskedMean
-from lgnet_core.evaluation.outcome import Outcome
-from lgnet_core.evaluation.pictures import Labelled
 from lgnet_core.evaluation.protocol import MILLIMETRES
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import Side
@@ -145,7 +145,7 @@ class PenetrationScore:
         # depth in mm, per cent of the vertices, per cent of the pairs
         self._said, self._true = MaskedMean(3), MaskedMean(3)
 
-    def update(self, outcome: Outcome, read: Labelled) -> None:
+    def update(self, outcome: Comparison, read: Labelled) -> None:
         """Add the pairs of a batch."""
         pairs = outcome.select(outcome.pairs)
         known = pairs.surfaces.all(1).tolist()

@@ -1,4 +1,4 @@
-"""Predictions drawn over the pictures that they are of, a few of each category: figures do not show how hands fail."""
+"""Predictions drawn over the images that they are of, a few of each category: figures do not show how hands fail."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 from lgnet_core.data.augmentation import resize
 from lgnet_core.data.hand_pairs import predict_batch
 from lgnet_core.data.sample import HandsBatch, HandsTruth, concatenate
-from lgnet_core.evaluation.outcome import Outcome, place
-from lgnet_core.evaluation.pictures import Labelled, Pictures
+from lgnet_core.evaluation.comparison import Comparison, place
+from lgnet_core.evaluation.image_sets import Images, Labelled
 from lgnet_core.geometry.camera import grid_to_pixels
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.thresholds import Thresholds
@@ -24,15 +24,15 @@ from lgnet_core.visualization.drawing import contact_sheet, draw_overlay, write_
 DRAWN_SIZE, OF_EACH = 256, 8
 
 
-def write_sheet(path: Path, network: HandsNetwork, pictures: Pictures, size: int, indices: Tensor) -> None:
-    """The first pictures of each category that is among ``indices``, a row for each, with the hands reported in them.
+def write_sheet(path: Path, network: HandsNetwork, images: Images, size: int, indices: Tensor) -> None:
+    """The first images of each category that is among ``indices``, a row for each, with the hands reported in them.
 
     Nothing is written where none of them can be read.
 
     Args:
         network: in eval mode. size: side of the images that it is given, pixels.
     """
-    read = pictures.read(indices, DRAWN_SIZE)
+    read = images.read(indices, DRAWN_SIZE)
     if read is None:
         return
     batch, category, truth, *_ = read.to(next(network.parameters()).device)
@@ -44,8 +44,8 @@ def write_sheet(path: Path, network: HandsNetwork, pictures: Pictures, size: int
     write_png(path, contact_sheet(tiles, OF_EACH, DRAWN_SIZE))
 
 
-class WorstPictures:
-    """Keeps the pictures whose joints are furthest off: the mean of a hand's, wrist-raw, of the picture's worse hand.
+class WorstImages:
+    """Keeps the images whose joints are furthest off: the mean of a hand's, wrist-raw, of the image's worse hand.
 
     An :class:`~lgnet_core.evaluation.evaluate.Observer`.
 
@@ -61,8 +61,8 @@ class WorstPictures:
         self.truth: HandsTruth | None = None
         """Of :attr:`batch`."""
 
-    def update(self, outcome: Outcome, read: Labelled) -> None:
-        """Add pictures; those without a hand whose joints are known do not count."""
+    def update(self, outcome: Comparison, read: Labelled) -> None:
+        """Add images; those without a hand whose joints are known do not count."""
         known = outcome.known & outcome.hands[..., None]
         distance = (outcome.joints - outcome.true_joints).norm(dim=-1).where(known, 0)
         errors = (distance.sum(-1) / known.sum(-1).clamp_min(1)).amax(1).cpu()
@@ -123,7 +123,7 @@ def draw_prediction(
         "presence": presence,
         "joints": prediction.joints + wrists[:, :, None],
         "vertices": prediction.vertices + wrists[:, :, None],
-        "joints_image": pixels,
+        "joints_2d": pixels,
         "joint_std": (0.5 * prediction.joint_log_variance).exp(),
         "rotations": prediction.rotations,
         "shape": prediction.shape,

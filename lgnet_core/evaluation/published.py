@@ -16,8 +16,8 @@ class Published:
     """One method's figures as published, millimetres; None: not given.
 
     Args:
-        protocol: what the source says of it, in the words of :mod:`lgnet_core.evaluation.named` where it is one of
-            those. source: where the figures are printed. note: what to know before comparing.
+        protocol: what the source says of it, by the names of :mod:`lgnet_core.evaluation.published_protocols` where it
+            is one of those. source: where the figures are printed. note: what to know before comparing.
     """
 
     data: str

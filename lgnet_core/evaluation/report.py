@@ -12,16 +12,16 @@ from typing import Any
 
 from rich.table import Table
 
+from lgnet_core.evaluation.analyses import Analyses
 from lgnet_core.evaluation.baselines import HANDS
 from lgnet_core.evaluation.calibration import NOMINAL, levels
 from lgnet_core.evaluation.evaluate import ALL, CategoryResult, Figure, skill
 from lgnet_core.evaluation.pck import thresholds
 from lgnet_core.evaluation.scores import FIGURES, TERMS, Key
-from lgnet_core.evaluation.studies import Studies
 
 NEAREST = f"nearest_of_{HANDS}"
 CSV_FIELDS = (
-    *("category", "pictures", "hands", "pairs", "figure", "protocol", "unit"),
+    *("category", "images", "hands", "pairs", "figure", "protocol", "unit"),
     *("weights", "mean_pose", NEAREST, "skill_over_mean_pose", f"skill_over_{NEAREST}"),
 )
 
@@ -41,10 +41,10 @@ class Report:
     data: str
     weights: str
     provenance: dict[str, Any]
-    studies: Studies = field(default_factory=lambda: Studies(""))
+    studies: Analyses = field(default_factory=lambda: Analyses(""))
 
     def table(self) -> Table:
-        """For a terminal: the figures by category, and beside those of all pictures the baselines and the skill."""
+        """For a terminal: the figures by category, and beside those of all images the baselines and the skill."""
         table = Table(
             title=f"lgnet eval: weights {self.weights} on {self.data}; each figure with its protocol",
             caption="\n".join(f"{name}: {text}" for name, text in TERMS.items()),
@@ -52,12 +52,12 @@ class Report:
         )
         table.add_column("figure", no_wrap=True)
         table.add_column("protocol", no_wrap=True)
-        shown = {name: result for name, result in self.results.items() if result.pictures}
+        shown = {name: result for name, result in self.results.items() if result.images}
         for name in shown:
             table.add_column(name, justify="right", no_wrap=True)
         for column in ("mean\npose", f"nearest\nof {HANDS:,}", "skill over\nmean pose", "skill over\nnearest"):
             table.add_column(f"{ALL}:\n{column}", justify="right", no_wrap=True)
-        for counted in ("pictures", "hands", "pairs"):
+        for counted in ("images", "hands", "pairs"):
             table.add_row(counted, "", *(str(getattr(result, counted)) for result in shown.values()))
         table.add_section()
         by_category = [result.figures() for result in shown.values()]
@@ -100,7 +100,7 @@ class Report:
         result = self.results[category]
         scored = {"weights": result.weights, "mean_pose": result.mean_pose, NEAREST: result.nearest}
         return {
-            "pictures": result.pictures,
+            "images": result.images,
             "hands": result.hands,
             "pairs": result.pairs,
             "figures": self.figures(category),
@@ -115,7 +115,7 @@ class Report:
         for name, result in self.results.items():
             about = {
                 "category": name,
-                "pictures": result.pictures,
+                "images": result.images,
                 "hands": result.hands,
                 "pairs": result.pairs,
             }

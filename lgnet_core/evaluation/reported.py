@@ -33,4 +33,4 @@ Method = Callable[[FloatArray, Camera | None], list[ReportedHand]]
 
 def reported(hands: TwoHands) -> list[ReportedHand]:
     """What LGNet's estimator or tracker reports, right before left."""
-    return [ReportedHand(hand.side, hand.joints_image, hand.joints, hands.metric) for hand in hands.hands]
+    return [ReportedHand(hand.side, hand.joints_2d, hand.joints, hands.metric) for hand in hands.hands]

@@ -10,8 +10,8 @@ import torch
 
 from lgnet_core.evaluation.baselines import Guess
 from lgnet_core.evaluation.calibration import NOMINAL, Calibration
+from lgnet_core.evaluation.comparison import Comparison
 from lgnet_core.evaluation.metrics import MPJPE, MPVPE, MRRPE, PAMPJPE, MeanDistance, PlacementError, PresenceAccuracy
-from lgnet_core.evaluation.outcome import Outcome
 from lgnet_core.evaluation.pck import PCK, area_under_curve
 from lgnet_core.evaluation.protocol import PROTOCOLS, WRIST_RAW
 from lgnet_core.types import WRIST
@@ -57,7 +57,7 @@ TERMS: dict[str, str] = {
     "regressed": "wrist_left - wrist_right as the network says it, nothing scaled, pairs only",
     "placed": "difference of the placed wrists, nothing scaled, pairs only",
     "in-crop": "joints that lie inside the crop",
-    "at-half": "each side of each picture, told at a probability of 0.5",
+    "at-half": "each side of each image, told at a probability of 0.5",
     "camera": "placed in the camera's frame with the crop's intrinsics",
     "per-axis": "20 joints relative to the wrist, each axis for itself",
 }
@@ -104,7 +104,7 @@ class HandScores:
         self._pck = {p.name: PCK(p).to(device) for p in PROTOCOLS}
         self._pa = PAMPJPE().to(device)
 
-    def update(self, said: Mapping[str, Guess], truth: Outcome) -> None:
+    def update(self, said: Mapping[str, Guess], truth: Comparison) -> None:
         """Add hands.
 
         Args:
@@ -145,8 +145,8 @@ class Scores:
         self._wrist, self._depth = PlacementError().to(device), PlacementError(depth_only=True).to(device)
         self._calibration = Calibration().to(device) if uncertainty else None
 
-    def update(self, outcome: Outcome) -> None:
-        """Add predictions and the truth of some pictures."""
+    def update(self, outcome: Comparison) -> None:
+        """Add predictions and the truth of some images."""
         o = outcome
         names = (*(p.name for p in PROTOCOLS), "similarity")
         self._hands.update(dict.fromkeys(names, Guess(o.joints, o.vertices)), o)

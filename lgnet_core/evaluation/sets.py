@@ -1,4 +1,4 @@
-"""The sets of pictures that ``lgnet eval --data`` names, opened."""
+"""The sets of images that ``lgnet eval --data`` names, opened."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from lgnet_core.data.interhand26m.layout import AnnotationSet, Sources, Subset
-from lgnet_core.evaluation.annotated import AnnotatedPictures
-from lgnet_core.evaluation.pictures import HeldOutPictures, Pictures, StoredPictures
+from lgnet_core.evaluation.annotated import AnnotatedImages
+from lgnet_core.evaluation.image_sets import HeldOutImages, Images, StoredImages
 from lgnet_core.evaluation.published import HIC, INTERHAND26M
 from lgnet_core.hand_model import HandModel
 
@@ -18,7 +18,7 @@ SYNTHETIC = "synthetic"
 
 @dataclass(frozen=True)
 class Choice:
-    """Which pictures are evaluated.
+    """Which images are evaluated.
 
     Args:
         data: ``synthetic`` (the frozen held-out set), ``interhand26m``, ``hic``, or a folder of ``lgnet synth``.
@@ -32,9 +32,9 @@ class Choice:
     subset: Subset = Subset.ALL
 
 
-def open_pictures(
+def open_images(
     choice: Choice, hand_model: HandModel, mano: HandModel | None = None, console: Console | None = None
-) -> Pictures:
+) -> Images:
     """Open a set.
 
     Args:
@@ -46,9 +46,9 @@ def open_pictures(
             model.
     """
     if choice.data == SYNTHETIC:
-        return HeldOutPictures(hand_model)
+        return HeldOutImages(hand_model)
     if choice.data not in (INTERHAND26M, HIC):
-        return StoredPictures(Path(choice.data), hand_model)
+        return StoredImages(Path(choice.data), hand_model)
     if choice.root is None:
         raise ValueError(f"--data {choice.data}: say with --root where the data set is")
     if choice.data == HIC:
@@ -56,7 +56,7 @@ def open_pictures(
     return _open_interhand(choice, choice.root, hand_model, mano, console)
 
 
-def _open_hic(root: Path, mano: HandModel | None) -> Pictures:
+def _open_hic(root: Path, mano: HandModel | None) -> Images:
     from lgnet_core.data.hic import HIC as HICSet
 
     if mano is None:
@@ -64,18 +64,18 @@ def _open_hic(root: Path, mano: HandModel | None) -> Pictures:
             "--data hic: its labels are meshes of MANO, whose regressor makes joints of them; give your MANO with "
             "--hand-model DIR (lgnet mano convert)"
         )
-    pictures = HICSet(root, mano)
-    return AnnotatedPictures(pictures, mano, "HIC", {"root": str(root), "crop": "around the projected meshes"})
+    images = HICSet(root, mano)
+    return AnnotatedImages(images, mano, "HIC", {"root": str(root), "crop": "around the projected meshes"})
 
 
 def _open_interhand(
     choice: Choice, root: Path, hand_model: HandModel, mano: HandModel | None, console: Console | None
-) -> Pictures:
+) -> Images:
     from lgnet_core.data.interhand26m import InterHand26M
 
     sources = Sources.of_split(root, choice.split)
     usable = mano if sources.fits is not None else None
-    pictures = InterHand26M(sources, choice.annotation, choice.subset, usable, console=console)
+    images = InterHand26M(sources, choice.annotation, choice.subset, usable, console=console)
     metadata = {
         "root": str(root),
         "split": choice.split,
@@ -83,8 +83,8 @@ def _open_interhand(
         "subset": choice.subset.value,
         "labels": "MANO fits" if usable is not None else "joint_3d",
         "crop": "around the projected meshes" if usable is not None else "around the annotated boxes",
-        "hands_without_fit": pictures.unfitted,
-        "index": pictures.index.about["sources"],
+        "hands_without_fit": images.unfitted,
+        "index": images.index.about["sources"],
     }
     name = f"InterHand2.6M {choice.split}, {choice.annotation.value}, {choice.subset.value}"
-    return AnnotatedPictures(pictures, usable or hand_model, name, metadata)
+    return AnnotatedImages(images, usable or hand_model, name, metadata)

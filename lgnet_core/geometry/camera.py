@@ -1,6 +1,6 @@
 r"""Pixels, crops, grids and the placement of both hands: every convention of the image plane, in one place.
 
-Pixels: the centre of the top-left pixel is (0, 0); a picture of width W spans [-0.5, W - 0.5]; its mirror is
+Pixels: the centre of the top-left pixel is (0, 0); an image of width W spans [-0.5, W - 0.5]; its mirror is
 u -> W - 1 - u. A grid of G cells over S pixels holds cell centres at integers: g = (u + 0.5) G / S - 0.5. The same rule
 scales the depth box. :func:`torch.nn.functional.grid_sample` is always called with ``align_corners=False``, whose
 coordinates are (2 u + 1) / W - 1.
@@ -123,17 +123,17 @@ def box_of_points(points: FloatArray) -> FloatArray:
 
 
 def square_crop(box: FloatArray, size: int, margin: float = 1.25, rotation: float = 0.0) -> FloatArray:
-    """Affine that takes a picture to a square crop around a box.
+    """Affine that takes an image to a square crop around a box.
 
     The crop's side is the box's longer side times ``margin`` (1.25: LGNet's half side of max extent / 2 / 0.8), its
-    centre the box's centre; the picture is turned by ``rotation`` radians (clockwise as seen) about it.
+    centre the box's centre; the image is turned by ``rotation`` radians (clockwise as seen) about it.
 
     Args:
         box: left, top, right, bottom, pixels.
         size: side of the crop, pixels.
 
     Shapes:
-        box: (4,); returns (2, 3), pixels of the picture -> pixels of the crop, pixel centres at integers.
+        box: (4,); returns (2, 3), pixels of the image -> pixels of the crop, pixel centres at integers.
 
     Raises:
         ValueError: if the box is not finite or has no extent.
@@ -150,7 +150,7 @@ def square_crop(box: FloatArray, size: int, margin: float = 1.25, rotation: floa
 
 
 def letterbox(width: int, height: int, size: int) -> FloatArray:
-    """(2, 3) affine that fits a whole picture into a square of ``size`` pixels, centred."""
+    """(2, 3) affine that fits a whole image into a square of ``size`` pixels, centred."""
     return square_crop(np.array([-0.5, -0.5, width - 0.5, height - 0.5]), size, margin=1.0)
 
 
@@ -184,14 +184,14 @@ def crop_intrinsics(affine: FloatArray, matrix: FloatArray) -> tuple[FloatArray,
 
 
 def warp(image: FloatArray, affine: FloatArray, size: int) -> FloatArray:
-    """Cut a crop out of a picture (H, W[, C]); bilinear, area-averaged where it shrinks; outside is black."""
+    """Cut a crop out of an image (H, W[, C]); bilinear, area-averaged where it shrinks; outside is black."""
     scale = np.sqrt(abs(np.linalg.det(affine[:, :2])))
     if scale < 0.5:  # bilinear sampling alone would alias: shrink by averaging first
         shrink = 2 ** int(np.floor(-np.log2(scale)))
         height, width = (max(1, round(s / shrink)) for s in image.shape[:2])
         small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         ratio = np.array([image.shape[1] / width, image.shape[0] / height])
-        grow = np.column_stack([np.diag(ratio), (ratio - 1) / 2])  # pixel centres of the small picture in the large one
+        grow = np.column_stack([np.diag(ratio), (ratio - 1) / 2])  # pixel centres of the small image in the large one
         linear = affine[:, :2] @ grow[:, :2]
         affine = np.column_stack([linear, affine[:, :2] @ grow[:, 2] + affine[:, 2]])
         image = small
@@ -199,7 +199,7 @@ def warp(image: FloatArray, affine: FloatArray, size: int) -> FloatArray:
 
 
 def undistort_points(pixels: FloatArray, camera: Camera) -> FloatArray:
-    """Pixels (N, 2) of a distorted picture to where an ideal pinhole with the same K would see them."""
+    """Pixels (N, 2) of a distorted image to where an ideal pinhole with the same K would see them."""
     if not camera.distortion.any():
         return pixels
     # OpenCV's default of 5 iterations leaves 0.3 px with an ordinary wide lens; OpenCV 5 has one name for both forms.
@@ -216,7 +216,7 @@ def undistort_points(pixels: FloatArray, camera: Camera) -> FloatArray:
 
 
 def project_distorted(points: FloatArray, camera: Camera) -> FloatArray:
-    """Points (N, 3) of the camera frame, metres, to pixels (N, 2) of the picture, with the camera's distortion."""
+    """Points (N, 3) of the camera frame, metres, to pixels (N, 2) of the image, with the camera's distortion."""
     rvec = np.zeros(3)
     pixels, _ = cv2.projectPoints(
         np.ascontiguousarray(points, np.float64), rvec, rvec, camera.matrix, camera.distortion

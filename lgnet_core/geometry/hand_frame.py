@@ -85,7 +85,7 @@ class HandFrames:
         return Pose.from_matrix(hand.joints[0], hand.rotations[0] @ self.axes[hand.side])
 
     def poses(self, hands: Iterable[Hand]) -> dict[Side, Pose]:
-        """The frame of each of a picture's hands, by side."""
+        """The frame of each of an image's hands, by side."""
         return {hand.side: self.pose(hand) for hand in hands}
 
     def joint_poses(self, hand: Hand) -> list[Pose]:
@@ -102,7 +102,7 @@ def quaternion(rotation: FloatArray) -> FloatArray:
     """The unit quaternion (4,) = (x, y, z, w), w >= 0, of a rotation matrix (3, 3), which may be rounded.
 
     A matrix's entries sum up to 4 q_i q_j for each two components; taken are those with the largest, which are the most
-    exact (Shepperd, "Quaternion from Rotation Matrix", 1978). In plain numbers: for the few rotations of a picture
+    exact (Shepperd, "Quaternion from Rotation Matrix", 1978). In plain numbers: for the few rotations of an image
     libraries for whole batches take many times as long.
     """
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = rotation.tolist()

@@ -20,7 +20,7 @@ class InterHand(NamedTuple):
             ``lookup_transform(hand_right, hand_left)`` gives. Metres, unit quaternion.
         distance: metres between the two surfaces; 0 where they touch or intersect.
         closest_right, closest_left: (3,) metres, camera frame: the points of the two surfaces that are so close.
-        confidence: probability in [0, 1] that both hands are in the picture, the product of their presences.
+        confidence: probability in [0, 1] that both hands are in the image, the product of their presences.
     """
 
     pose: Pose

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-VERTEX_COUNT, FACE_COUNT, JOINT_COUNT, SHAPE_COUNT = 778, 1538, 16, 10
-POSE_FEATURE_COUNT = 9 * (JOINT_COUNT - 1)
+NUM_VERTICES, NUM_FACES, NUM_MANO_JOINTS, NUM_SHAPE_PARAMETERS = 778, 1538, 16, 10
+NUM_POSE_FEATURES = 9 * (NUM_MANO_JOINTS - 1)
 
 PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
 """Kinematic tree of MANO's 16 joints: wrist, index 1-3, middle 1-3, pinky 1-3, ring 1-3, thumb 1-3."""
@@ -30,19 +30,19 @@ FILE_NAMES = ("hand_right.npz", "hand_left.npz")
 """What a directory that is given as the hand model holds, by side."""
 
 _SHAPES: dict[str, tuple[int, ...]] = {
-    "v_template": (VERTEX_COUNT, 3),
-    "shapedirs": (VERTEX_COUNT, 3, SHAPE_COUNT),
-    "posedirs": (VERTEX_COUNT, 3, POSE_FEATURE_COUNT),
-    "J_regressor": (JOINT_COUNT, VERTEX_COUNT),
-    "weights": (VERTEX_COUNT, JOINT_COUNT),
-    "kintree_table": (2, JOINT_COUNT),
-    "f": (FACE_COUNT, 3),
+    "v_template": (NUM_VERTICES, 3),
+    "shapedirs": (NUM_VERTICES, 3, NUM_SHAPE_PARAMETERS),
+    "posedirs": (NUM_VERTICES, 3, NUM_POSE_FEATURES),
+    "J_regressor": (NUM_MANO_JOINTS, NUM_VERTICES),
+    "weights": (NUM_VERTICES, NUM_MANO_JOINTS),
+    "kintree_table": (2, NUM_MANO_JOINTS),
+    "f": (NUM_FACES, 3),
     "hands_mean": (45,),
     "hands_components": (45, 45),
 }
 _INTEGER_KEYS = ("kintree_table", "f")
 SAME = 1e-4
-"""Metres by which two hands may differ and count as one: a fiftieth of what fits of MANO to pictures are off by."""
+"""Metres by which two hands may differ and count as one: a fiftieth of what fits of MANO to images are off by."""
 _KEPT_ROUNDING = 1e-3  # of weights that should sum to 1: MANO's own sum to 1 within 1e-6, a wrong array does not
 
 
@@ -97,8 +97,8 @@ class HandAsset:
         s_i s_j, an axis-angle (x, y, z) becomes (x, -y, -z), and the same pose coefficients keep their meaning.
         """
         sign = np.array([-1.0, 1.0, 1.0], np.float32)
-        feature_sign = np.tile((sign[:, None] * sign).reshape(-1), JOINT_COUNT - 1)
-        rotation_sign = np.tile(-sign, JOINT_COUNT - 1)
+        feature_sign = np.tile((sign[:, None] * sign).reshape(-1), NUM_MANO_JOINTS - 1)
+        rotation_sign = np.tile(-sign, NUM_MANO_JOINTS - 1)
         return replace(
             self,
             v_template=self.v_template * sign,
@@ -130,7 +130,7 @@ class HandAsset:
             posedirs=self.posedirs,
             J_regressor=self.J_regressor,
             weights=self.weights,
-            kintree_table=np.stack([parents, np.arange(JOINT_COUNT)]),
+            kintree_table=np.stack([parents, np.arange(NUM_MANO_JOINTS)]),
             f=self.faces.astype(np.uint32),
             hands_mean=self.hands_mean,
             hands_components=self.hands_components,
@@ -193,8 +193,8 @@ def asset_from_arrays(arrays: Mapping[str, Any], origin: str) -> HandAsset:
         array = np.asarray(arrays[key])
         if array.dtype.kind not in "fiu":
             raise fail(f"{key} holds {array.dtype}, not numbers")
-        if key == "shapedirs" and array.ndim == 3 and array.shape[2] > SHAPE_COUNT:
-            array = array[:, :, :SHAPE_COUNT]
+        if key == "shapedirs" and array.ndim == 3 and array.shape[2] > NUM_SHAPE_PARAMETERS:
+            array = array[:, :, :NUM_SHAPE_PARAMETERS]
         if key == "hands_components" and array.ndim == 2 and array.shape[0] < 45:
             shape = (array.shape[0], 45)
         if array.shape != shape:
@@ -216,8 +216,8 @@ def asset_from_arrays(arrays: Mapping[str, Any], origin: str) -> HandAsset:
     if tips.shape != (5,) or tips.dtype.kind not in "iu" or len(set(tips.tolist())) != 5:
         raise fail("tip_vertices is not five different vertex indices")
     for key, indices in (("f", checked["f"]), ("tip_vertices", tips)):
-        if indices.min() < 0 or indices.max() >= VERTEX_COUNT:
-            raise fail(f"{key} points at vertex {indices.max()}, outside 0..{VERTEX_COUNT - 1}")
+        if indices.min() < 0 or indices.max() >= NUM_VERTICES:
+            raise fail(f"{key} points at vertex {indices.max()}, outside 0..{NUM_VERTICES - 1}")
 
     return HandAsset(
         v_template=checked["v_template"],

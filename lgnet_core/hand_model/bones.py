@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from lgnet_core.hand_model.asset import JOINT_COUNT
+from lgnet_core.hand_model.asset import NUM_MANO_JOINTS
 from lgnet_core.hand_model.layer import MANO_TO_OPENPOSE
 from lgnet_core.types import FloatArray
 
-_ORDER = tuple(joint for joint in MANO_TO_OPENPOSE if joint < JOINT_COUNT)  # MANO's joints, as turns are ordered
+_ORDER = tuple(joint for joint in MANO_TO_OPENPOSE if joint < NUM_MANO_JOINTS)  # MANO's joints, as turns are ordered
 
 _LINKS = 3  # joints of a finger that turn
 _IDENTITY = np.eye(3)
@@ -45,7 +45,7 @@ def swings(start: FloatArray, goal: FloatArray) -> FloatArray:
     Shapes:
         start, goal: (..., 21, 3) joints; returns (..., 16, 3, 3), in the order of turns.
     """
-    turns = np.empty((*start.shape[:-2], JOINT_COUNT, 3, 3))
+    turns = np.empty((*start.shape[:-2], NUM_MANO_JOINTS, 3, 3))
     ours, theirs = (joints[..., 1::4, :] - joints[..., :1, :] for joints in (start, goal))
     u, _, vt = np.linalg.svd(theirs.swapaxes(-1, -2) @ ours)
     vt[..., 2, :] *= np.sign(np.linalg.det(u @ vt))[..., None]  # no mirror image

@@ -22,11 +22,11 @@ from torch import Tensor, nn
 
 from lgnet_core.hand_model.asset import (
     FILE_NAMES,
-    JOINT_COUNT,
+    NUM_MANO_JOINTS,
+    NUM_POSE_FEATURES,
+    NUM_SHAPE_PARAMETERS,
+    NUM_VERTICES,
     PARENTS,
-    POSE_FEATURE_COUNT,
-    SHAPE_COUNT,
-    VERTEX_COUNT,
     HandAsset,
     read_asset,
 )
@@ -34,7 +34,7 @@ from lgnet_core.hand_model.graph import MeshGraph
 from lgnet_core.hand_model.mano import assets_from_smplx
 from lgnet_core.types import Side
 
-MIDDLE_MCP = 4
+MANO_MIDDLE_MCP = 4
 """MANO's number of the middle finger's first joint."""
 
 MANO_TO_OPENPOSE = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
@@ -138,12 +138,12 @@ class HandModel(nn.Module):
     @property
     def shapedirs(self) -> Tensor:
         """(2, 778, 3, 10) displacement in metres per unit of each shape coefficient."""
-        return self.basis[:, :SHAPE_COUNT].unflatten(2, (3, VERTEX_COUNT)).permute(0, 3, 2, 1)
+        return self.basis[:, :NUM_SHAPE_PARAMETERS].unflatten(2, (3, NUM_VERTICES)).permute(0, 3, 2, 1)
 
     @property
     def posedirs(self) -> Tensor:
         """(2, 778, 3, 135) displacement in metres per entry of the pose feature."""
-        return self.basis[:, SHAPE_COUNT:].unflatten(2, (3, VERTEX_COUNT)).permute(0, 3, 2, 1)
+        return self.basis[:, NUM_SHAPE_PARAMETERS:].unflatten(2, (3, NUM_VERTICES)).permute(0, 3, 2, 1)
 
     def forward(
         self, rotations: Tensor, shape: Tensor, translation: Tensor | None = None, side: Side | None = None
@@ -167,8 +167,8 @@ class HandModel(nn.Module):
             ValueError: if a shape does not fit.
         """
         sides = (2,) if side is None else ()
-        _check_shape("rotations", rotations, (*sides, JOINT_COUNT, 3, 3))
-        _check_shape("shape", shape, (*sides, SHAPE_COUNT))
+        _check_shape("rotations", rotations, (*sides, NUM_MANO_JOINTS, 3, 3))
+        _check_shape("shape", shape, (*sides, NUM_SHAPE_PARAMETERS))
         if translation is not None:
             _check_shape("translation", translation, (*sides, 3))
         dtype = self.v_template.dtype
@@ -198,17 +198,17 @@ class HandModel(nn.Module):
             rotations (B, 16, 3, 3), shape (B, 10) -> vertices (B, 778, 3), MANO's joints (B, 16, 3).
         """
         identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
-        feature = (rotations[:, 1:] - identity).reshape(-1, POSE_FEATURE_COUNT)
+        feature = (rotations[:, 1:] - identity).reshape(-1, NUM_POSE_FEATURES)
         offsets = torch.cat([shape, feature], -1) @ self.basis[side]  # (B, 3 V)
-        rest = self.v_template[side].T + offsets.reshape(-1, 3, VERTEX_COUNT)
-        shifts = (shape @ self.joint_basis[side]).reshape(-1, JOINT_COUNT, 3)
+        rest = self.v_template[side].T + offsets.reshape(-1, 3, NUM_VERTICES)
+        shifts = (shape @ self.joint_basis[side]).reshape(-1, NUM_MANO_JOINTS, 3)
         rest_joints = self.rest_joints[side] + shifts
 
         turns, joints = _pose_chains(rotations, rest_joints)
         moves = joints - (turns * rest_joints[..., None, :]).sum(-1)  # turn x + move takes a rest point of the bone
-        bones = torch.cat([turns, moves[..., None]], -1).reshape(-1, JOINT_COUNT, 12)
-        blended = bones.transpose(1, 2).reshape(-1, JOINT_COUNT) @ self.weights[side].T
-        blended = blended.reshape(-1, 3, 4, VERTEX_COUNT)
+        bones = torch.cat([turns, moves[..., None]], -1).reshape(-1, NUM_MANO_JOINTS, 12)
+        blended = bones.transpose(1, 2).reshape(-1, NUM_MANO_JOINTS) @ self.weights[side].T
+        blended = blended.reshape(-1, 3, 4, NUM_VERTICES)
         vertices = (blended[:, :, :3] * rest[:, None]).sum(2) + blended[:, :, 3]  # (B, 3, V)
         return vertices.transpose(1, 2), joints
 
@@ -227,14 +227,14 @@ class HandModel(nn.Module):
             shape: (..., 2, 10); returns (..., 2, 15) metres.
         """
         shifts = torch.matmul(shape[..., None, :], self.joint_basis)[..., 0, :]
-        joints = self.rest_joints + shifts.unflatten(-1, (JOINT_COUNT, 3))  # (..., 2, 16, 3)
+        joints = self.rest_joints + shifts.unflatten(-1, (NUM_MANO_JOINTS, 3))  # (..., 2, 16, 3)
         fingers = joints[..., 1:, :].unflatten(-2, (5, 3))
         wrist = joints[..., None, :1, :].expand_as(fingers[..., :1, :])
         return (fingers - torch.cat([wrist, fingers[..., :-1, :]], -2)).norm(dim=-1).flatten(-2)
 
     def palm_length(self, shape: Tensor) -> Tensor:
         """From the wrist to the middle MCP. Shapes: (..., 2, 10) -> (..., 2) metres."""
-        return self.bone_lengths(shape)[..., MIDDLE_MCP - 1]
+        return self.bone_lengths(shape)[..., MANO_MIDDLE_MCP - 1]
 
     def joints_from_vertices(self, vertices: Tensor, side: Side | None = None) -> Tensor:
         """Joints of any mesh: means of vertices and the five tips (the paper's G M), OpenPose's order.
@@ -243,7 +243,7 @@ class HandModel(nn.Module):
             vertices: (..., 2, 778, 3), or (..., 778, 3) with ``side``; returns (..., 2, 21, 3) or (..., 21, 3).
         """
         regressor = self.J_regressor if side is None else self.J_regressor[side]
-        _check_shape("vertices", vertices, (*regressor.shape[:-2], VERTEX_COUNT, 3))
+        _check_shape("vertices", vertices, (*regressor.shape[:-2], NUM_VERTICES, 3))
         joints = torch.cat([torch.matmul(regressor, vertices), vertices[..., self.tip_vertices, :]], -2)
         return joints[..., self.mano_to_openpose, :]
 
@@ -258,7 +258,7 @@ class HandModel(nn.Module):
         """
         mean = self._pose_mean(side, flat_hand_mean)
         _check_shape("pose", pose, mean.shape)
-        return roma.rotvec_to_rotmat((pose + mean).unflatten(-1, (JOINT_COUNT, 3)))
+        return roma.rotvec_to_rotmat((pose + mean).unflatten(-1, (NUM_MANO_JOINTS, 3)))
 
     def _pose_mean(self, side: Side | None, flat_hand_mean: bool) -> Tensor:
         """(2, 48), or (48,) with ``side``: what is added to a pose; the root's part is zero."""
@@ -301,7 +301,7 @@ def _pose_chains(rotations: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
     first = wrist @ fingers[:, :, 0]
     second = first @ fingers[:, :, 1]
     third = second @ fingers[:, :, 2]
-    posed = torch.cat([wrist, torch.stack([first, second, third], 2).reshape(-1, JOINT_COUNT - 1, 4, 4)], 1)
+    posed = torch.cat([wrist, torch.stack([first, second, third], 2).reshape(-1, NUM_MANO_JOINTS - 1, 4, 4)], 1)
     return posed[..., :3, :3], posed[..., :3, 3]
 
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from lgnet_core.hand_model.asset import (
     FILE_NAMES,
-    JOINT_COUNT,
-    VERTEX_COUNT,
+    NUM_MANO_JOINTS,
+    NUM_VERTICES,
     HandAsset,
     HandModelError,
     asset_from_arrays,
@@ -113,7 +113,7 @@ def hand_side(hand: HandAsset) -> Side | None:
     knuckles = joints[[1, 4, 10, 7]]  # index, middle, ring, pinky
     ahead = knuckles.mean(0) - joints[0]
     thumbward = knuckles[0] - knuckles[3]
-    curl = hand.hands_mean.reshape(JOINT_COUNT - 1, 3)[:12].astype(np.float64).mean(0)  # all but the thumb's joints
+    curl = hand.hands_mean.reshape(NUM_MANO_JOINTS - 1, 3)[:12].astype(np.float64).mean(0)  # all but the thumb's joints
     palmward = np.cross(curl, ahead)
     turn = float(np.dot(np.cross(ahead, thumbward), palmward))
     if abs(turn) < 0.05 * np.linalg.norm(ahead) ** 2 * np.linalg.norm(thumbward):
@@ -153,7 +153,7 @@ def _smplx_asset(model: Any) -> HandAsset:
         arrays = {
             "v_template": array(model.v_template),
             "shapedirs": array(model.shapedirs),
-            "posedirs": array(model.posedirs).T.reshape(VERTEX_COUNT, 3, -1),
+            "posedirs": array(model.posedirs).T.reshape(NUM_VERTICES, 3, -1),
             "J_regressor": array(model.J_regressor),
             "weights": array(model.lbs_weights),
             "kintree_table": np.stack([array(model.parents), np.arange(len(model.parents))]),

@@ -10,7 +10,7 @@ import torch
 from lgnet_core.geometry.hand_crops import PALM_JOINTS, crops_of_palms
 from lgnet_core.inference.association import same_hand, suppress_duplicates
 from lgnet_core.inference.observation import HandObservation, HandObserver, crops_of_observations
-from lgnet_core.inference.palms import PalmFinder
+from lgnet_core.inference.palms import PalmDetection
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.inference.timing import Stopwatch
 from lgnet_core.types import Camera, FloatArray
@@ -23,7 +23,7 @@ class HandDetector:
         palms: finds candidates. observer: judges them.
     """
 
-    def __init__(self, palms: PalmFinder, observer: HandObserver) -> None:
+    def __init__(self, palms: PalmDetection, observer: HandObserver) -> None:
         self.palms, self.observer = palms, observer
 
     def detect(

@@ -19,7 +19,7 @@ from lgnet_core.inference.crops import image_camera
 from lgnet_core.inference.detection import HandDetector
 from lgnet_core.inference.exposure import normalise_exposure
 from lgnet_core.inference.observation import HandObservation, HandObserver, crops_of_observations
-from lgnet_core.inference.palms import PalmFinder
+from lgnet_core.inference.palms import PalmDetection
 from lgnet_core.inference.placement import place_in_camera
 from lgnet_core.inference.reconstruction import (
     HandReconstructor,
@@ -148,7 +148,7 @@ class HandEstimator:
         Args:
             size: side of the crops of both hands, of a network that sees these, pixels. The rest: see :meth:`load`.
         """
-        palms = PalmFinder(make_engine(load_palm_detector(), engine, device, threads))
+        palms = PalmDetection(make_engine(load_palm_detector(), engine, device, threads))
         if isinstance(network, HandLGNet):
             observer = HandObserver(make_engine(network.landmarker, engine, device, threads))
             reconstructor: Reconstructor = HandReconstructor(make_engine(network.stages, engine, device, threads))
@@ -272,7 +272,7 @@ class HandEstimator:
                 joints=hand.joints * scales[side] + wrists[side],
                 vertices=hand.vertices * scales[side] + wrists[side],
                 faces=self._faces[side],
-                joints_image=hand.pixels,
+                joints_2d=hand.pixels,
                 joint_std=hand.std * scales[side],
                 rotations=hand.rotations,
                 shape=hand.shape,

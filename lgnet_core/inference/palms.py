@@ -30,7 +30,7 @@ class Palms(NamedTuple):
         return len(self.scores)
 
 
-class PalmFinder:
+class PalmDetection:
     """Runs the palm detector on letterboxed images.
 
     Args:

@@ -12,7 +12,7 @@ RELATIVE_STD = 0.03
 
 STD_RANGE = (1e-3, 0.2)  # metres: keeps one overconfident joint from deciding alone
 NEAREST = 0.05  # metres: no joint of a hand in view is nearer to the camera
-FEWEST_SEEN = 4  # joints inside the picture without which the ones outside are asked too
+FEWEST_SEEN = 4  # joints inside the image without which the ones outside are asked too
 
 
 def place_in_camera(
@@ -25,12 +25,12 @@ def place_in_camera(
     """Camera-frame positions of the wrists, from 3D joints, 2D joints and their uncertainty.
 
     The weighted least squares of :func:`lgnet_core.geometry.camera.place_hands`; the weight of a joint is 1 / std, and
-    0 outside the picture, where the network guesses. A hand whose 3D and 2D joints fit so badly that it would reach
+    0 outside the image, where the network guesses. A hand whose 3D and 2D joints fit so badly that it would reach
     behind the camera is placed by its size alone, :func:`place_by_size`.
 
     Args:
         joints: wrist-relative, metres, camera axes.
-        pixels: the same joints in the (distorted) picture.
+        pixels: the same joints in the (distorted) image.
         std: predicted standard deviation of each joint, metres.
         relative_translation: wrist_left - wrist_right, metres; for two hands (right, left) that share a crop.
 

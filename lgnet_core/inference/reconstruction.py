@@ -25,7 +25,7 @@ from lgnet_core.network import HandsPrediction
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
 from lgnet_core.network.lgnet.joint_stage import GRID_STRIDE
 from lgnet_core.network.per_hand.batching import relative_translation
-from lgnet_core.network.prediction import HandRows
+from lgnet_core.network.prediction import StackedHands
 from lgnet_core.types import Camera, FloatArray, Side
 
 PAIR_MARGIN = 1.25
@@ -110,7 +110,7 @@ class HandReconstructor(Reconstructor):
 
     batch_sizes = (1, 2)
 
-    def __init__(self, engine: Engine[HandRows]) -> None:
+    def __init__(self, engine: Engine[StackedHands]) -> None:
         self.engine = engine
 
     def __call__(

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.anatomy import JOINT_LIMITS, angles_to_rotations
-from lgnet_core.hand_model.asset import JOINT_COUNT, SHAPE_COUNT
+from lgnet_core.hand_model.asset import NUM_MANO_JOINTS, NUM_SHAPE_PARAMETERS
 from lgnet_core.hand_model.bones import swings, to_camera, to_parents
 from lgnet_core.types import FloatArray, Side, TwoHands
 
@@ -106,7 +106,7 @@ class Retarget:
         return Retargeted(posed, fitted, vertices, found, wrist)
 
     def hands(self, found: TwoHands) -> TwoHands:
-        """The hands of a picture as the target's; in the camera's frame, their joints lie as near as can be."""
+        """The hands of an image as the target's; in the camera's frame, their joints lie as near as can be."""
         seen = found.hands
         if not seen:
             return found
@@ -141,10 +141,13 @@ class Retarget:
         """
         random = torch.Generator().manual_seed(seed)
         least, greatest = JOINT_LIMITS.unbind(-1)
-        angles = torch.lerp(least, greatest, torch.rand(count, 2, JOINT_COUNT, 3, generator=random))
+        angles = torch.lerp(least, greatest, torch.rand(count, 2, NUM_MANO_JOINTS, 3, generator=random))
         turns = angles_to_rotations(angles)
         turns[:, :, 0] = roma.unitquat_to_rotmat(F.normalize(torch.randn(count, 2, 4, generator=random), dim=-1))
-        rotations, shape = turns.double().numpy(), torch.randn(count, 2, SHAPE_COUNT, generator=random).double().numpy()
+        rotations, shape = (
+            turns.double().numpy(),
+            torch.randn(count, 2, NUM_SHAPE_PARAMETERS, generator=random).double().numpy(),
+        )
         joints = _pose(self.source, rotations, shape)[1]
         found = self(rotations, shape, joints)
         return np.linalg.norm(found.joints + found.wrist[..., None, :] - joints, axis=-1)
@@ -155,9 +158,11 @@ class Retarget:
         Both surfaces in the source's rest pose; distances from each vertex of the target to the tangent plane of the
         source at the vertex nearest to it. Meshes need have nothing in common.
         """
-        mean = np.zeros((2, SHAPE_COUNT))
-        each = np.eye(SHAPE_COUNT + 1)[:, None, 1:].repeat(2, 1)  # the mean hand, then one coefficient at a time
-        straight = np.broadcast_to(np.eye(3), (SHAPE_COUNT + 1, 2, JOINT_COUNT, 3, 3))
+        mean = np.zeros((2, NUM_SHAPE_PARAMETERS))
+        each = np.eye(NUM_SHAPE_PARAMETERS + 1)[:, None, 1:].repeat(
+            2, 1
+        )  # the mean hand, then one coefficient at a time
+        straight = np.broadcast_to(np.eye(3), (NUM_SHAPE_PARAMETERS + 1, 2, NUM_MANO_JOINTS, 3, 3))
         surfaces, rest = _pose(self.source, straight, each)
         normals = _normals(surfaces[0], self.source.faces.numpy())
         shape = self._target.fit_shape(_distances(rest[0]), mean, slice(None))
@@ -172,7 +177,7 @@ class Retarget:
             wanted = ((picked[1:] - picked[0]) * normal).sum(-1).transpose(1, 2, 0)
             missing = ((picked[0] - ours[0]) * normal).sum(-1) + _apply(slope, shape)
             both = np.concatenate([missing[..., None], wanted], -1)
-            solved = np.linalg.solve(_square(slope) + np.eye(SHAPE_COUNT), slope.swapaxes(-1, -2) @ both)
+            solved = np.linalg.solve(_square(slope) + np.eye(NUM_SHAPE_PARAMETERS), slope.swapaxes(-1, -2) @ both)
             shape = solved[..., 0]
         return shape, solved[..., 1:]
 
@@ -185,7 +190,7 @@ class _Skeleton:
             joints = torch.cat([skeleton, surface[:, model.tip_vertices]], 1)
             return joints[:, model.mano_to_openpose].double().numpy()
 
-        basis = model.joint_basis.unflatten(2, (JOINT_COUNT, 3)).permute(0, 2, 3, 1)
+        basis = model.joint_basis.unflatten(2, (NUM_MANO_JOINTS, 3)).permute(0, 2, 3, 1)
         self.rest = ordered(model.rest_joints, model.v_template)
         self.basis = ordered(basis, model.shapedirs)
         self.spans = self.basis[:, _ENDS] - self.basis[:, _STARTS]  # (2, 24, 3, 10)
@@ -203,7 +208,7 @@ class _Skeleton:
             lengths = np.linalg.norm(bones, axis=-1)
             slopes = ((bones / lengths[..., None])[..., None, :] @ self.spans[which])[..., 0, :] / LENGTH_STD
             pull = _apply(slopes.swapaxes(-1, -2), (distances - lengths) / LENGTH_STD) + expected - shape
-            shape = shape + np.linalg.solve(_square(slopes) + np.eye(SHAPE_COUNT), pull[..., None])[..., 0]
+            shape = shape + np.linalg.solve(_square(slopes) + np.eye(NUM_SHAPE_PARAMETERS), pull[..., None])[..., 0]
         return shape
 
 

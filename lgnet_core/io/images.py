@@ -1,7 +1,7 @@
-"""Pictures, videos and camera files from disk: what can be used becomes uint8 RGB, what cannot gets a clear error.
+"""Images, videos and camera files from disk: what can be used becomes uint8 RGB, what cannot gets a clear error.
 
-Greyscale, palette, alpha (dropped), 16-bit and every EXIF orientation are read; a picture above ``MAX_PIXELS`` is
-shrunk by a whole factor, which :class:`Picture` says, so that pixels can be told in the file's own size.
+Greyscale, palette, alpha (dropped), 16-bit and every EXIF orientation are read; an image above ``MAX_PIXELS`` is
+shrunk by a whole factor, which :class:`LoadedImage` says, so that pixels can be told in the file's own size.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import yaml
 
 from lgnet_core.types import Camera, FloatArray
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".gif"})
 
 MAX_PIXELS = 24_000_000
-"""Larger pictures are shrunk: the network sees 256 pixels of a side, and a hand stays sharp far below this."""
+"""Larger images are shrunk: the network sees 256 pixels of a side, and a hand stays sharp far below this."""
 
 MIN_SIDE = 16
-"""Smaller pictures are refused: no hand can be told on so few pixels."""
+"""Smaller images are refused: no hand can be told on so few pixels."""
 
 _PINHOLE_MODELS = frozenset({"plumb_bob", "rational_polynomial"})
 
@@ -33,12 +33,12 @@ _PINHOLE_MODELS = frozenset({"plumb_bob", "rational_polynomial"})
 
 
 class InputError(ValueError):
-    """A picture, video or camera file that cannot be used; the message says what, where and how to mend it."""
+    """An image, video or camera file that cannot be used; the message says what, where and how to mend it."""
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """One picture as the network sees it, and where it came from.
+class LoadedImage:
+    """One image as the network sees it, and where it came from.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -55,7 +55,7 @@ class Picture:
 
     @property
     def reduced(self) -> bool:
-        """True if the picture was too large and ``image`` is a smaller copy of it."""
+        """True if the image was too large and ``image`` is a smaller copy of it."""
         return self.image.shape[1] != self.width
 
     def camera(self, camera: Camera) -> Camera:
@@ -66,8 +66,8 @@ class Picture:
         """
         if (camera.width, camera.height) != (self.width, self.height):
             raise InputError(
-                f"{self.source}: the picture has {self.width}x{self.height} pixels, but the camera was calibrated for "
-                f"{camera.width}x{camera.height}; give the camera file of this picture size, or none"
+                f"{self.source}: the image has {self.width}x{self.height} pixels, but the camera was calibrated for "
+                f"{camera.width}x{camera.height}; give the camera file of this image size, or none"
             )
         height, width = self.image.shape[:2]
         scale = np.diag([width / self.width, height / self.height, 1.0])
@@ -80,20 +80,20 @@ class Picture:
         return (pixels + 0.5) * scale - 0.5
 
 
-def read_picture(path: str | Path) -> Picture:
-    """Read one picture file.
+def load_image(path: str | Path) -> LoadedImage:
+    """Read one image file.
 
     Raises:
-        InputError: if the file is missing, empty, cut short, not a picture, or too small.
+        InputError: if the file is missing, empty, cut short, not an image, or too small.
     """
     path = Path(path)
     image = _to_8_bit(_decode(_read_bytes(path), path), path)
-    return _picture(image, path, path.stem)
+    return _loaded(image, path, path.stem)
 
 
 def _read_bytes(path: Path) -> bytes:
     if path.is_dir():
-        raise InputError(f"{path}: is a folder, not a picture; give a file inside it")
+        raise InputError(f"{path}: is a folder, not an image; give a file inside it")
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -111,7 +111,7 @@ def is_cut_jpeg(data: bytes) -> bool:
 
 
 def reduce_to_8_bit(image: FloatArray) -> FloatArray:
-    """uint16 of any shape to uint8. 16-bit pictures often hold 10, 12 or 14 bits: the fullest bit found counts."""
+    """uint16 of any shape to uint8. 16-bit images often hold 10, 12 or 14 bits: the fullest bit found counts."""
     bits = max(8, int(image.max()).bit_length())
     bits += bits % 2  # sensors have 8, 10, 12, 14 or 16 bits
     return (image >> (bits - 8)).astype(np.uint8)
@@ -130,8 +130,8 @@ def _decode(data: bytes, path: Path) -> FloatArray:
         return image
     if data.startswith(b"\x89PNG") and b"IEND" not in data[-64:]:
         raise cut
-    known = ", ".join(sorted(s[1:] for s in PICTURE_SUFFIXES))
-    raise InputError(f"{path}: is not a picture that can be read, or is damaged; save it as one of {known}")
+    known = ", ".join(sorted(s[1:] for s in IMAGE_SUFFIXES))
+    raise InputError(f"{path}: is not an image that can be read, or is damaged; save it as one of {known}")
 
 
 def _to_8_bit(image: FloatArray, path: Path) -> FloatArray:
@@ -143,32 +143,32 @@ def _to_8_bit(image: FloatArray, path: Path) -> FloatArray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def _picture(image: FloatArray, source: Path, name: str) -> Picture:
+def _loaded(image: FloatArray, source: Path, name: str) -> LoadedImage:
     height, width = image.shape[:2]
     if min(width, height) < MIN_SIDE:
         raise InputError(
-            f"{source}: has {width}x{height} pixels; a hand needs a picture of at least {MIN_SIDE}x{MIN_SIDE}"
+            f"{source}: has {width}x{height} pixels; a hand needs an image of at least {MIN_SIDE}x{MIN_SIDE}"
         )
     if width * height > MAX_PIXELS:
         factor = int(np.ceil(np.sqrt(width * height / MAX_PIXELS)))
         image = cv2.resize(image, (max(1, width // factor), max(1, height // factor)), interpolation=cv2.INTER_AREA)
-    return Picture(image, source, name, width, height)
+    return LoadedImage(image, source, name, width, height)
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a folder's entry is a picture by its name. Names that begin with a dot are none: other systems leave such
-    files beside pictures, with the same suffix."""
-    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+def is_image_file(path: Path) -> bool:
+    """Whether a folder's entry is an image by its name. Names that begin with a dot are none: other systems leave such
+    files beside images, with the same suffix."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-class PictureSource:
-    """The pictures of a file, a folder (sorted by name, not descended into) or a video, one after the other.
+class ImageSource:
+    """The images of a file, a folder (sorted by name, not descended into) or a video, one after the other.
 
-    Iterating yields a :class:`Picture`, or the :class:`InputError` of a file that cannot be used, so that one bad file
-    does not end a folder.
+    Iterating yields a :class:`LoadedImage`, or the :class:`InputError` of a file that cannot be used, so that one bad
+    file does not end a folder.
 
     Raises:
-        InputError: if nothing there can be a picture at all (also a video that cannot be opened).
+        InputError: if nothing there can be an image at all (also a video that cannot be opened).
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -182,26 +182,26 @@ class PictureSource:
         """How many are to come; for a video what its header says, which may be wrong or 0 (unknown)."""
         return self._count
 
-    def __iter__(self) -> Iterator[Picture | InputError]:
-        yield from self._video_frames() if self.is_video else self._pictures()
+    def __iter__(self) -> Iterator[LoadedImage | InputError]:
+        yield from self._video_frames() if self.is_video else self._images()
 
     def _list_files(self) -> list[Path]:
         if not self.path.exists():
             raise InputError(f"{self.path}: no such file or folder; check the path (seen from {Path.cwd()})")
         if not self.path.is_dir():
             return [self.path]
-        files = sorted(f for f in self.path.iterdir() if is_picture(f))
+        files = sorted(f for f in self.path.iterdir() if is_image_file(f))
         if not files:
-            known = ", ".join(sorted(s[1:] for s in PICTURE_SUFFIXES))
-            raise InputError(f"{self.path}: holds no pictures; put files of one of the kinds {known} into it")
+            known = ", ".join(sorted(s[1:] for s in IMAGE_SUFFIXES))
+            raise InputError(f"{self.path}: holds no images; put files of one of the kinds {known} into it")
         return files
 
-    def _pictures(self) -> Iterator[Picture | InputError]:
+    def _images(self) -> Iterator[LoadedImage | InputError]:
         stems = [file.stem for file in self._files]
         for file in self._files:
             try:
-                picture = read_picture(file)
-                yield picture if stems.count(file.stem) == 1 else replace(picture, name=file.name.replace(".", "_"))
+                loaded = load_image(file)
+                yield loaded if stems.count(file.stem) == 1 else replace(loaded, name=file.name.replace(".", "_"))
             except InputError as error:
                 yield error
 
@@ -223,7 +223,7 @@ class PictureSource:
         capture.release()
         return max(0, int(count)) if np.isfinite(count) else 0
 
-    def _video_frames(self) -> Iterator[Picture | InputError]:
+    def _video_frames(self) -> Iterator[LoadedImage | InputError]:
         capture = self._open_video()
         count = 0
         while True:
@@ -231,12 +231,12 @@ class PictureSource:
             if not good:
                 break
             try:
-                picture = _picture(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), self.path, f"{self.path.stem}_{count:06d}")
+                loaded = _loaded(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), self.path, f"{self.path.stem}_{count:06d}")
             except InputError as error:  # of its size, which all its frames share
                 capture.release()
                 yield error
                 return
-            yield picture
+            yield loaded
             count += 1
         capture.release()
         if not count:
@@ -271,7 +271,7 @@ def read_camera(path: str | Path) -> Camera:
     model = content.get("distortion_model", "plumb_bob")
     if model not in _PINHOLE_MODELS:
         raise InputError(
-            f"{path}: distortion_model {model!r} is not supported; rectify the pictures and give the rectified camera, "
+            f"{path}: distortion_model {model!r} is not supported; rectify the images and give the rectified camera, "
             f"or calibrate with one of {', '.join(sorted(_PINHOLE_MODELS))}"
         )
     matrix = _numbers(content, "camera_matrix", path)
@@ -301,5 +301,5 @@ def _numbers(content: dict[str, Any], key: str, path: Path) -> FloatArray:
 def _whole(content: dict[str, Any], key: str, path: Path) -> int:
     value = content.get(key)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise InputError(f"{path}: {key} is {value!r}; give the picture's size in whole pixels")
+        raise InputError(f"{path}: {key} is {value!r}; give the image's size in whole pixels")
     return value

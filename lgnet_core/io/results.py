@@ -1,4 +1,4 @@
-"""Hands on disk: a PLY mesh per hand, and all numbers of a picture as JSON (for people) and npz (for programs)."""
+"""Hands on disk: a PLY mesh per hand, and all numbers of an image as JSON (for people) and npz (for programs)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def hands_to_dict(hands: TwoHands, camera: Camera | None = None, **about: Any) -
     """The hands as JSON types. Meshes are left out: they are in the PLY and npz files.
 
     Args:
-        about: what else to say (source, size of the picture, weights, ...); stands at the top.
+        about: what else to say (source, size of the image, weights, ...); stands at the top.
     """
     return {
         **about,
@@ -56,7 +56,7 @@ def _hand_to_dict(hand: Hand) -> dict[str, Any]:
         "side": hand.side.label,
         "presence": round(float(hand.presence), 4),
         "joints": _numbers(hand.joints),
-        "joints_pixels": _numbers(hand.joints_image, digits=2),
+        "joints_2d": _numbers(hand.joints_2d, digits=2),
         "joint_std": _numbers(hand.joint_std),
         "rotations": _numbers(hand.rotations),
         "shape": _numbers(hand.shape),
@@ -84,7 +84,7 @@ def hands_to_arrays(hands: TwoHands) -> dict[str, FloatArray]:
     }
     for hand in hands.hands:
         arrays["presence"][hand.side] = hand.presence
-        for key in ("joints", "vertices", "faces", "joints_image", "joint_std", "rotations", "shape"):
+        for key in ("joints", "vertices", "faces", "joints_2d", "joint_std", "rotations", "shape"):
             arrays[f"{hand.side.label}_{key}"] = np.asarray(getattr(hand, key))
     return arrays
 

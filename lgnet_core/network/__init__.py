@@ -1,6 +1,6 @@
 """LGNet, the networks it is compared with, and everything they are made of."""
 
-from lgnet_core.network.attention_maps import LookedAt
+from lgnet_core.network.attention_maps import AttentionMap
 from lgnet_core.network.backbones.efficientnet import load_pretrained
 from lgnet_core.network.build import build_network
 from lgnet_core.network.config import (
@@ -15,19 +15,19 @@ from lgnet_core.network.config import (
 from lgnet_core.network.hands_network import HandsNetwork
 from lgnet_core.network.lgnet.lgnet import LGNet
 from lgnet_core.network.per_hand.lgnet import HandLGNet
-from lgnet_core.network.prediction import Cascade, HandsPrediction
+from lgnet_core.network.prediction import HandsPrediction, IntermediateOutputs
 
 __all__ = [
     "CONFIGS",
     "PRESETS",
-    "Cascade",
+    "AttentionMap",
     "HandLGNet",
     "HandLGNetConfig",
     "HandsNetwork",
     "HandsPrediction",
+    "IntermediateOutputs",
     "LGNet",
     "LGNetConfig",
-    "LookedAt",
     "NetworkConfig",
     "build_network",
     "find_config",

@@ -1,4 +1,4 @@
-"""Where a network looks, part by part: for pictures like the LGNet paper's of its attention."""
+"""Where a network looks, part by part: for images like the LGNet paper's of its attention."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 
-class LookedAt(NamedTuple):
+class AttentionMap(NamedTuple):
     """Where one part of a network looks.
 
     Args:

@@ -67,7 +67,7 @@ def load_mean_network(
         hand_model: as for :func:`load_network`.
 
     Returns:
-        The network, and the first file's metadata with ``mean of``, what ``steps`` and ``pictures`` each file saw.
+        The network, and the first file's metadata with ``mean of``, what ``steps`` and ``images`` each file saw.
 
     Raises:
         CheckpointError: if a file holds parameters that the first has not, or of another shape.
@@ -84,7 +84,7 @@ def load_mean_network(
         for name, value in states[0].items()
     }
     network.load_state_dict(mean)
-    parts = [{key: about.get(key) for key in ("commit", "steps", "pictures")} for _, about in loaded]
+    parts = [{key: about.get(key) for key in ("commit", "steps", "images")} for _, about in loaded]
     return network, {**metadata, "mean of": parts} if len(paths) > 1 else metadata
 
 

@@ -141,7 +141,7 @@ class InterShapeConfig:
     Args:
         backbone: of both of its networks.
         decoder_channels: of the transposed convolutions that make the heatmaps.
-        heatmap_depth: voxels of the heatmaps along the depth box; across the picture they have a quarter of its pixels.
+        heatmap_depth: voxels of the heatmaps along the depth box; across the image they have a quarter of its pixels.
         hidden: width of the regressors' four hidden layers.
         depth_box: as in :class:`LGNetConfig`.
 

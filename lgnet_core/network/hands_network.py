@@ -12,16 +12,16 @@ from torch import Tensor
 
 from lgnet_core.geometry.camera import virtual_intrinsics
 from lgnet_core.hand_model import HandModel
-from lgnet_core.network.attention_maps import LookedAt
+from lgnet_core.network.attention_maps import AttentionMap
 from lgnet_core.network.backbones.efficientnet import Backbone
 from lgnet_core.network.config import NetworkConfig, preset_name
 from lgnet_core.network.exportable import ExportableModule
 from lgnet_core.network.layers import sizes
-from lgnet_core.network.prediction import Cascade, HandsPrediction
+from lgnet_core.network.prediction import HandsPrediction, IntermediateOutputs
 
 
 class HandsNetwork(ExportableModule[HandsPrediction]):
-    """A network of two hands: picture and intrinsics of a crop to :class:`HandsPrediction`.
+    """A network of two hands: image and intrinsics of a crop to :class:`HandsPrediction`.
 
     Its hand model is a module of its own and is not saved with the weights.
 
@@ -69,20 +69,22 @@ class HandsNetwork(ExportableModule[HandsPrediction]):
             image: (B, 3, S, S); intrinsics: (B, 3, 3); returns :class:`HandsPrediction`.
 
         Raises:
-            ValueError: if the picture is not square or its size no multiple of 32.
+            ValueError: if the image is not square or its size no multiple of 32.
         """
-        return self.supervised(image, intrinsics)[0]
+        return self.forward_intermediates(image, intrinsics)[0]
 
     @abstractmethod
-    def supervised(self, image: Tensor, intrinsics: Tensor) -> tuple[HandsPrediction, Cascade | None]:
+    def forward_intermediates(
+        self, image: Tensor, intrinsics: Tensor
+    ) -> tuple[HandsPrediction, IntermediateOutputs | None]:
         """:meth:`forward`, and beside it what only the losses look at: InterShape's earlier answers."""
 
     @abstractmethod
     def backbones(self) -> tuple[Backbone, ...]:
-        """What starts from pretrained weights; the first sees the picture alone, and is supervised directly."""
+        """What starts from pretrained weights; the first sees the image alone, and is supervised directly."""
 
     @abstractmethod
-    def looked_at(self, image: Tensor, intrinsics: Tensor) -> list[LookedAt]:
+    def attention_maps(self, image: Tensor, intrinsics: Tensor) -> list[AttentionMap]:
         """Where the network looks in these crops: its attention, part by part. Arguments as :meth:`forward`."""
 
     def map_size(self, image: Tensor) -> int:
@@ -90,5 +92,5 @@ class HandsNetwork(ExportableModule[HandsPrediction]):
         height, size = sizes(image, 2, 3)
         if height != size or size % 32:
             name = type(self).__name__
-            raise ValueError(f"{name}: picture of {height}x{size} pixels; give a square one, a multiple of 32")
+            raise ValueError(f"{name}: image of {height}x{size} pixels; give a square one, a multiple of 32")
         return size // 32

@@ -142,10 +142,10 @@ def _gather_corners(features: Tensor, normalised: Tensor) -> Tensor:
     x, y = (((u + 1) * (n / 2) - 0.5).clamp(0, n - 1) for u, n in ((x, width), (y, height)))
     left, top = x.floor().clamp_max(width - 2), y.floor().clamp_max(height - 2)
     right_share, low_share = (x - left)[..., None], (y - top)[..., None]
-    picture = torch.arange(features.shape[0], device=x.device)[:, None] * (height * width)
+    image = torch.arange(features.shape[0], device=x.device)[:, None] * (height * width)
     last = (height - 1) * width - 2
     corner = (top * width + left).long().clamp(0, last)  # a place that is no number has a corner too
-    corner = (picture + corner).flatten()
+    corner = (image + corner).flatten()
     cells = map_to_tokens(features).reshape(-1, channels)
 
     def read(offset: int) -> Tensor:

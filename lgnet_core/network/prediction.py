@@ -40,7 +40,7 @@ class HandsPrediction(NamedTuple):
     relative_translation: Tensor
 
 
-class HandRows(NamedTuple):
+class StackedHands(NamedTuple):
     """Hands one by one, each a row: what a network predicts of hands that have a crop each.
 
     Fields as of :class:`HandsPrediction`, without the side axis; ``joints_grid`` and ``camera`` in the hand's own crop.
@@ -63,7 +63,7 @@ class HandRows(NamedTuple):
     to_other: Tensor
 
 
-class Cascade(NamedTuple):
+class IntermediateOutputs(NamedTuple):
     """What InterShape says besides its prediction, for its own losses: every answer of its cascade.
 
     Shapes:

@@ -1,4 +1,4 @@
-"""Synthetic pictures of two hands, one hand or none, with every label: from (seed, picture index) to a HandsBatch."""
+"""Synthetic images of two hands, one hand or none, with every label: from (seed, image index) to a HandsBatch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.geometry.camera import project
 from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.synthetic.camera.cameras import View, crop_cameras, draw_crops, draw_picture_sizes, draw_view
+from lgnet_core.synthetic.camera.cameras import View, crop_cameras, draw_crops, draw_image_sizes, draw_view
 from lgnet_core.synthetic.camera.sensor import Sensor
 from lgnet_core.synthetic.random import Draws
 from lgnet_core.synthetic.render.renderer import Renderer
@@ -23,7 +23,7 @@ from lgnet_core.synthetic.scene.objects import held_things, things_in_front
 from lgnet_core.synthetic.scene.solids import Solids
 
 GENERATOR_VERSION = 5
-"""Raised whenever the same (seed, index) gives another picture or label."""
+"""Raised whenever the same (seed, index) gives another image or label."""
 
 _MAX_SHRINK = 6  # a far hand's crop is enlarged at most this much
 
@@ -55,7 +55,7 @@ class PosedScene(NamedTuple):
 
 
 class SyntheticHands:
-    """Generator of labelled pictures; the same index gives the same picture, up to rounding, whatever is drawn with it.
+    """Generator of labelled images; the same index gives the same image, up to rounding, whatever is drawn with it.
 
     Args:
         seed: of the data set; use different seeds for training and testing.
@@ -81,7 +81,7 @@ class SyntheticHands:
         self._radii = joint_radii(self.hand_model)
 
     def kinds(self, indices: Tensor) -> Tensor:
-        """(B,) :class:`~lgnet_core.synthetic.scene.interactions.Kind` of the pictures with these indices (B,)."""
+        """(B,) :class:`~lgnet_core.synthetic.scene.interactions.Kind` of the images with these indices (B,)."""
         return draw_kinds(Draws(self.seed, indices, self.device, self.part))
 
     @torch.no_grad()
@@ -89,24 +89,24 @@ class SyntheticHands:
         """Square crops around the hands, as the network sees them.
 
         The camera frame of a turned crop is turned with it (:func:`lgnet_core.geometry.camera.crop_intrinsics`). Where
-        a crop reaches beyond the full picture it is black.
+        a crop reaches beyond the full image it is black.
 
         Args:
-            indices: (B,) int64 picture indices. size: side of the crops, pixels.
+            indices: (B,) int64 image indices. size: side of the crops, pixels.
         """
         draws = Draws(self.seed, indices, self.device, self.part)
-        posed = self._pose(draws, draw_picture_sizes(draws))
+        posed = self._pose(draws, draw_image_sizes(draws))
         view, scene = posed.view, posed.scene
         affine = draw_crops(draws, view, scene.presence, posed.vertices, size)
         intrinsics, turn = crop_cameras(affine, view.intrinsics)
         return self._render(draws, posed.turned(turn), intrinsics, affine, size, size)
 
     @torch.no_grad()
-    def pictures(self, indices: Tensor, width: int = 640, height: int = 480) -> HandsBatch:
-        """Full pictures with their camera.
+    def images(self, indices: Tensor, width: int = 640, height: int = 480) -> HandsBatch:
+        """Full images with their camera.
 
         Args:
-            indices: (B,) int64 picture indices. width, height: pixels.
+            indices: (B,) int64 image indices. width, height: pixels.
         """
         draws = Draws(self.seed, indices, self.device, self.part)
         size = torch.tensor([width, height], device=self.device, dtype=torch.float32).expand(len(draws), 2)
@@ -143,13 +143,13 @@ class SyntheticHands:
     ) -> HandsBatch:
         drawn = posed.scene.presence
         things = self._things(draws, posed)
-        picture = self.renderer.render(posed.vertices, drawn, intrinsics, height, width, draws, things)
-        seen = _inside_full_picture(affine, posed.view.size, width, height)
-        image = self._photograph(picture.image, affine, draws) * seen[:, None]
-        segmentation = picture.segmentation * seen
+        rendered = self.renderer.render(posed.vertices, drawn, intrinsics, height, width, draws, things)
+        seen = _inside_full_image(affine, posed.view.size, width, height)
+        image = self._photograph(rendered.image, affine, draws) * seen[:, None]
+        segmentation = rendered.segmentation * seen
         pixels = project(posed.joints, intrinsics[:, None])
         presence = hand_presence(drawn, pixels, segmentation)
-        visible = joint_visibility(posed.joints, pixels, picture.depth, segmentation, self._radii)
+        visible = joint_visibility(posed.joints, pixels, rendered.depth, segmentation, self._radii)
         visible = visible & sample_nearest(seen, pixels)[0] & presence[..., None]
         return HandsBatch(
             image=(image * 255).round().clamp(0, 255).to(torch.uint8),
@@ -167,7 +167,7 @@ class SyntheticHands:
         """What the camera makes of crops (B, 3, H, W): at the size at which it takes them, then enlarged to the crop's.
 
         A crop of a far hand, enlarged by about k >= 2, is photographed at a k-th of its size: its noise and its JPEG
-        blocks are as large in the crop as its full picture's.
+        blocks are as large in the crop as its full image's.
         """
         enlarged = torch.linalg.det(affine[:, :, :2]).sqrt().round().clamp(1, _MAX_SHRINK)
         size = list(image.shape[-2:])
@@ -187,12 +187,12 @@ def _resize(image: Tensor, size: list[int]) -> Tensor:
     return F.interpolate(image, size=size, mode="bilinear", antialias=True)
 
 
-def _inside_full_picture(affine: Tensor, picture_size: Tensor, width: int, height: int) -> Tensor:
-    """(B, H, W) bool: pixels of a crop that lie in the full picture of ``picture_size`` (B, 2)."""
+def _inside_full_image(affine: Tensor, image_size: Tensor, width: int, height: int) -> Tensor:
+    """(B, H, W) bool: pixels of a crop that lie in the full image of ``image_size`` (B, 2)."""
     inverse = torch.linalg.inv(affine[:, :, :2])
     shift = -(inverse @ affine[:, :, 2:])  # (B, 2, 1)
     columns = inverse[:, :, :1] * torch.arange(width, device=affine.device) + shift  # (B, 2, W)
     rows = inverse[:, :, 1:] * torch.arange(height, device=affine.device)  # (B, 2, H)
-    full = rows[..., :, None] + columns[..., None, :]  # (B, 2, H, W) pixels of the full picture
-    limit = picture_size[:, :, None, None] - 0.5
+    full = rows[..., :, None] + columns[..., None, :]  # (B, 2, H, W) pixels of the full image
+    limit = image_size[:, :, None, None] - 0.5
     return ((full >= -0.5) & (full < limit)).all(1)

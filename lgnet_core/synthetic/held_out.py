@@ -1,7 +1,7 @@
-"""The frozen held-out set: the pictures by which this project's weights are compared.
+"""The frozen held-out set: the images by which this project's weights are compared.
 
 2,000 crops of :attr:`~lgnet_core.synthetic.reserved.Part.HELD_OUT`, drawn once and stored with the package as they
-are, so that they stay when the generator changes: WebP pictures of 256 x 256 and every label. They were drawn from one
+are, so that they stay when the generator changes: WebP images of 256 x 256 and every label. They were drawn from one
 seed, a run of indices and one version of the generator, which the file names.
 """
 
@@ -44,7 +44,7 @@ class HeldOutHands:
         path: of the set.
 
     Attributes:
-        kind: (N,) :class:`~lgnet_core.synthetic.scene.interactions.Kind` of each picture.
+        kind: (N,) :class:`~lgnet_core.synthetic.scene.interactions.Kind` of each image.
         metadata: ``name``, ``seed``, ``first_index``, ``count``, ``generator_version``, ``hand_model``,
             ``hand_model_digest``, and ``digest``, the file's SHA-256.
 
@@ -72,10 +72,10 @@ class HeldOutHands:
         return len(self.kind)
 
     def batch(self, indices: Tensor, size: int = SIZE) -> HandsBatch:
-        """Some of the pictures with their labels.
+        """Some of the images with their labels.
 
         Args:
-            indices: (B,) int64 places in the set. size: side of the pictures, pixels.
+            indices: (B,) int64 places in the set. size: side of the images, pixels.
         """
         images = torch.stack([self._decode("image", int(k)).flip(-1).permute(2, 0, 1) for k in indices])
         segmentation = torch.stack([self._decode("segmentation", int(k)) for k in indices])
@@ -122,11 +122,11 @@ def write_held_out(path: Path, hand_model: HandModel, name: str, seed: int, coun
 
 
 def _stored(name: str, values: Tensor) -> Any:
-    """As a field is kept: pictures as a list of codes, rotations as rotation vectors, all else as it is."""
+    """As a field is kept: images as a list of codes, rotations as rotation vectors, all else as it is."""
     if name in _ENCODED:
         extension, options = _ENCODED[name]
-        pictures = values.permute(0, 2, 3, 1).flip(-1) if name == "image" else values
-        return [cv2.imencode(extension, picture.numpy(), options)[1] for picture in pictures.contiguous()]
+        arrays = values.permute(0, 2, 3, 1).flip(-1) if name == "image" else values
+        return [cv2.imencode(extension, array.numpy(), options)[1] for array in arrays.contiguous()]
     if name == "rotations":
         return roma.rotmat_to_rotvec(values.double()).float().numpy()
     return values.numpy()

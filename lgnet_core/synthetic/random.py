@@ -1,7 +1,7 @@
 r"""Random numbers that depend on (seed, index, name) alone.
 
-A picture must be the same, up to rounding, whichever batch, process or device draws it. So nothing has a state: each
-draw hashes (seed, picture index, name of the quantity, position) with SplitMix64's finaliser in int64 tensor
+An image must be the same, up to rounding, whichever batch, process or device draws it. So nothing has a state: each
+draw hashes (seed, image index, name of the quantity, position) with SplitMix64's finaliser in int64 tensor
 arithmetic, which wraps alike on CPU and CUDA. Adding a quantity does not move the others.
 
 Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014 (finaliser constants).
@@ -39,11 +39,11 @@ def _mix(x: Tensor) -> Tensor:
 
 
 class Draws:
-    """Named draws for a batch of pictures.
+    """Named draws for a batch of images.
 
     Args:
         seed: of the whole data set.
-        indices: (B,) int64 picture indices.
+        indices: (B,) int64 image indices.
         device: where the numbers are made; they are the same everywhere.
         part: which part of the quantities in :data:`~lgnet_core.synthetic.reserved.RESERVED` is drawn.
 
@@ -62,7 +62,7 @@ class Draws:
         return len(self.indices)
 
     def of(self, rows: Tensor) -> Draws:
-        """The draws of some of the pictures; rows: (N,) places in the batch."""
+        """The draws of some of the images; rows: (N,) places in the batch."""
         return Draws(self.seed, self.indices[rows], self.device, self.part)
 
     def _bits(self, name: str, shape: tuple[int, ...]) -> Tensor:

@@ -1,7 +1,7 @@
 """What training never draws: ranges of looks, surroundings, cameras, poses and meetings kept for judging.
 
-A network is judged by pictures whose every quantity below comes from its reserved range (:attr:`Part.HELD_OUT`), and
-trained with pictures in which none does. The ranges are quantiles: (0.3, 0.4) of a uniform draw are the three to four
+A network is judged by images whose every quantity below comes from its reserved range (:attr:`Part.HELD_OUT`), and
+trained with images in which none does. The ranges are quantiles: (0.3, 0.4) of a uniform draw are the three to four
 tenths of its interval, of a normal draw the values between its 30 % and its 40 % quantile, of a choice among ten equal
 ones the fourth.
 

@@ -1,4 +1,4 @@
-"""A contact sheet: many samples on one picture, with their labels drawn on, to be looked at."""
+"""A contact sheet: many samples on one image, with their labels drawn on, to be looked at."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def write_shards(
     A set may be enlarged: ``count`` may grow between calls, everything else must stay.
 
     Args:
-        count: pictures of the whole set, indices ``first_index`` to ``first_index + count - 1``.
+        count: images of the whole set, indices ``first_index`` to ``first_index + count - 1``.
         size: side of the crops, pixels.
 
     Raises:
@@ -72,7 +72,7 @@ def write_shards(
     rate = TextColumn("{task.fields[rate]}")
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()]
     with Progress(*columns, disable=not progress) as bar:
-        task = bar.add_task("synthetic pictures", total=count, rate="")
+        task = bar.add_task("synthetic images", total=count, rate="")
         drawn, seconds = 0, 0.0
         for start in range(0, count, SHARD_SIZE):
             length = min(SHARD_SIZE, count - start)
@@ -84,7 +84,7 @@ def write_shards(
                     indices = torch.arange(first, min(first + _BATCH, start + length)) + first_index
                     batches.append(generator.crops(indices, size).to("cpu"))
                     drawn, seconds = drawn + len(indices), seconds + time.perf_counter() - began
-                    bar.update(task, advance=len(indices), rate=f"{drawn / seconds:.0f} pictures/s")
+                    bar.update(task, advance=len(indices), rate=f"{drawn / seconds:.0f} images/s")
                 _write_shard(shard, concatenate(batches))
             else:
                 bar.advance(task, length)
@@ -109,7 +109,7 @@ def _begin(directory: Path, metadata: dict[str, Any]) -> None:
 def write_sheet_and_shards(
     directory: str | Path, generator: SyntheticHands, count: int, size: int = 256, sheet_tiles: int = 64
 ) -> Path:
-    """What ``lgnet synth`` does: a contact sheet of the first pictures (``sheet.png``), then the set.
+    """What ``lgnet synth`` does: a contact sheet of the first images (``sheet.png``), then the set.
 
     Returns:
         The sheet's path.
@@ -137,7 +137,7 @@ def _write_shard(path: Path, batch: HandsBatch) -> None:
 
 
 def _shard_length(path: Path) -> int:
-    """Pictures in a shard, 0 if it is not there."""
+    """Images in a shard, 0 if it is not there."""
     if not path.exists():
         return 0
     with safe_open(path, "pt") as shard:

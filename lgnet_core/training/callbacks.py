@@ -51,7 +51,7 @@ class ExportWeights(Callback):
             "losses": config.losses,
             "commit": self.commit,
             "steps": trainer.global_step,
-            "pictures": trainer.global_step * config.batch_size * config.accumulate * trainer.world_size,
+            "images": trainer.global_step * config.batch_size * config.accumulate * trainer.world_size,
             "figures": {
                 name.removeprefix("val/"): round(float(value), 4)
                 for name, value in trainer.callback_metrics.items()
@@ -62,12 +62,12 @@ class ExportWeights(Callback):
 
 
 class DrawPredictions(Callback):
-    """After every epoch a sheet of the first held-out pictures with what the averaged network reports in them.
+    """After every epoch a sheet of the first held-out images with what the averaged network reports in them.
 
     ``sheets/step_000400.png`` in the run's folder: a person sees what the network has learnt, and what it has not.
     """
 
-    PICTURES, COLUMNS = 16, 4
+    IMAGES, COLUMNS = 16, 4
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
@@ -95,20 +95,20 @@ class DrawPredictions(Callback):
             sample = self.sample
             batch = given = sample.batch
         else:
-            batch = self.sample[: self.PICTURES]
+            batch = self.sample[: self.IMAGES]
             sample = given = resize(batch, self.config.size)
         with torch.inference_mode():
             labels = given.labels(network.hand_model)
             prediction, _ = module.predict(sample, labels, network.eval(), training=False)
-            shown = HandsPrediction(*(value[: self.PICTURES] for value in prediction))
-            drawn = draw_prediction(shown, given[: self.PICTURES], batch[: self.PICTURES], network.hand_model)
+            shown = HandsPrediction(*(value[: self.IMAGES] for value in prediction))
+            drawn = draw_prediction(shown, given[: self.IMAGES], batch[: self.IMAGES], network.hand_model)
         folder = self.config.out / "sheets"
         folder.mkdir(exist_ok=True)
         sheet = contact_sheet(drawn, self.COLUMNS, batch.image.shape[-1])
         write_png(folder / f"step_{trainer.global_step:06d}.png", sheet)
 
 
-class TellSkipped(Callback):
+class LogSkipped(Callback):
     """After an epoch, what of the data could not be used, if that became more.
 
     Args:
@@ -125,7 +125,7 @@ class TellSkipped(Callback):
         self.told = now
 
 
-class StopAfter(Callback):
+class TimeLimit(Callback):
     """End the training, as if its steps were done, when a time has passed since it was started or resumed.
 
     The first process' clock decides for all: one that stopped alone would wait for the others without end.
@@ -142,7 +142,7 @@ class StopAfter(Callback):
             trainer.should_stop = True
 
 
-class JudgeTheEnd(Callback):
+class FinalValidation(Callback):
     """The last step ends with a validation, even where it does not end an epoch: Lightning has none there otherwise."""
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
@@ -163,7 +163,7 @@ class Progress(RichProgressBar):
         return f"step {self.trainer.global_step} of {self.steps}"
 
 
-def quieten() -> None:
+def silence_lightning() -> None:
     """Keep back what Lightning tells of itself, and its warnings of what is meant to be so."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings(

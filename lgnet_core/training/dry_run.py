@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from lgnet_core.hand_model import load_hand_model
-from lgnet_core.training.mixture import open_supply
+from lgnet_core.training.mixture import open_mixture
 from lgnet_core.training.train import in_steps, on_cuda, processes, train
 from lgnet_core.training.train_config import TrainConfig
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 CUDA_STEPS, CPU_STEPS = (10, 3), (4, 1)
 """Steps that are made, and how many of them do not count: the first ones allocate, and on a GPU choose kernels."""
 HELD_OUT = 8
-"""Pictures validated on, at most: the validation is not measured, and takes a CPU long."""
+"""Images validated on, at most: the validation is not measured, and takes a CPU long."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Cost:
 
     Args:
         steps: of the whole training. step_seconds: of one step, validation and saving left out.
-        pictures_per_second: of all devices together. hours: of all steps.
+        images_per_second: of all devices together. hours: of all steps.
         memory: bytes at the peak: the device's with CUDA, else the process's.
     """
 
     steps: int
     step_seconds: float
-    pictures_per_second: float
+    images_per_second: float
     hours: float
     memory: int
 
@@ -56,7 +56,7 @@ def dry_run(config: TrainConfig) -> Cost:
     steps = config.steps
     if config.epochs:
         devices, nodes = processes(config)
-        supply = open_supply(config, load_hand_model(config.hand_model), "cpu", None)
+        supply = open_mixture(config, load_hand_model(config.hand_model), "cpu", None)
         steps = in_steps(config, supply, devices * nodes).steps
     clock = _StepClock()
     with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +76,7 @@ def dry_run(config: TrainConfig) -> Cost:
     return Cost(
         steps=steps,
         step_seconds=seconds,
-        pictures_per_second=config.batch_size * config.accumulate * config.devices / seconds,
+        images_per_second=config.batch_size * config.accumulate * config.devices / seconds,
         hours=steps * seconds / 3600,
         memory=torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else peak,
     )

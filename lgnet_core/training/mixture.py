@@ -1,4 +1,4 @@
-"""What a training learns from: pictures that are generated, stored or annotated, each set with its weight."""
+"""What a training learns from: images that are generated, stored or annotated, each set with its weight."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from torch.utils.data import ConcatDataset, Dataset
 
-from lgnet_core.data.augmentation import MIN_JOINTS_INSIDE, Augmentation, augment, draw_moves, resize
+from lgnet_core.data.augmentation import MIN_JOINTS_INSIDE, Augmentation, augment, draw_affines, resize
 from lgnet_core.data.hand_pairs import CropJitter
 from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.hand_model import HandModel
@@ -23,29 +23,29 @@ from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import StoredHands
 from lgnet_core.training.feature_shards import FeatureBatch, concatenate_features
 from lgnet_core.training.features import CachedFeatures, FeatureCache, Samples
-from lgnet_core.training.sampling import Draw, Share
+from lgnet_core.training.sampling import MixtureComponent, SampleIndex
 from lgnet_core.training.teacher import TeacherCache
 from lgnet_core.training.train_config import INTERHAND26M, REALHANDS, SYNTHETIC, TrainConfig
 
 log = logging.getLogger(__name__)
 
-_STAND_INS = 200  # pictures that are tried in place of one that cannot be read
+_STAND_INS = 200  # images that are tried in place of one that cannot be read
 
 
 class Source(Protocol):
-    """A set of labelled pictures to train on."""
+    """A set of labelled images to train on."""
 
     @property
     def length(self) -> int | None:
         """How many there are; None: endless."""
         ...
 
-    def read(self, draws: Sequence[Draw]) -> HandsBatch | FeatureBatch:
-        """The pictures of some draws, of the size that the network sees."""
+    def read(self, draws: Sequence[SampleIndex]) -> HandsBatch | FeatureBatch:
+        """The images of some draws, of the size that the network sees."""
         ...
 
     def held_out(self, count: int) -> Dataset[Any]:
-        """Pictures that training never draws, one by one."""
+        """Images that training never draws, one by one."""
         ...
 
     def skipped(self) -> dict[str, int]:
@@ -54,7 +54,7 @@ class Source(Protocol):
 
 
 class Generated:
-    """Synthetic pictures, made when they are asked for, on the generator's device: endless, each seen once.
+    """Synthetic images, made when they are asked for, on the generator's device: endless, each seen once.
 
     Args:
         size: side of the crops, pixels.
@@ -65,8 +65,8 @@ class Generated:
     def __init__(self, generator: SyntheticHands, size: int) -> None:
         self.generator, self.size = generator, size
 
-    def read(self, draws: Sequence[Draw]) -> HandsBatch:
-        return self.generator.crops(torch.tensor([draw.picture for draw in draws]), self.size)
+    def read(self, draws: Sequence[SampleIndex]) -> HandsBatch:
+        return self.generator.crops(torch.tensor([draw.image for draw in draws]), self.size)
 
     def held_out(self, count: int) -> Dataset[HandsBatch]:
         mine = self.generator
@@ -80,7 +80,7 @@ class Generated:
 
 
 class Stored:
-    """A folder that ``lgnet synth`` wrote; its last pictures are held out.
+    """A folder that ``lgnet synth`` wrote; its last images are held out.
 
     Args:
         moves: turns, scales and shifts the crops as they are read; None: they stay.
@@ -94,8 +94,8 @@ class Stored:
         )  # fmt: skip
         self.length = _not_held_back(str(directory), len(self.set), validation)
 
-    def read(self, draws: Sequence[Draw]) -> HandsBatch:
-        batch = resize(concatenate([self.set[draw.picture] for draw in draws]), self.size)
+    def read(self, draws: Sequence[SampleIndex]) -> HandsBatch:
+        batch = resize(concatenate([self.set[draw.image] for draw in draws]), self.size)
         if self.moves is None:
             return batch
         return augment(batch, _generator(self.seed, draws[0]), self.hand_model, self.moves)
@@ -119,8 +119,8 @@ class StoredFeatures:
         self.cache = cache
         self.length = _not_held_back(name, len(cache), validation)
 
-    def read(self, draws: Sequence[Draw]) -> FeatureBatch:
-        return concatenate_features([self.cache.read(draw.picture) for draw in draws])
+    def read(self, draws: Sequence[SampleIndex]) -> FeatureBatch:
+        return concatenate_features([self.cache.read(draw.image) for draw in draws])
 
     def held_out(self, count: int) -> Dataset[Any]:
         return CachedFeatures(self.cache, len(self.cache) - count, count)
@@ -132,8 +132,8 @@ class StoredFeatures:
 class Annotated:
     """InterHand2.6M's train split; its val split is held out, spread evenly.
 
-    Crops are turned, scaled and shifted as they are cut, so that they show what their pictures show around them. In
-    place of a picture that cannot be read its next neighbour that can be is shown: batches keep their size.
+    Crops are turned, scaled and shifted as they are cut, so that they show what their images show around them. In
+    place of an image that cannot be read its next neighbour that can be is shown: batches keep their size.
 
     Args:
         moves: how crops are moved; None: they stay.
@@ -158,15 +158,15 @@ class Annotated:
         self.length = len(self.set)
         self.size, self.moves, self.seed = config.size, moves, config.seed
 
-    def read(self, draws: Sequence[Draw]) -> HandsBatch:
+    def read(self, draws: Sequence[SampleIndex]) -> HandsBatch:
         moves = None
         if self.moves is not None:
-            drawn = [draw_moves(1, _generator(self.seed, draw), self.moves, self.size) for draw in draws]
+            drawn = [draw_affines(1, _generator(self.seed, draw), self.moves, self.size) for draw in draws]
             moves = torch.cat(drawn).double().numpy()
-        read = self.set.read([draw.picture for draw in draws], self.size, moves)
+        read = self.set.read([draw.image for draw in draws], self.size, moves)
         batches = [] if read is None else [read.batch]
         for _ in range(len(draws) - (0 if read is None else len(read.places))):
-            batches.append(self._stand_in(draws[0].picture))
+            batches.append(self._stand_in(draws[0].image))
         batch = concatenate(batches)
         inside = batch.visibility.sum(-1) >= MIN_JOINTS_INSIDE
         return batch.replace(presence=batch.presence & inside)
@@ -175,20 +175,20 @@ class Annotated:
         count = min(count, len(self._val))
         read = self._val.read([k * len(self._val) // count for k in range(count)], self.size)
         if read is None:
-            raise InputError(f"InterHand2.6M: no picture of val could be read ({self._val.skipped()}); check --root")
+            raise InputError(f"InterHand2.6M: no image of val could be read ({self._val.skipped()}); check --root")
         batch = read.batch
         return _Singles(len(batch), lambda index: batch[index : index + 1])
 
     def skipped(self) -> dict[str, int]:
         return self.set.skipped()
 
-    def _stand_in(self, picture: int) -> HandsBatch:
+    def _stand_in(self, image: int) -> HandsBatch:
         for step in range(1, _STAND_INS + 1):
-            read = self.set.read([(picture + step) % len(self.set)], self.size)
+            read = self.set.read([(image + step) % len(self.set)], self.size)
             if read is not None:
                 return read.batch
         raise InputError(
-            f"InterHand2.6M: {_STAND_INS} pictures in a row cannot be read ({self.set.skipped()}); check --root"
+            f"InterHand2.6M: {_STAND_INS} images in a row cannot be read ({self.set.skipped()}); check --root"
         )
 
 
@@ -206,7 +206,7 @@ class _Singles(Dataset[HandsBatch]):
 
 
 @dataclass(frozen=True)
-class Supply:
+class DataMixture:
     """The sets of a training with their weights, and what of the augmentation is left to the trainer."""
 
     sources: tuple[Source, ...]
@@ -214,9 +214,9 @@ class Supply:
     augmentation: Augmentation | None
 
     @property
-    def shares(self) -> list[Share]:
+    def shares(self) -> list[MixtureComponent]:
         """For :class:`lgnet_core.training.sampling.StepSampler`."""
-        return [Share(source.length, weight) for source, weight in zip(self.sources, self.weights)]
+        return [MixtureComponent(source.length, weight) for source, weight in zip(self.sources, self.weights)]
 
     @property
     def finite(self) -> bool:
@@ -224,7 +224,7 @@ class Supply:
         return all(source.length is not None for source in self.sources)
 
     def held_out(self, count: int) -> Dataset[HandsBatch]:
-        """Pictures held out of each set, by weight, at least one."""
+        """Images held out of each set, by weight, at least one."""
         parts = [max(1, round(count * weight / sum(self.weights))) for weight in self.weights]
         return ConcatDataset([s.held_out(part) for s, part in zip(self.sources, parts)])
 
@@ -237,16 +237,16 @@ class Supply:
         return total
 
 
-class DrawnPictures(Dataset["HandsBatch | FeatureBatch"]):
+class DrawnImages(Dataset["HandsBatch | FeatureBatch"]):
     """The sets behind one number: draws in, batches out; :func:`collate` joins them."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self.sources = sources
 
-    def __getitem__(self, draw: Draw) -> HandsBatch | FeatureBatch:
+    def __getitem__(self, draw: SampleIndex) -> HandsBatch | FeatureBatch:
         return self.sources[draw.source].read([draw])
 
-    def __getitems__(self, draws: list[Draw]) -> list[HandsBatch | FeatureBatch]:
+    def __getitems__(self, draws: list[SampleIndex]) -> list[HandsBatch | FeatureBatch]:
         by_source = [[draw for draw in draws if draw.source == k] for k in range(len(self.sources))]
         return [source.read(part) for source, part in zip(self.sources, by_source) if part]
 
@@ -256,27 +256,27 @@ def collate(samples: Sequence[Any]) -> Any:
     return (concatenate_features if isinstance(samples[0], FeatureBatch) else concatenate)(samples)
 
 
-def open_supply(
+def open_mixture(
     config: TrainConfig,
     hand_model: HandModel,
     device: str,
     augmentation: Augmentation | None,
     frozen: HandLGNet | None = None,
-) -> Supply:
+) -> DataMixture:
     """Open the sets that a configuration names.
 
     Where an annotated set is among them, crops are moved as they are cut or read (generated ones come varied from where
     they are made), and mirrors and colours alone are left to the trainer; else the trainer moves them too.
 
     Args:
-        device: where pictures are generated.
+        device: where images are generated.
         frozen: a network whose landmark network stays as it is: of stored sets its features are read, not the images.
 
     Raises:
         ValueError: if a set is not there, or its labels are not of the hand model.
     """
     parts = config.parts()
-    read_with = copy.deepcopy(hand_model)  # the network's goes to its device, pictures are read on the CPU
+    read_with = copy.deepcopy(hand_model)  # the network's goes to its device, images are read on the CPU
     annotated = any(name == INTERHAND26M for name, _ in parts)
     moves = None
     if annotated and augmentation is not None and augmentation.moves:
@@ -302,11 +302,9 @@ def open_supply(
                 sources.append(StoredFeatures(name, cache, held))
                 continue
             sources.append(Stored(Path(name), read_with, config.size, held, moves, config.seed))
-    supply = Supply(tuple(sources), tuple(weight for _, weight in parts), augmentation)
+    supply = DataMixture(tuple(sources), tuple(weight for _, weight in parts), augmentation)
     if config.workers and not supply.finite:
-        log.warning(
-            "generated pictures come from the training process: workers are not used; store a set (lgnet synth)"
-        )
+        log.warning("generated images come from the training process: workers are not used; store a set (lgnet synth)")
     return supply
 
 
@@ -325,16 +323,15 @@ def _teacher_cache(config: TrainConfig, frozen: HandLGNet, hand_model: HandModel
 
 
 def _not_held_back(name: str, count: int, validation: int) -> int:
-    """How many pictures of a set are left to train on."""
+    """How many images of a set are left to train on."""
     if validation >= count:
         raise ValueError(
-            f"{name}: {count} pictures, of which --validation {validation} holds all back; "
-            "hold back fewer, or store more"
+            f"{name}: {count} images, of which --validation {validation} holds all back; hold back fewer, or store more"
         )
     return count - validation
 
 
-def _generator(seed: int, draw: Draw) -> torch.Generator:
+def _generator(seed: int, draw: SampleIndex) -> torch.Generator:
     """Randomness that depends on nothing but the draw."""
-    mixed = (seed * 1_000_003 + draw.visit) * 1_000_000_007 + draw.picture * 31 + draw.source
+    mixed = (seed * 1_000_003 + draw.visit) * 1_000_000_007 + draw.image * 31 + draw.source
     return torch.Generator().manual_seed(mixed % 2**63)

@@ -16,10 +16,10 @@ from lgnet_core.data.hand_pairs import CropJitter, cut_pairs, in_image, predict_
 from lgnet_core.data.sample import HandsBatch, HandsLabels
 from lgnet_core.evaluation.protocol import WRIST_RAW
 from lgnet_core.evaluation.validation import ValidationFigures
-from lgnet_core.network import Cascade, HandLGNet, HandsNetwork, HandsPrediction
+from lgnet_core.network import HandLGNet, HandsNetwork, HandsPrediction, IntermediateOutputs
 from lgnet_core.network.per_hand.batching import HandFeatures, predict_both
 from lgnet_core.training.feature_shards import FeatureBatch
-from lgnet_core.training.losses.auxiliary import DirectHeads, direct_loss
+from lgnet_core.training.losses.auxiliary import AuxiliaryHeads, auxiliary_loss
 from lgnet_core.training.losses.config import LossWeights
 from lgnet_core.training.losses.criterion import HandsLoss
 from lgnet_core.training.losses.teacher import joints_2d, landmarker_terms, teacher_error, teacher_terms
@@ -73,8 +73,8 @@ class TrainingModule(lightning.LightningModule):
         network: to be trained; its hand model makes the labels.
         optimisation: of its weights.
         weights: of the loss terms; None trains the backbone alone (:mod:`lgnet_core.training.losses.auxiliary`).
-        augmentation: of the training pictures; None leaves them as they are.
-        size: side of the pictures that the network sees; None for the data's.
+        augmentation: of the training images; None leaves them as they are.
+        size: side of the images that the network sees; None for the data's.
         frozen: parts of the network that are left as they are, statistics included.
         steady: parts whose statistics are left as they are.
         only: the one part of it that is trained; None: all that is not frozen.
@@ -102,7 +102,7 @@ class TrainingModule(lightning.LightningModule):
         self.direct = self.criterion = None
         if weights is None:
             only = network.backbones()[0]
-            self.direct = DirectHeads(only.deep_channels)
+            self.direct = AuxiliaryHeads(only.deep_channels)
         else:
             self.criterion = HandsLoss(network.hand_model, weights, network.config.depth_box)
         if only is not None:
@@ -121,7 +121,7 @@ class TrainingModule(lightning.LightningModule):
 
     def predict(
         self, sample: HandsBatch | FeatureBatch, labels: HandsLabels, network: HandsNetwork, training: bool
-    ) -> tuple[HandsPrediction, Cascade | None]:
+    ) -> tuple[HandsPrediction, IntermediateOutputs | None]:
         """A network's prediction in the images of a batch, and what only its losses look at, in single precision.
 
         Args:
@@ -137,9 +137,9 @@ class TrainingModule(lightning.LightningModule):
             pairs = cut_pairs(sample, labels.joints_2d, jitter, self._generator() if training else None)
             prediction = predict_pairs(network, pairs, sample.image.shape[-1])
         else:
-            prediction, cascade = network.supervised(self._image(sample), sample.intrinsics)
+            prediction, cascade = network.forward_intermediates(self._image(sample), sample.intrinsics)
         single = HandsPrediction(*(x.float() for x in prediction))
-        return single, None if cascade is None else Cascade(*(x.float() for x in cascade))
+        return single, None if cascade is None else IntermediateOutputs(*(x.float() for x in cascade))
 
     def _image(self, batch: HandsBatch) -> Tensor:
         image = batch.image.float() / 255
@@ -159,7 +159,7 @@ class TrainingModule(lightning.LightningModule):
                 sample = batch
             labels = batch.labels(self.network.hand_model)
         if self.direct is not None:
-            total = self._direct_step(self.direct, self.network, batch, labels, "train")
+            total = self._auxiliary_step(self.direct, self.network, batch, labels, "train")
         else:
             assert self.criterion is not None
             total = self._whole_step(self.criterion, sample, batch, labels)
@@ -190,14 +190,14 @@ class TrainingModule(lightning.LightningModule):
         self.log("train/mpvpe_mm", masked_mean(error, batch.presence), prog_bar=True)
         return total
 
-    def _direct_step(
-        self, heads: DirectHeads, network: HandsNetwork, batch: HandsBatch, labels: HandsLabels, stage: str
+    def _auxiliary_step(
+        self, heads: AuxiliaryHeads, network: HandsNetwork, batch: HandsBatch, labels: HandsLabels, stage: str
     ) -> Tensor:
         """The backbone's step; logs which part of the single hands has the right side."""
         deep = network.backbones()[0](self._image(batch))[1]
         with torch.autocast(batch.image.device.type, enabled=False):
             guess = heads(deep)
-            loss = direct_loss(guess, batch, labels, network.config.depth_box)
+            loss = auxiliary_loss(guess, batch, labels, network.config.depth_box)
         single = batch.presence.sum(1) == 1
         if single.any():
             right = guess.presence_logits.argmax(1) == batch.presence.float().argmax(1)
@@ -236,7 +236,7 @@ class TrainingModule(lightning.LightningModule):
         self.log("step", float(self.global_step))
         if self.direct is not None:
             averaged = cast(HandsNetwork, self.average.module.eval())
-            loss = self._direct_step(self.direct, averaged, batch, labels, "val")
+            loss = self._auxiliary_step(self.direct, averaged, batch, labels, "val")
             self.log("val/direct", loss, batch_size=len(batch))
             return
         averaged = cast(HandsNetwork, self.average.eval().module)

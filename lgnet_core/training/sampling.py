@@ -1,4 +1,4 @@
-"""Which pictures a training step sees: a function of (seed, step, process) alone, so that a training can be resumed."""
+"""Which images a training step sees: a function of (seed, step, process) alone, so that a training can be resumed."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ import torch
 from torch.utils.data import Sampler
 
 BLOCK = 1000
-"""Draws after which every share has had its part, to the nearest picture."""
+"""Draws after which every share has had its part, to the nearest image."""
 
 _SOURCES_APART = 7_919_000_003  # seeds of two sources' orders never meet
 
 
-class Draw(NamedTuple):
-    """One picture to be shown.
+class SampleIndex(NamedTuple):
+    """One image to be shown.
 
     Args:
-        source: number of the set. picture: in the set. visit: how often all of the set was shown before.
+        source: number of the set. image: in the set. visit: how often all of the set was shown before.
     """
 
     source: int
-    picture: int
+    image: int
     visit: int
 
 
 @dataclass(frozen=True)
-class Share:
+class MixtureComponent:
     """How much of a training a set gets.
 
     Args:
-        pictures: how many the set has; None: endless.
+        images: how many the set has; None: endless.
         weight: its part of the draws, relative to the other shares'.
     """
 
-    pictures: int | None
+    images: int | None
     weight: float = 1.0
 
 
-class StepSampler(Sampler[list[Draw]]):
+class StepSampler(Sampler[list[SampleIndex]]):
     """Batches of draws for one stretch of steps, from wherever the training stands.
 
-    All pictures of a set are seen once in a random order, then all again in another, by all processes together; an
+    All images of a set are seen once in a random order, then all again in another, by all processes together; an
     endless supply is seen in its own order. Several sets take turns at random, each with its weight's part of every
     :data:`BLOCK` draws. Processes take turns.
 
     Args:
         shares: of the sets.
-        batch_size: pictures a step and process.
+        batch_size: images a step and process.
         steps: of a stretch (Lightning's epoch).
         position: gives the steps done so far.
         seed: of the orders. rank, world: this process, and how many there are.
@@ -57,7 +57,7 @@ class StepSampler(Sampler[list[Draw]]):
 
     def __init__(
         self,
-        shares: Sequence[Share],
+        shares: Sequence[MixtureComponent],
         batch_size: int,
         steps: int,
         position: Callable[[], int],
@@ -74,26 +74,26 @@ class StepSampler(Sampler[list[Draw]]):
     def __len__(self) -> int:
         return self.steps
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[SampleIndex]]:
         start = self.position()
         for step in range(start, start + self.steps):
             yield self.batch(step)
 
-    def batch(self, step: int) -> list[Draw]:
+    def batch(self, step: int) -> list[SampleIndex]:
         """The draws of a step."""
         first = (step * self.world + self.rank) * self.batch_size
         return [self._draw(first + k) for k in range(self.batch_size)]
 
-    def _draw(self, position: int) -> Draw:
+    def _draw(self, position: int) -> SampleIndex:
         source, number = self._turn(position)
-        pictures = self.shares[source].pictures
-        if pictures is None:
-            return Draw(source, number, 0)
-        visit, place = divmod(number, pictures)
+        images = self.shares[source].images
+        if images is None:
+            return SampleIndex(source, number, 0)
+        visit, place = divmod(number, images)
         if self._orders[source][0] != visit:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + visit + source * _SOURCES_APART)
-            self._orders[source] = (visit, torch.randperm(pictures, generator=generator))
-        return Draw(source, int(self._orders[source][1][place]), visit)
+            self._orders[source] = (visit, torch.randperm(images, generator=generator))
+        return SampleIndex(source, int(self._orders[source][1][place]), visit)
 
     def _turn(self, position: int) -> tuple[int, int]:
         """Whose turn it is, and how many turns that set had before."""

@@ -32,7 +32,7 @@ from lgnet_core.inference.association import assign_sides
 from lgnet_core.inference.crops import cut, image_camera
 from lgnet_core.inference.detection import HandDetector
 from lgnet_core.inference.observation import HandObserver
-from lgnet_core.inference.palms import PalmFinder
+from lgnet_core.inference.palms import PalmDetection
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.inference.timing import Stopwatch
 from lgnet_core.io.images import InputError
@@ -81,7 +81,7 @@ class TeacherSettings:
     photometry: Photometry = field(default_factory=lambda: Photometry(erase=0.0))
 
 
-class TaughtHand(NamedTuple):
+class PseudoLabel(NamedTuple):
     """A hand by the teacher. Shapes: joints: (21, 2) pixels of the image."""
 
     side: Side
@@ -124,7 +124,7 @@ class TeacherCache:
         if missing:
             engine = make_engine(landmarker, "auto", "cpu", threads)
             observer = HandObserver(make_engine(load_hand_landmark_net(), "auto", "cpu", threads))
-            detector = HandDetector(PalmFinder(make_engine(load_palm_detector(), "auto", "cpu", threads)), observer)
+            detector = HandDetector(PalmDetection(make_engine(load_palm_detector(), "auto", "cpu", threads)), observer)
             images = [image.read() for image in self._images]
             taught = [
                 self._teach(detector, image)
@@ -163,17 +163,17 @@ class TeacherCache:
     def _path(self, number: int) -> Path:
         return self.folder / f"variant_{number:02d}.safetensors"
 
-    def _teach(self, detector: HandDetector, image: FloatArray) -> list[TaughtHand]:
+    def _teach(self, detector: HandDetector, image: FloatArray) -> list[PseudoLabel]:
         """The hands of an image of which the teacher is sure."""
         hands = detector.detect(image, image_camera(image, None), Thresholds(), Stopwatch())
         chosen = assign_sides(hands, Thresholds())
         return [
-            TaughtHand(side, hand.joints)
+            PseudoLabel(side, hand.joints)
             for side, hand in chosen.items()
             if hand.presence >= self.settings.presence and hand.side_probability(side) >= self.settings.side
         ]
 
-    def _reject(self, detector: HandDetector, image: FloatArray, hands: list[TaughtHand]) -> list[Tensor]:
+    def _reject(self, detector: HandDetector, image: FloatArray, hands: list[PseudoLabel]) -> list[Tensor]:
         """Crops (2, 3) of the palm detector's candidates in which the teacher sees no hand."""
         if not hands:
             return []
@@ -189,7 +189,7 @@ class TeacherCache:
         self,
         number: int,
         images: list[FloatArray],
-        taught: list[list[TaughtHand]],
+        taught: list[list[PseudoLabel]],
         engine: Engine[HandLandmarks],
         observer: HandObserver,
     ) -> None:
@@ -210,7 +210,7 @@ class TeacherCache:
         partial.rename(path)
 
     def _sample(
-        self, image: FloatArray, hands: list[TaughtHand], engine: Engine[HandLandmarks], random: np.random.Generator
+        self, image: FloatArray, hands: list[PseudoLabel], engine: Engine[HandLandmarks], random: np.random.Generator
     ) -> dict[str, Tensor]:
         """Features and targets of an image; a hand that is not there repeats the other's."""
         by_side = {hand.side: hand for hand in hands}
@@ -238,7 +238,7 @@ class TeacherCache:
     def _place(
         self,
         image: FloatArray,
-        hands: list[TaughtHand],
+        hands: list[PseudoLabel],
         rejected: list[Tensor],
         affine: Tensor,
         observer: HandObserver,
@@ -281,7 +281,7 @@ class TeacherCache:
     def _change(
         self,
         image: FloatArray,
-        hands: list[TaughtHand],
+        hands: list[PseudoLabel],
         images: list[FloatArray],
         index: int,
         random: np.random.Generator,

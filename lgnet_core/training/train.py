@@ -35,14 +35,14 @@ from lgnet_core.network.detector.hand_landmark import load_hand_landmark_net
 from lgnet_core.training.callbacks import (
     DrawPredictions,
     ExportWeights,
-    JudgeTheEnd,
+    FinalValidation,
+    LogSkipped,
     Progress,
-    StopAfter,
-    TellSkipped,
-    quieten,
+    TimeLimit,
+    silence_lightning,
 )
-from lgnet_core.training.losses.config import DIRECT, HEATMAPS, loss_weights
-from lgnet_core.training.mixture import DrawnPictures, Supply, collate, open_supply
+from lgnet_core.training.losses.config import AUXILIARY, HEATMAPS, loss_weights
+from lgnet_core.training.mixture import DataMixture, DrawnImages, collate, open_mixture
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.sampling import StepSampler
 from lgnet_core.training.train_config import LAST, WEIGHTS, TrainConfig
@@ -68,7 +68,7 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
         FileNotFoundError: if data, hand model, initial weights or the file to resume from are missing.
     """
     config.out.mkdir(parents=True, exist_ok=True)
-    quieten()
+    silence_lightning()
     if config.threads:
         torch.set_num_threads(config.threads)
     cuda = on_cuda(config)
@@ -77,7 +77,7 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     hand_model = load_hand_model(config.hand_model)
     frozen = initial_network(config, hand_model) if config.freeze_backbone else None
     assert frozen is None or isinstance(frozen, HandLGNet)
-    supply = open_supply(config, hand_model, "cuda" if cuda else "cpu", _augmentation(config, hand_model), frozen)
+    supply = open_mixture(config, hand_model, "cuda" if cuda else "cpu", _augmentation(config, hand_model), frozen)
     devices, nodes = processes(config)
     config = in_steps(config, supply, devices * nodes)
     network = initial_network(config, hand_model, resumed=resume is not None)
@@ -106,7 +106,7 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
         logger=_loggers(config.out),
         callbacks=[
             ExportWeights(config),
-            *([] if config.losses == DIRECT else [DrawPredictions(config)]),
+            *([] if config.losses == AUXILIARY else [DrawPredictions(config)]),
             # After the export: what can be resumed has always been exported.
             ModelCheckpoint(
                 config.out,
@@ -115,10 +115,10 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
                 save_on_train_epoch_end=True,
                 enable_version_counter=False,
             ),
-            JudgeTheEnd(),
-            *([StopAfter(timedelta(minutes=config.max_minutes))] if config.max_minutes else []),
+            FinalValidation(),
+            *([TimeLimit(timedelta(minutes=config.max_minutes))] if config.max_minutes else []),
             *([Progress(config.steps)] if config.progress else []),
-            TellSkipped(supply.skipped),
+            LogSkipped(supply.skipped),
             *callbacks,
         ],
         enable_progress_bar=config.progress,
@@ -146,10 +146,10 @@ def initial_network(config: TrainConfig, hand_model: HandModel, resumed: bool = 
             load_pretrained(backbone, config.initial if of_backbone else None)
         return network
     start, metadata = load_network(config.initial, hand_model)
-    if config.freeze_heatmaps and metadata.get("losses") == DIRECT:
+    if config.freeze_heatmaps and metadata.get("losses") == AUXILIARY:
         raise ValueError(
-            f"{config.initial}: was trained with the losses {DIRECT}, which leave the heatmap network as it started; "
-            "train it first with the losses heatmaps"
+            f"{config.initial}: was trained with the losses {AUXILIARY}, which leave the heatmap network as it "
+            "started; train it first with the losses heatmaps"
         )
     kinds = (LGNetConfig, HandLGNetConfig)
     if isinstance(network.config, kinds) and start.config == replace(network.config, refine_stage=False):
@@ -185,7 +185,7 @@ def processes(config: TrainConfig) -> tuple[int, int]:
     return config.devices, 1
 
 
-def in_steps(config: TrainConfig, supply: Supply, world: int) -> TrainConfig:
+def in_steps(config: TrainConfig, supply: DataMixture, world: int) -> TrainConfig:
     """The configuration with its epochs told in steps.
 
     Raises:
@@ -193,14 +193,14 @@ def in_steps(config: TrainConfig, supply: Supply, world: int) -> TrainConfig:
     """
     if not config.epochs:
         return config
-    pictures = supply.shares[0].pictures
-    if len(supply.shares) > 1 or pictures is None:
+    images = supply.shares[0].images
+    if len(supply.shares) > 1 or images is None:
         raise ValueError("epochs: only one set that is not generated has epochs; give --steps instead")
-    return replace(config, steps=math.ceil(config.epochs * pictures / (config.batch_size * config.accumulate * world)))
+    return replace(config, steps=math.ceil(config.epochs * images / (config.batch_size * config.accumulate * world)))
 
 
 def data_loaders(
-    config: TrainConfig, supply: Supply, trainer: lightning.Trainer
+    config: TrainConfig, supply: DataMixture, trainer: lightning.Trainer
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """What is trained on, from where the training stands, and what is held out."""
     sampler = StepSampler(
@@ -214,7 +214,7 @@ def data_loaders(
     )
     workers = config.workers if supply.finite else 0
     training: DataLoader[Any] = DataLoader(
-        DrawnPictures(supply.sources),
+        DrawnImages(supply.sources),
         batch_sampler=sampler,  # of draws, which are no plain numbers
         collate_fn=collate,
         num_workers=workers,
@@ -267,7 +267,7 @@ def _write_settings(config: TrainConfig) -> None:
 def _augmentation(config: TrainConfig, hand_model: HandModel) -> Augmentation | None:
     flip = 0.5 if config.flip else 0.0
     if config.flip and not hand_model.mirrored:
-        log.warning("%s: its left hand is no mirror image of its right one; pictures are not mirrored", hand_model.name)
+        log.warning("%s: its left hand is no mirror image of its right one; images are not mirrored", hand_model.name)
         flip = 0.0
     if config.augment:
         moves = Augmentation(rotation=math.radians(config.rotation), flip=flip)

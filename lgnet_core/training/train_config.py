@@ -28,14 +28,14 @@ class TrainConfig:
             weights: ``interhand26m=0.7,/sets/synthetic=0.3``.
             ``realhands`` (real images in ``root``, without labels, with ``freeze_backbone``): the landmark network
             that is left as it is teaches what follows it, see :mod:`lgnet_core.training.teacher`.
-        root: of InterHand2.6M, or of the real images. annotation, subset: which of its pictures, see
+        root: of InterHand2.6M, or of the real images. annotation, subset: which of its images, see
             :class:`lgnet_core.data.interhand26m.InterHand26M`.
         hand_model: folder of a converted MANO; None for the bundled hand.
-        size: side of the pictures that the network sees, a multiple of 32.
-        batch_size: pictures a device sees at a time.
-        accumulate: batches whose gradients make one step: a step sees batch_size x accumulate x devices pictures.
+        size: side of the images that the network sees, a multiple of 32.
+        batch_size: images a device sees at a time.
+        accumulate: batches whose gradients make one step: a step sees batch_size x accumulate x devices images.
         steps: of the whole training.
-        epochs: how often every picture of a set is seen, instead of ``steps``; 0: as ``steps`` says.
+        epochs: how often every image of a set is seen, instead of ``steps``; 0: as ``steps`` says.
         epoch_steps: after how many steps it validates, saves and exports.
         max_minutes: stop (and save) after this much wall-clock time; 0: no limit.
         optimiser, learning_rate, weight_decay, schedule, warmup, clip, ema_decay: see
@@ -43,12 +43,12 @@ class TrainConfig:
         losses: ``default``, ``joints`` or ``paper``, see :class:`lgnet_core.training.losses.config.LossWeights`;
             ``direct``, see :mod:`lgnet_core.training.losses.auxiliary`; ``heatmaps`` for InterShape's first phase; all
             of them: :data:`lgnet_core.training.losses.config.LOSS_PRESETS`.
-        augment: turn, scale, shift and recolour the training pictures at random.
+        augment: turn, scale, shift and recolour the training images at random.
         recolour: False: of that, only turn, scale and shift; colours and backgrounds stay.
         rotation: standard deviation of the in-plane turns, degrees; 0 keeps the uprightness that helps a short training
             to tell right from left.
         flip: mirror half of them too, if the hand model's left hand is the mirror image of its right one.
-        validation: pictures held out, of several sets by their weights: the last ones of a stored set, InterHand2.6M's
+        validation: images held out, of several sets by their weights: the last ones of a stored set, InterHand2.6M's
             val split, generated ones from another seed.
         refine: False trains the joint and mesh stages alone, a third faster on a CPU; give the result as ``initial`` of
             a training of the whole network, whose refine stage then starts from offsets of 0.
@@ -66,7 +66,7 @@ class TrainConfig:
         device: ``auto``, ``cpu``, ``cuda``. devices: how many; torchrun says it instead, for several nodes too.
         precision: ``auto`` (bfloat16 with CUDA, else single), or Lightning's name of one.
         threads: of torch on the CPU; 0 leaves its choice.
-        workers: processes that read pictures; those that are generated come from the training process.
+        workers: processes that read images; those that are generated come from the training process.
         seed: of weights, order and augmentation.
         progress: show the bar.
     """
@@ -138,7 +138,7 @@ class TrainConfig:
         if self.freeze_backbone and 0 < sum(name in (SYNTHETIC, INTERHAND26M) for name in names) < len(names):
             raise ValueError(
                 f"data {self.data!r}: with freeze_backbone, stored sets are read as features, which do not mix with "
-                f"pictures of {SYNTHETIC} or {INTERHAND26M}; store the former (lgnet synth), train on the latter apart"
+                f"images of {SYNTHETIC} or {INTERHAND26M}; store the former (lgnet synth), train on the latter apart"
             )
         if REALHANDS in names and not self.freeze_backbone:
             raise ValueError(f"data {REALHANDS}: its teacher is the frozen landmark network; give freeze_backbone too")

@@ -11,7 +11,7 @@ from lgnet_core.inference.estimator import HandEstimator, check_image
 from lgnet_core.inference.timing import Stopwatch
 from lgnet_core.network import HandsNetwork
 from lgnet_core.types import Camera, FloatArray
-from lgnet_core.visualization.drawing import contact_sheet, draw_share
+from lgnet_core.visualization.drawing import contact_sheet, draw_heatmap
 
 COLUMNS, TILE = 3, 256
 """Tiles in a row, and their side, pixels, whatever size the network sees."""
@@ -49,7 +49,7 @@ class AttentionView:
             return None
         inputs = estimator.reconstructor.network_inputs(image, view, hands)
         device = estimator.engines["hands"].device
-        looks = self.network.looked_at(*(torch.from_numpy(value).to(device) for value in inputs))
+        looks = self.network.attention_maps(*(torch.from_numpy(value).to(device) for value in inputs))
         if not looks:
             return None
         sheets = []
@@ -57,6 +57,6 @@ class AttentionView:
             if not crop.any():  # of a hand that is not there
                 continue
             shown = cv2.resize(np.rint(crop.transpose(1, 2, 0) * 255).astype(np.uint8), (TILE, TILE))
-            tiles = [shown, *(draw_share(shown, look.share[k].float().cpu().numpy(), look.part) for look in looks)]
+            tiles = [shown, *(draw_heatmap(shown, look.share[k].float().cpu().numpy(), look.part) for look in looks)]
             sheets.append(contact_sheet(tiles, COLUMNS, TILE))
         return np.vstack(sheets)

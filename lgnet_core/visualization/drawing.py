@@ -1,4 +1,4 @@
-"""Pictures of hands that a person can look at: an overlay, a view from elsewhere, a contact sheet.
+"""Images of hands that a person can look at: an overlay, a view from elsewhere, a contact sheet.
 
 Right hands are orange and left hands blue (Okabe and Ito's colours, told apart with every colour vision). Both meshes
 go through one z-buffer, so that the nearer hand hides the other.
@@ -53,11 +53,11 @@ def in_one_frame(hands: TwoHands) -> list[tuple[Hand, FloatArray]]:
 
 
 def draw_overlay(image: FloatArray, hands: TwoHands, camera: Camera | None = None) -> FloatArray:
-    """The picture with shaded, semi-transparent meshes, skeletons, sides and presences drawn over it.
+    """The image with shaded, semi-transparent meshes, skeletons, sides and presences drawn over it.
 
     Args:
         image: RGB, not changed.
-        camera: of this picture; needed if ``hands.metric``. Without it each mesh is laid onto its 2D joints.
+        camera: of this image; needed if ``hands.metric``. Without it each mesh is laid onto its 2D joints.
 
     Shapes:
         image: (H, W, 3) uint8; returns (H, W, 3) uint8.
@@ -66,8 +66,8 @@ def draw_overlay(image: FloatArray, hands: TwoHands, camera: Camera | None = Non
         ValueError: if the hands are metric and no camera is given.
     """
     if hands.metric and camera is None:
-        raise ValueError("draw_overlay: metric hands stand in a camera's frame; give the camera of this picture")
-    image = _shade([_onto_picture(hand, offset, camera) for hand, offset in in_one_frame(hands)], image, _ALPHA)
+        raise ValueError("draw_overlay: metric hands stand in a camera's frame; give the camera of this image")
+    image = _shade([_onto_image(hand, offset, camera) for hand, offset in in_one_frame(hands)], image, _ALPHA)
     for hand in sorted(hands.hands, key=lambda hand: -float(hand.joints[WRIST, 2])):
         _draw_skeleton(image, hand)
     taken: list[_Box] = []
@@ -114,13 +114,13 @@ def draw_3d(hands: TwoHands, height: int = 480) -> FloatArray:
     return np.hstack([draw_view(hands, height, height, yaw, pitch, title) for title, yaw, pitch in views])
 
 
-def draw_share(image: FloatArray, share: FloatArray, title: str) -> FloatArray:
-    """A picture under a map of shares of attention: what gets the most is bright yellow, what gets none nearly black.
+def draw_heatmap(image: FloatArray, share: FloatArray, title: str) -> FloatArray:
+    """An image under a map of shares of attention: what gets the most is bright yellow, what gets none nearly black.
 
     Beside the title stands how much more than an even share the most is, since every map is drawn at full contrast.
 
     Args:
-        image: RGB, not changed. share: at least 0, cells over the whole picture.
+        image: RGB, not changed. share: at least 0, cells over the whole image.
 
     Shapes:
         image: (H, W, 3) uint8; share: (h, w); returns (H, W, 3) uint8.
@@ -138,7 +138,7 @@ def draw_share(image: FloatArray, share: FloatArray, title: str) -> FloatArray:
 
 
 def contact_sheet(images: Sequence[FloatArray], columns: int, width: int) -> FloatArray:
-    """Pictures of equal shape (H, W, 3) side by side in rows, each ``width`` pixels wide; uint8 RGB."""
+    """Images of equal shape (H, W, 3) side by side in rows, each ``width`` pixels wide; uint8 RGB."""
     height = max(1, round(width * images[0].shape[0] / images[0].shape[1]))
     rows = -(-len(images) // columns)
     sheet = np.full((rows * (height + 2), columns * (width + 2), 3), 255, np.uint8)
@@ -159,7 +159,7 @@ def write_png(path: str | Path, image: FloatArray) -> None:
     Path(path).write_bytes(data.tobytes())
 
 
-def _onto_picture(hand: Hand, offset: FloatArray, camera: Camera | None) -> _Solid:
+def _onto_image(hand: Hand, offset: FloatArray, camera: Camera | None) -> _Solid:
     normals = _normals(hand.vertices, hand.faces)
     if camera is not None:
         safe = hand.vertices.copy()
@@ -167,7 +167,7 @@ def _onto_picture(hand: Hand, offset: FloatArray, camera: Camera | None) -> _Sol
         screen = np.column_stack([project_distorted(safe, camera), safe[:, 2]])
     else:
         # Pixels = scale * metres + shift, least squares over the joints: a weak perspective camera of its own.
-        metres, pixels = hand.joints[:, :2], hand.joints_image
+        metres, pixels = hand.joints[:, :2], hand.joints_2d
         centred, target = metres - metres.mean(0), pixels - pixels.mean(0)
         scale = max(float((centred * target).sum() / (centred**2).sum()), 1.0)
         flat = (hand.vertices[:, :2] - metres.mean(0)) * scale + pixels.mean(0)
@@ -185,7 +185,7 @@ def _normals(vertices: FloatArray, faces: FloatArray) -> FloatArray:
 
 
 def _shade(solids: Sequence[_Solid], image: FloatArray, alpha: float) -> FloatArray:
-    """A copy of the picture with the solids drawn over it."""
+    """A copy of the image with the solids drawn over it."""
     image = image.copy()
     height, width = image.shape[:2]
     if not solids:
@@ -241,7 +241,7 @@ def _turn(yaw: float, pitch: float) -> FloatArray:
 
 
 def _draw_skeleton(image: FloatArray, hand: Hand) -> None:
-    points = hand.joints_image
+    points = hand.joints_2d
     thickness = max(2, round(float(np.ptp(points, axis=0).max()) / 100))
     fixed = [tuple(int(x) for x in np.rint(p.clip(-1e4, 1e5) * 16)) for p in points]
     for joint, parent in enumerate(JOINT_PARENTS):
@@ -255,7 +255,7 @@ def _draw_skeleton(image: FloatArray, hand: Hand) -> None:
 
 def _draw_label(image: FloatArray, hand: Hand, taken: Sequence[_Box]) -> _Box:
     """Side and presence beside the wrist, away from the fingers and from the labels that are ``taken``."""
-    wrist, away = hand.joints_image[WRIST], hand.joints_image[WRIST] - hand.joints_image.mean(0)
+    wrist, away = hand.joints_2d[WRIST], hand.joints_2d[WRIST] - hand.joints_2d.mean(0)
     anchor = wrist + 0.2 * away
     text = f"{hand.side.label} {hand.presence:.2f}"
     return _text(image, text, anchor, (255, 255, 255), SIDE_COLOURS[hand.side], taken)
@@ -277,7 +277,7 @@ def _text(
     paper: tuple[int, int, int] | None = None,
     taken: Sequence[_Box] = (),
 ) -> _Box:
-    """Text whose lower left corner is near ``anchor``, inside the picture and off the boxes ``taken``, in place."""
+    """Text whose lower left corner is near ``anchor``, inside the image and off the boxes ``taken``, in place."""
     height, width = image.shape[:2]
     size = max(0.35, min(height, width) / 1000)
     (w, h), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)

@@ -25,10 +25,10 @@ _EMPTY = torch.iinfo(torch.int64).max
 
 
 class Fragments(NamedTuple):
-    """The visible surface at the N covered pixels of B pictures, in the order of ``pixel``.
+    """The visible surface at the N covered pixels of B images, in the order of ``pixel``.
 
     Shapes:
-        pixel: (N,) int64 index into a flattened (B, H, W); batch: (N,) int64 picture; face: (N,) int64;
+        pixel: (N,) int64 index into a flattened (B, H, W); batch: (N,) int64 image; face: (N,) int64;
         barycentric: (3, N) perspective-correct weights of the face's vertices, in their order; depth: (N,) metres.
     """
 
@@ -55,7 +55,7 @@ def scatter(pixel: Tensor, batch: Tensor, values: Tensor, canvas: Tensor) -> Ten
     """``canvas`` (B, C, H, W) or (B, H, W) with the values (C, N) or (N,) at N pixels, in place.
 
     Shapes:
-        pixel: (N,) int64 index into a flattened (B, H, W); batch: (N,) int64 picture.
+        pixel: (N,) int64 index into a flattened (B, H, W); batch: (N,) int64 image.
     """
     if canvas.dim() == 3:
         canvas.view(-1)[pixel] = values
@@ -91,7 +91,7 @@ def _triangles(
     # v points down, so the outside of an outward (counter-clockwise) triangle has a negative area on the screen
     keep = (area < -1e-9) if cull else (area.abs() > 1e-9)
     keep &= z.amin(0) >= NEAR
-    # at least one row and one column of pixel centres inside the bounding box, and the box inside the picture
+    # at least one row and one column of pixel centres inside the bounding box, and the box inside the image
     for coordinate, size in ((u, width), (v, height)):
         keep &= coordinate.amin(0).ceil().clamp_min(0) <= coordinate.amax(0).floor().clamp_max(size - 1)
     if face_mask is not None:
@@ -174,12 +174,12 @@ def rasterize(
     face_mask: Tensor | None = None,
     cull: bool = False,
 ) -> Fragments:
-    """The nearest triangle at every pixel of B pictures.
+    """The nearest triangle at every pixel of B images.
 
     Args:
         vertices: (u, v) pixels and depth in metres. Triangles nearer than ``NEAR`` are dropped.
-        face_mask: which faces each picture has; None: all.
-        cull: leave out triangles seen from behind: half the work, and the same picture of closed surfaces.
+        face_mask: which faces each image has; None: all.
+        cull: leave out triangles seen from behind: half the work, and the same image of closed surfaces.
 
     Shapes:
         vertices: (B, V, 3) float32; faces: (F, 3) int64; face_mask: (B, F) bool.

@@ -1,4 +1,4 @@
-"""A camera that is not there: plays the bundled clip as pictures and calibration, over and over."""
+"""A camera that is not there: plays the bundled clip as images and calibration, over and over."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ class DemoCamera(Node):
         # A camera's sensor does not stop when simulated time does.
         self.create_timer(1 / rate, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(
-            f"playing {len(self._images)} pictures of {clip.camera.width}x{clip.camera.height} at {rate:g} Hz on "
+            f"playing {len(self._images)} images of {clip.camera.width}x{clip.camera.height} at {rate:g} Hz on "
             f"{self._image_publisher.topic_name} ({reliability})"
         )
 
     def _publish(self) -> None:
-        image = self._images[forth_and_back(int(self._count * self._pace), len(self._images))]
+        image = self._images[ping_pong(int(self._count * self._pace), len(self._images))]
         image.header.stamp = self._info.header.stamp = self.get_clock().now().to_msg()
         self._info_publisher.publish(self._info)
         self._image_publisher.publish(image)
         self._count += 1
 
 
-def forth_and_back(k: int, count: int) -> int:
+def ping_pong(k: int, count: int) -> int:
     """0, 1, ..., count - 1, count - 2, ..., 1, 0, 1, ...: a loop without a jump."""
     if count == 1:
         return 0
@@ -65,7 +65,7 @@ def forth_and_back(k: int, count: int) -> int:
 
 
 def to_camera_info(camera: Camera, frame_id: str) -> CameraInfo:
-    """A calibration as a message without a stamp; the picture counts as not rectified."""
+    """A calibration as a message without a stamp; the image counts as not rectified."""
     matrix = camera.matrix
     info = CameraInfo(height=camera.height, width=camera.width, distortion_model="plumb_bob")
     info.header.frame_id = frame_id

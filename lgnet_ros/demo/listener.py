@@ -1,4 +1,4 @@
-"""What a planner would see: counts and times everything under hands/, keeps two pictures, and sums it up."""
+"""What a planner would see: counts and times everything under hands/, keeps two images, and sums it up."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Arrivals:
 class DemoListener(Node):
     """Listens until it has heard ``seconds`` of meshes and seen an overlay, or for ``patience`` seconds in vain.
 
-    ``overlay`` and ``hands`` are of one picture, of those that show the most hands.
+    ``overlay`` and ``hands`` are of one image, of those that show the most hands.
 
     Parameters: ``seconds``, ``patience``.
     """
@@ -108,7 +108,7 @@ class DemoListener(Node):
         self._pair(_key(message))
 
     def _pair(self, key: tuple[int, int]) -> None:
-        """Show a picture's overlay and hands once both are here, if it has as many hands as the one shown so far."""
+        """Show an image's overlay and hands once both are here, if it has as many hands as the one shown so far."""
         if self._overlays is None or key not in self._overlays or key not in self._seen:
             return
         hands, overlay = self._seen.pop(key), self._overlays.pop(key)
@@ -137,7 +137,7 @@ class DemoListener(Node):
 
 
 def to_two_hands(joints: HandJointsArray, meshes: HandMeshArray) -> TwoHands:
-    """The hands of two messages of one picture; rotations and shape, which no message carries, are left neutral."""
+    """The hands of two messages of one image; rotations and shape, which no message carries, are left neutral."""
     hands = {}
     for j, m in zip(joints.hands, meshes.hands, strict=True):
         hands[Side(m.side)] = Hand(
@@ -146,7 +146,7 @@ def to_two_hands(joints: HandJointsArray, meshes: HandMeshArray) -> TwoHands:
             joints=np.array([(p.x, p.y, p.z) for p in j.joints]),
             vertices=np.asarray(m.vertices, np.float64).reshape(-1, 3),
             faces=np.asarray(m.triangles, np.int64).reshape(-1, 3),
-            joints_image=np.asarray(j.joints_image, np.float64).reshape(-1, 2),
+            joints_2d=np.asarray(j.joints_2d, np.float64).reshape(-1, 2),
             joint_std=np.asarray(j.joint_std, np.float64),
             rotations=np.broadcast_to(np.eye(3), (16, 3, 3)),
             shape=np.zeros(10),
@@ -162,7 +162,7 @@ def summarise(listener: DemoListener, out: Path, console: Console) -> bool:
         ages = [f"{1e3 * arrivals.age(p):.0f}" for p in (50, 95)]
         table.add_row(arrivals.topic, str(len(arrivals.times)), f"{arrivals.rate:.1f}", *ages)
     console.print(table)
-    console.print("age: from the stamp of the picture to the message's arrival in this process")
+    console.print("age: from the stamp of the image to the message's arrival in this process")
     meshes = next(a for a in listener.arrivals if a.topic.endswith(topics.MESH))
     if not meshes.times:
         console.print(f"[red]Nothing arrived on {meshes.topic}.[/red] The node's messages above say why.")
@@ -173,8 +173,8 @@ def summarise(listener: DemoListener, out: Path, console: Console) -> bool:
     write_png(out / "view_3d.png", draw_3d(listener.hands))
     seen = " and ".join(hand.side.label for hand in listener.hands.hands) or "no"
     console.print(
-        f"[bold]{meshes.topic} arrives at {meshes.rate:.1f} Hz[/bold], {1e3 * meshes.age(50):.0f} ms after the picture "
-        f"was taken; {seen} hand seen.\nPictures: {out / 'overlay.png'}, {out / 'view_3d.png'}"
+        f"[bold]{meshes.topic} arrives at {meshes.rate:.1f} Hz[/bold], {1e3 * meshes.age(50):.0f} ms after the image "
+        f"was taken; {seen} hand seen.\nImages: {out / 'overlay.png'}, {out / 'view_3d.png'}"
     )
     return listener.overlay is not None
 

@@ -26,13 +26,13 @@ def run_demo(
     the domain is drawn at random.
 
     Args:
-        out: folder for the listener's pictures.
+        out: folder for the listener's images.
         seconds: how long to count what arrives.
         node_arguments: of ``lgnet-hands``.
         remappings: ROS arguments of these that hold for camera and listener too.
     """
     if out.exists() and not out.is_dir():
-        print(f"{out} is no folder: the demo writes its pictures into one.", file=sys.stderr)
+        print(f"{out} is no folder: the demo writes its images into one.", file=sys.stderr)
         return 1
     environment = {
         **os.environ,

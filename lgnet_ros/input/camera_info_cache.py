@@ -1,4 +1,4 @@
-"""Which camera_info belongs to which picture."""
+"""Which camera_info belongs to which image."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections import OrderedDict
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo
 
-KEPT = 16  # messages; a camera's pictures overtake their calibration by one or two
-ASKED = 2  # pictures in a row that must have had calibrations of their own for the next one to wait
-WAIT = 0.25  # seconds; on a busy machine a calibration may come that much later than its picture
+KEPT = 16  # messages; a camera's images overtake their calibration by one or two
+ASKED = 2  # images in a row that must have had calibrations of their own for the next one to wait
+WAIT = 0.25  # seconds; on a busy machine a calibration may come that much later than its image
 
 
-class Calibrations:
+class CameraInfoCache:
     """The latest messages of a camera_info topic, by stamp.
 
-    A driver publishes a picture and its calibration with the same stamp, in either order, so a picture's own
+    A driver publishes an image and its calibration with the same stamp, in either order, so an image's own
     calibration is taken where there is one: with zoom or a moving region of interest the last one would be wrong. A
-    calibration that is published now and then (latched, by hand, or at a lower rate) holds for every picture until the
-    next, and so does the last one for a picture whose own is lost.
+    calibration that is published now and then (latched, by hand, or at a lower rate) holds for every image until the
+    next, and so does the last one for an image whose own is lost.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._by_stamp: OrderedDict[tuple[int, int], CameraInfo] = OrderedDict()
-        # The last pictures that asked, and whether their own came, if too late. While there is none to say that waiting
-        # is in vain, one waits: it costs the first picture of another kind of camera WAIT seconds.
+        # The last images that asked, and whether their own came, if too late. While there is none to say that waiting
+        # is in vain, one waits: it costs the first image of another kind of camera WAIT seconds.
         self._asked: OrderedDict[tuple[int, int], bool] = OrderedDict()
 
     def put(self, message: CameraInfo) -> None:
@@ -42,9 +42,9 @@ class Calibrations:
             self._changed.notify_all()
 
     def find(self, stamp: Time) -> CameraInfo | None:
-        """The calibration of the picture with this stamp, else the last one; None if none came yet.
+        """The calibration of the image with this stamp, else the last one; None if none came yet.
 
-        Waits a moment for it where pictures have had calibrations of their own, so not to be called by the executor.
+        Waits a moment for it where images have had calibrations of their own, so not to be called by the executor.
         """
         key = _key(stamp)
         with self._changed:
@@ -57,7 +57,7 @@ class Calibrations:
             return next(reversed(self._by_stamp.values()), None) if own is None else own
 
     def _comes_no_more(self, key: tuple[int, int]) -> bool:
-        """The calibration with this stamp has come, or that of a later picture has, and so this one is lost."""
+        """The calibration with this stamp has come, or that of a later image has, and so this one is lost."""
         return key in self._by_stamp or (bool(self._by_stamp) and next(reversed(self._by_stamp)) > key)
 
 

@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage
 from lgnet_core.io.images import is_cut_jpeg, reduce_to_8_bit
 from lgnet_core.types import FloatArray
 from lgnet_ros.input.encodings import ENCODINGS, check_size, to_rgb
-from lgnet_ros.input.invalid_message import RejectedMessage
+from lgnet_ros.input.invalid_message import InvalidMessageError
 
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of a frame, of every kind of JPEG
@@ -20,7 +20,7 @@ _SCAN_MARKERS = frozenset([0xD9, 0xDA])  # no header follows
 
 
 def decode_compressed(message: CompressedImage) -> FloatArray:
-    """RGB of a compressed picture, turned by no EXIF orientation: pixels stay those of the calibration.
+    """RGB of a compressed image, turned by no EXIF orientation: pixels stay those of the calibration.
 
     What the data are is read from them. ``format`` tells what image_transport's own subscriber takes from it: a Bayer
     mosaic that was compressed as grey (``"bayer_rggb8; jpeg compressed "``), and red and blue that were exchanged
@@ -30,18 +30,18 @@ def decode_compressed(message: CompressedImage) -> FloatArray:
         returns (H, W, 3) uint8.
 
     Raises:
-        RejectedMessage: ``image_encoding``, ``image_size``, ``image_compressed``.
+        InvalidMessageError: ``image_encoding``, ``image_size``, ``image_compressed``.
     """
     data = bytes(message.data)
     size = _png_size(data) if data.startswith(_PNG) else _jpeg_size(data) if data.startswith(_JPEG) else None
     if size is None:
-        raise _not_a_picture(message.format, len(data))
+        raise _not_a_image(message.format, len(data))
     check_size(*size)  # before decoding: a few bytes can unfold to gigabytes
     pixels = None if is_cut_jpeg(data) else _decode(data)
     if pixels is None:
-        raise RejectedMessage(
+        raise InvalidMessageError(
             "image_compressed",
-            f"compressed picture ({message.format!r}, {len(data)} bytes) is damaged or cut short; check the camera's "
+            f"compressed image ({message.format!r}, {len(data)} bytes) is damaged or cut short; check the camera's "
             "link, and that the publisher is reliable",
         )
     if pixels.dtype == np.uint16:
@@ -90,12 +90,12 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _not_a_picture(description: str, size: int) -> RejectedMessage:
+def _not_a_image(description: str, size: int) -> InvalidMessageError:
     if "compressedDepth" in description:
-        return RejectedMessage(
+        return InvalidMessageError(
             "image_encoding", f"format {description!r} is a depth image; remap image to the colour camera's topic"
         )
-    return RejectedMessage(
+    return InvalidMessageError(
         "image_encoding",
         f"format {description!r}, {size} bytes: neither JPEG nor PNG; publish one of them "
         "(image_transport's `compressed`), or set image_transport to raw",

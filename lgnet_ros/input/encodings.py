@@ -1,4 +1,4 @@
-"""The encodings of sensor_msgs/Image that hold a picture, and how each becomes 8-bit RGB."""
+"""The encodings of sensor_msgs/Image that hold an image, and how each becomes 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import cv2
 from lgnet_core.inference.estimator import LARGEST_SIDE
 from lgnet_core.io.images import MIN_SIDE
 from lgnet_core.types import FloatArray
-from lgnet_ros.input.invalid_message import RejectedMessage
+from lgnet_ros.input.invalid_message import InvalidMessageError
 
 MAX_PIXELS = 64_000_000
-"""Larger pictures are refused: one message must not take all the memory."""
+"""Larger images are refused: one message must not take all the memory."""
 
 
 class Encoding(NamedTuple):
@@ -22,8 +22,8 @@ class Encoding(NamedTuple):
         samples: numbers per pixel of a row.
         to_rgb: OpenCV's conversion of 8-bit samples; None: they are RGB.
         bits: per sample. 16 bits are reduced to 8 first, see :func:`lgnet_core.io.images.reduce_to_8_bit`: a sensor's
-            10, 12 or 14 bits come in 16, so the fullest bit found in the picture counts, rounded up to an even number.
-        halves: rows of data per two rows of the picture.
+            10, 12 or 14 bits come in 16, so the fullest bit found in the image counts, rounded up to an even number.
+        halves: rows of data per two rows of the image.
         divisor: width and height must be multiples of it (width, height).
     """
 
@@ -78,14 +78,14 @@ def to_rgb(samples: FloatArray, code: int | None) -> FloatArray:
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuse a picture by its size, before anything of that size is made.
+    """Refuse an image by its size, before anything of that size is made.
 
     Raises:
-        RejectedMessage: ``image_size``.
+        InvalidMessageError: ``image_size``.
     """
     if min(width, height) < MIN_SIDE or max(width, height) > LARGEST_SIDE or width * height > MAX_PIXELS:
-        raise RejectedMessage(
+        raise InvalidMessageError(
             "image_size",
-            f"picture of {width}x{height} pixels; each side must have {MIN_SIDE} to {LARGEST_SIDE}, and both together "
+            f"image of {width}x{height} pixels; each side must have {MIN_SIDE} to {LARGEST_SIDE}, and both together "
             f"{MAX_PIXELS // 10**6} million at most: set the camera driver to another resolution",
         )

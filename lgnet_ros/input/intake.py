@@ -1,4 +1,4 @@
-"""What comes from a camera: every message becomes a picture, or is refused with a reason."""
+"""What comes from a camera: every message becomes an image, or is refused with a reason."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from lgnet_core.types import FloatArray
 from lgnet_ros import interop
 from lgnet_ros.input.compressed import decode_compressed
 from lgnet_ros.input.encodings import ENCODINGS, Encoding, check_size, to_rgb
-from lgnet_ros.input.invalid_message import RejectedMessage
+from lgnet_ros.input.invalid_message import InvalidMessageError
 
 
 def decode_image(message: Image | CompressedImage) -> FloatArray:
-    """RGB of a message, of any encoding that holds a picture.
+    """RGB of a message, of any encoding that holds an image.
 
-    An rgb8 picture is a view of the message's own data, so neither may be written to; every other is made new.
+    An rgb8 image is a view of the message's own data, so neither may be written to; every other is made new.
 
     Shapes:
         returns (H, W, 3) uint8; rows may be further apart than their pixels.
 
     Raises:
-        RejectedMessage: see :data:`lgnet_ros.input.invalid_message.REASONS`.
+        InvalidMessageError: see :data:`lgnet_ros.input.invalid_message.REASONS`.
     """
     if isinstance(message, CompressedImage):
         return decode_compressed(message)
@@ -45,27 +45,27 @@ def _check(message: Image) -> Encoding:
     """The encoding of a message whose size, step and data fit each other and it."""
     encoding = ENCODINGS.get(message.encoding)
     if encoding is None:
-        raise RejectedMessage(
+        raise InvalidMessageError(
             "image_encoding",
-            f"encoding {message.encoding!r} holds no picture that is known; publish one of {', '.join(ENCODINGS)}",
+            f"encoding {message.encoding!r} holds no image that is known; publish one of {', '.join(ENCODINGS)}",
         )
     width, height, step = message.width, message.height, message.step
     check_size(width, height)
     if width % encoding.divisor[0] or height % encoding.divisor[1]:
-        raise RejectedMessage(
+        raise InvalidMessageError(
             "image_size",
-            f"picture of {width}x{height} pixels in {message.encoding}, whose pixels share colours; "
+            f"image of {width}x{height} pixels in {message.encoding}, whose pixels share colours; "
             f"width and height must be multiples of {encoding.divisor[0]} and {encoding.divisor[1]}",
         )
     row = width * encoding.samples * encoding.bits // 8
     if step < row:
-        raise RejectedMessage(
+        raise InvalidMessageError(
             "image_step",
             f"step is {step} bytes, but a row of {width} pixels in {message.encoding} has {row}; mend the driver",
         )
     expected = step * height * encoding.halves // 2
     if len(message.data) != expected:
-        raise RejectedMessage(
+        raise InvalidMessageError(
             "image_data",
             f"{len(message.data)} bytes of data, but {height} rows in steps of {step} bytes ({message.encoding}) make "
             f"{expected}; mend the driver",

@@ -1,4 +1,4 @@
-"""One slot between the executor and the worker: the newest picture, never a queue."""
+"""One slot between the executor and the worker: the newest image, never a queue."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class Mailbox(Generic[Item]):
+class LatestValue(Generic[Item]):
     """Latest wins: an item that nobody took before the next one came is dropped; who put that one is told.
 
     A queue would hand the robot hands that are seconds old as soon as the network is slower than the camera. All

@@ -78,7 +78,7 @@ class MatchedSubscription:
         published = [(t, types) for t, types in self._node.get_topic_names_and_types() if self._others_publish(t)]
         compressed = f"{self.topic}/compressed"
         if (compressed, ["sensor_msgs/msg/CompressedImage"]) in published:
-            lines.append(f"{compressed} carries compressed pictures: set image_transport to compressed to take those")
+            lines.append(f"{compressed} carries compressed images: set image_transport to compressed to take those")
         elsewhere = sorted(topic for topic, types in published if type_name in types and topic != self.topic)
         if elsewhere:
             lines.append(f"{type_name} is published on {', '.join(elsewhere)}")

@@ -21,7 +21,7 @@ NAMESPACE = "hands"
 
 
 class MarkerWriter:
-    """Writes one MarkerArray for each picture.
+    """Writes one MarkerArray for each image.
 
     It always holds a marker for each side, right first, with ids 0 and 1 in the namespace ``hands``: a mesh, or its
     deletion where the hand is not seen. So a subscriber that missed a message never keeps a hand that is gone.

@@ -1,7 +1,7 @@
 """Hands to the messages under ``hands/``.
 
 Arrays go into messages as ``array.array(typecode, bytes)``: rclpy's setters take these as they are, but look at every
-element of a list, and some of an ndarray. Headers are the picture's, handed on untouched.
+element of a list, and some of an ndarray. Headers are the image's, handed on untouched.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lgnet_ros.interop import create_cloud
 from lgnet_ros.msg import HandJoints, HandJointsArray, HandMesh, HandMeshArray, InterHandTransform
 
 Poses = Mapping[Side, Pose]
-"""The frames of a picture's hands, :meth:`lgnet_core.geometry.hand_frame.HandFrames.poses`."""
+"""The frames of an image's hands, :meth:`lgnet_core.geometry.hand_frame.HandFrames.poses`."""
 
 POINT = np.dtype([("x", np.float32), ("y", np.float32), ("z", np.float32), ("side", np.uint32)])
 """A point of ``hands/points``: metres in the header's frame, and :class:`Side`."""
@@ -85,7 +85,7 @@ def to_points(hands: TwoHands, header: Header) -> PointCloud2:
 
 
 def to_image(image: FloatArray, header: Header) -> Image:
-    """An rgb8 message of a picture (H, W, 3) uint8."""
+    """An rgb8 message of an image (H, W, 3) uint8."""
     height, width, channels = image.shape
     return Image(
         header=header,
@@ -109,7 +109,7 @@ def _joints(hand: Hand, pose: Pose) -> HandJoints:
         **_identity(hand, pose),
         joints=[Point(x=x, y=y, z=z) for x, y, z in hand.joints.tolist()],
         joint_std=hand.joint_std.astype(np.float32),
-        joints_image=hand.joints_image.astype(np.float32).reshape(-1),
+        joints_2d=hand.joints_2d.astype(np.float32).reshape(-1),
     )
 
 

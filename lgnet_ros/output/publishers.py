@@ -22,13 +22,13 @@ from lgnet_ros.output.publisher import Output, problems
 from lgnet_ros.output.serialized import HandsWriter, InterHandWriter
 from lgnet_ros.output.transforms import TransformWriter
 from lgnet_ros.parameters import Settings
-from lgnet_ros.perception import RateLimit, Seen, nanoseconds
+from lgnet_ros.perception import PerceptionResult, RateLimit, nanoseconds
 
 NOBODY = TwoHands(None, None, None, metric=True)
 
 
 class Publishers:
-    """The node's outputs, each with the stamp and the frame of its picture.
+    """The node's outputs, each with the stamp and the frame of its image.
 
     Args:
         node: whose publishers they are.
@@ -56,8 +56,8 @@ class Publishers:
         self._marked: Header | None = None  # of the markers that RViz may still show
         self._overlay_limit = RateLimit()
 
-    def publish(self, seen: Seen, settings: Settings) -> None:
-        """All that is wanted of one picture; of hands without a place in space only the overlay."""
+    def publish(self, seen: PerceptionResult, settings: Settings) -> None:
+        """All that is wanted of one image; of hands without a place in space only the overlay."""
         header: Header = seen.message.header
         if seen.hands.metric:
             self._publish_metric(seen.hands, header, settings)

@@ -1,4 +1,4 @@
-"""Hands to the bytes of the messages of :mod:`lgnet_ros.output.messages`, each with the numbers of one picture."""
+"""Hands to the bytes of the messages of :mod:`lgnet_ros.output.messages`, each with the numbers of one image."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class HandsWriter:
         numbers = stamp_numbers(header)
         for hand in hands.hands:
             numbers += _identity(hand, poses[hand.side])
-            numbers += [(np.float64, hand.joints), (np.float32, hand.joint_std), (np.float32, hand.joints_image)]
+            numbers += [(np.float64, hand.joints), (np.float32, hand.joint_std), (np.float32, hand.joints_2d)]
         key = (header.frame_id, tuple(hand.side for hand in hands.hands))
         return self._joints.write(key, numbers, lambda: to_joints_array(*_marked(hands, header)))
 
@@ -93,7 +93,7 @@ def _marked_hand(hand: Hand) -> Hand:
         joints=np.full(hand.joints.shape, mark(np.float64)),
         vertices=np.full(hand.vertices.shape, mark(np.float32)),
         faces=np.full(hand.faces.shape, mark(np.uint32)),
-        joints_image=np.full(hand.joints_image.shape, mark(np.float32)),
+        joints_2d=np.full(hand.joints_2d.shape, mark(np.float32)),
         joint_std=np.full(hand.joint_std.shape, mark(np.float32)),
         track_id=mark(np.uint32),
     )

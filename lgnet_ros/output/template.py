@@ -1,8 +1,8 @@
-"""Messages as bytes, whose numbers are written anew for each picture.
+"""Messages as bytes, whose numbers are written anew for each image.
 
 rclpy makes a message of nested Python objects, and looks at each of them again when it is published: for two hands that
 takes longer than all that is computed of them. So a message is serialised once, with marks where numbers belong; for
-each picture its numbers are written over the marks, and rclpy publishes the bytes as they are.
+each image its numbers are written over the marks, and rclpy publishes the bytes as they are.
 """
 
 from __future__ import annotations

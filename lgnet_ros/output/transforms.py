@@ -20,10 +20,10 @@ NO_JOINTS: Mapping[Side, Sequence[Pose]] = {}
 def to_transforms(
     hands: TwoHands, header: Header, poses: Poses, prefix: str, joint_poses: Mapping[Side, Sequence[Pose]] = NO_JOINTS
 ) -> list[TransformStamped]:
-    """The frames of the hands that were seen, under the picture's frame and at its stamp.
+    """The frames of the hands that were seen, under the image's frame and at its stamp.
 
     Args:
-        header: of the picture. With an empty frame_id there is nothing to stand under: TF would refuse every frame, so
+        header: of the image. With an empty frame_id there is nothing to stand under: TF would refuse every frame, so
             none is made.
         poses: of the hands that were seen.
         prefix: the parameter ``frame_prefix``.

@@ -37,7 +37,7 @@ class Program:
         with Program(args) as program:
             return program.spin([HandsNode()])
 
-    Fast DDS gets our profile (:func:`lgnet_ros.resources.fast_dds_profile`), which stops the loss of pictures.
+    Fast DDS gets our profile (:func:`lgnet_ros.resources.fast_dds_profile`), which stops the loss of images.
 
     A :class:`RefusedError` becomes one line for the user and exit code 1.
 
@@ -57,7 +57,7 @@ class Program:
         logging.basicConfig(format="[%(levelname)s] [%(name)s]: %(message)s")
         os.environ.update(fast_dds_profile())
         # What is imported by now stays: the garbage collector need not look at it, which takes a tenth of a second with
-        # torch, each time in the middle of a picture, and again when the process ends.
+        # torch, each time in the middle of an image, and again when the process ends.
         gc.freeze()
         argv = sys.argv if args is None else [sys.argv[0], *args]
         try:
@@ -111,7 +111,7 @@ class Program:
             closer.start()
             closer.join(max(0.1, deadline - time.monotonic()))
             ended = not closer.is_alive()
-        # A node can be gone while its worker is still at a picture. Python would end that thread in the middle of C++
+        # A node can be gone while its worker is still at an image. Python would end that thread in the middle of C++
         # that is not made for it, and the process would abort.
         if not ended or any(thread.name == WORKER for thread in threading.enumerate()):
             self._leave_behind()
@@ -143,6 +143,6 @@ class Program:
 
     def _leave_behind(self) -> None:
         """End the process although a thread is still busy: no Python can interrupt a network in C++."""
-        print("lgnet_ros: a picture or a network is still at work; ending without it", file=sys.stderr, flush=True)
+        print("lgnet_ros: an image or a network is still at work; ending without it", file=sys.stderr, flush=True)
         sys.stdout.flush()
         os._exit(self._exit_code)

@@ -60,7 +60,7 @@ def stub(monkeypatch):
 
 
 @pytest.fixture
-def picture(tmp_path) -> Path:
+def image(tmp_path) -> Path:
     path = tmp_path / "cat.png"
     cv2.imwrite(str(path), np.full((120, 160, 3), 90, np.uint8))
     return path
@@ -98,14 +98,14 @@ def test_every_command_has_help(command):
     assert "Usage" in output
 
 
-def test_predict(stub, picture, tmp_path):
+def test_predict(stub, image, tmp_path):
     camera = tmp_path / "K.yaml"
     data = [300.0, 0, 79.5, 0, 300, 59.5, 0, 0, 1]
     camera.write_text(yaml.safe_dump({"image_width": 160, "image_height": 120, "camera_matrix": {"data": data}}))
     settings = ("--threshold", 0.4, "--engine", "eager")
-    code, output = run("predict", picture, "--camera", camera, "-o", tmp_path / "out", *settings)
+    code, output = run("predict", image, "--camera", camera, "-o", tmp_path / "out", *settings)
     assert code == 0, output
-    assert "1 picture(s): hands found: 0 right, 1 left" in output
+    assert "1 image(s): hands found: 0 right, 1 left" in output
     assert "note" not in output
     assert (tmp_path / "out" / "cat_overlay.png").exists()
     told = json.loads((tmp_path / "out" / "cat.json").read_text())
@@ -113,19 +113,19 @@ def test_predict(stub, picture, tmp_path):
     assert (stub["engine"], stub["presence_threshold"], stub["hand_length"]) == ("eager", 0.4, None)
 
 
-def test_predict_says_from_which_presence_on_it_reports_hands(stub, picture, tmp_path):
+def test_predict_says_from_which_presence_on_it_reports_hands(stub, image, tmp_path):
     assert f"Default: {Thresholds().presence}" in " ".join(run("predict", "--help")[1].replace("│", " ").split())
-    run("predict", picture, "-o", tmp_path / "out")
+    run("predict", image, "-o", tmp_path / "out")
     assert stub["presence_threshold"] is None  # as Thresholds has it
 
 
-def test_predict_with_a_bad_file_finishes_and_ends_with_1(stub, picture, tmp_path):
+def test_predict_with_a_bad_file_finishes_and_ends_with_1(stub, image, tmp_path):
     (tmp_path / "bad[1].jpg").write_bytes(b"nonsense")
     code, output = run("predict", tmp_path, "-o", tmp_path / "out")
     assert code == 1
-    assert "1 picture(s)" in output
+    assert "1 image(s)" in output
     assert "not used:" in output
-    assert "bad[1].jpg: is not a picture" in output  # brackets are no markup
+    assert "bad[1].jpg: is not an image" in output  # brackets are no markup
     assert "note: no camera was given" in output
 
 
@@ -154,10 +154,10 @@ def test_debug_shows_where(monkeypatch, tmp_path):
         cli.main()
 
 
-def test_unexpected_errors_say_their_kind(monkeypatch, capsys, stub, picture, tmp_path):
+def test_unexpected_errors_say_their_kind(monkeypatch, capsys, stub, image, tmp_path):
     monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
     monkeypatch.setattr(StubEstimator, "estimate", lambda *_: {}["gone"])
-    code, told = run_main(monkeypatch, capsys, "predict", picture, "-o", tmp_path / "out")
+    code, told = run_main(monkeypatch, capsys, "predict", image, "-o", tmp_path / "out")
     assert code == 1
     assert "KeyError: 'gone' (--debug shows where)" in told
 
@@ -177,7 +177,7 @@ def test_demo(stub, tmp_path):
 
 
 def test_demo_has_a_folder_of_its_own(stub, monkeypatch, tmp_path):
-    """`make demo` keeps its pictures, some of the same names, in out/demo."""
+    """`make demo` keeps its images, some of the same names, in out/demo."""
     monkeypatch.chdir(tmp_path)
     assert run("demo")[0] == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["lgnet_demo"]
@@ -193,7 +193,7 @@ def test_check_ends_with_1_where_there_is_a_problem(tmp_path):
 def test_synth(tmp_path):
     code, output = run("synth", "--out", tmp_path / "set", "--count", 3, "--size", 64, "--device", "cpu")
     assert code == 0, output
-    assert "3 pictures" in output
+    assert "3 images" in output
     assert (tmp_path / "set" / "sheet.png").exists()
     assert (tmp_path / "set" / "set.json").exists()
 
@@ -241,8 +241,8 @@ def test_train_palms_says_what_is_wrong(monkeypatch, capsys, tmp_path, options, 
 def test_eval_of_the_bundled_weights(tmp_path):
     code, output = run("eval", "--data", "synthetic", "-n", 4, "--device", "cpu", "--batch", 2, "-o", tmp_path / "eval")
     assert code == 0, output
-    assert output.startswith("judging weights bundled on 4 pictures of synthetic-1")
-    assert "weights bundled on synthetic-1 (4 pictures)" in output
+    assert output.startswith("judging weights bundled on 4 images of synthetic-1")
+    assert "weights bundled on synthetic-1 (4 images)" in output
     assert "PA-MPJPE, mm" in output
     figures = json.loads((tmp_path / "eval" / "figures.json").read_text())["categories"]["all"]["figures"]
     told = figures["mpjpe_mm/wrist-raw"]
@@ -259,12 +259,12 @@ def test_eval_of_an_annotated_set(hand_model, tmp_path, monkeypatch):
     options = ("--root", made.root, "--split", "test", "--annotation", "H+M", "--device", "cpu", "-o", tmp_path / "out")
     code, output = run("eval", "--data", "interhand26m", *options)
     assert code == 0, output
-    assert "InterHand2.6M test, H+M, all (3 pictures)" in output
+    assert "InterHand2.6M test, H+M, all (3 images)" in output
     assert "InterNet: wrist-raw, joint_3d" in output
     assert "LGNet paper (see 1 to 4)" in output
     assert "1. LGNet's PCK figure contradicts its table" in output
     assert "note: joints only, the measured ones (joint_3d)" in output
-    assert "left out: 1 x picture is missing" in output
+    assert "left out: 1 x image is missing" in output
 
 
 @pytest.mark.parametrize(
@@ -380,11 +380,11 @@ def mano(hand_model, tmp_path_factory) -> Path:
     ("command", "says"),
     [
         ("check -w W --device cpu", "parametric surface of MANO"),
-        ("predict PICTURE -w W -o OUT", "1 right, 1 left"),
+        ("predict IMAGE -w W -o OUT", "1 right, 1 left"),
         ("demo -w W -o OUT", "hands found"),
         ("export -w W -o OUT --size 64", "the file speaks of 'CC0 hand'"),
         ("bench -p lgnet-mini -e eager --device cpu -n 1 -o OUT", "lgnet-mini"),
-        ("synth -n 2 --size 64 --device cpu -o OUT", "2 pictures"),
+        ("synth -n 2 --size 64 --device cpu -o OUT", "2 images"),
         (
             "train -o OUT --steps 1 --warmup 0 --epoch-steps 1 --batch-size 2 --validation 2 --size 64 "
             "--initial random --no-refine --no-flip --device cpu",
@@ -401,7 +401,7 @@ def test_commands_take_a_converted_mano(mano, monkeypatch, tmp_path, command, sa
     camera = Camera(np.array([[100.0, 0, 64], [0, 100.0, 48], [0, 0, 1]]), 128, 96)
     clip = Clip(frames, camera, np.full((2, 2, 21, 3), 0.5), np.ones((2, 2), bool), 10.0)
     monkeypatch.setattr("lgnet_core.commands.demo.read_clip", lambda: clip)
-    places = {"W": mano / "bundled.safetensors", "PICTURE": mano / "cat.png", "OUT": tmp_path / "out"}
+    places = {"W": mano / "bundled.safetensors", "IMAGE": mano / "cat.png", "OUT": tmp_path / "out"}
     words = [places.get(word, word) for word in command.split()]
     code, output = run(*words, "--hand-model", mano / "converted")
     assert code == 0, output

@@ -7,7 +7,7 @@ from support.launch_arguments import launch_arguments
 
 from lgnet_ros.cli import parse
 from lgnet_ros.process.arguments import split_parameters
-from lgnet_ros.resources import share_file
+from lgnet_ros.resources import resource_file
 
 
 def test_options_become_ros_arguments():
@@ -51,7 +51,7 @@ def refused(world, tmp_path, *arguments: str) -> str:
 )
 def test_a_wrong_value_is_refused_in_one_line(world, tmp_path, value, reason):
     """Also beside a file with a value of the right type, which hides it from rcl."""
-    file = str(share_file("config", "hands.yaml"))
+    file = str(resource_file("config", "hands.yaml"))
     assert reason in refused(world, tmp_path, "--params-file", file, "--ros-args", "-p", value)
 
 

@@ -51,17 +51,17 @@ def test_a_healthy_node_says_its_rate_and_drops_are_normal() -> None:
 @pytest.mark.parametrize(
     ("changes", "problems", "active_for", "level", "text"),
     [
-        ({"since_received": 5.0}, [], 10.0, STALE, "no picture for 5.0 s"),
-        ({"since_received": None}, [], 4.0, STALE, "no picture for 4.0 s"),
-        ({"since_received": None}, [], 1.0, WARN, "waiting for the first picture"),
-        ({"since_received": 500.0}, [], 1.0, WARN, "waiting for the first picture"),  # since it was activated again
-        ({"waiting": 5.0}, [], 10.0, ERROR, "pictures arrive, but none was done with for 5.0 s"),
+        ({"since_received": 5.0}, [], 10.0, STALE, "no image for 5.0 s"),
+        ({"since_received": None}, [], 4.0, STALE, "no image for 4.0 s"),
+        ({"since_received": None}, [], 1.0, WARN, "waiting for the first image"),
+        ({"since_received": 500.0}, [], 1.0, WARN, "waiting for the first image"),  # since it was activated again
+        ({"waiting": 5.0}, [], 10.0, ERROR, "images arrive, but none was done with for 5.0 s"),
         ({"waiting": 50.0}, [], 1.0, OK, "hands published"),  # it was activated again
-        ({"waiting": 50.0, "since_received": 49.0}, [], 60.0, STALE, "no picture for 49.0 s"),
+        ({"waiting": 50.0, "since_received": 49.0}, [], 60.0, STALE, "no image for 49.0 s"),
         ({"lately_uncalibrated": 3}, [], 10.0, WARN, "no calibration on camera_info"),
-        ({"lately_failed": 2, "last_failure": "boom"}, [], 10.0, ERROR, "2 picture(s) lost to errors.*boom"),
+        ({"lately_failed": 2, "last_failure": "boom"}, [], 10.0, ERROR, "2 image(s) lost to errors.*boom"),
         ({"lately_rejected": {"image_step": 4, "image_data": 1}}, [], 10.0, WARN, "image_data 1, image_step 4"),
-        ({"lost": 0.42}, [], 10.0, WARN, "42% of the pictures are lost.*fastdds.xml"),
+        ({"lost": 0.42}, [], 10.0, WARN, "42% of the images are lost.*fastdds.xml"),
         ({}, ["/image: best_effort, reliable"], 10.0, WARN, "/image: best_effort, reliable"),
         ({"since_received": None, "lately_failed": 9}, ["/image: x"], None, OK, "not active"),
     ],
@@ -78,7 +78,7 @@ def test_the_worst_comes_first_and_no_reason_is_left_out() -> None:
     ill = replace(HEALTHY, since_received=9.0, lately_failed=1, last_failure="boom", lately_uncalibrated=1)
     level, text = judge(ill, ["/image: incompatible"], 60.0, 3.0, "on_activate: no luck")
     assert level == ERROR
-    places = [text.index(part) for part in ("no luck", "boom", "no picture", "no calibration", "incompatible")]
+    places = [text.index(part) for part in ("no luck", "boom", "no image", "no calibration", "incompatible")]
     assert places[:3] == sorted(places)[:3]
 
 
@@ -93,8 +93,8 @@ def test_figures_have_units() -> None:
     assert told["latency of total, p95 (ms)"] == "40.00"
     assert told["lost before they arrive (%)"] == "1.00"
     assert told["messages rejected"] == "image_size 2"
-    assert told["age of the last picture's stamp (s)"] == "0.12"
-    assert figures(Statistics().snapshot(), None)["last picture received (s ago)"] == "-"
+    assert told["age of the last image's stamp (s)"] == "0.12"
+    assert figures(Statistics().snapshot(), None)["last image received (s ago)"] == "-"
 
 
 class Active:
@@ -137,7 +137,7 @@ def test_a_nodes_life(node: Node) -> None:
     active = Active()
     time[0] += 1000
     level, text, values = told(diagnostics.message(active, 0))
-    assert (level, text) == (WARN, "waiting for the first picture")
+    assert (level, text) == (WARN, "waiting for the first image")
     assert values["QoS of /image"] == Active.qos["/image"]
     time[0] += 3.5
     assert told(diagnostics.message(active, 0))[0] == STALE
@@ -149,11 +149,11 @@ def test_a_nodes_life(node: Node) -> None:
         diagnostics.statistics.processed({"total": 0.03}, 2_000_000_000)
     level, text, values = told(diagnostics.message(active, 2_500_000_000))
     assert (level, text) == (OK, "hands published at 10.0 Hz")
-    assert values["age of the last picture's stamp (s)"] == "0.50"
+    assert values["age of the last image's stamp (s)"] == "0.50"
 
     time[0] += 60
     diagnostics.message(None, 0)
-    assert told(diagnostics.message(Active(), 0))[:2] == (WARN, "waiting for the first picture")
+    assert told(diagnostics.message(Active(), 0))[:2] == (WARN, "waiting for the first image")
 
 
 def test_weights_that_are_gone_do_not_matter(node: Node) -> None:

@@ -48,18 +48,18 @@ ENCODINGS = st.sampled_from(
 
 @st.composite
 def bad_images(draw: st.DrawFn) -> Image:
-    """Pictures of which at least one thing is wrong: size, step, encoding, amount of data."""
+    """Images of which at least one thing is wrong: size, step, encoding, amount of data."""
     message = Image(
         width=draw(NUMBERS), height=draw(NUMBERS), step=draw(NUMBERS), encoding=draw(ENCODINGS),
         is_bigendian=draw(st.integers(0, 1)), data=array.array("B", bytes(draw(st.integers(0, 64)))),
     )  # fmt: skip
     message.header.frame_id = draw(st.sampled_from(["", "camera"]))
-    return message  # 64 bytes are too few for any picture that is large enough
+    return message  # 64 bytes are too few for any image that is large enough
 
 
 @st.composite
 def bad_calibrations(draw: st.DrawFn) -> CameraInfo:
-    """Calibrations that no picture of 64x48 can have."""
+    """CameraInfoCache that no image of 64x48 can have."""
     odd = st.sampled_from([math.nan, math.inf, -1.0, 0.0, 1e308])
     message = CameraInfo(width=64, height=48, k=[50.0, 0.0, 31.5, 0.0, 50.0, 23.5, 0.0, 0.0, 1.0])
     kind = draw(st.sampled_from(["values", "size", "model", "roi"]))
@@ -79,7 +79,7 @@ def good_image() -> Image:
 
 
 def test_bad_messages(world):
-    """10,000 bad pictures and calibrations, each counted with its reason; then a good one, and hands."""
+    """10,000 bad images and calibrations, each counted with its reason; then a good one, and hands."""
     node = HandsNode(lambda settings: FixedTracker(), context=world.context, use_global_arguments=False)
     world.executor.add_node(node)
     client = LifecycleClient(world.node, "/hands")

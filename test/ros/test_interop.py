@@ -105,7 +105,7 @@ def test_cv_bridge_is_preferred(monkeypatch: pytest.MonkeyPatch, log: list[str])
     interop.image_bridge.cache_clear()
     CvBridge.asked.clear()
     np.testing.assert_array_equal(decode_image(bgr(63)), ours)
-    assert CvBridge.asked == ["bgr8", "bgr8"]  # its trial, and the picture
+    assert CvBridge.asked == ["bgr8", "bgr8"]  # its trial, and the image
     decode_image(bgr(64))  # a step that is no multiple of a pixel: it cannot
     rgb = bgr()
     rgb.encoding = "rgb8"  # needs no conversion
@@ -127,7 +127,7 @@ def test_a_broken_cv_bridge_is_told_once(
 
 
 class FailsLater(CvBridge):
-    """cv_bridge whose compiled half is missed when a picture comes."""
+    """cv_bridge whose compiled half is missed when an image comes."""
 
     calls = 0
 

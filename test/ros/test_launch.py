@@ -30,7 +30,7 @@ def test_nothing_is_installed_or_downloaded():
     assert not re.search(r"\bpip\b|\bapt\b|subprocess|urllib|requests|ExecuteProcess|ament_cmake", text)
 
 
-def test_rviz_shows_picture_markers_and_frames_on_our_topics():
+def test_rviz_shows_image_markers_and_frames_on_our_topics():
     """Relative names, so that a namespace holds for them too."""
     config = yaml.safe_load((FILE.parent.parent / "config" / "hands.rviz").read_text())
     displays = config["Visualization Manager"]["Displays"]

@@ -32,10 +32,10 @@ FRAME_ID = "camera_äöü optical/frame"
 
 
 class TestCamera:
-    """Publishes pictures one at a time; the first pixel tells the fixed tracker what to do."""
+    """Publishes images one at a time; the first pixel tells the fixed tracker what to do."""
 
     __test__ = False
-    time_ns = 1_700_000_000_000_000_123  # of all cameras, so that no two pictures have the same stamp
+    time_ns = 1_700_000_000_000_000_123  # of all cameras, so that no two images have the same stamp
 
     def __init__(self, world: World, qos: QoSProfile = RELIABLE, image: str = "image") -> None:
         self.node = world.node
@@ -49,7 +49,7 @@ class TestCamera:
     def shoot(
         self, mark: int = 255, size: tuple[int, int] = (640, 480), info: bool = True, focal: float = 560.0
     ) -> tuple[int, int]:
-        """Publish a picture 1/30 s after the last one, and its calibration; its stamp."""
+        """Publish an image 1/30 s after the last one, and its calibration; its stamp."""
         TestCamera.time_ns += 33_333_333
         width, height = size
         message = Image(width=width, height=height, step=3 * width, encoding="rgb8")
@@ -69,7 +69,7 @@ class TestCamera:
 
 
 class Outputs:
-    """Everything the node publishes, by the stamp of its picture."""
+    """Everything the node publishes, by the stamp of its image."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -80,7 +80,7 @@ class Outputs:
         self.diagnostics = world.hear(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
 
     def shoot(self, camera: TestCamera, **how: Any) -> tuple[int, int]:
-        """Publish pictures until one has come through, as discovery may lose a first one; its stamp."""
+        """Publish images until one has come through, as discovery may lose a first one; its stamp."""
 
         def through() -> tuple[int, int] | None:
             stamp = camera.shoot(**how)
@@ -94,7 +94,7 @@ class Outputs:
         return wait_for(through, "joints and mesh")
 
     def of(self, stamp: tuple[int, int]) -> tuple[HandJointsArray, HandMeshArray]:
-        """Joints and mesh of a picture."""
+        """Joints and mesh of an image."""
         return find(self.joints, stamp), find(self.mesh, stamp)
 
     def transforms(self, stamp: tuple[int, int]) -> list[Any]:
@@ -145,7 +145,7 @@ def truth() -> FixedTracker:
     return FixedTracker()
 
 
-def test_hands_with_stamp_and_frame_of_their_picture(camera, outputs, truth):
+def test_hands_with_stamp_and_frame_of_their_image(camera, outputs, truth):
     stamp = outputs.shoot(camera)
     joints, mesh = outputs.of(stamp)
     inter_hand = wait_for(lambda: find(outputs.inter_hand, stamp))
@@ -173,7 +173,7 @@ def test_tf_agrees_with_inter_hand(camera, outputs):
 
 
 def test_no_hands_are_said_and_leave_nothing_behind(world, camera, outputs):
-    """An empty message says that the picture was looked at; TF is silent, the markers are deleted."""
+    """An empty message says that the image was looked at; TF is silent, the markers are deleted."""
     markers = world.hear(MarkerArray, "hands/markers")
     wait_for(lambda: world.node.count_publishers("/hands/markers"))
     wait_for(lambda: outputs.shoot(camera) and markers, "markers")
@@ -184,7 +184,7 @@ def test_no_hands_are_said_and_leave_nothing_behind(world, camera, outputs):
     assert (list(joints.hands), list(mesh.hands)) == ([], [])
     deleted = wait_for(lambda: [m for message in markers for m in message.markers if m.action == Marker.DELETE])
     assert {(m.ns, m.id) for m in deleted} == shown
-    outputs.shoot(camera)  # what was published for the picture before is here by now
+    outputs.shoot(camera)  # what was published for the image before is here by now
     assert find(outputs.inter_hand, stamp) is None
     assert outputs.transforms(stamp) == []
 
@@ -215,7 +215,7 @@ def test_a_subscriber_that_cannot_hear_is_named(world, node, outputs, message_ty
     wait_for(lambda: problem not in outputs.status().message)
 
 
-def test_parameters_take_effect_with_the_next_picture(node, camera, outputs):
+def test_parameters_take_effect_with_the_next_image(node, camera, outputs):
     assert all(result.successful for result in node.set(publish_tf=False))
     before = len(outputs.tf)
     outputs.shoot(camera)
@@ -241,15 +241,15 @@ def test_parameters_are_refused_with_a_reason(node, name, value, reason):
     assert reason in result.reason
 
 
-def test_a_failure_costs_its_picture_only(node, camera, outputs):
+def test_a_failure_costs_its_image_only(node, camera, outputs):
     lost = []
-    wait_for(lambda: lost.append(camera.shoot(mark=1)) or node.says("no hand at all fits this picture"))
+    wait_for(lambda: lost.append(camera.shoot(mark=1)) or node.says("no hand at all fits this image"))
     outputs.shoot(camera)
     assert not any(find(outputs.joints, stamp) for stamp in lost)
     assert node.says("Traceback"), "the log shows where it happened"
 
 
-def test_a_full_memory_is_freed_once_and_the_picture_tried_again(node, camera, outputs):
+def test_a_full_memory_is_freed_once_and_the_image_tried_again(node, camera, outputs):
     outputs.shoot(camera, mark=2)
     outputs.shoot(camera)
     lost = camera.shoot(mark=3)

@@ -1,4 +1,4 @@
-"""A picture's way from subscription to publishers: the newest wins, rates are kept, one failure costs one picture."""
+"""An image's way from subscription to publishers: the newest wins, rates are kept, one failure costs one image."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from support.ros_world import wait_for
 
 from lgnet_core.types import Camera, FloatArray, TwoHands
 from lgnet_ros.parameters import Settings
-from lgnet_ros.perception import Seen, nanoseconds
-from lgnet_ros.pipeline import Session
+from lgnet_ros.perception import PerceptionResult, nanoseconds
+from lgnet_ros.pipeline import Pipeline
 from lgnet_ros.statistics import Snapshot, Statistics
 
-PERIOD = 33_333_333  # nanoseconds between two pictures
+PERIOD = 33_333_333  # nanoseconds between two images
 
 
 class SlowTracker(FixedTracker):
-    """Looks at a picture for as long as it is told to."""
+    """Looks at an image for as long as it is told to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,10 +41,10 @@ class Publishers:
     """Keeps what it is given."""
 
     def __init__(self) -> None:
-        self.published: list[tuple[Seen, Settings]] = []
+        self.published: list[tuple[PerceptionResult, Settings]] = []
         self.watched = 0
 
-    def publish(self, seen: Seen, settings: Settings) -> None:
+    def publish(self, seen: PerceptionResult, settings: Settings) -> None:
         self.published.append((seen, settings))
 
     def overlay_wanted(self, settings: Settings) -> bool:
@@ -58,12 +58,12 @@ class Publishers:
 
 
 class Desk:
-    """A session with everything around it in view; pictures are handed to it as the executor does."""
+    """A session with everything around it in view; images are handed to it as the executor does."""
 
     def __init__(self, node: Node, **settings: object) -> None:
         self.settings = Settings(**settings)  # type: ignore[arg-type]
         self.tracker, self.publishers, self.statistics = SlowTracker(), Publishers(), Statistics()
-        self.session = Session(
+        self.session = Pipeline(
             node,  # type: ignore[arg-type]
             self.tracker,  # type: ignore[arg-type]
             self.publishers,  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ class Desk:
         self.session.start()
 
     def shoot(self, count: int = 1, mark: int = 255, encoding: str = "rgb8") -> None:
-        """Pictures of a camera at 30 Hz, all at once."""
+        """Images of a camera at 30 Hz, all at once."""
         for _ in range(count):
             data = array.array("B", bytes([mark]) * 9216)
             message = Image(width=64, height=48, step=192, encoding=encoding, data=data)
@@ -90,7 +90,7 @@ class Desk:
 
     @property
     def stamps(self) -> list[int]:
-        """Of what was published, as counts of pictures."""
+        """Of what was published, as counts of images."""
         return [
             round((nanoseconds(seen.message.header.stamp) - 10**12) / PERIOD) for seen, _ in self.publishers.published
         ]
@@ -110,7 +110,7 @@ def desk(node: Node) -> Iterator[Desk]:
     assert desk.session.stop(10)
 
 
-def test_the_newest_picture_is_looked_at_next_and_every_other_counted(desk: Desk) -> None:
+def test_the_newest_image_is_looked_at_next_and_every_other_counted(desk: Desk) -> None:
     desk.tracker.go_on.clear()
     desk.shoot()
     assert desk.tracker.looking.acquire(timeout=10)
@@ -122,19 +122,19 @@ def test_the_newest_picture_is_looked_at_next_and_every_other_counted(desk: Desk
     assert desk.snapshot.dropped == 4
 
 
-def test_pictures_beyond_max_rate_are_left_out_and_not_counted_as_dropped(desk: Desk) -> None:
+def test_images_beyond_max_rate_are_left_out_and_not_counted_as_dropped(desk: Desk) -> None:
     desk.settings = Settings(max_rate=10.0)
     for k in range(30):
         desk.shoot()
         wait_for(lambda k=k: desk.snapshot.processed == k // 3 + 1)
     assert desk.stamps == list(range(0, 30, 3))
     assert (desk.snapshot.received, desk.snapshot.dropped) == (30, 0)
-    desk.settings = Settings()  # from the next picture on
+    desk.settings = Settings()  # from the next image on
     desk.shoot()
     wait_for(lambda: desk.stamps[-1] == 30)
 
 
-def test_a_picture_is_published_with_the_settings_it_was_looked_at_with(desk: Desk) -> None:
+def test_a_image_is_published_with_the_settings_it_was_looked_at_with(desk: Desk) -> None:
     desk.tracker.go_on.clear()
     before = desk.settings
     desk.shoot()
@@ -145,7 +145,7 @@ def test_a_picture_is_published_with_the_settings_it_was_looked_at_with(desk: De
     assert desk.publishers.published[0][1] is before
 
 
-def test_a_picture_that_does_not_end_is_seen_in_the_statistics(desk: Desk) -> None:
+def test_a_image_that_does_not_end_is_seen_in_the_statistics(desk: Desk) -> None:
     desk.tracker.go_on.clear()
     assert desk.snapshot.waiting is None
     desk.shoot()
@@ -168,7 +168,7 @@ def test_every_stage_is_timed(desk: Desk) -> None:
     assert desk.snapshot.last_stamp == 10**12
 
 
-def test_one_failure_costs_one_picture(desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
+def test_one_failure_costs_one_image(desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
     for how in ({"encoding": "32FC1"}, {"mark": 1}, {"mark": 3}, {}):
         before = sum((desk.snapshot.failed, desk.snapshot.processed, *desk.snapshot.rejected.values()))
         desk.shoot(**how)  # type: ignore[arg-type]
@@ -179,12 +179,12 @@ def test_one_failure_costs_one_picture(desk: Desk, capfd: pytest.CaptureFixture[
     assert (told.rejected, told.failed, told.processed) == ({"image_encoding": 1}, 2, 1)
     assert told.last_failure == "the memory of cuda:0 is full"
     log = capfd.readouterr().err
-    assert "picture rejected: encoding '32FC1'" in log
-    assert "picture lost: no hand at all fits this picture" in log
+    assert "image rejected: encoding '32FC1'" in log
+    assert "image lost: no hand at all fits this image" in log
     assert "Traceback" in log
 
 
-def test_an_uncalibrated_picture_is_counted_and_not_published(desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_uncalibrated_image_is_counted_and_not_published(desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
     desk.session._calibrations.put(CameraInfo(width=64, height=48))
     desk.shoot()
     wait_for(lambda: desk.snapshot.uncalibrated == 1)
@@ -192,7 +192,7 @@ def test_an_uncalibrated_picture_is_counted_and_not_published(desk: Desk, capfd:
     assert desk.publishers.published == []
 
 
-def test_stopping_waits_for_the_picture_at_work_but_not_for_ever(node: Node) -> None:
+def test_stopping_waits_for_the_image_at_work_but_not_for_ever(node: Node) -> None:
     desk = Desk(node)
     desk.tracker.go_on.clear()
     desk.shoot()
@@ -215,14 +215,14 @@ def test_a_new_session_forgets_the_hands_of_the_last(node: Node) -> None:
 def test_silence_is_told_when_it_has_lasted(node: Node, capfd: pytest.CaptureFixture[str]) -> None:
     desk = Desk(node, image_timeout=0.2)
     desk.session.watch()
-    assert "no picture" not in capfd.readouterr().err
+    assert "no image" not in capfd.readouterr().err
     log = ""
 
     def told() -> bool:
         nonlocal log
         desk.session.watch()
         log += capfd.readouterr().err
-        return "no picture for 0 s" in log
+        return "no image for 0 s" in log
 
     wait_for(told)
     assert "/left/image: nobody publishes there" in log
@@ -235,7 +235,7 @@ def test_what_does_not_fit_is_told_of_both_sides(desk: Desk) -> None:
     assert set(desk.session.qos) == {"/left/image", "/left/camera_info"}
 
 
-def test_compressed_pictures_have_a_topic_of_their_own(node: Node) -> None:
+def test_compressed_images_have_a_topic_of_their_own(node: Node) -> None:
     desk = Desk(node, image_transport="compressed")
     types = dict(node.get_topic_names_and_types())
     assert types["/left/image/compressed"] == [f"sensor_msgs/msg/{CompressedImage.__name__}"]

@@ -16,8 +16,8 @@ def no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_the_profile_holds_several_pictures():
-    """32 MB of shared memory: five pictures of full HD, where Fast DDS's own 0.5 MB hold none of VGA."""
+def test_the_profile_holds_several_images():
+    """32 MB of shared memory: five images of full HD, where Fast DDS's own 0.5 MB hold none of VGA."""
     (name, path), *others = share.fast_dds_profile().items()
     assert name in share.PROFILE_VARIABLES
     assert not others, "both variables at once load the file twice, which is an error"
@@ -49,4 +49,4 @@ def test_the_variable_is_the_installed_fast_ddss(monkeypatch, tmp_path):
 def test_without_an_installation_the_checkout_serves(monkeypatch, tmp_path):
     monkeypatch.delenv("AMENT_PREFIX_PATH", raising=False)
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    assert share.share_file("launch", "hands.launch.py").is_file()
+    assert share.resource_file("launch", "hands.launch.py").is_file()

@@ -1,4 +1,4 @@
-"""What is counted of pictures: totals, and what happened lately, by a clock that the test moves."""
+"""What is counted of images: totals, and what happened lately, by a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_percentiles_of_each_stage(values: list[float]) -> None:
     assert told.latency["network"] == pytest.approx(tuple(2 * np.percentile(values, (50, 95))))
 
 
-def test_a_stage_that_not_every_picture_has(statistics: Statistics) -> None:
+def test_a_stage_that_not_every_image_has(statistics: Statistics) -> None:
     statistics.processed({"detect": 0.5, "network": 0.1}, 0)
     statistics.processed({"network": 0.3}, 0)
     latency = statistics.snapshot().latency
@@ -137,7 +137,7 @@ def test_stamps_of_arrival_that_jitter_are_not_taken_for_losses(jitter: float, s
 
 
 @pytest.mark.parametrize("after", ["processed", "uncalibrated", "rejected", "failed"])
-def test_how_long_pictures_wait_until_one_is_done_with(statistics: Statistics, clock: Clock, after: str) -> None:
+def test_how_long_images_wait_until_one_is_done_with(statistics: Statistics, clock: Clock, after: str) -> None:
     assert statistics.snapshot().waiting is None
     for _ in range(4):
         statistics.waits()

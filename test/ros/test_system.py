@@ -26,7 +26,7 @@ from lgnet_ros.input.intake import decode_image
 
 BAG = SHARED / "testdata" / "replay_interhand" / "replay_interhand.mcap"
 EXACT = ["-p", "smoothing:=false", "-p", "detection_interval:=1", "-p", "device:=cpu", "-p", "threads:=1"]
-PICTURES = 5  # to compare
+IMAGES = 5  # to compare
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ class Heard:
         self.tf = world.hear(TFMessage, "/tf", QoSProfile(depth=100))
 
     def stamps(self) -> list[tuple[int, int]]:
-        """Of pictures of which everything has come."""
+        """Of images of which everything has come."""
         stamps = [key(m) for m in self.mesh if any(key(j) == key(m) for j in self.joints)]
         return [stamp for stamp in stamps if self._whole(stamp)]
 
@@ -53,13 +53,13 @@ class Heard:
         return len(self.transforms(stamp)) == seen and (seen < 2 or find(self.inter_hand, stamp) is not None)
 
     def transforms(self, stamp: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Frames of a picture, (4, 4) each."""
+        """Frames of an image, (4, 4) each."""
         return {
             t.child_frame_id: to_matrix(t.transform) for m in self.tf for t in m.transforms if key(t) == stamp
         }  # fmt: skip
 
     def agrees_with(self, hands: TwoHands, stamp: tuple[int, int], frames: HandFrames) -> int:
-        """Hold everything of a picture against the estimator's own answer; how many hands there are."""
+        """Hold everything of an image against the estimator's own answer; how many hands there are."""
         joints, mesh = find(self.joints, stamp), find(self.mesh, stamp)
         for hand, j, m in zip(hands.hands, joints.hands, mesh.hands, strict=True):
             assert j.side == m.side == hand.side
@@ -67,7 +67,7 @@ class Heard:
             np.testing.assert_allclose([(p.x, p.y, p.z) for p in j.joints], hand.joints, atol=1e-6)
             np.testing.assert_allclose(np.reshape(m.vertices, (-1, 3)), hand.vertices, atol=1e-6)
             np.testing.assert_array_equal(np.reshape(m.triangles, (-1, 3)), hand.faces)
-            np.testing.assert_allclose(np.reshape(j.joints_image, (-1, 2)), hand.joints_image, atol=1e-3)
+            np.testing.assert_allclose(np.reshape(j.joints_2d, (-1, 2)), hand.joints_2d, atol=1e-3)
         transforms = self.transforms(stamp)
         assert set(transforms) == {f"hand_{hand.side.label}" for hand in hands.hands}
         relation = inter_hand(hands, frames.poses(hands.hands))
@@ -96,34 +96,32 @@ def node(world: World, tmp_path: Path) -> Iterator[HandsProcess]:
 
 
 def test_demo_camera_at_30_hz(world, node, estimator, tmp_path):
-    """Outputs arrive with their pictures' stamps, and equal the estimator called directly."""
+    """Outputs arrive with their images' stamps, and equal the estimator called directly."""
     camera = world.start("-m", "lgnet_ros.demo.camera", log=tmp_path / "camera")
-    pictures, infos, heard = world.hear(Image, "image"), world.hear(CameraInfo, "camera_info"), Heard(world)
+    frames, infos, heard = world.hear(Image, "image"), world.hear(CameraInfo, "camera_info"), Heard(world)
     node.bring_up()
 
     def compared() -> list[tuple[int, int]]:
-        return [stamp for stamp in heard.stamps() if find(pictures, stamp) and find(infos, stamp)]
+        return [stamp for stamp in heard.stamps() if find(frames, stamp) and find(infos, stamp)]
 
-    wait_for(lambda: len(compared()) > PICTURES, "pictures with their hands", patience=120)
+    wait_for(lambda: len(compared()) > IMAGES, "images with their hands", patience=120)
     camera.terminate()
     frames, hands_seen = HandFrames(estimator.hand_model), 0
-    for stamp in compared()[-PICTURES:]:
-        message = find(pictures, stamp)
+    for stamp in compared()[-IMAGES:]:
+        message = find(frames, stamp)
         assert find(heard.mesh, stamp).header == message.header == find(heard.joints, stamp).header
         info = find(infos, stamp)
         hands = estimator.estimate(decode_image(message), camera_from_info(info, 640, 480, "auto", "/image"))
         hands_seen += heard.agrees_with(hands, stamp, frames)
     assert hands_seen, "the clip shows hands"
-    periods = np.diff(sorted(10**9 * s + n for s, n in map(key, pictures)))
+    periods = np.diff(sorted(10**9 * s + n for s, n in map(key, frames)))
     assert np.median(periods) == pytest.approx(1e9 / 30, rel=0.1)
     assert node.end() == 0
 
 
-@pytest.mark.skipif(
-    not BAG.is_file(), reason="the recorded pictures are not here (../shared/testdata/replay_interhand)"
-)
-def test_recorded_pictures_with_their_own_intrinsics(world, node, estimator):
-    """Four real pictures, of two sizes and four calibrations: each must meet its own."""
+@pytest.mark.skipif(not BAG.is_file(), reason="the recorded images are not here (../shared/testdata/replay_interhand)")
+def test_recorded_images_with_their_own_intrinsics(world, node, estimator):
+    """Four real images, of two sizes and four calibrations: each must meet its own."""
     recorded = read_bag(BAG)
     images = world.node.create_publisher(Image, "image", 5)
     infos = world.node.create_publisher(CameraInfo, "camera_info", 5)
@@ -137,7 +135,7 @@ def test_recorded_pictures_with_their_own_intrinsics(world, node, estimator):
     for image, info in recorded:
         images.publish(image)  # before its calibration, as some drivers do
         infos.publish(info)
-        wait_for(lambda image=image: key(image) in heard.stamps(), "the hands of a recorded picture", patience=120)
+        wait_for(lambda image=image: key(image) in heard.stamps(), "the hands of a recorded image", patience=120)
         camera = camera_from_info(info, image.width, image.height, "auto", "/image")
         assert isinstance(camera, Camera)
         assert camera.matrix[0, 0] == info.k[0]
@@ -146,8 +144,8 @@ def test_recorded_pictures_with_their_own_intrinsics(world, node, estimator):
 
 
 def read_bag(path: Path) -> list[tuple[Image, CameraInfo]]:
-    """Pictures and their calibrations, by stamp."""
-    reader = pytest.importorskip("mcap.reader", reason="pip install mcap to replay recorded pictures")
+    """Images and their calibrations, by stamp."""
+    reader = pytest.importorskip("mcap.reader", reason="pip install mcap to replay recorded images")
     images, infos = {}, {}
     with path.open("rb") as file:
         for schema, _, record in reader.make_reader(file).iter_messages():

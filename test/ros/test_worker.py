@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from lgnet_ros.input.latest import Mailbox
+from lgnet_ros.input.latest import LatestValue
 from lgnet_ros.worker import Worker
 
 
@@ -22,7 +22,7 @@ def test_a_failure_costs_its_item_only():
         failures.append(str(error))
         worked.release()
 
-    mailbox: Mailbox[int] = Mailbox()
+    mailbox: LatestValue[int] = LatestValue()
     worker = Worker(mailbox, work, failed)
     worker.start()
     for item in range(6):
@@ -40,7 +40,7 @@ def test_stop_waits_for_the_item_at_work_and_takes_no_other():
         go_on.wait(10)
         done.append(item)
 
-    mailbox: Mailbox[int] = Mailbox()
+    mailbox: LatestValue[int] = LatestValue()
     worker = Worker(mailbox, work, lambda error: None)
     worker.start()
     mailbox.put(1)
@@ -53,4 +53,4 @@ def test_stop_waits_for_the_item_at_work_and_takes_no_other():
 
 
 def test_a_worker_that_never_started_stops():
-    assert Worker(Mailbox(), print, print).stop(0)
+    assert Worker(LatestValue(), print, print).stop(0)

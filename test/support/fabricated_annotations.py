@@ -1,4 +1,4 @@
-"""Annotation sets of any size in InterHand2.6M's format, without pictures: written row by row, as large as they get."""
+"""Annotation sets of any size in InterHand2.6M's format, without images: written row by row, as large as they get."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CAMERAS = 75
 
 
 def write_annotations(folder: Path, rows: int, seed: int = 0) -> Sources:
-    """A split of ``rows`` pictures: films of 20 time steps seen by ``CAMERAS`` cameras, all values random.
+    """A split of ``rows`` images: films of 20 time steps seen by ``CAMERAS`` cameras, all values random.
 
     The rows are written in a random order, annotations in another.
     """

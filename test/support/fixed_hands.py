@@ -1,4 +1,4 @@
-"""Trackers that stand in for the network: the same two hands in every picture, and trouble on demand."""
+"""Trackers that stand in for the network: the same two hands in every image, and trouble on demand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def two_hands(hand_model: HandModel, track_id: int = 1) -> TwoHands:
             joints=scene.joints[side],
             vertices=scene.vertices[side],
             faces=faces[side],
-            joints_image=scene.pixels[side],
+            joints_2d=scene.pixels[side],
             joint_std=np.full(21, 0.01),
             rotations=scene.rotations[side],
             shape=scene.shape[side],
@@ -54,7 +54,7 @@ class FixedEngine:
 
 
 class FixedEstimator:
-    """What the node needs of an estimator beside its tracker's pictures."""
+    """What the node needs of an estimator beside its tracker's images."""
 
     engines: ClassVar = {"hands": FixedEngine()}
     presence_threshold = 0.5
@@ -71,9 +71,9 @@ class FixedEstimator:
 
 
 class FixedTracker:
-    """Sees :func:`two_hands` in every picture, but none in one whose first pixel is black.
+    """Sees :func:`two_hands` in every image, but none in one whose first pixel is black.
 
-    A picture whose first pixel is (1, 1, 1) is one that an inference fails at; (2, 2, 2): one for which the memory does
+    An image whose first pixel is (1, 1, 1) is one that an inference fails at; (2, 2, 2): one for which the memory does
     not suffice until some is freed; (3, 3, 3): nor then.
     """
 
@@ -96,7 +96,7 @@ class FixedTracker:
         if mark == 0:
             return TwoHands(None, None, None, metric=camera is not None)
         if mark == 1:
-            raise RuntimeError("no hand at all fits this picture")
+            raise RuntimeError("no hand at all fits this image")
         if mark == 3 or (mark == 2 and not self.estimator.freed):
             raise OutOfMemoryError("the memory of cuda:0 is full")
         return self._relative if camera is None else self._metric

@@ -1,4 +1,4 @@
-"""A small HIC: synthetic pictures of 640 x 480 with their meshes as PLY, in the layout that InterWild gives it."""
+"""A small HIC: synthetic images of 640 x 480 with their meshes as PLY, in the layout that InterWild gives it."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class MadeHIC:
 
 
 def write_hic(root: Path, hand_model: HandModel, count: int = 6, seed: int = 5) -> MadeHIC:
-    """Write ``count`` pictures in two sequences, each with at least one hand.
+    """Write ``count`` images in two sequences, each with at least one hand.
 
-    The hands are moved so that HIC's one camera sees them where the picture shows them: a point (x, y, z) of a camera
+    The hands are moved so that HIC's one camera sees them where the image shows them: a point (x, y, z) of a camera
     with another K goes to K_HIC^-1 K (x, y, z), which bends the hands a little.
     """
     generator = SyntheticHands(seed, hand_model)
-    batch = generator.pictures(torch.arange(2 * count + 4), *SIZE)
+    batch = generator.images(torch.arange(2 * count + 4), *SIZE)
     batch = batch[torch.argsort((batch.presence.sum(1) == 0).int(), stable=True)[:count]]
     labels = batch.labels(hand_model)
     bend = torch.linalg.inv(torch.from_numpy(INTRINSICS)).float() @ batch.intrinsics  # (B, 3, 3)

@@ -1,7 +1,7 @@
-"""A small InterHand2.6M: synthetic pictures with their labels written in exactly the data set's format.
+"""A small InterHand2.6M: synthetic images with their labels written in exactly the data set's format.
 
-Every picture has a camera of its own, turned and moved in its capture's world, and MANO fits that are exactly what the
-picture was rendered from. Every third camera is a greyscale one.
+Every image has a camera of its own, turned and moved in its capture's world, and MANO fits that are exactly what the
+image was rendered from. Every third camera is a greyscale one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class MadeSet:
     """What was written.
 
     Args:
-        root: of the data set. truth: the full pictures with every label, in the order of ``names``.
+        root: of the data set. truth: the full images with every label, in the order of ``names``.
         data, camera, joints, fits: contents of the JSON files, to be changed and written anew with :meth:`write`.
     """
 
@@ -72,8 +72,8 @@ def write_interhand(
     size: tuple[int, int] = (167, 256),
     seed: int = 3,
 ) -> MadeSet:
-    """Write a split of ``count`` pictures with at least one hand each, half of them H (every other)."""
-    batch = _pictures(hand_model, count, size, seed)
+    """Write a split of ``count`` images with at least one hand each, half of them H (every other)."""
+    batch = _images(hand_model, count, size, seed)
     labels = batch.labels(hand_model)
     generator = torch.Generator().manual_seed(seed)
     turns = roma.random_rotmat(count, generator=generator, dtype=torch.float64)
@@ -84,7 +84,7 @@ def write_interhand(
     for k in range(count):
         capture, camera, frame = str(k % 2), f"4{int(k % 3 == 2)}{k:04d}", str(1000 + 10 * k)
         made.names.append(f"Capture{capture}/000{k // 4}_made/cam{camera}/image{frame}.jpg")
-        _write_picture(root / "images" / split / made.names[k], batch.image[k], grey=k % 3 == 2)
+        _write_image(root / "images" / split / made.names[k], batch.image[k], grey=k % 3 == 2)
         _add_camera(made.camera.setdefault(capture, {}), camera, turns[k], positions[k], batch.intrinsics[k])
         to_world = (turns[k].T, positions[k])
         step = _step(labels.joints[k], batch.presence[k], to_world)
@@ -123,18 +123,18 @@ def write_interhand(
     return made
 
 
-def _pictures(hand_model: HandModel, count: int, size: tuple[int, int], seed: int) -> HandsBatch:
+def _images(hand_model: HandModel, count: int, size: tuple[int, int], seed: int) -> HandsBatch:
     generator = SyntheticHands(seed, hand_model)
-    batch = generator.pictures(torch.arange(2 * count + 4), *size)
+    batch = generator.images(torch.arange(2 * count + 4), *size)
     order = torch.argsort((batch.presence.sum(1) == 0).int(), stable=True)[:count]
     assert batch.presence[order].any(1).all()
     return batch[order]
 
 
-def _write_picture(path: Path, image: torch.Tensor, grey: bool) -> None:
+def _write_image(path: Path, image: torch.Tensor, grey: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = image.flip(0).permute(1, 2, 0).numpy()
-    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) if grey else picture)
+    pixels = image.flip(0).permute(1, 2, 0).numpy()
+    cv2.imwrite(str(path), cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if grey else pixels)
 
 
 def _add_camera(capture: dict[str, Any], name: str, turn: Any, position: Any, intrinsics: Any) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lgnet_core.data.sample import HandsBatch
-from lgnet_core.evaluation.pictures import Labelled, category_of_kind
+from lgnet_core.evaluation.image_sets import Labelled, category_of_kind
 from lgnet_core.geometry.camera import pixels_to_grid
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network import HandsPrediction
@@ -69,10 +69,10 @@ Change = Callable[[HandsPrediction], HandsPrediction]
 class KnowingNetwork(nn.Module):
     """Says the truth of the batch that was read last, changed by ``change``."""
 
-    def __init__(self, pictures: SmallSet, hand_model: HandModel, change: Change = lambda said: said) -> None:
+    def __init__(self, images: SmallSet, hand_model: HandModel, change: Change = lambda said: said) -> None:
         super().__init__()
-        self.hand_model, self.pictures, self.change = hand_model, pictures, change
+        self.hand_model, self.images, self.change = hand_model, images, change
         self.weight = nn.Parameter(torch.zeros(1))
 
     def forward(self, image: Tensor, intrinsics: Tensor) -> HandsPrediction:
-        return self.change(perfect(self.pictures.asked[-1], self.hand_model))
+        return self.change(perfect(self.images.asked[-1], self.hand_model))

@@ -1,4 +1,4 @@
-"""Labelled pictures in which nothing can be seen: for losses, which look at labels."""
+"""Labelled images in which nothing can be seen: for losses, which look at labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIZE = 128
 
 
 def some_batch(hand_model: HandModel, count: int = 2, seed: int = 0) -> HandsBatch:
-    """Two hands in each of ``count`` black pictures of ``SIZE``, at random poses, 0.8 m away."""
+    """Two hands in each of ``count`` black images of ``SIZE``, at random poses, 0.8 m away."""
     g = torch.Generator().manual_seed(seed)
     wrist = torch.tensor([0.0, 0.0, 0.8]) + 0.03 * torch.randn(count, 2, 3, generator=g)
     return HandsBatch(

@@ -1,4 +1,4 @@
-"""The surface of both rest hands with arms and sleeves, as if a picture showed all of it."""
+"""The surface of both rest hands with arms and sleeves, as if an image showed all of it."""
 
 import torch
 
@@ -13,7 +13,7 @@ class RestHands:
     """Fragments spread over the armed mesh, ``_SAMPLES`` a face.
 
     Attributes:
-        face: (N,) of one picture's fragments. owner: (N,) joint among MANO's 16 that moves each most, -1 off the hand.
+        face: (N,) of one image's fragments. owner: (N,) joint among MANO's 16 that moves each most, -1 off the hand.
     """
 
     def __init__(self, hand_model):
@@ -43,17 +43,17 @@ class RestHands:
     def __len__(self):
         return len(self.face)
 
-    def surface(self, pictures, details=None):
-        """The same hands in each of some pictures."""
+    def surface(self, images, details=None):
+        """The same hands in each of some images."""
         details = torch.zeros(4, len(self)) if details is None else details
         return Surface(
-            batch=torch.arange(pictures).repeat_interleave(len(self)),
-            side=self.side.repeat(pictures),
-            material=self.material.repeat(pictures),
-            position=self.position.repeat(1, pictures),
-            normal=self.normal.repeat(1, pictures),
-            rest=self.rest.repeat(1, pictures),
-            details=details.repeat(1, pictures),
+            batch=torch.arange(images).repeat_interleave(len(self)),
+            side=self.side.repeat(images),
+            material=self.material.repeat(images),
+            position=self.position.repeat(1, images),
+            normal=self.normal.repeat(1, images),
+            rest=self.rest.repeat(1, images),
+            details=details.repeat(1, images),
         )
 
 

@@ -18,12 +18,12 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.detection import HandDetector
 from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.observation import HandObserver
-from lgnet_core.inference.palms import PalmFinder
+from lgnet_core.inference.palms import PalmDetection
 from lgnet_core.inference.reconstruction import HandReconstructor
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarks
 from lgnet_core.network.detector.palm_detector import PALM_CANDIDATES, PALM_IMAGE_SIZE, PalmCandidates
 from lgnet_core.network.per_hand.stages import HandStages
-from lgnet_core.network.prediction import HandRows
+from lgnet_core.network.prediction import StackedHands
 from lgnet_core.types import Camera, Side
 from support.scene import Scene
 
@@ -185,7 +185,7 @@ class ScriptedLandmarks(Engine[HandLandmarks]):
         return found
 
 
-class ScriptedStages(Engine[HandRows]):
+class ScriptedStages(Engine[StackedHands]):
     """A scene's hands, whatever the features, each of the side that its frame is of; 2D joints are the landmarks.
 
     Attributes:
@@ -202,7 +202,7 @@ class ScriptedStages(Engine[HandRows]):
         self.given: list[tuple[float, ...]] = []
         self.misfit = 0.0
 
-    def __call__(self, *inputs: np.ndarray) -> HandRows:
+    def __call__(self, *inputs: np.ndarray) -> StackedHands:
         assert all(value.dtype == np.float32 and len(value) == len(inputs[0]) for value in inputs)
         named = dict(zip(HandStages.INPUTS, inputs, strict=True))
         landmarks = named["landmarks"]
@@ -231,7 +231,7 @@ class ScriptedStages(Engine[HandRows]):
             "joints": scene.joints[sides] - wrist,
             "to_other": (others - wrist)[:, 0],
         }
-        return HandRows(**{name: torch.tensor(value, dtype=torch.float32) for name, value in fields.items()})
+        return StackedHands(**{name: torch.tensor(value, dtype=torch.float32) for name, value in fields.items()})
 
 
 @dataclass(eq=False)
@@ -249,7 +249,7 @@ class Script:
     def __post_init__(self) -> None:
         self.palms, self.landmarks = ScriptedPalms(self.hands), ScriptedLandmarks(self.hands)
         self.stages = ScriptedStages(self.scene)
-        self.detector = HandDetector(PalmFinder(self.palms), HandObserver(self.landmarks))
+        self.detector = HandDetector(PalmDetection(self.palms), HandObserver(self.landmarks))
 
     def estimator(self, **settings: object) -> HandEstimator:
         return HandEstimator(self.detector, HandReconstructor(self.stages), self.hand_model, **settings)

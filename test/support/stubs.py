@@ -27,7 +27,7 @@ def tile(side: Side, joints: FloatArray, pixels: FloatArray) -> Hand:
 
 
 class StubEstimator:
-    """Sees a left hand in the middle of every picture whose first pixel is not black."""
+    """Sees a left hand in the middle of every image whose first pixel is not black."""
 
     hand_model = load_hand_model()
     engines: ClassVar = {"hands": "no engine"}

@@ -1,6 +1,6 @@
 """A training of a tiny network in a process of its own: ``python train_process.py '{"out": ..., ...}'``.
 
-Every process writes which pictures it drew into ``seen_RANK`` in the run's folder, a line for each batch.
+Every process writes which images it drew into ``seen_RANK`` in the run's folder, a line for each batch.
 """
 
 import json
@@ -13,7 +13,7 @@ import torch
 
 from lgnet_core.network import PRESETS
 from lgnet_core.training import train as training
-from lgnet_core.training.sampling import Draw, StepSampler
+from lgnet_core.training.sampling import SampleIndex, StepSampler
 from lgnet_core.training.train_config import TrainConfig
 
 TINY = replace(PRESETS["lgnet-mini"], channels=16, self_joint_depth=1, local_graph="none")
@@ -25,17 +25,17 @@ class Recorded(StepSampler):
 
     folder: Path
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[SampleIndex]]:
         with (self.folder / f"seen_{self.rank}").open("a") as file:
             for draws in super().__iter__():
                 print(json.dumps(draws), file=file)
                 yield draws
 
 
-def seen(folder: Path) -> list[Draw]:
+def seen(folder: Path) -> list[SampleIndex]:
     """What all processes drew."""
     lines = [line for path in sorted(folder.glob("seen_*")) for line in path.read_text().splitlines()]
-    return [Draw(*draw) for line in lines for draw in json.loads(line)]
+    return [SampleIndex(*draw) for line in lines for draw in json.loads(line)]
 
 
 if __name__ == "__main__":

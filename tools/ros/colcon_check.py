@@ -35,7 +35,7 @@ prefix = get_package_prefix("lgnet_ros")
 assert prefix.startswith(sys.argv[1]), prefix
 for module in (lgnet_core.__file__, lgnet_ros.__file__, lgnet_ros.resources.__file__, messages):
     assert module.startswith(prefix), f"{module} is not of {prefix}"
-assert lgnet_ros.resources.share_file("config", "hands.yaml").is_relative_to(prefix)
+assert lgnet_ros.resources.resource_file("config", "hands.yaml").is_relative_to(prefix)
 message = HandMeshArray()
 message.header.frame_id = "camera"
 assert deserialize_message(serialize_message(message), HandMeshArray) == message

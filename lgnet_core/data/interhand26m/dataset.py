@@ -1,4 +1,4 @@
-"""InterHand2.6M's pictures as crops with every label, in one split, annotation set and subset."""
+"""InterHand2.6M's images as crops with every label, in one split, annotation set and subset."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from lgnet_core.data.interhand26m.layout import DARKEST, AnnotationSet, Sources,
 from lgnet_core.data.real_images import (
     HANDS_OF_TYPE,
     INTERACTING,
-    FaultyPictures,
+    FaultyImages,
     FullLabels,
-    ReadPictures,
+    ReadImages,
     cut,
 )
 from lgnet_core.data.sample import HandsTruth
 from lgnet_core.geometry.camera import project
 from lgnet_core.hand_model import HandModel
-from lgnet_core.hand_model.asset import VERTEX_COUNT
+from lgnet_core.hand_model.asset import NUM_VERTICES
 from lgnet_core.io.images import InputError
 from lgnet_core.types import FloatArray
 
 
 class InterHand26M:
-    """One set of annotated pictures, ordered by capture, sequence, camera and frame.
+    """One set of annotated images, ordered by capture, sequence, camera and frame.
 
     With ``mano`` the fits give rotations, shape, mesh and joints, and crops are cut around the meshes (LGNet's rule).
     Without, the measured joints are all there is, and crops are cut around the annotated boxes (InterNet's rule).
 
     Args:
         sources: files of a split, see :meth:`Sources.of_split`.
-        annotation, subset: which of its pictures.
+        annotation, subset: which of its images.
         mano: the user's MANO (``lgnet mano convert``); None: it is not at hand.
-        fitted_only: leave pictures out that show a hand without a fit: what a training needs.
+        fitted_only: leave images out that show a hand without a fit: what a training needs.
         cache: file of the index; None: in the user's cache.
         console: shows the progress of making the index.
 
     Attributes:
-        index: of all pictures of the split. rows: (M,) those of this set, places in the index.
-        faults: pictures that turned out to be of no use while they were read.
+        index: of all images of the split. rows: (M,) those of this set, places in the index.
+        faults: images that turned out to be of no use while they were read.
 
     Raises:
         InputError: if H is to be told from M and the list of H is not there, fits are asked for and there are none, or
-            no picture is left.
+            no image is left.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class InterHand26M:
         chosen = self._of_annotation_set() & self._of_subset()
         fitted = self._all_fitted(np.arange(len(self.index)))
         self.unfitted = int((chosen & ~fitted).sum())
-        """Pictures of the set that show a hand without a fit; with ``fitted_only`` they were left out."""
+        """Images of the set that show a hand without a fit; with ``fitted_only`` they were left out."""
         self.rows = np.flatnonzero(chosen & fitted if fitted_only else chosen)
-        self.faults = FaultyPictures(len(self.rows))
+        self.faults = FaultyImages(len(self.rows))
         if not len(self.rows):
             raise InputError(
-                f"InterHand2.6M: of the {len(self.index)} pictures of {sources.data} none is of annotation set "
+                f"InterHand2.6M: of the {len(self.index)} images of {sources.data} none is of annotation set "
                 f"{annotation.value} and subset {subset.value}; choose others (skipped: {self.skipped() or 'none'})"
             )
 
@@ -86,7 +86,7 @@ class InterHand26M:
         return len(self.rows)
 
     def skipped(self) -> dict[str, int]:
-        """What could not be used, by reason: of the whole split's annotations, and of the pictures read so far."""
+        """What could not be used, by reason: of the whole split's annotations, and of the images read so far."""
         return {**self.index.about["skipped"], **self.faults.counts()}
 
     def hand_type(self, places: Sequence[int]) -> FloatArray:
@@ -94,13 +94,13 @@ class InterHand26M:
         return self.index.hand_type[self.rows[list(places)]]
 
     def moments(self, places: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Number of the film (capture, sequence and camera) and of the frame of each picture; both (B,) int64."""
+        """Number of the film (capture, sequence and camera) and of the frame of each image; both (B,) int64."""
         rows, index = self.rows[list(places)], self.index
         film = (index.capture[rows].astype(np.int64) << 40) + (index.sequence[rows].astype(np.int64) << 20)
         return torch.from_numpy(film + index.camera[rows]), torch.from_numpy(index.frame[rows].astype(np.int64))
 
-    def read(self, places: Sequence[int], size: int, moves: FloatArray | None = None) -> ReadPictures | None:
-        """Crops with their labels; pictures that cannot be used are left out and remembered. None: all of them.
+    def read(self, places: Sequence[int], size: int, moves: FloatArray | None = None) -> ReadImages | None:
+        """Crops with their labels; images that cannot be used are left out and remembered. None: all of them.
 
         Args:
             places: in this set. size: side of the crops, pixels.
@@ -116,10 +116,10 @@ class InterHand26M:
         kept = [int(places[k]) for k in good]
         found = [image for image in images if image is not None]
         batch, truth = cut(found, self.labels(kept), size, None if moves is None else moves[good])
-        return ReadPictures(kept, batch, truth)
+        return ReadImages(kept, batch, truth)
 
     def labels(self, places: Sequence[int]) -> FullLabels:
-        """What is known of pictures, in their cameras; nothing is read."""
+        """What is known of images, in their cameras; nothing is read."""
         rows, index = self.rows[list(places)], self.index
         rotation, position, intrinsics = self._cameras(rows)
         presence = torch.from_numpy(HANDS_OF_TYPE[index.hand_type[rows]])
@@ -132,7 +132,7 @@ class InterHand26M:
                 joints=measured,
                 joints_known=known,
                 joints_2d=measured[..., :2],
-                vertices=torch.zeros(count, 2, VERTEX_COUNT, 3),
+                vertices=torch.zeros(count, 2, NUM_VERTICES, 3),
                 surfaces=torch.zeros(count, 2, dtype=torch.bool),
                 measured=measured,
                 measured_known=known,
@@ -167,7 +167,7 @@ class InterHand26M:
         return boxes
 
     def _cameras(self, rows: FloatArray) -> tuple[Tensor, Tensor, Tensor]:
-        """World -> camera rotations, positions (metres) and K of the pictures' cameras, double precision."""
+        """World -> camera rotations, positions (metres) and K of the images' cameras, double precision."""
         camera, index = self.index.camera[rows], self.index
         matrix = np.tile(np.eye(3), (len(rows), 1, 1))
         matrix[:, [0, 1], [0, 1]], matrix[:, :2, 2] = index.focal[camera], index.principal[camera]

@@ -33,12 +33,12 @@ VERSION = 1
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """Everything of a split but its pictures. N rows in the order of (capture, sequence, camera, frame).
+    """Everything of a split but its images. N rows in the order of (capture, sequence, camera, frame).
 
     Shapes:
         annotation_id, capture, frame: (N,) int64; size: (N, 2) width, height, pixels.
         sequence, camera, step: (N,) int32: a sequence's number, rows of the camera and step tables.
-        names, name_ends: (K,) uint8 and (N + 1,): the pictures' names, one after the other.
+        names, name_ends: (K,) uint8 and (N + 1,): the images' names, one after the other.
         box: (N, 4) left, top, right, bottom, pixels; view_valid: (N, 6) 42 packed bits: the joint is annotated.
         hand_type: (N,) uint8, of ``HAND_TYPES``; hand_type_valid, human: (N,) bool.
         camera_rotation: (C, 3, 3) world -> camera; camera_position: (C, 3) metres; focal, principal: (C, 2) pixels.
@@ -78,7 +78,7 @@ class Index:
         return len(self.annotation_id)
 
     def name(self, row: int) -> str:
-        """The picture's path below the images' folder."""
+        """The image's path below the images' folder."""
         start, end = self.name_ends[row : row + 2]
         return bytes(self.names[start:end]).decode()
 
@@ -129,42 +129,42 @@ def build_index(sources: Sources, console: Console | None = None) -> Index:
         cameras, camera_places = reader.cameras(sources.camera)
         steps, step_places = reader.steps(sources.joints)
         fits = reader.fits(sources.fits, step_places)
-        pictures, sequences = reader.pictures(sources.data, camera_places, step_places)
-        rows = _joined(pictures, reader.annotations(sources.data), reader)
+        images, sequences = reader.images(sources.data, camera_places, step_places)
+        rows = _joined(images, reader.annotations(sources.data), reader)
     human = read_ids(sources.human) if sources.human else np.zeros(0, np.int64)
     rows["human"] = np.isin(rows["annotation_id"], human)
     about = {"sources": _fingerprint(sources), "sequences": sequences, "skipped": dict(reader.skipped)}
     return Index(**rows, **cameras, **steps, **fits, about=about)
 
 
-def _joined(pictures: Arrays, annotations: Arrays, reader: Reader) -> Arrays:
-    """Annotations with the columns of their pictures, those that lack something left out, in the index's order."""
-    order = np.argsort(pictures["id"], kind="stable")
-    ids = pictures["id"][order]
+def _joined(images: Arrays, annotations: Arrays, reader: Reader) -> Arrays:
+    """Annotations with the columns of their images, those that lack something left out, in the index's order."""
+    order = np.argsort(images["id"], kind="stable")
+    ids = images["id"][order]
     place = np.searchsorted(ids, annotations["image_id"])
     listed = place < len(ids)
     listed[listed] = ids[place[listed]] == annotations["image_id"][listed]
     image = order[place[listed]]
-    known_camera, known_step = pictures["camera"][image] >= 0, pictures["step"][image] >= 0
+    known_camera, known_step = images["camera"][image] >= 0, images["step"][image] >= 0
     reader.skipped[NO_IMAGE] += int((~listed).sum())
     reader.skipped[NO_CAMERA] += int((~known_camera).sum())
     reader.skipped[NO_JOINTS] += int((known_camera & ~known_step).sum())
     reader.skipped += type(reader.skipped)()  # drops the reasons that did not occur
     kept = known_camera & known_step
     note, image = np.flatnonzero(listed)[kept], image[kept]
-    by = [pictures[key][image] for key in ("frame", "camera", "sequence", "capture")]  # the last one decides first
+    by = [images[key][image] for key in ("frame", "camera", "sequence", "capture")]  # the last one decides first
     order = np.lexsort(by)
     note, image = note[order], image[order]
 
-    starts, lengths = pictures["name_ends"][image], np.diff(pictures["name_ends"])[image]
+    starts, lengths = images["name_ends"][image], np.diff(images["name_ends"])[image]
     ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     within = np.arange(ends[-1]) - np.repeat(ends[:-1], lengths)
-    rows = {key: pictures[key][image] for key in ("capture", "frame", "sequence", "camera", "step")}
+    rows = {key: images[key][image] for key in ("capture", "frame", "sequence", "camera", "step")}
     rows |= {key: annotations[key][note] for key in ("box", "view_valid", "hand_type", "hand_type_valid")}
     return rows | {
         "annotation_id": annotations["id"][note],
-        "size": np.stack([pictures["width"][image], pictures["height"][image]], -1),
-        "names": pictures["names"][np.repeat(starts, lengths) + within],
+        "size": np.stack([images["width"][image], images["height"][image]], -1),
+        "names": images["names"][np.repeat(starts, lengths) + within],
         "name_ends": ends,
     }
 

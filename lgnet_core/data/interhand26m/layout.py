@@ -30,7 +30,7 @@ BOTH_FROM_INTERHAND = np.concatenate([OPENPOSE_FROM_INTERHAND, OPENPOSE_FROM_INT
 """Both hands' 42 joints as indices into the dataset's 42: right, then left."""
 
 DARKEST = 10.0
-"""Mean grey value below which a picture is left out of LGNet's subset. Source: IntagHand's selection."""
+"""Mean grey value below which an image is left out of LGNet's subset. Source: IntagHand's selection."""
 
 
 class AnnotationSet(str, Enum):
@@ -46,10 +46,10 @@ class AnnotationSet(str, Enum):
 
 
 class Subset(str, Enum):
-    """Which pictures of an annotation set.
+    """Which images of an annotation set.
 
     ``lgnet`` is the rule that LGNet shares with IntagHand: both hands, their type marked as valid, both fitted with
-    MANO, and the picture not dark (:data:`DARKEST`); of H+M 366,000 pictures for training and 261,000 for testing.
+    MANO, and the image not dark (:data:`DARKEST`); of H+M 366,000 images for training and 261,000 for testing.
     """
 
     ALL = "all"
@@ -67,9 +67,9 @@ class Sources:
     """The files of one split.
 
     Args:
-        data: boxes, validity and hand types of every picture. camera: of every capture. joints: measured 3D joints of
+        data: boxes, validity and hand types of every image. camera: of every capture. joints: measured 3D joints of
             every time step. fits: MANO's parameters of every time step; None: there are none.
-        images: the folder that the pictures' names are relative to.
+        images: the folder that the images' names are relative to.
         human: annotation ids of H, one a line; None: not told. all_machine: nothing in this split is of H.
     """
 
@@ -116,6 +116,6 @@ class Sources:
         )
 
     def files(self) -> dict[str, Path]:
-        """What the index is made of, by role: everything but the pictures."""
+        """What the index is made of, by role: everything but the images."""
         paths = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("images", "all_machine")}
         return {name: path for name, path in paths.items() if path is not None}

@@ -25,7 +25,7 @@ from lgnet_core.types import FloatArray
 MILLIMETRE = 1e-3
 
 BAD_ROW = "row lacks a key or holds no numbers"
-NO_IMAGE = "annotation of a picture that is not listed"
+NO_IMAGE = "annotation of an image that is not listed"
 NO_CAMERA = "no camera"
 BAD_CAMERA = "camera without numbers"
 NO_JOINTS = "no 3D joints of this time"
@@ -40,7 +40,7 @@ Place = tuple[str, str]
 
 
 class Reader:
-    """The files of a split, read in order: cameras, joints, fits, pictures, annotations.
+    """The files of a split, read in order: cameras, joints, fits, images, annotations.
 
     Args:
         progress: shows how much of the files' bytes is read.
@@ -125,7 +125,7 @@ class Reader:
                         values[key][step, side] = value
         return {"pose": values["pose"], "shape": values["shape"], "translation": values["trans"], "fitted": fitted}
 
-    def pictures(self, path: Path, cameras: dict[Place, int], steps: dict[Place, int]) -> tuple[Arrays, list[str]]:
+    def images(self, path: Path, cameras: dict[Place, int], steps: dict[Place, int]) -> tuple[Arrays, list[str]]:
         """The rows of ``images``, with places among cameras and steps (-1: not there), and the sequences' names."""
         numbers = {name: array("q") for name in ("id", "capture", "frame", "width", "height")}
         places = {name: array("i") for name in ("camera", "step", "sequence")}

@@ -31,7 +31,7 @@ SINGLE_HANDS = ("subhih", "lebanese", "asl")
 
 
 @dataclass(frozen=True)
-class Sureness:
+class ReferenceThresholds:
     """When the reference counts.
 
     Args:
@@ -74,7 +74,7 @@ class FrozenReference:
         FileNotFoundError, ValueError: if their weights are not installed.
     """
 
-    def __init__(self, sureness: Sureness = Sureness()) -> None:
+    def __init__(self, sureness: ReferenceThresholds = ReferenceThresholds()) -> None:
         self.sureness = sureness
         self._palms = make_engine(load_mediapipe_palm_detector(), device="cpu")
         self._hands = make_engine(load_hand_landmark_net(), device="cpu")

@@ -20,7 +20,7 @@ from lgnet_core.evaluation.end_to_end.program_report import Figures, collect
 from lgnet_core.evaluation.estimates import hand_errors
 from lgnet_core.evaluation.reported import Method, ReportedHand
 from lgnet_core.geometry.camera import project_distorted
-from lgnet_core.io.images import InputError, read_picture
+from lgnet_core.io.images import InputError, load_image
 from lgnet_core.types import Camera, FloatArray, Side
 
 PHOTOGRAPH_SIDE = Side.LEFT  # hands/one_thumb.jpg, by eye: a thumb held up, palm side and fingertips to the viewer
@@ -64,7 +64,7 @@ def read_interhand(folder: Path) -> list[KnownImage]:
         images.append(
             KnownImage(
                 name=Path(name).stem,
-                image=read_picture(folder / name).image,
+                image=load_image(folder / name).image,
                 camera=Camera(labels.intrinsics[k].double().numpy(), int(width), int(height)),
                 sides=tuple(side for side in Side if labels.presence[k, side]),
                 joints=points[k],
@@ -79,7 +79,7 @@ def known_images(root: Path) -> list[KnownImage]:
     Raises:
         InputError: if one cannot be read.
     """
-    photograph = read_picture(root / "hands" / "one_thumb.jpg").image
+    photograph = load_image(root / "hands" / "one_thumb.jpg").image
     return [
         *read_interhand(root / "interhand2.6m"),
         KnownImage("one_thumb", photograph, None, (PHOTOGRAPH_SIDE,), None),

@@ -34,7 +34,7 @@ def latencies(
         name: of the estimator's program.
         mediapipe: a Python that has it; None: it is left out. What counts is its own time, without the pipe.
     """
-    frames = [clip.frames[k] for k in there_and_back(len(clip.frames))]
+    frames = [clip.frames[k] for k in ping_pong(len(clip.frames))]
     times: dict[str, dict[str, list[float]]] = {name: {DETECTION: [], FOLLOWING: []}}
     with ExitStack() as processes:
         programs = {}
@@ -61,7 +61,7 @@ def latencies(
     }
 
 
-def there_and_back(count: int) -> list[int]:
+def ping_pong(count: int) -> list[int]:
     """Places of a film's frames, played forwards and backwards, so that no hand jumps where it begins anew."""
     return [*range(count), *range(count - 2, 0, -1)]
 

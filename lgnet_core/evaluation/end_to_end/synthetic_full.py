@@ -64,7 +64,7 @@ class _Hand(NamedTuple):
 
 def draw(generator: SyntheticHands, index: int) -> FullImage:
     """One image of 640x480 pixels."""
-    batch = generator.pictures(torch.tensor([index]))
+    batch = generator.images(torch.tensor([index]))
     height, width = batch.image.shape[-2:]
     return FullImage(
         image=batch.image[0].permute(1, 2, 0).contiguous().numpy(),

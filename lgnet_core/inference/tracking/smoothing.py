@@ -1,7 +1,7 @@
-r"""Less jitter in hands that are followed from picture to picture: the one-euro filter, on what a hand is made of.
+r"""Less jitter in hands that are followed from image to image: the one-euro filter, on what a hand is made of.
 
 A low pass whose cutoff grows with speed: a still hand is held still, a fast one lags little. With the time :math:`T`
-since the last picture and the share :math:`a(f) = 1 / (1 + 1 / (2 \pi f T))` that a cutoff f gives to what is new,
+since the last image and the share :math:`a(f) = 1 / (1 + 1 / (2 \pi f T))` that a cutoff f gives to what is new,
 
 .. math:: \dot x \leftarrow \dot x + a(f_d) ((x_{new} - x) / T - \dot x), \quad
           x \leftarrow x + a(f_{min} + \beta |\dot x|) (x_{new} - x)
@@ -12,12 +12,12 @@ cutoff, so that the filter of a set of points turns and moves with them.
 
 A hand's parts are noisy to different degrees and each has a cutoff of its own:
 
-- the ray to the wrist, which the picture shows to a millimetre or so;
-- its depth, which the picture shows only through the hand's size, several times noisier: were wrist and depth one
+- the ray to the wrist, which the image shows to a millimetre or so;
+- its depth, which the image shows only through the hand's size, several times noisier: were wrist and depth one
   point, the noise in depth would open the filter for all three coordinates;
 - the wrist-relative shape: joints, vertices, rotations and shape coefficients take one share, that of the joints, so
   that the mesh, its joints and the hand frame still belong together. Points are averaged along the chord instead of the
-  arc, which at half a turn per second and 30 pictures per second shrinks a hand by less than 1 mm.
+  arc, which at half a turn per second and 30 images per second shrinks a hand by less than 1 mm.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class OneEuro:
         self._velocity: FloatArray | float = 0.0
 
     def __call__(self, points: FloatArray, interval: float, settings: Smoothing, metres: float = 1.0) -> FloatArray:
-        """Filter the points of one picture.
+        """Filter the points of one image.
 
         Args:
             points: in metres, or in another unit of which one is ``metres`` metres, for ``beta`` to mean the same.
@@ -105,12 +105,12 @@ class HandSmoother:
         """The smoothed hand.
 
         Args:
-            interval: seconds since the last picture, positive.
+            interval: seconds since the last image, positive.
             metric: whether the hand stands in the camera frame; otherwise its wrist is the origin, and only what is
-                relative to it is filtered, and its place in the picture.
+                relative to it is filtered, and its place in the image.
         """
-        wrist, pixel = hand.joints[WRIST], hand.joints_image[WRIST]
-        relative, flat = hand.joints - wrist, hand.joints_image - pixel
+        wrist, pixel = hand.joints[WRIST], hand.joints_2d[WRIST]
+        relative, flat = hand.joints - wrist, hand.joints_2d - pixel
         metres_per_pixel = math.sqrt((relative[:, :2] ** 2).sum() / max((flat**2).sum(), 1e-9))
         if metric:
             ray = wrist[:2] / wrist[2]
@@ -125,7 +125,7 @@ class HandSmoother:
             hand,
             joints=joints + place,
             vertices=self._follow("vertices", hand.vertices - wrist) + place,
-            joints_image=self._follow("flat", flat) + seen,
+            joints_2d=self._follow("flat", flat) + seen,
             rotations=self._turn(hand.rotations),
             shape=self._follow("shape", hand.shape),
         )

@@ -1,4 +1,4 @@
-"""Backbones: a picture to a map at stride 4 and one at stride 32. Each normalises its own input.
+"""Backbones: an image to a map at stride 4 and one at stride 32. Each normalises its own input.
 
 Shapes:
     image (B, 3, S, S) in [0, 1] -> early (B, early_channels, S / 4, S / 4), deep (B, deep_channels, S / 32, S / 32).
@@ -204,10 +204,10 @@ class EfficientNetLite0(_InvertedResiduals):
 
 
 class HandLandmarkEncoder(_InvertedResiduals):
-    """The encoder of MediaPipe's hand-landmark network (full; Zhang et al. 2020), up to its average over the picture.
+    """The encoder of MediaPipe's hand-landmark network (full; Zhang et al. 2020), up to its average over the image.
 
     EfficientNet-Lite0 with a narrower start, whose last layer is an expansion and a depthwise convolution without
-    projection. Its own input is a picture of one upright hand, 224 x 224, RGB in [0, 1].
+    projection. Its own input is an image of one upright hand, 224 x 224, RGB in [0, 1].
     """
 
     deep_channels = 1152

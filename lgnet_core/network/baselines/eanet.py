@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from lgnet_core.hand_model import HandModel
-from lgnet_core.network.attention_maps import LookedAt
+from lgnet_core.network.attention_maps import AttentionMap
 from lgnet_core.network.backbones.efficientnet import Backbone, build_backbone
 from lgnet_core.network.config import EANetConfig
 from lgnet_core.network.hands_network import HandsNetwork
 from lgnet_core.network.layers import PerHand, conv_norm_relu
-from lgnet_core.network.lgnet.attention import LGFA, watch_lgfa
+from lgnet_core.network.lgnet.attention import LGFA, record_lgfa_attention
 from lgnet_core.network.lgnet.joint_stage import JointStage, normalise_joints
 from lgnet_core.network.lgnet.mesh_stage import MeshStage
-from lgnet_core.network.prediction import Cascade, HandsPrediction
+from lgnet_core.network.prediction import HandsPrediction, IntermediateOutputs
 from lgnet_core.types import Side
 
 
@@ -69,7 +69,9 @@ class EANet(HandsNetwork):
         nn.init.zeros_(self.relative_translation.bias)
         self.presence = PerHand(lambda: nn.Linear(enhanced, 1))
 
-    def supervised(self, image: Tensor, intrinsics: Tensor) -> tuple[HandsPrediction, Cascade | None]:
+    def forward_intermediates(
+        self, image: Tensor, intrinsics: Tensor
+    ) -> tuple[HandsPrediction, IntermediateOutputs | None]:
         map_size = self.map_size(image)
         _, deep = self.backbone(image)
         features = self.split(deep[:, None].expand(-1, 2, -1, -1, -1))  # (B, 2, c, G, G)
@@ -83,5 +85,5 @@ class EANet(HandsNetwork):
     def backbones(self) -> tuple[Backbone, ...]:
         return (self.backbone,)
 
-    def looked_at(self, image: Tensor, intrinsics: Tensor) -> list[LookedAt]:
-        return watch_lgfa(self.eablock.parts(), lambda: self(image, intrinsics))
+    def attention_maps(self, image: Tensor, intrinsics: Tensor) -> list[AttentionMap]:
+        return record_lgfa_attention(self.eablock.parts(), lambda: self(image, intrinsics))

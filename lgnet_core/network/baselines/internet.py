@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from lgnet_core.geometry.camera import pixels_to_grid
 from lgnet_core.network.backbones.efficientnet import build_backbone
 from lgnet_core.network.layers import PerHand, sizes
-from lgnet_core.network.lgnet.joint_stage import DEPTH_CELLS, JOINT_COUNT, soft_argmax_3d
+from lgnet_core.network.lgnet.joint_stage import DEPTH_CELLS, soft_argmax_3d
+from lgnet_core.types import NUM_KEYPOINTS
 
 SHARPNESS = 25.0
 """Factor of the heatmaps in the softmax that reads them.
@@ -52,16 +53,16 @@ class VolumeDecoder(nn.Module):
                 nn.ReLU(inplace=True),
             ]
         self.grow = nn.Sequential(*layers)
-        self.volume = nn.Conv2d(channels, JOINT_COUNT * depth, 1)
+        self.volume = nn.Conv2d(channels, NUM_KEYPOINTS * depth, 1)
         nn.init.normal_(self.volume.weight, std=1e-3)  # volumes start empty
         nn.init.zeros_(cast(nn.Parameter, self.volume.bias))
 
     def forward(self, deep: Tensor) -> Tensor:
         flat = self.volume(self.grow(deep))
-        return flat.view(-1, JOINT_COUNT, self.depth, *sizes(flat, 2, 3))
+        return flat.view(-1, NUM_KEYPOINTS, self.depth, *sizes(flat, 2, 3))
 
 
-class HeatmapNet(nn.Module):
+class InterNet(nn.Module):
     """A backbone of its own, a decoder for each hand, and its presence from the mean of the stride-32 map.
 
     Args:

@@ -15,20 +15,20 @@ from torch import Tensor, nn
 
 from lgnet_core.geometry.camera import normalised_to_pixels, pixels_to_normalised
 from lgnet_core.hand_model import HandModel
-from lgnet_core.network.attention_maps import LookedAt
+from lgnet_core.hand_model.asset import NUM_MANO_JOINTS, NUM_SHAPE_PARAMETERS
+from lgnet_core.network.attention_maps import AttentionMap
 from lgnet_core.network.backbones.efficientnet import Backbone, build_backbone
 from lgnet_core.network.backbones.resnet import Bottleneck
-from lgnet_core.network.baselines.internet import HeatmapNet, Peaks, find_peaks, voxels_to_grid
+from lgnet_core.network.baselines.internet import InterNet, Peaks, find_peaks, voxels_to_grid
 from lgnet_core.network.config import InterShapeConfig
 from lgnet_core.network.hands_network import HandsNetwork
 from lgnet_core.network.layers import PerHand, sizes
-from lgnet_core.network.lgnet.joint_stage import JOINT_COUNT
-from lgnet_core.network.lgnet.mesh_stage import ROTATION_COUNT, SHAPE_COUNT, variance_head
+from lgnet_core.network.lgnet.mesh_stage import variance_head
 from lgnet_core.network.lgnet.refine_stage import project_weak
-from lgnet_core.network.prediction import Cascade, HandsPrediction
-from lgnet_core.types import Side
+from lgnet_core.network.prediction import HandsPrediction, IntermediateOutputs
+from lgnet_core.types import NUM_KEYPOINTS, Side
 
-POSE_COUNT = 48
+NUM_POSE_PARAMETERS = 48
 STEP_STRIDES = (1, 2, 4)
 """Of the cascade's bottlenecks, which all end at stride 32: the maps are of stride 32, 16 and 8."""
 DEPTH_STEP, PLANE_STEP = 4, 2
@@ -63,7 +63,7 @@ class FeatureNet(nn.Module):
 
     def __init__(self, backbone: str, heatmap_depth: int) -> None:
         super().__init__()
-        self.backbone = build_backbone(backbone, 2 * JOINT_COUNT * heatmap_depth // DEPTH_STEP)
+        self.backbone = build_backbone(backbone, 2 * NUM_KEYPOINTS * heatmap_depth // DEPTH_STEP)
 
     def forward(self, image: Tensor, volumes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         beside = volumes[:, :, :, ::DEPTH_STEP, ::PLANE_STEP, ::PLANE_STEP].flatten(1, 3)  # (B, 42 D / 4, S / 8, S / 8)
@@ -85,12 +85,12 @@ class HandRegressor(nn.Module):
         widths = [in_features] + [hidden] * self.HIDDEN_LAYERS
         layers = [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU(inplace=True))]
         self.hidden = nn.Sequential(*layers)
-        self.out = nn.Linear(hidden, POSE_COUNT + SHAPE_COUNT)
+        self.out = nn.Linear(hidden, NUM_POSE_PARAMETERS + NUM_SHAPE_PARAMETERS)
         nn.init.xavier_uniform_(self.out.weight, gain=0.01)
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        pose, shape = self.out(self.hidden(x)).split((POSE_COUNT, SHAPE_COUNT), -1)
+        pose, shape = self.out(self.hidden(x)).split((NUM_POSE_PARAMETERS, NUM_SHAPE_PARAMETERS), -1)
         return pose, shape
 
 
@@ -107,7 +107,7 @@ class CascadeStep(nn.Module):
 
     def __init__(self, map_channels: int, stride: int, features: int, hidden: int) -> None:
         super().__init__()
-        known = 2 * (POSE_COUNT + SHAPE_COUNT) + 4
+        known = 2 * (NUM_POSE_PARAMETERS + NUM_SHAPE_PARAMETERS) + 4
         self.bottleneck = PerHand(lambda: Bottleneck(map_channels, features // 4, stride, norm=False))
         self.regressor = PerHand(lambda: HandRegressor(known + features, hidden))
 
@@ -133,7 +133,7 @@ class InterShape(HandsNetwork):
 
     def __init__(self, config: InterShapeConfig, hand_model: HandModel) -> None:
         super().__init__(config, hand_model)
-        self.heatmap_net = HeatmapNet(config.backbone, config.decoder_channels, config.heatmap_depth)
+        self.heatmap_net = InterNet(config.backbone, config.decoder_channels, config.heatmap_depth)
         self.feature_net = FeatureNet(config.backbone, config.heatmap_depth)
         deep = self.feature_net.backbone.deep_channels
         maps = (deep, *reversed(self.feature_net.backbone.middle_channels))
@@ -145,13 +145,15 @@ class InterShape(HandsNetwork):
         self.steps = nn.ModuleList(
             CascadeStep(channels, stride, deep, config.hidden) for channels, stride in zip(maps, STEP_STRIDES)
         )
-        self.log_variance = PerHand(lambda: variance_head(deep, JOINT_COUNT))
+        self.log_variance = PerHand(lambda: variance_head(deep, NUM_KEYPOINTS))
 
-    def supervised(self, image: Tensor, intrinsics: Tensor) -> tuple[HandsPrediction, Cascade | None]:
+    def forward_intermediates(
+        self, image: Tensor, intrinsics: Tensor
+    ) -> tuple[HandsPrediction, IntermediateOutputs | None]:
         prediction, cascade, _ = self._run(image)
         return prediction, cascade
 
-    def _run(self, image: Tensor) -> tuple[HandsPrediction, Cascade, list[Tensor]]:
+    def _run(self, image: Tensor) -> tuple[HandsPrediction, IntermediateOutputs, list[Tensor]]:
         """The prediction, all answers, and where each of them looked: (B, 2, H, W), each at its map's size."""
         map_size, precise = self.map_size(image), self.hand_model.v_template.dtype
         volumes, presence = self.heatmap_net(image)
@@ -185,7 +187,7 @@ class InterShape(HandsNetwork):
             joints=final.joints,
             relative_translation=translation[:, 1:] * (translation[:, 0].exp() * palm)[:, None],
         )
-        cascade = Cascade(
+        cascade = IntermediateOutputs(
             heatmaps=volumes,
             pose=torch.stack([answer.pose for answer in answers], 1),
             shape=torch.stack([answer.shape for answer in answers], 1),
@@ -198,16 +200,18 @@ class InterShape(HandsNetwork):
         precise = self.hand_model.v_template.dtype
         pose, shape = pose.to(precise), shape.to(precise)
         mean = nn.functional.pad(self.hand_model.hands_mean, (3, 0))
-        rotations = rotation_from_axis_angle((pose + mean).unflatten(-1, (ROTATION_COUNT, 3)))
+        rotations = rotation_from_axis_angle((pose + mean).unflatten(-1, (NUM_MANO_JOINTS, 3)))
         return Answer(pose, shape, rotations, *self.hand_model(rotations, shape).wrist_relative())
 
     def backbones(self) -> tuple[Backbone, ...]:
         return self.heatmap_net.backbone, self.feature_net.backbone
 
-    def looked_at(self, image: Tensor, intrinsics: Tensor) -> list[LookedAt]:
+    def attention_maps(self, image: Tensor, intrinsics: Tensor) -> list[AttentionMap]:
         _, _, gates = self._run(image)
         names = ("heatmaps", *(f"step {k}" for k in range(1, len(gates))))
-        return [LookedAt(f"{side.label}, {name}", gate[:, side]) for name, gate in zip(names, gates) for side in Side]
+        return [
+            AttentionMap(f"{side.label}, {name}", gate[:, side]) for name, gate in zip(names, gates) for side in Side
+        ]
 
 
 def rotation_from_axis_angle(vectors: Tensor) -> Tensor:

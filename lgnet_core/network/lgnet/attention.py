@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lgnet_core.network.attention_maps import LookedAt
+from lgnet_core.network.attention_maps import AttentionMap
 from lgnet_core.network.layers import PositionEmbedding, cpu_autocast, map_to_tokens, sizes, tokens_to_map
 
 
@@ -249,19 +249,19 @@ class TokenEmbeddings(nn.Module):
         return self._tokens(4, like)
 
 
-def watch_lgfa(parts: Mapping[str, tuple[LGFA, str, str]], run: Callable[[], object]) -> list[LookedAt]:
+def record_lgfa_attention(parts: Mapping[str, tuple[LGFA, str, str]], run: Callable[[], object]) -> list[AttentionMap]:
     """Where LGFA modules look while a network runs: each at two maps.
 
     Args:
         parts: for each module's name the module, and what its first and its second map are.
         run: lets the network run.
     """
-    found: list[LookedAt] = []
+    found: list[AttentionMap] = []
 
     def watch(name: str, first: str, second: str) -> Callable[..., None]:
         def look(module: LGFA, inputs: tuple[Tensor, ...], _: Tensor) -> None:
             for of, share in zip((first, second), module.attention(*inputs).unbind(1)):
-                found.append(LookedAt(f"{name}: {of}", share))
+                found.append(AttentionMap(f"{name}: {of}", share))
 
         return look
 

@@ -1,8 +1,8 @@
 r"""Graph layers on a fixed graph, with torch-geometric's parameters.
 
-Their tensors are (N B, C): row n B + b is node n of picture b. So all pictures lie side by side in the sum over
-neighbours, which is one sparse product, and all nodes of all pictures are rows of each linear layer. On 2 CPU cores,
-778 nodes, 128 channels, 16 pictures, forward and backward, the sum takes 7 ms; with a dense adjacency 40, a gather
+Their tensors are (N B, C): row n B + b is node n of image b. So all images lie side by side in the sum over
+neighbours, which is one sparse product, and all nodes of all images are rows of each linear layer. On 2 CPU cores,
+778 nodes, 128 channels, 16 images, forward and backward, the sum takes 7 ms; with a dense adjacency 40, a gather
 36-95. ONNX has no sparse product: exports (and CUDA, where half precision has none either) gather from a padded table.
 Graphs of up to 128 nodes are dense matrices everywhere. A test holds all of them equal to
 ``torch_geometric.nn.GINConv`` and ``ChebConv``.
@@ -147,7 +147,7 @@ class ChebConv(nn.Module):
 
 
 class NodeNorm(nn.Module):
-    """Batch normalisation over all nodes of all pictures, then ReLU. Shapes: (N B, C) -> (N B, C)."""
+    """Batch normalisation over all nodes of all images, then ReLU. Shapes: (N B, C) -> (N B, C)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

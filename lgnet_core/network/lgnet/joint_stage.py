@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from lgnet_core.network.layers import conv_norm_relu, sample_small_map, sizes
-from lgnet_core.types import JOINT_NAMES
+from lgnet_core.types import NUM_KEYPOINTS
 
-JOINT_COUNT = len(JOINT_NAMES)
 DEPTH_CELLS = 8
 GRID_STRIDE = 32
 """Pixels of the crop per cell of the 2.5D joints' grid."""
@@ -63,14 +62,14 @@ class JointStage(nn.Module):
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
-        self.volume = nn.Conv2d(in_channels, JOINT_COUNT * DEPTH_CELLS, 1)
+        self.volume = nn.Conv2d(in_channels, NUM_KEYPOINTS * DEPTH_CELLS, 1)
         self.features = conv_norm_relu(in_channels, channels)
         nn.init.normal_(self.volume.weight, std=1e-3)  # joints start at the middle of the crop
         nn.init.constant_(cast(nn.Parameter, self.volume.bias), 0)
 
     def forward(self, enhanced: Tensor) -> tuple[Tensor, Tensor]:
         height, width = sizes(enhanced, 2, 3)
-        volume = self.volume(enhanced).view(-1, JOINT_COUNT, DEPTH_CELLS, height, width)
+        volume = self.volume(enhanced).view(-1, NUM_KEYPOINTS, DEPTH_CELLS, height, width)
         joints = soft_argmax_3d(volume)
         places = normalise_joints(joints, width)[..., :2].detach()
         return joints, sample_small_map(self.features(enhanced), places)
@@ -88,4 +87,4 @@ class MeanTokens(nn.Module):
         self.linear = nn.Linear(in_channels, channels)
 
     def forward(self, enhanced: Tensor) -> Tensor:
-        return self.linear(enhanced.mean((-2, -1)))[:, None].expand(-1, JOINT_COUNT, -1)
+        return self.linear(enhanced.mean((-2, -1)))[:, None].expand(-1, NUM_KEYPOINTS, -1)

@@ -1,4 +1,4 @@
-"""LGNet: picture and intrinsics of a crop to both hands. Joint stage, mesh stage, refine stage (spec: the paper)."""
+"""LGNet: image and intrinsics of a crop to both hands. Joint stage, mesh stage, refine stage (spec: the paper)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from torch import Tensor, nn
 
 from lgnet_core.geometry.camera import depth_to_grid
 from lgnet_core.hand_model import HandModel
-from lgnet_core.network.attention_maps import LookedAt
+from lgnet_core.network.attention_maps import AttentionMap
 from lgnet_core.network.backbones.efficientnet import Backbone, build_backbone
 from lgnet_core.network.config import LGNetConfig
 from lgnet_core.network.hands_network import HandsNetwork
 from lgnet_core.network.layers import PerHand, PositionEmbedding, conv_norm_relu
-from lgnet_core.network.lgnet.attention import watch_lgfa
+from lgnet_core.network.lgnet.attention import record_lgfa_attention
 from lgnet_core.network.lgnet.joint_stage import DEPTH_CELLS, JointStage, MeanTokens, normalise_joints
 from lgnet_core.network.lgnet.lgblock import LGBlock
 from lgnet_core.network.lgnet.mesh_stage import FreeMeshStage, MeshStage, RoughHands
 from lgnet_core.network.lgnet.refine_stage import RefineStage, project_weak
-from lgnet_core.network.prediction import Cascade, HandsPrediction
+from lgnet_core.network.prediction import HandsPrediction, IntermediateOutputs
 
 
 class HandSplit(nn.Module):
@@ -89,7 +89,9 @@ class LGNet(HandsNetwork):
         self.relative_translation = RelativeTranslation(enhanced, channels)
         self.presence = PerHand(lambda: nn.Linear(enhanced, 1))
 
-    def supervised(self, image: Tensor, intrinsics: Tensor) -> tuple[HandsPrediction, Cascade | None]:
+    def forward_intermediates(
+        self, image: Tensor, intrinsics: Tensor
+    ) -> tuple[HandsPrediction, IntermediateOutputs | None]:
         map_size = self.map_size(image)
         early, deep = self.backbone(image)
         features = self._hand_maps(deep)  # (B, 2, c, G, G)
@@ -115,8 +117,10 @@ class LGNet(HandsNetwork):
     def backbones(self) -> tuple[Backbone, ...]:
         return (self.backbone,)
 
-    def looked_at(self, image: Tensor, intrinsics: Tensor) -> list[LookedAt]:
-        return watch_lgfa({} if self.lgblock is None else self.lgblock.parts(), lambda: self(image, intrinsics))
+    def attention_maps(self, image: Tensor, intrinsics: Tensor) -> list[AttentionMap]:
+        return record_lgfa_attention(
+            {} if self.lgblock is None else self.lgblock.parts(), lambda: self(image, intrinsics)
+        )
 
     def _hand_maps(self, deep: Tensor) -> Tensor:
         if self.config.left_right_features:

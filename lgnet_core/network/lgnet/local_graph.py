@@ -37,7 +37,7 @@ class GraphStack(nn.Module):
 
 
 class MeshLocalGraph(nn.Module):
-    """``mesh63``: 63 mesh clusters, each the picture's compact vector and its own place on the hand.
+    """``mesh63``: 63 mesh clusters, each the image's compact vector and its own place on the hand.
 
     Nodes are [LayerNorm(Linear(mean of F)) | d_i], d_i the dense matching encoding in [-1, 1]; after the graph stack
     the cells of F_h attend to them. The output projection starts at zero, so the map starts unchanged.

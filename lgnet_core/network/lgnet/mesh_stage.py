@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model.asset import NUM_MANO_JOINTS, NUM_SHAPE_PARAMETERS
 from lgnet_core.network.layers import PerHand, sizes
 from lgnet_core.network.lgnet.attention import AttentionBlock
 from lgnet_core.network.lgnet.graph import GINConv, GraphBlock, GraphResiduals, NeighbourSum
-from lgnet_core.network.lgnet.joint_stage import JOINT_COUNT
 from lgnet_core.network.prediction import HandsPrediction
+from lgnet_core.types import NUM_KEYPOINTS
 
-ROTATION_COUNT, SHAPE_COUNT = 16, 10
 HAND_EXTENT = 0.15
 """Metres: scales a hand's coordinates to about [-1, 1]."""
 INITIAL_SCALE = 6.7
@@ -84,7 +84,7 @@ class SelfJointTransformer(nn.Module):
         tokens: N: the joints, and what else attends with them.
     """
 
-    def __init__(self, channels: int, depth: int, tokens: int = JOINT_COUNT) -> None:
+    def __init__(self, channels: int, depth: int, tokens: int = NUM_KEYPOINTS) -> None:
         super().__init__()
         self.embedding = nn.Parameter(torch.randn(tokens, channels) * 0.02)
         self.blocks = nn.ModuleList(AttentionBlock(channels) for _ in range(depth))
@@ -142,9 +142,9 @@ class ParameterRegressor(nn.Module):
         self, channels: int, mean_rotations: Tensor, wrist: int | None, mean_channels: int | None = None
     ) -> None:
         super().__init__()
-        features = JOINT_COUNT * channels
-        self.rotations = nn.Linear(features, ROTATION_COUNT * 6)
-        self.shape = nn.Linear(mean_channels or features, SHAPE_COUNT)
+        features = NUM_KEYPOINTS * channels
+        self.rotations = nn.Linear(features, NUM_MANO_JOINTS * 6)
+        self.shape = nn.Linear(mean_channels or features, NUM_SHAPE_PARAMETERS)
         self.camera = CameraHead(mean_channels or features, None if mean_channels else wrist)
         for linear in (self.rotations, self.shape):
             nn.init.xavier_uniform_(linear.weight, gain=0.01)
@@ -155,7 +155,7 @@ class ParameterRegressor(nn.Module):
     def forward(self, tokens: Tensor, mean: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         flat = tokens.flatten(1)
         whole = flat if mean is None else mean
-        return self.rotations(flat).unflatten(-1, (ROTATION_COUNT, 6)), self.shape(whole), self.camera(whole)
+        return self.rotations(flat).unflatten(-1, (NUM_MANO_JOINTS, 6)), self.shape(whole), self.camera(whole)
 
 
 def variance_head(channels: int, count: int = 1) -> nn.Linear:
@@ -241,12 +241,12 @@ class FreeMeshStage(nn.Module):
         super().__init__()
         neighbour_sum = NeighbourSum(hand_model.graph.edge_index, hand_model.graph.node_count)
         self.vertices = PerHand(lambda: FreeVertices(channels + 3, neighbour_sum))
-        self.camera = PerHand(lambda: CameraHead(JOINT_COUNT * channels, None))
+        self.camera = PerHand(lambda: CameraHead(NUM_KEYPOINTS * channels, None))
         self.log_variance = PerHand(lambda: variance_head(channels))
 
     def forward(self, tokens: Tensor, joints: Tensor | None, hand_model: HandModel) -> RoughHands:
         batch, precise = tokens.shape[0], hand_model.v_template.dtype
-        skeleton = hand_model.mano_to_openpose.argsort()[:ROTATION_COUNT]  # MANO's joints in OpenPose's order
+        skeleton = hand_model.mano_to_openpose.argsort()[:NUM_MANO_JOINTS]  # MANO's joints in OpenPose's order
         blended = torch.matmul(hand_model.weights, tokens[:, :, skeleton])  # (B, 2, 778, c)
         template = hand_model.v_template.expand(batch, -1, -1, -1)
         moved = self.vertices(torch.cat([template / HAND_EXTENT, blended], -1))
@@ -254,7 +254,7 @@ class FreeMeshStage(nn.Module):
         regressed = hand_model.joints_from_vertices(vertices)
         return RoughHands(
             hand_model.pose_to_rotations(template.new_zeros(batch, 2, 48)),
-            template.new_zeros(batch, 2, SHAPE_COUNT),
+            template.new_zeros(batch, 2, NUM_SHAPE_PARAMETERS),
             self.camera(tokens.flatten(2)).to(precise),
             vertices - regressed[..., :1, :],
             regressed - regressed[..., :1, :],

@@ -1,4 +1,4 @@
-"""Refine stage: a graph network moves the rough mesh's vertices by what the picture shows there (LGNet III-D)."""
+"""Refine stage: a graph network moves the rough mesh's vertices by what the image shows there (LGNet III-D)."""
 
 from __future__ import annotations
 

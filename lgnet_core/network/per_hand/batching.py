@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lgnet_core.network.per_hand.stages import HandStages
-from lgnet_core.network.prediction import HandRows, HandsPrediction
+from lgnet_core.network.prediction import HandsPrediction, StackedHands
 from lgnet_core.types import Side
 
 ABSENT_LOGIT = -20.0
@@ -49,7 +49,7 @@ def predict_both(
     both = (given > 0).all(1, keepdim=True)
     other = torch.where(both, rows.flip(1), rows).flatten()
     inputs = (x.flatten(0, 1) for x in (*features[:5], intrinsics, frames))
-    hands = HandRows(*(x.unflatten(0, given.shape) for x in stages(*inputs, other)))
+    hands = StackedHands(*(x.unflatten(0, given.shape) for x in stages(*inputs, other)))
     own = hands._asdict()
     to_other = own.pop("to_other")
     return HandsPrediction(

@@ -10,16 +10,16 @@ from torch import Tensor
 
 from lgnet_core.geometry.camera import virtual_intrinsics
 from lgnet_core.hand_model import HandModel
-from lgnet_core.network.attention_maps import LookedAt
+from lgnet_core.network.attention_maps import AttentionMap
 from lgnet_core.network.backbones.efficientnet import Backbone
 from lgnet_core.network.config import HandLGNetConfig
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks
 from lgnet_core.network.exportable import ExportableModule
 from lgnet_core.network.hands_network import HandsNetwork
-from lgnet_core.network.lgnet.attention import watch_lgfa
+from lgnet_core.network.lgnet.attention import record_lgfa_attention
 from lgnet_core.network.per_hand.batching import HandFeatures, predict_both
 from lgnet_core.network.per_hand.stages import HandStages
-from lgnet_core.network.prediction import Cascade, HandsPrediction
+from lgnet_core.network.prediction import HandsPrediction, IntermediateOutputs
 
 
 class HandLGNet(HandsNetwork):
@@ -43,9 +43,9 @@ class HandLGNet(HandsNetwork):
             config, encoder.early_channels, encoder.middle_channels[-1], encoder.deep_channels, hand_model
         )
 
-    def supervised(  # type: ignore[override]
+    def forward_intermediates(  # type: ignore[override]
         self, images: Tensor, intrinsics: Tensor, frames: Tensor, given: Tensor
-    ) -> tuple[HandsPrediction, Cascade | None]:
+    ) -> tuple[HandsPrediction, IntermediateOutputs | None]:
         """Predict both hands.
 
         Args:
@@ -57,8 +57,8 @@ class HandLGNet(HandsNetwork):
         return predict_both(self.stages, self.encode(images, given), intrinsics, frames, given), None
 
     def forward(self, images: Tensor, intrinsics: Tensor, frames: Tensor, given: Tensor) -> HandsPrediction:  # type: ignore[override]
-        """:meth:`supervised` without what only losses look at."""
-        return self.supervised(images, intrinsics, frames, given)[0]
+        """:meth:`forward_intermediates` without what only losses look at."""
+        return self.forward_intermediates(images, intrinsics, frames, given)[0]
 
     def encode(self, images: Tensor, given: Tensor) -> HandFeatures:
         """What the landmark network sees; where no crop is given, the other hand's.
@@ -66,7 +66,7 @@ class HandLGNet(HandsNetwork):
         An image without any hand gets another image's features, or those of its own empty crop: finite, without
         meaning.
 
-        Args, Shapes: as :meth:`supervised`.
+        Args, Shapes: as :meth:`forward_intermediates`.
         """
         rows, place = _rows(given)
         seen: HandLandmarks = self.landmarker(images.flatten(0, 1).index_select(0, rows))
@@ -96,9 +96,9 @@ class HandLGNet(HandsNetwork):
     def backbones(self) -> tuple[Backbone, ...]:
         return (self.landmarker.encoder,)
 
-    def looked_at(self, *inputs: Tensor) -> list[LookedAt]:
+    def attention_maps(self, *inputs: Tensor) -> list[AttentionMap]:
         lgblock = self.stages.lgblock
-        return watch_lgfa({} if lgblock is None else lgblock.parts(), partial(self, *inputs))
+        return record_lgfa_attention({} if lgblock is None else lgblock.parts(), partial(self, *inputs))
 
 
 def _rows(given: Tensor) -> tuple[Tensor, Tensor]:

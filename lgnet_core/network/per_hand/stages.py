@@ -15,24 +15,18 @@ from lgnet_core.geometry.camera import (
 )
 from lgnet_core.geometry.crop_geometry import RELATION_SIZE, CropGeometry, crop_geometry
 from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model.asset import NUM_MANO_JOINTS, NUM_SHAPE_PARAMETERS
 from lgnet_core.network.config import HandLGNetConfig
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
 from lgnet_core.network.exportable import ExportableModule
 from lgnet_core.network.layers import PositionEmbedding, conv_norm_relu, sample_map, sample_small_map
 from lgnet_core.network.lgnet.graph import NeighbourSum
-from lgnet_core.network.lgnet.joint_stage import DEPTH_CELLS, JOINT_COUNT
-from lgnet_core.network.lgnet.mesh_stage import (
-    HAND_EXTENT,
-    ROTATION_COUNT,
-    SHAPE_COUNT,
-    SelfJointTransformer,
-    rotation_from_6d,
-    variance_head,
-)
+from lgnet_core.network.lgnet.joint_stage import DEPTH_CELLS
+from lgnet_core.network.lgnet.mesh_stage import HAND_EXTENT, SelfJointTransformer, rotation_from_6d, variance_head
 from lgnet_core.network.lgnet.refine_stage import VertexGraph, fairing
 from lgnet_core.network.per_hand.lgblock import HandLGBlock
-from lgnet_core.network.prediction import HandRows
-from lgnet_core.types import Side
+from lgnet_core.network.prediction import StackedHands
+from lgnet_core.types import NUM_KEYPOINTS, Side
 
 MAP_SIZE = HAND_CROP_SIZE // 32
 WORLD_SCALE = 0.05
@@ -92,16 +86,16 @@ class HandParameters(nn.Module):
         super().__init__()
         blocks = (ResidualMLP(width) for _ in range(depth))
         self.hidden = nn.Sequential(nn.Linear(features, width), *blocks, nn.LayerNorm(width), nn.GELU())
-        self.out = nn.Linear(width, ROTATION_COUNT * 6 + SHAPE_COUNT + 1)
+        self.out = nn.Linear(width, NUM_MANO_JOINTS * 6 + NUM_SHAPE_PARAMETERS + 1)
         nn.init.xavier_uniform_(self.out.weight, gain=0.01)
         nn.init.zeros_(self.out.bias)
         with torch.no_grad():
-            self.out.bias[: ROTATION_COUNT * 6] = mean_rotations[..., :2].flatten()
+            self.out.bias[: NUM_MANO_JOINTS * 6] = mean_rotations[..., :2].flatten()
 
     def forward(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        sizes = [ROTATION_COUNT * 6, SHAPE_COUNT, 1]
+        sizes = [NUM_MANO_JOINTS * 6, NUM_SHAPE_PARAMETERS, 1]
         columns, shape, scale = self.out(self.hidden(flat)).split(sizes, -1)
-        return columns.reshape(-1, ROTATION_COUNT, 6), shape, scale
+        return columns.reshape(-1, NUM_MANO_JOINTS, 6), shape, scale
 
 
 class HandRelation(nn.Module):
@@ -124,7 +118,7 @@ class HandRelation(nn.Module):
         return vector + RELATION_SCALE * self.out(F.gelu(self.hidden(torch.cat(known, -1))))
 
 
-class HandStages(ExportableModule[HandRows]):
+class HandStages(ExportableModule[StackedHands]):
     """Features of crops of one hand each to these hands: LGBlock, joint stage, mesh stage, refine stage.
 
     One hand is a row of the batch, and knows which row is the other hand of its image, so that an image of one hand
@@ -141,11 +135,11 @@ class HandStages(ExportableModule[HandRows]):
         early, middle, deep, landmarks, world_landmarks: as :class:`HandLandmarks`, (N, ...).
         intrinsics: (N, 3, 3) K of each crop in the camera's axes. frames: (N, 3, 3) camera axes -> canonical axes.
         other: (N,) row of the other hand of the image, the own row where there is none; a float as every input is.
-        returns :class:`HandRows`.
+        returns :class:`StackedHands`.
     """
 
     INPUTS = ("early", "middle", "deep", "landmarks", "world_landmarks", "intrinsics", "frames", "other")
-    OUTPUTS = HandRows
+    OUTPUTS = StackedHands
     fair: Tensor | None
 
     def __init__(self, config: HandLGNetConfig, early: int, middle: int, deep: int, hand_model: HandModel) -> None:
@@ -163,12 +157,12 @@ class HandStages(ExportableModule[HandRows]):
         self.position = PositionEmbedding(channels, MAP_SIZE)
         self.lgblock = HandLGBlock(channels, deep, hand_model.graph) if config.lgblock else None
         self.tokens = JointTokens(enhanced, middle, deep, channels)
-        self.transformer = SelfJointTransformer(channels, config.self_joint_depth, JOINT_COUNT + 1)
+        self.transformer = SelfJointTransformer(channels, config.self_joint_depth, NUM_KEYPOINTS + 1)
         self.correction = nn.Linear(channels, 2)
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)
         mean_pose = hand_model.pose_to_rotations(torch.zeros(2, 48, device=hand_model.v_template.device)).cpu()
-        flat = (JOINT_COUNT + 1) * channels + deep + JOINT_COUNT * 6
+        flat = (NUM_KEYPOINTS + 1) * channels + deep + NUM_KEYPOINTS * 6
         self.parameters_head = HandParameters(
             flat, config.hidden_channels, config.regressor_depth, mean_pose[Side.RIGHT]
         )
@@ -191,7 +185,7 @@ class HandStages(ExportableModule[HandRows]):
         intrinsics: Tensor,
         frames: Tensor,
         other: Tensor,
-    ) -> HandRows:
+    ) -> StackedHands:
         geometry = crop_geometry(intrinsics, frames, other.long(), HAND_CROP_SIZE, MAP_SIZE)
         mean = deep.mean((-2, -1))  # (N, C_32)
         features = self.split(deep)
@@ -205,7 +199,7 @@ class HandStages(ExportableModule[HandRows]):
         places = torch.cat([places, relative_depth], -1)  # (N, 21, 3)
         tokens = self.tokens(enhanced, middle, mean, places, world, geometry.log_focal[:, :1])
         tokens = self.transformer(tokens)
-        joint_tokens = tokens[:, :JOINT_COUNT]
+        joint_tokens = tokens[:, :NUM_KEYPOINTS]
         correction = F.pad(self.correction(joint_tokens), (0, 1))
         places = places + CORRECTION_SCALE * correction
 
@@ -223,7 +217,7 @@ class HandStages(ExportableModule[HandRows]):
         cells = normalised_to_pixels(places[..., :2], MAP_SIZE)
         depth = depth_to_grid(joints[..., 2:], self.config.depth_box, DEPTH_CELLS)
         turned = (frames.transpose(-1, -2) @ rotations[:, 0]) * geometry.reflection[:, 1:2]
-        prediction = HandRows(
+        prediction = StackedHands(
             joints_grid=torch.cat([cells.to(precise), depth], -1),
             joint_log_variance=self.log_variance(joint_tokens)[..., 0].to(precise),
             rotations=torch.cat([turned[:, None], rotations[:, 1:] * geometry.reflection[:, None]], 1),
@@ -278,8 +272,8 @@ class HandStages(ExportableModule[HandRows]):
             torch.rand(2, channels, MAP_SIZE * k, MAP_SIZE * k, generator=random)
             for channels, k in ((early, 8), (middle, 2), (deep, 1))
         ]
-        landmarks = torch.rand(2, JOINT_COUNT, 3, generator=random) * HAND_CROP_SIZE
-        world = torch.randn(2, JOINT_COUNT, 3, generator=random) * WORLD_SCALE
+        landmarks = torch.rand(2, NUM_KEYPOINTS, 3, generator=random) * HAND_CROP_SIZE
+        world = torch.randn(2, NUM_KEYPOINTS, 3, generator=random) * WORLD_SCALE
         intrinsics = torch.tensor(virtual_intrinsics(HAND_CROP_SIZE), dtype=torch.float32).repeat(2, 1, 1)
         frames = torch.diag_embed(torch.tensor([[1.0, 1, 1], [-1, 1, 1]]))
         return (*maps, landmarks, world, intrinsics @ frames, frames, torch.arange(2.0))

@@ -64,7 +64,7 @@ class Bands(NamedTuple):
 
 
 def draw_bands(draws: Draws) -> Bands:
-    """Draw the bands of a batch of pictures."""
+    """Draw the bands of a batch of images."""
 
     def choose(name: str, colours: tuple[tuple[float, ...], ...]) -> Tensor:
         linear = to_linear(torch.tensor(colours, device=draws.device))

@@ -22,7 +22,7 @@ def put_on_gloves(surface: Surface, hand: Tensor, bare: Tensor, tubes: Tubes, no
     """The surface with gloves on it.
 
     Args:
-        hand: (N,) picture * 2 + side of each fragment. bare: (N,) bool, which of them are skin.
+        hand: (N,) image * 2 + side of each fragment. bare: (N,) bool, which of them are skin.
         noise: of :func:`~lgnet_core.synthetic.body.skin.noise_volume`.
     """
     index = fragments_of(gloves.worn.flatten(), hand, bare)

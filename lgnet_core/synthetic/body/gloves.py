@@ -13,7 +13,7 @@ from lgnet_core.synthetic.colours import random_colour, to_linear
 from lgnet_core.synthetic.random import Draws
 
 GLOVED = 0.05
-"""Share of pictures with gloves: kitchens, laboratories, workshops, winter."""
+"""Share of images with gloves: kitchens, laboratories, workshops, winter."""
 BOTH = 0.85
 """... of these on both hands."""
 FINGERLESS = 0.2
@@ -65,7 +65,7 @@ class Gloves(NamedTuple):
 
 
 def draw_gloves(draws: Draws) -> Gloves:
-    """Draw the gloves of a batch of pictures; both of a pair are alike."""
+    """Draw the gloves of a batch of images; both of a pair are alike."""
 
     def choose(name: str, colours: tuple[tuple[float, ...], ...]) -> Tensor:
         linear = to_linear(torch.tensor(colours, device=draws.device))

@@ -49,7 +49,7 @@ def put_on_rings(
     """The surface with rings on it; its normals are bent in place.
 
     Args:
-        hand: (N,) picture * 2 + side of each fragment. bare: (N,) bool, which of them are skin.
+        hand: (N,) image * 2 + side of each fragment. bare: (N,) bool, which of them are skin.
         directions: of :meth:`Tubes.directions`.
     """
     table = _looks(draws).flatten(0, 1)  # (B * 2, 3, P)

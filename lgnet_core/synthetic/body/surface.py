@@ -46,8 +46,8 @@ class Surface(NamedTuple):
     details: Tensor
     coats: tuple[Coat, ...] = ()
 
-    def per_picture(self, values: Tensor) -> Tensor:
-        """(B, C) of the pictures to (C, N) of their fragments."""
+    def per_image(self, values: Tensor) -> Tensor:
+        """(B, C) of the images to (C, N) of their fragments."""
         return values.t().contiguous().index_select(1, self.batch)
 
     def per_hand(self, values: Tensor) -> Tensor:

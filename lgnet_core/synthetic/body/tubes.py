@@ -30,7 +30,7 @@ _RINGS = (1, 2, 3)  # of the arm: those that a band sits on
 
 
 class Place(NamedTuple):
-    """M fragments near tubes: fragment (M,) among the surface's; hand (M,) picture * 2 + side;
+    """M fragments near tubes: fragment (M,) among the surface's; hand (M,) image * 2 + side;
     along, above, across (M,) metres from the tube's middle."""
 
     fragment: Tensor
@@ -88,7 +88,7 @@ def fragments_of(hands: Tensor, hand: Tensor, among: Tensor) -> Tensor:
 
 
 def of_hands(looks: tuple[Tensor, ...], hand: Tensor) -> list[Tensor]:
-    """Numbers (B, 2, C) of hands to those (C, M) of fragments on hands (M,), picture * 2 + side."""
+    """Numbers (B, 2, C) of hands to those (C, M) of fragments on hands (M,), image * 2 + side."""
     table = torch.cat([values.float() for values in looks], -1).flatten(0, 1).t().contiguous()
     return list(table.index_select(1, hand).split([values.shape[-1] for values in looks]))
 

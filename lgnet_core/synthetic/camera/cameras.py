@@ -1,7 +1,7 @@
 r"""Cameras that look at hands, and the square crops around them.
 
 A third-person camera on a robot faces the person, an egocentric one sits on the person's head or chest; both may also
-stand anywhere (the scenes without a plausible person). Pictures have the sizes and fields of view of real cameras.
+stand anywhere (the scenes without a plausible person). Images have the sizes and fields of view of real cameras.
 Crops follow :func:`lgnet_core.geometry.camera.square_crop` and :func:`~lgnet_core.geometry.camera.crop_intrinsics`,
 written for batches.
 """
@@ -17,7 +17,7 @@ from torch import Tensor
 from lgnet_core.geometry.camera import project
 from lgnet_core.synthetic.random import Draws
 
-PICTURE_SIZES = ((640, 480), (848, 480), (960, 540), (1280, 720), (1280, 960))
+IMAGE_SIZES = ((640, 480), (848, 480), (960, 540), (1280, 720), (1280, 960))
 """Widths and heights that crops are cut from."""
 _SIZE_WEIGHTS = [0.4, 0.15, 0.15, 0.25, 0.05]
 FIELD_OF_VIEW = (30.0, 115.0)
@@ -25,7 +25,7 @@ FIELD_OF_VIEW = (30.0, 115.0)
 DEPTH_RANGE = (0.25, 1.6)
 """Metres from the camera to the wrists."""
 EXTENT_RANGE = (0.05, 0.9)
-"""Longer side of the hands' box over the picture's height."""
+"""Longer side of the hands' box over the image's height."""
 EGOCENTRIC = 0.35
 """Share of egocentric cameras among plausible scenes."""
 
@@ -38,7 +38,7 @@ class View(NamedTuple):
 
     Shapes:
         rotation: (B, 3, 3), translation: (B, 3) take points of the person's frame into the camera's, metres;
-        intrinsics: (B, 3, 3) K of the full picture, pixels; size: (B, 2) its width and height, pixels.
+        intrinsics: (B, 3, 3) K of the full image, pixels; size: (B, 2) its width and height, pixels.
     """
 
     rotation: Tensor
@@ -47,10 +47,10 @@ class View(NamedTuple):
     size: Tensor
 
 
-def draw_picture_sizes(draws: Draws) -> Tensor:
+def draw_image_sizes(draws: Draws) -> Tensor:
     """(B, 2) widths and heights, pixels, float."""
-    sizes = torch.tensor(PICTURE_SIZES, device=draws.device, dtype=torch.float32)
-    return sizes[draws.choice("picture size", _SIZE_WEIGHTS)]
+    sizes = torch.tensor(IMAGE_SIZES, device=draws.device, dtype=torch.float32)
+    return sizes[draws.choice("image size", _SIZE_WEIGHTS)]
 
 
 def draw_view(
@@ -65,7 +65,7 @@ def draw_view(
     """A camera for each scene.
 
     Args:
-        size: (B, 2) width and height of the pictures, pixels.
+        size: (B, 2) width and height of the images, pixels.
         plausible, presence: of the scene.
         vertices: (B, 2, 778, 3) of both hands in the person's frame, metres. wrist: (B, 2, 3), likewise.
         forearm: (B, 2, 3) unit vectors from the wrists along the forearms, the person's frame.
@@ -83,7 +83,7 @@ def draw_view(
     ego_depth = draws.uniform("view/ego depth", low=0.27, high=0.7)
     third_depth = torch.exp(draws.uniform("view/depth", low=math.log(0.35), high=math.log(DEPTH_RANGE[1])))
     depth = torch.where(plausible & egocentric, ego_depth, third_depth)
-    # The hands' width over its depth is their part of the picture, so a depth gives a part and a part a depth.
+    # The hands' width over its depth is their part of the image, so a depth gives a part and a part a depth.
     width = (high - low)[:, :2].amax(1) * focal / size[:, 1]
     depth = torch.maximum(depth, width / EXTENT_RANGE[1] + 0.5 * reach)
     depth = torch.minimum(depth, width / EXTENT_RANGE[0])
@@ -98,10 +98,10 @@ def draw_view(
     # A wide angle makes near parts large: lengthen or shorten the lens so that the box fits all the same.
     extent = (box_high - box_low).amax(1) * focal / size[:, 1]
     focal = focal * (EXTENT_RANGE[1] / extent).clamp_max(1.0)
-    half = (box_high - box_low) / 2 * focal[:, None] / size  # of the picture
+    half = (box_high - box_low) / 2 * focal[:, None] / size  # of the image
     inside = (0.5 - half).clamp_min(0)
     spread = torch.where(draws.bernoulli("view/border", 0.12)[:, None], 0.5, inside)
-    # Of the box's centre, as a fraction of the picture; two dice make the middle more frequent.
+    # Of the box's centre, as a fraction of the image; two dice make the middle more frequent.
     place = 0.5 + spread * draws.uniform("view/place", 2, 2, low=-1.0, high=1.0).mean(-1)
     principal = (size - 1) / 2 + draws.normal("view/principal", 2, std=0.008) * size[:, :1]
     pixel = place * size - 0.5
@@ -174,21 +174,21 @@ def draw_crops(draws: Draws, view: View, presence: Tensor, vertices: Tensor, siz
     """Affines of square crops around the hands as an estimator would cut them, with jitter.
 
     Around both hands unless they are apart (:func:`hands_apart`), else around one of them; anywhere if there is none.
-    A hand whose middle is outside of the picture counts only if there is no other.
+    A hand whose middle is outside of the image counts only if there is no other.
 
     Args:
         vertices: (B, 2, 778, 3) in the camera's frame, metres.
         size: side of the crop, pixels.
 
     Shapes:
-        returns (B, 2, 3), pixels of the full picture -> pixels of the crop.
+        returns (B, 2, 3), pixels of the full image -> pixels of the crop.
     """
     pixels = project(vertices, view.intrinsics[:, None], min_depth=0.05)
     middle = pixels.mean(2)
     seen = presence & (middle > 0).all(-1) & (middle < view.size[:, None] - 1).all(-1)
     presence = torch.where(seen.any(1, keepdim=True), seen, presence)
     border = 0.1 * view.size[:, None]
-    low = torch.maximum(pixels.amin(2), -border)  # (B, 2, 2): what lies far outside of the picture draws no crop
+    low = torch.maximum(pixels.amin(2), -border)  # (B, 2, 2): what lies far outside of the image draws no crop
     high = torch.minimum(pixels.amax(2), view.size[:, None] - 1 + border)
     low = torch.minimum(low, high - 8)
 

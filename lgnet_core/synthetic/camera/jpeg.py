@@ -1,4 +1,4 @@
-r"""JPEG as cameras write it, without writing it: what is lost between a picture and its compressed self.
+r"""JPEG as cameras write it, without writing it: what is lost between an image and its compressed self.
 
 Baseline JPEG: Y'CbCr, chroma at half the size, and of each block of 8 x 8 pixels the coefficients of its cosine
 transform :math:`C X C^T`, divided by a table and rounded. Coding the integers loses nothing, so it is left out.
@@ -51,7 +51,7 @@ _TO_RGB = (
 
 
 def compress_some(image: Tensor, draws: Draws) -> Tensor:
-    """Each picture compressed at a quality of its own; shapes as of :func:`compress`."""
+    """Each image compressed at a quality of its own; shapes as of :func:`compress`."""
     place = draws.uniform("sensor/jpeg/quality") ** 1.5
     return compress(image, QUALITY[1] - (QUALITY[1] - QUALITY[0]) * place)
 

@@ -1,9 +1,9 @@
 """What lenses and shaking hands do to light: softness, motion blur, defocus, dark corners.
 
-Everything here works on light (B, 3, H, W), draws its own strengths, and acts on every picture it is given;
-:mod:`~lgnet_core.synthetic.camera.sensor` decides which pictures those are. Kernels are symmetric about their centre,
-so that nothing moves: a blurred hand is where its labels say. Lengths are parts of the picture's width, so that small
-and large pictures of a scene look alike.
+Everything here works on light (B, 3, H, W), draws its own strengths, and acts on every image it is given;
+:mod:`~lgnet_core.synthetic.camera.sensor` decides which images those are. Kernels are symmetric about their centre,
+so that nothing moves: a blurred hand is where its labels say. Lengths are parts of the image's width, so that small
+and large images of a scene look alike.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from lgnet_core.synthetic.random import Draws
 
 MOTION = (0.008, 0.04)
-"""Length of a motion blur: a hand at 0.5 m/s, 60 cm away, exposed for 1/60 s, passes about 1 % of a picture."""
+"""Length of a motion blur: a hand at 0.5 m/s, 60 cm away, exposed for 1/60 s, passes about 1 % of an image."""
 DEFOCUS = (0.003, 0.012)
 """Radius of the disc that a point becomes in a webcam whose focus sits on the wall behind the hand."""
 VIGNETTE = (0.1, 0.6)
@@ -40,24 +40,24 @@ def lens_kernels(draws: Draws) -> Tensor:
 
 
 def motion_blur(light: Tensor, draws: Draws) -> Tensor:
-    """Each picture smeared along a line of its own length and direction."""
+    """Each image smeared along a line of its own length and direction."""
     return _convolve(light, motion_kernels(draws, light.shape[-1]))
 
 
 def motion_kernels(draws: Draws, width: int) -> Tensor:
-    """(B, K, K) lines, for pictures of ``width`` pixels."""
+    """(B, K, K) lines, for images of ``width`` pixels."""
     length = width * draws.uniform("sensor/motion/length", 1, 1, low=MOTION[0], high=MOTION[1])
     along, across = _turned_axes(draws.uniform("sensor/motion/angle", high=torch.pi), _odd_above(MOTION[1] * width))
     return _normalised(((length + 1) / 2 - along.abs()).clamp(0, 1) * (1 - across.abs()).clamp_min(0))
 
 
 def defocus(light: Tensor, draws: Draws) -> Tensor:
-    """Each point of a picture spread over a disc."""
+    """Each point of an image spread over a disc."""
     return _convolve(light, defocus_kernels(draws, light.shape[-1]))
 
 
 def defocus_kernels(draws: Draws, width: int) -> Tensor:
-    """(B, K, K) discs, for pictures of ``width`` pixels."""
+    """(B, K, K) discs, for images of ``width`` pixels."""
     radius = width * draws.uniform("sensor/defocus/radius", 1, 1, low=DEFOCUS[0], high=DEFOCUS[1])
     x, y = _turned_axes(torch.zeros(len(draws), device=draws.device), _odd_above(2 * DEFOCUS[1] * width))
     return _normalised((radius + 0.5 - torch.hypot(x, y)).clamp(0, 1))
@@ -81,7 +81,7 @@ def falloff(light: Tensor, strength: Tensor, draws: Draws) -> Tensor:
 
 def _turned_axes(angle: Tensor, taps: int) -> tuple[Tensor, Tensor]:
     """Pixels along and across directions ``angle`` (B,) at the taps of a kernel, (B, K, K) each; angles run from
-    the picture's u to its v."""
+    the image's u to its v."""
     axis = torch.arange(taps, device=angle.device) - taps // 2
     cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
     u, v = axis[None, :], axis[:, None]
@@ -98,7 +98,7 @@ def _normalised(kernels: Tensor) -> Tensor:
 
 
 def _convolve(light: Tensor, kernels: Tensor) -> Tensor:
-    """Pictures (B, C, H, W), each with its own kernel (B, K, K); edges are repeated."""
+    """Images (B, C, H, W), each with its own kernel (B, K, K); edges are repeated."""
     batch, channels, height, width = light.shape
     weight = kernels.repeat_interleave(channels, 0)[:, None]
     padded = F.pad(light.reshape(1, batch * channels, height, width), (kernels.shape[-1] // 2,) * 4, mode="replicate")

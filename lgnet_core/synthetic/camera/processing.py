@@ -1,6 +1,6 @@
-"""What a camera's processor makes of light: exposure, white balance, tones, sharpening, grey pictures.
+"""What a camera's processor makes of light: exposure, white balance, tones, sharpening, grey images.
 
-As in :mod:`~lgnet_core.synthetic.camera.optics`, each function draws its own strengths and acts on every picture it is
+As in :mod:`~lgnet_core.synthetic.camera.optics`, each function draws its own strengths and acts on every image it is
 given. What varies anew with every epoch (small gains, contrast, saturation) is :mod:`lgnet_core.data.photometry`'s:
 here is what a camera settles once, and the mistakes it makes.
 """
@@ -16,7 +16,7 @@ from lgnet_core.synthetic.random import Draws
 MISSED_STOPS = (0.5, 1.7)
 """By how many stops a meter is wrong when a window or a dark wall misleads it, either way ..."""
 ROOM_ABOVE, ROOM_BELOW = (0.75, 0.4), (0.05, 0.25)
-"""... in full if the picture's mean display value is the second of these, and hardly if it is the first: no meter
+"""... in full if the image's mean display value is the second of these, and hardly if it is the first: no meter
 brightens what is white, or darkens what is black."""
 _HARDLY = 0.2
 WARMTH, TINT = 0.5, 0.12
@@ -27,7 +27,7 @@ CONTRAST = (-0.3, 0.6)
 BLACK = (-0.07, 0.07)
 """Display value that becomes black: below 0 haze and stray light lift the shadows, above they are crushed."""
 HALO_WIDTH, HALO = (0.003, 0.009), (0.5, 1.6)
-"""Standard deviation (parts of the picture's width) and strength of a phone's unsharp mask."""
+"""Standard deviation (parts of the image's width) and strength of a phone's unsharp mask."""
 
 
 def missed_exposure(light: Tensor, draws: Draws) -> Tensor:

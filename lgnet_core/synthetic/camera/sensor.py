@@ -1,8 +1,8 @@
-r"""The camera: from what a perfect eye would see to a picture that an ordinary camera delivers.
+r"""The camera: from what a perfect eye would see to an image that an ordinary camera delivers.
 
 In the order in which it happens: lens (softness, motion, defocus, dark corners), exposure, noise of the sensor, white
 balance, grey or infrared, tones, sharpening, JPEG. Light is taken as linear up to the white balance, by a gamma of 2,
-whose root is cheap. Most effects meet a few pictures only: those rows alone are processed. Nothing moves a pixel.
+whose root is cheap. Most effects meet a few images only: those rows alone are processed. Nothing moves a pixel.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lgnet_core.synthetic.random import Draws
 from lgnet_core.synthetic.scene.appearance import infrared
 
 MOVING = 0.12
-"""Share of pictures with motion blur: hands and robots move, and indoors cameras expose for 1/30 s."""
+"""Share of images with motion blur: hands and robots move, and indoors cameras expose for 1/30 s."""
 DEFOCUSED = 0.08
 """... out of focus: autofocus that hunts, fixed lenses at 30 cm."""
 VIGNETTED = 0.25
@@ -48,14 +48,14 @@ SPOT = (0.3, 2.0)
 """Fall-off of the lamp beside an infrared camera, see :data:`optics.VIGNETTE`."""
 
 _FIELD_SIZE = 256
-_FULL_WIDTH = 256  # pictures of this many pixels and more show noise at full strength, smaller ones average it
+_FULL_WIDTH = 256  # images of this many pixels and more show noise at full strength, smaller ones average it
 _SEED = 20242
 
 Effect = Callable[[Tensor, Draws], Tensor]
 
 
 class Sensor(torch.nn.Module):
-    """Makes a camera's picture of each rendered one.
+    """Makes a camera's image of each rendered one.
 
     The noise is cut from stored fields at a random place: drawing it anew would cost as much as all else here.
     """
@@ -67,10 +67,10 @@ class Sensor(torch.nn.Module):
         self.register_buffer("fields", noise_fields(), persistent=False)
 
     def forward(self, image: Tensor, draws: Draws, enlarged: int = 1) -> Tensor:
-        """Display colours (B, 3, H, W) to a developed picture of the same shape, in [0, 1].
+        """Display colours (B, 3, H, W) to a developed image of the same shape, in [0, 1].
 
         Args:
-            enlarged: how many times larger the pictures will be shown, see :meth:`noise`.
+            enlarged: how many times larger the images will be shown, see :meth:`noise`.
         """
         in_infrared = infrared(draws)
         image = optics.lens_blur(image, draws)
@@ -91,7 +91,7 @@ class Sensor(torch.nn.Module):
 
     @staticmethod
     def _some(image: Tensor, chosen: Tensor, effect: Effect, draws: Draws) -> Tensor:
-        """``effect`` on the chosen (B,) pictures, in place."""
+        """``effect`` on the chosen (B,) images, in place."""
         rows = chosen.nonzero()[:, 0]
         if len(rows) == 0:
             return image
@@ -100,7 +100,7 @@ class Sensor(torch.nn.Module):
     def noise(self, light: Tensor, draws: Draws, enlarged: int = 1) -> Tensor:
         r"""Light with the noise of counting electrons and of reading them, :math:`\sigma^2 = L / N + (r / N)^2`.
 
-        The pixels of a small picture are averages of the sensor's, unless the picture is shown enlarged.
+        The pixels of a small image are averages of the sensor's, unless the image is shown enlarged.
         """
         count = white_electrons(draws)
         read = draws.uniform("sensor/read", low=READ_NOISE[0], high=READ_NOISE[1])
@@ -111,7 +111,7 @@ class Sensor(torch.nn.Module):
         return deviation.mul_(self._field(height, width, draws)).add_(light)
 
     def _field(self, height: int, width: int, draws: Draws) -> Tensor:
-        """(B, 3, H, W) noise of standard deviation 1, of one kind for each picture."""
+        """(B, 3, H, W) noise of standard deviation 1, of one kind for each image."""
         kinds = len(self.fields)
         kind = draws.choice("sensor/noise kind", [1.0] * kinds)
         row, column = draws.uniform("sensor/place", 2, high=_FIELD_SIZE).long().unbind(1)
@@ -121,7 +121,7 @@ class Sensor(torch.nn.Module):
 
 
 def misexposed(draws: Draws) -> Tensor:
-    """(B,) bool: which pictures are over- or under-exposed."""
+    """(B,) bool: which images are over- or under-exposed."""
     return draws.bernoulli("sensor/misexposed", MISEXPOSED)
 
 

@@ -1,6 +1,6 @@
 r"""Backgrounds: a base (studio, photograph, texture) with boxes, ellipses, table edges and skin-coloured things on it.
 
-Each picture is a stack of layers. Every pixel first finds the topmost layer that covers it, then all pixels look up
+Each image is a stack of layers. Every pixel first finds the topmost layer that covers it, then all pixels look up
 their layer's texture at once: one gather of the layer's numbers and one bilinear sampling, however many layers.
 Colours are display colours: backgrounds need no light but a gradient.
 """
@@ -83,7 +83,7 @@ class Backgrounds(torch.nn.Module):
         return F.grid_sample(atlas, grid, mode="bilinear", align_corners=False)
 
     def _topmost(self, x: Tensor, y: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        """What each pixel shows, as picture * LAYERS + layer (B, H, W) int64, and how its roundness dims it."""
+        """What each pixel shows, as image * LAYERS + layer (B, H, W) int64, and how its roundness dims it."""
         things = LAYERS - 1
         crowd = draws.choice("background/crowd", [0.36, 0.24, 0.4], 1)  # nothing, few, many things
         density = torch.tensor([0.0, 0.3, 0.8], device=draws.device)[crowd]
@@ -92,7 +92,7 @@ class Backgrounds(torch.nn.Module):
         centre = draws.uniform("background/centre", things, 2, low=-1.1, high=1.1)
         angle = draws.uniform("background/angle", things, high=2 * torch.pi)
         size = draws.uniform("background/size", things, 2, low=-2.3, high=0.2).exp()
-        # an edge of a table is the near edge of a box much larger than the picture
+        # an edge of a table is the near edge of a box much larger than the image
         vast = (kind == _EDGE)[..., None]
         along = torch.stack([angle.cos(), angle.sin()], -1)
         centre = torch.where(vast, centre * 0.7 + 20 * along, centre)

@@ -28,7 +28,7 @@ _NO_HANDS = 0.7  # metres from the camera to where hands would be
 
 
 class Rendered(NamedTuple):
-    """Pictures and what is seen where.
+    """Images and what is seen where.
 
     Shapes:
         image: (B, 3, H, W) float32 sRGB in [0, 1]; segmentation: (B, H, W) uint8, constants of
@@ -45,7 +45,7 @@ class Renderer(torch.nn.Module):
 
     Args:
         hand_model: gives faces and rest shape; the vertices to draw are handed to :meth:`render`.
-        device: where pictures are drawn; the code is the same everywhere.
+        device: where images are drawn; the code is the same everywhere.
     """
 
     details: Tensor
@@ -85,11 +85,11 @@ class Renderer(torch.nn.Module):
         draws: Draws,
         things: Solids | None = None,
     ) -> Rendered:
-        """Draw B pictures. Parts nearer to the camera than 5 cm are left out.
+        """Draw B images. Parts nearer to the camera than 5 cm are left out.
 
         Args:
             vertices: model vertices of both hands, camera frame, metres; those of absent hands are ignored.
-            presence: which hands are drawn. draws: of the same pictures, on the renderer's device.
+            presence: which hands are drawn. draws: of the same images, on the renderer's device.
             things: among the hands, camera frame; None: none.
 
         Shapes:

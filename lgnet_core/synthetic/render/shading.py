@@ -24,9 +24,9 @@ _RIM = 0.06
 
 def albedo(surface: Surface, looks: Appearance, volume: Tensor) -> Tensor:
     """Linear reflectance (3, N) of skin, nails and cloth; volume: of :func:`skin.noise_volume`."""
-    placing = surface.per_picture(torch.cat([looks.noise_cells, looks.noise_offset, looks.noise_weights], 1))
+    placing = surface.per_image(torch.cat([looks.noise_cells, looks.noise_offset, looks.noise_weights], 1))
     noise = lookup_noise(volume, surface.rest * placing[0] + placing[1:4])
-    crease, redness, pallor = surface.per_picture(torch.cat([looks.crease, looks.redness, looks.pallor], 1))
+    crease, redness, pallor = surface.per_image(torch.cat([looks.crease, looks.redness, looks.pallor], 1))
     # palms hold little melanin: on dark skin they are much lighter than the back of the hand
     colours = surface.per_hand(torch.cat([looks.skin, looks.nail, 0.08 + 1.3 * looks.darkness**2], 2))
     skin, nail, paleness = colours[:3], colours[3:6], colours[6]
@@ -67,8 +67,8 @@ def radiance(surface: Surface, reflectance: Tensor, lit: Tensor, looks: Appearan
     """Linear light (3, N) sent to the camera; lit: (N,) share of the key light that arrives."""
     normal = surface.normal
     wrap = torch.tensor(_WRAP, device=normal.device)[:, None]
-    levels = surface.per_picture(torch.cat([looks.key, looks.fill, looks.ambient, looks.shadow_strength, looks.sky], 1))
-    directions = surface.per_picture(torch.cat([looks.key_direction, looks.fill_direction, looks.sky_direction], 1))
+    levels = surface.per_image(torch.cat([looks.key, looks.fill, looks.ambient, looks.shadow_strength, looks.sky], 1))
+    directions = surface.per_image(torch.cat([looks.key_direction, looks.fill_direction, looks.sky_direction], 1))
     key = levels[:3] * (1 - levels[9] * (1 - lit))
     ambient = levels[6:9]
     key_cosine = dot(normal, directions[:3])
@@ -78,7 +78,7 @@ def radiance(surface: Surface, reflectance: Tensor, lit: Tensor, looks: Appearan
 
     view = -unit(surface.position)
     halfway = unit(view + directions[:3])
-    gloss, sharpness, nail_gloss = surface.per_picture(torch.cat([looks.gloss, looks.sharpness, looks.nail_gloss], 1))
+    gloss, sharpness, nail_gloss = surface.per_image(torch.cat([looks.gloss, looks.sharpness, looks.nail_gloss], 1))
     nail = 1 + surface.details[NAIL] * nail_gloss
     sharpness = sharpness * nail
     gloss = gloss * torch.where(surface.material == SKIN, nail, 0.15)
@@ -110,5 +110,5 @@ def _mirrored(normal: Tensor, view: Tensor, colour: Tensor, key: Tensor, levels:
 
 def develop(light: Tensor, surface: Surface, looks: Appearance) -> Tensor:
     """Linear light (3, N) to display colours in [0, 1)."""
-    exposure, power = surface.per_picture(torch.cat([looks.exposure, 1 / looks.gamma], 1))
+    exposure, power = surface.per_image(torch.cat([looks.exposure, 1 / looks.gamma], 1))
     return (1 - torch.exp(-light * exposure)) ** power

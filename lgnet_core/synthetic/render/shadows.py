@@ -13,7 +13,7 @@ MAP_SIZE = 192
 _MARGIN = 0.02  # metres around the hands
 _DISTANCE = 2.0  # metres from the light's plane to the middle of the hands
 _BIAS = 0.0015  # metres along the light's ray: surfaces must not shade themselves
-_COARSENING = 4  # pixels of a picture per cell of the outline that casts a shadow on the background
+_COARSENING = 4  # pixels of an image per cell of the outline that casts a shadow on the background
 LIFT = 0.002
 """Metres along the normal by which points are lifted before they are looked up."""
 
@@ -56,7 +56,7 @@ class ShadowMap:
         return points @ self.linear.transpose(1, 2) + self.shift[:, None]
 
     def place_each(self, points: Tensor, batch: Tensor) -> Tensor:
-        """As :meth:`place`, for points (3, N) of the pictures ``batch`` (N,)."""
+        """As :meth:`place`, for points (3, N) of the images ``batch`` (N,)."""
         linear = self.linear.flatten(1).t().index_select(1, batch).view(3, 3, -1)
         return (linear * points).sum(1) + self.shift.t().index_select(1, batch)
 
@@ -84,7 +84,7 @@ class ShadowMap:
 def cast_shadow(covered: Tensor, direction: Tensor, draws: Draws) -> Tensor:
     """How much light a wall or a table behind the hands keeps: their outline, shifted away from the light and blurred.
 
-    Nothing is known of what a background shows, so this is no more than plausible; many pictures have none.
+    Nothing is known of what a background shows, so this is no more than plausible; many images have none.
 
     Args:
         covered: 1 where hands and arms are seen, else 0. direction: towards the light, camera frame.
@@ -98,7 +98,7 @@ def cast_shadow(covered: Tensor, direction: Tensor, draws: Draws) -> Tensor:
     for _ in range(2):
         outline = F.avg_pool2d(outline, 2 * radius + 1, stride=1, padding=radius)
     reach = draws.uniform("shadow/reach", 1, high=0.35)
-    shift = direction[:, :2] * reach  # in half pictures; the shadow is looked up towards the light
+    shift = direction[:, :2] * reach  # in half images; the shadow is looked up towards the light
     scale = draws.uniform("shadow/scale", 1, low=0.9, high=1.1)
     affine = torch.cat([torch.diag_embed(scale.expand(-1, 2)), shift[..., None]], 2)
     grid = F.affine_grid(affine, list(outline.shape), align_corners=False)

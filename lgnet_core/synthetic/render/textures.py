@@ -1,4 +1,4 @@
-"""Square pictures to fill backgrounds with: a few photographs and many made of noise.
+"""Square images to fill backgrounds with: a few photographs and many made of noise.
 
 All are 256x256, display colours in [0, 1]. The photographs are public domain or CC0, see photographs/LICENSES.md.
 """
@@ -28,27 +28,27 @@ def photographs() -> Tensor:
         FileNotFoundError: if the installation lacks them. ValueError: if one is damaged.
     """
     folder = files("lgnet_core.synthetic.render") / "photographs"
-    pictures = []
+    images = []
     for entry in sorted(folder.iterdir(), key=lambda e: e.name):
         if entry.name.endswith(".jpg"):
             bgr = cv2.imdecode(np.frombuffer(entry.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
             if bgr is None:
                 raise ValueError(f"{entry}: not a readable JPEG; reinstall lgnet_core")
             sharp = torch.from_numpy(np.ascontiguousarray(bgr[..., ::-1])).permute(2, 0, 1).float() / 255
-            pictures.append(sharp)
-    if not pictures:
+            images.append(sharp)
+    if not images:
         raise FileNotFoundError(f"no background photographs in {folder}: install lgnet_core with its package data")
-    sharp = torch.stack(pictures)
+    sharp = torch.stack(images)
     return torch.stack([sharp, _blurred(sharp, 3), _blurred(sharp, 8)], 1).flatten(0, 1)
 
 
-def _blurred(pictures: Tensor, radius: int) -> Tensor:
+def _blurred(images: Tensor, radius: int) -> Tensor:
     """Three box blurs, nearly a Gaussian."""
     size = 2 * radius + 1
     for _ in range(3):
-        padded = F.pad(pictures, (radius,) * 4, mode="reflect")
-        pictures = F.avg_pool2d(F.avg_pool2d(padded, (size, 1), stride=1), (1, size), stride=1)
-    return pictures
+        padded = F.pad(images, (radius,) * 4, mode="reflect")
+        images = F.avg_pool2d(F.avg_pool2d(padded, (size, 1), stride=1), (1, size), stride=1)
+    return images
 
 
 def noise_textures() -> Tensor:

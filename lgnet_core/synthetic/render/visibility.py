@@ -1,4 +1,4 @@
-"""Which joints a picture shows, and which hands are in it, read off the rendered depth and segmentation."""
+"""Which joints an image shows, and which hands are in it, read off the rendered depth and segmentation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from torch import Tensor
 from lgnet_core.hand_model import HandModel
 
 MIN_JOINTS = 7
-"""A hand is in the picture if at least a third of its joints are inside it ..."""
+"""A hand is in the image if at least a third of its joints are inside it ..."""
 MIN_PIXELS = 0.0015
-"""... and it covers at least this part of the picture (98 pixels of 256 x 256)."""
+"""... and it covers at least this part of the image (98 pixels of 256 x 256)."""
 
 _SKIN = 5e-3  # metres of tolerance beyond the flesh around a joint
 
@@ -42,7 +42,7 @@ def sample_nearest(maps: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def joint_visibility(joints: Tensor, pixels: Tensor, depth: Tensor, segmentation: Tensor, radii: Tensor) -> Tensor:
-    """A joint is visible if its pixel is inside the picture and no surface but its own flesh lies in front of it.
+    """A joint is visible if its pixel is inside the image and no surface but its own flesh lies in front of it.
 
     Args:
         joints: (B, 2, 21, 3) camera frame, metres. pixels: (B, 2, 21, 2) their projections.
@@ -65,7 +65,7 @@ def joint_visibility(joints: Tensor, pixels: Tensor, depth: Tensor, segmentation
 
 
 def hand_presence(drawn: Tensor, pixels: Tensor, segmentation: Tensor) -> Tensor:
-    """Which of the hands that were drawn really are in the picture.
+    """Which of the hands that were drawn really are in the image.
 
     Args:
         drawn: (B, 2) bool. pixels: (B, 2, 21, 2) projected joints. segmentation: (B, H, W).

@@ -17,11 +17,11 @@ from lgnet_core.synthetic.colours import random_colour, skin_colour
 from lgnet_core.synthetic.random import Draws
 
 INFRARED = 0.04
-"""Share of pictures as infrared cameras with a lamp of their own take them (driver monitors, depth cameras)."""
+"""Share of images as infrared cameras with a lamp of their own take them (driver monitors, depth cameras)."""
 
 
 class Appearance(NamedTuple):
-    """Per picture; (B, 2, ...) where the two hands may differ (two people).
+    """Per image; (B, 2, ...) where the two hands may differ (two people).
 
     skin (B, 2, 3); darkness (B, 2, 1) 0 = lightest tone, 1 = darkest; nail (B, 2, 3) colour; nail_gloss (B, 1);
     noise_weights (B, 4) of the noise's channels; noise_cells (B, 1) cells per metre; noise_offset (B, 3) cells;
@@ -77,12 +77,12 @@ def _direction(draws: Draws, name: str, mean: tuple[float, float, float]) -> Ten
 
 
 def infrared(draws: Draws) -> Tensor:
-    """(B,) bool: which pictures an infrared camera takes."""
+    """(B,) bool: which images an infrared camera takes."""
     return draws.bernoulli("infrared", INFRARED)
 
 
 def sample_appearance(draws: Draws) -> Appearance:
-    """Draw the looks of a batch of pictures."""
+    """Draw the looks of a batch of images."""
     return _in_infrared(_in_daylight(draws), draws)
 
 

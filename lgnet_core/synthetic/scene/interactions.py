@@ -2,7 +2,7 @@
 
 The person's frame: x to their right, y up, z backwards, metres. A scene is drawn in three steps: poses and an approach
 that the kind of interaction asks for, of a fixed number of turns the one that best suits a person's arms, and a fixed
-number of steps that bring the hands together and take overlaps apart. Nothing is rejected, so every picture index gives
+number of steps that bring the hands together and take overlaps apart. Nothing is rejected, so every image index gives
 a scene.
 """
 

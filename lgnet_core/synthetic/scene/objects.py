@@ -1,4 +1,4 @@
-"""What else is in a picture: things that hands hold, things in front of them, and a scene of solids behind them.
+"""What else is in an image: things that hands hold, things in front of them, and a scene of solids behind them.
 
 Held things fill a hollow of the hand: their radius is what the capsules of both hands leave of the wanted one, so they
 touch a hand and lie in none. A table, boxes, tins, balls, another person's head, body and arms stand behind the hands,
@@ -20,9 +20,9 @@ from lgnet_core.synthetic.scene.interactions import draw_held
 from lgnet_core.synthetic.scene.solids import Form, Solids
 
 OCCLUDED = 0.12
-"""Share of pictures with a thing in front of the hands."""
+"""Share of images with a thing in front of the hands."""
 FURNISHED = 0.45
-"""Share of pictures with solids behind the hands; of these TABLES have a table, PERSONS another person."""
+"""Share of images with solids behind the hands; of these TABLES have a table, PERSONS another person."""
 TABLES, PERSONS = 0.5, 0.2
 
 _CANDIDATES = 24  # places that are tried for a held thing
@@ -40,7 +40,7 @@ def held_things(draws: Draws, capsules: Capsules, frame: Tensor, presence: Tenso
         presence: (B, 2) bool; kind: (B,) :class:`~lgnet_core.synthetic.scene.interactions.Kind`.
 
     Returns:
-        two solids a picture, the right hand's and the left hand's.
+        two solids an image, the right hand's and the left hand's.
     """
     device = draws.device
     form = draws.choice("held/form", [0.25, 0.45, 0.3], 2)
@@ -91,7 +91,7 @@ def _clearance(centre: Tensor, axis: Tensor, long: Tensor, capsules: Capsules, p
 
 
 def things_in_front(draws: Draws, joints: Tensor, presence: Tensor) -> Solids:
-    """One thing between the camera and some joint, in some pictures; nearer than all of the hands.
+    """One thing between the camera and some joint, in some images; nearer than all of the hands.
 
     Where there are no hands, it is where they would be.
 
@@ -119,7 +119,7 @@ def things_behind(draws: Draws, intrinsics: Tensor, height: int, width: int, dis
     """A table, things and another person behind the hands; the person's body and head come last.
 
     Args:
-        intrinsics: (B, 3, 3) of the pictures; things are spread over what they show.
+        intrinsics: (B, 3, 3) of the images; things are spread over what they show.
         distance: (B,) metres to the hands.
     """
     device = draws.device
@@ -129,7 +129,7 @@ def things_behind(draws: Draws, intrinsics: Tensor, height: int, width: int, dis
     depth = distance[:, None] + torch.exp(draws.uniform("behind/depth", count, low=math.log(0.1), high=math.log(2.0)))
     pixels = torch.cat([place, torch.ones_like(place[..., :1])], -1)
     centre = (pixels @ torch.linalg.inv(intrinsics).transpose(1, 2)) * depth[..., None]
-    shown = width / intrinsics[:, :1, 0] * depth[:, :_THINGS]  # metres across the picture at that depth
+    shown = width / intrinsics[:, :1, 0] * depth[:, :_THINGS]  # metres across the image at that depth
     size = torch.exp(draws.uniform("behind/size", _THINGS, 3, low=math.log(0.04), high=math.log(0.4)))
     form = draws.choice("behind/form", [0.5, 0.3, 0.2], _THINGS)
     there = furnished & draws.bernoulli("behind/there", 0.7, _THINGS)
@@ -164,7 +164,7 @@ def things_behind(draws: Draws, intrinsics: Tensor, height: int, width: int, dis
 
 
 def _upright(draws: Draws, name: str, count: int) -> Tensor:
-    """(B, count, 3, 3) axes: the third points up in the picture, give or take, the second rather to the camera."""
+    """(B, count, 3, 3) axes: the third points up in the image, give or take, the second rather to the camera."""
     up = torch.tensor([0.0, -1.0, 0.0], device=draws.device) + draws.normal(f"{name}/lean", 1, 3, std=0.25)
     up = normalize(up, dim=-1).expand(-1, count, -1)
     towards = draws.normal(name, count, 3) + torch.tensor([0.0, 0.0, -1.0], device=draws.device)

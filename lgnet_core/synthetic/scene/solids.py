@@ -29,7 +29,7 @@ class Form(IntEnum):
 
 
 class Solids(NamedTuple):
-    """K solids in each of B pictures, camera frame, metres.
+    """K solids in each of B images, camera frame, metres.
 
     Shapes:
         form: (B, K) :class:`Form`; there: (B, K) bool; centre: (B, K, 3); axes: (B, K, 3, 3) the solid's axes as
@@ -57,7 +57,7 @@ class Hits(NamedTuple):
     """The nearest surface at the N pixels that a solid covers, in the order of ``pixel``.
 
     Shapes:
-        pixel: (N,) int64 index into a flattened (B, H, W); batch: (N,) int64 picture; solid: (N,) int64, 0 to K - 1;
+        pixel: (N,) int64 index into a flattened (B, H, W); batch: (N,) int64 image; solid: (N,) int64, 0 to K - 1;
         depth: (N,) metres; position, normal: (3, N) camera frame; local: (3, N) place on the unit solid;
         facing: (3, N) the normal in the solid's axes.
     """
@@ -80,7 +80,7 @@ def cast(solids: Solids, intrinsics: Tensor, height: int, width: int) -> Hits:
     """Look at the solids.
 
     Args:
-        intrinsics: (B, 3, 3) K of the pictures, pixels.
+        intrinsics: (B, 3, 3) K of the images, pixels.
     """
     count, device = len(intrinsics), intrinsics.device
     into = solids.axes.transpose(-1, -2) / solids.half[..., None]  # (B, K, 3, 3) camera frame -> unit solid

@@ -32,7 +32,7 @@ class AblationConfig:
             losses and seed are each row's own.
         rows: ``PRESET``, or ``PRESET:LOSSES`` with another loss preset than ``default``.
         seeds: each row is trained with each.
-        count: pictures of the frozen set that it is judged on; None: all.
+        count: images of the frozen set that it is judged on; None: all.
     """
 
     training: TrainConfig
@@ -100,7 +100,7 @@ def _run(config: AblationConfig, row: str, seed: int, console: Console) -> Run:
         seed=seed,
         parameters=sum(p.numel() for p in network.parameters()),
         macs=count_macs(network, inputs),
-        pictures=metadata["pictures"],
+        images=metadata["images"],
         commit=metadata["commit"],
         figures={name: values["weights"] for name, values in figures.items()},
         mean_pose={name: values["mean_pose"] for name, values in figures.items()},
@@ -113,7 +113,7 @@ def _conditions(config: AblationConfig) -> dict[str, Any]:
     """What is the same for all rows, JSON-able."""
     own = ("out", "preset", "losses", "seed", "progress", "threads", "workers", "resume")
     shared = {name: value for name, value in asdict(config.training).items() if name not in own}
-    judged = {"evaluated_on": Choice().data, "evaluated_pictures": config.count}
+    judged = {"evaluated_on": Choice().data, "evaluated_images": config.count}
     return json.loads(json.dumps(shared | judged, default=str))
 
 

@@ -16,8 +16,8 @@ from lgnet_core.training.ablation.published import PRINTED, Printed
 
 REFERENCE = "lgnet"
 """Every row is compared with the whole LGNet of its size."""
-FULL_PICTURES, FULL_SIZE = 40_000, 256
-"""A comparison with fewer pictures a row, or smaller ones, is labelled as reduced."""
+FULL_IMAGES, FULL_SIZE = 40_000, 256
+"""A comparison with fewer images a row, or smaller ones, is labelled as reduced."""
 
 COLUMNS: dict[str, str] = {
     "mpjpe_mm/wrist-raw": "MPJPE wrist-raw",
@@ -37,7 +37,7 @@ class Run:
     """One training and what came of it.
 
     Args:
-        row: ``PRESET`` or ``PRESET:LOSSES``. macs: of one crop of the size it was trained at. pictures: it has seen.
+        row: ``PRESET`` or ``PRESET:LOSSES``. macs: of one crop of the size it was trained at. images: it has seen.
         commit: of the code that trained it. figures: by name and protocol; mean_pose: of a guess that does not look.
     """
 
@@ -45,7 +45,7 @@ class Run:
     seed: int
     parameters: int
     macs: int
-    pictures: int
+    images: int
     commit: str
     figures: dict[str, float | None]
     mean_pose: dict[str, float | None]
@@ -66,14 +66,14 @@ class Table:
     @property
     def reduced(self) -> bool:
         """Whether this is less than a full comparison."""
-        return self.conditions["size"] < FULL_SIZE or any(run.pictures < FULL_PICTURES for run in self.runs)
+        return self.conditions["size"] < FULL_SIZE or any(run.images < FULL_IMAGES for run in self.runs)
 
     @property
     def title(self) -> str:
         """What was compared, and how much of it."""
         c = self.conditions
         label = "REDUCED: " if self.reduced else ""
-        budget = f"{c['steps']} steps of {c['batch_size']} pictures, {c['size']} px"
+        budget = f"{c['steps']} steps of {c['batch_size']} images, {c['size']} px"
         return f"lgnet ablate, {label}{budget}, backbone {c['backbone'] or 'of each preset'}, data {c['data']}"
 
     def write(self, out: Path) -> None:
@@ -111,12 +111,12 @@ class Table:
         """What to know before reading a figure, and every contradiction to the publications."""
         if self.reduced:
             yield (
-                f"reduced: fewer than {FULL_PICTURES} pictures a row or smaller than {FULL_SIZE} px; this says which "
+                f"reduced: fewer than {FULL_IMAGES} images a row or smaller than {FULL_SIZE} px; this says which "
                 "network learns sooner, not which is better in the end"
             )
         yield "millimetres; published figures are of other data and mixed protocols: only their order can be compared"
         yield "equal for all: data, steps, backbone, optimiser; losses are each network's own, or named after a colon"
-        yield "(mean pose): a guess that does not look at the picture"
+        yield "(mean pose): a guess that does not look at the image"
         commits = sorted({run.commit for run in self.runs})
         if len(commits) > 1:
             yield f"trained at several commits: {', '.join(commits)}"
@@ -148,12 +148,12 @@ class Table:
 
     @staticmethod
     def _header() -> list[str]:
-        return ["preset", "seed", "M params", "GMAC", "pictures", *COLUMNS.values(), "published MPJPE / MPVPE / MRRPE"]
+        return ["preset", "seed", "M params", "GMAC", "images", *COLUMNS.values(), "published MPJPE / MPVPE / MRRPE"]
 
     def _rows(self) -> Iterator[list[str]]:
         """A row for each run, and one for the guess that does not look."""
         for run in self.runs:
-            size = [f"{run.parameters / 1e6:.1f}", f"{run.macs / 1e9:.2f}", str(run.pictures)]
+            size = [f"{run.parameters / 1e6:.1f}", f"{run.macs / 1e9:.2f}", str(run.images)]
             printed = _printed(run.row)
             published = " / ".join(_text(value, 2) for value in printed) if printed else "-"
             yield [run.row, str(run.seed), *size, *_figures(run.figures), published]

@@ -1,7 +1,7 @@
 """Direct supervision of the backbone: linear maps from its mean feature to what the labels say of both hands.
 
 Telling right from left and palm from back is what a network learns last here. Through the stages it had not begun to
-after 25,000 pictures (54 % of single hands had the right side), while a linear map from the backbone had 61 % after
+after 25,000 images (54 % of single hands had the right side), while a linear map from the backbone had 61 % after
 13,000 single hands. These heads go along with a training (or before it, loss preset ``direct``) and are never exported.
 
 Source: Lee et al. 2015, "Deeply-Supervised Nets".
@@ -16,16 +16,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgnet_core.data.sample import HandsBatch, HandsLabels
-from lgnet_core.network.lgnet.mesh_stage import ROTATION_COUNT, rotation_from_6d
+from lgnet_core.hand_model.asset import NUM_MANO_JOINTS
+from lgnet_core.network.lgnet.mesh_stage import rotation_from_6d
 from lgnet_core.training.losses.terms import grid_target, masked_mean, relative_translation_loss, rotation_loss
-from lgnet_core.types import JOINT_NAMES
+from lgnet_core.types import NUM_KEYPOINTS
 
-JOINT_COUNT = len(JOINT_NAMES)
 RELATIVE_SCALE = 5.0
-"""Weight of an error of a metre in the relative translation, beside 1 for half a picture and for a matrix entry."""
+"""Weight of an error of a metre in the relative translation, beside 1 for half an image and for a matrix entry."""
 
 
-class DirectGuess(NamedTuple):
+class AuxiliaryPrediction(NamedTuple):
     """What the linear maps say.
 
     Shapes:
@@ -39,27 +39,27 @@ class DirectGuess(NamedTuple):
     relative_translation: Tensor
 
 
-class DirectHeads(nn.Module):
-    """Shapes: deep (B, channels, G, G), the backbone's map -> :class:`DirectGuess`."""
+class AuxiliaryHeads(nn.Module):
+    """Shapes: deep (B, channels, G, G), the backbone's map -> :class:`AuxiliaryPrediction`."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.presence = nn.Linear(channels, 2)
-        self.rotations = nn.Linear(channels, 2 * ROTATION_COUNT * 6)
-        self.joints = nn.Linear(channels, 2 * JOINT_COUNT * 3)
+        self.rotations = nn.Linear(channels, 2 * NUM_MANO_JOINTS * 6)
+        self.joints = nn.Linear(channels, 2 * NUM_KEYPOINTS * 3)
         self.relative_translation = nn.Linear(channels, 3)
 
-    def forward(self, deep: Tensor) -> DirectGuess:
+    def forward(self, deep: Tensor) -> AuxiliaryPrediction:
         mean = deep.float().mean((-2, -1))
-        return DirectGuess(
+        return AuxiliaryPrediction(
             self.presence(mean),
-            rotation_from_6d(self.rotations(mean).unflatten(1, (2, ROTATION_COUNT, 6))),
-            self.joints(mean).unflatten(1, (2, JOINT_COUNT, 3)),
+            rotation_from_6d(self.rotations(mean).unflatten(1, (2, NUM_MANO_JOINTS, 6))),
+            self.joints(mean).unflatten(1, (2, NUM_KEYPOINTS, 3)),
             self.relative_translation(mean),
         )
 
 
-def direct_loss(guess: DirectGuess, batch: HandsBatch, labels: HandsLabels, depth_box: float) -> Tensor:
+def auxiliary_loss(guess: AuxiliaryPrediction, batch: HandsBatch, labels: HandsLabels, depth_box: float) -> Tensor:
     """Sum of the terms, all about 1 at the start."""
     joints, inside = grid_target(batch, labels, depth_box)
     return torch.stack(

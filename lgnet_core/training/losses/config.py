@@ -14,7 +14,7 @@ class LossWeights:
     r"""Weights of the terms of :mod:`lgnet_core.training.losses.terms`; a weight of 0 leaves the term out.
 
     Every term is a mean over what its mask leaves, with coordinates in metres (the grid's in cells, the projection's in
-    half pictures); the mesh terms are summed over the rough and the refined mesh.
+    half images); the mesh terms are summed over the rough and the refined mesh.
 
     Three presets of LGNet:
 
@@ -26,8 +26,8 @@ class LossWeights:
 
     ``default``: balanced for means in metres by what each term's gradient on the vertices amounts to. Mesh and joints
     10 (an error of 10 mm counts 0.1 each), normal 0.1, edge 1. The 2.5D joints weigh 5 and the relative translation 1,
-    not the sources' 1 and 10: where the hands are in the picture is what everything else is read from. One short run
-    each, 2,400 pictures without augmentation: 55.6 px of 256 with 1 and 10, 50.2 px with the joints trained alone. That
+    not the sources' 1 and 10: where the hands are in the image is what everything else is read from. One short run
+    each, 2,400 images without augmentation: 55.6 px of 256 with 1 and 10, 50.2 px with the joints trained alone. That
     the relative translation is to blame was not shown by itself. The Laplacian is
     squared, so its gradient fades with the error: at 1000 the
     gradient on the vertices is a fifth of the mesh term's when a wrong pose puts them off by 11 mm, and 0.4 of it for
@@ -63,7 +63,7 @@ class LossWeights:
 
 
 @dataclass(frozen=True)
-class CascadeWeights(LossWeights):
+class InterShapeLossWeights(LossWeights):
     """With InterShape's own terms, see :mod:`lgnet_core.training.losses.intershape`.
 
     The weights keep the proportions of its authors' sums over all elements, put into means: joints 10 of 126 numbers,
@@ -90,7 +90,7 @@ class CascadeWeights(LossWeights):
     prior: float = 0.016
 
 
-DIRECT = "direct"
+AUXILIARY = "direct"
 """No weights of these terms: the backbone alone, by the linear heads of :mod:`lgnet_core.training.losses.auxiliary`.
 
 The first phase of a training on little hardware, since right and left are learnt there soonest and at twice the speed.
@@ -127,7 +127,7 @@ LOSS_PRESETS: dict[str, dict[str, LossWeights]] = {
     },
     "eanet": {
         # Its authors' weights in our units: no mesh but the joints', each mesh term counted for both meshes, which are
-        # one here; joints_3d and those of the hand model are the same; a cell is a quarter of half a picture.
+        # one here; joints_3d and those of the hand model are the same; a cell is a quarter of half an image.
         "default": LossWeights(
             mesh=0.5, normal=0.0, edge=0.0, laplacian=0.0, joint_grid=2.0, shape=1.0, projection=4.0
         ),
@@ -135,15 +135,15 @@ LOSS_PRESETS: dict[str, dict[str, LossWeights]] = {
         "lgnet": LossWeights(),
     },
     "intershape": {
-        "default": CascadeWeights(),
-        HEATMAPS: _only(CascadeWeights(), "heatmap", "joint_grid", "presence"),
+        "default": InterShapeLossWeights(),
+        HEATMAPS: _only(InterShapeLossWeights(), "heatmap", "joint_grid", "presence"),
     },
 }
 """By the kind of the network: each has its ``default``, which is balanced for it or its authors' own."""
 
 
 def loss_weights(preset: str, kind: str = "lgnet") -> LossWeights | None:
-    """The weights of a preset; None for :data:`DIRECT`.
+    """The weights of a preset; None for :data:`AUXILIARY`.
 
     Args:
         kind: of the network, as its configuration says.
@@ -152,8 +152,8 @@ def loss_weights(preset: str, kind: str = "lgnet") -> LossWeights | None:
         ValueError: if there is no such preset for this kind.
     """
     presets = LOSS_PRESETS[kind]
-    if preset != DIRECT and preset not in presets:
+    if preset != AUXILIARY and preset not in presets:
         raise ValueError(
-            f"loss preset {preset!r}: {kind} has no such preset; choose one of {sorted([*presets, DIRECT])}"
+            f"loss preset {preset!r}: {kind} has no such preset; choose one of {sorted([*presets, AUXILIARY])}"
         )
     return presets.get(preset)

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from lgnet_core.data.sample import HandsBatch, HandsLabels, joints_inside
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network.lgnet.joint_stage import GRID_STRIDE, normalise_joints
-from lgnet_core.network.prediction import Cascade, HandsPrediction
+from lgnet_core.network.prediction import HandsPrediction, IntermediateOutputs
 from lgnet_core.training.losses.config import LossWeights
-from lgnet_core.training.losses.intershape import cascade_terms
+from lgnet_core.training.losses.intershape import intershape_terms
 from lgnet_core.training.losses.terms import (
     MeshTables,
     edge_length_loss,
@@ -44,7 +44,11 @@ class HandsLoss(nn.Module):
         self.tables = MeshTables(hand_model)
 
     def forward(
-        self, prediction: HandsPrediction, batch: HandsBatch, labels: HandsLabels, cascade: Cascade | None = None
+        self,
+        prediction: HandsPrediction,
+        batch: HandsBatch,
+        labels: HandsLabels,
+        cascade: IntermediateOutputs | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The total, and every term before weighting, by its name in the weights.
 
@@ -53,7 +57,7 @@ class HandsLoss(nn.Module):
         """
         terms = self.mesh_terms(prediction, batch, labels) | self.head_terms(prediction, batch, labels)
         if cascade is not None:
-            terms |= cascade_terms(cascade, batch, labels, self.hand_model, self.depth_box)
+            terms |= intershape_terms(cascade, batch, labels, self.hand_model, self.depth_box)
         return self.weights.total(terms), terms
 
     def mesh_terms(self, prediction: HandsPrediction, batch: HandsBatch, labels: HandsLabels) -> dict[str, Tensor]:

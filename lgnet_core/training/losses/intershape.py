@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lgnet_core.data.sample import HandsBatch, HandsLabels
 from lgnet_core.hand_model import HandModel
-from lgnet_core.network.prediction import Cascade
+from lgnet_core.network.prediction import IntermediateOutputs
 from lgnet_core.training.losses.terms import grid_target, masked_mean
 from lgnet_core.types import Side
 
@@ -24,10 +24,10 @@ POSE_SHARE = 0.45
 """Weight of the mean square of the pose beside that of the shape in the prior: 0.1 in sums, of 45 numbers and of 10."""
 
 
-def cascade_terms(
-    cascade: Cascade, batch: HandsBatch, labels: HandsLabels, hand_model: HandModel, depth_box: float
+def intershape_terms(
+    cascade: IntermediateOutputs, batch: HandsBatch, labels: HandsLabels, hand_model: HandModel, depth_box: float
 ) -> dict[str, Tensor]:
-    """All terms, by their name in :class:`lgnet_core.training.losses.config.CascadeWeights`."""
+    """All terms, by their name in :class:`lgnet_core.training.losses.config.InterShapeLossWeights`."""
     presence, pairs = batch.presence, batch.presence.all(1)
     answers = cascade.shape.shape[1]
     each = presence[:, None].expand(-1, answers, -1)  # (B, K, 2)

@@ -1,7 +1,7 @@
 r"""The terms of the training loss, one function each; :mod:`lgnet_core.training.losses.criterion` adds them up.
 
 Coordinates are metres in camera axes, relative to each hand's wrist, unless said otherwise. A mask says which items
-count (a hand that is not in the picture has labels without meaning); every term is a mean over the items that count,
+count (a hand that is not in the image has labels without meaning); every term is a mean over the items that count,
 zero if none does. Sources: LGNet eqs 12 to 16 for the mesh, EANet for the heads, and our own for presence and
 uncertainty, which neither has.
 """
@@ -108,7 +108,7 @@ def grid_target(batch: HandsBatch, labels: HandsLabels, depth_box: float) -> tup
 def joint_grid_loss(joints: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Mean absolute error of the 2.5D joints in eighths of the crop and of the depth box: cells at the paper's size.
 
-    Joints outside the picture or the depth box do not count.
+    Joints outside the image or the depth box do not count.
 
     Args:
         joints, target: (u, v, d), each in [-1, 1] across the crop and the depth box.
@@ -140,7 +140,7 @@ def shape_loss(shape: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 def projection_loss(
     camera: Tensor, joints: Tensor, intrinsics: Tensor, joints_2d: Tensor, image_size: int, mask: Tensor
 ) -> Tensor:
-    r"""Mean absolute error of the joints where the predicted camera sees them, in half pictures.
+    r"""Mean absolute error of the joints where the predicted camera sees them, in half images.
 
     The weak-perspective camera (s, t_x, t_y) places the wrist in the full-perspective camera
     (:func:`lgnet_core.geometry.camera.weak_perspective_root`), and K projects the joints: just as the refine stage
@@ -148,7 +148,7 @@ def projection_loss(
 
     Args:
         joints: predicted, relative to the wrist.
-        intrinsics: K of the pictures, pixels.
+        intrinsics: K of the images, pixels.
         joints_2d: true, pixels.
 
     Shapes:
@@ -158,7 +158,7 @@ def projection_loss(
     root = weak_perspective_root(camera, intrinsics[:, None], image_size)
     pixels = project(joints + root[:, :, None], intrinsics[:, None], min_depth=0.05)
     error = pixels_to_normalised(pixels, image_size) - pixels_to_normalised(joints_2d, image_size)
-    # A wrong camera early in training throws joints far out of the picture; they need no more than a direction.
+    # A wrong camera early in training throws joints far out of the image; they need no more than a direction.
     return masked_mean(error.abs().clamp_max(4.0), mask)
 
 

@@ -25,7 +25,7 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.network.detector.palm_detector import PALM_IMAGE_SIZE, PalmDetector
 from lgnet_core.synthetic.render.visibility import MIN_JOINTS
 from lgnet_core.synthetic.stored import StoredHands
-from lgnet_core.training.palms.labels import PalmTargets, label_as_taught, label_palms, lay_over
+from lgnet_core.training.palms.labels import PalmTargets, label_from_teacher, label_palms, lay_over
 from lgnet_core.types import FloatArray
 
 MIN_KEYPOINTS = 4
@@ -96,7 +96,7 @@ class PalmImages:
         half = count // 2
         moved = [self._move_real(self.real[int(random.integers(len(self.real)))], random) for _ in range(half)]
         shown = torch.from_numpy(np.stack([image for image, _ in moved])).permute(0, 3, 1, 2)
-        taught = label_as_taught(self.teacher(shown.float() / 255))  # channels last, as NumPy has them
+        taught = label_from_teacher(self.teacher(shown.float() / 255))  # channels last, as NumPy has them
         batch = concatenate([self._draw_synthetic(random) for _ in range(half)])
         joints = batch.labels(self.hand_model).joints_2d.double().numpy()
         images, targets = [image for image, _ in moved], [PalmTargets(*(x[k] for x in taught)) for k in range(half)]
@@ -133,8 +133,8 @@ class PalmImages:
             affine = _similarity(fit[0, 0], 0.0, mirrored, centre, middle)
         else:
             zoom = np.exp(random.uniform(*np.log(views.zoom)))
-            looked_at = centre + random.uniform(-views.shift, views.shift, 2) * PALM_IMAGE_SIZE / fit[0, 0]
-            affine = _similarity(fit[0, 0] * zoom, self._turn(random), mirrored, looked_at, middle)
+            attention_maps = centre + random.uniform(-views.shift, views.shift, 2) * PALM_IMAGE_SIZE / fit[0, 0]
+            affine = _similarity(fit[0, 0] * zoom, self._turn(random), mirrored, attention_maps, middle)
         return warp(image, affine, PALM_IMAGE_SIZE), _inside(affine, width, height)
 
     def _move_synthetic(

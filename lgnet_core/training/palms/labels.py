@@ -97,7 +97,7 @@ def label_palms(keypoints: Tensor, shown: Tensor, anchors: Tensor) -> PalmTarget
     return PalmTargets(positive.float(), known, positive, boxes[palm], keypoints[palm])
 
 
-def label_as_taught(candidates: PalmCandidates) -> PalmTargets:
+def label_from_teacher(candidates: PalmCandidates) -> PalmTargets:
     """Targets that are the frozen detector's own candidates, where it is sure of a palm or of none."""
     scores = candidates.logits.sigmoid()
     sure = scores >= SURE

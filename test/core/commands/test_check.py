@@ -96,7 +96,7 @@ def test_cache_that_cannot_be_written(monkeypatch, tmp_path):
 def test_networks_that_find_hands(monkeypatch, tmp_path):
     from lgnet_core.network import pretrained
 
-    assert check.check_finders().level is Level.OK
+    assert check.check_detectors().level is Level.OK
     monkeypatch.setattr(pretrained, "WEIGHTS_FOLDER", tmp_path)
     findings = {f.subject: f for f in check.run_checks()}
     assert findings["hand finders"].level is Level.PROBLEM

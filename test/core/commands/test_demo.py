@@ -6,7 +6,7 @@ from support.small_clip import small_clip
 from support.stubs import StubEstimator
 
 from lgnet_core.commands.demo import run_demo
-from lgnet_core.io.images import PictureSource
+from lgnet_core.io.images import ImageSource
 
 
 def test_demo_writes_what_it_names(tmp_path):
@@ -18,6 +18,6 @@ def test_demo_writes_what_it_names(tmp_path):
     for path in (summary.sheet, summary.view):
         assert path.read_bytes().startswith(b"\x89PNG")
     assert len(list((summary.folder / "frames").glob("*.png"))) == 3
-    assert len(list(PictureSource(summary.folder / "overlay.mp4"))) == 3
+    assert len(list(ImageSource(summary.folder / "overlay.mp4"))) == 3
     assert (summary.folder / "view_3d_left.ply").exists()
     run_demo(StubEstimator(), tmp_path / "a" / "demo", clip)  # again, over the old files

@@ -1,4 +1,4 @@
-"""Pictures in, files out: complete, in the file's own pixels, and one bad picture stops nothing."""
+"""Images in, files out: complete, in the file's own pixels, and one bad image stops nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from support.stubs import StubEstimator
 
 from lgnet_core.commands.predict import predict
-from lgnet_core.io.images import InputError, PictureSource
+from lgnet_core.io.images import ImageSource, InputError
 from lgnet_core.types import Camera, Side
 
 CAMERA = Camera(np.array([[300.0, 0, 79.5], [0, 300, 59.5], [0, 0, 1]]), 160, 120)
@@ -22,12 +22,12 @@ def write(path: Path, height: int = 120, width: int = 160, value: int = 90) -> P
     return path
 
 
-def test_one_picture_gives_every_file(tmp_path):
+def test_one_image_gives_every_file(tmp_path):
     path = write(tmp_path / "cat.png")
-    report = predict(StubEstimator(), PictureSource(path), tmp_path / "a" / "out", CAMERA, {"weights": "stub"})
+    report = predict(StubEstimator(), ImageSource(path), tmp_path / "a" / "out", CAMERA, {"weights": "stub"})
     made = sorted(p.name for p in (tmp_path / "a" / "out").iterdir())
     assert made == ["cat.json", "cat.npz", "cat_left.ply", "cat_overlay.png", "cat_view.png"]
-    assert (report.pictures, report.hands[Side.LEFT], report.failures, report.notes) == (1, 1, [], [])
+    assert (report.images, report.hands[Side.LEFT], report.failures, report.notes) == (1, 1, [], [])
     told = json.loads((tmp_path / "a" / "out" / "cat.json").read_text())
     assert told["source"].endswith("cat.png")
     assert told["weights"] == "stub"
@@ -38,7 +38,7 @@ def test_one_picture_gives_every_file(tmp_path):
 
 
 def test_without_a_camera_it_says_what_the_numbers_are(tmp_path):
-    report = predict(StubEstimator(), PictureSource(write(tmp_path / "cat.png")), tmp_path / "out")
+    report = predict(StubEstimator(), ImageSource(write(tmp_path / "cat.png")), tmp_path / "out")
     assert "relative to its own wrist; give --camera" in report.notes[0]
     assert json.loads((tmp_path / "out" / "cat.json").read_text())["metric"] is False
 
@@ -50,8 +50,8 @@ def test_a_folder_with_bad_files_finishes_and_says_which(tmp_path):
     (folder / "b.png").write_bytes(b"broken")
     write(folder / "c.png", 64, 64)  # not the camera's size
     write(folder / "d.png", value=0)
-    report = predict(StubEstimator(), PictureSource(folder), tmp_path / "out", CAMERA)
-    assert report.pictures == 2
+    report = predict(StubEstimator(), ImageSource(folder), tmp_path / "out", CAMERA)
+    assert report.images == 2
     assert report.hands[Side.LEFT] == 1
     assert ["b.png" in report.failures[0], "c.png" in report.failures[1]] == [True, True]
     assert "calibrated for 160x120" in report.failures[1]
@@ -65,17 +65,17 @@ def test_refusals_of_the_estimator_name_the_file(tmp_path):
         def estimate(self, image, camera=None):
             raise ValueError("image: too odd")
 
-    report = predict(Refuses(), PictureSource(write(tmp_path / "cat.png")), tmp_path / "out")
+    report = predict(Refuses(), ImageSource(write(tmp_path / "cat.png")), tmp_path / "out")
     assert report.failures == [f"{tmp_path / 'cat.png'}: image: too odd"]
 
 
-def test_numbers_of_a_shrunk_picture_are_in_the_files_pixels(tmp_path, monkeypatch):
-    """The same picture read whole and shrunk: its joints are at the same pixels of the file."""
+def test_numbers_of_a_shrunk_image_are_in_the_files_pixels(tmp_path, monkeypatch):
+    """The same image read whole and shrunk: its joints are at the same pixels of the file."""
     path = write(tmp_path / "cat.png")
     pixels = []
     for limit in (24_000_000, 120 * 160 // 4):
         monkeypatch.setattr("lgnet_core.io.images.MAX_PIXELS", limit)
-        report = predict(StubEstimator(), PictureSource(path), tmp_path / "out", CAMERA)
+        report = predict(StubEstimator(), ImageSource(path), tmp_path / "out", CAMERA)
         assert len(report.notes) == (limit < 20_000)
         with np.load(tmp_path / "out" / "cat.npz") as file:
             pixels.append(file["left_joints_image"])
@@ -84,7 +84,7 @@ def test_numbers_of_a_shrunk_picture_are_in_the_files_pixels(tmp_path, monkeypat
 
 
 class StubView:
-    """Draws a red square of every picture but black ones."""
+    """Draws a red square of every image but black ones."""
 
     def draw(self, image, camera=None):
         return np.full((8, 8, 3), (255, 0, 0), np.uint8) if image[0, 0].any() else None
@@ -95,7 +95,7 @@ def test_where_the_network_looks_is_drawn_beside_and_said_where_it_looks_nowhere
     folder.mkdir()
     write(folder / "a.png")
     write(folder / "b.png", value=0)
-    report = predict(StubEstimator(), PictureSource(folder), tmp_path / "out", CAMERA, attention=StubView())
+    report = predict(StubEstimator(), ImageSource(folder), tmp_path / "out", CAMERA, attention=StubView())
     assert (cv2.imread(str(tmp_path / "out" / "a_attention.png")) == (0, 0, 255)).all()
     assert not (tmp_path / "out" / "b_attention.png").exists()
     assert [note for note in report.notes if "b.png: no attention to draw" in note]
@@ -107,23 +107,23 @@ def test_video(tmp_path):
     for _ in range(5):
         writer.write(np.full((120, 160, 3), 90, np.uint8))
     writer.release()
-    report = predict(StubEstimator(), PictureSource(path), tmp_path / "out", CAMERA)
-    assert (report.pictures, report.failures) == (5, [])
-    frames = PictureSource(tmp_path / "out" / "wave_overlay.mp4")
+    report = predict(StubEstimator(), ImageSource(path), tmp_path / "out", CAMERA)
+    assert (report.images, report.failures) == (5, [])
+    frames = ImageSource(tmp_path / "out" / "wave_overlay.mp4")
     assert len(list(frames)) == 5
     assert frames.frames_per_second == pytest.approx(25)
     assert len(list((tmp_path / "out").glob("wave_00000?.json"))) == 5
     assert not list((tmp_path / "out").glob("*.png"))
 
     other = Camera(CAMERA.matrix, 320, 240)
-    report = predict(StubEstimator(), PictureSource(path), tmp_path / "out2", other)
-    assert report.pictures == 0
+    report = predict(StubEstimator(), ImageSource(path), tmp_path / "out2", other)
+    assert report.images == 0
     assert len(report.failures) == 1  # told once, not for every frame
-    assert "wave.avi: the picture has 160x120 pixels, but the camera was calibrated for 320x240" in report.failures[0]
+    assert "wave.avi: the image has 160x120 pixels, but the camera was calibrated for 320x240" in report.failures[0]
     assert not list((tmp_path / "out2").iterdir())
 
 
 def test_out_must_be_a_folder(tmp_path):
     (tmp_path / "out").write_text("taken")
     with pytest.raises(InputError, match=r"cannot be made a folder .* name another with -o"):
-        predict(StubEstimator(), PictureSource(write(tmp_path / "cat.png")), tmp_path / "out")
+        predict(StubEstimator(), ImageSource(write(tmp_path / "cat.png")), tmp_path / "out")

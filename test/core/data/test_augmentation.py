@@ -20,7 +20,7 @@ SIZE = 64
 
 
 def random_batch(hand_model: HandModel, seed: int, count: int = 3, size: int = SIZE) -> HandsBatch:
-    """Two posed hands around the optical axis of a camera with unequal focal lengths and skew; a random picture."""
+    """Two posed hands around the optical axis of a camera with unequal focal lengths and skew; a random image."""
     g = torch.Generator().manual_seed(seed)
     pose = 0.4 * torch.randn(count, 2, 48, generator=g)
     wrist = torch.tensor([0.0, 0.0, 0.8]) + 0.08 * torch.randn(count, 2, 3, generator=g)
@@ -82,7 +82,7 @@ def test_moved_camera_is_the_crops_camera(hand_model, angle, scale, seed):
 
 
 def test_pixels_move_with_the_affine(hand_model):
-    """A warped picture agrees with OpenCV's warp of the same affine."""
+    """A warped image agrees with OpenCV's warp of the same affine."""
     batch = random_batch(hand_model, 3)
     smooth = torch.nn.functional.avg_pool2d(batch.image.float(), 9, 1, 4).byte()
     batch = batch.replace(image=smooth)
@@ -136,7 +136,7 @@ def test_mirror_twice_is_nothing(hand_model):
     assert torch.equal(once.presence[:, Side.LEFT], batch.presence[:, Side.RIGHT])
 
 
-def test_mirrored_picture_of_a_crop_comes_from_the_full_picture(hand_model):
+def test_mirrored_image_of_a_crop_comes_from_the_full_image(hand_model):
     batch = random_batch(hand_model, 7)
     once = mirror(batch)
     point = torch.tensor([[[5.0, 9.0]]]).repeat(3, 1, 1, 1)
@@ -147,7 +147,7 @@ def test_mirrored_picture_of_a_crop_comes_from_the_full_picture(hand_model):
 
 @pytest.mark.parametrize("size", [32, 96, 128])
 def test_resize_keeps_the_labels(hand_model, size):
-    """Pixels keep their place relative to the picture: (u' + 1/2) / S' = (u + 1/2) / S."""
+    """Pixels keep their place relative to the image: (u' + 1/2) / S' = (u + 1/2) / S."""
     batch = random_batch(hand_model, 8)
     small = resize(batch, size)
     old, new = batch.labels(hand_model).joints_2d, small.labels(hand_model).joints_2d
@@ -231,7 +231,7 @@ def test_replaced_background_keeps_the_hands(hand_model):
     assert ((changed.image.int() - batch.image.int()).abs()[~behind] <= 1).all()
 
 
-def test_grey_pictures_are_grey(hand_model):
+def test_grey_images_are_grey(hand_model):
     image = random_batch(hand_model, 14).replace()
     grey = photometry.distort(
         image, torch.Generator().manual_seed(0), Photometry(grey=1.0, erase=0, noise=0), hand_model

@@ -1,4 +1,4 @@
-"""Trees of pictures and videos, as in-the-wild sets come: each folder and each video is a film of its own."""
+"""Trees of images and videos, as in-the-wild sets come: each folder and each video is a film of its own."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from support.stubs import StubEstimator
 
-from lgnet_core.commands.predict import predict_films
+from lgnet_core.commands.predict import predict_sequences
 from lgnet_core.data.folders import films
 from lgnet_core.io.images import InputError
 from lgnet_core.types import Side
 
 
-def picture(path: Path) -> None:
+def image(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.full((48, 64, 3), 90, np.uint8))
 
@@ -33,8 +33,8 @@ def tree(tmp_path) -> Path:
     """EgoHands' way (a folder for each film) and loose videos, with other things about."""
     root = tmp_path / "set"
     for name in ("CARDS_B_T/frame_0011.jpg", "CARDS_B_T/frame_0042.jpg", "CHESS/left/0001.png", "cover.png"):
-        picture(root / name)
-    picture(root / ".thumbnails" / "frame.png")
+        image(root / name)
+    image(root / ".thumbnails" / "frame.png")
     (root / "readme.txt").write_text("hands")
     (root / "empty").mkdir()
     (root / "CHESS" / "up").symlink_to(root, target_is_directory=True)
@@ -59,9 +59,9 @@ def test_a_file_is_a_film_by_itself(tree):
 def test_results_lie_in_the_same_tree(tree, tmp_path):
     (tree / "CHESS" / "broken.mp4").write_bytes(b"nothing")
     out = tmp_path / "out"
-    report = predict_films(StubEstimator(), films(tree), out)
-    assert report.pictures == 7
-    assert report.hands[Side.LEFT] == 6  # the stub sees none in a black picture, the first of the video
+    report = predict_sequences(StubEstimator(), films(tree), out)
+    assert report.images == 7
+    assert report.hands[Side.LEFT] == 6  # the stub sees none in a black image, the first of the video
     assert len(report.failures) == 1
     assert "broken.mp4" in report.failures[0]
     assert len(report.notes) == 1  # the missing camera is told once
@@ -75,28 +75,28 @@ def test_results_lie_in_the_same_tree(tree, tmp_path):
 
 
 def test_no_film_writes_over_another(tmp_path):
-    """Two videos and a picture whose names differ by their suffixes alone."""
+    """Two videos and an image whose names differ by their suffixes alone."""
     folder, out = tmp_path / "set", tmp_path / "out"
-    picture(folder / "wave_000001.png")
+    image(folder / "wave_000001.png")
     video(folder / "wave.avi", 3)
     (folder / "wave.mkv").write_bytes((folder / "wave.avi").read_bytes())
-    report = predict_films(StubEstimator(), films(folder), out)
+    report = predict_sequences(StubEstimator(), films(folder), out)
     assert report.failures == []
-    assert len(list(out.rglob("*.json"))) == report.pictures == 7
+    assert len(list(out.rglob("*.json"))) == report.images == 7
 
 
-def test_results_are_not_taken_for_pictures(tmp_path):
+def test_results_are_not_taken_for_images(tmp_path):
     folder = tmp_path / "set"
-    picture(folder / "a.png")
+    image(folder / "a.png")
     for _ in range(2):
-        assert predict_films(StubEstimator(), films(folder, folder / "out"), folder / "out").pictures == 1
+        assert predict_sequences(StubEstimator(), films(folder, folder / "out"), folder / "out").images == 1
     with pytest.raises(InputError, match="name another with -o"):
         films(folder, folder / ".")
 
 
-def test_what_only_has_the_name_of_a_picture_is_left_alone(tmp_path):
-    """A folder, and what another system writes beside each picture."""
-    picture(tmp_path / "a.png")
+def test_what_only_has_the_name_of_a_image_is_left_alone(tmp_path):
+    """A folder, and what another system writes beside each image."""
+    image(tmp_path / "a.png")
     (tmp_path / "old.jpg").mkdir()
     (tmp_path / "._a.png").write_bytes(b"\0\5\x16\7")
     assert [len(film.source) for film in films(tmp_path)] == [1]

@@ -27,9 +27,9 @@ def made(written, tmp_path) -> MadeHIC:
 
 
 def test_meshes_are_the_truth_and_joints_are_theirs(made, hand_model):
-    pictures = HIC(made.root.parent, hand_model)  # the folder above the one that holds HIC.json
+    images = HIC(made.root.parent, hand_model)  # the folder above the one that holds HIC.json
     order = sorted(range(6), key=made.names.__getitem__)
-    places, batch, truth = pictures.read(range(6), SIZE)
+    places, batch, truth = images.read(range(6), SIZE)
     assert places == list(range(6))
     there = made.truth.presence[order]
     assert torch.equal(batch.presence, there)
@@ -45,12 +45,12 @@ def test_meshes_are_the_truth_and_joints_are_theirs(made, hand_model):
 
 
 def test_hand_types_and_films(made, hand_model):
-    pictures = HIC(made.root, hand_model)
+    images = HIC(made.root, hand_model)
     types = {"right": 0, "left": 1, "interacting": 2}
     told = {image["id"]: image["file_name"] for image in made.content["images"]}
     expected = {told[note["image_id"]]: types[note["hand_type"]] for note in made.content["annotations"]}
-    assert pictures.hand_type(range(6)).tolist() == [expected[name] for name in sorted(expected)]
-    film, frame = pictures.moments(range(6))
+    assert images.hand_type(range(6)).tolist() == [expected[name] for name in sorted(expected)]
+    film, frame = images.moments(range(6))
     assert film.tolist() == [0, 0, 0, 1, 1, 1]
     assert frame.tolist() == [0, 2, 4, 1, 3, 5]  # as the files are numbered
 
@@ -66,13 +66,13 @@ def test_what_is_missing_is_left_out_and_counted(made, hand_model):
         notes[third][f"{side.label}_mano_path"] = None
     (made.root / fourth).write_bytes((made.root / made.names[order[4]]).read_bytes()[:2000])
     (made.root / "HIC.json").write_text(json.dumps(made.content))
-    pictures = HIC(made.root, hand_model)
-    read = pictures.read(range(len(pictures)), SIZE)
+    images = HIC(made.root, hand_model)
+    read = images.read(range(len(images)), SIZE)
     assert len(read.places) == 2
-    assert pictures.skipped() == {
+    assert images.skipped() == {
         "row lacks a key": 1,
-        "picture is missing": 1,
-        "picture is damaged": 1,
+        "image is missing": 1,
+        "image is damaged": 1,
         "mesh is missing or damaged": 1,
     }
 
@@ -81,9 +81,9 @@ def test_a_hand_whose_mesh_is_missing_is_there_but_not_known(made, hand_model):
     both = next(k for k in range(6) if made.truth.presence[k].all())
     note = next(n for n in made.content["annotations"] if n["image_id"] == 50 + both)
     (made.root / note["left_mano_path"]).write_bytes(b"ply\nformat ascii 1.0\nend_header\n")
-    pictures = HIC(made.root, hand_model)
+    images = HIC(made.root, hand_model)
     place = sorted(made.names).index(made.names[both])
-    _, batch, truth = pictures.read([place], SIZE)
+    _, batch, truth = images.read([place], SIZE)
     assert batch.presence.tolist() == [[True, True]]
     assert truth.surfaces.tolist() == [[True, False]]
     assert torch.isfinite(truth.vertices).all()

@@ -12,12 +12,12 @@ from support.made_hic import write_hic
 from support.made_interhand import MadeSet, write_interhand
 from support.perfect import KnowingNetwork
 
+from lgnet_core.evaluation.analyses import AnalysisScores
 from lgnet_core.evaluation.evaluate import ALL, evaluate
-from lgnet_core.evaluation.named import INTERNET, NAMED_PROTOCOLS
+from lgnet_core.evaluation.published_protocols import INTERNET, PUBLISHED_PROTOCOLS
 from lgnet_core.evaluation.run import run_evaluation
 from lgnet_core.evaluation.scores import Key
-from lgnet_core.evaluation.sets import Choice, open_pictures
-from lgnet_core.evaluation.studies import StudyScores
+from lgnet_core.evaluation.sets import Choice, open_images
 from lgnet_core.hand_model import HandModel
 
 SIZE = 64
@@ -39,31 +39,31 @@ def cache(tmp_path, monkeypatch):
 
 
 class Remembered:
-    """A set that remembers the labels of what was read, of a set that may know more of the same pictures."""
+    """A set that remembers the labels of what was read, of a set that may know more of the same images."""
 
-    def __init__(self, pictures, knowing) -> None:
-        self.pictures, self.knowing, self.asked = pictures, knowing, []
+    def __init__(self, images, knowing) -> None:
+        self.images, self.knowing, self.asked = images, knowing, []
 
     def __getattr__(self, name):
-        return getattr(self.pictures, name)
+        return getattr(self.images, name)
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def read(self, indices, size):
-        read = self.pictures.read(indices, size)
-        places = self.pictures.set.read(indices.tolist(), size).places
+        read = self.images.read(indices, size)
+        places = self.images.set.read(indices.tolist(), size).places
         self.asked.append(self.knowing.read(torch.tensor(places), size).batch)
         return read
 
 
 def judged(choice: Choice, mano: HandModel, with_mano: bool, change=lambda said: said):
     """Results and studies of a network that knows the truth of the fits, changed by hand."""
-    knowing = open_pictures(choice, mano, mano)
-    pictures = Remembered(open_pictures(choice, mano, mano if with_mano else None), knowing)
-    network = KnowingNetwork(pictures, mano, change)
-    scores = StudyScores(network, pictures, choice, len(pictures))
-    results = evaluate(network, pictures, SIZE, batch_size=4, observers=scores.observers)
+    knowing = open_images(choice, mano, mano)
+    images = Remembered(open_images(choice, mano, mano if with_mano else None), knowing)
+    network = KnowingNetwork(images, mano, change)
+    scores = AnalysisScores(network, images, choice, len(images))
+    results = evaluate(network, images, SIZE, batch_size=4, observers=scores.observers)
     return results, scores.found()
 
 
@@ -75,7 +75,7 @@ def test_who_knows_the_fits_has_no_error(choice, mano):
             assert figures[Key(key, protocol)] == pytest.approx(0, abs=2e-3)
     assert figures[Key("presence", "at-half")] == 1
     assert figures[Key("joints_2d_px256", "in-crop")] == pytest.approx(0, abs=0.02)
-    assert set(studies.named) == set(NAMED_PROTOCOLS)
+    assert set(studies.named) == set(PUBLISHED_PROTOCOLS)
     for protocol, (found, _) in studies.named.items():
         assert found.mpjpe == pytest.approx(0, abs=2e-3)
         assert found.mrrpe == pytest.approx(0, abs=2e-3)
@@ -85,12 +85,12 @@ def test_who_knows_the_fits_has_no_error(choice, mano):
     assert studies.notes == []
 
 
-def test_pictures_are_told_apart_by_their_hands(choice, made, mano):
+def test_images_are_told_apart_by_their_hands(choice, made, mano):
     results, _ = judged(choice, mano, with_mano=True)
     both = int(made.truth.presence.all(1).sum())
-    assert results["interacting"].pictures == both
-    assert results["single-hand"].pictures == 10 - both
-    assert results["separate"].pictures == results["no-hand"].pictures == 0
+    assert results["interacting"].images == both
+    assert results["single-hand"].images == 10 - both
+    assert results["separate"].images == results["no-hand"].images == 0
 
 
 def test_without_mano_the_measured_joints_are_judged(choice, mano):
@@ -130,17 +130,17 @@ def test_joints_that_were_not_measured_do_not_count(made, mano, tmp_path):
 def test_hic_is_judged_by_its_meshes(mano, tmp_path):
     """Who says HIC's meshes has no error of vertices; who says them 10 mm too far left has it of the wrists alone."""
     choice = Choice("hic", write_hic(tmp_path, mano, 4).root)
-    pictures = open_pictures(choice, mano, mano)
-    truth = pictures.read(torch.arange(4), SIZE).truth
+    images = open_images(choice, mano, mano)
+    truth = images.read(torch.arange(4), SIZE).truth
     wrists = truth.joints[:, :, :1]
     apart = wrists[:, 1, 0] - wrists[:, 0, 0] - torch.tensor([0.01, 0, 0])
 
     def meshes(said):
         return said._replace(joints=truth.joints - wrists, vertices=truth.vertices - wrists, relative_translation=apart)
 
-    network = KnowingNetwork(Remembered(pictures, pictures), mano, meshes)
-    scores = StudyScores(network, network.pictures, choice, 4)
-    results = evaluate(network, network.pictures, SIZE, batch_size=4, observers=scores.observers)
+    network = KnowingNetwork(Remembered(images, images), mano, meshes)
+    scores = AnalysisScores(network, network.images, choice, 4)
+    results = evaluate(network, network.images, SIZE, batch_size=4, observers=scores.observers)
     assert results[ALL].weights.figures[Key("mpvpe_mm", "wrist-raw")] == pytest.approx(0, abs=2e-3)
     assert results[ALL].weights.figures[Key("mrrpe_mm", "regressed")] == pytest.approx(10, abs=2e-3)
     ((protocol, (found, same)),) = scores.found().named.items()
@@ -149,12 +149,12 @@ def test_hic_is_judged_by_its_meshes(mano, tmp_path):
     assert found.mpjpe == pytest.approx(0, abs=2e-3)  # of the meshes' joints: HIC has no measured ones
     assert found.mrrpe == pytest.approx(10, abs=2e-3)
     with pytest.raises(ValueError, match="give your MANO"):
-        open_pictures(choice, mano)
+        open_images(choice, mano)
 
 
 @pytest.mark.gpu
 def test_on_a_gpu(choice, mano, tmp_path):
-    """The network's hand model goes to the GPU, that of the pictures stays where they are read."""
+    """The network's hand model goes to the GPU, that of the images stays where they are read."""
     whole = run_evaluation(tmp_path / "gpu", choice, hand_model=mano, device="cuda")
     again = run_evaluation(tmp_path / "cpu", choice, hand_model=mano, device="cpu")
     key = Key("mpjpe_mm", "wrist-raw")
@@ -163,24 +163,24 @@ def test_on_a_gpu(choice, mano, tmp_path):
 
 def test_a_set_needs_its_root(mano):
     with pytest.raises(ValueError, match="--root"):
-        open_pictures(Choice("interhand26m"), mano)
+        open_images(Choice("interhand26m"), mano)
 
 
 def test_the_whole_evaluation_writes_the_studies(choice, made, tmp_path):
-    """The bundled weights, without MANO, one picture missing."""
+    """The bundled weights, without MANO, one image missing."""
     changed = made.copied(tmp_path / "set")
     (changed.root / "images" / "test" / changed.names[0]).unlink()
     out: Path = tmp_path / "out"
     report = run_evaluation(out, Choice("interhand26m", changed.root), device="cpu", batch_size=4, workers=1)
     document = json.loads((out / "figures.json").read_text())
-    assert document["categories"][ALL]["pictures"] == 9
-    assert document["skipped"] == {"picture is missing": 1}
+    assert document["categories"][ALL]["images"] == 9
+    assert document["skipped"] == {"image is missing": 1}
     assert document["provenance"]["data"]["metadata"]["labels"] == "joint_3d"
     assert document["named_protocols"]["InterNet"]["mpjpe"] > 0
-    assert not document["named_protocols"]["InterNet"]["on_the_pictures_it_was_published_on"]  # one is missing
+    assert not document["named_protocols"]["InterNet"]["on_the_images_it_was_published_on"]  # one is missing
     assert document["named_protocols"]["IntagHand"]["mpjpe"] is None
     assert {row["method"] for row in document["published"]} >= {"LGNet", "IntagHand", "InterWild"}
     assert len(document["caveats_of_the_published"]) == 5
-    assert sum(one["pairs"] for one in document["asymmetry"]) == document["categories"]["interacting"]["pictures"]
+    assert sum(one["pairs"] for one in document["asymmetry"]) == document["categories"]["interacting"]["images"]
     assert (out / "asymmetry.png").exists()
     assert len(report.studies.tables()) == 3  # no films

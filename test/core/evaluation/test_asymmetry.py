@@ -14,8 +14,8 @@ from support.perfect import perfect
 
 from lgnet_core.data.sample import HandsTruth
 from lgnet_core.evaluation.asymmetry import EDGES, AsymmetryScore, pose_difference
-from lgnet_core.evaluation.outcome import compare
-from lgnet_core.evaluation.pictures import Labelled
+from lgnet_core.evaluation.comparison import compare
+from lgnet_core.evaluation.image_sets import Labelled
 from lgnet_core.synthetic.generator import SyntheticHands
 
 KNOWN = torch.ones(1, 2, 21, dtype=torch.bool)

@@ -45,7 +45,7 @@ def test_a_left_hand_is_the_mirror_image_of_a_right_one(random_hands):
 
 
 def truth(count: int = 3) -> tuple[Tensor, Tensor]:
-    """Hands of random turns and forms; the last picture has no left hand."""
+    """Hands of random turns and forms; the last image has no left hand."""
     joints = 0.06 * torch.randn(count, 2, 21, 3, generator=torch.Generator().manual_seed(0))
     hands = torch.ones(count, 2, dtype=torch.bool)
     hands[-1, 1] = False

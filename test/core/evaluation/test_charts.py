@@ -16,8 +16,8 @@ from lgnet_core.evaluation.report import Report
 
 @pytest.fixture(scope="module")
 def report(hand_model) -> Report:
-    pictures = SmallSet(hand_model, count=16)
-    return Report(evaluate(KnowingNetwork(pictures, hand_model), pictures, 64), "a small set", "w", {})
+    images = SmallSet(hand_model, count=16)
+    return Report(evaluate(KnowingNetwork(images, hand_model), images, 64), "a small set", "w", {})
 
 
 @pytest.fixture

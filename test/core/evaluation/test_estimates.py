@@ -27,7 +27,7 @@ def test_the_truth_has_no_error(hand):
 
 
 def test_a_moved_hand_and_a_moved_finger(hand):
-    """The whole hand 30 mm to the right and 40 mm back; the tip of the thumb 5 mm more, and 2 px in the picture."""
+    """The whole hand 30 mm to the right and 40 mm back; the tip of the thumb 5 mm more, and 2 px in the image."""
     joints, places = hand.joints + np.array([0.03, 0, 0.04]), hand.joints_2d.copy()
     joints[4] += [0, 0.005, 0]
     places[4] += [0, 2]
@@ -41,7 +41,7 @@ def test_a_moved_hand_and_a_moved_finger(hand):
 
 
 def test_what_is_not_known_has_no_error(hand):
-    """Without the wrist nothing is relative to it, but the picture can still be judged."""
+    """Without the wrist nothing is relative to it, but the image can still be judged."""
     true = hand.joints.copy()
     true[7] = np.nan
     errors = hand_errors(hand, true, CAMERA)

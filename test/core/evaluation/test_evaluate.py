@@ -11,7 +11,7 @@ from support.small_network import small_network
 
 from lgnet_core.evaluation.baselines import mean_pose
 from lgnet_core.evaluation.evaluate import ALL, CategoryResult, chosen, evaluate, skill
-from lgnet_core.evaluation.pictures import Category
+from lgnet_core.evaluation.image_sets import Category
 from lgnet_core.evaluation.scores import FIGURES, Key
 from lgnet_core.network import HandLGNetConfig
 from lgnet_core.network.detector.hand_landmark import load_hand_landmark_net
@@ -21,7 +21,7 @@ CATEGORIES = [category.value for category in Category]
 
 
 @pytest.fixture(scope="module")
-def pictures(hand_model) -> SmallSet:
+def images(hand_model) -> SmallSet:
     found = SmallSet(hand_model)
     assert set(found.category.tolist()) == {0, 1, 2, 3}
     return found
@@ -33,18 +33,18 @@ def stretched(said):
 
 
 @pytest.fixture(scope="module")
-def results(hand_model, pictures) -> dict[str, CategoryResult]:
-    return evaluate(KnowingNetwork(pictures, hand_model, stretched), pictures, 64, batch_size=7)
+def results(hand_model, images) -> dict[str, CategoryResult]:
+    return evaluate(KnowingNetwork(images, hand_model, stretched), images, 64, batch_size=7)
 
 
-def test_categories_add_up(pictures, results):
+def test_categories_add_up(images, results):
     assert list(results) == [ALL, *CATEGORIES]
-    for counted in ("pictures", "hands", "pairs"):
+    for counted in ("images", "hands", "pairs"):
         parts = [getattr(results[name], counted) for name in CATEGORIES]
         assert sum(parts) == getattr(results[ALL], counted)
-    assert results[ALL].pictures == 24
-    assert results[ALL].hands == int(pictures.batch.presence.sum())
-    assert results[ALL].pairs == int(pictures.batch.presence.all(1).sum())
+    assert results[ALL].images == 24
+    assert results[ALL].hands == int(images.batch.presence.sum())
+    assert results[ALL].pairs == int(images.batch.presence.all(1).sum())
     assert results["single-hand"].pairs == results["no-hand"].hands == 0
 
 
@@ -56,10 +56,10 @@ def test_all_is_the_mean_over_the_hands_of_the_categories(results):
             assert getattr(results[ALL], scored).figures[key] == pytest.approx(mean, rel=1e-6)
 
 
-def test_a_known_error_is_found(hand_model, pictures, results):
+def test_a_known_error_is_found(hand_model, images, results):
     """A tenth of every joint's distance from the wrist; nothing where the size is scaled away."""
-    labels = pictures.batch.labels(hand_model)
-    far = (labels.joints - labels.joints[:, :, :1]).norm(dim=-1)[pictures.batch.presence]
+    labels = images.batch.labels(hand_model)
+    far = (labels.joints - labels.joints[:, :, :1]).norm(dim=-1)[images.batch.presence]
     figures = results[ALL].weights.figures
     assert figures[MPJPE] == pytest.approx(100 * float(far.mean()), rel=1e-4)
     for protocol in ("wrist-scaled", "mcp-scaled"):
@@ -75,19 +75,19 @@ def test_an_empty_category_has_no_number(results):
         assert math.isnan(figure.nearest)
 
 
-def test_batches_do_not_matter(hand_model, pictures, results):
-    whole = evaluate(KnowingNetwork(pictures, hand_model, stretched), pictures, 64, batch_size=24)
+def test_batches_do_not_matter(hand_model, images, results):
+    whole = evaluate(KnowingNetwork(images, hand_model, stretched), images, 64, batch_size=24)
     for name, result in results.items():
         for key, figure in result.figures().items():
             for value, other in zip(vars(figure).values(), vars(whole[name].figures()[key]).values(), strict=True):
                 assert value == pytest.approx(other, rel=1e-4, abs=1e-4, nan_ok=True), (name, key)
 
 
-def test_a_network_of_one_crop_per_hand_is_given_the_true_crops(hand_model, pictures, results):
+def test_a_network_of_one_crop_per_hand_is_given_the_true_crops(hand_model, images, results):
     """Image by image, also those without a hand, or all at once; what is not there is never reported."""
     network = small_network(hand_model, config=HandLGNetConfig(channels=16, self_joint_depth=1, hidden_channels=32))
     network.landmarker.load_state_dict(load_hand_landmark_net().state_dict())
-    single, whole = (evaluate(network, pictures, 64, batch_size=size) for size in (1, 24))
+    single, whole = (evaluate(network, images, 64, batch_size=size) for size in (1, 24))
     for name, result in single.items():
         for key, figure in result.figures().items():
             other = whole[name].figures()[key]
@@ -98,19 +98,19 @@ def test_a_network_of_one_crop_per_hand_is_given_the_true_crops(hand_model, pict
     assert whole[ALL].weights.figures[joints] < 0.7 * whole[ALL].mean_pose.figures[joints]
 
 
-def test_a_network_that_sees_nothing_has_no_skill(hand_model, pictures):
+def test_a_network_that_sees_nothing_has_no_skill(hand_model, images):
     """One that says the mean pose is exactly as good as the mean pose."""
-    network = KnowingNetwork(pictures, hand_model)
-    network.change = lambda _: mean_pose(hand_model, pictures.asked[-1])[0]
-    for key, figure in evaluate(network, pictures, 64)[ALL].figures().items():
+    network = KnowingNetwork(images, hand_model)
+    network.change = lambda _: mean_pose(hand_model, images.asked[-1])[0]
+    for key, figure in evaluate(network, images, 64)[ALL].figures().items():
         if key.figure in ("mpjpe_mm", "mpvpe_mm", "auc_0_50", "pa_mpjpe_mm", "joints_2d_px256", "presence"):
             assert skill(figure.value, figure.mean_pose, FIGURES[key.figure].perfect) == pytest.approx(0, abs=1e-9)
 
 
-def test_some_pictures_only_are_spread_over_the_set(hand_model, pictures):
+def test_some_images_only_are_spread_over_the_set(hand_model, images):
     assert chosen(2000, 4).tolist() == [0, 500, 1000, 1500]
     assert chosen(5, None).tolist() == chosen(5, 9).tolist() == [0, 1, 2, 3, 4]
-    assert evaluate(KnowingNetwork(pictures, hand_model), pictures, 64, count=5)[ALL].pictures == 5
+    assert evaluate(KnowingNetwork(images, hand_model), images, 64, count=5)[ALL].images == 5
 
 
 @pytest.mark.parametrize(

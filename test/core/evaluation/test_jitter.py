@@ -9,17 +9,17 @@ import torch
 from support.perfect import perfect
 
 from lgnet_core.data.sample import HandsTruth
+from lgnet_core.evaluation.comparison import Comparison, compare
+from lgnet_core.evaluation.image_sets import Labelled
 from lgnet_core.evaluation.jitter import JitterScore
-from lgnet_core.evaluation.outcome import Outcome, compare
-from lgnet_core.evaluation.pictures import Labelled
 from lgnet_core.synthetic.generator import SyntheticHands
 
 COUNT = 12
 
 
 @pytest.fixture(scope="module")
-def still(hand_model) -> tuple[Outcome, Labelled]:
-    """One picture of two hands, over and over: a film of hands that do not move, told without fault."""
+def still(hand_model) -> tuple[Comparison, Labelled]:
+    """One image of two hands, over and over: a film of hands that do not move, told without fault."""
     generator = SyntheticHands(5, hand_model)
     batch = generator.crops(torch.arange(8), 32)
     pair = int(batch.presence.all(1).nonzero()[0])
@@ -39,7 +39,7 @@ def measured(outcome, read, film=None, frame=None, size=COUNT):
     return score.compute()
 
 
-def moving(outcome: Outcome, said: float, true: float) -> Outcome:
+def moving(outcome: Comparison, said: float, true: float) -> Comparison:
     """Hands that speed up along x by ``said`` and ``true`` metres per frame squared."""
     time = torch.arange(float(COUNT))[:, None, None]
     along = torch.tensor([1.0, 0, 0])

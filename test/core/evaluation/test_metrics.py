@@ -171,7 +171,7 @@ def test_two_batches_are_one(kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.filterwarnings("error")
 def test_nothing_is_no_number(kind):
-    """No hand at all, and (but for presence, which is of pictures) hands that do not count."""
+    """No hand at all, and (but for presence, which is of images) hands that do not count."""
     empty = filled(kind(), slice(0, 0)).compute()
     masked = filled(kind(), slice(0, 1)).compute()  # the first hand of the mask does not count
     for found in (empty, masked) if kind is not PresenceAccuracy else (empty,):

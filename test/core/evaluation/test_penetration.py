@@ -10,7 +10,8 @@ import torch
 from support.perfect import perfect
 
 from lgnet_core.data.sample import HandsTruth
-from lgnet_core.evaluation.outcome import compare
+from lgnet_core.evaluation.comparison import compare
+from lgnet_core.evaluation.image_sets import Labelled
 from lgnet_core.evaluation.penetration import (
     ClosedHands,
     PenetrationScore,
@@ -18,7 +19,6 @@ from lgnet_core.evaluation.penetration import (
     penetration,
     winding_number,
 )
-from lgnet_core.evaluation.pictures import Labelled
 from lgnet_core.geometry.mesh_distance import surface_distance
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.types import Side

@@ -12,16 +12,16 @@ from torch import nn
 
 from lgnet_core.data.augmentation import resize
 from lgnet_core.data.sample import HandsTruth, joints_inside
-from lgnet_core.evaluation.outcome import compare, place
+from lgnet_core.evaluation.comparison import compare, place
 from lgnet_core.evaluation.prediction_sheet import (
     DRAWN_SIZE,
     OF_EACH,
-    WorstPictures,
+    WorstImages,
     draw_prediction,
     overlays,
     write_sheet,
 )
-from lgnet_core.evaluation.sets import Choice, open_pictures
+from lgnet_core.evaluation.sets import Choice, open_images
 from lgnet_core.network import HandLGNetConfig
 from lgnet_core.network.detector.hand_landmark import load_hand_landmark_net
 from lgnet_core.synthetic.generator import SyntheticHands
@@ -31,7 +31,7 @@ from lgnet_core.visualization.drawing import SIDE_COLOURS
 
 
 class RightHandOnly(nn.Module):
-    """In place of a network's presence: a right hand in every picture, and no left one."""
+    """In place of a network's presence: a right hand in every image, and no left one."""
 
     def forward(self, means: torch.Tensor) -> torch.Tensor:
         return torch.tensor([[[9.0], [-9.0]]]).expand(len(means), 2, 1)
@@ -87,11 +87,11 @@ def test_networks_of_one_crop_per_hand_are_drawn_too(hand_model):
 
 def test_sheet(hand_model, tmp_path):
     folder = write_shards(tmp_path / "set", SyntheticHands(8, hand_model), 12, 64, progress=False)
-    pictures = open_pictures(Choice(str(folder)), hand_model)
-    write_sheet(tmp_path / "sheet.png", small_network(hand_model), pictures, 64, torch.arange(12))
+    images = open_images(Choice(str(folder)), hand_model)
+    write_sheet(tmp_path / "sheet.png", small_network(hand_model), images, 64, torch.arange(12))
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
     side = DRAWN_SIZE + 2
-    category = pictures.read(torch.arange(12), 64).category
+    category = images.read(torch.arange(12), 64).category
     there = sorted(set(category.tolist()))
     assert len(there) > 2
     assert sheet.shape == (len(there) * side, OF_EACH * side, 3)
@@ -101,14 +101,14 @@ def test_sheet(hand_model, tmp_path):
         assert shown == min(int((category == number).sum()), OF_EACH)
 
 
-def test_the_worst_pictures_are_kept_in_any_batches(hand_model, tmp_path):
-    """Against a sort of all errors; pictures without hands do not count."""
+def test_the_worst_images_are_kept_in_any_batches(hand_model, tmp_path):
+    """Against a sort of all errors; images without hands do not count."""
     folder = write_shards(tmp_path / "set", SyntheticHands(8, hand_model), 24, 64, progress=False)
     network = small_network(hand_model).eval()
-    worst, errors, images = WorstPictures(count=5), [], []
-    pictures = open_pictures(Choice(str(folder)), hand_model)
+    worst, errors, images = WorstImages(count=5), [], []
+    images = open_images(Choice(str(folder)), hand_model)
     for indices in torch.arange(24).split(7):
-        read = pictures.read(indices, 64)
+        read = images.read(indices, 64)
         with torch.no_grad():
             prediction = network(read.batch.image.float() / 255, read.batch.intrinsics)
         outcome = compare(prediction, place(prediction, read.batch), read.batch, read.truth)

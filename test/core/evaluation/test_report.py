@@ -18,9 +18,9 @@ from lgnet_core.evaluation.scores import FIGURES, TERMS, Key
 
 @pytest.fixture(scope="module")
 def report(hand_model) -> Report:
-    pictures = SmallSet(hand_model, count=16)
-    network = KnowingNetwork(pictures, hand_model, lambda said: said._replace(joints=1.1 * said.joints))
-    return Report(evaluate(network, pictures, 64), "a small set (16 pictures)", "w.safetensors", {"why": "a test"})
+    images = SmallSet(hand_model, count=16)
+    network = KnowingNetwork(images, hand_model, lambda said: said._replace(joints=1.1 * said.joints))
+    return Report(evaluate(network, images, 64), "a small set (16 images)", "w.safetensors", {"why": "a test"})
 
 
 def printed(report: Report) -> list[list[str]]:
@@ -38,7 +38,7 @@ def test_table_names_weights_data_and_protocols(report):
     console = Console(width=200, record=True, file=StringIO())
     console.print(report.table())
     text = " ".join(console.export_text().split())
-    assert "weights w.safetensors on a small set (16 pictures)" in text
+    assert "weights w.safetensors on a small set (16 images)" in text
     for name, meaning in TERMS.items():
         assert f"{name}: {meaning}" in text
 

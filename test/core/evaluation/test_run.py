@@ -24,13 +24,13 @@ def out(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(out) -> Report:
-    """Of the bundled weights on eight pictures of the frozen set."""
+    """Of the bundled weights on eight images of the frozen set."""
     return run_evaluation(out, Choice(), count=8, device="cpu", batch_size=3)
 
 
 def test_writes_what_it_says(report, out):
     document = json.loads((out / "figures.json").read_text())
-    assert document["categories"]["all"]["pictures"] == 8
+    assert document["categories"]["all"]["images"] == 8
     with (out / "figures.csv").open() as file:
         assert {row["category"] for row in csv.DictReader(file)} == set(document["categories"])
     for name in ("pck.png", "reliability.png", "predictions.png", "worst.png"):
@@ -46,7 +46,7 @@ def test_figures_say_where_they_are_from(report, out):
     assert (told["data"]["evaluated"], told["data"]["of"]) == (8, 2000)
     assert {"commit", "command", "time", "processor", "torch"} <= set(told["machine"])
     assert report.weights == "bundled"
-    assert "8 pictures" in report.data
+    assert "8 images" in report.data
 
 
 def test_the_bundled_weights_have_skill(report):
@@ -59,6 +59,6 @@ def test_the_bundled_weights_have_skill(report):
 def test_a_stored_set(hand_model, tmp_path):
     folder = write_shards(tmp_path / "set", SyntheticHands(3, hand_model), 4, 64, progress=False)
     report = run_evaluation(tmp_path / "out", Choice(str(folder)), device="cpu")
-    assert report.results["all"].pictures == 4
+    assert report.results["all"].images == 4
     assert str(folder) in report.data
     assert report.provenance["data"]["metadata"]["seed"] == 3

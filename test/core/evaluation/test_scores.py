@@ -10,20 +10,20 @@ from support.perfect import STD, perfect
 
 from lgnet_core.data.sample import HandsTruth
 from lgnet_core.evaluation.baselines import Guess, RandomHands
+from lgnet_core.evaluation.comparison import Comparison, compare
 from lgnet_core.evaluation.metrics import procrustes_errors
-from lgnet_core.evaluation.outcome import Outcome, compare
 from lgnet_core.evaluation.protocol import PROTOCOLS
 from lgnet_core.evaluation.scores import FIGURES, TERMS, HandScores, Key, Scored, Scores
 from lgnet_core.synthetic.generator import SyntheticHands
 
 
 @pytest.fixture(scope="module")
-def outcome(hand_model) -> Outcome:
+def outcome(hand_model) -> Comparison:
     batch = SyntheticHands(9, hand_model).crops(torch.arange(16), 64)
     return compare(perfect(batch, hand_model), batch.wrist, batch, HandsTruth.of(batch, hand_model))
 
 
-def scored(outcome: Outcome, **settings) -> Scored:
+def scored(outcome: Comparison, **settings) -> Scored:
     scores = Scores(**settings)
     scores.update(outcome)
     return scores.compute()
@@ -91,7 +91,7 @@ def test_hands_that_are_not_there_do_not_count(outcome):
         assert value == pytest.approx(scored(outcome).figures[key], abs=1e-9)
 
 
-def test_pictures_without_hands_have_no_errors(outcome):
+def test_images_without_hands_have_no_errors(outcome):
     nobody = outcome.select(~outcome.hands.any(1))
     assert len(nobody.hands)
     for key, value in scored(nobody).figures.items():

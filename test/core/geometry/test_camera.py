@@ -111,7 +111,7 @@ def test_crop_of_nothing_is_refused(box):
 
 
 @given(width=st.integers(10, 4000), height=st.integers(10, 4000))
-def test_letterbox_shows_the_whole_picture(width, height):
+def test_letterbox_shows_the_whole_image(width, height):
     affine = camera.letterbox(width, height, SIZE)
     corners = camera.transform_points(affine, np.array([[-0.5, -0.5], [width - 0.5, height - 0.5]]))
     assert corners.min() > -0.5 - 1e-6

@@ -90,7 +90,7 @@ def test_frames_turn_with_the_hand(hand_model, side, pose, seed, other):
     np.testing.assert_allclose(moved.rotation, turn(other) @ first.rotation, atol=1e-6)
 
 
-def test_the_training_pictures_use_the_same_axes(hand_model):
+def test_the_training_images_use_the_same_axes(hand_model):
     np.testing.assert_allclose(HandFrames(hand_model).axes, CapsuleHands(hand_model).frames, atol=1e-6)
 
 

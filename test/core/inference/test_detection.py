@@ -18,7 +18,7 @@ from lgnet_core.geometry.camera import transform_points
 from lgnet_core.geometry.hand_crops import crops_of_joints, crops_of_palms
 from lgnet_core.inference.detection import HandDetector
 from lgnet_core.inference.observation import HandObservation, HandObserver
-from lgnet_core.inference.palms import PalmFinder
+from lgnet_core.inference.palms import PalmDetection
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.inference.timing import Stopwatch
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
@@ -36,7 +36,7 @@ class Bench:
         self.watch = Stopwatch()
 
     def detect(self, known: list[HandObservation] | None = None, **settings: float) -> list[HandObservation]:
-        detector = HandDetector(PalmFinder(self.palms), HandObserver(self.landmarks))
+        detector = HandDetector(PalmDetection(self.palms), HandObserver(self.landmarks))
         thresholds = Thresholds(**settings)
         return detector.detect(coordinate_image(), CAMERA, thresholds, self.watch, known or [])
 

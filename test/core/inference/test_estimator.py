@@ -49,7 +49,7 @@ def assert_finds(hands: TwoHands, scene: Scene, tolerance: float = TENTH_OF_A_MI
         np.testing.assert_allclose(hand.joints, scene.joints[side], atol=tolerance)
         np.testing.assert_allclose(hand.vertices, scene.vertices[side], atol=tolerance)
         np.testing.assert_allclose(hand.rotations, scene.rotations[side], atol=1e-6)
-        np.testing.assert_allclose(hand.joints_image, scene.pixels[side], atol=0.05)
+        np.testing.assert_allclose(hand.joints_2d, scene.pixels[side], atol=0.05)
     if scene.presence.all():
         truth = scene.joints[Side.LEFT, 0] - scene.joints[Side.RIGHT, 0]
         np.testing.assert_allclose(hands.relative_translation, truth, atol=2 * tolerance)
@@ -94,7 +94,7 @@ def test_without_a_camera_hands_are_relative_to_their_wrists(hand_model):
         wrist = scene.joints[side, :1]
         np.testing.assert_allclose(hand.joints, scene.joints[side] - wrist, atol=1e-6)
         np.testing.assert_allclose(hand.vertices, scene.vertices[side] - wrist, atol=1e-6)
-        np.testing.assert_allclose(hand.joints_image, scene.pixels[side], atol=0.05)
+        np.testing.assert_allclose(hand.joints_2d, scene.pixels[side], atol=0.05)
     np.testing.assert_allclose(hands.relative_translation, np.diff(scene.joints[:, 0], axis=0)[0], atol=1e-6)
 
 
@@ -114,8 +114,8 @@ def test_the_less_sure_of_two_right_hands_is_the_left_one(hand_model):
     sure, unsure = hand_at(70, 130), hand_at(180, 130, right_probability=0.7)
     script = script_with(hand_model, sure, unsure)
     hands = script.estimator().estimate(coordinate_image(), CAMERA)
-    np.testing.assert_allclose(hands.right.joints_image, sure.joints, atol=0.05)
-    np.testing.assert_allclose(hands.left.joints_image, unsure.joints, atol=0.05)
+    np.testing.assert_allclose(hands.right.joints_2d, sure.joints, atol=0.05)
+    np.testing.assert_allclose(hands.left.joints_2d, unsure.joints, atol=0.05)
     assert script.landmarks.batches == [2, 2, 1]
     assert script.stages.given == [(1, 1)]
 
@@ -385,8 +385,8 @@ def test_the_photographed_hand_and_its_mirror_image(bundled):
     assert (hand.side, other.side) == (Side.LEFT, Side.RIGHT)
     assert min(hand.presence, other.presence) > 0.9
     width = image.shape[1]
-    distance = np.linalg.norm(mirror_points(other.joints_image, width) - hand.joints_image, axis=-1)
-    size = np.ptp(hand.joints_image, axis=0).max()
+    distance = np.linalg.norm(mirror_points(other.joints_2d, width) - hand.joints_2d, axis=-1)
+    size = np.ptp(hand.joints_2d, axis=0).max()
     assert distance.mean() < 0.01 * size
     assert size > 0.3 * width
 
@@ -405,7 +405,7 @@ def test_hands_of_the_bundled_clip_are_found_where_they_are(bundled, flip):
         hands = bundled.estimate(mirrored(clip.frames[k]) if flip else clip.frames[k]).hands
         for hand in hands:
             errors = {
-                side: np.linalg.norm(hand.joints_image - points, axis=-1).mean() / np.ptp(points, axis=0).max()
+                side: np.linalg.norm(hand.joints_2d - points, axis=-1).mean() / np.ptp(points, axis=0).max()
                 for side, points in truths.items()
             }
             assert min(errors.values()) < 0.25, f"frame {k}: {errors}"

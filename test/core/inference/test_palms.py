@@ -8,7 +8,7 @@ import torch
 from support.scripted_engines import ScriptedPalms, coordinate_image, hand_at
 
 from lgnet_core.geometry.hand_crops import PALM_JOINTS
-from lgnet_core.inference.palms import PalmFinder, Palms, merge_palms
+from lgnet_core.inference.palms import PalmDetection, Palms, merge_palms
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.network.detector.palm_detector import PALM_CANDIDATES, PalmCandidates
 from lgnet_core.types import Side
@@ -29,7 +29,7 @@ def test_palms_are_found_where_they_are(margin, size):
     """In pixels of the image, whatever its shape and the margin around it."""
     hands = [hand_at(70, 110), hand_at(100, 150, Side.LEFT, palm_score=0.6)]
     engine = ScriptedPalms(hands)
-    found = PalmFinder(engine).find(coordinate_image(*size), THRESHOLDS, margin)
+    found = PalmDetection(engine).find(coordinate_image(*size), THRESHOLDS, margin)
     assert engine.scales == [pytest.approx(192 / (max(size) * margin), rel=1e-3)]
     np.testing.assert_allclose(found.scores, [0.8, 0.6], atol=1e-5)
     for hand, box, keypoints in zip(hands, found.boxes, found.keypoints):
@@ -39,7 +39,7 @@ def test_palms_are_found_where_they_are(margin, size):
 
 def test_candidates_below_the_threshold_are_none():
     hands = [hand_at(70, 110, palm_score=0.09), hand_at(170, 110, palm_score=0.11)]
-    found = PalmFinder(ScriptedPalms(hands)).find(coordinate_image(), THRESHOLDS)
+    found = PalmDetection(ScriptedPalms(hands)).find(coordinate_image(), THRESHOLDS)
     np.testing.assert_allclose(found.scores, [0.11], atol=1e-6)
 
 
@@ -51,13 +51,13 @@ def test_candidates_that_are_no_numbers_are_none(field):
             getattr(candidates, field)[0, 0] = torch.nan
             return candidates
 
-    found = PalmFinder(Overflowing([hand_at(70, 110), hand_at(170, 110)])).find(coordinate_image(), THRESHOLDS)
+    found = PalmDetection(Overflowing([hand_at(70, 110), hand_at(170, 110)])).find(coordinate_image(), THRESHOLDS)
     assert len(found) == 1
     assert found.boxes[0, 0] > 120
 
 
 def test_no_palm_at_all():
-    found = PalmFinder(ScriptedPalms([])).find(coordinate_image(), THRESHOLDS)
+    found = PalmDetection(ScriptedPalms([])).find(coordinate_image(), THRESHOLDS)
     assert len(found) == 0
     assert (found.boxes.shape, found.keypoints.shape) == ((0, 4), (0, 7, 2))
 
@@ -108,5 +108,5 @@ def test_far_logits_are_no_overflow():
             return PalmCandidates(logits, candidates.boxes, candidates.keypoints)
 
     with np.errstate(all="raise"):
-        found = PalmFinder(Certain([hand_at(70, 110)])).find(coordinate_image(), THRESHOLDS)
+        found = PalmDetection(Certain([hand_at(70, 110)])).find(coordinate_image(), THRESHOLDS)
     assert found.scores.tolist() == [1.0]

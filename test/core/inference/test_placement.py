@@ -32,7 +32,7 @@ def test_an_uncertain_joint_counts_less(joints):
     assert np.linalg.norm(unsure - wrist) < 0.1 * np.linalg.norm(sure - wrist)
 
 
-def test_joints_outside_the_picture_are_not_asked(joints):
+def test_joints_outside_the_image_are_not_asked(joints):
     wrist = np.array([-0.33, 0.02, 0.6])
     pixels = see(joints, wrist)
     outside = pixels[0, :, 0] < -0.5

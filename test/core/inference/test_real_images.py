@@ -8,7 +8,7 @@ from support.paths import SHARED
 
 from lgnet_core.commands.predict import predict
 from lgnet_core.inference import HandEstimator
-from lgnet_core.io.images import PictureSource
+from lgnet_core.io.images import ImageSource
 from lgnet_core.types import Side
 
 DATA = SHARED / "testdata"
@@ -20,8 +20,8 @@ def test_predict_gives_valid_numbers(tmp_path):
     """Hands are found, and every number of them is one; a mesh is no larger than a hand."""
     estimator = HandEstimator.load(device="cpu", threads=1)
     for folder, count in (("interhand2.6m", 4), ("hands", 1)):
-        done = predict(estimator, PictureSource(DATA / folder), tmp_path)
-        assert (done.pictures, done.failures) == (count, [])
+        done = predict(estimator, ImageSource(DATA / folder), tmp_path)
+        assert (done.images, done.failures) == (count, [])
         assert sum(done.hands.values()) > 0
     for path in tmp_path.glob("*.npz"):
         with np.load(path, allow_pickle=False) as file:

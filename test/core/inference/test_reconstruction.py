@@ -19,7 +19,7 @@ from lgnet_core.inference.timing import Stopwatch
 from lgnet_core.network import LGNetConfig
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
 from lgnet_core.network.per_hand.stages import HandStages
-from lgnet_core.network.prediction import HandRows
+from lgnet_core.network.prediction import StackedHands
 from lgnet_core.types import Camera, Side
 
 BOTH, RIGHT, LEFT = (True, True), (True, False), (False, True)
@@ -105,7 +105,7 @@ def test_a_hand_that_is_not_finite_was_not_reconstructed(observed, field):
     script, hands = observed()
 
     class Overflowing(type(script.stages)):
-        def __call__(self, *inputs) -> HandRows:
+        def __call__(self, *inputs) -> StackedHands:
             prediction = super().__call__(*inputs)
             getattr(prediction, field)[Side.RIGHT] = torch.nan
             return prediction
@@ -119,7 +119,7 @@ def test_a_relation_that_is_not_finite_is_none(observed):
     script, hands = observed()
 
     class Overflowing(type(script.stages)):
-        def __call__(self, *inputs) -> HandRows:
+        def __call__(self, *inputs) -> StackedHands:
             prediction = super().__call__(*inputs)
             return prediction._replace(to_other=prediction.to_other * torch.nan)
 

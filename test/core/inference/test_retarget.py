@@ -192,7 +192,7 @@ def test_the_refined_joints_decide(hand_model, retargets, seed):
 
 
 @pytest.mark.parametrize("metric", [True, False])
-def test_hands_of_a_picture(hand_model, retargets, metric):
+def test_hands_of_a_image(hand_model, retargets, metric):
     rotations, shape, vertices, joints = hands(hand_model, 8, count=1)
     places = np.array([[0.1, 0.0, 0.5], [-0.05, 0.02, 0.6]])
     retarget = retargets["grown"]
@@ -203,7 +203,7 @@ def test_hands_of_a_picture(hand_model, retargets, metric):
             joints=joints[0, side] + metric * places[side],
             vertices=vertices[0, side] + metric * places[side],
             faces=hand_model.faces[side].numpy(),
-            joints_image=np.full((21, 2), 5.0),
+            joints_2d=np.full((21, 2), 5.0),
             joint_std=np.full(21, 0.01),
             rotations=rotations[0, side],
             shape=shape[0, side],
@@ -218,7 +218,7 @@ def test_hands_of_a_picture(hand_model, retargets, metric):
         np.testing.assert_allclose(after.vertices - after.joints[0], surface.vertices[0], atol=1e-6)
         np.testing.assert_allclose(after.joints - after.joints[0], surface.joints[0], atol=1e-6)
         assert (after.side, after.presence) == (before.side, before.presence)
-        np.testing.assert_array_equal(after.joints_image, before.joints_image)
+        np.testing.assert_array_equal(after.joints_2d, before.joints_2d)
         if metric:
             np.testing.assert_allclose(after.joints.mean(0), before.joints.mean(0), atol=1e-7)
         else:

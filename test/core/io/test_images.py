@@ -1,4 +1,4 @@
-"""Pictures, videos and camera files: every kind a person may hand over is read, or refused with the cure."""
+"""Images, videos and camera files: every kind a person may hand over is read, or refused with the cure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import yaml
 from support.paths import ROOT
 
-from lgnet_core.io.images import InputError, Picture, PictureSource, read_camera, read_picture
+from lgnet_core.io.images import ImageSource, InputError, LoadedImage, load_image, read_camera
 from lgnet_core.types import Camera
 
 
@@ -34,19 +34,19 @@ def write(path: Path, rgb: np.ndarray) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tiff", ".webp", ".jpg"])
-def test_colour_pictures_come_back_as_rgb(tmp_path, colours, suffix):
-    picture = read_picture(write(tmp_path / f"a{suffix}", colours))
-    assert picture.image.dtype == np.uint8
-    assert not picture.reduced
+def test_colour_images_come_back_as_rgb(tmp_path, colours, suffix):
+    loaded = load_image(write(tmp_path / f"a{suffix}", colours))
+    assert loaded.image.dtype == np.uint8
+    assert not loaded.reduced
     for v, u in ((10, 10), (10, 50), (40, 10), (40, 50)):
-        assert np.abs(picture.image[v, u].astype(int) - colours[v, u]).max() <= 12  # JPEG and WebP lose a little
+        assert np.abs(loaded.image[v, u].astype(int) - colours[v, u]).max() <= 12  # JPEG and WebP lose a little
 
 
 def test_greyscale_and_alpha(tmp_path, colours):
-    grey = read_picture(write(tmp_path / "grey.png", colours[..., 0])).image
+    grey = load_image(write(tmp_path / "grey.png", colours[..., 0])).image
     assert (grey == colours[..., :1]).all()
     alpha = np.dstack([colours, np.zeros((48, 64), np.uint8)])
-    assert (read_picture(write(tmp_path / "rgba.png", alpha)).image == colours).all()
+    assert (load_image(write(tmp_path / "rgba.png", alpha)).image == colours).all()
 
 
 def test_palette(tmp_path, colours):
@@ -63,7 +63,7 @@ def test_palette(tmp_path, colours):
     parts = [(b"IHDR", header), (b"PLTE", palette.tobytes()), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     path = tmp_path / "palette.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*p) for p in parts))
-    assert (read_picture(path).image == colours).all()
+    assert (load_image(path).image == colours).all()
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
@@ -71,14 +71,14 @@ def test_16_bit_files_keep_their_brightness_whatever_the_sensor(tmp_path, colour
     deep = colours.astype(np.uint16) << (bits - 8)
     path = tmp_path / "deep.png"
     cv2.imwrite(str(path), deep[..., ::-1])
-    assert (read_picture(path).image == colours).all()
+    assert (load_image(path).image == colours).all()
 
 
-def test_float_pictures_are_refused(tmp_path):
+def test_float_images_are_refused(tmp_path):
     path = tmp_path / "float.tiff"
     cv2.imwrite(str(path), np.zeros((32, 32, 3), np.float32))
     with pytest.raises(InputError, match=r"float\.tiff: holds float32 values; save it with 8 or 16 bits"):
-        read_picture(path)
+        load_image(path)
 
 
 @pytest.mark.parametrize(("orientation", "turned"), [(1, 0), (3, 2), (6, 3), (8, 1)])
@@ -91,7 +91,7 @@ def test_exif_orientation_is_applied(tmp_path, colours, orientation, turned):
     exif = b"Exif\0\0" + tiff
     path.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
     upright = np.rot90(colours, turned)
-    got = read_picture(path)
+    got = load_image(path)
     assert got.image.shape == upright.shape
     assert (got.height, got.width) == upright.shape[:2]
     assert np.abs(got.image.astype(int) - upright).mean() < 4
@@ -103,43 +103,43 @@ def test_bad_files_say_what_where_and_the_cure(tmp_path, colours):
     (tmp_path / "empty.png").touch()
     (tmp_path / "cut.jpg").write_bytes(good.read_bytes()[:-200])
     (tmp_path / "cut.png").write_bytes(png.read_bytes()[:-40])
-    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "text.png").write_text("not an image")
     write(tmp_path / "dot.png", colours[:1, :1])
     for name, message in {
         "missing.png": "no such file; check the path",
         "empty.png": r"is empty \(0 bytes\); copy or record it again",
         "cut.jpg": "is cut short .* copy or download it again",
         "cut.png": "is cut short .* copy or download it again",
-        "text.png": "is not a picture that can be read.*; save it as one of",
-        "dot.png": "has 1x1 pixels; a hand needs a picture of at least",
-        "": "is a folder, not a picture",
+        "text.png": "is not an image that can be read.*; save it as one of",
+        "dot.png": "has 1x1 pixels; a hand needs an image of at least",
+        "": "is a folder, not an image",
     }.items():
         with pytest.raises(InputError, match=message) as caught:
-            read_picture(tmp_path / name)
+            load_image(tmp_path / name)
         assert str(tmp_path / name) in str(caught.value)
 
 
-def test_huge_picture_is_shrunk_and_says_so(tmp_path):
+def test_huge_image_is_shrunk_and_says_so(tmp_path):
     path = write(tmp_path / "huge.jpg", np.zeros((9000, 12000), np.uint8))
-    picture = read_picture(path)
-    assert picture.reduced
-    assert (picture.width, picture.height) == (12000, 9000)
-    assert picture.image.shape == (3000, 4000, 3)
+    loaded = load_image(path)
+    assert loaded.reduced
+    assert (loaded.width, loaded.height) == (12000, 9000)
+    assert loaded.image.shape == (3000, 4000, 3)
 
 
-def test_camera_and_pixels_follow_a_shrunk_picture():
-    """A ray meets the shrunk picture where its pixel in the file lands."""
-    picture = Picture(np.zeros((50, 100, 3), np.uint8), Path("a.png"), "a", 400, 200)
+def test_camera_and_pixels_follow_a_shrunk_image():
+    """A ray meets the shrunk image where its pixel in the file lands."""
+    loaded = LoadedImage(np.zeros((50, 100, 3), np.uint8), Path("a.png"), "a", 400, 200)
     camera = Camera(np.array([[500.0, 0, 199.5], [0, 490, 99.5], [0, 0, 1]]), 400, 200, np.array([0.1, 0, 0, 0]))
-    small = picture.camera(camera)
+    small = loaded.camera(camera)
     assert (small.width, small.height) == (100, 50)
     assert (small.distortion == camera.distortion).all()
     rays = np.array([[0.1, -0.05, 1], [-0.3, 0.1, 1]])
     np.testing.assert_allclose(
-        picture.file_pixels((rays @ small.matrix.T)[:, :2]), (rays @ camera.matrix.T)[:, :2], atol=1e-9
+        loaded.file_pixels((rays @ small.matrix.T)[:, :2]), (rays @ camera.matrix.T)[:, :2], atol=1e-9
     )
     with pytest.raises(InputError, match="400x200 pixels, but the camera was calibrated for 640x480"):
-        picture.camera(Camera(np.eye(3), 640, 480))
+        loaded.camera(Camera(np.eye(3), 640, 480))
 
 
 def test_folder_yields_errors_in_place_and_goes_on(tmp_path, colours):
@@ -147,18 +147,18 @@ def test_folder_yields_errors_in_place_and_goes_on(tmp_path, colours):
     (tmp_path / "b.jpg").write_bytes(b"nonsense")
     write(tmp_path / "c.png", colours)
     write(tmp_path / "c.bmp", colours)
-    (tmp_path / "notes.txt").write_text("no picture")
-    source = PictureSource(tmp_path)
+    (tmp_path / "notes.txt").write_text("no image")
+    source = ImageSource(tmp_path)
     found = list(source)
     assert len(source) == len(found) == 4
-    assert [f.name if isinstance(f, Picture) else "bad" for f in found] == ["a", "bad", "c_bmp", "c_png"]
+    assert [f.name if isinstance(f, LoadedImage) else "bad" for f in found] == ["a", "bad", "c_bmp", "c_png"]
 
 
 def test_empty_folder_and_missing_path(tmp_path):
-    with pytest.raises(InputError, match="holds no pictures"):
-        PictureSource(tmp_path)
+    with pytest.raises(InputError, match="holds no images"):
+        ImageSource(tmp_path)
     with pytest.raises(InputError, match="no such file or folder"):
-        PictureSource(tmp_path / "nowhere")
+        ImageSource(tmp_path / "nowhere")
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def video(tmp_path, colours) -> Path:
 
 
 def test_video_frames(video, colours):
-    source = PictureSource(video)
+    source = ImageSource(video)
     frames = list(source)
     assert source.is_video
     assert len(source) == len(frames) == 12
@@ -187,21 +187,21 @@ def test_a_video_too_small_for_hands_is_told_once(tmp_path):
     for _ in range(3):
         writer.write(np.zeros((8, 8, 3), np.uint8))
     writer.release()
-    (error,) = PictureSource(path)
+    (error,) = ImageSource(path)
     assert "has 8x8 pixels" in str(error)
 
 
 def test_a_video_without_frames_is_told(tmp_path):
     path = tmp_path / "none.avi"
     cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48)).release()
-    (error,) = PictureSource(path)
+    (error,) = ImageSource(path)
     assert "holds no frame" in str(error)
 
 
 def test_broken_video(video):
     video.write_bytes(b"RIFF")
     with pytest.raises(InputError, match="cannot be opened as a video"):
-        PictureSource(video)
+        ImageSource(video)
 
 
 CAMERA = {
@@ -231,7 +231,7 @@ def test_camera_file(tmp_path):
         ({"camera_matrix": {"data": [1.0] * 8}}, "holds 8 numbers; give the 9 of K"),
         ({"camera_matrix": {"data": "six"}}, "camera_matrix: data: .* holds no numbers"),
         ({"camera_matrix": None}, "camera_matrix: data: .* is missing"),
-        ({"image_width": "wide"}, "image_width is 'wide'; give the picture's size"),
+        ({"image_width": "wide"}, "image_width is 'wide'; give the image's size"),
         ({"image_height": 0}, "size must be positive"),
         ({"distortion_model": "equidistant"}, "'equidistant' is not supported; rectify"),
     ],

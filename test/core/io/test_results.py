@@ -58,7 +58,7 @@ def test_arrays_mark_what_was_not_seen():
     np.testing.assert_array_equal(arrays["left_vertices"], hand.vertices)
 
 
-def test_files_of_one_picture(tmp_path):
+def test_files_of_one_image(tmp_path):
     right, left = some_hand(Side.RIGHT), some_hand(Side.LEFT)
     paths = write_hands(tmp_path, "a", TwoHands(right, left, np.ones(3), True))
     assert sorted(p.name for p in paths) == ["a.json", "a.npz", "a_left.ply", "a_right.ply"]

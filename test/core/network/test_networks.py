@@ -81,13 +81,13 @@ def test_rotations_and_shape_are_those_of_the_rough_mesh(network, hand_model):
 
 @every_network
 @pytest.mark.parametrize("shape", [(1, 3, 64, 96), (1, 3, 100, 100)])
-def test_refuses_other_pictures(network, shape):
+def test_refuses_other_images(network, shape):
     with pytest.raises(ValueError, match="multiple of 32"):
         network(torch.rand(shape), crops(1, 64)[1])
 
 
 @every_network
-def test_a_picture_is_seen_alike_in_any_batch(network):
+def test_a_image_is_seen_alike_in_any_batch(network):
     image, intrinsics = crops(3, 64)
     with torch.no_grad():
         all_three, alone = network.eval()(image, intrinsics), network(image[1:2], intrinsics[1:2])
@@ -100,7 +100,7 @@ def test_its_loss_reaches_every_parameter(network, hand_model):
     """Under the network's own ``default``; without this, a head would stay random."""
     batch, weights = some_batch(hand_model), loss_weights("default", network.config.kind)
     criterion = HandsLoss(hand_model, weights, network.config.depth_box)
-    prediction, cascade = network.supervised(torch.rand(2, 3, 128, 128), batch.intrinsics)
+    prediction, cascade = network.forward_intermediates(torch.rand(2, 3, 128, 128), batch.intrinsics)
     total, terms = criterion(prediction, batch, batch.labels(hand_model), cascade)
     assert total.isfinite()
     assert set(terms) <= set(vars(weights))
@@ -113,7 +113,7 @@ def test_its_loss_reaches_every_parameter(network, hand_model):
 def test_every_loss_preset_counts_only_its_terms(network, hand_model):
     batch = some_batch(hand_model)
     with torch.no_grad():
-        said = network.eval().supervised(torch.rand(2, 3, 128, 128), batch.intrinsics)
+        said = network.eval().forward_intermediates(torch.rand(2, 3, 128, 128), batch.intrinsics)
         for weights in LOSS_PRESETS[network.config.kind].values():
             total, terms = HandsLoss(hand_model, weights, 0.5)(said[0], batch, batch.labels(hand_model), said[1])
             expected = sum(getattr(weights, name) * term.item() for name, term in terms.items())
@@ -187,7 +187,7 @@ def test_the_export_gives_the_same(network, tmp_path):
 def test_mixed_precision_keeps_geometry_in_single(network, dtype):
     inputs = crops(2, 64)
     with torch.autocast("cpu", dtype):
-        prediction, _ = network.supervised(*inputs)
+        prediction, _ = network.forward_intermediates(*inputs)
     assert all(value.dtype == torch.float32 for value in prediction)
     sum(value.square().mean() for value in prediction).backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
@@ -195,9 +195,9 @@ def test_mixed_precision_keeps_geometry_in_single(network, dtype):
 
 @every_network
 def test_where_it_looks(network):
-    """Parts by name, shares that are no less than 0, and as many pictures as were given."""
+    """Parts by name, shares that are no less than 0, and as many images as were given."""
     with torch.no_grad():
-        looked = network.eval().looked_at(*crops(2, 64))
+        looked = network.eval().attention_maps(*crops(2, 64))
     assert len({look.part for look in looked}) == len(looked) >= 6
     for _, share in looked:
         assert share.shape[0] == 2

@@ -1,4 +1,4 @@
-"""The generator's labels held against its own pictures: masks, depth, joints, visibility, and determinism."""
+"""The generator's labels held against its own images: masks, depth, joints, visibility, and determinism."""
 
 from dataclasses import fields
 
@@ -40,7 +40,7 @@ def crops(generator) -> tuple[HandsBatch, Tensor]:
 
 
 def silhouettes(batch: HandsBatch, hand_model: HandModel) -> list[tuple[int, int, Tensor, Tensor, Tensor]]:
-    """Per hand that is there: picture, side, pixels (K, 2) of vertices on the silhouette, outward directions, depths.
+    """Per hand that is there: image, side, pixels (K, 2) of vertices on the silhouette, outward directions, depths.
 
     A vertex is on the silhouette if faces around it look both ways. The open wrist, where the arm goes on, is left out.
     """
@@ -196,8 +196,8 @@ def test_visible_joints_are_not_behind_the_surface(crops, hand_model):
     assert not batch.visibility[~batch.presence].any()
 
 
-def test_a_full_picture_holds_the_crop(generator, hand_model):
-    """A crop's labels, taken back by its affine, are pixels of a full picture with an undistorted camera."""
+def test_a_full_image_holds_the_crop(generator, hand_model):
+    """A crop's labels, taken back by its affine, are pixels of a full image with an undistorted camera."""
     batch = generator.crops(torch.arange(8), SIZE)
     labels = batch.labels(hand_model)
     linear = torch.linalg.inv(batch.affine[:, :, :2])
@@ -215,8 +215,8 @@ def test_a_full_picture_holds_the_crop(generator, hand_model):
     assert_close(cut[here], labels.joints_2d[here], atol=0.05, rtol=0)
 
 
-def test_pictures_have_the_size_that_was_asked(generator):
-    batch = generator.pictures(torch.arange(2), width=160, height=96)
+def test_images_have_the_size_that_was_asked(generator):
+    batch = generator.images(torch.arange(2), width=160, height=96)
     assert batch.image.shape == (2, 3, 96, 160)
     assert batch.segmentation.shape == (2, 96, 160)
     assert_close(batch.affine, torch.eye(3)[:2].expand(2, 2, 3))
@@ -232,7 +232,7 @@ def test_what_a_camera_adds_to_a_far_hand_is_as_coarse_as_its_pixels(generator):
         taken = generator._photograph(grey, affine, draws)
         within = (taken[..., 1::4] - taken[..., 2::4]).square().mean((1, 2, 3))  # inside blocks of 4
         across = (taken[..., 1:-4:4] - taken[..., 5::4]).square().mean((1, 2, 3))
-        roughness.append((within / across).nan_to_num())  # a picture without noise is plain: 0 / 0
+        roughness.append((within / across).nan_to_num())  # an image without noise is plain: 0 / 0
     near, far = roughness
     assert far.max() < 0.1 < near.median()
 

@@ -1,4 +1,4 @@
-"""The frozen held-out set is what it was frozen as, and its labels fit its pictures."""
+"""The frozen held-out set is what it was frozen as, and its labels fit its images."""
 
 import hashlib
 
@@ -44,7 +44,7 @@ def test_presence_goes_with_the_kind(frozen):
     assert presence[kind < Kind.SEPARATE].float().mean() > 0.95
 
 
-def test_labels_lie_on_the_pictures(frozen, hand_model):
+def test_labels_lie_on_the_images(frozen, hand_model):
     """Joints that are said to be visible lie on their hand's part of the segmentation.
 
     Fingertips, which lie on the surface, and wrists, on the arm's border, may miss it by a pixel.

@@ -15,7 +15,7 @@ MANY = torch.arange(20_000)
     indices=st.lists(st.integers(0, 2**40), min_size=1, max_size=8),
     where=st.integers(0, 7),
 )
-def test_a_picture_draws_the_same_whatever_its_batch(seed, indices, where):
+def test_a_image_draws_the_same_whatever_its_batch(seed, indices, where):
     together = torch.tensor(indices)
     alone = together[[where % len(indices)]]
     for draw in (lambda d: d.uniform("a", 3, 2), lambda d: d.normal("a", 5), lambda d: d.choice("a", [1, 2, 3], 4)):

@@ -11,7 +11,7 @@ from support.made_interhand import MadeSet, write_interhand
 from support.train_process import TINY
 
 from lgnet_core.data.augmentation import Augmentation
-from lgnet_core.evaluation.named import INTAGHAND
+from lgnet_core.evaluation.published_protocols import INTAGHAND
 from lgnet_core.evaluation.run import run_evaluation
 from lgnet_core.evaluation.scores import Key
 from lgnet_core.evaluation.sets import Choice
@@ -21,8 +21,8 @@ from lgnet_core.network import PRESETS
 from lgnet_core.network.checkpoint import load_network
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import StoredHands, write_shards
-from lgnet_core.training.mixture import DrawnPictures, open_supply
-from lgnet_core.training.sampling import Draw
+from lgnet_core.training.mixture import DrawnImages, open_mixture
+from lgnet_core.training.sampling import SampleIndex
 from lgnet_core.training.train import train
 from lgnet_core.training.train_config import TrainConfig
 
@@ -55,13 +55,13 @@ def settings(made, mano_folder, tmp_path) -> TrainConfig:
 
 
 def supply(settings: TrainConfig, mano: HandModel, augmentation: Augmentation | None = None):
-    return open_supply(settings, mano, "cpu", augmentation)
+    return open_mixture(settings, mano, "cpu", augmentation)
 
 
-def test_annotated_pictures_come_with_what_their_fits_say(settings, made, mano):
+def test_annotated_images_come_with_what_their_fits_say(settings, made, mano):
     source = supply(settings, mano).sources[0]
     assert source.length == 8
-    batch = source.read([Draw(0, picture, 0) for picture in range(8)])
+    batch = source.read([SampleIndex(0, image, 0) for image in range(8)])
     assert batch.image.shape == (8, 3, SIZE, SIZE)
     order = [made.names.index(source.set.index.name(int(row))) for row in source.set.rows]
     expected = made.labels.relative_translation[order]
@@ -77,7 +77,7 @@ def test_crops_are_moved_as_they_are_cut(settings, mano):
     assert opened.augmentation.flip == 0.5
     assert opened.augmentation.photometry is not None
     source = opened.sources[0]
-    draws = [Draw(0, picture, 1) for picture in range(4)]
+    draws = [SampleIndex(0, image, 1) for image in range(4)]
     first, again = source.read(draws), source.read(draws)
     other = source.read([draw._replace(visit=2) for draw in draws])
     assert torch.equal(first.image, again.image)
@@ -92,18 +92,18 @@ def test_crops_are_moved_as_they_are_cut(settings, mano):
     assert (inside.sum(-1)[kept] >= 7).all()
 
 
-def test_a_neighbour_stands_in_for_a_picture_that_cannot_be_read(settings, made, mano, tmp_path):
+def test_a_neighbour_stands_in_for_a_image_that_cannot_be_read(settings, made, mano, tmp_path):
     changed = made.copied(tmp_path / "set")
     gone = changed.root / "images" / "train" / changed.names[0]
     gone.unlink()
     opened = supply(replace(settings, root=changed.root), mano)
-    batch = opened.sources[0].read([Draw(0, picture, 0) for picture in range(8)])
+    batch = opened.sources[0].read([SampleIndex(0, image, 0) for image in range(8)])
     assert len(batch) == 8
-    assert opened.skipped() == {"picture is missing": 1}
+    assert opened.skipped() == {"image is missing": 1}
     for name in changed.names[1:]:
         (changed.root / "images" / "train" / name).unlink()
     with pytest.raises(InputError, match="check --root"):
-        opened.sources[0].read([Draw(0, 1, 0)])
+        opened.sources[0].read([SampleIndex(0, 1, 0)])
 
 
 def test_val_is_held_out(settings, mano):
@@ -114,15 +114,17 @@ def test_val_is_held_out(settings, mano):
 
 
 def test_several_sets_in_one_batch(settings, stored, mano):
-    """Stored pictures at the size of the others, moved alike; held-out ones by weight."""
+    """Stored images at the size of the others, moved alike; held-out ones by weight."""
     mixed = replace(settings, data=f"interhand26m=3,{stored}=1", validation=4)
     opened = supply(mixed, mano, Augmentation())
     assert opened.weights == (3.0, 1.0)
-    assert [share.pictures for share in opened.shares] == [8, 7]
-    batches = DrawnPictures(opened.sources).__getitems__([Draw(1, 0, 0), Draw(0, 5, 0), Draw(1, 3, 0)])
+    assert [share.images for share in opened.shares] == [8, 7]
+    batches = DrawnImages(opened.sources).__getitems__(
+        [SampleIndex(1, 0, 0), SampleIndex(0, 5, 0), SampleIndex(1, 3, 0)]
+    )
     assert sorted(len(batch) for batch in batches) == [1, 2]
     assert {batch.image.shape[-1] for batch in batches} == {SIZE}
-    moved = opened.sources[1].read([Draw(1, 0, 0)])
+    moved = opened.sources[1].read([SampleIndex(1, 0, 0)])
     assert not torch.allclose(moved.affine, StoredHands(stored)[0].affine * SIZE / 96, atol=1e-2)
     held = opened.held_out(4)
     assert len(held) == 4
@@ -131,7 +133,7 @@ def test_several_sets_in_one_batch(settings, stored, mano):
     assert alone.augmentation.moves  # by the trainer, on its device
     generated = supply(replace(mixed, data="interhand26m,synthetic"), mano)
     assert not generated.finite
-    assert len(generated.sources[1].read([Draw(1, 4, 0), Draw(1, 9, 0)])) == 2
+    assert len(generated.sources[1].read([SampleIndex(1, 4, 0), SampleIndex(1, 9, 0)])) == 2
 
 
 def test_a_training_on_several_sets(settings, stored, mano, monkeypatch, tmp_path):
@@ -143,7 +145,7 @@ def test_a_training_on_several_sets(settings, stored, mano, monkeypatch, tmp_pat
     )  # fmt: skip
     weights = train(mixed)
     network, metadata = load_network(weights, mano)
-    assert metadata["pictures"] == 8
+    assert metadata["images"] == 8
     assert {"mpvpe_mm", "presence"} <= set(metadata["figures"])
     assert network.hand_model.digest == mano.digest
     choice = Choice("interhand26m", mixed.root, "train")

@@ -15,10 +15,10 @@ from lgnet_core.evaluation.metrics import MPVPE
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network import (
     PRESETS,
-    Cascade,
     HandLGNet,
     HandsNetwork,
     HandsPrediction,
+    IntermediateOutputs,
     build_network,
     load_pretrained,
 )
@@ -35,7 +35,7 @@ SIZE = 64
 
 @pytest.fixture(scope="module")
 def batch(hand_model) -> HandsBatch:
-    """Eight frozen pictures: what is learnt by heart here must not change with the generator."""
+    """Eight frozen images: what is learnt by heart here must not change with the generator."""
     return HeldOutHands(hand_model).batch(torch.arange(8), SIZE)
 
 
@@ -106,7 +106,7 @@ def test_vectors_do_not_decay(hand_model):
 
 
 def learn(
-    predict: Callable[[], tuple[HandsPrediction, Cascade | None]],
+    predict: Callable[[], tuple[HandsPrediction, IntermediateOutputs | None]],
     network: HandsNetwork,
     trained: nn.Module,
     batch: HandsBatch,
@@ -149,7 +149,7 @@ def overfit(preset: str, hand_model: HandModel, batch: HandsBatch, steps: int, r
         for backbone in network.backbones():
             load_pretrained(backbone)
     image = batch.image.float() / 255
-    return learn(lambda: network.supervised(image, batch.intrinsics), network, network, batch, steps, rate)
+    return learn(lambda: network.forward_intermediates(image, batch.intrinsics), network, network, batch, steps, rate)
 
 
 @pytest.mark.timeout(1200)
@@ -186,7 +186,7 @@ def test_networks_of_one_crop_of_both_hands_learn_eight_samples(preset, limit, h
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_mini_overfits_eight_samples(hand_model, batch):
-    """Pictures, losses and gradients agree: the network learns eight pictures by heart, to less than 2 mm."""
+    """Images, losses and gradients agree: the network learns eight images by heart, to less than 2 mm."""
     assert overfit("lgnet-mini", hand_model, batch, steps=200, rate=1.5e-3) < 2
 
 

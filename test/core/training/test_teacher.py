@@ -29,7 +29,7 @@ from lgnet_core.synthetic.stored import StoredHands, write_shards
 from lgnet_core.training import teacher
 from lgnet_core.training.feature_shards import concatenate_features
 from lgnet_core.training.losses.teacher import landmarker_terms, teacher_error, teacher_loss, teacher_terms
-from lgnet_core.training.mixture import open_supply
+from lgnet_core.training.mixture import open_mixture
 from lgnet_core.training.teacher import TeacherCache, TeacherSettings
 from lgnet_core.training.train import initial_network
 from lgnet_core.training.train_config import TrainConfig
@@ -200,7 +200,7 @@ def test_what_is_pasted_lies_over_the_hand(tmp_path, root, landmarker, rendered,
     joints = np.random.default_rng(0).uniform(50, 70, (21, 2))
     image = np.full((160, 200, 3), 128, np.uint8)
     others = [np.full((80, 80, 3), value, np.uint8) for value in (0, 255)]
-    taught = [teacher.TaughtHand(teacher.Side.RIGHT, joints)]
+    taught = [teacher.PseudoLabel(teacher.Side.RIGHT, joints)]
     for seed in range(8):
         changed = cache._change(image, taught, [image, *others], 0, np.random.default_rng(seed))
         rows, columns = np.nonzero((changed != image).any(-1))
@@ -272,7 +272,7 @@ def test_a_training_without_what_its_teacher_needs_is_refused(
     )
     network = initial_network(config, hand_model)
     with pytest.raises(ValueError, match=message):
-        open_supply(config, hand_model, "cpu", None, network)
+        open_mixture(config, hand_model, "cpu", None, network)
 
 
 def test_one_more_crop_of_each_image_is_judged_as_the_teacher_judges_it(tmp_path, root, landmarker, rendered):

@@ -27,10 +27,10 @@ from lgnet_core.network.checkpoint import load_network
 from lgnet_core.network.detector.hand_landmark import load_hand_landmark_net
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import write_shards
-from lgnet_core.training.callbacks import StopAfter
+from lgnet_core.training.callbacks import TimeLimit
 from lgnet_core.training.dry_run import dry_run
-from lgnet_core.training.mixture import open_supply
-from lgnet_core.training.sampling import Draw
+from lgnet_core.training.mixture import open_mixture
+from lgnet_core.training.sampling import SampleIndex
 from lgnet_core.training.train import _augmentation, in_steps, initial_network, train
 from lgnet_core.training.train_config import WEIGHTS, TrainConfig
 
@@ -81,13 +81,13 @@ def columns(out: Path) -> list[str]:
 
 
 def test_trains_from_nothing_to_weights(tmp_path, hand_model):
-    """Two steps on pictures generated on the way: logs, a file to resume, weights that load and say what they are."""
+    """Two steps on images generated on the way: logs, a file to resume, weights that load and say what they are."""
     weights = train(config(tmp_path / "run", progress=True))
     network, metadata = load_network(weights, hand_model)
     assert network.config == TINY
     assert metadata["preset"] == "tiny"
     assert metadata["steps"] == 2
-    assert metadata["pictures"] == 4
+    assert metadata["images"] == 4
     assert {"mpvpe_mm", "mpjpe_mm", "presence"} <= set(metadata["figures"])
     assert (tmp_path / "run" / "last.ckpt").exists()
     assert list((tmp_path / "run" / "logs" / "0").glob("events*"))
@@ -172,16 +172,16 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not(tmp_path, stored):
 
 
 def test_two_processes_train_one_network(tmp_path, stored):
-    """Distributed on the CPU, by the same settings: each step sees both processes' pictures, two batches of each. Of
-    the four pictures that are not held out each is seen once a pass, by one of the processes.
+    """Distributed on the CPU, by the same settings: each step sees both processes' images, two batches of each. Of
+    the four images that are not held out each is seen once a pass, by one of the processes.
     """
     assert start(config(tmp_path, data=str(stored), devices=2, validation=4, batch_size=1, accumulate=2)).wait() == 0
     _, metadata = load_network(tmp_path / WEIGHTS)
-    assert (metadata["steps"], metadata["pictures"]) == (2, 8)
+    assert (metadata["steps"], metadata["images"]) == (2, 8)
     shares = [set(path.read_text().splitlines()) for path in sorted(tmp_path.glob("seen_*"))]
     assert len(shares) == 2
     assert not shares[0] & shares[1]
-    assert sorted(seen(tmp_path)) == [Draw(0, picture, visit) for picture in range(4) for visit in range(2)]
+    assert sorted(seen(tmp_path)) == [SampleIndex(0, image, visit) for image in range(4) for visit in range(2)]
     assert {"mpvpe_mm", "presence"} <= set(metadata["figures"])
     assert all(math.isfinite(loss) for loss in losses(tmp_path).values())
 
@@ -194,8 +194,8 @@ def test_several_nodes_by_torchrun(tmp_path, stored):
     command = [sys.executable, "-m", "torch.distributed.run", *common]
     nodes = [subprocess.Popen([*command, "--node-rank", str(rank), str(PROCESS), settings]) for rank in range(2)]
     assert [node.wait() for node in nodes] == [0, 0]
-    assert load_network(tmp_path / WEIGHTS)[1]["pictures"] == 8
-    assert sorted(seen(tmp_path)) == [Draw(0, picture, visit) for picture in range(4) for visit in range(2)]
+    assert load_network(tmp_path / WEIGHTS)[1]["images"] == 8
+    assert sorted(seen(tmp_path)) == [SampleIndex(0, image, visit) for image in range(4) for visit in range(2)]
 
 
 def test_gradients_of_several_batches_make_one_step(tmp_path, stored):
@@ -209,7 +209,7 @@ def test_gradients_of_several_batches_make_one_step(tmp_path, stored):
 
     train(whole, [Watch()])
     assert averaged == [0, 0, 1, 1, 2, 2]
-    assert load_network(whole.out / WEIGHTS)[1]["pictures"] == 3 * 2 * 2
+    assert load_network(whole.out / WEIGHTS)[1]["images"] == 3 * 2 * 2
     parts = replace(whole, out=tmp_path / "parts")
     train(replace(parts, max_minutes=1e-9))
     assert load_network(parts.out / WEIGHTS)[1]["steps"] == 1
@@ -218,16 +218,16 @@ def test_gradients_of_several_batches_make_one_step(tmp_path, stored):
 
 
 def test_epochs_in_steps(tmp_path, stored, hand_model):
-    """Six pictures, thirty times, four a step and device: rounded up."""
+    """Six images, thirty times, four a step and device: rounded up."""
     settings = config(tmp_path, data=str(stored), epochs=30, batch_size=2, accumulate=2)
-    supply = open_supply(settings, hand_model, "cpu", None)
+    supply = open_mixture(settings, hand_model, "cpu", None)
     assert in_steps(settings, supply, world=1).steps == 45
     assert in_steps(settings, supply, world=2).steps == 23
     assert in_steps(replace(settings, epochs=0), supply, world=2).steps == settings.steps
     endless = replace(settings, data="synthetic")
-    assert dry_run(replace(settings, epochs=2, validation=2)).steps == 3  # the pictures held out are the settings'
+    assert dry_run(replace(settings, epochs=2, validation=2)).steps == 3  # the images held out are the settings'
     with pytest.raises(ValueError, match="give --steps"):
-        in_steps(endless, open_supply(endless, hand_model, "cpu", None), world=1)
+        in_steps(endless, open_mixture(endless, hand_model, "cpu", None), world=1)
 
 
 @pytest.mark.parametrize(
@@ -249,13 +249,13 @@ def test_a_dry_run_measures_and_leaves_nothing(tmp_path, stored):
     cost = dry_run(settings)
     assert cost.hours == pytest.approx(cost.step_seconds)
     assert cost.steps == 3600
-    assert cost.pictures_per_second == pytest.approx(settings.batch_size / cost.step_seconds)
+    assert cost.images_per_second == pytest.approx(settings.batch_size / cost.step_seconds)
     assert cost.memory > 100e6
     assert not (tmp_path / "run").exists()
 
 
 def test_a_dry_run_says_what_it_does_before_it_does_it(tmp_path, stored, monkeypatch, caplog):
-    """Few steps on a CPU, few pictures validated on, the bar as asked; a step is as many batches as it accumulates."""
+    """Few steps on a CPU, few images validated on, the bar as asked; a step is as many batches as it accumulates."""
     clock = {"now": 0.0}
     monkeypatch.setattr("lgnet_core.training.dry_run.time.perf_counter", lambda: clock["now"])
 
@@ -328,7 +328,7 @@ def test_the_first_process_decides_when_the_time_is_over(over):
     said = []
     strategy = SimpleNamespace(broadcast=lambda mine: said.append(mine) or over)
     trainer = SimpleNamespace(should_stop=False, accumulate_grad_batches=2, strategy=strategy)
-    stop = StopAfter(timedelta(hours=1) if over else timedelta(0))
+    stop = TimeLimit(timedelta(hours=1) if over else timedelta(0))
     stop.on_train_batch_end(trainer, None, None, None, index=0)
     assert not said
     stop.on_train_batch_end(trainer, None, None, None, index=1)
@@ -356,7 +356,7 @@ def test_resuming_something_else_is_refused(tmp_path, stored):
 @pytest.mark.parametrize("changes", [{}, {"preset": "tiny-hand", "freeze_backbone": True}], ids=["images", "features"])
 def test_a_set_that_is_held_back_whole_is_refused(tmp_path, stored, monkeypatch, changes):
     monkeypatch.setitem(PRESETS, "tiny-hand", TINY_HAND)
-    with pytest.raises(ValueError, match="8 pictures, of which --validation 8 holds all back"):
+    with pytest.raises(ValueError, match="8 images, of which --validation 8 holds all back"):
         train(config(tmp_path, data=str(stored), validation=8, **changes))
 
 
@@ -365,7 +365,7 @@ def test_a_set_that_is_held_back_whole_is_refused(tmp_path, stored, monkeypatch,
     [
         ({"preset": "lgnet-mini", "data": "/sets/a"}, "freeze_backbone: goes with the preset lgnet-hand only"),
         ({"freeze_backbone": False, "train_deep": True}, "train_deep: goes with freeze_backbone only"),
-        ({"data": "/sets/a,synthetic=0.5"}, "features, which do not mix with pictures of synthetic or interhand26m"),
+        ({"data": "/sets/a,synthetic=0.5"}, "features, which do not mix with images of synthetic or interhand26m"),
         ({"data": "/sets/a,realhands", "freeze_backbone": False}, "give freeze_backbone too"),
     ],
 )
@@ -498,7 +498,7 @@ def test_only_mirror_images_are_mirrored(hand_model, caplog):
     assert _augmentation(replace(settings, augment=False), HandModel(right, left)) is None
 
 
-def test_pictures_can_be_moved_without_being_recoloured(hand_model):
+def test_images_can_be_moved_without_being_recoloured(hand_model):
     settings = config(Path("unused"), augment=True, rotation=0.0)
     everything, moves = (_augmentation(replace(settings, recolour=on), hand_model) for on in (True, False))
     assert everything.photometry is not None

@@ -15,12 +15,12 @@ from lgnet_core.data.clip import Clip, read_clip
 from lgnet_core.geometry.camera import warp
 from lgnet_core.inference import HandEstimator
 from lgnet_core.inference.timing import Stopwatch
-from lgnet_core.network import HandLGNetConfig, LGNetConfig, LookedAt
+from lgnet_core.network import AttentionMap, HandLGNetConfig, LGNetConfig
 from lgnet_core.network.checkpoint import save_network
 from lgnet_core.network.detector.hand_landmark import load_hand_landmark_net
 from lgnet_core.types import Side
 from lgnet_core.visualization.attention import TILE, AttentionView
-from lgnet_core.visualization.drawing import draw_share, write_png
+from lgnet_core.visualization.drawing import draw_heatmap, write_png
 
 STEP = TILE + 2  # with the line between two tiles
 SMALL_HAND = HandLGNetConfig(channels=16, self_joint_depth=1, hidden_channels=32, regressor_depth=1)
@@ -70,7 +70,7 @@ def test_it_draws_what_the_network_attends_to(hand_model, clip, kind, frame, sid
     hands = observed(looking.estimator, image, clip.camera)
     inputs = looking.estimator.reconstructor.network_inputs(image, clip.camera, hands)
     with torch.no_grad():
-        looks = looking.network.looked_at(*map(torch.from_numpy, inputs))
+        looks = looking.network.attention_maps(*map(torch.from_numpy, inputs))
     sheet = looking.draw(image, clip.camera)
     assert len(sheet) == 3 * STEP * len(sides)
     for row, side in enumerate(sides):
@@ -84,13 +84,15 @@ def test_it_draws_what_the_network_attends_to(hand_model, clip, kind, frame, sid
         assert np.abs(shown.astype(int) - crop).max() <= 1
         for look, tile in zip(looks, parts):
             share = look.share[0 if side is None else side].numpy()
-            assert np.array_equal(tile, draw_share(shown.copy(), share, look.part)), look.part
+            assert np.array_equal(tile, draw_heatmap(shown.copy(), share, look.part)), look.part
 
 
 def test_each_crop_has_its_own_attention(hand_model, clip):
     """Of a network that attends to where its crop is bright."""
     looking = view(hand_model, SMALL_HAND)
-    looking.network.looked_at = lambda images, *_: [LookedAt("light", functional.avg_pool2d(images[0].mean(1), 8))]
+    looking.network.attention_maps = lambda images, *_: [
+        AttentionMap("light", functional.avg_pool2d(images[0].mean(1), 8))
+    ]
     sheet = looking.draw(clip.frames[0], clip.camera)
     for half in np.split(sheet, 2):
         shown, drawn = half[:TILE, :TILE], half[:TILE, STEP : STEP + TILE]
@@ -109,7 +111,7 @@ def test_a_share_is_bright_where_it_is_large():
     image = np.full((160, 160, 3), 128, np.uint8)
     share = np.zeros((8, 8))
     share[2, 5] = 1.0
-    drawn = draw_share(image, share, "x").astype(int).sum(-1)
+    drawn = draw_heatmap(image, share, "x").astype(int).sum(-1)
     assert drawn[50, 110] > 2 * drawn[120, 30]
     brightest = np.unravel_index(drawn[20:140].argmax(), (120, 160))
     assert abs(brightest[0] + 20 - 50) <= 10

@@ -41,7 +41,7 @@ def both(right, left, metric: bool = True) -> TwoHands:
 
 
 def hue_at(image: np.ndarray, pixel) -> Side | None:
-    """The side whose colour leads at a pixel of a picture drawn over grey."""
+    """The side whose colour leads at a pixel of an image drawn over grey."""
     u, v = np.rint(pixel).astype(int)
     red, _, blue = image[v, u].astype(int)
     return None if abs(red - blue) < 20 else Side.RIGHT if red > blue else Side.LEFT
@@ -62,7 +62,7 @@ def test_the_nearer_hand_hides_the_other(grey, nearer, metric):
     image = draw_overlay(grey, hands, CAMERA if metric else None)
     overlap = project_distorted(np.array([[0.0, 0.035, 0.55]]), CAMERA)[0]  # above the skeletons
     assert hue_at(image, overlap) == nearer
-    assert (grey == 120).all()  # the picture given is not changed
+    assert (grey == 120).all()  # the image given is not changed
 
 
 @pytest.mark.parametrize("distortion", [[], [-0.3, 0.1, 0, 0]])
@@ -93,7 +93,7 @@ def test_mesh_without_a_camera_lies_on_its_2d_joints(grey):
 
 
 def test_labels_name_what_is_seen(grey):
-    """An empty picture says so, and differs; a picture with hands has each side's colour somewhere at full strength."""
+    """An empty image says so, and differs; an image with hands has each side's colour somewhere at full strength."""
     nothing = draw_overlay(grey, TwoHands(None, None, None, True), CAMERA)
     assert (nothing != grey).any()
     image = draw_overlay(grey, both((-0.06, 0, 0.5), (0.06, 0, 0.5)), CAMERA)
@@ -102,13 +102,13 @@ def test_labels_name_what_is_seen(grey):
 
 
 def test_metric_hands_need_their_camera(grey):
-    with pytest.raises(ValueError, match="give the camera of this picture"):
+    with pytest.raises(ValueError, match="give the camera of this image"):
         draw_overlay(grey, both((-0.06, 0, 0.5), (0.06, 0, 0.5)))
 
 
 @pytest.mark.parametrize("centre", [(5.0, 0, 0.5), (0, 0, 0.01), (0, 0, -0.5), (0, 0, 0.06)])
 def test_hands_outside_the_view_do_no_harm(grey, centre):
-    """Beside the picture, nearer than the near plane, behind the camera, far larger than the picture."""
+    """Beside the image, nearer than the near plane, behind the camera, far larger than the image."""
     hand = tile_hand(Side.RIGHT, (0, 0, 0.5))
     hand = Hand(**{**hand.__dict__, "vertices": TILE + centre})
     image = draw_overlay(grey, TwoHands(hand, None, None, True), CAMERA)
@@ -116,7 +116,7 @@ def test_hands_outside_the_view_do_no_harm(grey, centre):
 
 
 @pytest.mark.parametrize("size", [(16, 16), (1, 700), (1500, 40)])
-def test_odd_picture_sizes(size):
+def test_odd_image_sizes(size):
     image = draw_overlay(np.zeros((*size, 3), np.uint8), both((-0.06, 0, 0.5), (0.06, 0, 0.5)), CAMERA)
     assert image.shape == (*size, 3)
 

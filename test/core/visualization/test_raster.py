@@ -85,7 +85,7 @@ def plane_grid(corners, cells):
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), cells=st.integers(1, 40))
 def test_no_pixel_falls_between_neighbours(seed, cells):
-    """A random fine sheet over the whole picture covers every pixel of it."""
+    """A random fine sheet over the whole image covers every pixel of it."""
     generator = torch.Generator().manual_seed(seed)
     corners = torch.tensor([[-9, -9, 1], [WIDTH + 8, -9, 1], [-9, HEIGHT + 8, 1], [WIDTH + 8, HEIGHT + 8, 1]])
     points, faces = plane_grid(corners.double(), cells)
@@ -103,7 +103,7 @@ def test_vertices_on_pixel_centres_leave_no_hole():
 
 
 def test_interpolation_is_exact_on_a_slanted_plane():
-    """Attributes that are linear in space come out as the ray hits the plane, not as the picture would blend them."""
+    """Attributes that are linear in space come out as the ray hits the plane, not as the image would blend them."""
     focal, centre = 40.0, torch.tensor([13.3, 9.1])
     corners = torch.tensor([[-0.4, -0.3, 0.5], [0.5, -0.4, 1.5], [-0.5, 0.4, 0.7], [0.6, 0.5, 1.7]])
     corners[3] = corners[1] + corners[2] - corners[0]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from std_msgs.msg import Header
 
 from lgnet_core.data.clip import read_clip
-from lgnet_ros.demo.camera import forth_and_back, to_camera_info
+from lgnet_ros.demo.camera import ping_pong, to_camera_info
 from lgnet_ros.input.camera_info import camera_from_info
 from lgnet_ros.input.intake import decode_image
 from lgnet_ros.output.messages import to_image
@@ -19,13 +19,13 @@ from lgnet_ros.output.messages import to_image
 
 @given(count=st.integers(1, 50), start=st.integers(0, 1000))
 def test_the_clip_goes_on_for_ever_without_a_jump(count, start):
-    played = [forth_and_back(k, count) for k in range(start, start + 3 * count)]
+    played = [ping_pong(k, count) for k in range(start, start + 3 * count)]
     assert set(played) == set(range(count))
     assert max(np.abs(np.diff(played)), default=0) <= 1
 
 
 @pytest.mark.parametrize("distortion", [[], [-0.1, 0.02, 0.001, -0.002], [0.1, 0, 0, 0, 0.3, 0.1, 0.2, 0.05]])
-def test_pictures_and_calibration_come_back_as_they_were(distortion):
+def test_images_and_calibration_come_back_as_they_were(distortion):
     clip = read_clip()
     camera = replace(clip.camera, distortion=np.array(distortion))
     np.testing.assert_array_equal(decode_image(to_image(clip.frames[3], Header())), clip.frames[3])

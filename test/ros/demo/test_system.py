@@ -1,4 +1,4 @@
-"""`make demo`: three processes, one command, a summary and two pictures at the end."""
+"""`make demo`: three processes, one command, a summary and two images at the end."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def test_demo_ends_by_itself_with_a_summary(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "/hands/mesh arrives at" in done.stdout
     assert "Hz" in done.stdout
-    assert "right and left hand seen" in " ".join(done.stdout.split()), "the pictures show as many hands as were seen"
+    assert "right and left hand seen" in " ".join(done.stdout.split()), "the images show as many hands as were seen"
     assert "Traceback" not in done.stderr
     for name in ("overlay.png", "view_3d.png"):
-        picture = cv2.imread(str(tmp_path / name))
-        assert picture.shape[0] == 480
-        assert picture.std() > 5, f"{name} is blank"
+        image = cv2.imread(str(tmp_path / name))
+        assert image.shape[0] == 480
+        assert image.std() > 5, f"{name} is blank"
 
 
 def test_terminated_it_takes_its_processes_along_and_the_camera_is_where_the_node_looks(tmp_path):
@@ -64,7 +64,7 @@ def test_terminated_it_takes_its_processes_along_and_the_camera_is_where_the_nod
                 os.kill(int(pid), signal.SIGKILL)
 
 
-def test_a_file_is_no_folder_for_pictures(tmp_path, capsys):
+def test_a_file_is_no_folder_for_images(tmp_path, capsys):
     file = tmp_path / "text.jpg"
     file.touch()
     assert run_demo(file) == 1
@@ -82,7 +82,7 @@ def test_messages_hold_what_a_listener_draws(hand_model):
         np.testing.assert_array_equal(mine.joints, theirs.joints)
         np.testing.assert_array_equal(mine.faces, theirs.faces)
         np.testing.assert_allclose(mine.vertices, theirs.vertices, atol=1e-6)
-        np.testing.assert_allclose(mine.joints_image, theirs.joints_image, atol=1e-3)
+        np.testing.assert_allclose(mine.joints_2d, theirs.joints_2d, atol=1e-3)
 
 
 def test_rates_and_ages():

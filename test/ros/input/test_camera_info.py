@@ -1,4 +1,4 @@
-"""The camera of a picture, held against points projected step by step: lens, sensor, region, binning."""
+"""The camera of an image, held against points projected step by step: lens, sensor, region, binning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from lgnet_core.geometry.camera import project_distorted
 from lgnet_core.types import FloatArray
 from lgnet_ros.input.camera_info import CameraReader, camera_from_info, is_rectified
-from lgnet_ros.input.invalid_message import RejectedMessage
+from lgnet_ros.input.invalid_message import InvalidMessageError
 
 WIDTH, HEIGHT = 640, 480
 K = [600.0, 0.0, 322.5, 0.0, 610.0, 238.25, 0.0, 0.0, 1.0]
@@ -28,8 +28,8 @@ def info(**fields: Any) -> CameraInfo:
     return CameraInfo(**given_fields)
 
 
-def refused(message: CameraInfo, width: int = WIDTH, height: int = HEIGHT, model: str = "raw") -> RejectedMessage:
-    with pytest.raises(RejectedMessage) as caught:
+def refused(message: CameraInfo, width: int = WIDTH, height: int = HEIGHT, model: str = "raw") -> InvalidMessageError:
+    with pytest.raises(InvalidMessageError) as caught:
         camera_from_info(message, width, height, model, "/image")
     return caught.value
 
@@ -39,14 +39,14 @@ def on_sensor(points: FloatArray) -> FloatArray:
     return cv2.projectPoints(points, np.zeros(3), np.zeros(3), np.reshape(K, (3, 3)), np.array(D))[0][:, 0]
 
 
-def test_a_raw_picture_has_k_and_d() -> None:
+def test_a_raw_image_has_k_and_d() -> None:
     camera = camera_from_info(info(), WIDTH, HEIGHT, "raw", "/image_rect")
     assert camera is not None
     np.testing.assert_allclose(project_distorted(POINTS, camera), on_sensor(POINTS), atol=1e-9)
     assert (camera.width, camera.height) == (WIDTH, HEIGHT)
 
 
-def test_a_rectified_picture_has_p_without_the_baseline() -> None:
+def test_a_rectified_image_has_p_without_the_baseline() -> None:
     camera = camera_from_info(info(), WIDTH, HEIGHT, "rectified", "/image")
     assert camera is not None
     np.testing.assert_array_equal(camera.matrix, [[550, 0, 330], [0, 550, 230], [0, 0, 1]])
@@ -104,7 +104,7 @@ def test_region_and_binning(window: tuple[int, int, int, int], binning: tuple[in
     np.testing.assert_allclose(np.interp(seen[inside, 1], np.arange(size[1]), v), expected[inside, 1], atol=1e-9)
 
 
-def test_region_and_binning_of_a_rectified_picture() -> None:
+def test_region_and_binning_of_a_rectified_image() -> None:
     message = info(roi=RegionOfInterest(x_offset=100, y_offset=40, width=400, height=400), binning_x=2, binning_y=2)
     camera = camera_from_info(message, 200, 200, "rectified", "/image")
     assert camera is not None
@@ -184,7 +184,7 @@ def test_a_principal_point_must_be_a_number(value: float) -> None:
     assert refused(info(k=[600.0, 0.0, value, *K[3:]])).key == "camera_values"
 
 
-def test_a_rectified_picture_needs_p() -> None:
+def test_a_rectified_image_needs_p() -> None:
     rejection = refused(info(p=[0.0] * 12), model="rectified")
     assert rejection.key == "camera_values"
     assert "camera_model to raw" in str(rejection)
@@ -204,7 +204,7 @@ SIZE = st.sampled_from([0, 1, 2, 240, 320, 480, 640, 2**32 - 1]) | st.integers(0
     d=st.lists(ANY, max_size=15),
     model=st.sampled_from(["", "plumb_bob", "rational_polynomial", "equidistant"]) | st.text(),
     sizes=st.tuples(*[SIZE] * 10),
-    picture=st.tuples(st.integers(16, 700), st.integers(16, 500)) | st.just((WIDTH, HEIGHT)),
+    image=st.tuples(st.integers(16, 700), st.integers(16, 500)) | st.just((WIDTH, HEIGHT)),
     camera_model=st.sampled_from(["raw", "rectified", "auto"]),
 )
 def test_any_calibration_is_taken_or_refused(
@@ -213,7 +213,7 @@ def test_any_calibration_is_taken_or_refused(
     d: list[float],
     model: str,
     sizes: tuple[int, ...],
-    picture: tuple[int, int],
+    image: tuple[int, int],
     camera_model: str,
 ) -> None:
     width, height, left, top, wide, high, bx, by, any_width, any_height = sizes
@@ -229,14 +229,14 @@ def test_any_calibration_is_taken_or_refused(
         roi=RegionOfInterest(x_offset=left, y_offset=top, width=wide, height=high),
     )
     try:
-        camera = camera_from_info(message, *picture, camera_model, "/image")
-    except RejectedMessage:
+        camera = camera_from_info(message, *image, camera_model, "/image")
+    except InvalidMessageError:
         return
     if camera is None:
         assert k[0] == 0
     else:
         assert np.isfinite(camera.matrix).all()
-        assert (camera.width, camera.height) == picture
+        assert (camera.width, camera.height) == image
 
 
 def test_what_says_the_same_is_read_once() -> None:
@@ -267,5 +267,5 @@ def test_what_says_the_same_is_read_once() -> None:
         np.testing.assert_array_equal(camera.distortion, truth.distortion)
         assert reader.read(*other) is camera
     for _ in range(2):  # refused as often as it comes
-        with pytest.raises(RejectedMessage):
+        with pytest.raises(InvalidMessageError):
             reader.read(info(distortion_model="equidistant"), WIDTH, HEIGHT, "raw")

@@ -1,4 +1,4 @@
-"""Which camera_info a picture gets: its own, else the last one."""
+"""Which camera_info an image gets: its own, else the last one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo
 
-from lgnet_ros.input.camera_info_cache import KEPT, WAIT, Calibrations
+from lgnet_ros.input.camera_info_cache import KEPT, WAIT, CameraInfoCache
 
 
 @pytest.fixture
@@ -36,16 +36,16 @@ def info(seconds: int, width: int = 640) -> CameraInfo:
     return message
 
 
-def test_each_picture_gets_its_own():
-    """Zoom changes between two pictures: the older one, still at work, keeps its calibration."""
-    calibrations = Calibrations()
+def test_each_image_gets_its_own():
+    """Zoom changes between two images: the older one, still at work, keeps its calibration."""
+    calibrations = CameraInfoCache()
     for k in (1, 2, 3):
         calibrations.put(info(k, width=100 * k))
     assert [calibrations.find(stamp(k)).width for k in (2, 1, 3)] == [200, 100, 300]
 
 
-def test_a_calibration_that_comes_after_its_picture_is_waited_for():
-    calibrations = Calibrations()
+def test_a_calibration_that_comes_after_its_image_is_waited_for():
+    calibrations = CameraInfoCache()
     calibrations.put(info(1, width=100))
     calibrations.find(stamp(1))
     threading.Timer(WAIT / 10, calibrations.put, [info(2, width=200)]).start()
@@ -53,7 +53,7 @@ def test_a_calibration_that_comes_after_its_picture_is_waited_for():
 
 
 def test_a_calibration_published_once_holds_for_all_and_is_not_waited_for_twice(waits: list[float]):
-    calibrations = Calibrations()
+    calibrations = CameraInfoCache()
     calibrations.put(info(0, width=320))
     assert all(calibrations.find(stamp(k)).width == 320 for k in range(1, 101))
     assert waits == [WAIT]
@@ -62,8 +62,8 @@ def test_a_calibration_published_once_holds_for_all_and_is_not_waited_for_twice(
 
 
 def test_one_that_came_too_late_shows_that_waiting_pays():
-    """A camera that publishes the picture first, on a machine that was busy for a while."""
-    calibrations = Calibrations()
+    """A camera that publishes the image first, on a machine that was busy for a while."""
+    calibrations = CameraInfoCache()
     calibrations.put(info(1, width=100))
     assert calibrations.find(stamp(2)).width == 100
     calibrations.put(info(2, width=200))
@@ -72,17 +72,17 @@ def test_one_that_came_too_late_shows_that_waiting_pays():
 
 
 def test_a_lost_calibration_costs_no_time(waits: list[float]):
-    """That of the next picture shows that it is lost; the picture takes the last one."""
-    calibrations = Calibrations()
+    """That of the next image shows that it is lost; the image takes the last one."""
+    calibrations = CameraInfoCache()
     for k in (1, 2, 3, 5):
         calibrations.put(info(k, width=100 * k))
     assert [calibrations.find(stamp(k)).width for k in (1, 2, 3, 4, 5)] == [100, 200, 300, 500, 500]
     assert not waits
 
 
-def test_calibrations_at_a_lower_rate_than_pictures_are_not_waited_for(waits: list[float]):
-    """Of each ten pictures one has its own."""
-    calibrations = Calibrations()
+def test_calibrations_at_a_lower_rate_than_images_are_not_waited_for(waits: list[float]):
+    """Of each ten images one has its own."""
+    calibrations = CameraInfoCache()
     for k in range(100):
         if k % 10 == 0:
             calibrations.put(info(k, width=k))
@@ -91,13 +91,13 @@ def test_calibrations_at_a_lower_rate_than_pictures_are_not_waited_for(waits: li
 
 
 def test_nothing_came_yet():
-    calibrations = Calibrations()
+    calibrations = CameraInfoCache()
     assert calibrations.find(stamp(1)) is None
 
 
 def test_the_last_put_is_the_last_whatever_its_stamp():
     """After the clock jumped back, the newer calibration has the older stamp."""
-    calibrations = Calibrations()
+    calibrations = CameraInfoCache()
     for seconds in range(100, 100 + 2 * KEPT):
         calibrations.put(info(seconds, width=1))
     calibrations.put(info(5, width=2))

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CompressedImage
 
 from lgnet_core.types import FloatArray
 from lgnet_ros.input.intake import decode_image
-from lgnet_ros.input.invalid_message import RejectedMessage
+from lgnet_ros.input.invalid_message import InvalidMessageError
 
 
 def smooth(height: int = 24, width: int = 32) -> FloatArray:
@@ -24,9 +24,9 @@ def smooth(height: int = 24, width: int = 32) -> FloatArray:
     return np.stack([u * 255 // width, v * 255 // height, (u + v) * 60 // (width + height)], -1).astype(np.uint8)
 
 
-def written(picture: FloatArray, suffix: str = ".jpg", quality: int = 98) -> bytes:
+def written(image: FloatArray, suffix: str = ".jpg", quality: int = 98) -> bytes:
     """A file's bytes; of colours in OpenCV's order."""
-    good, data = cv2.imencode(suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix == ".jpg" else [])
+    good, data = cv2.imencode(suffix, image, [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix == ".jpg" else [])
     assert good
     return data.tobytes()
 
@@ -35,8 +35,8 @@ def message(data: bytes, description: str = "jpeg") -> CompressedImage:
     return CompressedImage(format=description, data=array.array("B", data))
 
 
-def refused(data: bytes, description: str = "jpeg") -> RejectedMessage:
-    with pytest.raises(RejectedMessage) as caught:
+def refused(data: bytes, description: str = "jpeg") -> InvalidMessageError:
+    with pytest.raises(InvalidMessageError) as caught:
         decode_image(message(data, description))
     return caught.value
 
@@ -138,7 +138,7 @@ def test_what_was_cut_short_is_refused_wherever_it_was_cut(data: bytes) -> None:
 def test_any_data_are_decoded_or_refused(data: bytes, head: bytes, text: str) -> None:
     try:
         decoded = decode_image(message(head + data, text.replace("\0", "")))
-    except RejectedMessage:
+    except InvalidMessageError:
         return
     assert decoded.ndim == 3
 
@@ -151,7 +151,7 @@ def test_damaged_bytes_are_decoded_or_refused(data: bytes, seed: int) -> None:
     damaged[generator.integers(3, len(data), 5)] = generator.integers(0, 256, 5)
     try:
         decoded = decode_image(message(damaged.tobytes()))
-    except RejectedMessage:
+    except InvalidMessageError:
         return
     assert decoded.dtype == np.uint8
     assert decoded.shape[2] == 3

@@ -1,4 +1,4 @@
-"""Pictures from messages: every encoding against an encoder of the test's own, and nothing else than a refusal."""
+"""Images from messages: every encoding against an encoder of the test's own, and nothing else than a refusal."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from sensor_msgs.msg import Image
 from lgnet_core.types import FloatArray
 from lgnet_ros.input.encodings import BAYER, ENCODINGS, MAX_PIXELS
 from lgnet_ros.input.intake import decode_image
-from lgnet_ros.input.invalid_message import RejectedMessage
+from lgnet_ros.input.invalid_message import InvalidMessageError
 
 WIDTH, HEIGHT = 20, 16
 CHANNELS = {"rgb": [0, 1, 2], "bgr": [2, 1, 0], "rgba": [0, 1, 2, 0], "bgra": [2, 1, 0, 0], "mono": [0]}
 
 
-def picture(seed: int = 0, grey: bool = False) -> FloatArray:
+def random_pixels(seed: int = 0, grey: bool = False) -> FloatArray:
     """(HEIGHT, WIDTH, 3) uint8, noise."""
     noise = np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
     return np.repeat(noise[..., :1], 3, -1) if grey else noise
 
 
 def image(rows: FloatArray, encoding: str, padding: int = 0, height: int = HEIGHT, **fields: Any) -> Image:
-    """A message of rows (R, bytes) uint8, each followed by padding that is no picture."""
+    """A message of rows (R, bytes) uint8, each followed by padding that is no image."""
     rows = np.pad(rows.reshape(len(rows), -1), ((0, 0), (0, padding)), constant_values=0xAB)
     data = array.array("B", rows.tobytes())
     return Image(height=height, width=WIDTH, encoding=encoding, step=rows.shape[1], data=data, **fields)
@@ -44,7 +44,7 @@ def bytes_of(values: FloatArray, big: int = 0) -> FloatArray:
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8", "8UC1", "8UC3", "8UC4"])
 def test_colours_of_8_bits(encoding: str, padding: int) -> None:
     order = {"8UC1": "mono", "8UC3": "bgr", "8UC4": "bgra"}.get(encoding, encoding[:-1])
-    expected = picture(grey=order == "mono")
+    expected = random_pixels(grey=order == "mono")
     np.testing.assert_array_equal(decode_image(image(expected[..., CHANNELS[order]], encoding, padding)), expected)
 
 
@@ -53,7 +53,7 @@ def test_colours_of_8_bits(encoding: str, padding: int) -> None:
 @pytest.mark.parametrize("encoding", ["rgb16", "bgr16", "rgba16", "bgra16", "mono16", "16UC1"])
 def test_colours_of_16_bits(encoding: str, padding: int, big: int) -> None:
     order = {"16UC1": "mono"}.get(encoding, encoding[:-2])
-    expected = picture(grey=order == "mono")
+    expected = random_pixels(grey=order == "mono")
     expected[0, 0] = 255  # the fullest bit
     wide = expected[..., CHANNELS[order]].astype(np.uint16) * 256 + 99  # what 8 bits cannot hold
     rows = bytes_of(wide, big)
@@ -62,15 +62,15 @@ def test_colours_of_16_bits(encoding: str, padding: int, big: int) -> None:
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 def test_sensors_of_fewer_bits_are_as_bright(bits: int) -> None:
-    grey = picture(grey=True)
+    grey = random_pixels(grey=True)
     grey[0, 0] = 255
     rows = bytes_of(grey[..., 0].astype(np.uint16) << (bits - 8))
     np.testing.assert_array_equal(decode_image(image(rows, "mono16")), grey)
 
 
-def test_an_rgb_picture_is_not_copied() -> None:
+def test_an_rgb_image_is_not_copied() -> None:
     for padding in (0, 5):
-        message = image(picture(), "rgb8", padding)
+        message = image(random_pixels(), "rgb8", padding)
         assert np.shares_memory(decode_image(message), np.frombuffer(message.data, np.uint8))
 
 
@@ -87,7 +87,7 @@ def test_bayer_patterns(pattern: str, bits: int) -> None:
 
 
 def test_bayer_pixels_keep_what_they_saw() -> None:
-    noise = picture(3)
+    noise = random_pixels(3)
     for pattern in BAYER:
         decoded = decode_image(image(mosaic_of(noise, pattern), f"bayer_{pattern}8"))
         inside = np.s_[2:-2, 2:-2]
@@ -140,8 +140,8 @@ def test_grey_of_yuv_is_grey() -> None:
     assert (decode_image(image(samples, "uyvy")) >= 254).all()
 
 
-def refused(message: Image) -> RejectedMessage:
-    with pytest.raises(RejectedMessage) as caught:
+def refused(message: Image) -> InvalidMessageError:
+    with pytest.raises(InvalidMessageError) as caught:
         decode_image(message)
     return caught.value
 
@@ -150,7 +150,7 @@ def refused(message: Image) -> RejectedMessage:
     "encoding", ["", "RGB8", "32FC1", "8SC3", "64FC1", "rgb8 ", "bayer_rggb32", "nv24", "Ünbekannt"]
 )
 def test_other_encodings_are_refused_with_those_that_are_known(encoding: str) -> None:
-    rejection = refused(image(picture(), encoding))
+    rejection = refused(image(random_pixels(), encoding))
     assert rejection.key == "image_encoding"
     assert repr(encoding) in str(rejection)
     assert "rgb8" in str(rejection)
@@ -176,7 +176,7 @@ def test_other_encodings_are_refused_with_those_that_are_known(encoding: str) ->
     ],
 )
 def test_what_does_not_fit_together_is_refused(changes: dict[str, Any], key: str, text: str) -> None:
-    message = image(picture(), "rgb8")
+    message = image(random_pixels(), "rgb8")
     for name, value in changes.items():
         setattr(message, name, array.array("B", value) if name == "data" else value)
     rejection = refused(message)
@@ -190,8 +190,8 @@ def test_shared_colours_need_whole_groups(encoding: str, samples: int) -> None:
     assert "multiples of 2" in str(refused(message))
 
 
-def test_a_picture_of_the_largest_size_passes_the_check() -> None:
-    with pytest.raises(RejectedMessage) as caught:
+def test_a_image_of_the_largest_size_passes_the_check() -> None:
+    with pytest.raises(InvalidMessageError) as caught:
         decode_image(Image(height=8000, width=MAX_PIXELS // 8000, encoding="mono8", step=MAX_PIXELS // 8000))
     assert caught.value.key == "image_data"
 
@@ -215,7 +215,7 @@ def test_anything_is_decoded_or_refused(
     message = Image(height=height, width=width, encoding=encoding, is_bigendian=big, step=step, data=content)
     try:
         shape = decode_image(message).shape
-    except RejectedMessage:
+    except InvalidMessageError:
         return
     assert shape == (height, width, 3)
 
@@ -239,13 +239,13 @@ def test_what_fits_together_is_decoded(width: int, height: int, padding: int, en
     assert decoded.dtype == np.uint8
 
 
-def test_every_reason_of_a_picture_can_happen() -> None:
+def test_every_reason_of_a_image_can_happen() -> None:
     """The table of reasons names nothing that no message is refused for."""
     seen = set()
     for width, encoding, step, size in itertools.product((0, 20), ("rgb8", "no"), (10, 60), (960, 3)):
         message = Image(height=16, width=width, encoding=encoding, step=step, data=array.array("B", bytes(size)))
         try:
             decode_image(message)
-        except RejectedMessage as rejection:
+        except InvalidMessageError as rejection:
             seen.add(rejection.key)
     assert seen == {"image_encoding", "image_size", "image_step", "image_data"}

@@ -8,13 +8,13 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lgnet_ros.input.latest import Mailbox
+from lgnet_ros.input.latest import LatestValue
 
 
 @given(st.lists(st.one_of(st.integers(), st.just("take"))))
 def test_every_item_is_taken_or_told_of(steps):
     """Whatever the order of puts and takes: a take gives the last put, and a put tells of what it pushed out."""
-    mailbox: Mailbox[int] = Mailbox()
+    mailbox: LatestValue[int] = LatestValue()
     waiting = None
     for step in steps:
         if step == "take":
@@ -26,7 +26,7 @@ def test_every_item_is_taken_or_told_of(steps):
 
 
 def test_take_waits_for_an_item_and_gives_up_in_time():
-    mailbox: Mailbox[str] = Mailbox()
+    mailbox: LatestValue[str] = LatestValue()
     threading.Timer(0.05, mailbox.put, ["letter"]).start()
     assert mailbox.take(10) == "letter"
     start = time.monotonic()
@@ -35,7 +35,7 @@ def test_take_waits_for_an_item_and_gives_up_in_time():
 
 
 def test_close_frees_who_waits_and_forgets_what_lies_there():
-    mailbox: Mailbox[str] = Mailbox()
+    mailbox: LatestValue[str] = LatestValue()
     answers: list[str | None] = []
     waiter = threading.Thread(target=lambda: answers.append(mailbox.take()))
     waiter.start()
@@ -48,7 +48,7 @@ def test_close_frees_who_waits_and_forgets_what_lies_there():
 
 def test_items_arrive_in_order_under_load():
     """A fast putter and a slow taker in two threads: what is taken only ever grows, and nothing is lost uncounted."""
-    mailbox: Mailbox[int] = Mailbox()
+    mailbox: LatestValue[int] = LatestValue()
     taken: list[int] = []
 
     def take_all() -> None:

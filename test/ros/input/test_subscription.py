@@ -89,7 +89,7 @@ def test_silence_is_explained_by_what_there_is(world, make):
     text = wait_for(lambda: all(n in (text := subscription.explain_silence()) for n in ("/loud", "image_t")) and text)
     assert "/silent: nobody publishes there" in text
     assert text.endswith("std_msgs/msg/String is published on /loud"), "its own topics are left out"
-    assert "/silent/compressed carries compressed pictures: set image_transport to compressed" in text
+    assert "/silent/compressed carries compressed images: set image_transport to compressed" in text
     camera.destroy_node()
     world.node.destroy_publisher(own)
 

@@ -56,7 +56,7 @@ def test_joints_arrive(hand_model: HandModel, frames: HandFrames, sides: tuple[S
         assert told.presence == np.float32(hand.presence)
         np.testing.assert_array_equal([(p.x, p.y, p.z) for p in told.joints], hand.joints)
         np.testing.assert_array_equal(told.joint_std, hand.joint_std.astype(np.float32))
-        np.testing.assert_array_equal(told.joints_image, hand.joints_image.astype(np.float32).ravel())
+        np.testing.assert_array_equal(told.joints_2d, hand.joints_2d.astype(np.float32).ravel())
         assert_pose_is(told.pose, frames, hand)
 
 
@@ -126,8 +126,8 @@ def test_points_are_read_by_sensor_msgs_py(hand_model: HandModel) -> None:
 
 
 def test_an_overlay_arrives() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-    for image in (picture, picture[:, ::-1]):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    for image in (pixels, pixels[:, ::-1]):
         message = sent(to_image(image, HEADER))
         assert (message.header, message.encoding, message.step) == (HEADER, "rgb8", 90)
         np.testing.assert_array_equal(np.reshape(message.data, image.shape), image)
@@ -156,7 +156,7 @@ def test_arrays_are_taken_as_they_are(hand_model: HandModel, frames: HandFrames)
     mesh, joints = (make(hands, HEADER, poses).hands[0] for make in (to_mesh_array, to_joints_array))
     assert (type(mesh.vertices), mesh.vertices.typecode) == (array.array, "f")
     assert (type(mesh.triangles), mesh.triangles.typecode) == (array.array, "I")
-    assert (joints.joint_std.dtype, joints.joints_image.dtype) == (np.float32, np.float32)
+    assert (joints.joint_std.dtype, joints.joints_2d.dtype) == (np.float32, np.float32)
     assert type(to_points(hands, HEADER).data) is array.array
 
 
@@ -187,4 +187,4 @@ def test_every_field_passes_the_checks_of_rclpy(
 def test_the_messages_constants_are_the_cores() -> None:
     for kind in (HandJoints, HandMesh):
         assert (kind.RIGHT, kind.LEFT) == (Side.RIGHT, Side.LEFT)
-    assert [getattr(HandJoints, name.upper()) for name in JOINT_NAMES] == list(range(HandJoints.JOINT_COUNT))
+    assert [getattr(HandJoints, name.upper()) for name in JOINT_NAMES] == list(range(HandJoints.NUM_KEYPOINTS))

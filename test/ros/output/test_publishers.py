@@ -22,7 +22,7 @@ from lgnet_ros import topics
 from lgnet_ros.output import publishers as module
 from lgnet_ros.output.publishers import Publishers
 from lgnet_ros.parameters import Settings
-from lgnet_ros.perception import Seen
+from lgnet_ros.perception import PerceptionResult
 
 CAMERA = Camera(np.array([[56.0, 0, 31.5], [0, 56, 23.5], [0, 0, 1]]), 64, 48)
 LAZY = {topics.INTER_HAND, topics.MARKERS, topics.POINTS, topics.OVERLAY}
@@ -76,12 +76,12 @@ class Desk:
             output.wanted = topic in wanted
 
     def publish(self, hands: TwoHands, milliseconds: int = 0, frame_id: str = "camera", **settings: Any) -> Header:
-        """Of a picture taken then."""
+        """Of an image taken then."""
         message = Image(header=Header(frame_id=frame_id))
         message.header.stamp.sec, rest = divmod(milliseconds, 1000)
         message.header.stamp.nanosec = rest * 10**6
         camera = CAMERA if hands.metric else None
-        seen = Seen(message, np.zeros((48, 64, 3), np.uint8), camera, hands, {})
+        seen = PerceptionResult(message, np.zeros((48, 64, 3), np.uint8), camera, hands, {})
         self.publishers.publish(seen, Settings(**settings))
         return message.header
 
@@ -179,7 +179,7 @@ def test_hands_without_a_place_have_an_overlay_and_nothing_else(desk: Desk) -> N
 
 
 def test_overlays_keep_to_their_rate(desk: Desk) -> None:
-    """Of 30 pictures in a second the first and then 5 a second; all of them for a rate of 0."""
+    """Of 30 images in a second the first and then 5 a second; all of them for a rate of 0."""
     desk.listen(topics.OVERLAY)
     for k in range(30):
         desk.publish(desk.metric, round(k * 1000 / 30), overlay_rate=5.0)

@@ -115,7 +115,7 @@ def test_earlier_bytes_are_not_touched(hand_model: HandModel, frames: HandFrames
     assert first == kept
 
 
-def test_triangles_are_the_pictures_own(hand_model: HandModel, frames: HandFrames) -> None:
+def test_triangles_are_the_images_own(hand_model: HandModel, frames: HandFrames) -> None:
     """Another hand model of the same size may have them in another order."""
     writer, hands = HandsWriter(), two_hands(hand_model, (Side.RIGHT,))
     assert hands.right is not None
@@ -154,7 +154,7 @@ def test_marks_between_which_fields_are_aligned(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_templates_are_few() -> None:
-    """A camera that names every picture's frame anew does not fill the memory."""
+    """A camera that names every image's frame anew does not fill the memory."""
     templates, made = Templates(), []
     for k in range(100):
         header = Header(frame_id=str(k))

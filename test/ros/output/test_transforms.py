@@ -1,4 +1,4 @@
-"""Frames for TF: right-handed, unit, under the picture's frame, silent on what is not seen."""
+"""Frames for TF: right-handed, unit, under the image's frame, silent on what is not seen."""
 
 from __future__ import annotations
 

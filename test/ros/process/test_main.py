@@ -43,7 +43,7 @@ with Program([]) as program:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("manner", ["quick", "slow", "stuck", "left at work"])
 def test_signals_end_it_with_0_within_2_seconds(world, tmp_path, manner, number):
-    """Also twice, also in the middle of the clean-up, also when a callback or a worker's picture does not come back."""
+    """Also twice, also in the middle of the clean-up, also when a callback or a worker's image does not come back."""
     log = tmp_path / "log"
     process = world.start("-c", PROGRAM, manner, log=log)
     wait_for(lambda: "up" in log.read_text())

@@ -1,4 +1,4 @@
-"""InterHand2.6M's reader on a small set in its format, and on four real pictures where they are."""
+"""InterHand2.6M's reader on a small set in its format, and on four real images where they are."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def opened(made: MadeSet, **changes) -> InterHand26M:
     return InterHand26M(Sources.of_split(made.root, made.split), **changes)
 
 
-def places_in(made: MadeSet, pictures: InterHand26M, places=None) -> list[int]:
-    """Which of the made pictures those of the reader are."""
-    rows = pictures.rows if places is None else pictures.rows[places]
-    return [made.names.index(pictures.index.name(int(row))) for row in rows]
+def places_in(made: MadeSet, images: InterHand26M, places=None) -> list[int]:
+    """Which of the made images those of the reader are."""
+    rows = images.rows if places is None else images.rows[places]
+    return [made.names.index(images.index.name(int(row))) for row in rows]
 
 
-def test_fits_give_what_the_pictures_were_rendered_from(made, mano):
-    pictures = opened(made, mano=mano)
-    order = places_in(made, pictures)
+def test_fits_give_what_the_images_were_rendered_from(made, mano):
+    images = opened(made, mano=mano)
+    order = places_in(made, images)
     assert sorted(order) == list(range(10))
-    read = pictures.labels(range(10))
+    read = images.labels(range(10))
     there = made.truth.presence[order]
     assert torch.equal(read.presence, there)
     assert torch.equal(read.truth.surfaces, there)
@@ -59,14 +59,14 @@ def test_fits_give_what_the_pictures_were_rendered_from(made, mano):
 
 
 def test_crops_show_the_hands_that_their_labels_say(made, mano):
-    """The mesh fills 0.8 of the crop; the parameters give the truth's joints; the picture is the one that was made."""
-    pictures = opened(made, mano=mano)
-    places, batch, truth = pictures.read(range(10), SIZE)
+    """The mesh fills 0.8 of the crop; the parameters give the truth's joints; the image is the one that was made."""
+    images = opened(made, mano=mano)
+    places, batch, truth = images.read(range(10), SIZE)
     assert places == list(range(10))
     labels, there = batch.labels(mano), batch.presence
     torch.testing.assert_close(labels.joints_2d[there], truth.joints_2d[there], atol=2e-3, rtol=0)
     torch.testing.assert_close(labels.vertices[there], truth.vertices[there], atol=2e-6, rtol=0)
-    order = places_in(made, pictures)
+    order = places_in(made, images)
     in_full = made.labels.joints_2d[order]
     mapped = torch.einsum("bij,bskj->bski", batch.affine[:, :, :2], in_full) + batch.affine[:, None, None, :, 2]
     torch.testing.assert_close(mapped[there], truth.joints_2d[there], atol=5e-3, rtol=0)
@@ -78,35 +78,35 @@ def test_crops_show_the_hands_that_their_labels_say(made, mano):
         torch.testing.assert_close(
             (shown.amax(0) + shown.amin(0)) / 2, torch.full((2,), (SIZE - 1) / 2), atol=0.05, rtol=0
         )
-    grey = ["cam41" in pictures.index.name(int(row)) for row in pictures.rows]
+    grey = ["cam41" in images.index.name(int(row)) for row in images.rows]
     assert 0 < sum(grey) < 10
     for image, is_grey in zip(batch.image, grey):
         assert not is_grey or torch.equal(image[0], image[2])
 
 
 def test_moved_crops_show_the_surroundings(made, mano):
-    """A crop that is turned and shrunk is cut anew out of the picture: labels follow, and no black border appears."""
-    pictures = opened(made, mano=mano)
+    """A crop that is turned and shrunk is cut anew out of the image: labels follow, and no black border appears."""
+    images = opened(made, mano=mano)
     angle = 0.5
     cos, sin = 0.7 * np.cos(angle), 0.7 * np.sin(angle)
     linear = np.array([[cos, -sin], [sin, cos]])
     move = np.column_stack([linear, np.full(2, (SIZE - 1) / 2) - linear @ np.full(2, (SIZE - 1) / 2)])
-    _, still, before = pictures.read(range(10), SIZE)
-    _, moved, after = pictures.read(range(10), SIZE, np.stack([move] * 10))
+    _, still, before = images.read(range(10), SIZE)
+    _, moved, after = images.read(range(10), SIZE, np.stack([move] * 10))
     there = still.presence
     expected = before.joints_2d.double() @ torch.from_numpy(linear).T + torch.from_numpy(move[:, 2])
     torch.testing.assert_close(after.joints_2d[there].double(), expected[there], atol=5e-3, rtol=0)
     torch.testing.assert_close(moved.labels(mano).joints_2d[there], after.joints_2d[there], atol=5e-3, rtol=0)
     torch.testing.assert_close(after.joints.norm(dim=-1), before.joints.norm(dim=-1), atol=2e-6, rtol=0)
-    corner = still.image[:, :, :4, :4].float().amax((1, 2, 3)) > 0  # not at the border of its picture
+    corner = still.image[:, :, :4, :4].float().amax((1, 2, 3)) > 0  # not at the border of its image
     assert corner.any()
     assert (moved.image[:, :, :4, :4].float().amax((1, 2, 3)) > 0)[corner].sum() >= corner.sum() // 2
 
 
 def test_without_mano_the_measured_joints_are_all_there_is(made):
-    pictures = opened(made)
-    places, batch, truth = pictures.read(range(10), SIZE)
-    order = places_in(made, pictures, places)
+    images = opened(made)
+    places, batch, truth = images.read(range(10), SIZE)
+    order = places_in(made, images, places)
     assert not truth.surfaces.any()
     assert torch.equal(truth.joints_known, batch.presence[..., None].expand(-1, -1, 21))
     in_full = made.labels.joints_2d[order]
@@ -129,7 +129,7 @@ def test_annotation_sets_and_subsets(made, mano):
 
 
 def test_lgnet_s_rule(made, mano, tmp_path):
-    """Both hands, their type valid, both fitted, not dark: one picture fails each, the rest stays."""
+    """Both hands, their type valid, both fitted, not dark: one image fails each, the rest stays."""
     changed = made.copied(tmp_path / "set")
     rows = [k for k, note in enumerate(changed.data["annotations"]) if note["hand_type"] == "interacting"]
     assert len(rows) >= 5
@@ -140,18 +140,18 @@ def test_lgnet_s_rule(made, mano, tmp_path):
     changed.write()
     path = str(changed.root / "images" / "test" / changed.names[dark])
     cv2.imwrite(path, cv2.imread(path) // 40)
-    pictures = opened(changed, subset=Subset.LGNET, mano=mano)
-    assert sorted(places_in(changed, pictures)) == sorted(set(rows) - {invalid, without})
-    read = pictures.read(range(len(pictures)), SIZE)
-    assert sorted(places_in(changed, pictures, read.places)) == sorted(set(rows) - {invalid, without, dark})
-    assert pictures.skipped() == {"picture is dark": 1}
+    images = opened(changed, subset=Subset.LGNET, mano=mano)
+    assert sorted(places_in(changed, images)) == sorted(set(rows) - {invalid, without})
+    read = images.read(range(len(images)), SIZE)
+    assert sorted(places_in(changed, images, read.places)) == sorted(set(rows) - {invalid, without, dark})
+    assert images.skipped() == {"image is dark": 1}
 
 
 def test_what_is_missing_is_left_out_and_counted(made, mano, tmp_path):
-    """Pictures, keys, cameras, time steps and fits: each missing once."""
+    """Images, keys, cameras, time steps and fits: each missing once."""
     made = made.copied(tmp_path / "set")
     images, notes = made.data["images"], made.data["annotations"]
-    del images[0]["camera"]  # and so its annotation has no picture
+    del images[0]["camera"]  # and so its annotation has no image
     del notes[1]["bbox"]
     notes[2]["joint_valid"] = [1, 2]
     images[3]["camera"] = "nowhere"
@@ -163,30 +163,30 @@ def test_what_is_missing_is_left_out_and_counted(made, mano, tmp_path):
     folder = tmp_path / "set" / "images" / "test"
     (folder / made.names[7]).unlink()
     (folder / made.names[8]).write_bytes((folder / made.names[8]).read_bytes()[:900])
-    pictures = opened(made, mano=mano)
-    read = pictures.read(range(len(pictures)), SIZE)
-    assert sorted(places_in(made, pictures, read.places)) == [5, 6, 9]
-    assert pictures.skipped() == {
+    images = opened(made, mano=mano)
+    read = images.read(range(len(images)), SIZE)
+    assert sorted(places_in(made, images, read.places)) == [5, 6, 9]
+    assert images.skipped() == {
         "row lacks a key or holds no numbers": 3,
-        "annotation of a picture that is not listed": 1,
+        "annotation of an image that is not listed": 1,
         "no camera": 1,
         "no 3D joints of this time": 1,
         "MANO fit without numbers": 1,
-        "picture is missing": 1,
-        "picture is damaged": 1,
+        "image is missing": 1,
+        "image is damaged": 1,
     }
-    assert pictures.unfitted == 2
-    assert len(opened(made, mano=mano, fitted_only=True)) == len(pictures) - 2
-    unknown = [k for k, place in enumerate(places_in(made, pictures, read.places)) if place == 5]
+    assert images.unfitted == 2
+    assert len(opened(made, mano=mano, fitted_only=True)) == len(images) - 2
+    unknown = [k for k, place in enumerate(places_in(made, images, read.places)) if place == 5]
     assert not read.truth.surfaces[unknown].any()
-    assert pictures.read([p for p in range(len(pictures)) if p not in read.places], SIZE) is None
+    assert images.read([p for p in range(len(images)) if p not in read.places], SIZE) is None
 
 
 def test_a_film_is_one_camera_in_one_sequence(made):
-    pictures = opened(made)
-    film, frame = pictures.moments(range(10))
-    assert len(set(film.tolist())) == 10  # every made picture has a camera of its own
-    assert frame.tolist() == [1000 + 10 * place for place in places_in(made, pictures)]
+    images = opened(made)
+    film, frame = images.moments(range(10))
+    assert len(set(film.tolist())) == 10  # every made image has a camera of its own
+    assert frame.tolist() == [1000 + 10 * place for place in places_in(made, images)]
 
 
 @pytest.mark.parametrize(
@@ -228,17 +228,17 @@ def test_val_is_all_machine_annotated(mano, tmp_path):
         opened(made, annotation=AnnotationSet.HUMAN)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real pictures are not here (../shared/testdata)")
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real images are not here (../shared/testdata)")
 def test_real_rows():
     """Four real rows: joints project into their boxes; bones are as long as a hand's; views are as annotated."""
     files = [REAL / f"test_interhand2.6m_{kind}.json" for kind in ("data", "camera", "joint_3d")]
-    pictures = InterHand26M(Sources(*files, images=REAL))
-    assert [os.path.basename(pictures.index.name(int(row))) for row in pictures.rows] == [
+    images = InterHand26M(Sources(*files, images=REAL))
+    assert [os.path.basename(images.index.name(int(row))) for row in images.rows] == [
         "image44669.jpg", "image69148.jpg", "image2017.jpg", "image29590.jpg",
     ]  # fmt: skip
-    assert pictures.hand_type(range(4)).tolist() == [2, 2, 0, 1]
-    assert pictures.skipped() == {}
-    places, batch, truth = pictures.read(range(4), 256)
+    assert images.hand_type(range(4)).tolist() == [2, 2, 0, 1]
+    assert images.skipped() == {}
+    places, batch, truth = images.read(range(4), 256)
     assert places == [0, 1, 2, 3]
     assert torch.equal(truth.joints_known.any(-1), batch.presence)
     inside = ((truth.joints_2d > -0.5) & (truth.joints_2d < 255.5)).all(-1)

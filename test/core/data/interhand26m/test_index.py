@@ -139,14 +139,14 @@ from pathlib import Path
 folder = Path(sys.argv[1])
 sources = Sources(folder / "data.json", folder / "camera.json", folder / "joint_3d.json", folder, folder / "fits.json")
 start = time.perf_counter()
-pictures = InterHand26M(sources, cache=folder / "index.safetensors")
+images = InterHand26M(sources, cache=folder / "index.safetensors")
 seconds = time.perf_counter() - start
-print(len(pictures), seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+print(len(images), seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 """
 
 
 def _measure(folder: Path) -> tuple[int, float, float, float]:
-    """Pictures, seconds to open, GiB at the peak, and seconds of the whole process, in a process of its own."""
+    """Images, seconds to open, GiB at the peak, and seconds of the whole process, in a process of its own."""
     start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", MEASURE, str(folder)], capture_output=True, text=True, check=True)
     count, seconds, memory = done.stdout.split()

@@ -14,7 +14,7 @@ from lgnet_core.evaluation.end_to_end.frozen_reference import (
     agreement_figures,
     compare,
 )
-from lgnet_core.io.images import read_picture
+from lgnet_core.io.images import load_image
 from lgnet_core.types import Side
 
 DATA = SHARED / "testdata"
@@ -54,7 +54,7 @@ def test_an_image_without_a_hand():
 @pytest.mark.skipif(not DATA.is_dir(), reason="the real images are not here (LGNET_TEST_DATA/testdata)")
 def test_the_photograph_of_a_left_hand():
     """Its mirror image is a right hand at the mirrored place; half as many pixels change little."""
-    image, reference = read_picture(DATA / "hands" / "one_thumb.jpg").image, FrozenReference()
+    image, reference = load_image(DATA / "hands" / "one_thumb.jpg").image, FrozenReference()
     found = reference(image)
     mirrored, half = reference(np.ascontiguousarray(image[:, ::-1])), reference(image[::2, ::2].copy())
     assert found is not None

@@ -13,7 +13,7 @@ from lgnet_core.evaluation.end_to_end.program_latency import (
     DETECTION,
     FOLLOWING,
     latencies,
-    there_and_back,
+    ping_pong,
 )
 
 
@@ -48,6 +48,6 @@ def test_medians(hand_model, monkeypatch):
 
 
 def test_a_film_has_no_jumps():
-    places = there_and_back(5)
+    places = ping_pong(5)
     assert places == [0, 1, 2, 3, 4, 3, 2, 1]
     assert max(abs(a - b) for a, b in zip(places, places[1:] + places[:1])) == 1

@@ -47,11 +47,11 @@ def nothing(image, camera):
 
 
 def test_figures(root, tmp_path):
-    looked_at = []
+    attention_maps = []
 
     def reference(image):
-        looked_at.append(image)
-        return Reference(Side.LEFT, hand_in(BOX).joints_2d) if len(looked_at) < 3 else None
+        attention_maps.append(image)
+        return Reference(Side.LEFT, hand_in(BOX).joints_2d) if len(attention_maps) < 3 else None
 
     programs = {"one": always_one, "none": nothing}
     figures, details = evaluate_realhands(tmp_path, root, "dev", programs, reference)
@@ -60,7 +60,7 @@ def test_figures(root, tmp_path):
     assert figures["lebanese"]["extra hands"] == {"one": 1, "none": 0}
     assert figures["asl"]["images with one hand"] == {"one": 1, "none": 0}
     assert figures["rf100"]["images of touching hands"] == {"one": 1, "none": 1}  # of the name that was chosen
-    assert len(looked_at) == 3  # single hands only: asl, lebanese, subhih_1, in the order of their names
+    assert len(attention_maps) == 3  # single hands only: asl, lebanese, subhih_1, in the order of their names
     assert figures[f"single hands {FROZEN}"]["images where the reference is sure"] == {"one": 2, "none": 2}
     assert figures[f"asl {FROZEN}"]["side right, %"]["one"] == 0
     assert figures[f"asl {FROZEN}"]["2D difference, % of the hand"]["one"] == pytest.approx(0)

@@ -19,7 +19,7 @@ SETTINGS = st.builds(
     Smoothing, min_cutoff=st.floats(0.1, 10), beta=st.floats(0, 50), derivative_cutoff=st.floats(0.1, 5)
 )
 INTERVALS = st.lists(st.floats(0.005, 0.3), min_size=2, max_size=20)
-FIELDS = ("joints", "vertices", "joints_image", "rotations", "shape")
+FIELDS = ("joints", "vertices", "joints_2d", "rotations", "shape")
 
 
 @given(settings=SETTINGS, intervals=INTERVALS, seed=SEEDS)
@@ -51,7 +51,7 @@ def test_what_stands_still_stays(settings, intervals, seed):
 
 @given(settings=SETTINGS, seed=SEEDS)
 def test_it_arrives(settings, seed):
-    """After a step it comes nearer with every picture, and in 10 / (2 pi f_min) seconds it is there to 1 in 1000."""
+    """After a step it comes nearer with every image, and in 10 / (2 pi f_min) seconds it is there to 1 in 1000."""
     start, end = np.random.default_rng(seed).normal(0, 1, (2, 5, 3))
     one_euro = OneEuro()
     one_euro(start, 1 / 30, settings)
@@ -106,7 +106,7 @@ def test_settings_out_of_range_are_refused(setting, message):
 
 
 def seen(hand: Hand) -> Hand:
-    return replace(hand, joints_image=project_distorted(hand.joints, CAMERA))
+    return replace(hand, joints_2d=project_distorted(hand.joints, CAMERA))
 
 
 @given(side=SIDES, pose=POSES, seed=SEEDS, metric=st.booleans())

@@ -103,7 +103,7 @@ def test_still_hands_are_what_estimate_gives(hand_model, camera):
         assert hands.metric is (camera is not None)
         for mine, theirs in zip(hands.hands, wanted.hands, strict=True):
             np.testing.assert_allclose(mine.joints, theirs.joints, atol=1e-3)
-            np.testing.assert_allclose(mine.joints_image, theirs.joints_image, atol=0.05)
+            np.testing.assert_allclose(mine.joints_2d, theirs.joints_2d, atol=0.05)
     assert ids(hands) == {Side.RIGHT: 1, Side.LEFT: 2}
 
 
@@ -152,7 +152,7 @@ def test_moving_hands_are_followed(hand_model):
     for _ in range(8):
         hands = world.step()
         assert ids(hands) == {Side.RIGHT: 1, Side.LEFT: 2}
-        np.testing.assert_allclose(hands.right.joints_image, world.right.joints, atol=0.05)
+        np.testing.assert_allclose(hands.right.joints_2d, world.right.joints, atol=0.05)
         world.right.move(9, 0)
         world.left.move(-4, -3)
     assert world.detections == 1
@@ -167,7 +167,7 @@ def test_a_hand_that_jumps_is_found_in_the_same_image_as_another_track(hand_mode
     assert ids(world.step()) == {Side.RIGHT: 1}
     world.right.move(120, 20)
     hands = world.step()
-    np.testing.assert_allclose(hands.right.joints_image, world.right.joints, atol=0.05)
+    np.testing.assert_allclose(hands.right.joints_2d, world.right.joints, atol=0.05)
     assert ids(hands) == {Side.RIGHT: 2}
     assert ids(world.step()) == {Side.RIGHT: 2}
 
@@ -235,7 +235,7 @@ def test_two_hands_that_look_alike_are_a_right_and_a_left_one(hand_model):
     for _ in range(3):
         hands = world.step()
         assert ids(hands) == {Side.RIGHT: 1, Side.LEFT: 2}
-    np.testing.assert_allclose(hands.left.joints_image, world.left.joints, atol=0.05)
+    np.testing.assert_allclose(hands.left.joints_2d, world.left.joints, atol=0.05)
     assert world.batches[-1] == 2, "a followed hand is cropped as its side asks, so nothing is observed again"
 
 

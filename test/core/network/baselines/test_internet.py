@@ -8,7 +8,7 @@ from support.volumes import gaussian
 from torch.testing import assert_close
 
 from lgnet_core.geometry.camera import depth_to_grid, pixels_to_grid
-from lgnet_core.network.baselines.internet import LEAST_CONFIDENCE, HeatmapNet, find_peaks, voxels_to_grid
+from lgnet_core.network.baselines.internet import LEAST_CONFIDENCE, InterNet, find_peaks, voxels_to_grid
 
 
 @given(place=st.tuples(*[st.floats(6, 57)] * 3), height=st.floats(0.6, 1.0))
@@ -40,7 +40,7 @@ def test_voxels_and_cells_are_places_in_one_box(u, z):
 
 def test_shapes():
     """The paper's: 64 voxels a side for a crop of 256 pixels."""
-    net = HeatmapNet("efficientnet_lite0", 8, 64).eval()
+    net = InterNet("efficientnet_lite0", 8, 64).eval()
     with torch.no_grad():
         volumes, presence = net(torch.rand(1, 3, 256, 256))
     assert volumes.shape == (1, 2, 21, 64, 64, 64)

@@ -169,7 +169,7 @@ def test_a_closed_gate_lets_nothing_through():
 
 
 def test_only_their_own_losses_move_the_heatmaps(network):
-    prediction, cascade = network.supervised(*crops(2, 64))
+    prediction, cascade = network.forward_intermediates(*crops(2, 64))
     rest = [
         *cascade._replace(heatmaps=torch.zeros(1)),
         prediction.vertices,
@@ -182,7 +182,7 @@ def test_only_their_own_losses_move_the_heatmaps(network):
 
 
 def test_all_four_answers_come_out_and_the_last_is_the_prediction(network, hand_model):
-    prediction, cascade = network.supervised(*crops(2, 64))
+    prediction, cascade = network.forward_intermediates(*crops(2, 64))
     assert cascade.joints.shape == (2, 4, 2, 21, 3)
     assert_close(cascade.joints[:, -1], prediction.joints)
     assert_close(cascade.shape[:, -1], prediction.shape)
@@ -192,7 +192,7 @@ def test_all_four_answers_come_out_and_the_last_is_the_prediction(network, hand_
 
 
 def test_the_translation_is_in_palms(network, hand_model):
-    prediction, cascade = network.supervised(*crops(2, 64))
+    prediction, cascade = network.forward_intermediates(*crops(2, 64))
     right_palm = hand_model.palm_length(prediction.shape)[:, 0]
     expected = cascade.translation[:, 1:] * cascade.translation[:, :1].exp() * right_palm[:, None]
     assert_close(prediction.relative_translation, expected)

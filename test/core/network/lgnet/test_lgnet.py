@@ -153,14 +153,14 @@ def test_joints_without_a_joint_stage_are_the_rough_joints_projection(hand_model
 
 
 @pytest.mark.parametrize("size", [32, 96, 256])
-def test_other_picture_sizes(hand_model, size):
+def test_other_image_sizes(hand_model, size):
     prediction = awake(tiny(hand_model))(*crops(1, size))
     assert all(value.isfinite().all() for value in prediction)
     assert prediction.joints_grid[..., :2].max() <= size // 32 - 1
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 64, 96), (1, 3, 100, 100)])
-def test_refuses_other_pictures(hand_model, shape):
+def test_refuses_other_images(hand_model, shape):
     with pytest.raises(ValueError, match="multiple of 32"):
         tiny(hand_model)(torch.rand(shape), crops(1, 64)[1])
 
@@ -209,7 +209,7 @@ def test_both_geometry_settings_reach_the_result(hand_model):
     assert not torch.equal(a.vertices, b.vertices)
 
 
-def test_trains_on_two_pictures(hand_model):
+def test_trains_on_two_images(hand_model):
     """Ten steps towards another hand's mesh lower the error of both meshes."""
     network = tiny(hand_model).train()
     inputs = crops(2, 64)

@@ -16,7 +16,7 @@ from lgnet_core.network import HandLGNet, HandLGNetConfig, HandsPrediction, buil
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, load_hand_landmark_net
 from lgnet_core.network.per_hand.batching import HandFeatures, predict_both
 from lgnet_core.network.per_hand.stages import HandStages
-from lgnet_core.network.prediction import HandRows
+from lgnet_core.network.prediction import StackedHands
 from lgnet_core.types import Side
 
 SMALL = HandLGNetConfig(channels=16, self_joint_depth=1, hidden_channels=32, regressor_depth=1, refine_channels=8)
@@ -149,7 +149,7 @@ def test_the_stages_onnx_computes_the_same_for_any_hands(exported, network, othe
     with torch.no_grad():
         expected = network.stages(*chosen)
     feed = {name: value.numpy() for name, value in zip(HandStages.INPUTS, chosen, strict=True)}
-    for name, found, reference in zip(HandRows._fields, exported.run(None, feed), expected, strict=True):
+    for name, found, reference in zip(StackedHands._fields, exported.run(None, feed), expected, strict=True):
         assert_close(torch.from_numpy(found), reference, atol=2e-5, rtol=1e-4, msg=lambda m, name=name: f"{name}: {m}")
 
 
@@ -157,7 +157,7 @@ def test_the_stages_onnx_computes_the_same_for_any_hands(exported, network, othe
 def test_it_shows_where_it_attends(network, inputs):
     """A tile for each hand of each image, and nothing of a hand that is not there."""
     present = torch.tensor([[1.0, 1], [1, 0], [1, 1]])
-    parts = {look.part: look.share for look in network.looked_at(*inputs[:3], present)}
+    parts = {look.part: look.share for look in network.attention_maps(*inputs[:3], present)}
     assert len(parts) == 6
     assert all(share.shape == (6, 7, 7) for share in parts.values())
     for name in ("local", "global"):

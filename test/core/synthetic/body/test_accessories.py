@@ -7,7 +7,7 @@ from lgnet_core.synthetic.body.accessories import Accessories
 from lgnet_core.synthetic.body.skin import noise_volume
 from lgnet_core.synthetic.random import Draws
 
-PICTURES = torch.arange(60)
+IMAGES = torch.arange(60)
 
 
 def put_on(rest_hands, hand_model, indices):
@@ -24,25 +24,25 @@ def colours(surface):
     return seen
 
 
-def test_a_picture_is_dressed_the_same_in_any_batch(rest_hands, hand_model):
-    together = put_on(rest_hands, hand_model, PICTURES)
+def test_a_image_is_dressed_the_same_in_any_batch(rest_hands, hand_model):
+    together = put_on(rest_hands, hand_model, IMAGES)
     for k in (4, 17, 33):
-        alone = put_on(rest_hands, hand_model, PICTURES[k : k + 1])
+        alone = put_on(rest_hands, hand_model, IMAGES[k : k + 1])
         mine = together.batch == k
         torch.testing.assert_close(colours(alone), colours(together)[:, mine], atol=1e-5, rtol=0)
         torch.testing.assert_close(alone.normal, together.normal[:, mine], atol=1e-4, rtol=0)
 
 
 def test_most_hands_are_bare(rest_hands, hand_model):
-    surface = put_on(rest_hands, hand_model, PICTURES)
+    surface = put_on(rest_hands, hand_model, IMAGES)
     hidden = covered(surface, surface.coats)
-    dressed = hidden.view(len(PICTURES), -1).any(1)
+    dressed = hidden.view(len(IMAGES), -1).any(1)
     assert 0.25 < dressed.float().mean() < 0.6
     assert hidden.float().mean() < 0.1
 
 
 def test_coats_name_each_fragment_once(rest_hands, hand_model):
-    for coat in put_on(rest_hands, hand_model, PICTURES[:20]).coats:
+    for coat in put_on(rest_hands, hand_model, IMAGES[:20]).coats:
         assert len(coat.fragment) == len(coat.fragment.unique())
         for values in coat[1:]:
             assert torch.isfinite(values).all()

@@ -11,18 +11,18 @@ from lgnet_core.synthetic.body.forearm import SKIN
 from lgnet_core.synthetic.body.tubes import WRIST_TUBE
 from lgnet_core.synthetic.random import Draws
 
-PICTURES = 40
+IMAGES = 40
 
 
 @pytest.fixture
 def dressed(rest_hands, tubes, monkeypatch):
     """A surface on which every arm wears something, and what."""
     monkeypatch.setattr(module, "BANDED", 1.0)
-    draws = Draws(1, torch.arange(PICTURES))
+    draws = Draws(1, torch.arange(IMAGES))
     bands = draw_bands(draws)
-    surface = rest_hands.surface(PICTURES)
+    surface = rest_hands.surface(IMAGES)
     hand = surface.batch * 2 + surface.side
-    directions = tubes.directions(rest_hands.vertices.expand(PICTURES, -1, -1))
+    directions = tubes.directions(rest_hands.vertices.expand(IMAGES, -1, -1))
     place = locate_bands(bands, surface, hand, surface.material == SKIN, tubes, 0.024)
     surface = put_on_bands(surface, place, bands, directions)
     return put_on_dials(surface, place, draw_dials(draws, bands), directions), bands, draw_dials(draws, bands)
@@ -87,7 +87,7 @@ def test_a_face_is_flat(dressed, rest_hands, tubes):
     glass = (face.opacity > 0.99) & (face.metal == 0)
     normals = surface.normal[:, face.fragment[glass]]
     hand = surface.batch[face.fragment[glass]] * 2 + surface.side[face.fragment[glass]]
-    above = tubes.directions(rest_hands.vertices.expand(PICTURES, -1, -1)).view(-1, 6, 3, 3)[hand, WRIST_TUBE, 1]
+    above = tubes.directions(rest_hands.vertices.expand(IMAGES, -1, -1)).view(-1, 6, 3, 3)[hand, WRIST_TUBE, 1]
     facing = (normals.T * above).sum(1) * dials.outward.flatten()[hand]
     assert facing.min() > 0.999
 

@@ -14,18 +14,18 @@ from lgnet_core.synthetic.body.tubes import WRIST_TUBE
 from lgnet_core.synthetic.random import Draws
 from lgnet_core.synthetic.scene.appearance import infrared, sample_appearance
 
-PICTURES = 40
+IMAGES = 40
 END_SEGMENTS = torch.tensor([INDEX + 2, MIDDLE + 2, RING + 2, PINKY + 2])
 
 
 @pytest.fixture
 def dressed(rest_hands, tubes, monkeypatch):
-    """A surface in whose pictures all wear gloves, and which; palms are where normals point down."""
+    """A surface in whose images all wear gloves, and which; palms are where normals point down."""
     monkeypatch.setattr(module, "GLOVED", 1.0)
-    gloves = draw_gloves(Draws(1, torch.arange(PICTURES)))
+    gloves = draw_gloves(Draws(1, torch.arange(IMAGES)))
     details = torch.zeros(4, len(rest_hands))
     details[PALM] = (rest_hands.normal[1] < -0.3).float()
-    surface = rest_hands.surface(PICTURES, details)
+    surface = rest_hands.surface(IMAGES, details)
     hand = surface.batch * 2 + surface.side
     return put_on_gloves(surface, hand, surface.material == SKIN, tubes, noise_volume(), gloves), gloves
 
@@ -59,7 +59,7 @@ def test_they_cover_the_hand_up_to_the_cuff(rest_hands, tubes, dressed):
     assert not hidden[along > cuff + 0.001].any()
     assert not hidden[~worn].any()
     assert along[hidden].max() < CUFF[1] + 0.001
-    assert (rest_hands.owner.repeat(PICTURES)[whole & ~hidden] <= 0).all(), "what stays bare is the wrist or the arm"
+    assert (rest_hands.owner.repeat(IMAGES)[whole & ~hidden] <= 0).all(), "what stays bare is the wrist or the arm"
 
 
 def test_fingerless_ones_leave_the_fingers_ends_and_cover_the_palm(rest_hands, dressed):
@@ -67,10 +67,10 @@ def test_fingerless_ones_leave_the_fingers_ends_and_cover_the_palm(rest_hands, d
     hidden = covered(surface, surface.coats)
     hand = surface.batch * 2 + surface.side
     cut = gloves.fingerless.flatten()[hand] & gloves.worn.flatten()[hand]
-    owner = rest_hands.owner.repeat(PICTURES)
+    owner = rest_hands.owner.repeat(IMAGES)
     assert cut.any()
     assert not hidden[cut & torch.isin(owner, END_SEGMENTS)].any()
-    assert hidden[cut & (owner == 0) & (rest_hands.rest[0].abs() < 0.06).repeat(PICTURES)].float().mean() > 0.97
+    assert hidden[cut & (owner == 0) & (rest_hands.rest[0].abs() < 0.06).repeat(IMAGES)].float().mean() > 0.97
 
 
 def test_work_gloves_have_coated_palms(rest_hands, dressed):

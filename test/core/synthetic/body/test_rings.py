@@ -10,17 +10,17 @@ from lgnet_core.synthetic.body.rings import EDGE, RINGED, WIDTH, put_on_rings, w
 from lgnet_core.synthetic.body.tubes import FINGERS
 from lgnet_core.synthetic.random import Draws
 
-PICTURES = 24
+IMAGES = 24
 
 
 @pytest.fixture
 def dressed(rest_hands, tubes, monkeypatch):
     """A surface on which every hand wears rings."""
     monkeypatch.setattr(module, "RINGED", 1.0)
-    surface = rest_hands.surface(PICTURES)
+    surface = rest_hands.surface(IMAGES)
     hand = surface.batch * 2 + surface.side
-    directions = tubes.directions(rest_hands.vertices.expand(PICTURES, -1, -1))
-    draws = Draws(1, torch.arange(PICTURES))
+    directions = tubes.directions(rest_hands.vertices.expand(IMAGES, -1, -1))
+    draws = Draws(1, torch.arange(IMAGES))
     return put_on_rings(surface, hand, surface.material == SKIN, tubes, directions, draws), worn_fingers(draws)
 
 
@@ -43,7 +43,7 @@ def test_a_hand_in_eight_wears_one_to_three_rings_on_different_fingers():
 def test_rings_lie_on_the_segments_that_wear_them(rest_hands, dressed):
     surface, fingers = dressed
     joints = torch.tensor(FINGERS)
-    owner = rest_hands.owner.repeat(PICTURES)
+    owner = rest_hands.owner.repeat(IMAGES)
     for slot, coat in enumerate(surface.coats):
         on_ring = coat.fragment[coat.opacity > 0.7]
         tube = fingers[surface.batch[on_ring], surface.side[on_ring], slot]
@@ -74,7 +74,7 @@ def test_a_ring_goes_all_around_its_finger_and_is_as_wide_as_drawn(dressed, tube
 def test_normals_lean_outwards_and_stay_unit(rest_hands, dressed):
     surface, _ = dressed
     torch.testing.assert_close(surface.normal.norm(dim=0), torch.ones(len(surface.batch)), atol=1e-4, rtol=0)
-    before = rest_hands.normal.repeat(1, PICTURES)
+    before = rest_hands.normal.repeat(1, IMAGES)
     changed = (surface.normal - before).abs().sum(0) > 1e-5
     near = torch.zeros_like(changed)
     near[torch.cat([coat.fragment for coat in surface.coats])] = True

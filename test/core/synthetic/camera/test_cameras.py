@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from lgnet_core.geometry.camera import crop_intrinsics, project, square_crop
 from lgnet_core.synthetic.camera import cameras
-from lgnet_core.synthetic.camera.cameras import crop_cameras, draw_crops, draw_picture_sizes, draw_view
+from lgnet_core.synthetic.camera.cameras import crop_cameras, draw_crops, draw_image_sizes, draw_view
 from lgnet_core.synthetic.random import Draws
 from lgnet_core.synthetic.scene.capsules import CapsuleHands
 from lgnet_core.synthetic.scene.interactions import Kind, draw_scene, forearm_directions
@@ -24,7 +24,7 @@ def drawn(hand_model):
     mesh = hand_model(scene.rotations, scene.shape).wrist_relative()
     vertices = mesh.vertices + scene.wrist[:, :, None]
     arms = forearm_directions(hands, scene.rotations)
-    size = draw_picture_sizes(draws)
+    size = draw_image_sizes(draws)
     view = draw_view(draws, size, scene.plausible, scene.presence, vertices, scene.wrist, arms)
     turn, shift = view.rotation[:, None].transpose(-1, -2), view.translation[:, None]
     return draws, scene, view, vertices @ turn + shift[:, None], scene.wrist @ turn[:, 0] + shift
@@ -33,7 +33,7 @@ def drawn(hand_model):
 def test_cameras_are_real_ones(drawn):
     _, _, view, _, _ = drawn
     sizes = {tuple(size) for size in view.size.int().tolist()}
-    assert sizes <= set(cameras.PICTURE_SIZES)
+    assert sizes <= set(cameras.IMAGE_SIZES)
     assert len(sizes) > 2
     fov = 2 * torch.rad2deg(torch.atan(view.size[:, 0] / 2 / view.intrinsics[:, 0, 0]))
     low, high = cameras.FIELD_OF_VIEW
@@ -53,7 +53,7 @@ def test_hands_stand_in_front_of_the_camera_within_range(drawn):
     assert vertices[scene.presence][..., 2].min() > 0.1
 
 
-def test_hands_take_a_sensible_part_of_the_picture_and_are_mostly_inside(drawn):
+def test_hands_take_a_sensible_part_of_the_image_and_are_mostly_inside(drawn):
     _, scene, view, vertices, _ = drawn
     pixels = project(vertices, view.intrinsics[:, None])
     extent = (pixels.amax(2) - pixels.amin(2)).amax(-1) / view.size[:, 1:]
@@ -64,7 +64,7 @@ def test_hands_take_a_sensible_part_of_the_picture_and_are_mostly_inside(drawn):
     inside = inside[scene.presence]
     assert inside.mean() > 0.93
     assert (inside == 1).float().mean() > 0.8
-    assert (inside < 1).any()  # hands at the picture's border occur
+    assert (inside < 1).any()  # hands at the image's border occur
 
 
 def test_egocentric_and_facing_cameras_both_occur(drawn):
@@ -72,7 +72,7 @@ def test_egocentric_and_facing_cameras_both_occur(drawn):
     _, scene, view, _, _ = drawn
     backwards = view.rotation[scene.plausible][:, 2, 2]
     assert 0.2 < (backwards < 0).float().mean() < 0.5
-    up = view.rotation[scene.plausible][:, 1, 1]  # the person's up in the picture's down
+    up = view.rotation[scene.plausible][:, 1, 1]  # the person's up in the image's down
     assert (up < 0).float().mean() > 0.95
 
 
@@ -140,7 +140,7 @@ def test_a_view_does_not_depend_on_the_batch(hand_model):
         scene = draw_scene(draws, hands)
         vertices = hand_model(scene.rotations, scene.shape).wrist_relative().vertices + scene.wrist[:, :, None]
         arms = forearm_directions(hands, scene.rotations)
-        view = draw_view(draws, draw_picture_sizes(draws), scene.plausible, scene.presence, vertices, scene.wrist, arms)
+        view = draw_view(draws, draw_image_sizes(draws), scene.plausible, scene.presence, vertices, scene.wrist, arms)
         return draw_crops(draws, view, scene.presence, vertices, 256)
 
     assert_close(views([1, 2, 3, 4, 5])[2:3], views([3]), atol=5e-3, rtol=1e-4)

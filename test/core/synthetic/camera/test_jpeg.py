@@ -9,7 +9,7 @@ from lgnet_core.synthetic.camera.jpeg import QUALITY, compress, compress_some
 from lgnet_core.synthetic.random import Draws
 
 
-def picture(count=2, height=96, width=112, seed=3):
+def smooth_image(count=2, height=96, width=112, seed=3):
     """Smooth colours with edges and a little noise: what photographs are made of."""
     draws = Draws(seed, torch.arange(count))
     coarse = draws.uniform("coarse", 3, 7, 7)
@@ -41,7 +41,7 @@ def by_opencv(image, quality):
 @pytest.mark.parametrize("quality", [30, 50, 75, 95])
 @pytest.mark.parametrize("size", [(96, 112), (101, 75)])
 def test_it_loses_what_opencv_loses(quality, size):
-    before = levels(picture(2, *size))
+    before = levels(smooth_image(2, *size))
     ours = levels(compress(before.float() / 255, torch.full((2,), float(quality)))).float()
     theirs = by_opencv(before, quality).float()
     difference, loss = (ours - theirs).abs().mean(), (theirs - before.float()).abs().mean()
@@ -52,14 +52,14 @@ def test_it_loses_what_opencv_loses(quality, size):
 
 
 @pytest.mark.parametrize("quality", [30, 50, 75, 95])
-def test_of_grey_pictures_it_loses_exactly_that(quality):
-    before = levels(picture()[:, :1].expand(-1, 3, -1, -1))
+def test_of_grey_images_it_loses_exactly_that(quality):
+    before = levels(smooth_image()[:, :1].expand(-1, 3, -1, -1))
     ours = levels(compress(before.float() / 255, torch.full((2,), float(quality)))).float()
     assert (ours - by_opencv(before, quality).float()).abs().mean() < 0.3, "integer and float transforms round apart"
 
 
 def test_good_quality_is_close_and_bad_quality_is_worse():
-    before = picture()
+    before = smooth_image()
     good, bad = (compress(before, torch.full((2,), quality)) for quality in (95.0, 30.0))
     assert psnr(good, before) > 35
     assert psnr(bad, before) < psnr(good, before) - 4
@@ -67,7 +67,7 @@ def test_good_quality_is_close_and_bad_quality_is_worse():
 
 def test_blocks_are_of_eight_pixels_from_the_corner():
     """A change within a block of chroma (16 pixels) and its neighbours' interpolation stays there."""
-    one = picture(1, 96, 96)
+    one = smooth_image(1, 96, 96)
     other = one.clone()
     other[..., 32:48, 48:64] = 1 - other[..., 32:48, 48:64]
     changed = (compress(one, torch.tensor([40.0])) - compress(other, torch.tensor([40.0]))).abs().amax((0, 1)) > 1e-5
@@ -79,16 +79,16 @@ def test_blocks_are_of_eight_pixels_from_the_corner():
 
 
 def test_grey_stays_grey_and_flat_stays_flat():
-    grey = picture()[:, :1].expand(-1, 3, -1, -1)
+    grey = smooth_image()[:, :1].expand(-1, 3, -1, -1)
     seen = compress(grey, torch.full((2,), 40.0))
     assert (seen == seen[:, :1]).all()
     flat = torch.full((1, 3, 32, 32), 0.5)
     torch.testing.assert_close(compress(flat, torch.tensor([30.0])), flat, rtol=0, atol=0.02)
 
 
-def test_each_picture_has_its_own_quality():
+def test_each_image_has_its_own_quality():
     draws = Draws(1, torch.arange(40))
-    same = picture(1).expand(40, -1, -1, -1)
+    same = smooth_image(1).expand(40, -1, -1, -1)
     together = compress_some(same, draws)
     losses = (together - same).square().mean((1, 2, 3))
     assert losses.max() > 3 * losses.min()

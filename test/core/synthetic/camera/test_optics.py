@@ -1,4 +1,4 @@
-"""Blurs keep light and place, spread what they should where they should, and scale with the picture."""
+"""Blurs keep light and place, spread what they should where they should, and scale with the image."""
 
 import math
 
@@ -74,10 +74,10 @@ def test_motion_smears_the_edges_it_crosses_and_no_others(monkeypatch, turn, blu
     step = (torch.arange(64) >= 32).float()
     for axis, expected in ((blurred, True), (kept, False)):
         edge = step.view(64, 1) if axis == -2 else step.view(1, 64)
-        picture = edge.expand(8, 3, 64, 64)
-        assert (motion_blur(picture, Draws(1, MANY[:8])) - picture).abs().max().item() > (0.2 if expected else -1)
+        image = edge.expand(8, 3, 64, 64)
+        assert (motion_blur(image, Draws(1, MANY[:8])) - image).abs().max().item() > (0.2 if expected else -1)
         if not expected:
-            torch.testing.assert_close(motion_blur(picture, Draws(1, MANY[:8])), picture)
+            torch.testing.assert_close(motion_blur(image, Draws(1, MANY[:8])), image)
 
 
 def test_defocus_makes_a_flat_disc_of_a_point():
@@ -96,7 +96,7 @@ def test_defocus_makes_a_flat_disc_of_a_point():
 
 
 @pytest.mark.parametrize("kernels", [motion_kernels, defocus_kernels])
-def test_blur_grows_with_the_picture(kernels):
+def test_blur_grows_with_the_image(kernels):
     small, large = (spread(kernels(Draws(1, MANY), width)).diagonal(dim1=1, dim2=2).sum(1) for width in (128, 512))
     strong = small > small.median()
     ratio = (large[strong] / small[strong]).sqrt()

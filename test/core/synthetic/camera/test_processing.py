@@ -24,7 +24,7 @@ def draws(count=64):
 
 
 def colours(count=64, size=24):
-    return draws(count).uniform("picture", 3, size, size)
+    return draws(count).uniform("image", 3, size, size)
 
 
 def test_exposure_misses_both_ways_and_spares_white_and_black():
@@ -34,7 +34,7 @@ def test_exposure_misses_both_ways_and_spares_white_and_black():
     assert 0.45 < (stops > 0).float().mean() < 0.55
 
     def changed(level):
-        """Stops by which grey pictures of one display value are changed."""
+        """Stops by which grey images of one display value are changed."""
         light = torch.full((64, 3, 4, 4), level**2)
         return (missed_exposure(light, draws()) / light).log2()[:, 0, 0, 0]
 
@@ -56,7 +56,7 @@ def test_casts_change_red_and_blue_against_each_other():
     assert (red < 0.85).float().mean() > 0.1
 
 
-def test_grey_pictures_have_equal_channels_and_keep_grey():
+def test_grey_images_have_equal_channels_and_keep_grey():
     seen = greyscale(colours(), draws())
     assert (seen == seen[:, :1]).all()
     ramp = torch.linspace(0, 1, 100).view(1, 1, 10, 10).expand(64, 3, 10, 10)
@@ -96,6 +96,6 @@ def test_sharpening_leaves_flat_areas_and_puts_halos_along_edges():
 
 
 def test_sharpening_of_colours_keeps_their_differences():
-    picture = 0.3 + 0.2 * colours(8)
-    seen = sharpen(picture, draws(8))
-    torch.testing.assert_close(seen[:, 0] - seen[:, 2], picture[:, 0] - picture[:, 2], rtol=0, atol=1e-5)
+    image = 0.3 + 0.2 * colours(8)
+    seen = sharpen(image, draws(8))
+    torch.testing.assert_close(seen[:, 0] - seen[:, 2], image[:, 0] - image[:, 2], rtol=0, atol=1e-5)

@@ -15,14 +15,14 @@ def backgrounds():
 
 def test_shape_range_and_determinism(backgrounds):
     indices = torch.arange(8)
-    pictures = backgrounds(48, 80, Draws(2, indices))
-    assert pictures.shape == (8, 3, 48, 80)
-    assert pictures.min() >= 0
-    assert pictures.max() <= 1
-    torch.testing.assert_close(backgrounds(48, 80, Draws(2, indices[3:5])), pictures[3:5], rtol=0, atol=1e-6)
+    images = backgrounds(48, 80, Draws(2, indices))
+    assert images.shape == (8, 3, 48, 80)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    torch.testing.assert_close(backgrounds(48, 80, Draws(2, indices[3:5])), images[3:5], rtol=0, atol=1e-6)
 
 
-def test_size_changes_the_resolution_not_the_picture(backgrounds):
+def test_size_changes_the_resolution_not_the_image(backgrounds):
     draws = Draws(2, torch.arange(16))
     small, large = backgrounds(64, 64, draws), backgrounds(128, 128, draws)
     shrunk = torch.nn.functional.avg_pool2d(large, 2)
@@ -30,10 +30,10 @@ def test_size_changes_the_resolution_not_the_picture(backgrounds):
 
 
 def test_dark_and_bright_plain_and_busy_grey_and_colourful(backgrounds):
-    pictures = torch.cat([backgrounds(48, 48, Draws(4, part)) for part in torch.arange(2048).split(256)])
-    level = pictures.mean((1, 2, 3))
-    detail = pictures.mean(1).std((1, 2))
-    colour = (pictures.amax(1) - pictures.amin(1)).mean((1, 2))
+    images = torch.cat([backgrounds(48, 48, Draws(4, part)) for part in torch.arange(2048).split(256)])
+    level = images.mean((1, 2, 3))
+    detail = images.mean(1).std((1, 2))
+    colour = (images.amax(1) - images.amin(1)).mean((1, 2))
     for quantity, low, high in ((level, 0.12, 0.6), (detail, 0.03, 0.2), (colour, 0.05, 0.3)):
         assert (quantity < low).float().mean() > 0.05
         assert (quantity > high).float().mean() > 0.05

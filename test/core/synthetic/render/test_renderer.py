@@ -25,7 +25,7 @@ def renderer(hand_model):
 
 @pytest.fixture(scope="module")
 def scene(hand_model):
-    """Vertices, presence and K of a few pictures: half-closed hands, turned at random, 12 cm apart, 60 cm away."""
+    """Vertices, presence and K of a few images: half-closed hands, turned at random, 12 cm apart, 60 cm away."""
     draws = Draws(11, torch.arange(COUNT))
     angles = torch.stack([preset("relaxed"), preset("open")]).expand(COUNT, -1, -1, -1)
     rotations = angles_to_rotations(angles)
@@ -48,15 +48,15 @@ def render(renderer, scene, indices=None, seed=5, **changes):
 
 
 def test_types_ranges_and_agreement_of_the_maps(renderer, scene):
-    picture = render(renderer, scene)
-    assert picture.image.shape == (COUNT, 3, SIZE, SIZE - 16)
-    assert picture.image.dtype == torch.float32
-    assert picture.image.min() >= 0
-    assert picture.image.max() <= 1
-    assert picture.segmentation.dtype == torch.uint8
-    assert set(picture.segmentation.unique().tolist()) == {BACKGROUND, RIGHT_HAND, LEFT_HAND, ARM}
-    assert torch.equal(picture.depth > 0, picture.segmentation != BACKGROUND)
-    assert picture.image.std() > 0.05
+    rendered = render(renderer, scene)
+    assert rendered.image.shape == (COUNT, 3, SIZE, SIZE - 16)
+    assert rendered.image.dtype == torch.float32
+    assert rendered.image.min() >= 0
+    assert rendered.image.max() <= 1
+    assert rendered.segmentation.dtype == torch.uint8
+    assert set(rendered.segmentation.unique().tolist()) == {BACKGROUND, RIGHT_HAND, LEFT_HAND, ARM}
+    assert torch.equal(rendered.depth > 0, rendered.segmentation != BACKGROUND)
+    assert rendered.image.std() > 0.05
 
 
 def test_outermost_vertices_lie_at_the_border_of_their_mask(renderer, scene):
@@ -90,12 +90,12 @@ def test_outermost_vertices_lie_at_the_border_of_their_mask(renderer, scene):
 def test_unhidden_vertices_lie_on_their_own_mask(renderer, scene):
     """A vertex as near as what is drawn at its pixel lies within 1 px of its hand's mask; none is nearer than that."""
     vertices, _, intrinsics = scene
-    picture = render(renderer, scene)
-    drawn = torch.where(picture.depth > 0, picture.depth, torch.inf)
+    rendered = render(renderer, scene)
+    drawn = torch.where(rendered.depth > 0, rendered.depth, torch.inf)
     nearest = -max_pool2d(-drawn, 3, 1, 1)  # of the pixel and its neighbours
     for side in Side:
         pixels = project(vertices[:, side], intrinsics)
-        near_mask = max_pool2d((picture.segmentation == RIGHT_HAND + side).float(), 3, 1, 1)
+        near_mask = max_pool2d((rendered.segmentation == RIGHT_HAND + side).float(), 3, 1, 1)
         for k in range(COUNT):
             u, v = pixels[k].round().long().unbind(1)
             inside = (u > 1) & (u < SIZE - 18) & (v > 1) & (v < SIZE - 2)
@@ -106,7 +106,7 @@ def test_unhidden_vertices_lie_on_their_own_mask(renderer, scene):
                 assert near_mask[k, v[unhidden], u[unhidden]].mean() > 0.99
 
 
-def test_a_picture_is_the_same_in_any_batch(renderer, scene):
+def test_a_image_is_the_same_in_any_batch(renderer, scene):
     together = render(renderer, scene)
     for subset in (torch.tensor([4]), torch.tensor([5, 0, 3])):
         some = render(renderer, scene, subset)
@@ -126,32 +126,32 @@ def test_looks_change_with_the_seed_but_not_the_hands(renderer, scene):
 
 def test_an_absent_hand_leaves_no_trace(renderer, scene):
     presence = torch.tensor([[True, False], [False, True], [False, False]] * 2)
-    picture = render(renderer, scene, presence=presence)
+    rendered = render(renderer, scene, presence=presence)
     for k, (right, left) in enumerate(presence.tolist()):
-        assert (picture.segmentation[k] == RIGHT_HAND).any() == right
-        assert (picture.segmentation[k] == LEFT_HAND).any() == left
+        assert (rendered.segmentation[k] == RIGHT_HAND).any() == right
+        assert (rendered.segmentation[k] == LEFT_HAND).any() == left
         if not (right or left):
-            assert (picture.segmentation[k] == BACKGROUND).all()
-            assert (picture.depth[k] == 0).all()
+            assert (rendered.segmentation[k] == BACKGROUND).all()
+            assert (rendered.depth[k] == 0).all()
     moved = scene[0].clone()
     moved[~presence] = float("nan")  # whatever stands in for an absent hand
     same = render(renderer, scene, presence=presence, vertices=moved)
-    assert torch.equal(same.image, picture.image)
+    assert torch.equal(same.image, rendered.image)
 
 
 def test_hands_at_and_behind_the_camera_are_left_out(renderer, scene):
     vertices = scene[0].clone()
     vertices[:2, :, :, 2] -= 0.6  # half of each hand behind the camera
     vertices[2:4, :, :, 2] -= 2.0
-    picture = render(renderer, scene, vertices=vertices)
-    assert torch.isfinite(picture.image).all()
-    assert (picture.segmentation[2:4] == BACKGROUND).all()
-    assert (picture.depth[picture.depth > 0] >= NEAR).all()
+    rendered = render(renderer, scene, vertices=vertices)
+    assert torch.isfinite(rendered.image).all()
+    assert (rendered.segmentation[2:4] == BACKGROUND).all()
+    assert (rendered.depth[rendered.depth > 0] >= NEAR).all()
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_cuda_draws_the_same_picture(hand_model, renderer, scene):
+def test_cuda_draws_the_same_image(hand_model, renderer, scene):
     on_gpu = Renderer(copy.deepcopy(hand_model), "cuda")
     vertices, presence, intrinsics = (t.cuda() for t in scene)
     draws = Draws(5, torch.arange(COUNT), "cuda")

@@ -11,7 +11,7 @@ from lgnet_core.synthetic.random import Draws
 from lgnet_core.synthetic.render.shading import albedo, develop, radiance
 from lgnet_core.synthetic.scene.appearance import sample_appearance
 
-COUNT, PICTURES = 600, 30
+COUNT, IMAGES = 600, 30
 
 
 @pytest.fixture(scope="module")
@@ -21,15 +21,15 @@ def volume():
 
 @pytest.fixture
 def looks():
-    return sample_appearance(Draws(1, torch.arange(PICTURES)))
+    return sample_appearance(Draws(1, torch.arange(IMAGES)))
 
 
 def surface(seed=0, material=SKIN, details=0.0):
     generator = torch.Generator().manual_seed(seed)
     normal = normalize(torch.randn(3, COUNT, generator=generator), dim=0)
     return Surface(
-        batch=torch.arange(COUNT) % PICTURES,
-        side=torch.arange(COUNT) // PICTURES % 2,
+        batch=torch.arange(COUNT) % IMAGES,
+        side=torch.arange(COUNT) // IMAGES % 2,
         material=torch.full((COUNT,), material),
         position=torch.tensor([0.0, 0, 0.6])[:, None] + 0.05 * torch.randn(3, COUNT, generator=generator),
         normal=normal * -normal[2].sign(),  # towards the camera

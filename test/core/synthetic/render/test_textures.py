@@ -1,4 +1,4 @@
-"""The pictures that ship, and the noise that is made: sizes, ranges, spectra, licences."""
+"""The images that ship, and the noise that is made: sizes, ranges, spectra, licences."""
 
 from importlib.resources import files
 
@@ -20,11 +20,11 @@ def test_every_photograph_has_its_licence_and_they_are_small():
 
 
 def test_photographs_come_sharp_and_out_of_focus():
-    pictures = photographs()
-    assert pictures.shape[1:] == (3, TEXTURE_SIZE, TEXTURE_SIZE)
-    assert pictures.min() >= 0
-    assert pictures.max() <= 1
-    sharp, soft, softer = pictures.unflatten(0, (-1, 3)).unbind(1)
+    images = photographs()
+    assert images.shape[1:] == (3, TEXTURE_SIZE, TEXTURE_SIZE)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    sharp, soft, softer = images.unflatten(0, (-1, 3)).unbind(1)
     detail = [(p.diff(dim=-1) ** 2).mean((1, 2, 3)) for p in (sharp, soft, softer)]
     assert (detail[0] > detail[1]).all()
     assert (detail[1] > detail[2]).all()

@@ -1,4 +1,4 @@
-"""Visibility and presence against pictures whose answer is known by construction."""
+"""Visibility and presence against images whose answer is known by construction."""
 
 import torch
 from torch.testing import assert_close

@@ -15,7 +15,7 @@ def looks():
     return sample_appearance(Draws(1, MANY))
 
 
-def test_every_field_is_finite_per_picture_and_independent_of_the_batch(looks):
+def test_every_field_is_finite_per_image_and_independent_of_the_batch(looks):
     alone = sample_appearance(Draws(1, MANY[7:9]))
     for name in Appearance._fields:
         values = getattr(looks, name)
@@ -54,7 +54,7 @@ def test_lights_are_above_more_often_and_vary_in_strength(looks):
     assert warm.quantile(0.1) < 0.8
 
 
-def test_infrared_pictures_have_bright_grey_skin_and_one_lamp_beside_the_camera(looks):
+def test_infrared_images_have_bright_grey_skin_and_one_lamp_beside_the_camera(looks):
     chosen = infrared(Draws(1, MANY))
     assert abs(chosen.float().mean() - INFRARED) < 0.015
     seen, by_day = (Appearance(*(values[mask] for values in looks)) for mask in (chosen, ~chosen))

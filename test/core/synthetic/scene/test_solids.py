@@ -94,7 +94,7 @@ def test_what_surrounds_or_is_behind_the_camera_is_not_seen():
     assert len(look(one(Form.BOX, (0.0, 0, -1))).pixel) == 0
 
 
-def test_pictures_do_not_mix():
+def test_images_do_not_mix():
     draws = Draws(4, torch.arange(3))
     many = Solids(
         draws.choice("form", [1.0, 1.0, 1.0], 2),

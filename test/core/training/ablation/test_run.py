@@ -78,7 +78,7 @@ def test_one_table_of_all_rows_and_nothing_twice(tmp_path, stored, monkeypatch):
     assert {"command", "commit", "torch"} <= set(document["machine"])
     assert document["conditions"]["backbone"] == LITE
     for run in document["runs"]:
-        assert run["pictures"] == 2
+        assert run["images"] == 2
         assert run["figures"]["mpjpe_mm/wrist-scaled"] > 0
         assert run["mean_pose"] == document["runs"][0]["mean_pose"]
     whole, part = (run["parameters"] for run in document["runs"])

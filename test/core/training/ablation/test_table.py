@@ -12,9 +12,9 @@ CONDITIONS = {"steps": 1250, "batch_size": 32, "size": 256, "backbone": "efficie
 MACHINE = {"command": "lgnet ablate", "commit": "abc1234", "time": "today"}
 
 
-def run(row, mpjpe, mpvpe=10.0, mrrpe=30.0, seed=0, pictures=40_000, commit="abc1234"):
+def run(row, mpjpe, mpvpe=10.0, mrrpe=30.0, seed=0, images=40_000, commit="abc1234"):
     figures = {**dict.fromkeys(COLUMNS, 1.0), **dict(zip(COMPARED, (mpjpe, mpvpe, mrrpe)))}
-    return Run(row, seed, 10**6, 10**9, pictures, commit, figures, dict.fromkeys(COLUMNS, 99.0))
+    return Run(row, seed, 10**6, 10**9, images, commit, figures, dict.fromkeys(COLUMNS, 99.0))
 
 
 def contradictions(*runs):
@@ -71,10 +71,10 @@ def test_rows_have_a_published_name_and_a_reference(row, published, reference):
 
 
 @pytest.mark.parametrize(
-    ("pictures", "size", "reduced"), [(40_000, 256, False), (39_999, 256, True), (40_000, 128, True)]
+    ("images", "size", "reduced"), [(40_000, 256, False), (39_999, 256, True), (40_000, 128, True)]
 )
-def test_less_than_a_full_comparison_is_labelled(pictures, size, reduced):
-    table = Table({**CONDITIONS, "size": size}, MACHINE, [run("lgnet", 9.0, pictures=pictures)])
+def test_less_than_a_full_comparison_is_labelled(images, size, reduced):
+    table = Table({**CONDITIONS, "size": size}, MACHINE, [run("lgnet", 9.0, images=images)])
     assert table.reduced == reduced
     assert ("REDUCED" in table.title) == reduced
     assert any(note.startswith("reduced:") for note in table.notes()) == reduced

@@ -8,16 +8,16 @@ from support.random_labels import some_batch
 from support.volumes import gaussian
 from torch.testing import assert_close
 
-from lgnet_core.network import Cascade
+from lgnet_core.network import IntermediateOutputs
 from lgnet_core.network.baselines.internet import find_peaks
-from lgnet_core.training.losses.config import HEATMAPS, CascadeWeights, LossWeights, loss_weights
-from lgnet_core.training.losses.intershape import cascade_terms, heatmap_loss, inter_hand_offsets
+from lgnet_core.training.losses.config import HEATMAPS, InterShapeLossWeights, LossWeights, loss_weights
+from lgnet_core.training.losses.intershape import heatmap_loss, inter_hand_offsets, intershape_terms
 from lgnet_core.training.losses.terms import grid_target
 
 BOX, ANSWERS = 0.5, 4
 
 
-def truth_as_cascade(hand_model, batch) -> Cascade:
+def truth_as_cascade(hand_model, batch) -> IntermediateOutputs:
     """What a perfect InterShape says besides, its volumes left empty."""
     labels = batch.labels(hand_model)
     palm = hand_model.palm_length(batch.shape)
@@ -25,7 +25,7 @@ def truth_as_cascade(hand_model, batch) -> Cascade:
     def each(x):
         return x[:, None].expand(-1, ANSWERS, *x.shape[1:])
 
-    return Cascade(
+    return IntermediateOutputs(
         heatmaps=torch.zeros(len(batch), 2, 21, 8, 8, 8),
         pose=each(torch.zeros(len(batch), 2, 48)),
         shape=each(batch.shape),
@@ -35,13 +35,13 @@ def truth_as_cascade(hand_model, batch) -> Cascade:
 
 
 def terms_of(cascade, batch, hand_model):
-    return cascade_terms(cascade, batch, batch.labels(hand_model), hand_model, BOX)
+    return intershape_terms(cascade, batch, batch.labels(hand_model), hand_model, BOX)
 
 
 def test_a_perfect_cascade_costs_nothing_but_its_prior(hand_model):
     batch = some_batch(hand_model)
     terms = terms_of(truth_as_cascade(hand_model, batch), batch, hand_model)
-    assert set(terms) == {f.name for f in fields(CascadeWeights)} - {f.name for f in fields(LossWeights)}
+    assert set(terms) == {f.name for f in fields(InterShapeLossWeights)} - {f.name for f in fields(LossWeights)}
     for name in ("palm_joint", "inter_hand", "bone_length", "answer_shape"):
         assert terms[name] < 1e-6, name
     assert terms["heatmap"].item() == pytest.approx(1)
@@ -81,13 +81,15 @@ def test_joints_count_in_palms(hand_model):
 
 def test_absent_hands_cost_nothing(hand_model):
     batch = some_batch(hand_model).replace(presence=torch.zeros(2, 2, dtype=torch.bool))
-    wild = Cascade(*(torch.randn(x.shape) for x in truth_as_cascade(hand_model, batch)))
+    wild = IntermediateOutputs(*(torch.randn(x.shape) for x in truth_as_cascade(hand_model, batch)))
     assert all(term == 0 for term in terms_of(wild, batch, hand_model).values())
 
 
 def test_of_one_hand_nothing_between_hands_counts(hand_model):
     batch = some_batch(hand_model).replace(presence=torch.tensor([[True, False], [False, True]]))
-    terms = terms_of(Cascade(*(torch.randn(x.shape) for x in truth_as_cascade(hand_model, batch))), batch, hand_model)
+    terms = terms_of(
+        IntermediateOutputs(*(torch.randn(x.shape) for x in truth_as_cascade(hand_model, batch))), batch, hand_model
+    )
     assert terms["inter_hand"] == terms["shape_agreement"] == 0
     assert terms["palm_joint"] > 0
 

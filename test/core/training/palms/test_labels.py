@@ -20,7 +20,7 @@ from lgnet_core.training.palms.labels import (
     NEGATIVE,
     PalmTargets,
     anchor_overlap,
-    label_as_taught,
+    label_from_teacher,
     label_palms,
     lay_over,
     palm_boxes,
@@ -103,7 +103,7 @@ def test_an_image_without_palms_asks_for_none_anywhere():
 def test_what_is_taught_is_left_out_where_the_teacher_is_unsure():
     scores = torch.tensor([0.9, 0.5, 0.3, 0.06, 0.04])
     candidates = PalmCandidates(scores.logit(), torch.rand(5, 4), torch.rand(5, 7, 2))
-    targets = label_as_taught(candidates)
+    targets = label_from_teacher(candidates)
     assert targets.known.tolist() == [True, True, False, False, True]
     assert targets.fitted.tolist() == [True, True, False, False, False]
     assert_close(targets.scores, scores)

@@ -25,7 +25,7 @@ from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import StoredHands, write_shards
 from lgnet_core.training.palms import train as training
 from lgnet_core.training.palms.data import PalmImages, PalmViews
-from lgnet_core.training.palms.labels import label_as_taught, label_palms
+from lgnet_core.training.palms.labels import label_from_teacher, label_palms
 from lgnet_core.training.palms.train import CHECKPOINT, PalmTraining, palm_loss, split_real, train_palms
 
 UNCHANGED = Photometry(**dict.fromkeys(Photometry.__dataclass_fields__, 0.0))
@@ -84,7 +84,7 @@ def test_a_real_image_is_taught_as_the_frozen_detector_sees_it(root, rendered, h
     differences = [float((batch.images[:1] - square).abs().mean()) for square in candidates]
     assert min(differences) < 0.01
     seen = load_mediapipe_palm_detector()(batch.images[:1])
-    expected = label_as_taught(seen)
+    expected = label_from_teacher(seen)
     assert expected.fitted.any()
     for found, wanted in zip(batch.targets, expected, strict=True):
         assert_close(found[:1], wanted, atol=1e-3, rtol=0)

@@ -8,7 +8,7 @@ from support.perfect import perfect
 
 from lgnet_core.data.augmentation import resize
 from lgnet_core.data.sample import HandsBatch, HandsTruth
-from lgnet_core.evaluation.outcome import compare, place
+from lgnet_core.evaluation.comparison import compare, place
 from lgnet_core.synthetic.generator import SyntheticHands
 
 
@@ -43,13 +43,13 @@ def test_what_is_no_number_is_not_placed(hand_model, batch):
 
 
 def test_pixels_are_those_of_a_crop_of_256(hand_model, batch):
-    """Whatever the size of the pictures: a cell of a 4 x 4 map is 64 of these pixels, one of 2 x 2 is 128."""
+    """Whatever the size of the images: a cell of a 4 x 4 map is 64 of these pixels, one of 2 x 2 is 128."""
     for size, cell in ((128, 64.0), (64, 128.0)):
-        pictures = resize(batch, size)
-        truth, said = HandsTruth.of(pictures, hand_model), perfect(pictures, hand_model)
-        exact = compare(said, pictures.wrist, pictures, truth)
+        images = resize(batch, size)
+        truth, said = HandsTruth.of(images, hand_model), perfect(images, hand_model)
+        exact = compare(said, images.wrist, images, truth)
         torch.testing.assert_close(exact.pixels, exact.true_pixels, atol=1e-2, rtol=1e-4)
-        moved = compare(said._replace(joints_grid=said.joints_grid + 1), pictures.wrist, pictures, truth)
+        moved = compare(said._replace(joints_grid=said.joints_grid + 1), images.wrist, images, truth)
         torch.testing.assert_close(
             moved.pixels - exact.pixels, torch.full_like(exact.pixels, cell), atol=1e-2, rtol=1e-4
         )
@@ -62,7 +62,7 @@ def test_joints_count_where_the_crop_shows_them(hand_model, batch):
     assert outcome.inside.any()
 
 
-def test_some_of_the_pictures(hand_model, batch):
+def test_some_of_the_images(hand_model, batch):
     outcome = compare(perfect(batch, hand_model), batch.wrist, batch, HandsTruth.of(batch, hand_model))
     some = batch.presence.all(1)
     assert len(outcome.select(some).joints) == int(some.sum())

@@ -9,35 +9,41 @@ from typing import Any
 
 from rich.table import Table
 
-from lgnet_core.evaluation.annotated import AnnotatedPictures
+from lgnet_core.evaluation.annotated import AnnotatedImages
 from lgnet_core.evaluation.asymmetry import AsymmetryScore, Bin
 from lgnet_core.evaluation.evaluate import Observer
+from lgnet_core.evaluation.image_sets import Images
 from lgnet_core.evaluation.jitter import FRAMES, JitterScore
-from lgnet_core.evaluation.named import INTERWILD_ON_HIC, NAMED_PROTOCOLS, NamedFigures, NamedProtocol, NamedScore
 from lgnet_core.evaluation.penetration import PenetrationScore
-from lgnet_core.evaluation.pictures import Pictures
 from lgnet_core.evaluation.published import CAVEATS, HIC, INTERHAND26M, published_on
+from lgnet_core.evaluation.published_protocols import (
+    INTERWILD_ON_HIC,
+    PUBLISHED_PROTOCOLS,
+    PublishedProtocol,
+    PublishedProtocolFigures,
+    PublishedProtocolScore,
+)
 from lgnet_core.evaluation.sets import Choice
 from lgnet_core.network import HandsNetwork
 
-_PROTOCOLS: dict[str, tuple[NamedProtocol, ...]] = {INTERHAND26M: NAMED_PROTOCOLS, HIC: (INTERWILD_ON_HIC,)}
-_MEASURED = 1000  # pictures of a large set, evenly spread, whose pairs' penetration is measured
+_PROTOCOLS: dict[str, tuple[PublishedProtocol, ...]] = {INTERHAND26M: PUBLISHED_PROTOCOLS, HIC: (INTERWILD_ON_HIC,)}
+_MEASURED = 1000  # images of a large set, evenly spread, whose pairs' penetration is measured
 _HANDS = {"said": "as predicted", "true": "true"}
 
 
 @dataclass(frozen=True)
-class Studies:
+class Analyses:
     """What was found.
 
     Args:
         data: name of the set that published figures are looked up by.
-        named: figures by protocol, and whether they are of the pictures that it was published on.
+        named: figures by protocol, and whether they are of the images that it was published on.
         asymmetry, penetration, jitter: see the modules of these names.
-        notes: what to know about the figures. skipped: pictures and rows left out, by reason.
+        notes: what to know about the figures. skipped: images and rows left out, by reason.
     """
 
     data: str
-    named: dict[NamedProtocol, tuple[NamedFigures, bool]] = field(default_factory=dict)
+    named: dict[PublishedProtocol, tuple[PublishedProtocolFigures, bool]] = field(default_factory=dict)
     asymmetry: list[Bin] = field(default_factory=list)
     penetration: dict[str, dict[str, float | int]] = field(default_factory=dict)
     jitter: dict[str, dict[str, float | int]] = field(default_factory=dict)
@@ -52,7 +58,7 @@ class Studies:
                     "protocol": protocol.describe(),
                     "averages": protocol.describe_averages(),
                     "published_on": f"{protocol.annotation}, {protocol.subset}",
-                    "on_the_pictures_it_was_published_on": same,
+                    "on_the_images_it_was_published_on": same,
                     **asdict(figures),
                 }
                 for protocol, (figures, same) in self.named.items()
@@ -89,8 +95,8 @@ class Studies:
             if len(figures.groups) > 1:
                 cells[0] += f" ({' / '.join(_text(value) for value in figures.groups)})"
             published = f" (published figures are of {protocol.annotation}, {protocol.subset}, test)"
-            pictures = f"{figures.pictures} pictures" + ("" if same else published)
-            table.add_row("[bold]these weights[/]", *cells, f"{protocol.name}: {protocol.describe()}", pictures)
+            images = f"{figures.images} images" + ("" if same else published)
+            table.add_row("[bold]these weights[/]", *cells, f"{protocol.name}: {protocol.describe()}", images)
         table.add_section()
         for row in published_on(self.data):
             cells = ["-" if value is None else f"{value:.2f}" for value in (row.mpjpe, row.mpvpe, row.mrrpe)]
@@ -130,32 +136,32 @@ class Studies:
         return table
 
 
-class StudyScores:
+class AnalysisScores:
     """Measures while an evaluation runs.
 
     Args:
-        network: that is judged, on its device. pictures, choice: on what. count: how many of the pictures are judged.
+        network: that is judged, on its device. images, choice: on what. count: how many of the images are judged.
     """
 
-    def __init__(self, network: HandsNetwork, pictures: Pictures, choice: Choice, count: int) -> None:
+    def __init__(self, network: HandsNetwork, images: Images, choice: Choice, count: int) -> None:
         device = next(network.parameters()).device
-        self._network, self._pictures, self._choice, self._count = network, pictures, choice, count
-        self._same_surfaces = pictures.hand_model.digest == network.hand_model.digest
+        self._network, self._images, self._choice, self._count = network, images, choice, count
+        self._same_surfaces = images.hand_model.digest == network.hand_model.digest
         protocols = _PROTOCOLS.get(choice.data, ())
-        self._named = {p: NamedScore(p, network.hand_model, pictures.hand_model, device) for p in protocols}
+        self._named = {p: PublishedProtocolScore(p, network.hand_model, images.hand_model, device) for p in protocols}
         self._asymmetry, self._jitter = AsymmetryScore(device), JitterScore(device)
         self._penetration = PenetrationScore(network.hand_model, every=max(1, count // _MEASURED))
 
     @property
     def observers(self) -> list[Observer]:
-        """To be shown every batch, in the order of the pictures."""
+        """To be shown every batch, in the order of the images."""
         return [*self._named.values(), self._asymmetry, self._jitter, self._penetration]
 
-    def found(self) -> Studies:
+    def found(self) -> Analyses:
         """What was measured so far."""
         named = {p: (score.compute(), self._is_published_on(p)) for p, score in self._named.items()}
-        skipped = self._pictures.set.skipped() if isinstance(self._pictures, AnnotatedPictures) else {}
-        return Studies(
+        skipped = self._images.set.skipped() if isinstance(self._images, AnnotatedImages) else {}
+        return Analyses(
             self._choice.data,
             named,
             self._asymmetry.compute(),
@@ -165,29 +171,29 @@ class StudyScores:
             skipped,
         )
 
-    def _is_published_on(self, protocol: NamedProtocol) -> bool:
-        choice, pictures = self._choice, self._pictures
-        unread = pictures.set.faults.unread() if isinstance(pictures, AnnotatedPictures) else 0
-        whole = self._count == len(pictures) and not unread
+    def _is_published_on(self, protocol: PublishedProtocol) -> bool:
+        choice, images = self._choice, self._images
+        unread = images.set.faults.unread() if isinstance(images, AnnotatedImages) else 0
+        whole = self._count == len(images) and not unread
         wanted = (protocol.annotation, protocol.subset, "test", INTERHAND26M)
         return whole and (choice.annotation.value, choice.subset.value, choice.split, choice.data) == wanted
 
     def _notes(self) -> list[str]:
         notes = []
-        if self._pictures.metadata.get("labels") == "joint_3d":
+        if self._images.metadata.get("labels") == "joint_3d":
             notes.append(
                 "joints only, the measured ones (joint_3d): without MANO there are no surfaces, and no figures of the "
                 "protocols that take their joints from the fits; give your MANO with --hand-model DIR"
             )
         elif not self._same_surfaces:
             notes.append(
-                f"joints only: the labels' surfaces are of {self._pictures.hand_model.name!r}, those of the weights of "
+                f"joints only: the labels' surfaces are of {self._images.hand_model.name!r}, those of the weights of "
                 f"{self._network.hand_model.name!r}, whose vertices are others; train with --hand-model to compare them"
             )
         return notes
 
 
-def _nothing(figures: NamedFigures) -> bool:
+def _nothing(figures: PublishedProtocolFigures) -> bool:
     return all(math.isnan(value) for value in (figures.mpjpe, figures.mpvpe, figures.mrrpe, *figures.groups))
 
 

@@ -1,9 +1,9 @@
-"""Make the pictures of README and of the model card, from synthetic images only.
+"""Make the images of README and of the model card, from synthetic images only.
 
     lgnet eval -o out/eval
-    python tools/make_readme_pictures.py [--weights FILE] [--worst out/eval/worst.png]
+    python tools/make_readme_images.py [--weights FILE] [--worst out/eval/worst.png]
 
-Writes to tools/pictures:
+Writes to docs/images:
     hands.jpg: a frame of the bundled clip with the hands found in it, and their meshes from three sides.
     frames.png: hand frames and camera frame, on hands of the bundled model.
     synthetic.jpg: the first crops of ``lgnet synth --seed 7 --size 128``.
@@ -26,18 +26,18 @@ from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.hand_model.anatomy import angles_to_rotations, preset
 from lgnet_core.inference import HandEstimator
-from lgnet_core.io.images import read_picture
+from lgnet_core.io.images import load_image
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.sheet import contact_sheet
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
 from lgnet_core.visualization.drawing import draw_overlay
 
-FOLDER = Path(__file__).parent / "pictures"
+FOLDER = Path(__file__).parents[1] / "docs" / "images"
 WIDTH, HEIGHT = 960, 540
 CAMERA = Camera(np.array([[900.0, 0, WIDTH / 2], [0, 900.0, HEIGHT / 2], [0, 0, 1]]), WIDTH, HEIGHT)
 AXES = ((220, 40, 40), (40, 150, 40), (40, 70, 220))  # x, y, z: red, green, blue, as in RViz
 INK = (40, 40, 40)
-SHEET_WIDTH = 1200  # pixels, of the pictures that are made smaller
+SHEET_WIDTH = 1200  # pixels, of the images that are made smaller
 
 
 def hands_of_the_frames(model: HandModel) -> TwoHands:
@@ -68,7 +68,7 @@ def hands_of_the_frames(model: HandModel) -> TwoHands:
                 joints=joints,
                 vertices=mesh.vertices[0, side].double().numpy() + wrists[side],
                 faces=model.faces[side].numpy(),
-                joints_image=project_distorted(joints, CAMERA),
+                joints_2d=project_distorted(joints, CAMERA),
                 joint_std=np.zeros(21),
                 rotations=rotations,
                 shape=np.zeros(10),
@@ -145,10 +145,10 @@ def main() -> None:
     sheet = contact_sheet(generator.crops(torch.arange(32), 128), generator.hand_model)
     write_jpeg("synthetic.jpg", sheet)
     with tempfile.TemporaryDirectory() as folder:
-        view = read_picture(run_demo(HandEstimator.load(arguments.weights), Path(folder)).view).image
+        view = load_image(run_demo(HandEstimator.load(arguments.weights), Path(folder)).view).image
     write_jpeg("hands.jpg", view, SHEET_WIDTH)
     if arguments.worst is not None:
-        write_jpeg("failures.jpg", read_picture(arguments.worst).image, SHEET_WIDTH)
+        write_jpeg("failures.jpg", load_image(arguments.worst).image, SHEET_WIDTH)
 
 
 if __name__ == "__main__":

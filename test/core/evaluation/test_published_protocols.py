@@ -10,7 +10,9 @@ import torch
 from support.perfect import perfect
 
 from lgnet_core.data.sample import HandsTruth
-from lgnet_core.evaluation.named import (
+from lgnet_core.evaluation.comparison import Comparison, compare
+from lgnet_core.evaluation.image_sets import CATEGORIES, Category, Labelled
+from lgnet_core.evaluation.published_protocols import (
     DIR_MCP,
     DIR_WRIST,
     INTAGHAND,
@@ -18,12 +20,10 @@ from lgnet_core.evaluation.named import (
     INTERSHAPE,
     INTERWILD,
     LGNET,
-    NAMED_PROTOCOLS,
-    NamedFigures,
-    NamedScore,
+    PUBLISHED_PROTOCOLS,
+    PublishedProtocolFigures,
+    PublishedProtocolScore,
 )
-from lgnet_core.evaluation.outcome import Outcome, compare
-from lgnet_core.evaluation.pictures import CATEGORIES, Category, Labelled
 from lgnet_core.hand_model import HandModel
 from lgnet_core.synthetic.generator import SyntheticHands
 
@@ -32,8 +32,8 @@ INTERACTING, SINGLE = (CATEGORIES.index(c) for c in (Category.INTERACTING, Categ
 
 
 @pytest.fixture(scope="module")
-def case(hand_model) -> tuple[Outcome, Labelled]:
-    """Wrong predictions of twelve pictures: some hands absent, some joints not measured, some hands not fitted."""
+def case(hand_model) -> tuple[Comparison, Labelled]:
+    """Wrong predictions of twelve images: some hands absent, some joints not measured, some hands not fitted."""
     generator = torch.Generator().manual_seed(4)
     batch = SyntheticHands(8, hand_model).crops(torch.arange(COUNT), 64)
     presence = torch.ones(COUNT, 2, dtype=torch.bool)
@@ -61,14 +61,14 @@ def case(hand_model) -> tuple[Outcome, Labelled]:
     return compare(said, batch.wrist, batch, truth), Labelled(batch, category, truth, none, none)
 
 
-def figures(protocol, case, hand_model: HandModel) -> NamedFigures:
+def figures(protocol, case, hand_model: HandModel) -> PublishedProtocolFigures:
     """In two batches."""
     outcome, read = case
-    score = NamedScore(protocol, hand_model, hand_model)
+    score = PublishedProtocolScore(protocol, hand_model, hand_model)
     for part in (slice(0, 5), slice(5, COUNT)):
         truth = HandsTruth(*(value[part] for value in read.truth))
         labelled = Labelled(read.batch[part], read.category[part], truth, read.film[part], read.frame[part])
-        score.update(Outcome(*(value[part] for value in outcome)), labelled)
+        score.update(Comparison(*(value[part] for value in outcome)), labelled)
     return score.compute()
 
 
@@ -104,7 +104,7 @@ def mean_of_joints(lists) -> float:
 
 
 def test_internet(case, hand_model):
-    """Each joint's mean over single and interacting pictures together, then over the 42."""
+    """Each joint's mean over single and interacting images together, then over the 42."""
     errors = internet_errors(case)
     both = [a + b for a, b in zip(errors[SINGLE], errors[INTERACTING])]
     found = figures(INTERNET, case, hand_model)
@@ -112,7 +112,7 @@ def test_internet(case, hand_model):
     over_all = float(np.mean(np.concatenate(both)))
     assert found.mpjpe != pytest.approx(over_all, rel=1e-4)
     assert math.isnan(found.mpvpe)
-    assert found.pictures == COUNT
+    assert found.images == COUNT
 
 
 def test_internet_s_mrrpe(case, hand_model):
@@ -129,7 +129,7 @@ def test_internet_s_mrrpe(case, hand_model):
 
 
 def test_interwild(case, hand_model):
-    """Unweighted mean of the means of single and of interacting pictures; vertices: all hands alike."""
+    """Unweighted mean of the means of single and of interacting images; vertices: all hands alike."""
     errors = internet_errors(case)
     single, interacting = mean_of_joints(errors[SINGLE]), mean_of_joints(errors[INTERACTING])
     found = figures(INTERWILD, case, hand_model)
@@ -156,7 +156,7 @@ def test_interwild(case, hand_model):
 
 
 def aligned(case, hand_model, root: int) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:
-    """By picture and side of the interacting pictures' fitted hands: errors in mm of 21 joints and of the vertices."""
+    """By image and side of the interacting images' fitted hands: errors in mm of 21 joints and of the vertices."""
     outcome, read = case
     errors = {}
     for k in range(COUNT):
@@ -177,7 +177,7 @@ def aligned(case, hand_model, root: int) -> dict[tuple[int, int], tuple[np.ndarr
 
 
 def test_intershape(case, hand_model):
-    """Middle MCP and bone; each joint of each side over the pictures, then the mean; vertices of every valid hand."""
+    """Middle MCP and bone; each joint of each side over the images, then the mean; vertices of every valid hand."""
     errors = aligned(case, hand_model, 9)
     by_joint = [np.mean([e[0][j] for (_, s), e in errors.items() if s == side]) for side in range(2) for j in range(21)]
     found = figures(INTERSHAPE, case, hand_model)
@@ -195,12 +195,12 @@ def test_intaghand_and_its_successors(case, hand_model, protocol, root):
     vertices = [np.mean([e[1].mean() for e in side]) for side in sides]
     assert found.mpjpe == pytest.approx(np.mean(joints), rel=1e-5)
     assert found.mpvpe == pytest.approx(np.mean(vertices), rel=1e-5)
-    assert found.pictures == 8
+    assert found.images == 8
 
 
 def test_protocols_differ(case, hand_model):
     """The same predictions under each: what a table without protocols mixes up."""
-    found = {p: figures(p, case, hand_model) for p in NAMED_PROTOCOLS}
+    found = {p: figures(p, case, hand_model) for p in PUBLISHED_PROTOCOLS}
     joints = [found[p].mpjpe for p in (INTERNET, INTERWILD, INTAGHAND, DIR_WRIST)]
     vertices = [found[p].mpvpe for p in (INTERWILD, INTERSHAPE, INTAGHAND, DIR_WRIST)]
     for values in (joints, vertices):
@@ -212,7 +212,7 @@ def test_protocols_differ(case, hand_model):
 
 
 def test_nothing_to_measure_has_no_number(hand_model):
-    found = NamedScore(INTERSHAPE, hand_model, hand_model).compute()
+    found = PublishedProtocolScore(INTERSHAPE, hand_model, hand_model).compute()
     assert math.isnan(found.mpjpe)
     assert math.isnan(found.mrrpe)
-    assert found.pictures == 0
+    assert found.images == 0

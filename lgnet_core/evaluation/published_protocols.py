@@ -1,7 +1,7 @@
 r"""The protocols of published figures, by the names of the works that used them, each as its code averages.
 
 They differ in which joints are the truth (measured ones, or those of fitted surfaces), how hands are laid over each
-other (:mod:`lgnet_core.evaluation.protocol`), what is averaged first, and which pictures count. Where all hands are
+other (:mod:`lgnet_core.evaluation.protocol`), what is averaged first, and which images count. Where all hands are
 there and known, the averages agree; where some are missing they do not.
 
 Sources: the evaluation code of each work. LGNet's is stated in its supplement only; what it leaves open is taken as
@@ -17,12 +17,12 @@ from enum import Enum
 import torch
 from torch import Tensor
 
-from lgnet_core.evaluation.metrics import JOINT_COUNT, MRRPE, MaskedMean, mean_of_columns
-from lgnet_core.evaluation.outcome import Outcome
-from lgnet_core.evaluation.pictures import CATEGORIES, Category, Labelled
+from lgnet_core.evaluation.comparison import Comparison
+from lgnet_core.evaluation.image_sets import CATEGORIES, Category, Labelled
+from lgnet_core.evaluation.metrics import MRRPE, MaskedMean, mean_of_columns
 from lgnet_core.evaluation.protocol import MCP_SCALED, MILLIMETRES, WRIST_RAW, WRIST_SCALED, Protocol
 from lgnet_core.hand_model import HandModel
-from lgnet_core.types import WRIST, Side
+from lgnet_core.types import NUM_KEYPOINTS, WRIST, Side
 
 INTERACTING, SINGLE = (Category.INTERACTING,), (Category.SINGLE,)
 BOTH = (*SINGLE, *INTERACTING)
@@ -38,13 +38,13 @@ class Truth(Enum):
 class Averaging(Enum):
     """What is averaged first, before the mean over the rest."""
 
-    JOINTS = "each of the 42 joints over the pictures"
-    SIDES = "each side over its joints and pictures"
+    JOINTS = "each of the 42 joints over the images"
+    SIDES = "each side over its joints and images"
     HANDS = "all hands alike"
 
 
 @dataclass(frozen=True)
-class NamedProtocol:
+class PublishedProtocol:
     """How one work measured.
 
     Args:
@@ -52,7 +52,7 @@ class NamedProtocol:
         averaging: of the joints' errors. groups: categories that are averaged together; the figure is the mean of the
             groups'.
         vertices: how the vertices' errors are averaged, over all groups together; None: it gives no such figure.
-        annotation, subset: the pictures of InterHand2.6M's test split that its published figures are of.
+        annotation, subset: the images of InterHand2.6M's test split that its published figures are of.
     """
 
     name: str
@@ -65,7 +65,7 @@ class NamedProtocol:
     subset: str
 
     @property
-    def pictures(self) -> tuple[Category, ...]:
+    def images(self) -> tuple[Category, ...]:
         """All categories that count."""
         return tuple(category for group in self.groups for category in group)
 
@@ -80,38 +80,38 @@ class NamedProtocol:
         return f"joints: {self.averaging.value}, then the mean{groups}{vertices}"
 
 
-INTERNET = NamedProtocol(
+INTERNET = PublishedProtocol(
     "InterNet", WRIST_RAW, Truth.MEASURED, Averaging.JOINTS, (BOTH,), None, "H+M", "all"
 )  # fmt: skip
-INTERSHAPE = NamedProtocol(
+INTERSHAPE = PublishedProtocol(
     "InterShape", MCP_SCALED, Truth.SURFACE, Averaging.JOINTS, (INTERACTING,), Averaging.HANDS, "H+M", "IH"
 )
-INTAGHAND = NamedProtocol(
+INTAGHAND = PublishedProtocol(
     "IntagHand", MCP_SCALED, Truth.SURFACE, Averaging.SIDES, (INTERACTING,), Averaging.SIDES, "H+M", "lgnet"
 )
-DIR_WRIST = NamedProtocol(
+DIR_WRIST = PublishedProtocol(
     "DIR (wrist)", WRIST_SCALED, Truth.SURFACE, Averaging.SIDES, (INTERACTING,), Averaging.SIDES, "H+M", "lgnet"
 )
-DIR_MCP = NamedProtocol(
+DIR_MCP = PublishedProtocol(
     "DIR (MCP)", MCP_SCALED, Truth.SURFACE, Averaging.SIDES, (INTERACTING,), Averaging.SIDES, "H+M", "lgnet"
 )
-INTERWILD = NamedProtocol(
+INTERWILD = PublishedProtocol(
     "InterWild", WRIST_RAW, Truth.MEASURED, Averaging.JOINTS, (SINGLE, INTERACTING), Averaging.HANDS, "H", "all"
 )
 INTERWILD_ON_HIC = replace(INTERWILD, truth=Truth.SURFACE)
 """HIC has no measured joints: its joints are those of its meshes."""
-LGNET = NamedProtocol(
+LGNET = PublishedProtocol(
     "LGNet (as stated)", WRIST_SCALED, Truth.SURFACE, Averaging.SIDES, (INTERACTING,), Averaging.SIDES, "H+M", "lgnet"
 )
-NAMED_PROTOCOLS = (INTERNET, INTERSHAPE, INTAGHAND, DIR_WRIST, DIR_MCP, INTERWILD, LGNET)
+PUBLISHED_PROTOCOLS = (INTERNET, INTERSHAPE, INTAGHAND, DIR_WRIST, DIR_MCP, INTERWILD, LGNET)
 
 
 @dataclass(frozen=True)
-class NamedFigures:
+class PublishedProtocolFigures:
     """Millimetres; NaN: nothing was there to be measured.
 
     Args:
-        groups: MPJPE of each group of the protocol. pictures: how many counted.
+        groups: MPJPE of each group of the protocol. images: how many counted.
         rrve: mean error of both hands' vertices relative to the right wrist, pairs only (InterWild).
     """
 
@@ -120,10 +120,10 @@ class NamedFigures:
     mrrpe: float
     rrve: float
     groups: tuple[float, ...]
-    pictures: int
+    images: int
 
 
-class NamedScore:
+class PublishedProtocolScore:
     """The figures of one protocol; an observer of an evaluation.
 
     Args:
@@ -133,7 +133,7 @@ class NamedScore:
     """
 
     def __init__(
-        self, protocol: NamedProtocol, said: HandModel, true: HandModel, device: torch.device | str = "cpu"
+        self, protocol: PublishedProtocol, said: HandModel, true: HandModel, device: torch.device | str = "cpu"
     ) -> None:
         self.protocol = protocol
         self._joints_said = said.joints_from_vertices
@@ -141,15 +141,15 @@ class NamedScore:
         self._joints = [self._mean(protocol.averaging, device) for _ in protocol.groups]
         self._vertices = self._mean(protocol.vertices or Averaging.HANDS, device)
         self._roots, self._both = MRRPE().to(device), MaskedMean().to(device)
-        self._pictures = 0
+        self._images = 0
 
-    def update(self, outcome: Outcome, read: Labelled) -> None:
+    def update(self, outcome: Comparison, read: Labelled) -> None:
         """Add hands of the protocol's categories."""
         for group, mean in zip(self.protocol.groups, self._joints):
             some = _of(read.category, group)
             self._add_joints(mean, outcome.select(some), read.truth.surfaces[some])
-        some = _of(read.category, self.protocol.pictures)
-        self._pictures += int(some.sum())
+        some = _of(read.category, self.protocol.images)
+        self._images += int(some.sum())
         chosen, fitted = outcome.select(some), read.truth.surfaces[some]
         if self.protocol.truth is Truth.MEASURED:
             wrists, known = chosen.measured[:, :, WRIST], chosen.measured_known[..., WRIST]
@@ -160,13 +160,13 @@ class NamedScore:
         if self.protocol.vertices is not None:
             self._add_vertices(chosen)
 
-    def compute(self) -> NamedFigures:
+    def compute(self) -> PublishedProtocolFigures:
         """All figures."""
         means = (*self._joints, self._vertices, self._roots, self._both)
         *groups, vertices, roots, both = (float(mean_of_columns(mean.total, mean.count)) for mean in means)
-        return NamedFigures(sum(groups) / len(groups), vertices, roots, both, tuple(groups), self._pictures)
+        return PublishedProtocolFigures(sum(groups) / len(groups), vertices, roots, both, tuple(groups), self._images)
 
-    def _add_joints(self, mean: MaskedMean, o: Outcome, fitted: Tensor) -> None:
+    def _add_joints(self, mean: MaskedMean, o: Comparison, fitted: Tensor) -> None:
         if self.protocol.truth is Truth.MEASURED:
             said, true, known = o.joints, o.measured, o.measured_known
         else:
@@ -175,7 +175,7 @@ class NamedScore:
         errors = self.protocol.alignment.errors(said, said, true, true)  # (B, 2, 21)
         self._accumulate(mean, self.protocol.averaging, errors, self.protocol.alignment.measurable(known))
 
-    def _add_vertices(self, o: Outcome) -> None:
+    def _add_vertices(self, o: Comparison) -> None:
         assert self.protocol.vertices is not None
         said, true = self._joints_said(o.vertices), self._joints_true(o.true_vertices)
         errors = self.protocol.alignment.errors(o.vertices, said, o.true_vertices, true)  # (B, 2, V)
@@ -190,7 +190,7 @@ class NamedScore:
 
     @staticmethod
     def _mean(averaging: Averaging, device: torch.device | str) -> MaskedMean:
-        columns = {Averaging.JOINTS: 2 * JOINT_COUNT, Averaging.SIDES: 2, Averaging.HANDS: 1}[averaging]
+        columns = {Averaging.JOINTS: 2 * NUM_KEYPOINTS, Averaging.SIDES: 2, Averaging.HANDS: 1}[averaging]
         return MaskedMean(columns).to(device)
 
     @staticmethod
@@ -207,6 +207,6 @@ class NamedScore:
 
 
 def _of(category: Tensor, chosen: tuple[Category, ...]) -> Tensor:
-    """(B,) bool: the picture is of one of the categories."""
+    """(B,) bool: the image is of one of the categories."""
     numbers = category.new_tensor([CATEGORIES.index(one) for one in chosen])
     return torch.isin(category, numbers)

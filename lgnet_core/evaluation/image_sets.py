@@ -1,4 +1,4 @@
-"""The sets of pictures that are evaluated: the frozen one, and stored ones; and which pictures belong together."""
+"""The sets of images that are evaluated: the frozen one, and stored ones; and which images belong together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lgnet_core.synthetic.stored import StoredHands
 
 
 class Category(Enum):
-    """What a picture shows: figures are given for each apart, and for all."""
+    """What an image shows: figures are given for each apart, and for all."""
 
     INTERACTING = "interacting"
     SEPARATE = "separate"
@@ -28,15 +28,15 @@ class Category(Enum):
 
 
 CATEGORIES = tuple(Category)
-"""By the numbers that a set gives its pictures."""
+"""By the numbers that a set gives its images."""
 
 
 class Labelled(NamedTuple):
-    """Pictures as read, with what is true of them.
+    """Images as read, with what is true of them.
 
     Shapes:
         category: (B,) long, index of ``CATEGORIES``.
-        film, frame: (B,) int64, which film a picture is of (-1: none), and when it was taken.
+        film, frame: (B,) int64, which film an image is of (-1: none), and when it was taken.
     """
 
     batch: HandsBatch
@@ -47,7 +47,7 @@ class Labelled(NamedTuple):
 
     @classmethod
     def stills(cls, batch: HandsBatch, category: Tensor, hand_model: HandModel) -> Labelled:
-        """Pictures of no film, every hand of which is known whole by its parameters."""
+        """Images of no film, every hand of which is known whole by its parameters."""
         model = hand_model.v_template.device
         truth = HandsTruth.of(batch.to(model), hand_model).to(batch.image.device)
         none = torch.full((len(batch),), -1)
@@ -58,8 +58,8 @@ class Labelled(NamedTuple):
         return Labelled(batch.to(device), category.to(device), truth.to(device), film.to(device), frame.to(device))
 
 
-class Pictures(Protocol):
-    """A set of labelled pictures.
+class Images(Protocol):
+    """A set of labelled images.
 
     Attributes:
         name: for titles. metadata: what identifies it. hand_model: what its surfaces are of.
@@ -77,15 +77,15 @@ class Pictures(Protocol):
         ...
 
     def read(self, indices: Tensor, size: int) -> Labelled | None:
-        """Some pictures with what is known of them; those that cannot be used are left out. None: all of them.
+        """Some images with what is known of them; those that cannot be used are left out. None: all of them.
 
         Args:
-            indices: (B,) int64. size: side of the pictures, pixels.
+            indices: (B,) int64. size: side of the images, pixels.
         """
         ...
 
 
-class HeldOutPictures:
+class HeldOutImages:
     """The frozen held-out set; categories are what its scenes were drawn as, whatever the crop shows of them."""
 
     def __init__(self, hand_model: HandModel) -> None:
@@ -101,7 +101,7 @@ class HeldOutPictures:
         return Labelled.stills(self._set.batch(indices, size), category, self.hand_model)
 
 
-class StoredPictures:
+class StoredImages:
     """A folder that ``lgnet synth`` wrote; categories are what the labels show, :func:`category_of_labels`."""
 
     def __init__(self, directory: Path, hand_model: HandModel) -> None:

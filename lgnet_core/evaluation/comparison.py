@@ -1,4 +1,4 @@
-"""What was said about a batch of pictures beside what is true, in the units that the metrics take."""
+"""What was said about a batch of images beside what is true, in the units that the metrics take."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lgnet_core.network.lgnet.joint_stage import GRID_STRIDE
 from lgnet_core.types import WRIST, Camera
 
 PIXELS_OF = 256
-"""Errors in the picture are pixels of a crop of this size, whatever size the network sees."""
+"""Errors in the image are pixels of a crop of this size, whatever size the network sees."""
 
 
-class Outcome(NamedTuple):
+class Comparison(NamedTuple):
     """Hands as predicted and as they are. Joints and vertices are relative to each hand's own wrist, camera axes.
 
     Shapes:
@@ -62,12 +62,12 @@ class Outcome(NamedTuple):
         """(B,) bool: both hands are there, and where their wrists are is known."""
         return (self.hands & self.known[..., WRIST]).all(1)
 
-    def select(self, pictures: Tensor) -> Outcome:
-        """Some of the pictures. Shapes: (B,) bool, or indices."""
-        return Outcome(*(value[pictures] for value in self))
+    def select(self, images: Tensor) -> Comparison:
+        """Some of the images. Shapes: (B,) bool, or indices."""
+        return Comparison(*(value[images] for value in self))
 
 
-def compare(prediction: HandsPrediction, wrist: Tensor, batch: HandsBatch, truth: HandsTruth) -> Outcome:
+def compare(prediction: HandsPrediction, wrist: Tensor, batch: HandsBatch, truth: HandsTruth) -> Comparison:
     """A prediction beside the truth.
 
     Args:
@@ -78,7 +78,7 @@ def compare(prediction: HandsPrediction, wrist: Tensor, batch: HandsBatch, truth
     """
     size, root = batch.image.shape[-1], truth.joints[:, :, WRIST, None]
     inside = ((truth.joints_2d > -0.5) & (truth.joints_2d < size - 0.5)).all(-1)
-    return Outcome(
+    return Comparison(
         joints=prediction.joints,
         vertices=prediction.vertices,
         rough_joints=prediction.rough_joints,

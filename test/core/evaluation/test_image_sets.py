@@ -1,4 +1,4 @@
-"""Sets to be evaluated: the frozen one, stored ones, and which pictures belong together."""
+"""Sets to be evaluated: the frozen one, stored ones, and which images belong together."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lgnet_core.evaluation.pictures import CATEGORIES, Category, category_of_kind, category_of_labels
-from lgnet_core.evaluation.sets import Choice, open_pictures
+from lgnet_core.evaluation.image_sets import CATEGORIES, Category, category_of_kind, category_of_labels
+from lgnet_core.evaluation.sets import Choice, open_images
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.scene.interactions import Kind
 from lgnet_core.synthetic.stored import write_shards
@@ -40,10 +40,10 @@ def test_labels_have_categories(hand_model):
 
 
 def test_the_frozen_set(hand_model):
-    pictures = open_pictures(Choice(), hand_model)
-    assert len(pictures) == 2000
-    assert pictures.metadata["digest"]
-    batch, category, *_ = pictures.read(torch.arange(0, 2000, 100), 64)
+    images = open_images(Choice(), hand_model)
+    assert len(images) == 2000
+    assert images.metadata["digest"]
+    batch, category, *_ = images.read(torch.arange(0, 2000, 100), 64)
     assert batch.image.shape == (20, 3, 64, 64)
     nobody = category == CATEGORIES.index(Category.NONE)
     assert nobody.any()
@@ -52,10 +52,10 @@ def test_the_frozen_set(hand_model):
 
 
 def test_a_stored_set_is_read_at_the_size_that_is_asked(hand_model, stored):
-    pictures = open_pictures(Choice(str(stored)), hand_model)
-    assert (len(pictures), pictures.metadata["seed"]) == (10, 4)
+    images = open_images(Choice(str(stored)), hand_model)
+    assert (len(images), images.metadata["seed"]) == (10, 4)
     indices = torch.tensor([7, 2])
-    batch, category, *_ = pictures.read(indices, 64)
+    batch, category, *_ = images.read(indices, 64)
     assert batch.image.shape == (2, 3, 64, 64)
     truth = SyntheticHands(4, hand_model).crops(indices, 64)
     torch.testing.assert_close(batch.intrinsics, truth.intrinsics, rtol=1e-4, atol=1e-2)
@@ -64,4 +64,4 @@ def test_a_stored_set_is_read_at_the_size_that_is_asked(hand_model, stored):
 
 def test_a_folder_that_is_no_set_says_what_to_do(hand_model, tmp_path):
     with pytest.raises(ValueError, match="lgnet synth"):
-        open_pictures(Choice(str(tmp_path)), hand_model)
+        open_images(Choice(str(tmp_path)), hand_model)
