@@ -1,8 +1,10 @@
-"""Metadata live in pyproject.toml. This file has `pip install .` build the messages and ship what CMake installs.
+"""Build of the messages, and of what CMake installs, by `pip install .`; metadata are in pyproject.toml.
 
-An editable installation ships no messages: `make` lays them beside it (tools/ros/install.py).
+An editable installation has no messages: `make` installs them beside it (tools/ros/install.py). The default wheel
+leaves out what only training and evaluation need (EVALUATION_DATA); LGNET_EVALUATION_DATA=1 includes it.
 """
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -11,6 +13,12 @@ from setuptools import Distribution, setup
 from setuptools.command.build import build
 
 ROOT = Path(__file__).resolve().parent
+EVALUATION_DATA = (
+    "lgnet_core/assets/held_out.npz",
+    "lgnet_core/assets/random_hands.npz",
+    "lgnet_core/weights/hand_landmark.safetensors",
+    "lgnet_core/weights/palm_detector_mediapipe.safetensors",
+)
 sys.path.insert(0, str(ROOT / "tools" / "ros"))
 
 import interfaces  # noqa: E402
@@ -18,14 +26,17 @@ import wheels  # noqa: E402
 
 
 class BuildWithMessages(build):
-    """Builds the Python packages, then lays the generated ones beside them; libraries and share/ go to the prefix."""
+    """Builds the Python packages and the generated messages beside them; libraries and share/ go to the prefix."""
 
     def run(self) -> None:
-        shutil.rmtree(self.build_lib, ignore_errors=True)  # pip builds in the checkout: nothing old must be shipped
+        shutil.rmtree(self.build_lib, ignore_errors=True)  # pip builds in the checkout: ship nothing stale
         super().run()
+        if os.environ.get("LGNET_EVALUATION_DATA", "0") == "0":
+            for name in EVALUATION_DATA:
+                (Path(self.build_lib) / name).unlink(missing_ok=True)
         work = Path(self.build_temp).resolve() / "messages"
         shutil.rmtree(work, ignore_errors=True)
-        self.announce("building the messages", level=2)
+        self.announce("Building the messages", level=2)
         tree = interfaces.build(work)
         python = interfaces.python_folder(tree)
         data: dict[str, list[str]] = {}
@@ -40,8 +51,8 @@ class BuildWithMessages(build):
         self.distribution.data_files = list(data.items())
 
 
-class WithLibraries(Distribution):
-    """A wheel of one platform: the messages are compiled."""
+class BinaryDistribution(Distribution):
+    """Makes the wheel platform-specific, since the messages are compiled."""
 
     def has_ext_modules(self) -> bool:
         return True
@@ -49,7 +60,7 @@ class WithLibraries(Distribution):
 
 requirements = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
 setup(
-    distclass=WithLibraries,
+    distclass=BinaryDistribution,
     cmdclass={"build": BuildWithMessages},
     install_requires=requirements + wheels.run_requirements(),
     setup_requires=[*wheels.build_requirements(), "numpy>=1.26"],

@@ -1,9 +1,9 @@
-"""Start the hands node and bring it up.
+"""Launch the hands node and activate it.
 
     ros2 launch lgnet_ros hands.launch.py image:=/camera/color/image_raw camera_info:=/camera/color/camera_info
     ros2 launch lgnet_ros hands.launch.py demo:=true rviz:=true
 
-Nothing is installed or downloaded. `ros2 launch lgnet_ros hands.launch.py --show-args` lists every argument.
+`ros2 launch lgnet_ros hands.launch.py --show-args` lists all arguments.
 """
 
 from launch.actions import (
@@ -26,29 +26,29 @@ from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
 from launch import LaunchContext, LaunchDescription
-from lgnet_ros.resources import fast_dds_profile
+from lgnet_ros.resources import fast_dds_environment
 
 PACKAGE = "lgnet_ros"
 
 ARGUMENTS = (
-    ("image", "image", "topic of the images; with image_transport: compressed, without its /compressed"),
-    ("camera_info", "camera_info", "topic of the camera's calibration"),
-    ("namespace", "", "namespace of the node and of its topics; empty: /hands/mesh and so on"),
-    ("params_file", None, "YAML file with the node's parameters"),
-    ("device", "", "auto, cpu, cuda, cuda:0, ...; empty: as in the parameter file"),
-    ("weights", "", "weights file of the network; empty: as in the parameter file"),
-    ("hand_model", "", "folder that `lgnet mano convert` wrote; empty: as in the parameter file"),
-    ("use_sim_time", "false", "true: take the time from /clock"),
-    ("autostart", "true", "true: configure and activate the node; false: leave that to a lifecycle manager"),
-    ("rviz", "false", "true: start RViz with config/hands.rviz"),
+    ("image", "image", "image topic; for image_transport: compressed, without the suffix /compressed"),
+    ("camera_info", "camera_info", "camera calibration topic"),
+    ("namespace", "", "namespace of the node and its topics; empty: /hands/mesh etc."),
+    ("params_file", None, "YAML file with parameters of the node"),
+    ("device", "", "auto, cpu, cuda, cuda:0, ...; empty: value of the parameter file"),
+    ("weights", "", "weights file of the network; empty: value of the parameter file"),
+    ("hand_model", "", "output folder of `lgnet mano convert`; empty: value of the parameter file"),
+    ("use_sim_time", "false", "use the time of /clock"),
+    ("autostart", "true", "configure and activate the node; false: leave that to a lifecycle manager"),
+    ("rviz", "false", "start RViz with config/hands.rviz"),
     ("log_level", "info", "debug, info, warn, error or fatal"),
-    ("demo", "false", "true: start a camera that plays the bundled clip"),
+    ("demo", "false", "start a camera that publishes the bundled clip"),
 )
-OVERRIDES = ("device", "weights", "hand_model")  # given on the command line they outweigh the parameter file
+OVERRIDES = ("device", "weights", "hand_model")  # on the command line they take precedence over the parameter file
 
 
-def shared(*parts: str) -> PathJoinSubstitution:
-    """A file of share/lgnet_ros."""
+def share_file(*parts: str) -> PathJoinSubstitution:
+    """Path of a file in share/lgnet_ros."""
     return PathJoinSubstitution([FindPackageShare(PACKAGE), *parts])
 
 
@@ -61,8 +61,8 @@ def camera_topics() -> list:
 
 
 def hands_node(context: LaunchContext) -> list:
-    """The node, and what takes it through configure and activate. The node never does that by itself."""
-    given = {name: LaunchConfiguration(name).perform(context) for name in OVERRIDES}
+    """The node and, with autostart, the event handlers that configure and activate it."""
+    overrides = {name: LaunchConfiguration(name).perform(context) for name in OVERRIDES}
     node = LifecycleNode(
         package=PACKAGE,
         executable="hands_node",
@@ -70,7 +70,7 @@ def hands_node(context: LaunchContext) -> list:
         namespace=LaunchConfiguration("namespace"),
         parameters=[
             LaunchConfiguration("params_file"),
-            {name: ParameterValue(value, value_type=str) for name, value in given.items() if value},
+            {name: ParameterValue(value, value_type=str) for name, value in overrides.items() if value},
             sim_time(),
         ],
         remappings=camera_topics(),
@@ -83,20 +83,20 @@ def hands_node(context: LaunchContext) -> list:
         OnProcessStart(target_action=node, on_start=[change_state(node, Transition.TRANSITION_CONFIGURE)]),
         condition=autostart,
     )
-    # Only the way up: a node that somebody deactivated stays inactive.
+    # Only after configuring: a node that was deactivated manually stays inactive.
     activate = RegisterEventHandler(
         OnStateTransition(
             target_lifecycle_node=node,
             start_state="configuring",
             goal_state="inactive",
             entities=[
-                LogInfo(msg="hands: configured, activating"),
+                LogInfo(msg="hands: Configured, activating"),
                 change_state(node, Transition.TRANSITION_ACTIVATE),
             ],
         ),
         condition=autostart,
     )
-    return [configure, activate, node]  # the handlers first, so that they miss no event
+    return [configure, activate, node]  # the handlers first, so that they miss no events
 
 
 def change_state(node: LifecycleNode, transition: int) -> EmitEvent:
@@ -104,7 +104,7 @@ def change_state(node: LifecycleNode, transition: int) -> EmitEvent:
 
 
 def generate_launch_description() -> LaunchDescription:
-    defaults = {"params_file": shared("config", "hands.yaml")}
+    defaults = {"params_file": share_file("config", "hands.yaml")}
     arguments = [
         DeclareLaunchArgument(name, default_value=defaults.get(name, default), description=description)
         for name, default, description in ARGUMENTS
@@ -112,7 +112,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             *arguments,
-            *(SetEnvironmentVariable(name, value) for name, value in fast_dds_profile().items()),
+            *(SetEnvironmentVariable(name, value) for name, value in fast_dds_environment().items()),
             OpaqueFunction(function=hands_node),
             Node(
                 package=PACKAGE,
@@ -127,7 +127,7 @@ def generate_launch_description() -> LaunchDescription:
                 package="rviz2",
                 executable="rviz2",
                 namespace=LaunchConfiguration("namespace"),
-                arguments=["-d", shared("config", "hands.rviz")],
+                arguments=["-d", share_file("config", "hands.rviz")],
                 parameters=[sim_time()],
                 remappings=camera_topics(),
                 condition=IfCondition(LaunchConfiguration("rviz")),

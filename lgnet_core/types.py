@@ -1,4 +1,4 @@
-"""What goes in and out of the perception of two hands: plain numpy arrays, units and frames in the docstrings.
+"""Input and output types of two-hand perception: cameras, hands, joint names and sides, as plain numpy arrays.
 
 Camera frame: the optical frame of REP-103 (x right, y down, z forward), metres. Pixels: (u right, v down), the centre
 of the top-left pixel is (0, 0), as in OpenCV and in ROS's CameraInfo.
@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[Any]
+
+ImageArray = NDArray[np.uint8]
+"""An image: (H, W, 3) RGB unless stated otherwise."""
 
 
 class Side(IntEnum):
@@ -35,11 +38,11 @@ class Side(IntEnum):
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 
 JOINT_NAMES: tuple[str, ...] = ("wrist", *(f"{finger}_{k}" for finger in FINGERS for k in (1, 2, 3, 4)))
-"""21 joints in OpenPose's order: 1 is nearest the palm, 4 is the tip."""
+"""The 21 joints in OpenPose's order; of a finger, 1 is nearest to the palm and 4 is the tip."""
 NUM_KEYPOINTS = len(JOINT_NAMES)
 
 JOINT_PARENTS: tuple[int, ...] = tuple(-1 if j == 0 else (0 if (j - 1) % 4 == 0 else j - 1) for j in range(21))
-"""Index of each joint's parent in the drawn skeleton; the wrist has none (-1)."""
+"""Index of the parent of each joint in the skeleton; the wrist has none (-1)."""
 
 WRIST, MIDDLE_MCP = 0, 9
 
@@ -50,11 +53,11 @@ class Camera:
 
     Args:
         matrix: (3, 3) intrinsics K, pixels.
-        width, height: size of the image, pixels.
-        distortion: OpenCV's coefficients (k1, k2, p1, p2[, k3[, k4, k5, k6]]); empty for a rectified image.
+        width, height: image size, pixels.
+        distortion: OpenCV's distortion coefficients (k1, k2, p1, p2[, k3[, k4, k5, k6]]); empty for a rectified image.
 
     Raises:
-        ValueError: if K is not finite, its focal lengths are not positive, or the size is not positive.
+        ValueError: if K is not finite, or a focal length or the image size is not positive.
     """
 
     matrix: FloatArray
@@ -66,10 +69,10 @@ class Camera:
         matrix = np.asarray(self.matrix, dtype=np.float64)
         distortion = np.asarray(self.distortion, dtype=np.float64).reshape(-1)
         if matrix.shape != (3, 3):
-            raise ValueError(f"camera matrix: expected shape (3, 3), got {matrix.shape}; give K row by row")
+            raise ValueError(f"camera matrix: expected shape (3, 3), got {matrix.shape}; pass K row by row")
         if not (np.isfinite(matrix).all() and np.isfinite(distortion).all()):
             raise ValueError(
-                "camera: K or the distortion holds NaN or infinity; calibrate the camera, or pass no camera"
+                "camera: K or the distortion contains NaN or infinity; calibrate the camera, or pass no camera"
             )
         if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
             raise ValueError(
@@ -82,26 +85,24 @@ class Camera:
         object.__setattr__(self, "distortion", distortion)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Hand:
-    """One hand as the network sees it.
+    """One estimated hand.
 
     Args:
         side: anatomical side.
         presence: probability in [0, 1] that this hand is in the image.
         joints: (21, 3) metres; camera frame if ``TwoHands.metric``, else relative to the wrist, camera axes.
-        vertices: (778, 3) metres, same frame as ``joints``: the refined mesh (M_f), or, where the hands are given as
-            another hand model's than the network's, that model's own surface
-            (:class:`~lgnet_core.inference.retarget.Retarget`).
+        vertices: (778, 3) metres, same frame as ``joints``: the refined mesh (M_f), or the surface of another hand
+            model if the hands are retargeted to it (:class:`~lgnet_core.inference.retarget.Retargeter`).
         faces: (1538, 3) vertex indices, counter-clockwise seen from outside on both sides.
-        joints_2d: (21, 2) pixels in the given image (distorted, if it is): what the network saw in 2D.
+        joints_2d: (21, 2) pixels in the input image (distorted, if the image is): the predicted 2D joints.
         joint_std: (21,) metres: predicted standard deviation per axis of the wrist-relative joints.
-        rotations: (16, 3, 3) the hand model's joint rotations (root in camera axes), MANO's joint order.
-        shape: (10,) the hand model's shape coefficients. Rotations and shape describe the rough mesh (M_r), not M_f;
-            another hand model's describe its surface.
-        track_id: the same number as long as a :class:`~lgnet_core.inference.tracking.tracker.HandTracker` follows this
-        hand
-            from image to image, counted from 1; 0: not tracked.
+        rotations: (16, 3, 3) joint rotations of the hand model (root in camera axes), MANO's joint order.
+        shape: (10,) shape coefficients of the hand model. Rotations and shape describe the rough mesh (M_r), not M_f;
+            for a retargeted hand they describe its surface.
+        track_id: constant while a :class:`~lgnet_core.inference.tracking.tracker.HandTracker` follows this hand from
+            image to image, counted from 1; 0: not tracked.
     """
 
     side: Side
@@ -115,15 +116,20 @@ class Hand:
     shape: FloatArray
     track_id: int = 0
 
+    def __repr__(self) -> str:
+        wrist = ", ".join(f"{round(float(x), 2) + 0.0:.2f}" for x in self.joints[WRIST])  # + 0.0: no -0.00
+        track = f", track {self.track_id}" if self.track_id else ""
+        return f"Hand({self.side.label}, presence {self.presence:.2f}, wrist ({wrist}) m{track})"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class TwoHands:
-    """The hands found in one image.
+    """The hands detected in one image.
 
     Args:
-        right, left: the hand, or None where it was not seen.
-        relative_translation: (3,) wrist_left - wrist_right, metres, camera axes; None unless both hands were seen.
-        metric: True if the hands stand in the camera frame; False if no camera was given, and then joints and
+        right, left: the hand, or None if it was not detected.
+        relative_translation: (3,) wrist_left - wrist_right, metres, camera axes; None unless both were detected.
+        metric: True if the hands are in the camera frame; False if no camera was given, in which case joints and
             vertices are relative to each hand's own wrist (normalised mode).
     """
 
@@ -134,5 +140,12 @@ class TwoHands:
 
     @property
     def hands(self) -> list[Hand]:
-        """The hands that were seen, right before left."""
+        """The detected hands, right before left."""
         return [hand for hand in (self.right, self.left) if hand is not None]
+
+    def __repr__(self) -> str:
+        parts = ["metric" if self.metric else "wrist-relative"]
+        parts += [f"{hand.side.label} {hand.presence:.2f}" for hand in self.hands] or ["no hands"]
+        if self.relative_translation is not None:
+            parts.append(f"wrists {np.linalg.norm(self.relative_translation):.2f} m apart")
+        return f"TwoHands({', '.join(parts)})"

@@ -1,4 +1,4 @@
-"""The node's health on ``/diagnostics``: how it is, why, and the figures behind it."""
+"""Diagnostics of the node on ``/diagnostics``: level, reasons and statistics."""
 
 from __future__ import annotations
 
@@ -10,126 +10,127 @@ from typing import TYPE_CHECKING, Protocol
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from lgnet_core.network.checkpoint import BUNDLED_WEIGHTS, weights_digest
+from lgnet_core.io.checkpoint_files import BUNDLED_WEIGHTS, weights_digest
 from lgnet_ros import topics
 from lgnet_ros.parameters import Settings
 from lgnet_ros.qos import diagnostics_profile, output_overrides
-from lgnet_ros.statistics import HORIZON, Snapshot, Statistics
+from lgnet_ros.statistics import WINDOW_SECONDS, Snapshot, Statistics
 
 if TYPE_CHECKING:
     from rclpy.node import Node
 
     from lgnet_core.inference import HandEstimator
 
-MUCH_LOST = 0.1  # share of images that never came
+MAX_LOSS_FRACTION = 0.1  # of images lost in transport; more is a warning
 
 _SEVERITY = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.STALE, DiagnosticStatus.ERROR)
 """From best to worst."""
 
 
-class Active(Protocol):
-    """What the diagnostics ask of a node that is active: :class:`lgnet_ros.pipeline.Pipeline`."""
+class QoSStatus(Protocol):
+    """QoS of the active node's endpoints, as provided by :class:`lgnet_ros.pipeline.Pipeline`."""
 
     @property
-    def qos(self) -> Mapping[str, str]:
-        """Each topic that is subscribed to, and how."""
+    def qos_status(self) -> Mapping[str, str]:
+        """Status of the subscription to each topic."""
 
     @property
     def qos_problems(self) -> list[str]:
-        """Publishers that cannot be heard, subscribers that cannot hear."""
+        """Descriptions of all endpoints whose QoS is incompatible with the node's."""
 
 
-def judge(
+def evaluate(
     snapshot: Snapshot, qos_problems: Iterable[str], active_for: float | None, image_timeout: float, fault: str = ""
 ) -> tuple[bytes, str]:
-    """How the node is.
+    """Determine the diagnostic level and message.
 
-    Dropped images are no trouble: a network that is slower than the camera takes the newest and leaves the others.
+    Dropped images are not a problem: a network slower than the camera processes the latest image and skips the others.
 
     Args:
-        qos_problems: a sentence for each.
-        active_for: seconds since the node was activated; None: it is not active.
-        image_timeout: seconds that are too long without an image, or without being done with one.
-        fault: of the node as a whole, such as a transition that failed.
+        qos_problems: one description per incompatible endpoint.
+        active_for: seconds since activation; None if the node is not active.
+        image_timeout: maximum time without receiving, or without completing, an image, seconds.
+        fault: of the node as a whole, such as a failed transition.
 
     Returns:
-        The worst of the levels of DiagnosticStatus that apply, and all reasons, the worst first.
+        The worst applicable level of DiagnosticStatus, and all reasons, the worst first.
     """
-    found: list[tuple[bytes, str]] = []
+    reasons: list[tuple[bytes, str]] = []
     if fault:
-        found.append((DiagnosticStatus.ERROR, fault))
+        reasons.append((DiagnosticStatus.ERROR, fault))
     if active_for is None:
-        found.append((DiagnosticStatus.OK, "not active"))
+        reasons.append((DiagnosticStatus.OK, "Node is not active"))
     else:
-        found += _troubles(snapshot)
-        found += [(DiagnosticStatus.WARN, problem) for problem in qos_problems]
-        silent = active_for if snapshot.since_received is None else min(active_for, snapshot.since_received)
-        if silent > image_timeout:
-            found.append((DiagnosticStatus.STALE, f"no image for {silent:.1f} s"))
-        elif silent == active_for:  # the last one, if any, came before
-            found.append((DiagnosticStatus.WARN, "waiting for the first image"))
-        elif snapshot.waiting is not None and (stuck := min(active_for, snapshot.waiting)) > image_timeout:
-            found.append((DiagnosticStatus.ERROR, f"images arrive, but none was done with for {stuck:.1f} s"))
-    if not found:
-        found.append((DiagnosticStatus.OK, f"hands published at {snapshot.processed_rate:.1f} Hz"))
-    found.sort(key=lambda reason: -_SEVERITY.index(reason[0]))
-    return found[0][0], "; ".join(text for _, text in found)
+        reasons += _recent_problems(snapshot)
+        reasons += [(DiagnosticStatus.WARN, problem) for problem in qos_problems]
+        last_received = snapshot.time_since_received
+        elapsed = active_for if last_received is None else min(active_for, last_received)
+        if elapsed > image_timeout:
+            reasons.append((DiagnosticStatus.STALE, f"No image received for {elapsed:.1f} s"))
+        elif elapsed == active_for:  # none since activation
+            reasons.append((DiagnosticStatus.WARN, "Waiting for the first image"))
+        elif snapshot.pending_time is not None and (pending := min(active_for, snapshot.pending_time)) > image_timeout:
+            reasons.append((DiagnosticStatus.ERROR, f"Images are received, but none was processed for {pending:.1f} s"))
+    if not reasons:
+        reasons.append((DiagnosticStatus.OK, f"Publishing hands at {snapshot.processed_rate:.1f} Hz"))
+    reasons.sort(key=lambda reason: -_SEVERITY.index(reason[0]))
+    return reasons[0][0], "; ".join(text for _, text in reasons)
 
 
-def _troubles(snapshot: Snapshot) -> list[tuple[bytes, str]]:
-    """What went wrong lately."""
-    lately = f"in the last {HORIZON:g} s"
-    found = []
-    if snapshot.lately_failed:
-        text = f"{snapshot.lately_failed} image(s) lost to errors {lately}, the last to: {snapshot.last_failure}"
-        found.append((DiagnosticStatus.ERROR, text))
-    if snapshot.lately_rejected:
-        reasons = ", ".join(f"{key} {count}" for key, count in sorted(snapshot.lately_rejected.items()))
-        found.append((DiagnosticStatus.WARN, f"messages rejected {lately}: {reasons}"))
-    if snapshot.lately_uncalibrated:
-        found.append((DiagnosticStatus.WARN, f"no calibration on {topics.CAMERA_INFO}: nothing metric is published"))
-    if snapshot.lost is not None and snapshot.lost > MUCH_LOST:
+def _recent_problems(snapshot: Snapshot) -> list[tuple[bytes, str]]:
+    """Problems in the statistics' window: levels and descriptions."""
+    window = f"in the last {WINDOW_SECONDS:g} s"
+    problems = []
+    if snapshot.recent_failed:
+        text = f"Processing of {snapshot.recent_failed} image(s) failed {window}, last error: {snapshot.last_error}"
+        problems.append((DiagnosticStatus.ERROR, text))
+    if snapshot.recent_rejected:
+        text = f"Invalid messages rejected {window}: {_format_counts(snapshot.recent_rejected)}"
+        problems.append((DiagnosticStatus.WARN, text))
+    if snapshot.recent_uncalibrated:
+        text = f"No camera calibration on {topics.CAMERA_INFO}: metric outputs are not published"
+        problems.append((DiagnosticStatus.WARN, text))
+    if snapshot.loss_fraction is not None and snapshot.loss_fraction > MAX_LOSS_FRACTION:
         text = (
-            f"{snapshot.lost:.0%} of the images are lost before they arrive; publish them reliably, or raise Fast "
-            "DDS's shared memory (config/fastdds.xml)"
+            f"{snapshot.loss_fraction:.0%} of the images are lost in transport; publish them with reliable QoS, or "
+            "increase the shared memory segment of Fast DDS (config/fastdds.xml)"
         )
-        found.append((DiagnosticStatus.WARN, text))
-    return found
+        problems.append((DiagnosticStatus.WARN, text))
+    return problems
 
 
-def figures(snapshot: Snapshot, stamp_age: float | None) -> dict[str, str]:
-    """The figures as texts, units in their names.
+def to_values(snapshot: Snapshot, stamp_age: float | None) -> dict[str, str]:
+    """Format the statistics as key-value pairs with units in the keys.
 
     Args:
-        stamp_age: seconds from the stamp of the last image that was processed to now, by the node's clock.
+        stamp_age: seconds since the stamp of the last processed image, in the node's clock.
     """
-    rejected = ", ".join(f"{key} {count}" for key, count in sorted(snapshot.rejected.items()))
     values = {
         "images received": str(snapshot.received),
         "images processed": str(snapshot.processed),
-        "images dropped for newer ones": str(snapshot.dropped),
-        "images lost to errors": str(snapshot.failed),
+        "images dropped": str(snapshot.dropped),
+        "images failed": str(snapshot.failed),
         "images without calibration": str(snapshot.uncalibrated),
-        "messages rejected": rejected or "0",
-        "receiving rate (Hz)": f"{snapshot.received_rate:.1f}",
+        "messages rejected": _format_counts(snapshot.rejected) or "0",
+        "image rate (Hz)": f"{snapshot.received_rate:.1f}",
         "publishing rate (Hz)": f"{snapshot.processed_rate:.1f}",
-        "lost before they arrive (%)": _number(snapshot.lost, 100),
-        "last image received (s ago)": _number(snapshot.since_received),
-        "last image processed (s ago)": _number(snapshot.since_processed),
-        "age of the last image's stamp (s)": _number(stamp_age),
+        "images lost in transport (%)": _format(snapshot.loss_fraction, 100),
+        "time since last image received (s)": _format(snapshot.time_since_received),
+        "time since last image processed (s)": _format(snapshot.time_since_processed),
+        "age of last image stamp (s)": _format(stamp_age),
     }
-    for stage, (median, high) in snapshot.latency.items():
-        values[f"latency of {stage}, p50 (ms)"] = _number(median, 1e3)
-        values[f"latency of {stage}, p95 (ms)"] = _number(high, 1e3)
+    for stage, (median, p95) in snapshot.latency.items():
+        values[f"latency of {stage}, p50 (ms)"] = _format(median, 1e3)
+        values[f"latency of {stage}, p95 (ms)"] = _format(p95, 1e3)
     return values
 
 
 class Diagnostics:
-    """Publishes a node's health, from configuration to clean-up and in between.
+    """Publishes the diagnostics of the node in every lifecycle state.
 
     Args:
-        node: whose health it is; its parameters must have been declared.
-        clock: seconds, never set back.
+        node: its parameters must have been declared.
+        clock: monotonic time, seconds.
     """
 
     def __init__(self, node: Node, clock: Callable[[], float] = time.monotonic) -> None:
@@ -140,77 +141,81 @@ class Diagnostics:
             DiagnosticArray, topics.DIAGNOSTICS, diagnostics_profile(), qos_overriding_options=output_overrides()
         )
         self._fault = ""
-        self._setup: dict[str, str] = {}
-        self._session: Active | None = None
-        self._activated = 0.0
+        self._configuration: dict[str, str] = {}
+        self._pipeline: QoSStatus | None = None
+        self._activation_time = 0.0
 
-    def clear(self) -> None:
-        """Before the node is configured: nothing is known, nothing is wrong."""
-        self.statistics.clear()
-        self._fault, self._setup = "", {}
+    def reset(self) -> None:
+        """Clear statistics, fault and configuration before the node is configured."""
+        self.statistics.reset()
+        self._fault, self._configuration = "", {}
 
-    def fault(self, text: str) -> None:
-        """An ERROR until :meth:`clear`."""
+    def set_fault(self, text: str) -> None:
+        """Report an ERROR until :meth:`reset`."""
         self._fault = text
 
-    def describe(self, settings: Settings, estimator: HandEstimator) -> None:
-        """Tell what the node was configured with."""
-        engine = estimator.engines["hands"]  # all of them are of one kind, on one device
-        self._setup = {
+    def set_configuration(self, settings: Settings, estimator: HandEstimator) -> None:
+        """Set the key-value pairs that describe the node's configuration."""
+        engine = estimator.engines["hands"]  # all engines are of one kind and on one device
+        self._configuration = {
             "device": engine.device,
             "engine": f"{engine.name}, {engine.precision}",
             "weights": settings.weights or "bundled",
-            "weights (sha256)": _digest(settings.weights),
+            "weights (sha256)": _weights_sha256(settings.weights),
             "hand model": settings.hand_model or "bundled",
             "hand model (digest)": estimator.hand_model.digest,
         }
 
-    def publish(self, session: Active | None) -> None:
-        """To be called once a second.
+    def publish(self, pipeline: QoSStatus | None) -> None:
+        """Publish the diagnostics. Call once per second.
 
         Args:
-            session: None while the node is not active.
+            pipeline: None while the node is not active.
         """
         now = self._node.get_clock().now()
-        message = self.message(session, now.nanoseconds)
+        message = self.create_message(pipeline, now.nanoseconds)
         message.header.stamp = now.to_msg()
         self._publisher.publish(message)
 
-    def message(self, session: Active | None, now_ns: int) -> DiagnosticArray:
-        """What is published at a time of the node's clock, nanoseconds."""
+    def create_message(self, pipeline: QoSStatus | None, now_ns: int) -> DiagnosticArray:
+        """Create the message; ``now_ns``: current time of the node's clock, nanoseconds."""
         snapshot = self.statistics.snapshot()
-        if session is not self._session:
-            self._session, self._activated = session, self._clock()
-        active_for = None if session is None else self._clock() - self._activated
-        image_timeout = self._node.get_parameter("image_timeout").value  # may be set at any time
-        problems = [] if session is None else session.qos_problems
-        level, text = judge(snapshot, problems, active_for, image_timeout, self._fault)
-        age = None if snapshot.last_stamp is None else (now_ns - snapshot.last_stamp) / 1e9
-        values = {**self._setup, **figures(snapshot, age)}
-        if session is not None:
-            values |= {f"QoS of {topic}": state for topic, state in session.qos.items()}
+        if pipeline is not self._pipeline:
+            self._pipeline, self._activation_time = pipeline, self._clock()
+        active_for = None if pipeline is None else self._clock() - self._activation_time
+        image_timeout = self._node.get_parameter("image_timeout").value  # can be changed at run time
+        qos_problems = [] if pipeline is None else pipeline.qos_problems
+        level, text = evaluate(snapshot, qos_problems, active_for, image_timeout, self._fault)
+        stamp_age = None if snapshot.last_stamp is None else (now_ns - snapshot.last_stamp) / 1e9
+        values = {**self._configuration, **to_values(snapshot, stamp_age)}
+        if pipeline is not None:
+            values |= {f"QoS of {topic}": status for topic, status in pipeline.qos_status.items()}
         status = DiagnosticStatus(
             level=level,
             name=f"{self._node.get_fully_qualified_name()}: hands",
             message=text,
-            hardware_id=self._setup.get("device", ""),
+            hardware_id=self._configuration.get("device", ""),
             values=[KeyValue(key=key, value=value) for key, value in values.items()],
         )
         return DiagnosticArray(status=[status])
 
 
-def _number(value: float | None, factor: float = 1.0) -> str:
+def _format(value: float | None, factor: float = 1.0) -> str:
     return "-" if value is None else f"{value * factor:.2f}"
 
 
-def _digest(weights: str) -> str:
-    """sha256 of the weights; read again only when the file has changed."""
+def _format_counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{key} {count}" for key, count in sorted(counts.items()))
+
+
+def _weights_sha256(weights: str) -> str:
+    """First digits of the SHA-256 of the weights, cached until the file changes; on failure, the error message."""
     try:
-        return _digest_of(weights, (Path(weights) if weights else BUNDLED_WEIGHTS).stat().st_mtime_ns)
+        return _cached_sha256(weights, (Path(weights) if weights else BUNDLED_WEIGHTS).stat().st_mtime_ns)
     except OSError as error:
         return str(error)
 
 
 @cache
-def _digest_of(weights: str, changed: int) -> str:
+def _cached_sha256(weights: str, modified_ns: int) -> str:
     return weights_digest(weights or None)[:12]

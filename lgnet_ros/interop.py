@@ -1,8 +1,8 @@
-"""The distribution's helpers where they are installed, equivalents of ours where they are not.
+"""Optional use of cv_bridge, sensor_msgs_py and tf2_ros, with fallbacks if they are missing or broken.
 
-ROS from apt brings cv_bridge, sensor_msgs_py and tf2_ros; ROS from PyPI has none of them. And what is installed may
-still not work: cv_bridge built for NumPy 1 fails beside NumPy 2, some versions at import, others when they are first
-used. Each is therefore imported and tried once; one that fails is told in one line of the log and not used.
+ROS 2 from apt provides these packages, ROS 2 from PyPI does not. An installed package may still fail: cv_bridge built
+for NumPy 1 fails with NumPy 2, depending on its version either on import or on first use. Therefore each package is
+imported and tested once; if that fails, one warning is logged and the fallback is used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
-from lgnet_core.types import FloatArray
+from lgnet_core.types import FloatArray, ImageArray
 from lgnet_ros.qos import output_overrides, tf_profile
 from lgnet_ros.topics import TF
 
@@ -31,38 +31,38 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def helper(module: str, use: Callable[[Any], _T]) -> _T | None:
-    """What ``use`` makes of a module, tried once; None where it is not installed, or fails for any reason."""
+def load_optional(module: str, load: Callable[[Any], _T]) -> _T | None:
+    """Import a module and return ``load(module)``; None if it is not installed or anything fails."""
     try:
-        return use(importlib.import_module(module))
+        return load(importlib.import_module(module))
     except Exception as error:
-        absent = isinstance(error, ModuleNotFoundError) and error.name in (module, module.partition(".")[0])
-        if not absent:
-            _tell(module, " ".join(f"{type(error).__name__}: {error}".split()))
+        missing = isinstance(error, ModuleNotFoundError) and error.name in (module, module.partition(".")[0])
+        if not missing:
+            _warn_broken(module, " ".join(f"{type(error).__name__}: {error}".split()))
         return None
 
 
 @functools.cache
-def _tell(module: str, reason: str) -> None:
-    """One line of the log, however often a helper is asked for."""
-    get_logger("lgnet_ros").warning(f"{module} is installed but does not work ({reason}); using our own instead")
+def _warn_broken(module: str, reason: str) -> None:
+    """Log a warning, once per module and reason."""
+    get_logger("lgnet_ros").warning(f"{module} is installed but does not work ({reason}); using the built-in fallback")
 
 
 class ImageBridge:
-    """cv_bridge's conversion to RGB, for 8-bit images of the encodings that it has always known.
+    """Conversion to RGB by cv_bridge, for 8-bit encodings supported by all its versions.
 
-    16 bits stay with us: cv_bridge takes the full range for granted, and a 12-bit camera's images would be dark. So
-    does rgb8, which needs no conversion at all.
+    16-bit images are not converted by cv_bridge, which assumes the full range: images of a 12-bit camera would be dark.
+    Neither is rgb8, which needs no conversion.
     """
 
     ENCODINGS: Mapping[str, int] = {"bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1, "yuv422": 2}
-    """Name, bytes per pixel."""
+    """Bytes per pixel, by encoding."""
 
     def __init__(self) -> None:
-        self._convert = helper("cv_bridge", self._tried)
+        self._convert = load_optional("cv_bridge", self._load)
 
     @staticmethod
-    def _tried(cv_bridge: Any) -> Callable[[Image, str], FloatArray]:
+    def _load(cv_bridge: Any) -> Callable[[Image, str], ImageArray]:
         convert = cv_bridge.CvBridge().imgmsg_to_cv2
         image = Image(height=1, width=2, encoding="bgr8", step=6, data=array.array("B", [1, 2, 3, 4, 5, 6]))
         converted = convert(image, "rgb8")
@@ -70,22 +70,23 @@ class ImageBridge:
             raise ValueError(f"bgr8 to rgb8 gives {np.asarray(converted).tolist()}")
         return convert
 
-    def to_rgb(self, message: Image) -> FloatArray | None:
-        """RGB (H, W, 3) uint8 of a message that fits its own size and step; None: it is left to us."""
-        pixel = self.ENCODINGS.get(message.encoding)
-        if self._convert is None or pixel is None or message.step % pixel:  # it cannot skip a part of a pixel
+    def to_rgb(self, message: Image) -> ImageArray | None:
+        """Convert a validated message to RGB (H, W, 3) uint8; None if cv_bridge cannot be used for it."""
+        bytes_per_pixel = self.ENCODINGS.get(message.encoding)
+        # cv_bridge requires a step that is a multiple of the pixel size.
+        if self._convert is None or bytes_per_pixel is None or message.step % bytes_per_pixel:
             return None
         try:
             return self._convert(message, "rgb8")
         except Exception as error:
-            _tell("cv_bridge", f"{type(error).__name__} on encoding {message.encoding}")
+            _warn_broken("cv_bridge", f"{type(error).__name__} on encoding {message.encoding}")
             self._convert = None
             return None
 
 
 @functools.cache
 def image_bridge() -> ImageBridge:
-    """The process's one bridge."""
+    """The bridge shared by the process."""
     return ImageBridge()
 
 
@@ -93,16 +94,16 @@ _DATATYPES = {np.dtype(np.float32): PointField.FLOAT32, np.dtype(np.uint32): Poi
 
 
 def create_cloud(header: Header, points: FloatArray) -> PointCloud2:
-    """A cloud of points, in one row.
+    """Create an unorganised point cloud.
 
     Args:
-        points: (N,) structured; its fields, of four bytes each, become the cloud's.
+        points: (N,) structured array of float32 and uint32 fields, which become the fields of the cloud.
     """
-    return _cloud_maker()(header, list(_fields(points.dtype)), points)
+    return _cloud_factory()(header, list(_point_fields(points.dtype)), points)
 
 
 @functools.cache
-def _fields(dtype: np.dtype[Any]) -> tuple[PointField, ...]:
+def _point_fields(dtype: np.dtype[Any]) -> tuple[PointField, ...]:
     described = [(name, *dtype.fields[name][:2]) for name in dtype.names or ()]  # type: ignore[index]
     return tuple(
         PointField(name=name, offset=offset, datatype=_DATATYPES[kind], count=1) for name, kind, offset in described
@@ -110,15 +111,15 @@ def _fields(dtype: np.dtype[Any]) -> tuple[PointField, ...]:
 
 
 @functools.cache
-def _cloud_maker() -> Callable[[Header, list[PointField], FloatArray], PointCloud2]:
-    def tried(point_cloud2: Any) -> Callable[[Header, list[PointField], FloatArray], PointCloud2]:
+def _cloud_factory() -> Callable[[Header, list[PointField], FloatArray], PointCloud2]:
+    def load(point_cloud2: Any) -> Callable[[Header, list[PointField], FloatArray], PointCloud2]:
         points = np.zeros(2, [("x", np.float32), ("side", np.uint32)])
-        cloud = point_cloud2.create_cloud(Header(), list(_fields(points.dtype)), points)
+        cloud = point_cloud2.create_cloud(Header(), list(_point_fields(points.dtype)), points)
         if (cloud.width, cloud.height, cloud.point_step, len(cloud.data)) != (2, 1, 8, 16):
             raise ValueError(f"two points of 8 bytes give {len(cloud.data)} bytes")
         return point_cloud2.create_cloud
 
-    return helper("sensor_msgs_py.point_cloud2", tried) or _create_cloud
+    return load_optional("sensor_msgs_py.point_cloud2", load) or _create_cloud
 
 
 def _create_cloud(header: Header, fields: list[PointField], points: FloatArray) -> PointCloud2:
@@ -135,29 +136,26 @@ def _create_cloud(header: Header, fields: list[PointField], points: FloatArray) 
     )
 
 
-class TransformSender:
-    """Publishes on ``/tf``: with the publisher of tf2_ros's broadcaster, or one of our own with its profile.
+class TransformPublisher:
+    """Publishes on ``/tf``, using the publisher of tf2_ros's broadcaster or one with the same QoS profile.
 
     Args:
-        node: whose publisher it is.
-
-    Attributes:
-        publisher: of either.
+        node: owner of the publisher.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        theirs = helper("tf2_ros", lambda tf2_ros: tf2_ros.TransformBroadcaster(node).pub_tf)
+        broadcaster_publisher = load_optional("tf2_ros", lambda tf2_ros: tf2_ros.TransformBroadcaster(node).pub_tf)
         self.publisher: Publisher = (
             node.create_publisher(TFMessage, TF, tf_profile(), qos_overriding_options=output_overrides())
-            if theirs is None
-            else theirs
+            if broadcaster_publisher is None
+            else broadcaster_publisher
         )
 
-    def send(self, message: bytes) -> None:
+    def publish(self, message: bytes) -> None:
         """Publish a serialised TFMessage."""
         self.publisher.publish(message)
 
     def destroy(self) -> None:
-        """Give the publisher back; tf2_ros would keep it until the node ends."""
+        """Destroy the publisher, which tf2_ros would otherwise keep until the node is destroyed."""
         self._node.destroy_publisher(self.publisher)

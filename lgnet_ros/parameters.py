@@ -1,6 +1,7 @@
-"""The node's parameters: one table, from which descriptors, README's table and config/hands.yaml are made.
+"""ROS parameters of the node: declaration, validation and descriptions.
 
-:class:`Settings` is the table: a field per parameter, with its default, and what a user must know of it.
+:class:`Settings` defines them, one field per parameter with its default, description and limits. The descriptors, the
+table in the documentation and config/hands.yaml are generated from it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.parameter import Parameter as RosParameter
 
 from lgnet_core.engines.base import DEVICES, ENGINES
-from lgnet_core.inference.estimator import HAND_LENGTHS
+from lgnet_core.inference.assembly import HAND_LENGTH_RANGE
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.inference.tracking.smoothing import Smoothing
 
@@ -24,21 +25,21 @@ if TYPE_CHECKING:
 
 Value = bool | int | float | str
 
-_TYPES: dict[type[Value], str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-_SMOOTHING, _THRESHOLDS = Smoothing(), Thresholds()  # lgnet_core's defaults are the node's
+_TYPE_NAMES: dict[type[Value], str] = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
+_SMOOTHING, _THRESHOLDS = Smoothing(), Thresholds()  # the node has lgnet_core's defaults
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a user must know of one parameter.
+    """Definition of one parameter.
 
     Args:
-        default: its value unless given; also fixes its type.
-        description: one sentence or two.
-        unit: of numbers; empty for none.
-        limits: least and greatest value, both allowed; None: any.
-        choices: the values that a text may have; None: any.
-        read_only: fixed when the node starts; the others can be set while it runs.
+        default: also determines the type.
+        description: one or two sentences.
+        unit: of numeric values; empty if there is none.
+        limits: minimum and maximum, inclusive; None: unlimited.
+        choices: allowed strings; None: any.
+        read_only: fixed at startup; other parameters can be changed at run time.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Parameter:
     read_only: bool
 
     def descriptor(self) -> ParameterDescriptor:
-        """For ``declare_parameter``; ``ros2 param describe`` shows it."""
+        """Descriptor for ``declare_parameter``, as shown by ``ros2 param describe``."""
         text = self.description + (f" Unit: {self.unit}." if self.unit else "")
         descriptor = ParameterDescriptor(
             name=self.name,
@@ -77,123 +78,124 @@ def _parameter(
     choices: tuple[str, ...] | None = None,
     read_only: bool = False,
 ) -> Any:
-    """A field of :class:`Settings`."""
+    """Define a field of :class:`Settings`."""
     return field(default=default, metadata=dict(locals()))
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The node's parameters as plain values; each field is the parameter of the same name, see :data:`PARAMETERS`."""
+    """Values of all parameters; each field is the parameter of the same name, see :data:`PARAMETERS`."""
 
     image_transport: str = _parameter(
         "raw",
-        "What `image` carries: sensor_msgs/Image, or sensor_msgs/CompressedImage (JPEG or PNG).",
+        "Transport of `image`: sensor_msgs/Image (`raw`), or JPEG or PNG in sensor_msgs/CompressedImage "
+        "(`compressed`).",
         choices=("raw", "compressed"),
         read_only=True,
     )
     image_qos: str = _parameter(
         "auto",
-        "Reliability of the subscriptions to `image` and `camera_info`. `auto` takes each publisher's own.",
+        "Reliability of the subscriptions to `image` and `camera_info`. `auto` matches the publishers.",
         choices=("auto", "reliable", "best_effort"),
         read_only=True,
     )
     camera_model: str = _parameter(
         "auto",
-        "Which part of camera_info describes the images: K and D (`raw`) or P (`rectified`). `auto` takes P where a "
-        "word of the image topic's name is `rect` or `rectified`, else K and D.",
+        "Part of camera_info that describes the images: K and D (`raw`) or P (`rectified`). `auto` uses P if a word "
+        "of the image topic's name is `rect` or `rectified`, otherwise K and D.",
         choices=("auto", "raw", "rectified"),
         read_only=True,
     )
     device: str = _parameter(
         "auto",
-        f"Where the network runs: {', '.join(DEVICES)} or cuda:N. `auto` takes a GPU where torch sees one.",
+        f"Device of the networks: {', '.join(DEVICES)} or cuda:N. `auto` uses a GPU if PyTorch finds one.",
         read_only=True,
     )
     engine: str = _parameter(
         "auto",
-        "What runs the network. `auto` takes cuda-graph on a GPU and onnx on a CPU.",
+        "Inference engine. `auto` uses cuda-graph on a GPU and onnx on a CPU.",
         choices=ENGINES,
         read_only=True,
     )
-    weights: str = _parameter("", "Checkpoint (.safetensors); empty: the bundled weights.", read_only=True)
+    weights: str = _parameter("", "Checkpoint file (.safetensors); empty: bundled weights.", read_only=True)
     hand_model: str = _parameter(
-        "", "Folder that `lgnet mano convert` wrote; empty: the bundled hand model.", read_only=True
+        "", "Output folder of `lgnet mano convert`; empty: bundled hand model.", read_only=True
     )
     threads: int = _parameter(
         0,
-        "CPU threads of the networks; 0: as many as the process has cores, by its affinity and its cgroup's quota.",
+        "CPU threads for inference; 0: number of cores available to the process (CPU affinity and cgroup quota).",
         limits=(0, 256),
         read_only=True,
     )
     hand_length: float = _parameter(
         0.0,
-        "From the wrist to the tip of the middle finger of the user's flat hand, which fixes scale and depth; about "
-        f"0.18 for an adult, {HAND_LENGTHS[0]} to {HAND_LENGTHS[1]}; 0: unknown.",
+        "Length of the user's flat hand from wrist to middle fingertip, which determines scale and depth; about "
+        f"0.18 for an adult, {HAND_LENGTH_RANGE[0]} to {HAND_LENGTH_RANGE[1]}; 0: unknown.",
         "m",
-        limits=(0.0, HAND_LENGTHS[1]),
+        limits=(0.0, HAND_LENGTH_RANGE[1]),
         read_only=True,
     )
     presence_threshold: float = _parameter(
         _THRESHOLDS.presence,
-        "A hand is reported from this probability on that it is in the image.",
+        "Minimum probability of a hand being in the image for it to be published.",
         limits=(0.01, 0.99),
     )
     detection_interval: int = _parameter(
         10,
-        "Images from one detection in the whole image to the next while two hands are followed; while fewer are, each "
-        "image has one. 1: in each, and no hand is followed.",
+        "Number of images between full-image detections while two hands are tracked; with fewer tracked hands, every "
+        "image has a detection. 1: detection in every image, no tracking.",
         "images",
         limits=(1, 1000),
     )
     tracking_max_gap: float = _parameter(
-        0.5, "After a longer gap between two stamps, tracks end and hands are detected anew.", "s", limits=(0.05, 10.0)
+        0.5, "Maximum gap between image stamps; after a longer one, tracking restarts.", "s", limits=(0.05, 10.0)
     )
-    smoothing: bool = _parameter(True, "One-euro filter over the hands; off: each image for itself.")
+    smoothing: bool = _parameter(True, "Temporal smoothing of the hands with the One Euro filter.")
     smoothing_min_cutoff: float = _parameter(
         _SMOOTHING.min_cutoff,
-        "Cut-off of the filter for a hand at rest: lower is steadier.",
+        "Cutoff frequency of the filter for a hand at rest; lower values reduce jitter.",
         "Hz",
         limits=(0.01, 100.0),
     )
     smoothing_beta: float = _parameter(
         _SMOOTHING.beta,
-        "How much the cut-off rises with a joint's speed: higher lags less behind a moving hand.",
+        "Increase of the cutoff frequency with joint speed; higher values reduce lag.",
         "Hz per m/s",
         limits=(0.0, 1000.0),
     )
     max_rate: float = _parameter(
-        0.0, "Images above this rate are skipped; 0: every image that time allows.", "Hz", limits=(0.0, 1000.0)
+        0.0, "Maximum processing rate; images above it are skipped. 0: unlimited.", "Hz", limits=(0.0, 1000.0)
     )
     frame_prefix: str = _parameter(
         "",
-        "Put before the names of all frames, for several cameras: `left_arm/` gives left_arm/hand_right.",
+        "Prefix of all frame names, e.g. for several cameras: `left_arm/` gives left_arm/hand_right.",
         read_only=True,
     )
-    publish_tf: bool = _parameter(True, "Frames hand_right and hand_left on /tf.")
-    publish_joint_frames: bool = _parameter(False, "A frame for each joint on /tf too (hand_right_index_1, ...).")
-    publish_markers: bool = _parameter(True, "`hands/markers`, while it is subscribed to.")
-    publish_points: bool = _parameter(True, "`hands/points`, while it is subscribed to.")
-    publish_overlay: bool = _parameter(True, "`hands/overlay`, while it is subscribed to.")
-    overlay_rate: float = _parameter(
-        10.0, "Overlays above this rate are skipped; 0: one for each image.", "Hz", limits=(0.0, 240.0)
+    publish_tf: bool = _parameter(True, "Publish the frames hand_right and hand_left on /tf.")
+    publish_joint_frames: bool = _parameter(
+        False, "Also publish a frame for each joint on /tf (hand_right_index_1, ...)."
     )
+    publish_markers: bool = _parameter(True, "Publish `hands/markers` while it has subscribers.")
+    publish_points: bool = _parameter(True, "Publish `hands/points` while it has subscribers.")
+    publish_overlay: bool = _parameter(True, "Publish `hands/overlay` while it has subscribers.")
+    overlay_rate: float = _parameter(10.0, "Maximum rate of overlays. 0: one per image.", "Hz", limits=(0.0, 240.0))
     marker_lifetime: float = _parameter(
-        0.3, "A marker disappears from RViz so long after its image; 0: when it is deleted.", "s", limits=(0.0, 60.0)
+        0.3, "Time until RViz removes a marker. 0: it stays until it is deleted.", "s", limits=(0.0, 60.0)
     )
     image_timeout: float = _parameter(
-        3.0, "Without an image for so long, the node says what it sees on its topics.", "s", limits=(0.5, 600.0)
+        3.0, "Time without images after which the node warns and explains the likely cause.", "s", limits=(0.5, 600.0)
     )
 
     @classmethod
     def from_node(cls, node: Node) -> Settings:
-        """The values that a node's parameters have now; they must have been declared."""
+        """Read the current values of a node's declared parameters."""
         return cls(**{p.name: node.get_parameter(p.name).value for p in PARAMETERS})
 
     def changed(self, changes: Iterable[RosParameter]) -> Settings:
-        """These settings with some parameters set anew.
+        """Return a copy with changed parameters.
 
         Args:
-            changes: as rclpy's callbacks give them; parameters that are not ours (``use_sim_time``) are left out.
+            changes: as passed to rclpy's callbacks; parameters not defined here (``use_sim_time``) are ignored.
 
         Raises:
             ValueError: see :meth:`check`.
@@ -204,68 +206,68 @@ class Settings:
         return settings
 
     def check(self) -> None:
-        """Hold the values against the table and against each other.
+        """Validate each value and their combinations.
 
         Raises:
-            ValueError: which parameter is wrong, why, and what to set.
+            ValueError: which parameter is invalid, why, and the remedy.
         """
         for parameter in PARAMETERS:
-            _check_one(parameter, getattr(self, parameter.name))
-        if 0 < self.hand_length < HAND_LENGTHS[0]:
+            _check_value(parameter, getattr(self, parameter.name))
+        if 0 < self.hand_length < HAND_LENGTH_RANGE[0]:
             raise ValueError(
-                f"hand_length: {self.hand_length:g} m is no hand's; measure from the wrist to the tip of the middle "
-                f"finger ({HAND_LENGTHS[0]} to {HAND_LENGTHS[1]} m), or set 0"
+                f"hand_length: {self.hand_length:g} m is too short; measure from the wrist to the tip of the middle "
+                f"finger ({HAND_LENGTH_RANGE[0]} to {HAND_LENGTH_RANGE[1]} m), or set 0"
             )
         if self.engine == "cuda-graph" and self.device == "cpu":
-            raise ValueError("engine: cuda-graph does not run on device cpu; set one of the two to auto")
+            raise ValueError("engine: cuda-graph does not support device cpu; set one of the two to auto")
         if not re.fullmatch(r"([A-Za-z0-9_.-][A-Za-z0-9_./-]*)?", self.frame_prefix):
             raise ValueError(
-                f"frame_prefix: {self.frame_prefix!r} makes no name of a TF frame; use letters, digits, _ - . and /, "
-                "not / first"
+                f"frame_prefix: {self.frame_prefix!r} is not valid in TF frame names; use letters, digits, _ - . and "
+                "/, but no leading /"
             )
         if self.max_rate > 0:
-            self._check_against_max_rate("tracking_max_gap", "every image would come too late to follow a hand")
+            self._check_exceeds_period("tracking_max_gap", "tracking would restart with every image")
             if self.marker_lifetime > 0:
-                self._check_against_max_rate("marker_lifetime", "markers would blink")
+                self._check_exceeds_period("marker_lifetime", "markers would flicker")
 
-    def _check_against_max_rate(self, name: str, harm: str) -> None:
-        """A time, seconds, must be longer than that between two images at ``max_rate``."""
+    def _check_exceeds_period(self, name: str, consequence: str) -> None:
+        """Check that a duration (seconds) is longer than the period of images at ``max_rate``."""
         value, period = getattr(self, name), 1 / self.max_rate
         if value <= period:
             raise ValueError(
-                f"{name}: {value:g} s is not longer than the {period:g} s between images at max_rate "
-                f"{self.max_rate:g} Hz, so {harm}; raise {name} or max_rate (or set both at once)"
+                f"{name}: {value:g} s does not exceed the period of {period:g} s at max_rate {self.max_rate:g} Hz, so "
+                f"{consequence}; increase {name} or max_rate (or set both at once)"
             )
 
 
 PARAMETERS: tuple[Parameter, ...] = tuple(Parameter(name=f.name, **f.metadata) for f in fields(Settings))
-"""All parameters, in the order in which README and config/hands.yaml tell of them."""
+"""All parameters, in the order of the documentation and config/hands.yaml."""
 
 
 def declare_parameters(node: Node) -> None:
-    """Declare every parameter with its descriptor.
+    """Declare all parameters with their descriptors.
 
-    A whole number does where a number is asked for. Names that nobody knows are warned of.
+    Integers are accepted for floating-point parameters. Unknown parameter names are logged as warnings.
 
     Raises:
-        ValueError: from a value that the user gave (a parameter file, ``-p``) and that the table rules out.
+        ValueError: an override (parameter file, ``-p``) has an invalid value.
     """
-    given = node._parameter_overrides  # rclpy shows them nowhere else before they are declared
+    overrides = node._parameter_overrides  # no public access before declaration
     for parameter in PARAMETERS:
-        value: Any = given[parameter.name].value if parameter.name in given else parameter.default
+        value: Any = overrides[parameter.name].value if parameter.name in overrides else parameter.default
         if isinstance(parameter.default, float) and type(value) is int:
             value = float(value)
-        _check_one(parameter, value)
+        _check_value(parameter, value)
         node.declare_parameter(parameter.name, value, parameter.descriptor(), ignore_override=True)
-    for name in given:
-        if not node.has_parameter(name) and not name.startswith("qos_overrides."):  # which each topic declares
-            near = difflib.get_close_matches(name, [p.name for p in PARAMETERS], n=1)
-            meant = f"; did you mean {near[0]}?" if near else ""
-            node.get_logger().warning(f"parameter {name} is not known and has no effect{meant}")
+    for name in overrides:
+        if not node.has_parameter(name) and not name.startswith("qos_overrides."):  # those are declared per topic
+            matches = difflib.get_close_matches(name, [p.name for p in PARAMETERS], n=1)
+            suggestion = f"; did you mean {matches[0]}?" if matches else ""
+            node.get_logger().warning(f"Unknown parameter {name} is ignored{suggestion}")
 
 
-def validate(current: Settings, changes: Iterable[RosParameter]) -> SetParametersResult:
-    """Whether parameters may change, and the reason if not: for ``add_on_set_parameters_callback``."""
+def check_changes(current: Settings, changes: Iterable[RosParameter]) -> SetParametersResult:
+    """Validate parameter changes, for ``add_on_set_parameters_callback``."""
     try:
         current.changed(changes)
     except ValueError as error:
@@ -273,12 +275,13 @@ def validate(current: Settings, changes: Iterable[RosParameter]) -> SetParameter
     return SetParametersResult(successful=True)
 
 
-def _check_one(parameter: Parameter, value: Value) -> None:
+def _check_value(parameter: Parameter, value: Value) -> None:
     if type(value) is not type(parameter.default):
         shown = str(value).lower() if isinstance(value, bool) else repr(value)
-        raise ValueError(f"{parameter.name}: expected {_TYPES[type(parameter.default)]}, got {shown}")
+        raise ValueError(f"{parameter.name}: expected {_TYPE_NAMES[type(parameter.default)]}, got {shown}")
     if parameter.choices is not None and value not in parameter.choices:
-        raise ValueError(f"{parameter.name}: {value!r} is not known; set one of {', '.join(parameter.choices)}")
+        raise ValueError(f"{parameter.name}: invalid value {value!r}; set one of {', '.join(parameter.choices)}")
+
     if parameter.limits is not None:
         low, high = parameter.limits
         if not low <= float(value) <= high:

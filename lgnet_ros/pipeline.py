@@ -1,4 +1,4 @@
-"""All that lives while the node is active: subscriptions, mailbox, worker, and the way of an image through them."""
+"""Image processing pipeline of the active node: subscriptions, latest-image buffer, worker thread and outputs."""
 
 from __future__ import annotations
 
@@ -14,148 +14,160 @@ from lgnet_core.inference import OutOfMemoryError
 from lgnet_ros import topics
 from lgnet_ros.input.camera_info_cache import CameraInfoCache
 from lgnet_ros.input.invalid_message import InvalidMessageError
-from lgnet_ros.input.latest import LatestValue
-from lgnet_ros.input.subscription import MatchedSubscription
-from lgnet_ros.output.publishers import Publishers
+from lgnet_ros.input.latest_value import LatestValue
+from lgnet_ros.input.subscription import QoSMatchingSubscription
+from lgnet_ros.output.hands_publisher import HandsPublisher
 from lgnet_ros.parameters import Settings
-from lgnet_ros.perception import Perception, RateLimit, Tracker, nanoseconds
+from lgnet_ros.perception import Perception
+from lgnet_ros.rate_limit import RateLimiter, stamp_to_ns
 from lgnet_ros.statistics import Statistics
-from lgnet_ros.throttle import WARN_SECONDS
+from lgnet_ros.throttle import LOG_THROTTLE_PERIOD
+from lgnet_ros.tracker import Tracker
 from lgnet_ros.worker import Worker
 
 
 class ReceivedImage(NamedTuple):
-    """An image's message, and when it came (``time.perf_counter``)."""
+    """An image message and its time of arrival (``time.perf_counter``, seconds)."""
 
     message: Image | CompressedImage
     time: float
 
 
 class Pipeline:
-    """From activation to deactivation.
+    """Processes images from activation to deactivation of the node.
 
     Args:
-        node: whose subscriptions they are.
-        tracker, publishers: used by the worker's thread until :meth:`stop` has returned True.
-        statistics: of the node; counts everything that happens to an image.
-        settings: the parameters as they are now; asked anew for each image.
+        node: owner of the subscriptions.
+        tracker, publisher: used by the worker thread until :meth:`stop` has returned True.
+        statistics: counters of the node, updated for each image.
+        settings: returns the current parameters; called for each image.
     """
 
     def __init__(
         self,
         node: LifecycleNode,
         tracker: Tracker,
-        publishers: Publishers,
+        publisher: HandsPublisher,
         statistics: Statistics,
         settings: Callable[[], Settings],
     ) -> None:
         self._node = node
         self._log = node.get_logger()
-        self._publishers = publishers
+        self._publisher = publisher
         self._statistics = statistics
         self._settings = settings
-        self._calibrations = CameraInfoCache()
-        fixed = settings()
-        compressed = fixed.image_transport == "compressed"
-        # As image_transport does it: the base name is remapped, the transport's is put behind it.
+        self._camera_infos = CameraInfoCache()
+        initial = settings()
+        compressed = initial.image_transport == "compressed"
+        # Like image_transport: the base topic is remapped, then the transport's suffix is appended.
         image_topic = node.resolve_topic_name(topics.IMAGE) + ("/compressed" if compressed else "")
         info_topic = node.resolve_topic_name(topics.CAMERA_INFO)
-        self._images = MatchedSubscription(
-            node, CompressedImage if compressed else Image, image_topic, fixed.image_qos, self._on_image
+        self._image_subscription = QoSMatchingSubscription(
+            node, CompressedImage if compressed else Image, image_topic, initial.image_qos, self._on_image
         )
-        self._infos = MatchedSubscription(node, CameraInfo, info_topic, fixed.image_qos, self._calibrations.put)
-        self._perception = Perception(
-            tracker, self._calibrations, image_topic, self._wants_overlay, self._on_uncalibrated
+        self._info_subscription = QoSMatchingSubscription(
+            node, CameraInfo, info_topic, initial.image_qos, self._camera_infos.put
         )
-        self._limit = RateLimit()
-        self._mailbox: LatestValue[ReceivedImage] = LatestValue()
-        self._worker = Worker(self._mailbox, self._work, self._on_failure)
-        self._last_heard = time.monotonic()
+        self._perception = Perception(tracker, self._camera_infos, image_topic)
+        self._rate_limiter = RateLimiter()
+        self._latest_image: LatestValue[ReceivedImage] = LatestValue()
+        self._worker = Worker(self._latest_image, self._process_image, self._on_error)
+        self._last_received = time.monotonic()
         tracker.reset()
 
     def start(self) -> None:
-        """Start looking, then subscribe."""
+        """Start the worker thread, then subscribe."""
         self._worker.start()
-        self._match()
-        self._log.info(f"looking for hands in {self._images.topic}, calibrated by {self._infos.topic}")
+        self._update_subscriptions()
+        self._log.info(f"Detecting hands in {self._image_subscription.topic}, using {self._info_subscription.topic}")
 
     def stop(self, timeout: float) -> bool:
-        """Unsubscribe and let the image at work end; False if it does not within ``timeout`` seconds."""
-        self._images.close()
-        self._infos.close()
+        """Unsubscribe and wait for the current image; False if it takes longer than ``timeout`` seconds."""
+        self._image_subscription.close()
+        self._info_subscription.close()
         return self._worker.stop(timeout)
 
-    def watch(self) -> None:
-        """To be called now and then: keep to what is published, and speak up when messages do not come or cannot go."""
-        self._match()
-        self._publishers.watch()
-        silent = time.monotonic() - self._last_heard
-        if silent > self._settings().image_timeout:
+    def monitor(self) -> None:
+        """Adapt the subscriptions to their publishers, and log missing images and QoS problems. Call periodically."""
+        self._update_subscriptions()
+        self._publisher.report_qos_problems()
+        elapsed = time.monotonic() - self._last_received
+        if elapsed > self._settings().image_timeout:
+            subscription = self._image_subscription
             self._log.warning(
-                f"no image for {silent:.0f} s\n{self._images.explain_silence()}", throttle_duration_sec=WARN_SECONDS
+                f"No image received for {elapsed:.1f} s on {subscription.topic}: {subscription.explain_no_messages()}",
+                throttle_duration_sec=LOG_THROTTLE_PERIOD,
             )
 
     @property
-    def qos(self) -> dict[str, str]:
-        """Each topic that is subscribed to, and how."""
-        return {subscription.topic: subscription.state for subscription in (self._images, self._infos)}
+    def qos_status(self) -> dict[str, str]:
+        """Status of the subscription to each topic."""
+        return {s.topic: s.status for s in (self._image_subscription, self._info_subscription)}
 
     @property
     def qos_problems(self) -> list[str]:
-        """Publishers that cannot be heard, subscribers that cannot hear."""
-        subscriptions = (self._images, self._infos)
-        return [*(p for subscription in subscriptions for p in subscription.problems()), *self._publishers.problems()]
+        """Descriptions of all endpoints whose QoS is incompatible with the node's."""
+        return [
+            *self._image_subscription.qos_problems(),
+            *self._info_subscription.qos_problems(),
+            *self._publisher.qos_problems(),
+        ]
 
-    def _match(self) -> None:
-        self._infos.match()  # first, as the executor takes what is ready in this order
-        self._images.match()
+    def _update_subscriptions(self) -> None:
+        self._info_subscription.update()  # first, since the executor takes ready messages in this order
+        self._image_subscription.update()
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        """In the executor, which must not wait: leave the image for the worker."""
-        self._last_heard = time.monotonic()
-        stamp_ns = nanoseconds(message.header.stamp)
-        self._statistics.received(stamp_ns)
-        if not self._limit.allows(stamp_ns, self._settings().max_rate):
+        """Hand an image to the worker. Runs in the executor, so it must not block."""
+        self._last_received = time.monotonic()
+        stamp_ns = stamp_to_ns(message.header.stamp)
+        self._statistics.record_received(stamp_ns)
+        if not self._rate_limiter.allows(stamp_ns, self._settings().max_rate):
             return
-        self._statistics.waits()
-        if self._mailbox.put(ReceivedImage(message, time.perf_counter())):
-            self._statistics.dropped()
+        self._statistics.record_queued()
+        if self._latest_image.put(ReceivedImage(message, time.perf_counter())):
+            self._statistics.record_dropped()
 
-    def _work(self, arrival: ReceivedImage) -> None:
-        """In the worker's thread: one image from message to messages."""
-        taken = time.perf_counter()
+    def _process_image(self, received: ReceivedImage) -> None:
+        """Decode an image, track the hands and publish them. Runs in the worker thread."""
+        started = time.perf_counter()
         settings = self._settings()
-        seen = self._perception.look(arrival.message, settings)
-        if seen is None:
-            return
-        looked = time.perf_counter()
-        self._publishers.publish(seen, settings)
-        done = time.perf_counter()
-        seconds = {"wait": taken - arrival.time, **seen.seconds, "publish": done - looked, "total": done - arrival.time}
-        self._statistics.processed(seconds, nanoseconds(arrival.message.header.stamp))
+        decoded = self._perception.decode(received.message, settings)
+        if decoded.camera is None:
+            self._report_uncalibrated(decoded.has_camera_info)
+            if not self._publisher.overlay_requested(settings):  # the only output without a calibration
+                return
+        result = self._perception.process(decoded, settings)
+        processed = time.perf_counter()
+        self._publisher.publish(result, settings)
+        published = time.perf_counter()
+        stage_seconds = {
+            "wait": started - received.time,
+            **result.stage_seconds,
+            "publish": published - processed,
+            "total": published - received.time,
+        }
+        self._statistics.record_processed(stage_seconds, stamp_to_ns(result.header.stamp))
 
-    def _on_failure(self, error: Exception) -> None:
-        """An image is lost, the next one is not."""
+    def _on_error(self, error: Exception) -> None:
+        """Count and log an error that made the worker drop an image."""
         if isinstance(error, InvalidMessageError):
-            self._statistics.rejected(error.key)
-            self._log.warning(f"image rejected: {error}", throttle_duration_sec=WARN_SECONDS)
+            self._statistics.record_rejected(error.key)
+            self._log.warning(f"Image rejected: {error}", throttle_duration_sec=LOG_THROTTLE_PERIOD)
             return
-        self._statistics.failed(str(error))
+        self._statistics.record_failed(str(error))
         trace = "" if isinstance(error, OutOfMemoryError) else "\n" + "".join(traceback.format_exception(error))
-        self._log.error(f"image lost: {error}{trace}", throttle_duration_sec=WARN_SECONDS)
+        self._log.error(f"Failed to process image: {error}{trace}", throttle_duration_sec=LOG_THROTTLE_PERIOD)
 
-    def _wants_overlay(self) -> bool:
-        return self._publishers.overlay_wanted(self._settings())
-
-    def _on_uncalibrated(self, heard: bool) -> None:
-        self._statistics.uncalibrated()
+    def _report_uncalibrated(self, has_camera_info: bool) -> None:
+        self._statistics.record_uncalibrated()
+        topic = self._info_subscription.topic
         reason = (
-            "says that the camera is not calibrated (K is zero): calibrate it (camera_calibration)"
-            if heard
-            else "has brought nothing yet: publish it, or remap camera_info to where it is"
+            f"Camera is not calibrated (K is zero in {topic}); calibrate it with camera_calibration"
+            if has_camera_info
+            else f"No camera_info received on {topic}; publish the calibration, or remap camera_info"
         )
         self._log.warning(
-            f"{self._infos.topic} {reason}. Until then hands have no place in space and nothing but "
-            f"{topics.OVERLAY} is published",
-            throttle_duration_sec=WARN_SECONDS,
+            f"{reason}. Without calibration only {topics.OVERLAY} is published",
+            throttle_duration_sec=LOG_THROTTLE_PERIOD,
         )

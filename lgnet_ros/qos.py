@@ -1,6 +1,6 @@
-"""Quality of service by name: one profile for each kind of endpoint, and what to say where two do not meet.
+"""QoS profiles of the node's endpoints, and explanations of incompatible QoS.
 
-A profile is made anew at each call: rclpy writes a user's ``qos_overrides`` into the profile it is given.
+Each function creates a new profile: rclpy writes a user's ``qos_overrides`` into the profile it is given.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def output_profile() -> QoSProfile:
-    """Of everything under ``hands/``: reliable, so that every kind of subscriber is met; the newest five."""
+    """Profile of all topics under ``hands/``: reliable, which is compatible with every subscriber; keep last 5."""
     return QoSProfile(
         depth=5,
         history=HistoryPolicy.KEEP_LAST,
@@ -37,117 +37,115 @@ def output_profile() -> QoSProfile:
 
 
 def tf_profile() -> QoSProfile:
-    """Of ``/tf``, as tf2_ros has it."""
+    """Profile of ``/tf``, as used by tf2_ros."""
     return QoSProfile(depth=100)
 
 
 def diagnostics_profile() -> QoSProfile:
-    """Of ``/diagnostics``, as diagnostic_updater has it."""
+    """Profile of ``/diagnostics``, as used by diagnostic_updater."""
     return QoSProfile(depth=1)
 
 
 def output_overrides() -> QoSOverridingOptions:
-    """History, depth and reliability of a publisher can be overridden by parameters ``qos_overrides.TOPIC...``."""
+    """Let parameters ``qos_overrides.TOPIC...`` override a publisher's history, depth and reliability."""
     return QoSOverridingOptions.with_default_policies()
 
 
-def intake_overrides() -> QoSOverridingOptions:
-    """History and depth of a subscription can be overridden; its reliability is the parameter ``image_qos``.
+def subscription_overrides() -> QoSOverridingOptions:
+    """Let parameters override a subscription's history and depth; its reliability is the parameter ``image_qos``.
 
-    rclpy declares a read-only parameter for each policy at the first subscription. Were reliability among them, that
-    first value would win over the one matched to a publisher that appears later.
+    rclpy declares a read-only parameter for each policy when the first subscription is created. If reliability were one
+    of them, its first value would override the one matched to a publisher that appears later.
     """
     return QoSOverridingOptions((QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH))
 
 
-def intake_profile(node: Node, topic: str, policy: str) -> QoSProfile:
-    """Of a subscription to images or to their calibration, matched to whoever publishes there now.
+def subscription_profile(node: Node, topic: str, policy: str) -> QoSProfile:
+    """Profile of a subscription to images or camera_info, matched to the topic's current publishers.
 
-    A best-effort subscription meets any publisher, but large images get lost on it (Fast DDS drops most of them when
-    its shared memory is smaller than one), so a reliable publisher is met reliably. Latched messages are asked for
-    where every publisher latches: a calibration that is published once must reach a node that starts later.
+    A best-effort subscription is compatible with any publisher, but loses large images (Fast DDS drops most of them if
+    its shared memory segment is smaller than one image), so reliable publishers get a reliable subscription. If all
+    publishers are transient local, so is the subscription: a calibration that is published once must reach a node that
+    starts later.
 
     Args:
-        topic: with namespace and remappings resolved.
-        policy: the parameter ``image_qos``; ``auto`` matches the publishers and is best effort while there is none.
+        topic: resolved name.
+        policy: value of the parameter ``image_qos``; ``auto`` matches the publishers, and is best effort without any.
     """
     offered = [publisher.qos_profile for publisher in node.get_publishers_info_by_topic(topic)]
     all_reliable = bool(offered) and all(o.reliability == ReliabilityPolicy.RELIABLE for o in offered)
-    latched = bool(offered) and all(o.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offered)
+    all_latched = bool(offered) and all(o.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offered)
     reliable = policy == "reliable" or (policy == "auto" and all_reliable)
     return QoSProfile(
         depth=5,
         history=HistoryPolicy.KEEP_LAST,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if all_latched else DurabilityPolicy.VOLATILE,
     )
 
 
 def describe(profile: QoSProfile) -> str:
-    """The policies that decide whether two endpoints meet: ``"reliable, volatile"``, and a deadline if there is one."""
+    """Format the policies that determine compatibility: ``"reliable, volatile"``, and the deadline if there is one."""
     policies = [profile.reliability.name.lower(), profile.durability.name.lower()]
-    if 0 < profile.deadline.nanoseconds < Infinite.nanoseconds:  # 0 means none too
+    if 0 < profile.deadline.nanoseconds < Infinite.nanoseconds:  # 0 also means no deadline
         policies.append(f"deadline {profile.deadline.nanoseconds / 1e9:g} s")
     return ", ".join(policies)
 
 
-def problems(topic: str, subscription: QoSProfile, publishers: Iterable[TopicEndpointInfo]) -> list[str]:
-    """Publishers that a subscription of ours cannot hear: a sentence for each, with both profiles and the cure."""
-    found = []
+def incompatible_publishers(topic: str, subscription: QoSProfile, publishers: Iterable[TopicEndpointInfo]) -> list[str]:
+    """Describe each publisher whose QoS is incompatible with our subscription: both profiles and the remedy."""
+    problems = []
     for publisher in publishers:
-        verdict, reason = _check(publisher.qos_profile, subscription)
-        if verdict == QoSCompatibility.ERROR:
-            found.append(
-                f"{topic}: nothing can come from {_name(publisher)}, which offers {describe(publisher.qos_profile)}, "
-                f"while {describe(subscription)} is asked for ({reason.strip().rstrip(';')}); set image_qos to auto, "
-                "or publish reliably"
+        compatibility, reason = _check_compatible(publisher.qos_profile, subscription)
+        if compatibility == QoSCompatibility.ERROR:
+            problems.append(
+                f"{topic}: incompatible QoS with publisher {_node_name(publisher)}: it offers "
+                f"{describe(publisher.qos_profile)}, but the subscription requests {describe(subscription)} "
+                f"({reason.strip().rstrip(';')}); set image_qos to auto, or publish with reliable QoS"
             )
-    return found
+    return problems
 
 
 def incompatible_subscribers(topic: str, publisher: QoSProfile, subscribers: Iterable[TopicEndpointInfo]) -> list[str]:
-    """Subscribers that cannot hear a publisher of ours: a sentence for each, with both profiles and the cure."""
-    found = []
+    """Describe each subscriber whose QoS is incompatible with our publisher: both profiles and the remedy."""
+    problems = []
     for subscriber in subscribers:
-        verdict, reason = _check(publisher, subscriber.qos_profile)
-        if verdict == QoSCompatibility.ERROR:
-            cure = f"let it ask for {describe(publisher)}"
-            if publisher.reliability == ReliabilityPolicy.BEST_EFFORT:  # which we offer only where a user wants it
-                cure += f", or take back qos_overrides.{topic}.publisher.reliability"
-            found.append(
-                f"{topic}: {_name(subscriber)} cannot hear it: it asks for {describe(subscriber.qos_profile)}, while "
-                f"{describe(publisher)} is offered ({reason.strip().rstrip(';')}); {cure}"
+        compatibility, reason = _check_compatible(publisher, subscriber.qos_profile)
+        if compatibility == QoSCompatibility.ERROR:
+            remedy = f"change the subscription to {describe(publisher)}"
+            if publisher.reliability == ReliabilityPolicy.BEST_EFFORT:  # only through a user's override
+                remedy += f", or remove qos_overrides.{topic}.publisher.reliability"
+            problems.append(
+                f"{topic}: incompatible QoS with subscriber {_node_name(subscriber)}: it requests "
+                f"{describe(subscriber.qos_profile)}, but the publisher offers {describe(publisher)} "
+                f"({reason.strip().rstrip(';')}); {remedy}"
             )
-    return found
+    return problems
 
 
-def describe_publishers(topic: str, message_type: str, publishers: Sequence[TopicEndpointInfo]) -> str:
-    """What is to be seen on a topic that brings nothing: who publishes which type how, and what is amiss.
+def explain_no_messages(message_type: str, publishers: Sequence[TopicEndpointInfo]) -> str:
+    """Explain why no messages arrive on a topic, from its publishers, their types and their QoS.
 
     Args:
-        message_type: the one that we subscribe to, such as ``sensor_msgs/msg/Image``.
+        message_type: type of the subscription, such as ``sensor_msgs/msg/Image``.
     """
     if not publishers:
-        return f"{topic}: nobody publishes there; start the camera, or remap the topic (`ros2 topic list` shows them)"
-    seen = "; ".join(f"{_name(p)} publishes {p.topic_type} ({describe(p.qos_profile)})" for p in publishers)
-    types = {p.topic_type for p in publishers}
-    if message_type not in types:
-        return (
-            f"{topic}: {seen}; but {message_type} is expected: set image_transport "
-            "(raw or compressed), or remap the topic"
-        )
-    return f"{topic}: {seen}; but nothing arrives"
+        return "no publishers; start the camera driver, or remap the topic (`ros2 topic list` lists the existing ones)"
+    found = "; ".join(f"{_node_name(p)} publishes {p.topic_type} ({describe(p.qos_profile)})" for p in publishers)
+    if message_type not in {p.topic_type for p in publishers}:
+        return f"{found}, but {message_type} is expected; set image_transport (raw or compressed), or remap the topic"
+    return f"{found}, but no messages arrive"
 
 
-def _check(offered: QoSProfile, requested: QoSProfile) -> tuple[QoSCompatibility, str]:
-    """rclpy's check, with "none" written alike: no deadline is 0 in a profile of ours, infinite in a discovered one."""
-    explicit = [copy(offered), copy(requested)]
-    for profile in explicit:
+def _check_compatible(offered: QoSProfile, requested: QoSProfile) -> tuple[QoSCompatibility, str]:
+    """rclpy's check with unset durations normalised: 0 in our profiles, infinite in discovered ones."""
+    normalised = [copy(offered), copy(requested)]
+    for profile in normalised:
         profile.deadline = profile.deadline if profile.deadline.nanoseconds else Infinite
         lease = profile.liveliness_lease_duration
         profile.liveliness_lease_duration = lease if lease.nanoseconds else Infinite
-    return qos_check_compatible(*explicit)
+    return qos_check_compatible(*normalised)
 
 
-def _name(endpoint: TopicEndpointInfo) -> str:
+def _node_name(endpoint: TopicEndpointInfo) -> str:
     return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"

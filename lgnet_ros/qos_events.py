@@ -1,4 +1,4 @@
-"""Endpoints of others that do not meet one of ours: told in the log, by name."""
+"""Reporting of incompatible QoS in the node's log."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ from typing import Any
 
 from rclpy.node import Node
 
-from lgnet_ros.throttle import Throttle
+from lgnet_ros.throttle import LogThrottle
 
 
-class Incompatible:
-    """Warns of what the middleware notices, once it is known who it is.
+class IncompatibleQoSReporter:
+    """Logs incompatible endpoints after the middleware reported an incompatible-QoS event.
 
-    The middleware's event comes when the other endpoint is found, its node's name only when discovery has got further.
+    The event arrives as soon as the remote endpoint is discovered, the name of its node only later. So the event only
+    sets a flag, and :meth:`report` is called periodically.
 
     Args:
-        node: whose log is used.
-        problems: a sentence for each endpoint that does not fit, as far as they are known now.
+        node: whose logger is used.
+        find_problems: returns a description of each incompatible endpoint known so far.
     """
 
-    def __init__(self, node: Node, problems: Callable[[], list[str]]) -> None:
+    def __init__(self, node: Node, find_problems: Callable[[], list[str]]) -> None:
         self._node = node
-        self._problems = problems
-        self._throttle = Throttle()
-        self._noticed = False
+        self._find_problems = find_problems
+        self._throttle = LogThrottle()
+        self._pending = False
 
-    def notice(self, event: Any) -> None:
-        """For ``incompatible_qos`` of rclpy's event callbacks."""
-        self._noticed = True
+    def on_event(self, event: Any) -> None:
+        """Handle rclpy's ``incompatible_qos`` event."""
+        self._pending = True
 
-    def tell(self) -> None:
-        """To be called now and then: warn of what was noticed."""
-        if not self._noticed:
+    def report(self) -> None:
+        """Log the incompatible endpoints if an event is pending. Call periodically."""
+        if not self._pending:
             return
-        problems = self._problems()
-        self._noticed = not problems
+        problems = self._find_problems()
+        self._pending = not problems
         for problem in problems:
-            if self._throttle.due(problem):
+            if self._throttle.allows(problem):
                 self._node.get_logger().warning(problem)

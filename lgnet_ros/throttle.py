@@ -1,32 +1,32 @@
-"""Warnings that are told once in a while, each by its own text."""
+"""Throttling of repeated log messages."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-WARN_SECONDS = 10.0
-"""Between two equal warnings."""
+LOG_THROTTLE_PERIOD = 10.0
+"""Seconds between two identical warnings."""
 
 
-class Throttle:
-    """Lets a text through once in :data:`WARN_SECONDS`.
+class LogThrottle:
+    """Passes each distinct text at most once per :data:`LOG_THROTTLE_PERIOD`.
 
-    rclpy's own throttle counts by line of code: of two problems that one line tells of, the second would stay untold.
+    rclpy throttles per line of code, so of two problems reported by the same line only one would be logged.
 
     Args:
-        clock: seconds, never set back.
+        clock: monotonic time, seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._told: dict[str, float] = {}
+        self._last_logged: dict[str, float] = {}
 
-    def due(self, text: str) -> bool:
-        """Whether a text is to be told now; counts as told then."""
+    def allows(self, text: str) -> bool:
+        """Return whether ``text`` may be logged now, and if so record it as logged."""
         now = self._clock()
-        self._told = {old: t for old, t in self._told.items() if now - t < WARN_SECONDS}
-        if text in self._told:
+        self._last_logged = {old: t for old, t in self._last_logged.items() if now - t < LOG_THROTTLE_PERIOD}
+        if text in self._last_logged:
             return False
-        self._told[text] = now
+        self._last_logged[text] = now
         return True

@@ -1,4 +1,4 @@
-"""The node's topics: their names, and one table from which README's is made."""
+"""Topics of the node: names, types and QoS. The table in the documentation is generated from :data:`TOPICS`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ TF = "/tf"
 DIAGNOSTICS = "/diagnostics"
 
 _OUTPUT = "reliable, keep last 5"
-_INTAKE = "as the publisher (`image_qos`)"
+_INPUT = "matches the publisher (`image_qos`)"
 
 
 @dataclass(frozen=True)
 class Topic:
-    """What a user must know of one topic.
+    """Documentation of one topic.
 
     Args:
-        name: relative names take the node's namespace.
-        message: type, as ``ros2 topic info`` shows it less ``msg/``.
-        when: when it is published, or what it is read for.
+        name: relative names are in the node's namespace.
+        message: type as in ``ros2 topic info``, without ``msg/``.
+        when: when it is published, or what it is used for.
     """
 
     name: str
@@ -37,22 +37,22 @@ class Topic:
 
 
 TOPICS: tuple[Topic, ...] = (
-    Topic(IMAGE, "sensor_msgs/Image", _INTAKE, "the newest image is used", subscribed=True),
+    Topic(IMAGE, "sensor_msgs/Image", _INPUT, "the latest image is processed", subscribed=True),
     Topic(
         f"{IMAGE}/compressed",
         "sensor_msgs/CompressedImage",
-        _INTAKE,
-        "instead, if asked for by `image_transport`",
-        True,
+        _INPUT,
+        "instead of `image`, if `image_transport` is `compressed`",
+        subscribed=True,
     ),
-    Topic(CAMERA_INFO, "sensor_msgs/CameraInfo", _INTAKE, "calibration of the images", subscribed=True),
-    Topic(JOINTS, "lgnet_ros/HandJointsArray", _OUTPUT, "for each image, empty where no hand is seen"),
-    Topic(MESH, "lgnet_ros/HandMeshArray", _OUTPUT, "for each image, empty where no hand is seen"),
-    Topic(INTER_HAND, "lgnet_ros/InterHandTransform", _OUTPUT, "for each image in which both hands are seen"),
-    Topic(MARKERS, "visualization_msgs/MarkerArray", _OUTPUT, "for each image, while subscribed to; RViz"),
-    Topic(POINTS, "sensor_msgs/PointCloud2", _OUTPUT, "for each image, while subscribed to; vertices of both hands"),
-    Topic(OVERLAY, "sensor_msgs/Image", _OUTPUT, "at `overlay_rate`, while subscribed to; the image with the hands"),
-    Topic(TF, "tf2_msgs/TFMessage", "reliable, keep last 100", "for each hand that is seen: `hand_right`, `hand_left`"),
-    Topic(DIAGNOSTICS, "diagnostic_msgs/DiagnosticArray", "reliable, keep last 1", "once a second"),
+    Topic(CAMERA_INFO, "sensor_msgs/CameraInfo", _INPUT, "calibration of the images", subscribed=True),
+    Topic(JOINTS, "lgnet_ros/HandJointsArray", _OUTPUT, "every image; empty if there are no hands"),
+    Topic(MESH, "lgnet_ros/HandMeshArray", _OUTPUT, "every image; empty if there are no hands"),
+    Topic(INTER_HAND, "lgnet_ros/InterHandTransform", _OUTPUT, "every image with both hands, while subscribed to"),
+    Topic(MARKERS, "visualization_msgs/MarkerArray", _OUTPUT, "every image, while subscribed to; meshes for RViz"),
+    Topic(POINTS, "sensor_msgs/PointCloud2", _OUTPUT, "every image, while subscribed to; vertices of both hands"),
+    Topic(OVERLAY, "sensor_msgs/Image", _OUTPUT, "at `overlay_rate`, while subscribed to; image with drawn hands"),
+    Topic(TF, "tf2_msgs/TFMessage", "reliable, keep last 100", "every image with hands: `hand_right`, `hand_left`"),
+    Topic(DIAGNOSTICS, "diagnostic_msgs/DiagnosticArray", "reliable, keep last 1", "once per second"),
 )
-"""Every topic of the node, those it subscribes to first."""
+"""All topics of the node, subscribed ones first."""

@@ -1,4 +1,4 @@
-"""The thread in which images are looked at, so that the executor never waits for a network."""
+"""Worker thread that processes images, so that inference never blocks the executor."""
 
 from __future__ import annotations
 
@@ -6,48 +6,47 @@ import threading
 from collections.abc import Callable
 from typing import Generic
 
-from lgnet_ros.input.latest import Item, LatestValue
+from lgnet_ros.input.latest_value import Item, LatestValue
 
-WORKER = "hands worker"
-"""Name of its thread."""
+WORKER_THREAD_NAME = "hands worker"
 
 
 class Worker(Generic[Item]):
-    """Takes items from a mailbox and works on them, one after another, until it is stopped.
+    """Takes items from a buffer and processes them one at a time until it is stopped.
 
-    An exception costs its item only: it is handed to ``failed`` and the next item is taken.
+    An exception affects only the item that raised it: it is passed to ``on_error``, and the next item is taken.
 
     Args:
-        mailbox: closed by :meth:`stop`; a worker that shall start again needs a new one.
-        work: called in the worker's thread with each item.
-        failed: called in the worker's thread with the exception that ``work`` raised.
+        buffer: closed by :meth:`stop`, so each worker needs a new one.
+        process: called in the worker thread with each item.
+        on_error: called in the worker thread with each exception raised by ``process``.
     """
 
     def __init__(
-        self, mailbox: LatestValue[Item], work: Callable[[Item], None], failed: Callable[[Exception], None]
+        self, buffer: LatestValue[Item], process: Callable[[Item], None], on_error: Callable[[Exception], None]
     ) -> None:
-        self.mailbox = mailbox
-        self._work = work
-        self._failed = failed
-        # A daemon: a network that never comes back must not keep the process alive.
-        self._thread = threading.Thread(target=self._run, name=WORKER, daemon=True)
+        self.buffer = buffer
+        self._process = process
+        self._on_error = on_error
+        # A daemon thread: a network call that never returns must not keep the process alive.
+        self._thread = threading.Thread(target=self._run, name=WORKER_THREAD_NAME, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self, timeout: float) -> bool:
-        """Close the mailbox and wait for the item at work; False if it is still at it after ``timeout`` seconds."""
-        self.mailbox.close()
+        """Close the buffer and wait for the current item; False if it takes longer than ``timeout`` seconds."""
+        self.buffer.close()
         if self._thread.is_alive():
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while not self.mailbox.closed:
-            item = self.mailbox.take()
+        while not self.buffer.closed:
+            item = self.buffer.take()
             if item is None:
                 continue
             try:
-                self._work(item)
-            except Exception as error:  # whatever went wrong with one image must not end the thread
-                self._failed(error)
+                self._process(item)
+            except Exception as error:  # no error of a single image may end the thread
+                self._on_error(error)

@@ -13,11 +13,11 @@ from support.forged_mano import curled, write_mano
 from support.rest_surface import RestHands
 
 from lgnet_core.hand_model import HandModel, convert_mano, load_hand_model, read_asset
-from lgnet_core.hand_model.layer import BUNDLED_ASSET
-from lgnet_core.synthetic.body.tubes import Tubes
+from lgnet_core.hand_model.asset import BUNDLED_ASSET
+from lgnet_core.synthetic.body.segment_frames import SegmentFrames
 
 if TYPE_CHECKING:
-    from support.ros_world import World
+    from support.ros_domain import RosDomain
 
 torch.set_num_threads(1)  # tests run side by side on few cores
 settings.register_profile("lgnet", deadline=None, derandomize=True, max_examples=25)
@@ -32,14 +32,14 @@ def hand_model() -> HandModel:
 
 @pytest.fixture(scope="session")
 def rest_hands(hand_model: HandModel) -> RestHands:
-    """What is worn on hands is tried on these."""
+    """Surface of both rest hands, for tests of accessories."""
     return RestHands(hand_model)
 
 
 @pytest.fixture(scope="session")
-def tubes(hand_model: HandModel, rest_hands: RestHands) -> Tubes:
-    """Fingers, wrists and arms of the rest hands."""
-    return Tubes(hand_model, rest_hands.arms)
+def segment_frames(hand_model: HandModel, rest_hands: RestHands) -> SegmentFrames:
+    """Segment frames of the rest hands."""
+    return SegmentFrames(hand_model, rest_hands.arms)
 
 
 @pytest.fixture(scope="session")
@@ -57,10 +57,10 @@ def mano(mano_folder: Path) -> HandModel:
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    """A ROS domain of the module's own."""
-    from support.ros_world import World  # not above: most tests do without ROS
+def ros_domain() -> Iterator[RosDomain]:
+    """Isolated ROS domain shared by the tests of a module."""
+    from support.ros_domain import RosDomain  # imported here, since most tests do not need ROS
 
-    world = World()
-    yield world
-    world.close()
+    ros_domain = RosDomain()
+    yield ros_domain
+    ros_domain.close()

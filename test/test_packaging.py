@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import re
@@ -129,7 +130,8 @@ def test_the_sets_of_wheels_and_of_the_rest_agree() -> None:
 
 def test_an_extra_is_added_to_what_is_installed() -> None:
     """Named by its folder the package would be installed again, in place of the links that make laid."""
-    commands = re.findall(r"pip install .*\[.*", (ROOT / "README.md").read_text())
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    commands = [command for page in pages for command in re.findall(r"pip install .*\[.*", page.read_text())]
     named = {name for command in commands for name in re.findall(r"'([^']*)\[(\w+)\]'", command)}
     assert named == {(PROJECT["name"], "train")}
     assert "train" in PROJECT["optional-dependencies"]
@@ -152,8 +154,8 @@ def test_both_halves_import(folder: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_pip_packs_all_of_it(tmp_path: Path) -> None:
-    """A wheel holds both packages, the messages with their libraries, the programs, launch files and configuration."""
+def test_pip_builds_a_complete_wheel(tmp_path: Path) -> None:
+    """The wheel holds both packages, messages with their libraries, programs, launch files and configuration."""
     pytest.importorskip("rclpy")
     left_out = shutil.ignore_patterns(".*", "build", "runs", "out", "*.egg-info", "__pycache__")
     checkout = shutil.copytree(ROOT, tmp_path / "checkout", ignore=left_out)
@@ -174,9 +176,22 @@ def test_pip_packs_all_of_it(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         metadata = archive.read(next(name for name in names if name.endswith("dist-info/METADATA"))).decode()
-    for folder in ("lgnet_core", "lgnet_ros"):
-        tracked = {str(path.relative_to(checkout)) for path in (checkout / folder).rglob("*") if path.is_file()}
-        assert tracked <= names
+    setup = ast.parse((ROOT / "setup.py").read_text())
+    (evaluation_data,) = (
+        set(ast.literal_eval(statement.value))
+        for statement in setup.body
+        if isinstance(statement, ast.Assign) and statement.targets[0].id == "EVALUATION_DATA"
+    )
+    tracked = {
+        str(path.relative_to(checkout))
+        for folder in ("lgnet_core", "lgnet_ros")
+        for path in (checkout / folder).rglob("*")
+        if path.is_file()
+    }
+    assert evaluation_data <= tracked
+    assert tracked - evaluation_data <= names
+    assert not evaluation_data & names, "the default wheel leaves out what serves evaluation and training only"
+    assert wheel.stat().st_size < 25e6
     prefix = f"lgnet_ros-{lgnet_core.__version__}.data/data"
     programs = {f"{prefix}/lib/lgnet_ros/{name}" for name in PROGRAMS}
     shared = {path.relative_to(checkout) for folder in ("launch", "config") for path in (checkout / folder).iterdir()}

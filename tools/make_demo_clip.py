@@ -1,8 +1,9 @@
-"""Build lgnet_core/assets/demo_clip.npz: two hands before a fixed camera wave, pray, cross, point, make fists, part.
+"""Build lgnet_core/assets/demo_clip.npz: two hands in front of a fixed camera wave, pray, cross, point, make fists.
 
     python tools/make_demo_clip.py [-o FILE] [--sheet sheet.png]
 
-The script is :mod:`lgnet_core.synthetic.script`, drawn as the training images are, so the clip is as free as they.
+The animation is defined in :mod:`lgnet_core.synthetic.demo_animation` and rendered like the training images, so that
+the same licence applies.
 """
 
 from __future__ import annotations
@@ -14,22 +15,24 @@ from pathlib import Path
 import torch
 
 from lgnet_core.data.clip import BUNDLED_CLIP, write_clip
-from lgnet_core.synthetic.script import APPEARANCE, draw_clip
+from lgnet_core.synthetic.demo_animation import APPEARANCE, render_clip
 from lgnet_core.types import Side
 from lgnet_core.visualization.drawing import contact_sheet, write_png
 
 
 def main() -> None:
-    """Command line."""
+    """Command line interface."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--out", type=Path, default=BUNDLED_CLIP)
-    parser.add_argument("--appearance", type=int, default=APPEARANCE, help="number of the skin, light and background")
-    parser.add_argument("--quality", type=int, default=75, help="of the JPEG frames")
+    parser.add_argument(
+        "--appearance", type=int, default=APPEARANCE, help="image index that selects skin, light and background"
+    )
+    parser.add_argument("--quality", type=int, default=75, help="JPEG quality of the frames")
     parser.add_argument("--sheet", type=Path, help="also write a contact sheet here")
     args = parser.parse_args()
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    clip = draw_clip(args.appearance)
+    clip = render_clip(args.appearance)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write_clip(args.out, clip, args.quality)
     sides = ", ".join(f"{int(clip.presence[:, side].sum())} with the {side.label} hand" for side in Side)

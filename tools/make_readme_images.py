@@ -27,8 +27,8 @@ from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.hand_model.anatomy import angles_to_rotations, preset
 from lgnet_core.inference import HandEstimator
 from lgnet_core.io.images import load_image
+from lgnet_core.synthetic.contact_sheet import draw_contact_sheet
 from lgnet_core.synthetic.generator import SyntheticHands
-from lgnet_core.synthetic.sheet import contact_sheet
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
 from lgnet_core.visualization.drawing import draw_overlay
 
@@ -142,7 +142,7 @@ def main() -> None:
     frames = draw_frames(load_hand_model())
     cv2.imwrite(str(FOLDER / "frames.png"), frames[..., ::-1])
     generator = SyntheticHands(7, load_hand_model())
-    sheet = contact_sheet(generator.crops(torch.arange(32), 128), generator.hand_model)
+    sheet = draw_contact_sheet(generator.crops(torch.arange(32), 128), generator.hand_model)
     write_jpeg("synthetic.jpg", sheet)
     with tempfile.TemporaryDirectory() as folder:
         view = load_image(run_demo(HandEstimator.load(arguments.weights), Path(folder)).view).image

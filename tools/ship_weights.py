@@ -1,10 +1,10 @@
-"""Judge a training's weights on the frozen held-out set, and bundle them with the figures.
+"""Evaluate trained weights on the frozen held-out set, and bundle them with the results.
 
-    python tools/ship_weights.py runs/lgnet-mini/weights.safetensors --data "what it was trained on" [--ship]
+    python tools/ship_weights.py runs/lgnet-hand/weights.safetensors --data "description of the training data" [--ship]
 
-Of several weights files the mean is taken (:func:`lgnet_core.network.checkpoint.load_mean_network`). Prints what
-``lgnet eval`` prints of it in half precision, as it is shipped, and writes its files to ``--out``. With ``--ship`` it
-goes to lgnet_core/weights/lgnet-mini.safetensors, figures and provenance in the file's header.
+Several weights files are averaged (:func:`lgnet_core.network.checkpoint.load_averaged_network`). The script evaluates
+the network in half precision, as it is shipped, prints the table of ``lgnet eval`` and writes its files to ``--out``.
+With ``--ship``, the weights replace the bundled ones, with metrics and provenance in the file's metadata.
 """
 
 from __future__ import annotations
@@ -13,35 +13,36 @@ import argparse
 from pathlib import Path
 
 from lgnet_core.cli.options import wide_console
+from lgnet_core.evaluation.datasets.factory import DatasetConfig
 from lgnet_core.evaluation.run import run_evaluation
-from lgnet_core.evaluation.sets import Choice
-from lgnet_core.network.checkpoint import BUNDLED_WEIGHTS, load_mean_network, save_network
+from lgnet_core.io.checkpoint_files import BUNDLED_WEIGHTS
+from lgnet_core.network.checkpoint import load_averaged_network, save_network
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path, nargs="+")
-    parser.add_argument("--data", required=True, help="what the weights were trained on, for the file's header")
-    parser.add_argument("--count", type=int, help="judge by this many images only")
+    parser.add_argument("--data", required=True, help="description of the training data, stored in the file's metadata")
+    parser.add_argument("--count", type=int, help="evaluate on this number of images only")
     parser.add_argument("--out", type=Path, default=Path("out/eval"))
     parser.add_argument("--ship", action="store_true")
     arguments = parser.parse_args()
 
     if arguments.ship and arguments.count:
-        parser.error("--ship needs the figures of the whole set: leave out --count")
+        parser.error("--ship needs the metrics of the whole set: omit --count")
 
     console = wide_console()
-    network, metadata = load_mean_network(arguments.weights)
-    halved = arguments.out / "weights.safetensors"
-    save_network(halved, network, metadata, half=True)
-    report = run_evaluation(arguments.out, Choice(), halved, count=arguments.count, console=console)
+    network, metadata = load_averaged_network(arguments.weights)
+    half_precision = arguments.out / "weights.safetensors"
+    save_network(half_precision, network, metadata, half=True)
+    report = run_evaluation(arguments.out, DatasetConfig(), half_precision, count=arguments.count, console=console)
     console.print(report.table())
     if arguments.ship:
-        about = {
+        provenance = {
             "data": arguments.data,
-            "figures": {"data": report.provenance["data"], "values": report.figures()},
+            "figures": {"data": report.provenance["data"], "values": report.metrics()},
         }
-        save_network(BUNDLED_WEIGHTS, network, {**metadata, **about}, half=True)
+        save_network(BUNDLED_WEIGHTS, network, {**metadata, **provenance}, half=True)
         print(f"{BUNDLED_WEIGHTS}: {BUNDLED_WEIGHTS.stat().st_size / 1e6:.1f} MB")
 
 

@@ -1,0 +1,1 @@
+"""The command line ``lgnet``: one module for each command, put together in :mod:`lgnet_core.cli.app`."""

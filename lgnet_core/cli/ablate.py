@@ -1,4 +1,4 @@
-"""The command that compares networks trained alike."""
+"""``lgnet ablate``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from lgnet_core.cli.options import HandModelPath, console, needs_training_extra, wide_console
+from lgnet_core.cli.options import HandModelPath, console, needs_training_extra, print_line, wide_console
 
 ROWS = (
     *("lgnet", "lgnet-mini", "eanet", "intershape"),
@@ -17,7 +16,7 @@ ROWS = (
 
 
 def ablate(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the table and of all trainings.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and all trainings.")] = Path(
         "runs/ablation"
     ),
     preset: Annotated[
@@ -25,27 +24,28 @@ def ablate(
         typer.Option(
             "--preset",
             "-p",
-            help="PRESET, or PRESET:LOSSES; may be repeated. Default: LGNet, its rivals, four parts less.",
+            help="PRESET or PRESET:LOSSES; may be repeated. Default: LGNet, two baselines, four parts removed.",
         ),
     ] = None,
     seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated. Default: 0.")] = None,
-    backbone: Annotated[str, typer.Option(help="Of all networks.")] = "efficientnet_lite0",
-    data: Annotated[str, typer.Option(help="synthetic, or a folder that `lgnet synth` wrote.")] = "synthetic",
+    backbone: Annotated[str, typer.Option(help="Backbone of all networks.")] = "efficientnet_lite0",
+    data: Annotated[str, typer.Option(help="synthetic, or a folder written by `lgnet synth`.")] = "synthetic",
     hand_model: HandModelPath = None,
     size: Annotated[int, typer.Option(help="Side of the crops, a multiple of 32.")] = 256,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images a step.")] = 32,
-    steps: Annotated[int, typer.Option(min=1, help="Of each training.")] = 1250,
-    learning_rate: Annotated[float, typer.Option()] = 3e-4,
-    initial: Annotated[str, typer.Option(help="pretrained (the backbone) or random.")] = "pretrained",
-    validation: Annotated[int, typer.Option(help="Images held out of the data.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 32,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each training.")] = 1250,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-4,
+    initial: Annotated[str, typer.Option(help="pretrained (backbone) or random.")] = "pretrained",
+    validation: Annotated[int, typer.Option(help="Images held out for validation.")] = 64,
     count: Annotated[
-        int | None, typer.Option("--count", "-n", min=1, help="Judge on so many images of the frozen set only.")
+        int | None,
+        typer.Option("--count", "-n", min=1, help="Evaluate on so many images of the frozen set. Default: all."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int, typer.Option(help="Of torch on the CPU; 0: its choice.")] = 0,
-    workers: Annotated[int, typer.Option(help="Processes that read a stored set.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0: torch's default.")] = 0,
+    workers: Annotated[int, typer.Option(help="Data loader processes.")] = 0,
 ) -> None:
-    """Train presets on equal data, budget and backbone, judge them alike, write one table; go on where it stopped."""
+    """Train presets on equal data, budget and backbone, and compare them in one table; resumes where it stopped."""
     with needs_training_extra("an ablation"):
         from lgnet_core.training.ablation.run import AblationConfig
         from lgnet_core.training.ablation.run import ablate as run
@@ -54,7 +54,7 @@ def ablate(
     rows = tuple(preset or ROWS)
     training = TrainConfig(
         out=out,
-        preset=rows[0].partition(":")[0],  # not the default preset, which has a backbone of its own
+        preset=rows[0].partition(":")[0],  # not the default preset, whose backbone cannot be exchanged
         backbone=backbone,
         data=data,
         hand_model=hand_model,
@@ -73,4 +73,4 @@ def ablate(
     )
     table = run(AblationConfig(training, rows, tuple(seed or (0,)), count), console)
     wide_console().print(table.rich())
-    console.print(Text(f"table: {out / 'ablation.md'}, {out / 'ablation.json'}"), soft_wrap=True)
+    print_line(f"table: {out / 'ablation.md'}, {out / 'ablation.json'}")

@@ -1,4 +1,4 @@
-"""What several commands share: their options, the console, and the word about what is not installed."""
+"""Options and console output that several commands share."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 console = Console()
 
 
 class EngineName(str, Enum):
-    """How the network is run."""
+    """Inference engines."""
 
     auto = "auto"
     eager = "eager"
@@ -23,55 +24,67 @@ class EngineName(str, Enum):
     onnx = "onnx"
 
 
-Weights = Annotated[Path | None, typer.Option("--weights", "-w", help="Weights file (.safetensors). Default: bundled.")]
+Weights = Annotated[
+    Path | None, typer.Option("--weights", "-w", help="Checkpoint (.safetensors). Default: the bundled weights.")
+]
 Preset = Annotated[
     str,
     typer.Option(
-        help="lgnet, lgnet-light, lgnet-hand, lgnet-mini, eanet, eanet-mini, intershape, intershape-mini; with -paper "
-        "the geometry as printed; of LGNet -without-PART leaves a part out (lgblock, refine-stage, ...)."
+        help="lgnet, lgnet-light, lgnet-hand, lgnet-mini, eanet, eanet-mini, intershape or intershape-mini. The suffix "
+        "-paper selects the published geometry; for LGNet, -without-PART removes a part (lgblock, refine-stage, ...)."
     ),
 ]
 Backbone = Annotated[
     str | None, typer.Option(help="resnet50, efficientnet_lite0 or hand_landmark. Default: the preset's.")
 ]
 HandModelPath = Annotated[
-    Path | None, typer.Option("--hand-model", help="Folder that `lgnet mano convert` wrote. Default: the bundled hand.")
+    Path | None,
+    typer.Option("--hand-model", help="Folder written by `lgnet mano convert`. Default: the bundled hand model."),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:1.")]
 CropSize = Annotated[
     int | None,
-    typer.Option("--size", min=32, help="Side of the crops, a multiple of 32. Default: that of the weights' training."),
+    typer.Option("--size", min=32, help="Side of the crops, a multiple of 32. Default: the size used in training."),
 ]
 EngineOption = Annotated[
     EngineName, typer.Option("--engine", help="auto: CUDA graphs on a GPU, ONNX Runtime on a CPU.")
 ]
 DataRoot = Annotated[
     Path | None,
-    typer.Option("--root", help="Folder of the set: InterHand2.6M (annotations/, images/), HIC (HIC.json), ..."),
+    typer.Option("--root", help="Root folder of the dataset: InterHand2.6M (annotations/, images/), HIC (HIC.json)."),
 ]
-AnnotationOption = Annotated[str, typer.Option("--annotation", help="Of InterHand2.6M: H, M or H+M.")]
+AnnotationOption = Annotated[str, typer.Option("--annotation", help="InterHand2.6M annotation set: H, M or H+M.")]
 SubsetOption = Annotated[
-    str, typer.Option("--subset", help="Of InterHand2.6M: all, SH, IH, or lgnet: the rule of LGNet and IntagHand.")
+    str, typer.Option("--subset", help="InterHand2.6M subset: all, SH, IH, or lgnet (as LGNet and IntagHand filter).")
 ]
 Threshold = Annotated[
-    float | None, typer.Option("--threshold", help="Probability from which on a hand is reported. Default: 0.5.")
+    float | None, typer.Option("--threshold", help="Minimum presence probability of a reported hand. Default: 0.5.")
 ]
 HandLength = Annotated[
     float | None,
     typer.Option(
-        "--hand-length", help="Metres from wrist to middle fingertip of the user's flat hand: fixes the scale."
+        "--hand-length", help="Length of the user's flat hand, wrist to middle fingertip, metres: fixes the scale."
     ),
 ]
 
 
 def wide_console() -> Console:
-    """For tables: a file is not folded at 80 columns."""
+    """Console for tables; wider than 80 columns when the output is not a terminal."""
     return console if console.is_terminal else Console(width=150)
+
+
+def print_line(text: str, style: str = "") -> None:
+    """Print one line unwrapped, without interpreting brackets as markup."""
+    console.print(Text(text, style), soft_wrap=True)
 
 
 @contextmanager
 def needs_training_extra(what: str) -> Iterator[None]:
-    """Say how to install what an import inside lacks; ``what`` needs it."""
+    """Turn a missing import in the block into an error that names the extra to install for ``what``.
+
+    Raises:
+        ImportError: naming the missing package.
+    """
     try:
         yield
     except ModuleNotFoundError as error:

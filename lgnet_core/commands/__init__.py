@@ -1,0 +1,1 @@
+"""What the commands ``check``, ``demo`` and ``predict`` do, without their command line."""

@@ -1,4 +1,4 @@
-"""The work of ``lgnet demo``: hands found in the bundled clip, as images, and how far they are from the truth."""
+"""Hand estimation on the bundled clip, with images of the result and errors against ground truth (``lgnet demo``)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rich.progress import track
 
 from lgnet_core.commands.predict import Estimator, OverlayVideo, make_folder
 from lgnet_core.data.clip import Clip, read_clip
-from lgnet_core.evaluation.clip_scores import Scores, measure
-from lgnet_core.evaluation.reported import reported
+from lgnet_core.evaluation.end_to_end.clip_scores import ClipScores, score_clip
+from lgnet_core.evaluation.end_to_end.reported_hand import to_reported_hands
 from lgnet_core.io.results import write_hands
 from lgnet_core.visualization.drawing import contact_sheet, draw_3d, draw_overlay, write_png
 
@@ -22,16 +22,16 @@ SHEET_COLUMNS, SHEET_ROWS = 4, 3
 
 @dataclass(frozen=True)
 class Summary:
-    """What the demo did.
+    """Summary of the demo.
 
     Args:
-        scores: against the clip's truth.
-        frames: of the clip.
-        frames_per_second: of the estimator alone.
-        sheet, view, folder: where the contact sheet, the view in space and everything else lie.
+        scores: errors against the clip's ground truth.
+        frames: number of frames.
+        frames_per_second: throughput of the estimator alone.
+        sheet, view, folder: paths of the contact sheet, of the 3D view and of the folder of all results.
     """
 
-    scores: Scores
+    scores: ClipScores
     frames: int
     frames_per_second: float
     sheet: Path
@@ -40,20 +40,20 @@ class Summary:
 
 
 def run_demo(estimator: Estimator, out: Path, clip: Clip | None = None, console: Console | None = None) -> Summary:
-    """Find the hands in every frame; write overlays, a video of them, a contact sheet, a view in space and meshes.
+    """Estimate the hands in every frame; write overlays, an overlay video, a contact sheet, a 3D view and meshes.
 
     Args:
-        clip: None: the bundled one.
-        console: shows a progress bar; None: quiet.
+        clip: None: the bundled clip.
+        console: for a progress bar; None: quiet.
 
     Raises:
-        InputError: if the clip cannot be read or ``out`` is no folder.
+        InputError: if the clip cannot be read or ``out`` is not a folder.
     """
     clip = read_clip() if clip is None else clip
 
     make_folder(out / "frames")
     console = console or Console(quiet=True)
-    estimator.estimate(clip.frames[0], clip.camera)  # the first call warms up and is not counted
+    estimator.estimate(clip.frames[0], clip.camera)  # warm-up, not timed
     seconds, found, overlays = 0.0, [], []
     video = OverlayVideo(out / "overlay.mp4", clip.frames_per_second)
     for k, frame in enumerate(track(clip.frames, "finding hands", console=console, transient=True)):
@@ -74,7 +74,7 @@ def run_demo(estimator: Estimator, out: Path, clip: Clip | None = None, console:
     write_png(view, np.hstack([overlays[best], draw_3d(found[best], height)]))
     write_hands(out, "view_3d", found[best], clip.camera, source=f"demo clip, frame {best}")
     return Summary(
-        scores=measure([reported(hands) for hands in found], clip),
+        scores=score_clip([to_reported_hands(hands) for hands in found], clip),
         frames=len(found),
         frames_per_second=len(found) / seconds,
         sheet=sheet,

@@ -1,10 +1,10 @@
-"""The work of ``lgnet predict``: every image of a file, folder or video to overlays, meshes and numbers on disk.
+"""Hand estimation for the images of a file, folder or video, with all results written to disk (``lgnet predict``).
 
 An image ``cat.jpg`` gives ``cat_overlay.png``, ``cat_view.png`` (the meshes from three sides), ``cat.json``,
-``cat.npz``, ``cat_right.ply`` and ``cat_left.ply``, and if it is asked for ``cat_attention.png``. A video ``wave.mp4``
-gives ``wave_overlay.mp4`` and, for each frame, ``wave_000000.json``, ``.npz`` and meshes. Of a folder, the results of
-each folder in it and of each video (``wave.mp4/``) go into a folder of that name. An image that cannot be used is told
-at the end and stops nothing.
+``cat.npz``, ``cat_right.ply`` and ``cat_left.ply``, and on request ``cat_attention.png``. A video ``wave.mp4`` gives
+``wave_overlay.mp4`` and, for each frame, ``wave_000000.json``, ``.npz`` and meshes. The results of each subfolder and
+of each video in a folder (``wave.mp4/``) go to a folder of the same name. Images that cannot be used are reported at
+the end and do not stop the run.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import lgnet_core
-from lgnet_core.data.folders import ImageSequence
-from lgnet_core.io.images import ImageSource, InputError, LoadedImage
+from lgnet_core.data.sequences import ImageSequence
+from lgnet_core.io.files import InputError
+from lgnet_core.io.images import LoadedImage
 from lgnet_core.io.results import write_hands
+from lgnet_core.io.sources import ImageSource
 from lgnet_core.types import Camera, FloatArray, Side, TwoHands
 from lgnet_core.visualization.drawing import draw_3d, draw_overlay, write_png
 
@@ -31,27 +33,27 @@ VIEW_HEIGHT = 320
 
 
 class Estimator(Protocol):
-    """What finds hands: :class:`lgnet_core.inference.HandEstimator`, or anything with its ``estimate``."""
+    """Protocol of :class:`lgnet_core.inference.HandEstimator`."""
 
     def estimate(self, image: FloatArray, camera: Camera | None = None) -> TwoHands: ...
 
 
-class View(Protocol):
-    """What else is drawn of an image: :class:`lgnet_core.visualization.attention.AttentionView`."""
+class AttentionDrawer(Protocol):
+    """Protocol of :class:`lgnet_core.visualization.attention.AttentionView`."""
 
     def draw(self, image: FloatArray, camera: Camera | None = None) -> FloatArray | None: ...
 
 
 @dataclass
 class Report:
-    """What was done.
+    """Summary of a run.
 
     Args:
-        images: estimated and written.
-        hands: how many of each side were found.
-        failures: what could not be used, one clear sentence each.
-        seconds: spent in the estimator alone, all images.
-        notes: what a person should know about the results.
+        images: number of images processed.
+        hands: number of hands found, by side.
+        failures: one sentence for each input that could not be used.
+        seconds: total time in the estimator.
+        notes: remarks about the results for the user.
     """
 
     images: int = 0
@@ -61,7 +63,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     def add(self, other: Report) -> None:
-        """Take in what was done elsewhere."""
+        """Merge the report of another run into this one."""
         self.images += other.images
         self.hands.update(other.hands)
         self.seconds += other.seconds
@@ -75,17 +77,17 @@ def predict(
     source: ImageSource,
     out: Path,
     camera: Camera | None = None,
-    about: dict[str, Any] | None = None,
+    provenance: dict[str, Any] | None = None,
     console: Console | None = None,
-    attention: View | None = None,
+    attention: AttentionDrawer | None = None,
 ) -> Report:
-    """Estimate the hands of every image and write them into the folder ``out``, which is made.
+    """Estimate the hands in every image and write the results to the folder ``out``, which is created.
 
     Args:
-        camera: of the images; None: the hands come out relative to their wrists, and the report says so.
-        about: what else each JSON file says (weights, ...).
-        console: shows a progress bar; None: quiet.
-        attention: draws where the network looks in each image; not in videos.
+        camera: calibration of the images; None: hands are relative to their wrists, and the report says so.
+        provenance: further entries of each JSON file (weights, ...).
+        console: for a progress bar; None: quiet.
+        attention: draws the attention maps of each image; not used for videos.
 
     Raises:
         InputError: if ``out`` is not a folder.
@@ -101,13 +103,15 @@ def predict(
             try:
                 if isinstance(item, InputError):
                     raise item
-                overlay = _one(estimator, item, out, camera, about or {}, report, with_images=video is None)
+                overlay = _process_image(
+                    estimator, item, out, camera, provenance or {}, report, with_images=video is None
+                )
                 if video is not None:
                     video.add(overlay)
                 elif attention is not None:
                     _draw_attention(attention, item, out, camera, report)
-            except ValueError as error:  # an input that cannot be used; anything else is no matter of this image
-                _add_once(report.failures, _told(error, item))
+            except ValueError as error:  # unusable input; any other exception is a bug and ends the run
+                _add_once(report.failures, _with_file(error, item))
             progress.advance(task)
     if video is not None:
         video.close()
@@ -116,116 +120,119 @@ def predict(
         report.notes.insert(
             0,
             "no camera was given: each hand is relative to its own wrist; give --camera K.yaml "
-            "(ROS's calibration file) for hands in metres in the camera's frame",
+            "(ROS's calibration file) for hands in metres in the camera frame",
         )
     return report
 
 
 def predict_sequences(
     estimator: Estimator,
-    found: Sequence[ImageSequence | InputError],
+    sequences: Sequence[ImageSequence | InputError],
     out: Path,
     camera: Camera | None = None,
-    about: dict[str, Any] | None = None,
+    provenance: dict[str, Any] | None = None,
     console: Console | None = None,
-    attention: View | None = None,
+    attention: AttentionDrawer | None = None,
 ) -> Report:
-    """:func:`predict` for several folders and videos, each into the folder of its name below ``out``.
+    """Run :func:`predict` for several folders and videos, each into a folder of its name below ``out``.
 
     Args:
-        found: of :func:`lgnet_core.data.folders.films`. The rest: see :func:`predict`.
+        sequences: from :func:`lgnet_core.data.sequences.image_sequences`. Others: see :func:`predict`.
 
-    Raises: see :func:`predict`.
+    Raises:
+        InputError, OSError: see :func:`predict`.
     """
     report = Report()
-    for film in found:
-        if isinstance(film, InputError):
-            _add_once(report.failures, str(film))
+    for sequence in sequences:
+        if isinstance(sequence, InputError):
+            _add_once(report.failures, str(sequence))
             continue
-        report.add(predict(estimator, film.source, out / film.name, camera, about, console, attention))
+        report.add(predict(estimator, sequence.source, out / sequence.name, camera, provenance, console, attention))
     return report
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for results and the folders above it.
+    """Create a folder for results, with its parents.
 
     Raises:
-        InputError: if the path is taken by a file, or may not be written.
+        InputError: if the path is a file or not writable.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{path}: cannot be made a folder ({error.strerror}); name another with -o") from error
+        raise InputError(f"{path}: cannot be created as a folder ({error.strerror}); choose another with -o") from error
 
 
-def _one(
+def _process_image(
     estimator: Estimator,
     loaded: LoadedImage,
     out: Path,
     camera: Camera | None,
-    about: dict[str, Any],
+    provenance: dict[str, Any],
     report: Report,
     with_images: bool,
 ) -> FloatArray:
-    """Estimate and write one image; returns its overlay."""
-    seen_by = None if camera is None else loaded.camera(camera)
+    """Estimate the hands of one image, write the results, and return its overlay."""
+    image_camera = None if camera is None else loaded.scale_camera(camera)
     start = time.perf_counter()
-    hands = estimator.estimate(loaded.image, seen_by)
+    hands = estimator.estimate(loaded.image, image_camera)
     report.seconds += time.perf_counter() - start
     report.images += 1
     report.hands.update(hand.side for hand in hands.hands)
-    overlay = draw_overlay(loaded.image, hands, seen_by)
-    facts = {
+    overlay = draw_overlay(loaded.image, hands, image_camera)
+    metadata = {
         "source": str(loaded.source),
         "width": loaded.width,
         "height": loaded.height,
         "lgnet_version": lgnet_core.__version__,
-        **about,
+        **provenance,
     }
-    write_hands(out, loaded.name, _in_file_pixels(hands, loaded), camera, **facts)
+    write_hands(out, loaded.name, _in_file_pixels(hands, loaded), camera, **metadata)
     if with_images:
         write_png(out / f"{loaded.name}_overlay.png", overlay)
         write_png(out / f"{loaded.name}_view.png", draw_3d(hands, VIEW_HEIGHT))
-    if loaded.reduced:
+    if loaded.downscaled:
         height, width = loaded.image.shape[:2]
         _add_once(
             report.notes,
             f"{loaded.source}: {loaded.width}x{loaded.height} was shrunk to {width}x{height} for the network and "
-            "the overlay; the numbers are in the file's own pixels",
+            "the overlay; 2D results are in pixels of the file",
         )
     return overlay
 
 
-def _draw_attention(view: View, loaded: LoadedImage, out: Path, camera: Camera | None, report: Report) -> None:
-    drawn = view.draw(loaded.image, None if camera is None else loaded.camera(camera))
+def _draw_attention(
+    view: AttentionDrawer, loaded: LoadedImage, out: Path, camera: Camera | None, report: Report
+) -> None:
+    drawn = view.draw(loaded.image, None if camera is None else loaded.scale_camera(camera))
     if drawn is not None:
         write_png(out / f"{loaded.name}_attention.png", drawn)
     else:
-        _add_once(report.notes, f"{loaded.source}: no attention to draw, since no hand was looked for in it")
+        _add_once(report.notes, f"{loaded.source}: no attention maps, since no hand was detected")
 
 
 def _in_file_pixels(hands: TwoHands, loaded: LoadedImage) -> TwoHands:
     right, left = (
-        hand and replace(hand, joints_2d=loaded.file_pixels(hand.joints_2d)) for hand in (hands.right, hands.left)
+        hand and replace(hand, joints_2d=loaded.to_file_pixels(hand.joints_2d)) for hand in (hands.right, hands.left)
     )
     return replace(hands, right=right, left=left)
 
 
 def _add_once(sentences: list[str], sentence: str) -> None:
-    """The frames of a video often share their fate: tell it once."""
+    """Append a sentence once: frames of a video often fail for the same reason."""
     if sentence not in sentences:
         sentences.append(sentence)
 
 
-def _told(error: ValueError, item: LoadedImage | InputError) -> str:
-    """Every failure names its file."""
+def _with_file(error: ValueError, item: LoadedImage | InputError) -> str:
+    """The message of a failure, with the name of its file."""
     return (
         str(error) if isinstance(error, InputError) or not isinstance(item, LoadedImage) else f"{item.source}: {error}"
     )
 
 
 class OverlayVideo:
-    """Writes overlays as a video, opened with the first frame's size."""
+    """Writer of an overlay video; its size is that of the first frame."""
 
     def __init__(self, path: Path, frames_per_second: float) -> None:
         self.path = path
@@ -239,7 +246,7 @@ class OverlayVideo:
             self._writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*"mp4v"), self._rate, size)
             if not self._writer.isOpened():
                 self.notes.append(
-                    f"{self.path}: this OpenCV cannot write MPEG-4, so there is no overlay video; "
+                    f"{self.path}: this build of OpenCV cannot write MPEG-4, so no overlay video was written; "
                     "pip install opencv-python-headless"
                 )
         if self._writer.isOpened():

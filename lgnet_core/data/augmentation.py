@@ -1,12 +1,13 @@
-r"""Geometric augmentation: turning, scaling, shifting and mirroring images together with everything that labels them.
+"""Geometric augmentation of labelled images: rotation, scale, translation and horizontal flip.
 
-A HandsBatch stores parameters, not meshes, so a moved batch is a moved camera plus moved parameters and every label
-follows from them. An affine A = [s R | t] on the pixels of a camera K is the camera K' = [s R K_2x2 R^T | A c] turned
-about its optical axis by R_z (:func:`lgnet_core.geometry.camera.crop_intrinsics`): wrists and root rotations turn by
-R_z. A mirror is x -> -x with M = diag(-1, 1, 1): R -> M R M for every joint, and the hands change sides.
+A HandsBatch stores parameters, not meshes, so a transformed batch is a transformed camera plus transformed parameters,
+and every label follows from them. An affine A = [s R | t] on the pixels of a camera K is equivalent to the camera
+K' = [s R K_2x2 R^T | A c] rotated about its optical axis by R_z (:func:`lgnet_core.geometry.crops.crop_intrinsics`):
+wrists and root rotations rotate by R_z. A horizontal flip is x -> -x with M = diag(-1, 1, 1): R -> M R M for every
+joint, and the hands change sides.
 
-The mirror is exact for hand models whose left hand is the mirror image of the right (``HandModel.mirrored``), the
-bundled one among them. For others leave ``flip`` at 0.
+The flip is exact for hand models whose left hand is the mirror image of the right (``HandModel.mirrored``), such as the
+bundled one. For others leave ``flip`` at 0.
 
 Everything is batched and draws from one torch.Generator, on CPU and CUDA.
 """
@@ -22,25 +23,25 @@ from torch import Tensor
 
 from lgnet_core.data import photometry
 from lgnet_core.data.photometry import Photometry
-from lgnet_core.data.sample import BACKGROUND, LEFT_HAND, RIGHT_HAND, HandsBatch
+from lgnet_core.data.sample import BACKGROUND, LEFT_HAND, RIGHT_HAND, HandsBatch, joints_inside
 from lgnet_core.hand_model import HandModel
 
 MIN_JOINTS_INSIDE = 7
-"""A hand with fewer of its 21 joints inside the moved image counts as absent."""
+"""A hand with fewer of its 21 joints inside the transformed image counts as absent."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How strongly a batch is changed.
+    """Strength of the augmentation.
 
     Args:
-        rotation: standard deviation of the in-plane turn, radians, clipped at two of them.
-        rotation_probability: how often an image is turned at all.
-        scale: standard deviation of the relative scale, clipped at one of it.
-        shift: largest shift, as a part of the image's side.
-        flip: probability of a mirror (see the module's text on separately fitted hands).
-        background: probability that what is neither hand nor arm is replaced.
-        photometry: colours, blur, noise and erasing; None: they stay.
+        rotation: standard deviation of the in-plane rotation, radians, clipped at two standard deviations.
+        rotation_probability: probability that an image is rotated at all.
+        scale: standard deviation of the relative scale, clipped at one standard deviation.
+        shift: largest translation, as a fraction of the image side.
+        flip: probability of a horizontal flip (see the module docstring on hand models that are not symmetric).
+        background: probability that the background (neither hand nor arm) is replaced.
+        photometry: colour, blur, noise and erasing; None: none of them.
 
     Source of the geometric ranges: EANet and InterWild (30 degrees, p = 0.6; scale 0.25; flip 0.5).
     """
@@ -54,13 +55,13 @@ class Augmentation:
     photometry: Photometry | None = field(default_factory=Photometry)
 
     @classmethod
-    def mirrors(cls, flip: float = 0.5) -> Augmentation:
-        """Mirrors alone: for images that are never seen twice, and come varied from where they are made."""
+    def mirror_only(cls, flip: float = 0.5) -> Augmentation:
+        """Flips only: for images that are never seen twice and are varied enough by their generator."""
         return cls(0, 0, 0, 0, flip, 0, None)
 
     @property
-    def moves(self) -> bool:
-        """Whether images are turned, scaled or shifted."""
+    def is_geometric(self) -> bool:
+        """Whether images are rotated, scaled or translated."""
         return bool(self.rotation * self.rotation_probability or self.scale or self.shift)
 
 
@@ -71,11 +72,11 @@ def augment(
     settings: Augmentation | None = None,
     backgrounds: Tensor | None = None,
 ) -> HandsBatch:
-    """Change every image of a batch at random, its labels with it.
+    """Augment every image of a batch at random, together with its labels.
 
     Args:
         batch: images of equal size, on the generator's device.
-        backgrounds: images without hands; None: the surroundings of the batch's other images.
+        backgrounds: images without hands; None: the backgrounds of the batch's other images.
 
     Shapes:
         backgrounds: (N, 3, h, w) uint8.
@@ -86,18 +87,18 @@ def augment(
     affine = draw_affines(count, generator, settings, batch.image.shape[-1])
     batch = mirror_some(batch, torch.rand(count, generator=generator, device=device) < settings.flip)
     replaced = torch.rand(count, generator=generator, device=device) < settings.background
-    scenery = photometry.draw_backgrounds(batch, generator, backgrounds) if bool(replaced.any()) else None
-    if settings.moves or scenery is not None:
+    replacement = photometry.draw_backgrounds(batch, generator, backgrounds) if bool(replaced.any()) else None
+    if settings.is_geometric or replacement is not None:
         batch, foreground = apply_affine(batch, affine, hand_model)
-        if scenery is not None:
-            batch = photometry.replace_background(batch, foreground, scenery, replaced)
+        if replacement is not None:
+            batch = photometry.replace_background(batch, foreground, replacement, replaced)
     if settings.photometry is not None:
         batch = photometry.distort(batch, generator, settings.photometry, hand_model)
     return batch
 
 
 def draw_affines(count: int, generator: torch.Generator, settings: Augmentation, size: int) -> Tensor:
-    """Turns, scales and shifts of images, as strong as ``settings`` has them.
+    """Random rotations, scales and translations of the strength in ``settings``.
 
     Args:
         size: side of the images, pixels.
@@ -110,18 +111,18 @@ def draw_affines(count: int, generator: torch.Generator, settings: Augmentation,
     def normal(clip: float) -> Tensor:
         return torch.randn(count, generator=generator, device=device).clamp(-clip, clip)
 
-    turned = torch.rand(count, generator=generator, device=device) < settings.rotation_probability
-    angle = settings.rotation * normal(2.0) * turned
+    rotated = torch.rand(count, generator=generator, device=device) < settings.rotation_probability
+    angle = settings.rotation * normal(2.0) * rotated
     scale = 1.0 + settings.scale * normal(1.0)
     shift = torch.rand(count, 2, generator=generator, device=device) * (2 * settings.shift) - settings.shift
     return centred_affine(angle, scale, shift, size)
 
 
 def centred_affine(angle: Tensor, scale: Tensor, shift: Tensor, size: int) -> Tensor:
-    """Affines that turn (clockwise as seen) and scale images about their centre, then shift them.
+    """Affines that rotate (clockwise in the image) and scale images about their centre, then translate them.
 
     Shapes:
-        angle: (B,) radians; scale: (B,); shift: (B, 2) parts of the side; returns (B, 2, 3) pixels -> pixels.
+        angle: (B,) radians; scale: (B,); shift: (B, 2) fractions of the side; returns (B, 2, 3) pixels -> pixels.
     """
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
     linear = torch.stack([cos, -sin, sin, cos], -1).view(-1, 2, 2)
@@ -130,7 +131,7 @@ def centred_affine(angle: Tensor, scale: Tensor, shift: Tensor, size: int) -> Te
 
 
 def mirror(batch: HandsBatch) -> HandsBatch:
-    """Mirror images left to right: u -> W - 1 - u, x -> -x, and right hands become left hands."""
+    """Flip images horizontally: u -> W - 1 - u, x -> -x, and right hands become left hands."""
     width = batch.image.shape[-1]
     signs = batch.wrist.new_tensor([-1.0, 1.0, 1.0])
     linear = batch.intrinsics * signs[:, None] * signs  # M K M
@@ -154,18 +155,18 @@ def mirror(batch: HandsBatch) -> HandsBatch:
 
 
 def mirror_some(batch: HandsBatch, chosen: Tensor) -> HandsBatch:
-    """Mirror the images where ``chosen`` (B,) bool is true."""
+    """Flip the images where ``chosen`` (B,) bool is true."""
     mirrored = mirror(batch)
 
-    def pick(name: str) -> Tensor:
+    def select(name: str) -> Tensor:
         old, new = getattr(batch, name), getattr(mirrored, name)
         return torch.where(chosen.view(-1, *[1] * (old.ndim - 1)), new, old)
 
-    return HandsBatch(**{name: pick(name) for name in batch.__dataclass_fields__})
+    return HandsBatch(**{name: select(name) for name in batch.__dataclass_fields__})
 
 
 def resize(batch: HandsBatch, size: int) -> HandsBatch:
-    """Images at another size, antialiased; a cell-centre-preserving scale u' = (u + 1/2) s - 1/2 of the camera."""
+    """Resize images with antialiasing; the camera is scaled about the pixel edges: u' = (u + 1/2) s - 1/2."""
     old = batch.image.shape[-1]
     if old == size:
         return batch
@@ -183,60 +184,52 @@ def resize(batch: HandsBatch, size: int) -> HandsBatch:
 
 
 def apply_affine(batch: HandsBatch, affine: Tensor, hand_model: HandModel) -> tuple[HandsBatch, Tensor]:
-    """Move images by affines, their size kept; what comes from outside is black.
+    """Warp images by affines at constant size; pixels from outside the source image are black.
 
     Args:
-        affine: old pixels -> new pixels, a turn, a positive scale and a shift.
+        affine: old pixels -> new pixels: a rotation, a positive scale and a translation.
 
     Shapes:
-        affine: (B, 2, 3); returns with the batch the soft mask (B, 1, H, W) of everything but background.
+        affine: (B, 2, 3); returns the batch and a soft foreground mask (B, 1, H, W), 1 where there is no background.
     """
     linear, offset = affine[:, :, :2], affine[:, :, 2]
-    turn = linear / torch.linalg.det(linear).sqrt()[:, None, None]
-    turn_3d = torch.eye(3, device=affine.device).repeat(len(affine), 1, 1)
-    turn_3d[:, :2, :2] = turn
+    rotation = linear / torch.linalg.det(linear).sqrt()[:, None, None]
+    rotation_3d = torch.eye(3, device=affine.device).repeat(len(affine), 1, 1)
+    rotation_3d[:, :2, :2] = rotation
 
     intrinsics = batch.intrinsics.clone()
-    intrinsics[:, :2, :2] = linear @ batch.intrinsics[:, :2, :2] @ turn.transpose(1, 2)
+    intrinsics[:, :2, :2] = linear @ batch.intrinsics[:, :2, :2] @ rotation.transpose(1, 2)
     intrinsics[:, :2, 2] = torch.einsum("bij,bj->bi", linear, batch.intrinsics[:, :2, 2]) + offset
     crop_affine = linear @ batch.affine
     crop_affine[:, :, 2] += offset
     rotations = batch.rotations.clone()
-    rotations[:, :, 0] = turn_3d[:, None] @ batch.rotations[:, :, 0]
+    rotations[:, :, 0] = rotation_3d[:, None] @ batch.rotations[:, :, 0]
 
     grid = _sampling_grid(affine, batch.image.shape[-2:])
-    solid = (batch.segmentation != BACKGROUND)[:, None]
-    stack = torch.cat([batch.image.float(), solid.float()], 1)
+    foreground = (batch.segmentation != BACKGROUND)[:, None]
+    stack = torch.cat([batch.image.float(), foreground.float()], 1)
     stack = F.grid_sample(stack, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     segmentation = F.grid_sample(batch.segmentation[:, None].float(), grid, mode="nearest", align_corners=False)
-    moved = batch.replace(
+    warped = batch.replace(
         image=stack[:, :3].round().clamp(0, 255).byte(),
         intrinsics=intrinsics,
         affine=crop_affine,
         rotations=rotations,
-        wrist=torch.einsum("bij,bsj->bsi", turn_3d, batch.wrist),
+        wrist=torch.einsum("bij,bsj->bsi", rotation_3d, batch.wrist),
         segmentation=segmentation[:, 0].byte(),
     )
-    inside = joints_inside(moved, hand_model)
-    return moved.replace(
+    inside = joints_inside(warped, warped.labels(hand_model))
+    return warped.replace(
         visibility=batch.visibility & inside, presence=batch.presence & (inside.sum(-1) >= MIN_JOINTS_INSIDE)
     ), stack[:, 3:]
 
 
-def joints_inside(batch: HandsBatch, hand_model: HandModel) -> Tensor:
-    """(B, 2, 21) bool: the joint projects into the image."""
-    pixels = batch.labels(hand_model).joints_2d
-    height, width = batch.image.shape[-2:]
-    limit = pixels.new_tensor([width, height]) - 0.5
-    return ((pixels > -0.5) & (pixels < limit)).all(-1)
-
-
 def _sampling_grid(affine: Tensor, size: torch.Size) -> Tensor:
-    """(B, H, W, 2) where each new pixel comes from, in grid_sample's coordinates."""
+    """(B, H, W, 2) source position of each output pixel, in the normalised coordinates of ``grid_sample``."""
     height, width = size
     linear = torch.linalg.inv(affine[:, :, :2])
     offset = -(linear @ affine[:, :, 2:])[..., 0]
-    # In normalised coordinates n = (2 u + 1) / S - 1 the affine n_old = A n_new + b is what affine_grid takes.
+    # In normalised coordinates n = (2 u + 1) / S - 1 affine_grid takes the affine n_old = A n_new + b.
     extent = affine.new_tensor([width, height])
     scaled = linear * (extent / extent[:, None])
     shift = (2 * offset + 1 + (linear @ (extent - 1)[:, None])[..., 0]) / extent - 1

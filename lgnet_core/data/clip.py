@@ -1,7 +1,8 @@
-"""The bundled clip: two synthetic hands before a fixed camera, with their true joints.
+"""The bundled demo clip: a synthetic two-hand sequence with ground-truth joints and camera.
 
-One npz: ``jpeg`` (N,) uint8, all frames' JPEG files on end; ``ends`` (T,) where each ends; ``matrix`` (3, 3); ``size``
-(2,) width, height; ``joints`` (T, 2, 21, 3) metres, camera frame; ``presence`` (T, 2) bool; ``frames_per_second`` ().
+One npz: ``jpeg`` (N,) uint8, the concatenated JPEG files of all frames; ``ends`` (T,) end offset of each file;
+``matrix`` (3, 3); ``size`` (2,) width, height; ``joints`` (T, 2, 21, 3) metres, camera frame; ``presence`` (T, 2) bool;
+``frames_per_second`` ().
 """
 
 from __future__ import annotations
@@ -13,25 +14,30 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lgnet_core.io.images import InputError
-from lgnet_core.types import Camera, FloatArray
+from lgnet_core.io.files import InputError
+from lgnet_core.types import Camera, FloatArray, ImageArray
 
 BUNDLED_CLIP = Path(__file__).parents[1] / "assets" / "demo_clip.npz"
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Frames with their true hands.
+    """Frames with their ground-truth hands.
 
     Shapes:
         frames: T images (H, W, 3) uint8 RGB; joints: (T, 2, 21, 3) metres, camera frame; presence: (T, 2) bool.
     """
 
-    frames: list[FloatArray]
+    frames: list[ImageArray]
     camera: Camera
     joints: FloatArray
     presence: FloatArray
     frames_per_second: float
+
+
+def ping_pong_indices(count: int) -> list[int]:
+    """Frame indices of one forward and backward pass, so that a repeated clip has no jump between repetitions."""
+    return [*range(count), *range(count - 2, 0, -1)]
 
 
 def write_clip(path: str | Path, clip: Clip, quality: int = 85) -> None:
@@ -53,7 +59,7 @@ def read_clip(path: str | Path = BUNDLED_CLIP) -> Clip:
     """Read a clip.
 
     Raises:
-        InputError: if the file is missing or is no clip.
+        InputError: if the file is missing or not a clip.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -65,4 +71,4 @@ def read_clip(path: str | Path = BUNDLED_CLIP) -> Clip:
         rate = float(arrays["frames_per_second"])
         return Clip(frames, camera, arrays["joints"].astype(np.float64), arrays["presence"], rate)
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, cv2.error) as error:
-        raise InputError(f"{path}: is missing or is no demo clip ({error}); reinstall lgnet_ros") from error
+        raise InputError(f"{path}: missing, or not a demo clip ({error}); reinstall lgnet_ros") from error

@@ -1,4 +1,4 @@
-"""Photometric augmentation: colours, blur, noise, erased patches, other backgrounds. Geometry stays as it is.
+"""Photometric augmentation: colour, blur, noise, erased patches and replaced backgrounds. The geometry is unchanged.
 
 Sources of the ranges: EANet and InterWild (per-channel gain 0.8 to 1.2), DIR (blur with p = 0.3, noise); greyscale
 because InterHand2.6M and many robots have monochrome cameras.
@@ -21,21 +21,21 @@ BLUR_TAPS = 9
 
 @dataclass(frozen=True)
 class Photometry:
-    """How strongly colours change; every range is symmetric in its logarithm or around 0.
+    """Strength of the photometric augmentation; every range is symmetric in its logarithm or around 0.
 
     Args:
         channel_gain: each colour channel is multiplied by 1 +- this.
-        brightness: added, parts of the full range.
-        contrast: log of the contrast's largest factor.
+        brightness: offset, as a fraction of the full range.
+        contrast: log of the largest contrast factor.
         gamma: log of the largest exponent.
-        saturation: log of the saturation's largest factor.
-        grey: probability of a greyscale image.
+        saturation: log of the largest saturation factor.
+        grey: probability of conversion to greyscale.
         blur: probability of a Gaussian blur.
-        blur_sigma: its largest standard deviation, as a part of the image's side.
+        blur_sigma: its largest standard deviation, as a fraction of the image side.
         noise: probability of Gaussian noise.
-        noise_std: its largest standard deviation, parts of the full range.
-        erase: probability of one opaque patch in front of everything.
-        erase_side: the patch's largest side, as a part of the image's.
+        noise_std: its largest standard deviation, as a fraction of the full range.
+        erase: probability of one opaque patch in the foreground.
+        erase_side: largest side of the patch, as a fraction of the image side.
     """
 
     channel_gain: float = 0.2
@@ -53,21 +53,21 @@ class Photometry:
 
 
 def distort(batch: HandsBatch, generator: torch.Generator, settings: Photometry, hand_model: HandModel) -> HandsBatch:
-    """Erase a patch, blur, change colours, add noise: each at random, per image."""
+    """Erase a patch, blur, change colours and add noise, each at random per image."""
     batch = erase(batch, generator, settings, hand_model)
     image = distort_images(batch.image.float() / 255, generator, settings)
     return batch.replace(image=(image * 255).round().byte())
 
 
 def distort_images(image: Tensor, generator: torch.Generator, settings: Photometry) -> Tensor:
-    """Blur, change colours, add noise: each at random, per image. Shapes: (B, 3, H, W) in [0, 1], in and out."""
+    """Blur, change colours and add noise, each at random per image. Shapes: (B, 3, H, W) in [0, 1], in and out."""
     image = _blur_some(image, generator, settings)
     image = _recolour(image, generator, settings)
     return _add_noise(image, generator, settings).clamp(0, 1)
 
 
 def erase(batch: HandsBatch, generator: torch.Generator, settings: Photometry, hand_model: HandModel) -> HandsBatch:
-    """Put an opaque rectangle of one colour in front of some images; joints behind it are no longer visible."""
+    """Draw an opaque rectangle of one colour over some images; joints behind it become invisible."""
     count, _, height, width = batch.image.shape
     uniform = _Uniform(generator, batch.image.device)
     extent = uniform(count, 2, low=0.1, high=settings.erase_side)
@@ -76,7 +76,7 @@ def erase(batch: HandsBatch, generator: torch.Generator, settings: Photometry, h
     chosen = uniform(count) < settings.erase
 
     def covers(u: Tensor, v: Tensor) -> Tensor:
-        """Which pixel positions (B, ...) lie in their image's rectangle."""
+        """Whether pixel positions (B, ...) lie in the rectangle of their image."""
         low, high = left_top, left_top + extent
         shape = (-1, *[1] * (u.ndim - 1))
         inside = (u >= (low[:, 0] * width).view(shape)) & (u < (high[:, 0] * width).view(shape))
@@ -95,9 +95,9 @@ def erase(batch: HandsBatch, generator: torch.Generator, settings: Photometry, h
 
 
 def draw_backgrounds(batch: HandsBatch, generator: torch.Generator, pool: Tensor | None = None) -> Tensor:
-    """Scenery for every image: another image of the batch with its hands painted over, or one of the pool.
+    """Draw a background for every image: another image of the batch with its hands inpainted, or one of the pool.
 
-    Half of them are turned upside down, which no hand minds and which doubles the variety.
+    Half of them are flipped vertically, which doubles the variety.
 
     Shapes:
         pool: (N, 3, h, w) uint8; returns (B, 3, H, W) float, 0 to 255.
@@ -106,16 +106,16 @@ def draw_backgrounds(batch: HandsBatch, generator: torch.Generator, pool: Tensor
     upside_down = torch.rand(count, generator=generator, device=device) < 0.5
     if pool is None:
         order = torch.randperm(count, generator=generator, device=device)
-        scenery = paint_over(batch.image.float(), (batch.segmentation != BACKGROUND)[:, None])[order]
+        background = inpaint(batch.image.float(), (batch.segmentation != BACKGROUND)[:, None])[order]
     else:
         chosen = torch.randint(len(pool), (count,), generator=generator, device=device)
-        scenery = F.interpolate(
+        background = F.interpolate(
             pool[chosen].float(), batch.image.shape[-2:], mode="bilinear", antialias=True, align_corners=False
         )
-    return torch.where(upside_down[:, None, None, None], scenery.flip(-2), scenery)
+    return torch.where(upside_down[:, None, None, None], background.flip(-2), background)
 
 
-def paint_over(image: Tensor, mask: Tensor) -> Tensor:
+def inpaint(image: Tensor, mask: Tensor) -> Tensor:
     """Fill masked regions smoothly from their surroundings (pull-push: average down, interpolate up).
 
     Source: Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4.2.
@@ -123,7 +123,7 @@ def paint_over(image: Tensor, mask: Tensor) -> Tensor:
     Shapes:
         image: (B, C, H, W) float; mask: (B, 1, H, W) bool; returns (B, C, H, W).
     """
-    # The mask is grown by two pixels: antialiasing and soft shadows have mixed the foreground into its neighbours.
+    # Dilate the mask by two pixels: antialiasing and soft shadows mix the foreground into neighbouring pixels.
     keep = 1 - F.max_pool2d(mask.to(image.dtype), 5, 1, 2)
     return _pull_push(image * keep, keep)
 
@@ -140,13 +140,13 @@ def _pull_push(colour: Tensor, weight: Tensor) -> Tensor:
     return colour + (1 - weight) * F.interpolate(coarse, size, mode="bilinear", align_corners=False)
 
 
-def replace_background(batch: HandsBatch, foreground: Tensor, scenery: Tensor, chosen: Tensor) -> HandsBatch:
-    """Blend other scenery behind the foreground where ``chosen`` (B,) is true.
+def replace_background(batch: HandsBatch, foreground: Tensor, background: Tensor, chosen: Tensor) -> HandsBatch:
+    """Blend another background behind the foreground where ``chosen`` (B,) is true.
 
     Shapes:
-        foreground: (B, 1, H, W) soft mask in [0, 1]; scenery: (B, 3, H, W) float, 0 to 255.
+        foreground: (B, 1, H, W) soft mask in [0, 1]; background: (B, 3, H, W) float, 0 to 255.
     """
-    blended = scenery + foreground * (batch.image.float() - scenery)
+    blended = background + foreground * (batch.image.float() - background)
     image = torch.where(chosen[:, None, None, None], blended.round().clamp(0, 255).byte(), batch.image)
     return batch.replace(image=image)
 
@@ -164,13 +164,13 @@ class _Uniform:
 
 
 def _recolour(image: Tensor, generator: torch.Generator, settings: Photometry) -> Tensor:
-    """Saturation, channel gains, contrast and brightness as one affine map of the colours, then gamma."""
+    """Saturation, channel gains, contrast and brightness as one affine colour transform, then gamma."""
     count = len(image)
     uniform = _Uniform(generator, image.device)
     saturation = uniform.log(count, 1, 1, largest=settings.saturation)
     saturation = torch.where(uniform(count, 1, 1) < settings.grey, 0.0, saturation)
     gain = uniform(count, 3, 1, low=1 - settings.channel_gain, high=1 + settings.channel_gain)
-    gain = torch.where(saturation == 0, gain.mean(1, keepdim=True), gain)  # a grey image stays grey
+    gain = torch.where(saturation == 0, gain.mean(1, keepdim=True), gain)  # a greyscale image stays greyscale
     contrast = uniform.log(count, 1, 1, largest=settings.contrast)
     brightness = uniform(count, 1, 1, low=-settings.brightness, high=settings.brightness)
     gamma = uniform.log(count, 1, 1, 1, largest=settings.gamma)
@@ -178,7 +178,7 @@ def _recolour(image: Tensor, generator: torch.Generator, settings: Photometry) -
     luma = image.new_tensor(LUMA).expand(3, 3)
     mixing = gain * contrast * (saturation * torch.eye(3, device=image.device) + (1 - saturation) * luma)  # (B, 3, 3)
     mean = image.mean((2, 3))[..., None]  # (B, 3, 1)
-    offset = mixing @ mean * (1 / contrast - 1) + brightness  # contrast pivots about the image's mean
+    offset = mixing @ mean * (1 / contrast - 1) + brightness  # contrast is relative to the image's mean
     mixed = torch.baddbmm(offset, mixing, image.flatten(2)).view_as(image)
     return mixed.clamp(1e-4, 1).pow(gamma)
 
@@ -190,11 +190,11 @@ def _blur_some(image: Tensor, generator: torch.Generator, settings: Photometry) 
     chosen = (uniform(count) < settings.blur).nonzero()[:, 0]
     if len(chosen) == 0:
         return image
-    reach = BLUR_TAPS // 2
-    taps = torch.arange(-reach, reach + 1, device=image.device)
+    radius = BLUR_TAPS // 2
+    taps = torch.arange(-radius, radius + 1, device=image.device)
     kernel = torch.exp(-0.5 * (taps / sigma[chosen, None]) ** 2)
     kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(channels, 0)  # (C', taps)
-    rows = F.pad(image[chosen].flatten(0, 1)[None], [reach] * 4, mode="reflect")
+    rows = F.pad(image[chosen].flatten(0, 1)[None], [radius] * 4, mode="reflect")
     rows = F.conv2d(rows, kernel[:, None, None, :], groups=len(kernel))
     blurred = F.conv2d(rows, kernel[:, None, :, None], groups=len(kernel))
     return image.index_copy(0, chosen, blurred.view(len(chosen), *image.shape[1:]))

@@ -1,12 +1,12 @@
-"""The index of realhands: real images of hands from four sources, with rough boxes around hands and no joints.
+"""Index of realhands: real hand images from four sources, with coarse boxes around the hands and no joints.
 
 ``index.json`` holds a row for each image: ``file`` (in the folder ``images``), ``width``, ``height``, ``source``,
-``split`` (``train`` or ``dev``) and ``boxes``, [left, top, right, bottom] in pixels, or null where nobody drew any.
+``split`` (``train`` or ``dev``) and ``boxes``, [left, top, right, bottom] in pixels, or null where none are annotated.
 
-What the boxes of a source are of:
-    subhih: every raised hand, one box each.
-    lebanese: one hand, one box, rough.
-    rf100: the *sign*: one box over both hands where two make it. Other hands hang down without a box.
+Meaning of the boxes by source:
+    subhih: one box for each raised hand.
+    lebanese: one coarse box around the only hand.
+    rf100: the *sign*: one box around both hands if both make it. Lowered hands have no box.
     asl: one hand, no box.
 """
 
@@ -18,14 +18,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lgnet_core.io.images import InputError, load_image
-from lgnet_core.types import FloatArray
+from lgnet_core.io.files import InputError
+from lgnet_core.io.images import load_image
+from lgnet_core.types import FloatArray, ImageArray
 
 SPLITS = ("dev", "train")
 
 
 class RealImage(NamedTuple):
-    """One image of the set.
+    """One image of the data set.
 
     Args:
         path: of the file.
@@ -33,18 +34,18 @@ class RealImage(NamedTuple):
         boxes: pixels.
 
     Shapes:
-        boxes: (N, 4); N is 0 where no box was drawn.
+        boxes: (N, 4); N is 0 where there are no annotations.
     """
 
     path: Path
     source: str
     boxes: FloatArray
 
-    def read(self) -> FloatArray:
-        """(H, W, 3) uint8 RGB.
+    def read(self) -> ImageArray:
+        """Load as (H, W, 3) uint8 RGB.
 
         Raises:
-            InputError: if the file cannot be used.
+            InputError: if the file cannot be read.
         """
         return load_image(self.path).image
 
@@ -53,7 +54,7 @@ def read_index(root: Path, split: str) -> list[RealImage]:
     """The images of a split, in the order of their names.
 
     Raises:
-        InputError: if the folder holds no such set, or the set no such split.
+        InputError: if the folder is not such a data set or has no such split.
     """
     path = root / "index.json"
     try:
@@ -63,7 +64,7 @@ def read_index(root: Path, split: str) -> list[RealImage]:
             for row in rows
         ]
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: is missing or no index of realhands ({error}); give that folder as root") from error
+        raise InputError(f"{path}: missing, or not an index of realhands ({error}); pass its folder as root") from error
     if not images:
         raise InputError(f"{path}: has no images of the split {split!r}; the splits are {', '.join(SPLITS)}")
     return sorted(images, key=lambda image: image.path.name)

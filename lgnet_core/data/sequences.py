@@ -1,67 +1,71 @@
-"""Folders of images and videos without labels, however deep: in-the-wild sets such as RGB2Hands and EgoHands."""
+"""Unlabelled image sequences and videos in a directory tree, e.g. in-the-wild sets such as RGB2Hands and EgoHands."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple
 
-from lgnet_core.io.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, ImageSource, InputError, is_image_file
+from lgnet_core.io.files import InputError
+from lgnet_core.io.images import IMAGE_SUFFIXES, is_image_file
+from lgnet_core.io.sources import ImageSource
+from lgnet_core.io.video import VIDEO_SUFFIXES
 
 
 class ImageSequence(NamedTuple):
-    """Images that belong together: those of one folder by name, or a video's.
+    """A sequence of frames: the images of one folder in the order of their names, or a video.
 
     Args:
-        name: path below the folder that was given; ``.`` for itself.
+        name: path relative to the root folder; ``.`` for the root itself.
     """
 
     name: Path
     source: ImageSource
 
 
-def films(path: str | Path, results: Path | None = None) -> list[ImageSequence | InputError]:
-    """Every folder that holds images, and every video, at a path or below it, in the order of their names.
+def image_sequences(path: str | Path, results: Path | None = None) -> list[ImageSequence | InputError]:
+    """Find every folder with images and every video at a path or below it, in the order of their names.
 
-    An image or a video is one film by itself. Folders and files whose names begin with a dot are left alone. In place
-    of a folder or a video that cannot be opened stands its error.
+    An image or video file is a sequence by itself. Hidden folders and files are skipped. A folder or video that cannot
+    be opened is represented by its error.
 
     Args:
-        results: a folder that is left alone: where results go, which hold images too.
+        results: output folder, which is skipped because it may contain images too.
 
     Raises:
-        InputError: if there is nothing at the path, no image and no video below it, or it is the results' folder.
+        InputError: if the path does not exist, contains no images and no videos, or is the results folder.
     """
     path = Path(path)
     if not path.is_dir():
         return [ImageSequence(Path("."), ImageSource(path))]
     if results is not None and results.resolve() == path.resolve():
-        raise InputError(f"{path}: the results would lie among the images, and be taken for some; name another with -o")
+        raise InputError(f"{path}: the results would be written among the input images; choose another folder with -o")
     found: list[ImageSequence | InputError] = []
-    for place in _places(path, set() if results is None else {results.resolve()}):
+    for source in _find_sources(path, set() if results is None else {results.resolve()}):
+        if isinstance(source, InputError):
+            found.append(source)
+            continue
         try:
-            found.append(
-                place if isinstance(place, InputError) else ImageSequence(place.relative_to(path), ImageSource(place))
-            )
+            found.append(ImageSequence(source.relative_to(path), ImageSource(source)))
         except InputError as error:
             found.append(error)
     if not found:
         known = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES))
-        raise InputError(f"{path}: holds no images and no videos, nor do the folders in it; known are {known}")
+        raise InputError(f"{path}: contains no images and no videos, nor do its subfolders; supported formats: {known}")
     return found
 
 
-def _places(folder: Path, seen: set[Path]) -> list[Path | InputError]:
-    """Folders with images and videos, the folder itself first; a folder that links lead to twice, once."""
-    if folder.resolve() in seen:
+def _find_sources(folder: Path, visited: set[Path]) -> list[Path | InputError]:
+    """Folders with images, the given one first, and videos; a folder reached through several links is listed once."""
+    if folder.resolve() in visited:
         return []
-    seen.add(folder.resolve())
+    visited.add(folder.resolve())
     try:
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError as error:
-        return [InputError(f"{folder}: cannot be looked into ({error.strerror}); see to its permissions")]
+        return [InputError(f"{folder}: cannot be listed ({error.strerror}); check its permissions")]
     found: list[Path | InputError] = [folder] if any(is_image_file(entry) for entry in entries) else []
     found += [entry for entry in entries if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file()]
     for entry in entries:
         if entry.is_dir():
-            found += _places(entry, seen)
+            found += _find_sources(entry, visited)
     return found

@@ -1,4 +1,4 @@
-"""What runs networks: one interface over eager torch, CUDA graphs and ONNX Runtime."""
+"""Inference engine interface, device selection and memory errors."""
 
 from __future__ import annotations
 
@@ -15,67 +15,67 @@ from lgnet_core.network.exportable import Outputs
 from lgnet_core.types import FloatArray
 
 ENGINES = ("auto", "eager", "cuda-graph", "onnx")
-"""Names that :func:`lgnet_core.engines.factory.make_engine` takes."""
+"""Engine names that :func:`lgnet_core.engines.factory.make_engine` accepts."""
 
 DEVICES = ("auto", "cpu", "cuda")
 
 
 class OutOfMemoryError(RuntimeError):
-    """The device's memory is full: free some, or run on another device."""
+    """The device is out of memory: free memory or use another device."""
 
 
 @contextmanager
-def memory_errors(device: str) -> Iterator[None]:
-    """Raise :class:`OutOfMemoryError` for what torch and ONNX Runtime say each in their own way.
+def unify_memory_errors(device: str) -> Iterator[None]:
+    """Convert the out-of-memory errors of torch and ONNX Runtime to :class:`OutOfMemoryError`.
 
-    ONNX Runtime's exceptions share no public class with each other, so theirs are known by their text.
+    ONNX Runtime has no public exception class for them, so they are recognised by their message.
     """
     try:
         yield
     except Exception as error:
         text = str(error).lower()
         if isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "failed to allocate" in text:
-            raise OutOfMemoryError(f"the memory of {device} is full; close what else uses it ({error})") from error
+            raise OutOfMemoryError(f"{device} is out of memory; close other programs that use it ({error})") from error
         raise
 
 
 class Engine(ABC, Generic[Outputs]):
-    """Runs one network, an :class:`~lgnet_core.network.exportable.ExportableModule`, on batches.
+    """Runs an :class:`~lgnet_core.network.exportable.ExportableModule` on batches.
 
     Attributes:
         name: one of ``ENGINES``.
-        device: where it runs, ``"cpu"`` or ``"cuda[:index]"``.
-        precision: of the heavy arithmetic, ``"fp32"`` or ``"fp16"``; inputs and outputs are always float32.
-        input_shapes: name and shape of each input, without the batch, in the order of the call.
-        prepares_each_size: whether the first call with each batch size takes long.
+        device: ``"cpu"`` or ``"cuda[:index]"``.
+        precision: of the internal computations, ``"fp32"`` or ``"fp16"``; inputs and outputs are always float32.
+        input_shapes: name and shape (without the batch axis) of each input, in the order of the call.
+        prepares_each_batch_size: whether the first call with a new batch size is slow.
     """
 
     name: str
     device: str
     precision: str
     input_shapes: dict[str, tuple[int, ...]]
-    prepares_each_size: bool = False
+    prepares_each_batch_size: bool = False
 
     @abstractmethod
     def __call__(self, *inputs: FloatArray) -> Outputs:
         """Run the network on a batch.
 
-        The outputs belong to the caller: no later call overwrites them.
+        The outputs are owned by the caller; later calls do not overwrite them.
 
         Args:
             inputs: float32, in the order of :attr:`input_shapes`, each with the same leading batch axis.
 
         Returns:
-            The network's named tuple: float32 tensors on the CPU with the same leading axis.
+            The network's named tuple of float32 tensors on the CPU, with the same leading axis.
         """
 
     @property
     def image_size(self) -> int:
-        """S of the input ``image`` (B, 3, S, S), pixels."""
+        """Side S of the input ``image`` (B, 3, S, S), pixels."""
         return self.input_shapes["image"][-1]
 
     def free_memory(self) -> None:
-        """Give the device back what is only kept to be faster; the next call makes it anew."""
+        """Release caches on the device; the next call rebuilds them."""
         free_memory(self.device)
 
     def __str__(self) -> str:
@@ -83,9 +83,9 @@ class Engine(ABC, Generic[Outputs]):
 
 
 def free_memory(device: str) -> None:
-    """Give back what nobody uses any more: to the GPU, and to the system what the C library keeps of it (glibc).
+    """Return unused memory to the GPU, and to the operating system from the C library's heap (glibc).
 
-    Call it once the last reference to an engine is gone to have the memory of its network back.
+    To free a network's memory, call it after the last reference to its engine is gone.
     """
     gc.collect()
     if device.startswith("cuda"):
@@ -96,11 +96,11 @@ def free_memory(device: str) -> None:
 
 
 def resolve_device(device: str) -> str:
-    """``"auto"`` to ``"cuda"`` where torch sees a GPU, else ``"cpu"``; any other name is checked and returned.
+    """Resolve ``"auto"`` to ``"cuda"`` if torch finds a GPU, else ``"cpu"``; validate and return other names.
 
     Raises:
         ValueError: for an unknown name.
-        RuntimeError: for a CUDA device that this torch does not see.
+        RuntimeError: for a CUDA device that torch does not find.
     """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -109,23 +109,27 @@ def resolve_device(device: str) -> str:
     except RuntimeError:
         kind = None
     if kind is None or kind.type not in ("cpu", "cuda"):
-        raise ValueError(f"device {device!r} is not known; take one of {', '.join(DEVICES)} or cuda:0, cuda:1, ...")
+        raise ValueError(f"unknown device {device!r}; choose one of {', '.join(DEVICES)} or cuda:0, cuda:1, ...")
     if kind.type == "cuda":
         require_cuda(device)
         if kind.index is not None and kind.index >= torch.cuda.device_count():
             raise RuntimeError(
-                f"device {device!r}: only {torch.cuda.device_count()} CUDA device(s) here, counted from cuda:0"
+                f"device {device!r} does not exist; there are {torch.cuda.device_count()} CUDA device(s), from cuda:0"
             )
     return device
 
 
-def require_cuda(what: str) -> None:
-    """Raise a RuntimeError that says what asked for CUDA, why there is none, and the cure."""
+def require_cuda(requested: str) -> None:
+    """Raise a RuntimeError with reason and remedy if CUDA is not available.
+
+    Args:
+        requested: the option that requires CUDA, for the message.
+    """
     if torch.cuda.is_available():
         return
     reason = (
         f"torch {torch.__version__} was built without CUDA; install a CUDA build of torch"
         if torch.version.cuda is None
-        else f"torch {torch.__version__} sees no CUDA device; check `nvidia-smi` and the driver"
+        else f"torch {torch.__version__} finds no CUDA device; check `nvidia-smi` and the driver"
     )
-    raise RuntimeError(f"{what}: {reason}, or take device 'cpu' or 'auto'")
+    raise RuntimeError(f"{requested}: {reason}, or use device 'cpu' or 'auto'")

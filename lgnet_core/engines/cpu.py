@@ -1,4 +1,4 @@
-"""How many CPU cores this process may use."""
+"""Number of CPU cores available to this process: affinity mask and cgroup quota."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path, PurePosixPath
 
 
 def available_cores(root: Path = Path("/")) -> int:
-    """Physical cores that this process may run on, at most its cgroup's CPU quota, rounded up; at least 1.
+    """Physical cores in this process's affinity mask, limited by its cgroup's CPU quota (rounded up); at least 1.
 
-    A container with a quota sees all cores of its host; with a thread for each, its quota is spent in a fraction of
-    each period, and then all of them stand still.
+    A container with a CPU quota sees all cores of its host. With one thread per host core, the quota is used up early
+    in each scheduling period, and all threads are throttled for the rest of it.
 
     Args:
-        root: where /proc and /sys lie. What is missing there (other systems than Linux) sets no limit.
+        root: parent folder of /proc and /sys. Missing files (on systems other than Linux) set no limit.
     """
     cores = _physical_cores(root)
     return max(1, min([cores, *(math.ceil(quota) for quota in _quotas(root))]))
 
 
 def _physical_cores(root: Path) -> int:
-    """Of the CPUs in this process's affinity mask; two hardware threads of a core count once."""
+    """Physical cores in this process's affinity mask; hardware threads of the same core count once."""
     if not hasattr(os, "sched_getaffinity"):
         return os.cpu_count() or 1
     cores = set()
@@ -33,11 +33,11 @@ def _physical_cores(root: Path) -> int:
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """Quotas, in cores, of the process's cgroups and of those above them; none where there is no limit.
+    """CPU quotas, in cores, of the process's cgroups and their ancestors; nothing for unlimited ones.
 
-    Version 2 has ``cpu.max`` ("QUOTA PERIOD", or "max PERIOD"), version 1 ``cpu.cfs_quota_us`` (-1: no limit) and
-    ``cpu.cfs_period_us``. In a container the path of /proc/self/cgroup may be the host's, while what is mounted starts
-    at the container's own group: folders that do not exist are skipped, the mount itself is always read.
+    cgroup v2 has ``cpu.max`` ("QUOTA PERIOD", or "max PERIOD"), v1 has ``cpu.cfs_quota_us`` (-1: unlimited) and
+    ``cpu.cfs_period_us``. In a container, /proc/self/cgroup may contain the host's path although the mount starts at
+    the container's own cgroup: missing folders are skipped, and the root of the mount is always read.
     """
     mounts = root / "sys/fs/cgroup"
     for line in _read(root / "proc/self/cgroup").splitlines():

@@ -1,4 +1,4 @@
-"""The GPU engine: half precision, channels-last, one CUDA graph per batch size."""
+"""GPU engine: half precision, channels-last layout, one CUDA graph per batch size."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Generic
 import torch
 from torch import Tensor, nn
 
-from lgnet_core.engines.base import Engine, memory_errors, require_cuda, resolve_device
+from lgnet_core.engines.base import Engine, require_cuda, resolve_device, unify_memory_errors
 from lgnet_core.network.exportable import ExportableModule, Outputs, input_shapes
 from lgnet_core.types import FloatArray
 
-WARM_UP_RUNS = 3  # cuDNN chooses its algorithms and the allocator its blocks before the capture
+WARM_UP_RUNS = 3  # for cuDNN's algorithm selection and the allocator, before the capture
 
 
 @dataclass(frozen=True, eq=False)
 class _Capture(Generic[Outputs]):
-    """A recorded forward pass and the memory it reads and writes."""
+    """A captured forward pass and its static input and output buffers."""
 
     graph: torch.cuda.CUDAGraph
     inputs: tuple[Tensor, ...]
@@ -26,24 +26,24 @@ class _Capture(Generic[Outputs]):
 
 
 class CudaGraphEngine(Engine[Outputs]):
-    """Replays a recorded forward pass: at batch 1 the launches of some thousand kernels cost more than their work.
+    """Replays a captured forward pass: at batch size 1, launching thousands of kernels takes longer than running them.
 
-    A graph is recorded at the first call with a batch size and kept: the estimator's warm-up has one recorded for each
-    number of crops that an image can have. The network is copied to the device. Calls from several threads must be
-    serialised by the caller, since they share the recorded memory.
+    A graph is captured at the first call with each batch size and kept; the estimator's warm-up captures one for every
+    possible number of crops per image. The network is copied to the device. The caller must serialise calls from
+    several threads, since they share the static buffers.
 
     Args:
         network: with its weights.
-        device: ``"auto"`` (which must find a GPU) or ``"cuda[:index]"``.
-        inputs: the shapes it is to run at; None: the network's ``example_inputs()``.
+        device: ``"auto"`` or ``"cuda[:index]"``.
+        inputs: inputs with the shapes to run at; None for the network's ``example_inputs()``.
 
     Raises:
-        RuntimeError: where there is no CUDA device; there is no silent fallback.
+        RuntimeError: if there is no CUDA device; there is no silent fallback.
     """
 
     name = "cuda-graph"
     precision = "fp16"
-    prepares_each_size = True
+    prepares_each_batch_size = True
 
     def __init__(
         self, network: ExportableModule[Outputs], device: str = "auto", inputs: tuple[Tensor, ...] | None = None
@@ -51,7 +51,7 @@ class CudaGraphEngine(Engine[Outputs]):
         require_cuda("engine 'cuda-graph'")
         self.device = resolve_device(device)
         if self.device == "cpu":
-            raise RuntimeError("engine 'cuda-graph' runs on a GPU; take device 'cuda', or engine 'onnx' or 'eager'")
+            raise RuntimeError("engine 'cuda-graph' needs a GPU; use device 'cuda', or engine 'onnx' or 'eager'")
         self.input_shapes = input_shapes(network, network.example_inputs() if inputs is None else inputs)
         self.network = copy.deepcopy(network).to(self.device).eval().requires_grad_(False)
         for module in self.network.modules():
@@ -62,12 +62,12 @@ class CudaGraphEngine(Engine[Outputs]):
     @torch.inference_mode()
     def __call__(self, *inputs: FloatArray) -> Outputs:
         batch = len(inputs[0])
-        with torch.cuda.device(self.device), memory_errors(self.device):
+        with torch.cuda.device(self.device), unify_memory_errors(self.device):
             capture = self._captures.get(batch)
             if capture is None:
-                capture = self._captures[batch] = self._record(inputs)
-            for recorded, array in zip(capture.inputs, inputs, strict=True):
-                recorded.copy_(torch.from_numpy(array))
+                capture = self._captures[batch] = self._capture(inputs)
+            for static, array in zip(capture.inputs, inputs, strict=True):
+                static.copy_(torch.from_numpy(array))
             capture.graph.replay()
             return self.network.OUTPUTS._make(field.cpu() for field in capture.outputs)
 
@@ -76,26 +76,26 @@ class CudaGraphEngine(Engine[Outputs]):
         super().free_memory()
 
     def _forward(self, inputs: tuple[Tensor, ...]) -> Outputs:
-        # The cache of cast weights lives outside a graph's memory, so a replay must not rely on it.
+        # Autocast's cache of cast weights lies outside the graph's memory pool, so the graph must not use it.
         with torch.autocast("cuda", torch.float16, cache_enabled=False):
             outputs = self.network(*inputs)
         return self.network.OUTPUTS._make(field.float() for field in outputs)
 
-    def _record(self, inputs: tuple[FloatArray, ...]) -> _Capture[Outputs]:
-        on_device = tuple(_to_device(torch.from_numpy(array), self.device) for array in inputs)
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
+    def _capture(self, inputs: tuple[FloatArray, ...]) -> _Capture[Outputs]:
+        static_inputs = tuple(_to_device(torch.from_numpy(array), self.device) for array in inputs)
+        warm_up_stream = torch.cuda.Stream()
+        warm_up_stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(warm_up_stream):
             for _ in range(WARM_UP_RUNS):
-                self._forward(on_device)
-        torch.cuda.current_stream().wait_stream(aside)
+                self._forward(static_inputs)
+        torch.cuda.current_stream().wait_stream(warm_up_stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            outputs = self._forward(on_device)
-        return _Capture(graph, on_device, outputs)
+            outputs = self._forward(static_inputs)
+        return _Capture(graph, static_inputs, outputs)
 
 
 def _to_device(tensor: Tensor, device: str) -> Tensor:
-    """A copy of its own on the device; images and maps with their channels last."""
+    """Copy to the device; images and maps in channels-last layout."""
     layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
     return tensor.to(device, memory_format=layout, copy=True)

@@ -1,28 +1,28 @@
-"""Plain torch: the reference that every other engine is held to."""
+"""Eager PyTorch engine, the reference for the other engines."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from lgnet_core.engines.base import Engine, memory_errors, resolve_device
+from lgnet_core.engines.base import Engine, resolve_device, unify_memory_errors
 from lgnet_core.engines.cpu import available_cores
 from lgnet_core.network.exportable import ExportableModule, Outputs, input_shapes
 from lgnet_core.types import FloatArray
 
 
 class EagerEngine(Engine[Outputs]):
-    """Single precision, operator by operator, on the CPU or a GPU.
+    """Runs the module in eager mode, single precision, on the CPU or a GPU.
 
-    The network is moved to ``device`` and set to evaluation, in place. On a CPU torch's number of threads is set, and
-    that of the whole process: torch has one pool. Its idle threads busy-wait, so beside other programs that want the
-    cores one thread, or engine ``"onnx"``, is faster.
+    The network is moved to ``device`` and set to evaluation mode in place. On a CPU, torch's number of threads is set
+    for the whole process, since torch has a single thread pool. Its idle threads busy-wait: if other programs need the
+    cores, one thread or engine ``"onnx"`` is faster.
 
     Args:
         network: with its weights.
         device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``.
-        threads: CPU threads; None: torch's number, but not more than :func:`available_cores`.
-        inputs: the shapes it is to run at; None: the network's ``example_inputs()``.
+        threads: CPU threads; None for torch's current number, at most :func:`available_cores`.
+        inputs: inputs with the shapes to run at; None for the network's ``example_inputs()``.
     """
 
     name = "eager"
@@ -43,6 +43,6 @@ class EagerEngine(Engine[Outputs]):
 
     @torch.inference_mode()
     def __call__(self, *inputs: FloatArray) -> Outputs:
-        with memory_errors(self.device):
+        with unify_memory_errors(self.device):
             outputs = self.network(*(torch.from_numpy(array).to(self.device) for array in inputs))
             return self.network.OUTPUTS._make(field.float().cpu() for field in outputs)

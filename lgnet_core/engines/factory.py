@@ -1,4 +1,4 @@
-"""Which engine runs a network where."""
+"""Selection and construction of inference engines."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ def make_engine(
     threads: int | None = None,
     inputs: tuple[Tensor, ...] | None = None,
 ) -> Engine[Outputs]:
-    """An engine for a network.
+    """Build an engine for a network.
 
-    ``"auto"`` takes ``"cuda-graph"`` on a GPU and ``"onnx"`` on a CPU, or ``"eager"`` with one warning where ONNX
-    Runtime is not installed.
+    ``"auto"`` selects ``"cuda-graph"`` on a GPU and ``"onnx"`` on a CPU, or ``"eager"`` with a warning if ONNX Runtime
+    is not installed.
 
     Args:
         network: with its weights.
         engine: one of ``ENGINES``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``.
-        threads: CPU threads for one call; None: :func:`lgnet_core.engines.cpu.available_cores`. In engine ``"eager"``
-            they are those of torch in the whole process.
-        inputs: the shapes it is to run at, without the batch; None: the network's ``example_inputs()``.
+        threads: CPU threads per call; None for :func:`lgnet_core.engines.cpu.available_cores`. Engine ``"eager"`` sets
+            torch's number of threads for the whole process.
+        inputs: inputs with the shapes to run at; None for the network's ``example_inputs()``.
 
     Raises:
         ValueError: for an unknown engine or device.
-        RuntimeError: for CUDA where there is none.
-        ImportError: for engine ``"onnx"`` without onnxruntime.
+        RuntimeError: if CUDA is requested but not available.
+        ImportError: for engine ``"onnx"`` if onnxruntime is not installed.
     """
     if engine not in ENGINES:
-        raise ValueError(f"engine {engine!r} is not known; take one of {', '.join(ENGINES)}")
+        raise ValueError(f"unknown engine {engine!r}; choose one of {', '.join(ENGINES)}")
     if engine == "cuda-graph":
         require_cuda("engine 'cuda-graph'")
     device = resolve_device(device)
@@ -49,7 +49,9 @@ def make_engine(
         missing = [name for name in ("onnxruntime", "onnx") if importlib.util.find_spec(name) is None]
         if engine == "onnx" and missing:
             names = " ".join(missing)
-            log.warning("running eager torch, several times slower, for want of %s: pip install %s", names, names)
+            log.warning(
+                "%s not installed: using eager torch, which is several times slower; pip install %s", names, names
+            )
             engine = "eager"
     if engine == "cuda-graph":
         from lgnet_core.engines.cuda_graph import CudaGraphEngine

@@ -1,9 +1,9 @@
-"""A network judged on a set of images, each category apart and all together, beside both baselines."""
+"""Evaluation of a network on a data set, by category, with two baselines."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,18 +14,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lgnet_core.data.hand_pairs import predict_batch
-from lgnet_core.evaluation.baselines import RandomHands, mean_pose
-from lgnet_core.evaluation.comparison import Comparison, compare, place
-from lgnet_core.evaluation.image_sets import CATEGORIES, Images, Labelled
-from lgnet_core.evaluation.scores import FIGURES, HandScores, Key, Scored, Scores
+from lgnet_core.evaluation.baselines import RandomHands, WristRelativeHands, mean_pose
+from lgnet_core.evaluation.comparison import Comparison, compare, place_wrists
+from lgnet_core.evaluation.datasets.base import CATEGORIES, EvaluationImages, LabelledImages
+from lgnet_core.evaluation.scores import METRICS, HandScores, MetricKey, PredictionScores, ScoreSummary
 from lgnet_core.network import HandsNetwork
 
 ALL = "all"
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One figure of a category. NaN: nothing was there to be measured, or the baseline has no such figure."""
+class MetricValues:
+    """One metric of a category. NaN: no data, or not defined for the baseline."""
 
     value: float
     mean_pose: float
@@ -33,9 +33,9 @@ class Figure:
 
 
 def skill(value: float, baseline: float, perfect: float | None) -> float:
-    r"""1 - error / error of the baseline, error = \|value - perfect\|: 0 is as bad as the baseline, 1 without fault.
+    r"""1 - error / baseline error, with error = \|value - perfect\|: 0 is as bad as the baseline, 1 is perfect.
 
-    NaN where one of them is missing or the baseline is without fault.
+    NaN where a value is missing or the baseline is perfect.
     """
     if perfect is None or baseline == perfect:
         return math.nan
@@ -44,42 +44,47 @@ def skill(value: float, baseline: float, perfect: float | None) -> float:
 
 @dataclass(frozen=True)
 class CategoryResult:
-    """What was measured on the images of a category.
+    """Results on the images of a category.
 
     Args:
-        images, hands, pairs: how many were there.
-        weights, mean_pose, nearest: scores of the network, and of the baselines.
+        images, hands, pairs: their numbers.
+        weights, mean_pose, nearest: scores of the network and of the baselines.
     """
 
     images: int
     hands: int
     pairs: int
-    weights: Scored
-    mean_pose: Scored
-    nearest: Scored
+    weights: ScoreSummary
+    mean_pose: ScoreSummary
+    nearest: ScoreSummary
 
-    def figures(self) -> dict[Key, Figure]:
-        """All figures, in the order of reports."""
+    def metrics(self) -> dict[MetricKey, MetricValues]:
+        """All metrics, in the order of reports."""
 
-        def of(baseline: Scored, key: Key) -> float:
-            return baseline.figures.get(key, math.nan)
+        def baseline_value(baseline: ScoreSummary, key: MetricKey) -> float:
+            return baseline.metrics.get(key, math.nan)
 
-        order = {name: k for k, name in enumerate(FIGURES)}
-        keys = sorted(self.weights.figures, key=lambda key: order[key.figure])
-        return {key: Figure(self.weights.figures[key], of(self.mean_pose, key), of(self.nearest, key)) for key in keys}
+        order = {name: k for k, name in enumerate(METRICS)}
+        keys = sorted(self.weights.metrics, key=lambda key: order[key.metric])
+        return {
+            key: MetricValues(
+                self.weights.metrics[key], baseline_value(self.mean_pose, key), baseline_value(self.nearest, key)
+            )
+            for key in keys
+        }
 
 
 class Observer(Protocol):
-    """What measures something of its own in an evaluation."""
+    """Computes additional results during an evaluation."""
 
-    def update(self, outcome: Comparison, read: Labelled) -> None:
+    def update(self, comparison: Comparison, read: LabelledImages) -> None:
         """Add a batch, on the network's device."""
         ...
 
 
 def evaluate(
     network: HandsNetwork,
-    images: Images,
+    images: EvaluationImages,
     size: int,
     count: int | None = None,
     batch_size: int = 32,
@@ -87,84 +92,93 @@ def evaluate(
     observers: Sequence[Observer] = (),
     workers: int = 0,
 ) -> dict[str, CategoryResult]:
-    """Judge a network.
+    """Evaluate a network.
 
     Args:
-        network: in eval mode, on the device where it is to run.
-        size: side of the images that it is given, pixels. A network of one crop per hand is given crops of these, cut
-            around the true joints: of presence it then says only which of the hands that are there it sees.
-        count: evaluate this many images only, spread evenly over the set.
-        batch_size: images at a time.
+        network: in eval mode, on the device where it runs.
+        size: side of the input images, pixels. A network with one crop per hand gets crops of these around the true
+            joints: its presence then only tells which of the present hands it recognises.
+        count: evaluate only this many images, spread evenly over the data set.
+        batch_size: images per batch.
         console: shows a progress bar; None: quiet.
-        observers: are shown every batch, for figures of their own.
-        workers: processes that read images; 0: this one does.
+        observers: updated with every batch, for additional results.
+        workers: processes that load images; 0: load in this process.
 
-    Surfaces are compared only if they are of the network's hand model: others have other vertices.
+    Vertices are compared only if data set and network have the same hand model: others have other vertices.
 
     Returns:
-        Results by category, ``all`` first; a category without images has none but NaN.
+        Results by category, ``all`` first; those of a category without images are NaN.
     """
     device = next(network.parameters()).device
     hand_model = network.hand_model
     random_hands = RandomHands(hand_model)
-    same_surfaces = images.hand_model.digest == hand_model.digest
-    parts = {name: _Part(device) for name in (ALL, *(category.value for category in CATEGORIES))}
-    batches = _Batches(images, chosen(len(images), count).split(batch_size), size)
-    loader: DataLoader[Labelled | None] = DataLoader(batches, batch_size=None, num_workers=workers)
+    same_mesh_topology = images.hand_model.digest == hand_model.digest
+    scores = {name: _CategoryScores(device) for name in (ALL, *(category.value for category in CATEGORIES))}
+    batches = _BatchDataset(images, evenly_spaced(len(images), count).split(batch_size), size)
+    loader: DataLoader[LabelledImages | None] = DataLoader(batches, batch_size=None, num_workers=workers)
     for read in track(loader, "evaluating", console=console or Console(quiet=True), transient=True):
         if read is None:
             continue
         batch, category, truth, *_ = read = read.to(device)
-        if not same_surfaces:
-            truth = truth._replace(surfaces=torch.zeros_like(truth.surfaces))
+        if not same_mesh_topology:
+            truth = truth._replace(vertices_known=torch.zeros_like(truth.vertices_known))
         with torch.inference_mode():
             prediction = predict_batch(network, batch, truth.joints_2d, truth.joints_known)
-            outcome = compare(prediction, place(prediction, batch), batch, truth)
-            blind = compare(*mean_pose(hand_model, batch), batch, truth)
-            nearest = random_hands.nearest(outcome.true_joints, outcome.known)
+            comparison = compare(prediction, place_wrists(prediction, batch), batch, truth)
+            mean_pose_comparison = compare(*mean_pose(hand_model, batch), batch, truth)
+            nearest = random_hands.nearest(comparison.true_joints, comparison.joints_known)
             for observer in observers:
-                observer.update(outcome, read)
-            for k, part in enumerate(parts.values()):
-                some = category == k - 1 if k else torch.ones_like(category, dtype=torch.bool)
-                part.hands += int(outcome.hands[some].sum())
-                part.pairs += int(outcome.pairs[some].sum())
-                part.images += int(some.sum())
-                part.weights.update(outcome.select(some))
-                part.mean_pose.update(blind.select(some))
-                part.nearest.update({name: guess.select(some) for name, guess in nearest.items()}, outcome.select(some))
-    return {name: part.result() for name, part in parts.items()}
+                observer.update(comparison, read)
+            for k, category_scores in enumerate(scores.values()):
+                selected = category == k - 1 if k else torch.ones_like(category, dtype=torch.bool)
+                category_scores.update(
+                    comparison.select(selected),
+                    mean_pose_comparison.select(selected),
+                    {name: hands.select(selected) for name, hands in nearest.items()},
+                )
+    return {name: category_scores.compute() for name, category_scores in scores.items()}
 
 
-def chosen(length: int, count: int | None) -> Tensor:
-    """(N,) places of the images that are evaluated: all, or ``count`` spread evenly over a set of ``length``."""
+def evenly_spaced(length: int, count: int | None) -> Tensor:
+    """(N,) indices of the evaluated images: all, or ``count`` spread evenly over ``length``."""
     if count is None or count >= length:
         return torch.arange(length)
     return torch.arange(count) * length // count
 
 
-class _Batches(Dataset["Labelled | None"]):
-    """Batches of a set by number, for processes that read ahead."""
+class _BatchDataset(Dataset["LabelledImages | None"]):
+    """Batches by number, so that a DataLoader can prefetch them."""
 
-    def __init__(self, images: Images, indices: Sequence[Tensor], size: int) -> None:
+    def __init__(self, images: EvaluationImages, indices: Sequence[Tensor], size: int) -> None:
         self.images, self.indices, self.size = images, indices, size
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, number: int) -> Labelled | None:
+    def __getitem__(self, number: int) -> LabelledImages | None:
         if number >= len(self):
             raise IndexError(number)
         return self.images.read(self.indices[number], self.size)
 
 
-class _Part:
-    """Scores of one category while they are gathered."""
+class _CategoryScores:
+    """Scores of one category during an evaluation."""
 
     def __init__(self, device: torch.device) -> None:
         self.images = self.hands = self.pairs = 0
-        self.weights, self.mean_pose = Scores(device), Scores(device, uncertainty=False)
+        self.weights, self.mean_pose = PredictionScores(device), PredictionScores(device, uncertainty=False)
         self.nearest = HandScores(device)
 
-    def result(self) -> CategoryResult:
-        scored = (self.weights.compute(), self.mean_pose.compute(), self.nearest.compute())
-        return CategoryResult(self.images, self.hands, self.pairs, *scored)
+    def update(self, comparison: Comparison, mean_pose: Comparison, nearest: Mapping[str, WristRelativeHands]) -> None:
+        """Add images: the network's predictions and those of the baselines."""
+        self.images += len(comparison.presence)
+        self.hands += int(comparison.presence.sum())
+        self.pairs += int(comparison.pairs.sum())
+        self.weights.update(comparison)
+        self.mean_pose.update(mean_pose)
+        self.nearest.update(nearest, comparison)
+
+    def compute(self) -> CategoryResult:
+        """Results so far."""
+        summaries = (self.weights.compute(), self.mean_pose.compute(), self.nearest.compute())
+        return CategoryResult(self.images, self.hands, self.pairs, *summaries)

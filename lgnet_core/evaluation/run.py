@@ -1,4 +1,4 @@
-"""The work of ``lgnet eval``: a weights file judged on a set of images, and all of it written down."""
+"""Implementation of ``lgnet eval`` on crops: evaluates a weights file on a data set and writes all results."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from rich.text import Text
 
 from lgnet_core import __version__
 from lgnet_core.engines.base import resolve_device
-from lgnet_core.evaluation.analyses import AnalysisScores
+from lgnet_core.evaluation.analysis import AnalysisObservers
 from lgnet_core.evaluation.baselines import RandomHands
-from lgnet_core.evaluation.benchmark.bench import machine_description
-from lgnet_core.evaluation.charts import write_asymmetry, write_pck, write_reliability
-from lgnet_core.evaluation.evaluate import ALL, chosen, evaluate
-from lgnet_core.evaluation.prediction_sheet import WorstImages, write_sheet
-from lgnet_core.evaluation.report import Report
-from lgnet_core.evaluation.sets import Choice, open_images
+from lgnet_core.evaluation.benchmark.machine import machine_description
+from lgnet_core.evaluation.datasets.factory import DatasetConfig, open_images
+from lgnet_core.evaluation.evaluate import ALL, evaluate, evenly_spaced
+from lgnet_core.evaluation.report.charts import write_asymmetry, write_pck, write_reliability
+from lgnet_core.evaluation.report.prediction_sheet import WorstImages, write_sheet
+from lgnet_core.evaluation.report.report import EvaluationReport
 from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.io.checkpoint_files import weights_digest
 from lgnet_core.network import HandLGNet
-from lgnet_core.network.checkpoint import crop_size, load_own_network, weights_digest
+from lgnet_core.network.checkpoint import crop_size, load_network_for
 
-_LOOKED_AT = 200  # images among which those of the sheet are taken
+_SHEET_CANDIDATES = 200  # images from which the prediction sheet is drawn
 
 
 def run_evaluation(
     out: Path,
-    choice: Choice,
+    dataset: DatasetConfig,
     weights: Path | None = None,
     hand_model: HandModel | None = None,
     count: int | None = None,
@@ -36,51 +37,51 @@ def run_evaluation(
     batch_size: int = 32,
     console: Console | None = None,
     workers: int = 0,
-) -> Report:
-    """Evaluate, and write ``figures.json``, ``figures.csv``, and images.
+) -> EvaluationReport:
+    """Evaluate a weights file, and write ``figures.json``, ``figures.csv``, charts and contact sheets.
 
-    These are charts of PCK, reliability and asymmetry, and sheets of predictions and of the worst of them.
+    Charts show PCK, reliability and errors by asymmetry; contact sheets show predictions and the worst of them.
 
     Args:
-        out: folder, which is made. choice: of the images.
+        out: output folder, created if missing. dataset: the images to evaluate on.
         weights: a file; None: the bundled ones. hand_model: the user's MANO; None: the bundled hand.
-        count: evaluate this many images only, spread evenly over the set.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``. batch_size: images at a time.
-        console: says what is judged, and shows a progress bar; None: quiet.
-        workers: processes that read images; 0: this one does.
+        count: evaluate only this many images, spread evenly over the data set.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``. batch_size: images per batch.
+        console: shows messages and a progress bar; None: quiet.
+        workers: processes that load images; 0: load in this process.
 
     Raises:
-        ValueError: if weights, data and hand model do not go together.
-        OSError: if something is not there or cannot be written.
+        ValueError: if weights, data and hand model are incompatible.
+        OSError: if a file is missing or cannot be written.
     """
     started = time.perf_counter()
     console = console or Console(quiet=True)
-    mano = copy.deepcopy(hand_model)  # the network's goes to its device, that of the images stays where they are read
-    network, metadata = load_own_network(weights, hand_model or load_hand_model())
+    mano = copy.deepcopy(hand_model)  # the network's copy moves to its device; the data set's stays on the CPU
+    network, metadata = load_network_for(weights, hand_model or load_hand_model())
     network = network.to(resolve_device(device))
-    images = open_images(choice, network.hand_model, mano, console)
+    images = open_images(dataset, network.hand_model, mano, console)
     out.mkdir(parents=True, exist_ok=True)
     size = crop_size(metadata)
     if isinstance(network, HandLGNet) and images.size is not None:
-        size = images.size  # its crops are cut from the images as they are
-    judged, judged_on = "bundled" if weights is None else str(weights), len(chosen(len(images), count))
-    # Also where there is no terminal, and thus no bar.
-    console.print(Text(f"judging weights {judged} on {judged_on} images of {images.name}"), soft_wrap=True)
-    scores = AnalysisScores(network, images, choice, judged_on)
-    worst = WorstImages()
-    results = evaluate(network, images, size, count, batch_size, console, [*scores.observers, worst], workers)
-    studies = scores.found()
+        size = images.size  # its crops are cut from the images at their own resolution
+    weights_name, num_images = "bundled" if weights is None else str(weights), len(evenly_spaced(len(images), count))
+    # Printed in addition to the progress bar, which is not shown without a terminal.
+    console.print(Text(f"evaluating weights {weights_name} on {num_images} images of {images.name}"), soft_wrap=True)
+    analysis = AnalysisObservers(network, images, dataset, num_images)
+    worst_images = WorstImages()
+    results = evaluate(network, images, size, count, batch_size, console, [*analysis.observers, worst_images], workers)
+    analyses = analysis.compute()
     if not results[ALL].images:
-        reasons = ", ".join(f"{number} x {reason}" for reason, number in studies.skipped.items())
-        raise ValueError(f"{images.name}: none of its images could be read ({reasons}); see to its images at --root")
-    report = Report(
+        reasons = ", ".join(f"{number} x {reason}" for reason, number in analyses.skipped.items())
+        raise ValueError(f"{images.name}: none of its images could be read ({reasons}); check the images below --root")
+    report = EvaluationReport(
         results=results,
-        studies=studies,
+        analyses=analyses,
         data=f"{images.name} ({results[ALL].images} images)",
-        weights=judged,
+        weights=weights_name,
         provenance={
             "weights": {
-                "file": judged,
+                "file": weights_name,
                 "sha256": weights_digest(weights),
                 "metadata": metadata,
             },
@@ -88,7 +89,7 @@ def run_evaluation(
                 "name": images.name,
                 "metadata": images.metadata,
                 "evaluated": results[ALL].images,
-                "of": len(images),
+                "total": len(images),
             },
             "random_hands_sha256": RandomHands(network.hand_model).digest,
             "size": size,
@@ -105,7 +106,7 @@ def run_evaluation(
         write_pck(out / "pck.png", report)
         write_reliability(out / "reliability.png", report)
         write_asymmetry(out / "asymmetry.png", report)
-        attention_maps = chosen(len(images), min(count or _LOOKED_AT, _LOOKED_AT))
-        write_sheet(out / "predictions.png", network, images, size, attention_maps)
-        worst.write(out / "worst.png", network, size)
+        candidates = evenly_spaced(len(images), min(count or _SHEET_CANDIDATES, _SHEET_CANDIDATES))
+        write_sheet(out / "predictions.png", network, images, size, candidates)
+        worst_images.write(out / "worst.png", network, size)
     return report

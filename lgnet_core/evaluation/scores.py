@@ -1,4 +1,4 @@
-"""Every figure of a set of hands: what is measured, under which protocol, and what would be perfect."""
+"""All metrics of predicted hands: definitions, names, protocols and their computation."""
 
 from __future__ import annotations
 
@@ -8,20 +8,28 @@ from typing import NamedTuple
 
 import torch
 
-from lgnet_core.evaluation.baselines import Guess
-from lgnet_core.evaluation.calibration import NOMINAL, Calibration
+from lgnet_core.evaluation.baselines import WristRelativeHands
 from lgnet_core.evaluation.comparison import Comparison
-from lgnet_core.evaluation.metrics import MPJPE, MPVPE, MRRPE, PAMPJPE, MeanDistance, PlacementError, PresenceAccuracy
-from lgnet_core.evaluation.pck import PCK, area_under_curve
-from lgnet_core.evaluation.protocol import PROTOCOLS, WRIST_RAW
+from lgnet_core.evaluation.metrics.alignment import ALIGNMENTS, WRIST_RAW
+from lgnet_core.evaluation.metrics.calibration import NOMINAL, Calibration
+from lgnet_core.evaluation.metrics.errors import (
+    MPJPE,
+    MPVPE,
+    MRRPE,
+    PAMPJPE,
+    MeanDistance,
+    PlacementError,
+    PresenceAccuracy,
+)
+from lgnet_core.evaluation.metrics.pck import PCK, area_under_curve
 from lgnet_core.types import WRIST
 
 
-class FigureKind(NamedTuple):
-    """What a figure is.
+class MetricInfo(NamedTuple):
+    """Description of a metric.
 
     Args:
-        title: for a table. unit: of the value. perfect: the value of an estimate without fault; None: there is none.
+        title: for tables. unit: of the value. perfect: value of a perfect estimate; None: undefined.
     """
 
     title: str
@@ -29,111 +37,113 @@ class FigureKind(NamedTuple):
     perfect: float | None = 0.0
 
 
-FIGURES: dict[str, FigureKind] = {
-    "mpjpe_mm": FigureKind("MPJPE", "mm"),
-    "mpvpe_mm": FigureKind("MPVPE", "mm"),
-    "auc_0_50": FigureKind("AUC 0-50 mm", "", 1.0),
-    "pa_mpjpe_mm": FigureKind("PA-MPJPE", "mm"),
-    "rough_mpvpe_mm": FigureKind("MPVPE, rough", "mm"),
-    "mrrpe_mm": FigureKind("MRRPE", "mm"),
-    "joints_2d_px256": FigureKind("2D joints", "px of 256"),
-    "presence": FigureKind("presence right", "", 1.0),
-    "wrist_percent": FigureKind("wrist", "% of depth"),
-    "depth_percent": FigureKind("depth", "% of depth"),
-    "coverage_1sigma": FigureKind("within 1 sigma", "", NOMINAL[0]),
-    "coverage_2sigma": FigureKind("within 2 sigma", "", NOMINAL[1]),
-    "calibration_error": FigureKind("calibration error", ""),
-    "nll": FigureKind("NLL", "nats", None),
-    "sigma_mm": FigureKind("sigma", "mm", None),
+METRICS: dict[str, MetricInfo] = {
+    "mpjpe_mm": MetricInfo("MPJPE", "mm"),
+    "mpvpe_mm": MetricInfo("MPVPE", "mm"),
+    "auc_0_50": MetricInfo("AUC 0-50 mm", "", 1.0),
+    "pa_mpjpe_mm": MetricInfo("PA-MPJPE", "mm"),
+    "rough_mpvpe_mm": MetricInfo("MPVPE, rough", "mm"),
+    "mrrpe_mm": MetricInfo("MRRPE", "mm"),
+    "joints_2d_px256": MetricInfo("2D joints", "px of 256"),
+    "presence": MetricInfo("presence accuracy", "", 1.0),
+    "wrist_percent": MetricInfo("wrist", "% of depth"),
+    "depth_percent": MetricInfo("depth", "% of depth"),
+    "coverage_1sigma": MetricInfo("within 1 sigma", "", NOMINAL[0]),
+    "coverage_2sigma": MetricInfo("within 2 sigma", "", NOMINAL[1]),
+    "calibration_error": MetricInfo("calibration error", ""),
+    "nll": MetricInfo("NLL", "nats", None),
+    "sigma_mm": MetricInfo("sigma", "mm", None),
 }
 """By name, in the order of reports."""
 
-TERMS: dict[str, str] = {
-    "wrist-raw": "wrists laid over each other, nothing scaled",
-    "wrist-scaled": "wrists laid over each other, the bone to the middle MCP made as long as the true one",
-    "mcp-raw": "middle MCPs laid over each other, nothing scaled",
-    "mcp-scaled": "middle MCPs laid over each other, the bone from the wrist made as long as the true one",
-    "similarity": "each hand turned, moved and scaled to fit best",
-    "regressed": "wrist_left - wrist_right as the network says it, nothing scaled, pairs only",
-    "placed": "difference of the placed wrists, nothing scaled, pairs only",
-    "in-crop": "joints that lie inside the crop",
-    "at-half": "each side of each image, told at a probability of 0.5",
-    "camera": "placed in the camera's frame with the crop's intrinsics",
-    "per-axis": "20 joints relative to the wrist, each axis for itself",
+PROTOCOL_DESCRIPTIONS: dict[str, str] = {
+    "wrist-raw": "aligned at the wrist, unscaled",
+    "wrist-scaled": "aligned at the wrist, scaled to the true bone from wrist to middle MCP",
+    "mcp-raw": "aligned at the middle MCP, unscaled",
+    "mcp-scaled": "aligned at the middle MCP, scaled to the true bone from wrist to middle MCP",
+    "similarity": "Procrustes alignment of each hand (rotation, translation, scale)",
+    "regressed": "wrist_left - wrist_right as regressed by the network, unscaled, pairs only",
+    "placed": "difference of the wrists placed in the camera frame, unscaled, pairs only",
+    "in-crop": "joints inside the crop",
+    "at-half": "each side of each image, at a probability threshold of 0.5",
+    "camera": "placed in the camera frame with the crop's intrinsics",
+    "per-axis": "20 joints relative to the wrist, each axis separately",
 }
-"""The protocols that figures are named by: which hands count how."""
+"""Protocols that are part of the metric names: alignment, and which hands count."""
 
 
-class Key(NamedTuple):
-    """Name of a figure: one of ``FIGURES`` under one of ``TERMS``."""
+class MetricKey(NamedTuple):
+    """Name of a metric: one of ``METRICS`` under one of ``PROTOCOL_DESCRIPTIONS``."""
 
-    figure: str
+    metric: str
     protocol: str
 
     def __str__(self) -> str:
-        return f"{self.figure}/{self.protocol}"
+        return f"{self.metric}/{self.protocol}"
 
 
 @dataclass(frozen=True)
-class Scored:
-    """What was measured on a set.
+class ScoreSummary:
+    """Scores on a set of hands.
 
     Args:
-        figures: values; NaN where nothing was there to be measured.
-        pck: curve (200,) of each protocol, at :func:`lgnet_core.evaluation.pck.thresholds`.
-        reliability: (99,) at :func:`lgnet_core.evaluation.calibration.levels`; empty where no uncertainty was judged.
-        axes: (2, 3) shares of errors within one and two sigma along each axis; empty likewise.
+        metrics: values; NaN without data.
+        pck: curve (200,) of each alignment, at :func:`lgnet_core.evaluation.metrics.pck.thresholds`.
+        reliability: (99,) at :func:`lgnet_core.evaluation.metrics.calibration.levels`; empty without uncertainty.
+        axes: (2, 3) fractions of errors within one and two sigma along each axis; empty without uncertainty.
     """
 
-    figures: dict[Key, float]
+    metrics: dict[MetricKey, float]
     pck: dict[str, list[float]]
     reliability: list[float] = field(default_factory=list)
     axes: list[list[float]] = field(default_factory=list)
 
 
 class HandScores:
-    """Figures of hands each for itself: all protocols, and after the best similarity.
+    """Metrics of individual hands: under all alignments, and after Procrustes alignment.
 
     Args:
-        device: where the hands come from.
+        device: of the hands.
     """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
-        self._mpjpe = {p.name: MPJPE(p).to(device) for p in PROTOCOLS}
-        self._mpvpe = {p.name: MPVPE(p).to(device) for p in PROTOCOLS}
-        self._pck = {p.name: PCK(p).to(device) for p in PROTOCOLS}
+        self._mpjpe = {alignment.name: MPJPE(alignment).to(device) for alignment in ALIGNMENTS}
+        self._mpvpe = {alignment.name: MPVPE(alignment).to(device) for alignment in ALIGNMENTS}
+        self._pck = {alignment.name: PCK(alignment).to(device) for alignment in ALIGNMENTS}
         self._pa = PAMPJPE().to(device)
 
-    def update(self, said: Mapping[str, Guess], truth: Comparison) -> None:
+    def update(self, predicted: Mapping[str, WristRelativeHands], truth: Comparison) -> None:
         """Add hands.
 
         Args:
-            said: the hands under each protocol's name and ``similarity``: a guess that knows the truth may say others
-                under each. truth: gives the true ones.
+            predicted: the hands by alignment name and ``similarity``; a baseline that depends on the ground truth may
+                differ between alignments. truth: provides the true hands.
         """
-        for p in PROTOCOLS:
-            joints, vertices = said[p.name]
-            known = p.measurable(truth.known)
-            self._mpjpe[p.name].update(joints, truth.true_joints, known)
-            self._mpvpe[p.name].update(vertices, joints, truth.true_vertices, truth.true_joints, truth.surfaces)
-            self._pck[p.name].update(joints, truth.true_joints, known)
-        self._pa.update(said["similarity"].joints, truth.true_joints, truth.known)
+        for alignment in ALIGNMENTS:
+            joints, vertices = predicted[alignment.name]
+            known = alignment.measurable(truth.joints_known)
+            self._mpjpe[alignment.name].update(joints, truth.true_joints, known)
+            self._mpvpe[alignment.name].update(
+                vertices, joints, truth.true_vertices, truth.true_joints, truth.vertices_known
+            )
+            self._pck[alignment.name].update(joints, truth.true_joints, known)
+        self._pa.update(predicted["similarity"].joints, truth.true_joints, truth.joints_known)
 
-    def compute(self) -> Scored:
-        curves = {name: metric.compute() for name, metric in self._pck.items()}
-        figures = {Key("mpjpe_mm", name): float(metric.compute()) for name, metric in self._mpjpe.items()}
-        figures |= {Key("mpvpe_mm", name): float(metric.compute()) for name, metric in self._mpvpe.items()}
-        figures |= {Key("auc_0_50", name): float(area_under_curve(curve)) for name, curve in curves.items()}
-        figures[Key("pa_mpjpe_mm", "similarity")] = float(self._pa.compute())
-        return Scored(figures, {name: curve.tolist() for name, curve in curves.items()})
+    def compute(self) -> ScoreSummary:
+        pck = {name: metric.compute() for name, metric in self._pck.items()}
+        metrics = {MetricKey("mpjpe_mm", name): float(metric.compute()) for name, metric in self._mpjpe.items()}
+        metrics |= {MetricKey("mpvpe_mm", name): float(metric.compute()) for name, metric in self._mpvpe.items()}
+        metrics |= {MetricKey("auc_0_50", name): float(area_under_curve(curve)) for name, curve in pck.items()}
+        metrics[MetricKey("pa_mpjpe_mm", "similarity")] = float(self._pa.compute())
+        return ScoreSummary(metrics, {name: curve.tolist() for name, curve in pck.items()})
 
 
-class Scores:
-    """All figures of a network's predictions.
+class PredictionScores:
+    """All metrics of a network's predictions.
 
     Args:
-        device: where the predictions come from.
-        uncertainty: whether they say how uncertain they are.
+        device: of the predictions.
+        uncertainty: whether the predictions include an uncertainty.
     """
 
     def __init__(self, device: torch.device | str = "cpu", uncertainty: bool = True) -> None:
@@ -145,32 +155,32 @@ class Scores:
         self._wrist, self._depth = PlacementError().to(device), PlacementError(depth_only=True).to(device)
         self._calibration = Calibration().to(device) if uncertainty else None
 
-    def update(self, outcome: Comparison) -> None:
-        """Add predictions and the truth of some images."""
-        o = outcome
-        names = (*(p.name for p in PROTOCOLS), "similarity")
-        self._hands.update(dict.fromkeys(names, Guess(o.joints, o.vertices)), o)
-        self._rough.update(o.rough_vertices, o.rough_joints, o.true_vertices, o.true_joints, o.surfaces)
-        self._regressed.update(o.relative_translation, o.true_relative_translation, o.pairs)
-        self._placed.update(o.wrist[:, 1] - o.wrist[:, 0], o.true_relative_translation, o.pairs)
-        self._pixels.update(o.pixels, o.true_pixels, o.inside)
-        self._presence.update(o.presence_logits, o.hands)
-        placed = o.hands & o.known[..., WRIST]
-        self._wrist.update(o.wrist, o.true_wrist, placed)
-        self._depth.update(o.wrist, o.true_wrist, placed)
+    def update(self, comparison: Comparison) -> None:
+        """Add predictions and ground truth of some images."""
+        c = comparison
+        names = (*(alignment.name for alignment in ALIGNMENTS), "similarity")
+        self._hands.update(dict.fromkeys(names, WristRelativeHands(c.joints, c.vertices)), c)
+        self._rough.update(c.rough_vertices, c.rough_joints, c.true_vertices, c.true_joints, c.vertices_known)
+        self._regressed.update(c.relative_translation, c.true_relative_translation, c.pairs)
+        self._placed.update(c.wrist[:, 1] - c.wrist[:, 0], c.true_relative_translation, c.pairs)
+        self._pixels.update(c.pixels, c.true_pixels, c.joints_in_crop)
+        self._presence.update(c.presence_logits, c.presence)
+        present = c.presence & c.joints_known[..., WRIST]
+        self._wrist.update(c.wrist, c.true_wrist, present)
+        self._depth.update(c.wrist, c.true_wrist, present)
         if self._calibration is not None:
-            rest = slice(WRIST + 1, None)  # in its own frame the wrist has no error
+            rest = slice(WRIST + 1, None)  # the wrist has no error in its own frame
             self._calibration.update(
-                o.joint_log_variance[..., rest],
-                o.joints[..., rest, :],
-                o.true_joints[..., rest, :],
-                WRIST_RAW.measurable(o.known)[..., rest],
+                c.joint_log_variance[..., rest],
+                c.joints[..., rest, :],
+                c.true_joints[..., rest, :],
+                WRIST_RAW.measurable(c.joints_known)[..., rest],
             )
 
-    def compute(self) -> Scored:
+    def compute(self) -> ScoreSummary:
         hands = self._hands.compute()
-        figures = hands.figures | {
-            Key(*name): float(metric.compute())
+        metrics = hands.metrics | {
+            MetricKey(*name): float(metric.compute())
             for name, metric in (
                 (("rough_mpvpe_mm", WRIST_RAW.name), self._rough),
                 (("mrrpe_mm", "regressed"), self._regressed),
@@ -182,8 +192,8 @@ class Scores:
             )
         }
         if self._calibration is None:
-            return Scored(figures, hands.pck)
-        found = self._calibration.compute()
-        reliability, axes = found.pop("reliability").tolist(), found.pop("axes").tolist()
-        figures |= {Key(name, "per-axis"): float(value) for name, value in found.items()}
-        return Scored(figures, hands.pck, reliability, axes)
+            return ScoreSummary(metrics, hands.pck)
+        calibration = self._calibration.compute()
+        reliability, axes = calibration.pop("reliability").tolist(), calibration.pop("axes").tolist()
+        metrics |= {MetricKey(name, "per-axis"): float(value) for name, value in calibration.items()}
+        return ScoreSummary(metrics, hands.pck, reliability, axes)

@@ -1,4 +1,4 @@
-"""How the two hands stand to each other: the transform between their frames, and the closest points of their skins."""
+"""Spatial relation of the two hands: the transform between their frames and the distance of their surfaces."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lgnet_core.types import FloatArray, Side, TwoHands
 
 
 class InterHand(NamedTuple):
-    """The left hand as seen from the right one.
+    """The left hand relative to the right one.
 
     Args:
-        pose: ``T_right_left``, takes points of the left hand's frame into the right hand's: what TF's
-            ``lookup_transform(hand_right, hand_left)`` gives. Metres, unit quaternion.
-        distance: metres between the two surfaces; 0 where they touch or intersect.
-        closest_right, closest_left: (3,) metres, camera frame: the points of the two surfaces that are so close.
+        pose: ``T_right_left``, transforms points from the left hand frame to the right one, as TF's
+            ``lookup_transform(hand_right, hand_left)``. Metres, unit quaternion.
+        distance: metres between the two surfaces; 0 if they touch or intersect.
+        closest_right, closest_left: (3,) metres, camera frame: the closest points of the two surfaces.
         confidence: probability in [0, 1] that both hands are in the image, the product of their presences.
     """
 
@@ -31,30 +31,30 @@ class InterHand(NamedTuple):
 
 
 def inter_hand(hands: TwoHands, poses: Mapping[Side, Pose]) -> InterHand | None:
-    """The two hands' relation; None unless both were seen and stand in the camera frame.
+    """Compute the relation of the two hands; None unless both were detected and are in the camera frame.
 
-    The distance is exact for the meshes (:func:`lgnet_core.geometry.mesh_distance.surface_distance`), which are
-    themselves millimetres to centimetres off the hands.
+    The distance is exact for the meshes (:func:`lgnet_core.geometry.mesh_distance.surface_distance`), whose own error
+    is millimetres to centimetres.
 
     Args:
-        poses: of the hands that were seen, :meth:`lgnet_core.geometry.hand_frame.HandFrames.poses`.
+        poses: hand frames of the detected hands, :meth:`lgnet_core.geometry.hand_frame.HandFrames.poses`.
     """
     if hands.right is None or hands.left is None or not hands.metric:
         return None
-    nearest = surface_distance(hands.right.vertices, hands.right.faces, hands.left.vertices, hands.left.faces)
+    closest = surface_distance(hands.right.vertices, hands.right.faces, hands.left.vertices, hands.left.faces)
     return InterHand(
         pose=relative_pose(poses[Side.RIGHT], poses[Side.LEFT]),
-        distance=nearest.distance,
-        closest_right=nearest.a,
-        closest_left=nearest.b,
+        distance=closest.distance,
+        closest_right=closest.a,
+        closest_left=closest.b,
         confidence=hands.right.presence * hands.left.presence,
     )
 
 
 def relative_pose(right: Pose, left: Pose) -> Pose:
-    """``T_right_left`` of two frames in the camera's: [R_R^T R_L | R_R^T (p_L - p_R)]."""
+    """``T_right_left`` of two poses in the camera frame: [R_R^T R_L | R_R^T (p_L - p_R)]."""
     (a, b, c, d), (x, y, z, w) = (pose.quaternion.tolist() for pose in (right, left))
-    turn = np.array(  # the right one's inverse, (-a, -b, -c, d), times the left one
+    quaternion = np.array(  # product of the inverse of the right one, (-a, -b, -c, d), and the left one
         [
             d * x - a * w - b * z + c * y,
             d * y + a * z - b * w - c * x,
@@ -62,4 +62,4 @@ def relative_pose(right: Pose, left: Pose) -> Pose:
             d * w + a * x + b * y + c * z,
         ]
     )
-    return Pose(right.rotation.T @ (left.position - right.position), turn if turn[3] >= 0 else -turn)
+    return Pose(right.rotation.T @ (left.position - right.position), quaternion if quaternion[3] >= 0 else -quaternion)

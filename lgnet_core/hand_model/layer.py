@@ -1,11 +1,11 @@
-r"""The parametric hand: rotations, shape and translation of both hands to vertices and 21 joints.
+r"""Differentiable parametric hand layer: rotations, shape and translation of both hands to vertices and 21 joints.
 
 Linear blend skinning as in MANO (Romero et al. 2017): with shape beta and pose feature f = vec(R_j - 1), j = 1..15,
 
 .. math:: v = \sum_j w_{vj} (G_j (\bar v + S \beta + P f - J_j) + p_j) + t
 
-where J are the rest joints of the shaped hand and (G_j, p_j) the posed joints. MANO's tree is a wrist with five
-chains of three joints, so the chain is three batched products.
+where J are the rest joints of the shaped hand and (G_j, p_j) the posed joints. MANO's kinematic tree is a wrist with
+five chains of three joints, so forward kinematics takes three batched products.
 """
 
 from __future__ import annotations
@@ -21,61 +21,59 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgnet_core.hand_model.asset import (
-    FILE_NAMES,
     NUM_MANO_JOINTS,
     NUM_POSE_FEATURES,
     NUM_SHAPE_PARAMETERS,
     NUM_VERTICES,
     PARENTS,
     HandAsset,
-    read_asset,
+    read_hand_assets,
 )
 from lgnet_core.hand_model.graph import MeshGraph
 from lgnet_core.hand_model.mano import assets_from_smplx
 from lgnet_core.types import Side
 
 MANO_MIDDLE_MCP = 4
-"""MANO's number of the middle finger's first joint."""
+"""MANO's index of the first joint of the middle finger."""
 
 MANO_TO_OPENPOSE = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
 """OpenPose's 21 joints as indices into MANO's 16 joints followed by the tips of thumb, index, middle, ring, pinky."""
 
-BUNDLED_ASSET = Path(__file__).parent / "assets" / "hand_right.npz"
-
 
 class HandMesh(NamedTuple):
-    """Vertices (..., 778, 3) and joints (..., 21, 3) of hands, metres; joints in OpenPose's order."""
+    """Vertices (..., 778, 3) and joints (..., 21, 3) in OpenPose's order, metres."""
 
     vertices: Tensor
     joints: Tensor
 
     def wrist_relative(self) -> HandMesh:
-        """The same hands with their wrists (joint 0) at the origin."""
+        """Translate the wrist (joint 0) of every hand to the origin."""
         wrist = self.joints[..., :1, :]
         return HandMesh(self.vertices - wrist, self.joints - wrist)
 
 
 class HandModel(nn.Module):
-    """Both hands of a parametric model, right and left through one code path.
+    """Both hands of a parametric model; right and left share one code path.
 
-    Every array carries a leading side axis of length 2, index = :class:`~lgnet_core.types.Side`. Nothing is saved with
-    a network's weights: the hand model is the user's choice (and MANO's licence forbids passing it on).
+    Every array has a leading side axis of length 2, indexed by :class:`~lgnet_core.types.Side`. All buffers are
+    non-persistent: the hand model is chosen by the user and not part of a checkpoint (MANO's licence forbids
+    redistribution).
 
     Buffers:
         v_template (2, 778, 3), J_regressor (2, 16, 778), weights (2, 778, 16), hands_mean (2, 45); faces (2, 1538, 3)
         long, outward winding; tip_vertices (5,) long: thumb, index, middle, ring, pinky.
-        basis (2, 145, 3 * 778): the 10 shape and the 135 pose displacements, coordinate by coordinate.
+        basis (2, 145, 3 * 778): the 10 shape and 135 pose displacements, coordinate by coordinate.
 
     Attributes:
-        graph: :class:`MeshGraph` of the right rest hand, for both sides: the topology is the same.
-        name: the right asset's name. digest: sha256 (hex) of both hands' arrays.
-        mirrored: whether the left hand is the mirror image of the right, to within rounding.
+        graph: :class:`MeshGraph` of the right rest hand, used for both sides, which have the same topology.
+        name: name of the right asset. digest: SHA-256 (hex) of the arrays of both hands.
+        mirrored: whether the left hand is the mirror image of the right one, up to rounding.
 
     Args:
         right, left: the two hands; ``left`` defaults to the mirror image of ``right``.
 
     Raises:
-        ValueError: if the two hands' tips are different vertices.
+        ValueError: if the fingertips of the two hands are different vertices.
     """
 
     v_template: Tensor
@@ -91,16 +89,16 @@ class HandModel(nn.Module):
 
     def __init__(self, right: HandAsset, left: HandAsset | None = None) -> None:
         super().__init__()
-        image = right.mirrored()
-        left = image if left is None else left
+        mirror_image = right.mirrored()
+        left = mirror_image if left is None else left
         if not np.array_equal(right.tip_vertices, left.tip_vertices):
             raise ValueError(
-                f"hand model: right and left name different tip vertices, {right.tip_vertices.tolist()} and "
-                f"{left.tip_vertices.tolist()}; they are not a pair: give two hands of one model"
+                f"hand model: right and left have different tip vertices, {right.tip_vertices.tolist()} and "
+                f"{left.tip_vertices.tolist()}; pass both hands of the same model"
             )
         self.name = right.name
         self.digest = hashlib.sha256(f"{right.digest} {left.digest}".encode()).hexdigest()
-        self.mirrored = left.resembles(image)
+        self.mirrored = left.is_close(mirror_image)
         self.graph = MeshGraph(right.faces, right.v_template)
 
         def both(key: str) -> Tensor:
@@ -124,10 +122,11 @@ class HandModel(nn.Module):
 
     @classmethod
     def from_smplx(cls, models: Any) -> HandModel:
-        """The model in a user's ``smplx.MANO`` or ``smplx.MANOLayer``: a right hand, or a pair (right, left).
+        """Create a model from ``smplx.MANO`` or ``smplx.MANOLayer`` objects: a right hand, or a pair (right, left).
 
-        From a right hand alone the left is its mirror image. ``hands_mean`` is the object's own (zero if it was made
-        with ``flat_hand_mean=True``). A left hand with MANO's fault is corrected in the copy, with a warning.
+        Without a left hand, the mirror image of the right one is used. ``hands_mean`` is taken from the object (zero if
+        it was created with ``flat_hand_mean=True``). The shape directions of a faulty MANO left hand are corrected in
+        the copy, with a warning.
 
         Raises:
             ValueError: if it is a left hand alone, or the pair is not (right, left).
@@ -148,23 +147,23 @@ class HandModel(nn.Module):
     def forward(
         self, rotations: Tensor, shape: Tensor, translation: Tensor | None = None, side: Side | None = None
     ) -> HandMesh:
-        """Pose the hands. Differentiable in every input; computed in the buffers' precision also under autocast.
+        """Pose the hands. Differentiable in every input; computed in the precision of the buffers even under autocast.
 
-        The joints are the posed joints of the skeleton and the tip vertices, as ``smplx`` gives them; the joints of a
-        mesh that did not come from this skeleton are :meth:`joints_from_vertices`.
+        The joints are the posed joints of the skeleton and the tip vertices, as in ``smplx``; for the joints of any
+        other mesh see :meth:`joints_from_vertices`.
 
         Args:
-            rotations: proper rotation matrices of the 16 joints in MANO's order, the first in the frame of the output.
+            rotations: rotation matrices of the 16 joints in MANO's order, the first one in the output frame.
             shape: shape coefficients.
-            translation: of the model's origin (not of the wrist), metres; zero if None.
-            side: None for both hands, else the hand that all items are of.
+            translation: of the model origin (not of the wrist), metres; None: zero.
+            side: side of all items; None for both hands.
 
         Shapes:
             side None: rotations (B, 2, 16, 3, 3), shape (B, 2, 10), translation (B, 2, 3) -> vertices (B, 2, 778, 3),
             joints (B, 2, 21, 3). One side: the same without the axis of length 2.
 
         Raises:
-            ValueError: if a shape does not fit.
+            ValueError: if an input has a wrong shape.
         """
         sides = (2,) if side is None else ()
         _check_shape("rotations", rotations, (*sides, NUM_MANO_JOINTS, 3, 3))
@@ -192,7 +191,7 @@ class HandModel(nn.Module):
         return HandMesh(vertices + translation[..., None, :], joints + translation[..., None, :])
 
     def _skin(self, rotations: Tensor, shape: Tensor, side: Side) -> tuple[Tensor, Tensor]:
-        """Skin hands of one side, the vertices last, so that every product is one dense one.
+        """Skin hands of one side, with the vertices on the last axis, so that every product is a dense matrix product.
 
         Shapes:
             rotations (B, 16, 3, 3), shape (B, 10) -> vertices (B, 778, 3), MANO's joints (B, 16, 3).
@@ -201,19 +200,19 @@ class HandModel(nn.Module):
         feature = (rotations[:, 1:] - identity).reshape(-1, NUM_POSE_FEATURES)
         offsets = torch.cat([shape, feature], -1) @ self.basis[side]  # (B, 3 V)
         rest = self.v_template[side].T + offsets.reshape(-1, 3, NUM_VERTICES)
-        shifts = (shape @ self.joint_basis[side]).reshape(-1, NUM_MANO_JOINTS, 3)
-        rest_joints = self.rest_joints[side] + shifts
+        joint_offsets = (shape @ self.joint_basis[side]).reshape(-1, NUM_MANO_JOINTS, 3)
+        rest_joints = self.rest_joints[side] + joint_offsets
 
-        turns, joints = _pose_chains(rotations, rest_joints)
-        moves = joints - (turns * rest_joints[..., None, :]).sum(-1)  # turn x + move takes a rest point of the bone
-        bones = torch.cat([turns, moves[..., None]], -1).reshape(-1, NUM_MANO_JOINTS, 12)
+        orientations, joints = _forward_kinematics(rotations, rest_joints)
+        translations = joints - (orientations * rest_joints[..., None, :]).sum(-1)  # maps rest points of each bone
+        bones = torch.cat([orientations, translations[..., None]], -1).reshape(-1, NUM_MANO_JOINTS, 12)
         blended = bones.transpose(1, 2).reshape(-1, NUM_MANO_JOINTS) @ self.weights[side].T
         blended = blended.reshape(-1, 3, 4, NUM_VERTICES)
         vertices = (blended[:, :, :3] * rest[:, None]).sum(2) + blended[:, :, 3]  # (B, 3, V)
         return vertices.transpose(1, 2), joints
 
     def rest_wrist(self, shape: Tensor) -> Tensor:
-        """Where the wrist of an unmoved hand is, whatever its rotations: the point that the root turns about.
+        """Wrist position of an untranslated hand, the centre of the root rotation; independent of the rotations.
 
         Shapes:
             shape: (..., 2, 10); returns (..., 2, 3) metres.
@@ -221,23 +220,24 @@ class HandModel(nn.Module):
         return self.rest_joints[:, 0] + torch.einsum("...sk,skc->...sc", shape, self.joint_basis[..., :3])
 
     def bone_lengths(self, shape: Tensor) -> Tensor:
-        """Lengths of the bones that end at MANO's joints 1 to 15, in its order; the same in every pose.
+        """Lengths of the bones that end at MANO's joints 1 to 15, in its order; independent of the pose.
 
         Shapes:
             shape: (..., 2, 10); returns (..., 2, 15) metres.
         """
-        shifts = torch.matmul(shape[..., None, :], self.joint_basis)[..., 0, :]
-        joints = self.rest_joints + shifts.unflatten(-1, (NUM_MANO_JOINTS, 3))  # (..., 2, 16, 3)
+        joint_offsets = torch.matmul(shape[..., None, :], self.joint_basis)[..., 0, :]
+        joints = self.rest_joints + joint_offsets.unflatten(-1, (NUM_MANO_JOINTS, 3))  # (..., 2, 16, 3)
         fingers = joints[..., 1:, :].unflatten(-2, (5, 3))
         wrist = joints[..., None, :1, :].expand_as(fingers[..., :1, :])
         return (fingers - torch.cat([wrist, fingers[..., :-1, :]], -2)).norm(dim=-1).flatten(-2)
 
     def palm_length(self, shape: Tensor) -> Tensor:
-        """From the wrist to the middle MCP. Shapes: (..., 2, 10) -> (..., 2) metres."""
+        """Distance from the wrist to the middle MCP joint. Shapes: (..., 2, 10) -> (..., 2) metres."""
         return self.bone_lengths(shape)[..., MANO_MIDDLE_MCP - 1]
 
     def joints_from_vertices(self, vertices: Tensor, side: Side | None = None) -> Tensor:
-        """Joints of any mesh: means of vertices and the five tips (the paper's G M), OpenPose's order.
+        """Regress the joints of a mesh: weighted means of vertices and the five tips, OpenPose's order (G M in the
+        paper).
 
         Shapes:
             vertices: (..., 2, 778, 3), or (..., 778, 3) with ``side``; returns (..., 2, 21, 3) or (..., 21, 3).
@@ -248,10 +248,10 @@ class HandModel(nn.Module):
         return joints[..., self.mano_to_openpose, :]
 
     def pose_to_rotations(self, pose: Tensor, side: Side | None = None, flat_hand_mean: bool = False) -> Tensor:
-        """MANO's pose (root and 15 joints as axis-angle, radians) to rotation matrices.
+        """Convert a MANO pose (root and 15 joints as axis-angle, radians) to rotation matrices.
 
         Args:
-            flat_hand_mean: True if the pose already holds the mean pose, which is otherwise added to joints 1-15.
+            flat_hand_mean: whether the pose already includes the mean pose, which is otherwise added to joints 1-15.
 
         Shapes:
             pose: (..., 2, 48), or (..., 48) with ``side``; returns (..., 2, 16, 3, 3) or (..., 16, 3, 3).
@@ -261,7 +261,7 @@ class HandModel(nn.Module):
         return roma.rotvec_to_rotmat((pose + mean).unflatten(-1, (NUM_MANO_JOINTS, 3)))
 
     def _pose_mean(self, side: Side | None, flat_hand_mean: bool) -> Tensor:
-        """(2, 48), or (48,) with ``side``: what is added to a pose; the root's part is zero."""
+        """(2, 48), or (48,) with ``side``: the mean pose to add to a pose, zero for the root."""
         mean = self.hands_mean if side is None else self.hands_mean[side]
         return nn.functional.pad(torch.zeros_like(mean) if flat_hand_mean else mean, (3, 0))
 
@@ -270,34 +270,25 @@ class HandModel(nn.Module):
 
 
 def load_hand_model(path: str | Path | None = None) -> HandModel:
-    """The bundled hand, or the pair ``hand_right.npz`` and ``hand_left.npz`` in a directory.
+    """Load the bundled hand, or the pair ``hand_right.npz`` and ``hand_left.npz`` of a directory.
 
     Args:
-        path: None for the bundled hand (CC0; the left is its mirror image), else the directory that
-            ``lgnet mano convert`` wrote.
+        path: directory written by ``lgnet mano convert``; None for the bundled hand (CC0; the left hand is the mirror
+            image of the right one).
 
     Raises:
         FileNotFoundError: if the directory or one of its files is missing.
-        HandModelError: if a file is not a hand in MANO's format.
+        HandModelError: if a file does not hold a hand in MANO's format.
     """
-    if path is None:
-        return HandModel(read_asset(BUNDLED_ASSET))
-    path = Path(path)
-    if not path.is_dir():
-        raise FileNotFoundError(
-            f"hand model {path}: no such directory; give the one that `lgnet mano convert RIGHT.pkl LEFT.pkl -o` wrote"
-        )
-    return HandModel(*(read_asset(path / name) for name in FILE_NAMES))
+    return HandModel(*read_hand_assets(path))
 
 
-def _pose_chains(rotations: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
-    """Rotations to the parents (B, 16, 3, 3) and rest joints (B, 16, 3) to the posed ones, level by level."""
+def _forward_kinematics(rotations: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
+    """Global orientations (B, 16, 3, 3) and posed joints (B, 16, 3), from local rotations and rest joints."""
     bones = torch.cat([rest[:, :1], rest[:, 1:] - rest[:, list(PARENTS[1:])]], 1)
-    moves = F.pad(
-        torch.cat([rotations, bones[..., None]], -1), (0, 0, 0, 1)
-    )  # 4x4, from a joint's frame to its parent's
-    moves = moves + F.pad(moves.new_ones(1, 1), (3, 0, 3, 0))
-    wrist, fingers = moves[:, :1], moves[:, 1:].reshape(-1, 5, 3, 4, 4)
+    local = F.pad(torch.cat([rotations, bones[..., None]], -1), (0, 0, 0, 1))  # 4x4, from a joint to its parent
+    local = local + F.pad(local.new_ones(1, 1), (3, 0, 3, 0))
+    wrist, fingers = local[:, :1], local[:, 1:].reshape(-1, 5, 3, 4, 4)
     first = wrist @ fingers[:, :, 0]
     second = first @ fingers[:, :, 1]
     third = second @ fingers[:, :, 2]
@@ -309,5 +300,5 @@ def _check_shape(name: str, tensor: Tensor, trailing: tuple[int, ...]) -> None:
     if tuple(tensor.shape[-len(trailing) :]) != tuple(trailing):
         raise ValueError(
             f"hand model: {name} has shape {tuple(tensor.shape)}, expected (..., {', '.join(map(str, trailing))}); "
-            "an axis of length 2 holds both hands unless `side` is given"
+            "without `side`, an axis of length 2 holds both hands"
         )

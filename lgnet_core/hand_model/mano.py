@@ -1,6 +1,6 @@
-"""A user's MANO, from its two pickles or from ``smplx`` objects, to this project's hand assets.
+"""Conversion of MANO, from its two pickles or from ``smplx`` objects, to hand assets.
 
-MANO is the user's own (non-commercial licence, by registration) and never shipped.
+MANO is provided by the user (non-commercial licence, by registration) and never shipped.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from lgnet_core.hand_model.asset import (
 from lgnet_core.hand_model.mano_pickle import read_mano_pickle
 from lgnet_core.types import Side
 
-LEFT_FAULT = (
-    "MANO's left hand is published with the wrong sign on the first coordinate of its shape directions, so that a hand "
-    "that should grow thicker grows thinner (github.com/vchoutas/smplx, issue 48)"
+LEFT_SHAPEDIRS_FAULT = (
+    "MANO's left hand is published with the wrong sign on the first coordinate of its shape directions, so that shape "
+    "coefficients which should thicken a hand make it thinner (github.com/vchoutas/smplx, issue 48)"
 )
 
 
 @dataclass(frozen=True)
 class ManoConversion:
-    """What :func:`convert_mano` did.
+    """Result of :func:`convert_mano`.
 
     Args:
         right, left: the files written.
-        left_shapedirs_corrected: whether the known fault of the left hand was found, and corrected.
-        messages: the same for a person, one sentence each.
+        left_shapedirs_corrected: whether the known fault of the left hand was present and corrected.
+        messages: human-readable summary, one sentence each.
     """
 
     right: Path
@@ -48,23 +48,23 @@ class ManoConversion:
 
 
 def convert_mano(right_pickle: str | Path, left_pickle: str | Path, directory: str | Path) -> ManoConversion:
-    """Read MANO_RIGHT.pkl and MANO_LEFT.pkl without running them; write hand_right.npz and hand_left.npz.
+    """Convert MANO_RIGHT.pkl and MANO_LEFT.pkl, without executing them, to hand_right.npz and hand_left.npz.
 
-    Nothing is written unless both files are good.
+    Nothing is written unless both files are valid.
 
     Raises:
         FileNotFoundError: if a pickle is missing.
-        HandModelError: if a file is not MANO's hand of that side, or asks for anything but arrays.
+        HandModelError: if a file is not a MANO hand of that side, or refers to anything but arrays.
     """
     sources = {Side.RIGHT: Path(right_pickle), Side.LEFT: Path(left_pickle)}
     hands = {}
     for side, source in sources.items():
         hands[side] = asset_from_arrays({**read_mano_pickle(source), "name": "MANO"}, str(source))
-        seen = hand_side(hands[side])
-        if seen is side.other:
+        detected = hand_side(hands[side])
+        if detected is side.other:
             raise HandModelError(
-                f"{source}: this is a {seen.label} hand, given as the {side.label} one; "
-                "give first MANO_RIGHT.pkl, then MANO_LEFT.pkl"
+                f"{source}: this is a {detected.label} hand, passed as the {side.label} one; "
+                "pass MANO_RIGHT.pkl first, then MANO_LEFT.pkl"
             )
     left, corrected = correct_left_shapedirs(hands[Side.RIGHT], hands[Side.LEFT])
     hands[Side.LEFT] = left
@@ -81,20 +81,20 @@ def convert_mano(right_pickle: str | Path, left_pickle: str | Path, directory: s
         left_shapedirs_corrected=corrected,
         messages=(
             *(f"{side.label} hand: {sources[side]} -> {path}" for side, path in written.items()),
-            f"corrected: {LEFT_FAULT}; its sign was turned"
+            f"corrected: {LEFT_SHAPEDIRS_FAULT}; the sign was flipped"
             if corrected
-            else "left shape directions: right as given, nothing to correct",
+            else "left shape directions: correct, nothing to do",
         ),
     )
 
 
 def correct_left_shapedirs(right: HandAsset, left: HandAsset) -> tuple[HandAsset, bool]:
-    r"""The left hand with mirrored shape directions, and whether they had to be corrected.
+    r"""Correct the sign of the left shape directions if needed; returns the hand and whether it was corrected.
 
     The mirror image of a right hand has :math:`S_L^x = -S_R^x`; the faulty files have :math:`S_L^x = S_R^x`. The fault
-    is there if the first coordinates lie nearer to equal than to opposite, which on MANO's files is the common rule
-    (the sum of absolute differences is below 1) and needs no scale. Source: smplx issue 48; InterHand2.6M's
-    annotations were fitted with the correction.
+    is present if the first coordinates are closer to equal than to opposite. On MANO's files this agrees with the usual
+    test (sum of absolute differences below 1), but it is independent of scale. Source: smplx issue 48; the annotations
+    of InterHand2.6M were fitted with the correction.
     """
     right_x, left_x = right.shapedirs[:, 0], left.shapedirs[:, 0]
     if np.abs(left_x - right_x).sum() >= np.abs(left_x + right_x).sum():
@@ -104,27 +104,28 @@ def correct_left_shapedirs(right: HandAsset, left: HandAsset) -> tuple[HandAsset
 
 
 def hand_side(hand: HandAsset) -> Side | None:
-    """Which hand the arrays are, from the rest pose and the mean pose; None if the mean pose is flat.
+    """Determine the side of a hand from its rest pose and mean pose; None if the mean pose is flat.
 
-    Seen with the fingers ahead and the thumb to a side, the mean pose curls the fingers to the palm, and the palm is
-    down on a right hand whose thumb is on the left. Independent of the axes the file uses.
+    The mean pose curls the fingers towards the palm. With the fingers pointing forward and the thumb on the left, the
+    palm of a right hand faces down. Independent of the coordinate axes of the file.
     """
     joints = (hand.J_regressor @ hand.v_template).astype(np.float64)
     knuckles = joints[[1, 4, 10, 7]]  # index, middle, ring, pinky
-    ahead = knuckles.mean(0) - joints[0]
+    forward = knuckles.mean(0) - joints[0]
     thumbward = knuckles[0] - knuckles[3]
-    curl = hand.hands_mean.reshape(NUM_MANO_JOINTS - 1, 3)[:12].astype(np.float64).mean(0)  # all but the thumb's joints
-    palmward = np.cross(curl, ahead)
-    turn = float(np.dot(np.cross(ahead, thumbward), palmward))
-    if abs(turn) < 0.05 * np.linalg.norm(ahead) ** 2 * np.linalg.norm(thumbward):
+    curl = hand.hands_mean.reshape(NUM_MANO_JOINTS - 1, 3)[:12].astype(np.float64).mean(0)  # without the thumb
+    palmward = np.cross(curl, forward)
+    handedness = float(np.dot(np.cross(forward, thumbward), palmward))
+    if abs(handedness) < 0.05 * np.linalg.norm(forward) ** 2 * np.linalg.norm(thumbward):
         return None
-    return Side.RIGHT if turn < 0 else Side.LEFT
+    return Side.RIGHT if handedness < 0 else Side.LEFT
 
 
 def assets_from_smplx(models: Any) -> tuple[HandAsset, ...]:
-    """The arrays of a user's ``smplx.MANO`` or ``smplx.MANOLayer``: (right,), or (right, left) from such a pair.
+    """Assets of ``smplx.MANO`` or ``smplx.MANOLayer`` objects: (right,), or (right, left) from a pair.
 
-    ``smplx`` itself is not imported. A left hand with MANO's fault is corrected in the copy, with a warning.
+    ``smplx`` itself is not imported. The shape directions of a faulty MANO left hand are corrected in the copy, with a
+    warning.
 
     Raises:
         ValueError: if it is a left hand alone, or the pair is not (right, left).
@@ -135,13 +136,13 @@ def assets_from_smplx(models: Any) -> tuple[HandAsset, ...]:
     if None in sides or len(pair) > 2:
         raise TypeError(f"from_smplx: expected a smplx.MANO object or a pair (right, left), got {models!r:.200}")
     if sides != [True, False][: len(pair)] or not pair:
-        raise ValueError("from_smplx: give the right hand, or the pair (right, left) in this order")
+        raise ValueError("from_smplx: pass the right hand, or the pair (right, left) in this order")
     right, *others = (_smplx_asset(model) for model in pair)
     if not others:
         return (right,)
     left, corrected = correct_left_shapedirs(right, others[0])
     if corrected:
-        warnings.warn(f"{LEFT_FAULT}; corrected in this hand model, not in your object", stacklevel=3)
+        warnings.warn(f"{LEFT_SHAPEDIRS_FAULT}; corrected in this hand model, not in the smplx object", stacklevel=3)
     return right, left
 
 
@@ -163,5 +164,5 @@ def _smplx_asset(model: Any) -> HandAsset:
             "name": "smplx",
         }
     except (AttributeError, ValueError) as error:
-        raise TypeError(f"from_smplx: {type(model).__name__} is no smplx.MANO object ({error})") from error
+        raise TypeError(f"from_smplx: {type(model).__name__} is not a smplx.MANO object ({error})") from error
     return asset_from_arrays(arrays, f"smplx {type(model).__name__}")

@@ -1,10 +1,11 @@
-"""Reads the arrays out of MANO's pickles without running anything in them.
+"""Safe reading of the arrays in MANO's pickles, without executing any code in them.
 
-A pickle is a program: it names functions and calls them. Here every name that MANO's files use is bound to an inert
-record of what it was called with, every other name is refused, and the arrays are decoded from the records by this
-module. So neither chumpy nor scipy is needed, and numpy itself never sees a state that came out of the file.
+A pickle is a program that looks up functions by name and calls them. Here every name that MANO's files use is bound to
+an inert stub that records its arguments, every other name is rejected, and the arrays are decoded from the records.
+Neither chumpy nor scipy is needed, and numpy never receives object state from the file.
 
-Python's own unpickler (not its C twin) is used, since it does not reserve memory that a file merely claims.
+Python's pure-Python unpickler is used instead of the C implementation, since it does not allocate memory for sizes that
+a file merely claims.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from numpy.typing import NDArray
 
 from lgnet_core.hand_model.asset import HandModelError
 
-_LARGEST_FILE = 100_000_000  # bytes; MANO's files have 4 million
-_LARGEST_ARRAY = 10_000_000  # entries; MANO's largest has 315,090
-_DEEPEST = 8  # chumpy arrays inside one another; MANO has 2
+_MAX_FILE_SIZE = 100_000_000  # bytes; MANO's files have 4 MB
+_MAX_ARRAY_SIZE = 10_000_000  # entries; MANO's largest has 315,090
+_MAX_DEPTH = 8  # nesting of chumpy arrays; MANO has 2
 _DOWNLOAD = "download MANO_RIGHT.pkl and MANO_LEFT.pkl again from https://mano.is.tue.mpg.de (mano_v1_2.zip, models/)"
 
 
 class _Inert:
-    """Remembers what it was called with and the state it was given; does nothing."""
+    """Stub that records constructor arguments and pickled state, and does nothing else."""
 
     __slots__ = ("arguments", "state")
     arguments: tuple[Any, ...]
@@ -45,7 +46,7 @@ class _Inert:
 
 
 class _Object(_Inert):
-    """Python's own types that chumpy's bookkeeping holds; never decoded."""
+    """Built-in types in the internal state of chumpy objects; never decoded."""
 
 
 class _DataType(_Inert): ...
@@ -82,25 +83,25 @@ class _Reshape(_Chumpy): ...
 
 
 class _Reconstructor(_Inert):
-    """``copy_reg._reconstructor(class, object, None)``: an empty record of the class."""
+    """``copy_reg._reconstructor(class, object, None)``: an empty stub of the class."""
 
     def __new__(cls, *arguments: Any) -> Any:
         if not (arguments and isinstance(arguments[0], type) and issubclass(arguments[0], _Inert)):
-            raise pickle.UnpicklingError("copy_reg._reconstructor of something that is no class")
+            raise pickle.UnpicklingError("copy_reg._reconstructor of something that is not a class")
         return arguments[0]()
 
 
 class _Encode(_Inert):
-    """``_codecs.encode(text, "latin1")``, as Python 3 writes bytes in old protocols."""
+    """``_codecs.encode(text, "latin1")``, as Python 3 stores bytes in old protocols."""
 
     def __new__(cls, *arguments: Any) -> Any:
         match arguments:
             case (str() as text, "latin1" | "latin-1"):
                 return text.encode("latin-1")
-        raise pickle.UnpicklingError("_codecs.encode with another encoding than latin1")
+        raise pickle.UnpicklingError("_codecs.encode with an encoding other than latin1")
 
 
-_STAND_INS: dict[tuple[str, str], type[_Inert]] = {
+_STUBS: dict[tuple[str, str], type[_Inert]] = {
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _DataType,
     ("_codecs", "encode"): _Encode,
@@ -120,12 +121,12 @@ _STAND_INS: dict[tuple[str, str], type[_Inert]] = {
 
 
 def _load_bytearray8(unpickler: Any) -> None:
-    """The instruction BYTEARRAY8; unlike the library's, it reserves no more than the file holds."""
+    """Opcode BYTEARRAY8; unlike the standard library, allocates no more than the file holds."""
     (size,) = struct.unpack("<Q", unpickler.read(8))
     unpickler.append(unpickler.read(size))
 
 
-_OUTWARD = (
+_EXTERNAL_OPCODES = (
     pickle.EXT1,
     pickle.EXT2,
     pickle.EXT4,
@@ -134,56 +135,61 @@ _OUTWARD = (
     pickle.NEXT_BUFFER,
     pickle.READONLY_BUFFER,
 )
-"""Instructions that fetch objects from outside the file."""
+"""Opcodes that load objects from outside the file."""
 
 
 class _Unpickler(pickle._Unpickler):
-    """Binds names to stand-ins only, and knows no instruction that reaches outside the file."""
+    """Resolves names to stubs only, and supports no opcode that refers to anything outside the file."""
 
     dispatch = {  # noqa: RUF012 - a class attribute in the base class as well
-        **{code: action for code, action in pickle._Unpickler.dispatch.items() if bytes([code]) not in _OUTWARD},
+        **{
+            code: action
+            for code, action in pickle._Unpickler.dispatch.items()
+            if bytes([code]) not in _EXTERNAL_OPCODES
+        },
         pickle.BYTEARRAY8[0]: _load_bytearray8,
     }
 
     def find_class(self, module: str, name: str) -> Any:
         try:
-            return _STAND_INS[module, name]
+            return _STUBS[module, name]
         except KeyError:
-            raise _RefusedError(f"{module}.{name}") from None
+            raise _ForbiddenNameError(f"{module}.{name}") from None
 
 
-class _RefusedError(Exception):
-    """Holds the full name that is not on the list."""
+class _ForbiddenNameError(Exception):
+    """A name that is not allowed; its text is the full name."""
 
 
 def read_mano_pickle(path: str | Path) -> dict[str, Any]:
-    """The dictionary in MANO_RIGHT.pkl or MANO_LEFT.pkl; nothing in the file is executed.
+    """Read the dictionary in MANO_RIGHT.pkl or MANO_LEFT.pkl; nothing in the file is executed.
 
-    Written by Python 2 or 3, with chumpy's and scipy's objects or without.
+    The file may have been written by Python 2 or 3, with or without chumpy and scipy objects.
 
     Returns:
-        name -> dense numpy array, for every entry that is an array; text stays text; anything else is left out.
+        name -> dense numpy array for array entries, name -> str for strings; all other entries are dropped.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        HandModelError: if the file is no pickle, is damaged, or names anything beyond arrays (named in the message).
+        HandModelError: if the file is not a pickle, is damaged, or refers to anything but arrays (named in the
+            message).
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; {_DOWNLOAD}")
-    if path.stat().st_size > _LARGEST_FILE:
-        raise HandModelError(f"{path}: {path.stat().st_size:,} bytes are no MANO hand (4 million); {_DOWNLOAD}")
+    if path.stat().st_size > _MAX_FILE_SIZE:
+        raise HandModelError(f"{path}: {path.stat().st_size:,} bytes are too many for a MANO hand (4 MB); {_DOWNLOAD}")
     content = path.read_bytes()
-    _refuse_other_files(path, content)
+    _reject_other_files(path, content)
     try:
         unpickler = _Unpickler(io.BytesIO(content), encoding="latin1")
         entries = unpickler.load()
-    except _RefusedError as refused:
+    except _ForbiddenNameError as name:
         raise HandModelError(
-            f"{path}: refused: the pickle asks for {refused}, which no MANO file needs and which could run a program; "
-            f"nothing of it was executed. Do not open this file with other tools; {_DOWNLOAD}"
+            f"{path}: rejected: the pickle refers to {name}, which no MANO file needs and which could execute code; "
+            f"nothing was executed. Do not open this file with other tools; {_DOWNLOAD}"
         ) from None
-    except Exception as error:  # a damaged pickle fails in any way that the stack machine can
+    except Exception as error:  # a damaged pickle can raise any exception
         raise HandModelError(
             f"{path}: not a readable pickle, perhaps truncated ({type(error).__name__}: {error}); {_DOWNLOAD}"
         ) from error
@@ -201,25 +207,25 @@ def read_mano_pickle(path: str | Path) -> dict[str, Any]:
     return decoded
 
 
-def _refuse_other_files(path: Path, content: bytes) -> None:
-    """Name the files that people take for a pickle."""
+def _reject_other_files(path: Path, content: bytes) -> None:
+    """Report files that are commonly mistaken for the pickle."""
     start = content[:200].lstrip().lower()
-    for what, found in {
+    for problem, detected in {
         "is empty": not content,
         "is a web page, not the model: the download needs a login": start.startswith(
             (b"<!doctype", b"<html", b"<?xml")
         ),
-        "is a zip archive: unpack it and give the pickles inside": start.startswith(b"pk\x03\x04"),
+        "is a zip archive: unpack it and pass the pickles inside": start.startswith(b"pk\x03\x04"),
         "is a Git LFS pointer, not the file itself": start.startswith(b"version https://git-lfs"),
     }.items():
-        if found:
-            raise HandModelError(f"{path}: {what}; {_DOWNLOAD}")
+        if detected:
+            raise HandModelError(f"{path}: {problem}; {_DOWNLOAD}")
 
 
 def _decode(value: Any, depth: int = 0) -> NDArray:
-    """The dense array that a record stands for."""
-    if depth > _DEEPEST:
-        raise ValueError("arrays within arrays without end")
+    """The dense array that a stub stands for."""
+    if depth > _MAX_DEPTH:
+        raise ValueError("arrays nested too deeply")
     match value:
         case _Array(state=(*_, shape, data_type, fortran, content)):
             return _from_bytes(content, data_type, shape, "F" if fortran else "C")
@@ -239,62 +245,62 @@ def _decode(value: Any, depth: int = 0) -> NDArray:
             return _dense(value, _decode(data, depth + 1), depth)
         case int() | float() | list() | tuple():
             return _numbers(value)
-    raise TypeError(f"a {type(value).__name__.lstrip('_').lower()} without the parts it should have")
+    raise TypeError(f"a {type(value).__name__.lstrip('_').lower()} without its required parts")
 
 
 def _from_bytes(content: Any, data_type: Any, shape: Any, order: str) -> NDArray:
-    """An array of plain numbers from its bytes (which Python 2 wrote as text, one character a byte)."""
+    """A numeric array from its bytes (stored by Python 2 as text, one character per byte)."""
     match data_type:
         case _DataType(arguments=(str() as code, *_), state=None):
             pass
         case _DataType(arguments=(str() as code, *_), state=(_, "<" | ">" | "|" | "=" as byte_order, *_)):
             code = byte_order + code
         case _:
-            raise TypeError("an array without a type")
+            raise TypeError("an array without a data type")
     if not re.fullmatch(r"[<>=|]?([iu][1248]|f[248]|b1)", code):
-        raise TypeError(f"an array of {code!r}, not of plain numbers")
+        raise TypeError(f"an array of type {code!r}, not numeric")
     dtype = np.dtype(code)
     content = content.encode("latin-1") if isinstance(content, str) else content
     shape = _shape(shape)
     if not isinstance(content, bytes) or math.prod(shape) * dtype.itemsize != len(content):
-        raise ValueError(f"an array of shape {shape} and type {dtype} with other than its number of bytes")
+        raise ValueError(f"an array whose number of bytes does not match shape {shape} and type {dtype}")
     return np.frombuffer(content, dtype).reshape(shape, order="F" if order == "F" else "C")
 
 
 def _shape(value: Any, depth: int = 0) -> tuple[int, ...]:
-    """A shape from a tuple, a list or an array of whole numbers (-1 is allowed, for reshape to fill in)."""
+    """A shape from a tuple, list or array of integers (-1 is allowed, as in ``reshape``)."""
     sizes = _decode(value, depth + 1).tolist() if isinstance(value, _Inert) else value
     if not isinstance(sizes, (tuple, list)) or not all(isinstance(size, int) for size in sizes):
-        raise TypeError("a shape that is not whole numbers")
+        raise TypeError("a shape that is not made of integers")
     return tuple(sizes)
 
 
 def _numbers(value: Any) -> NDArray:
     array = np.asarray(value)
     if array.dtype.kind not in "iuf":
-        raise TypeError("a list of other things than numbers")
+        raise TypeError("a list that is not numeric")
     return array
 
 
-def _dense(record: _Sparse, data: NDArray, depth: int) -> NDArray:
-    """The dense matrix of scipy's compressed or coordinate form; equal entries add up, as in scipy."""
-    state = record.state
+def _dense(matrix: _Sparse, data: NDArray, depth: int) -> NDArray:
+    """Convert scipy's compressed or coordinate format to a dense matrix; duplicate entries are summed, as in scipy."""
+    state = matrix.state
     shape = _shape(state.get("_shape", state.get("shape")))
-    if len(shape) != 2 or min(shape) < 0 or math.prod(shape) > _LARGEST_ARRAY:
+    if len(shape) != 2 or min(shape) < 0 or math.prod(shape) > _MAX_ARRAY_SIZE:
         raise ValueError(f"a sparse matrix of shape {shape}")
-    if isinstance(record, _Coo):
+    if isinstance(matrix, _Coo):
         row, column = state["coords"] if "coords" in state else (state["row"], state["col"])
         rows, columns = _decode(row, depth + 1), _decode(column, depth + 1)
     else:
         starts, minor = _decode(state["indptr"], depth + 1), _decode(state["indices"], depth + 1)
-        length = shape[1] if isinstance(record, _Csc) else shape[0]
+        length = shape[1] if isinstance(matrix, _Csc) else shape[0]
         counts = np.diff(starts)
         if starts.shape != (length + 1,) or (counts < 0).any() or counts.sum() != len(data):
-            raise ValueError("a sparse matrix whose index does not fit its data")
+            raise ValueError("a sparse matrix whose index pointer does not match its data")
         major = np.repeat(np.arange(length), counts)
-        rows, columns = (minor, major) if isinstance(record, _Csc) else (major, minor)
+        rows, columns = (minor, major) if isinstance(matrix, _Csc) else (major, minor)
     if rows.shape != data.shape or columns.shape != data.shape or (rows < 0).any() or (columns < 0).any():
-        raise ValueError("a sparse matrix whose indices do not fit its data")
+        raise ValueError("a sparse matrix whose indices do not match its data")
     dense = np.zeros(shape, data.dtype.newbyteorder("="))
     np.add.at(dense, (rows, columns), data)
     return dense

@@ -1,4 +1,4 @@
-"""From images to hands: engines that run the networks, detection, association, reconstruction, placement, tracking."""
+"""Inference: hand detection, association, reconstruction, placement and tracking, from images to hands."""
 
 from lgnet_core.engines.base import Engine, OutOfMemoryError, free_memory
 from lgnet_core.engines.factory import make_engine

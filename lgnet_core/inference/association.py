@@ -1,4 +1,4 @@
-"""Which observations are one hand, and which of the hands is the right one and which the left."""
+"""Association: duplicate suppression, and the assignment of observations to the right and the left hand."""
 
 from __future__ import annotations
 
@@ -7,49 +7,75 @@ from itertools import product
 
 import numpy as np
 
-from lgnet_core.inference.observation import HandObservation
+from lgnet_core.inference.context import ImageContext
+from lgnet_core.inference.observation import HandObservation, HandObserver, crops_from_observations
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.types import Side
 
 
-def same_hand(a: HandObservation, b: HandObservation, thresholds: Thresholds) -> bool:
-    """Whether two observations are of one hand: their joints lie near each other, one by one."""
+def is_same_hand(a: HandObservation, b: HandObservation, thresholds: Thresholds) -> bool:
+    """Whether two observations show the same hand, by the mean distance of corresponding joints."""
     distance = float(np.linalg.norm(a.joints - b.joints, axis=-1).mean())
-    return distance < thresholds.same_hand * max(a.size, b.size)
+    return distance < thresholds.duplicate_distance * max(a.size, b.size)
 
 
 def suppress_duplicates(
-    observations: Sequence[HandObservation | None], thresholds: Thresholds, presence: float
+    observations: Sequence[HandObservation | None], thresholds: Thresholds, min_presence: float
 ) -> list[HandObservation]:
-    """The observations that are hands, the surer first, each hand once.
+    """Non-maximum suppression: each hand once, by descending presence.
 
     Args:
-        observations: None where nothing usable was seen. presence: probability from which on one is a hand.
+        observations: None is ignored.
+        min_presence: observations with a lower presence are dropped.
     """
-    hands = [hand for hand in observations if hand is not None and hand.presence >= presence]
+    hands = [hand for hand in observations if hand is not None and hand.presence >= min_presence]
     kept: list[HandObservation] = []
     for hand in sorted(hands, key=lambda hand: -hand.presence):
-        if not any(same_hand(hand, other, thresholds) for other in kept):
+        if not any(is_same_hand(hand, other, thresholds) for other in kept):
             kept.append(hand)
     return kept
 
 
 def assign_sides(hands: Sequence[HandObservation], thresholds: Thresholds) -> dict[Side, HandObservation]:
-    """At most one right and one left hand: those whose presence times probability of the side adds up to the most.
+    """At most one right and one left hand: the assignment with the maximum sum of presence times side probability.
 
-    The hands are taken for one person's: of two that look like right ones, the less sure becomes the left one, and one
-    that is far smaller than another (``thresholds.size_ratio``) is none.
+    All hands are assumed to be one person's: of two that look like right hands, the less probable becomes the left one,
+    and a hand that is much smaller than another (``thresholds.min_size_ratio``) is dropped.
     """
-    largest = max((hand.crop_side for hand in hands), default=0.0)
-    hands = [hand for hand in hands if hand.crop_side >= thresholds.size_ratio * largest]
+    max_side = max((hand.crop_side for hand in hands), default=0.0)
+    hands = [hand for hand in hands if hand.crop_side >= thresholds.min_size_ratio * max_side]
     best: dict[Side, HandObservation] = {}
-    most = 0.0
-    places = [*range(len(hands)), None]
-    for pair in product(places, repeat=2):
-        if pair[0] == pair[1]:
+    best_score = 0.0
+    choices = [*range(len(hands)), None]
+    for right, left in product(choices, repeat=2):
+        if right == left:
             continue
-        chosen = {side: hands[k] for side, k in zip(Side, pair) if k is not None}
-        worth = sum(hand.presence * hand.side_probability(side) for side, hand in chosen.items())
-        if worth > most:
-            best, most = chosen, worth
+        assignment = {side: hands[k] for side, k in zip(Side, (right, left)) if k is not None}
+        score = sum(hand.presence * hand.side_probability(side) for side, hand in assignment.items())
+        if score > best_score:
+            best, best_score = assignment, score
     return best
+
+
+def associate(
+    context: ImageContext, hands: Sequence[HandObservation], observer: HandObserver
+) -> dict[Side, HandObservation]:
+    """At most one right and one left hand, each observed in a crop that is mirrored according to its side.
+
+    A hand whose crop was mirrored for the other side is observed again; if it is not confirmed there, it is dropped.
+
+    Args:
+        hands: without duplicates.
+    """
+    thresholds = context.thresholds
+    assigned = assign_sides(hands, thresholds)
+    wrongly_mirrored = {side: hand for side, hand in assigned.items() if hand.mirrored != (side is Side.LEFT)}
+    if not wrongly_mirrored:
+        return assigned
+    crops = crops_from_observations(list(wrongly_mirrored.values()), list(wrongly_mirrored))
+    for (side, previous), hand in zip(wrongly_mirrored.items(), observer.observe(context, crops)):
+        if hand is None or hand.presence < thresholds.presence or not is_same_hand(previous, hand, thresholds):
+            del assigned[side]
+        else:
+            assigned[side] = hand.with_right_probability(previous.right_probability)
+    return assigned

@@ -1,4 +1,4 @@
-"""Hands in a whole image: palms, then the hand-landmark network on a crop of each, twice."""
+"""Hand detection in a whole image: palms, then two passes of the hand-landmark network on a crop of each."""
 
 from __future__ import annotations
 
@@ -7,78 +7,79 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from lgnet_core.geometry.hand_crops import PALM_JOINTS, crops_of_palms
-from lgnet_core.inference.association import same_hand, suppress_duplicates
-from lgnet_core.inference.observation import HandObservation, HandObserver, crops_of_observations
+from lgnet_core.geometry.hand_crops import PALM_JOINTS, HandCrops, crops_from_palms
+from lgnet_core.inference.association import is_same_hand, suppress_duplicates
+from lgnet_core.inference.context import ImageContext
+from lgnet_core.inference.observation import HandObservation, HandObserver, crops_from_observations
 from lgnet_core.inference.palms import PalmDetection
 from lgnet_core.inference.thresholds import Thresholds
-from lgnet_core.inference.timing import Stopwatch
-from lgnet_core.types import Camera, FloatArray
+from lgnet_core.types import FloatArray
 
 
 class HandDetector:
-    """Finds the hands of an image, whatever came before.
+    """Detects the hands of a single image, without temporal information.
 
     Args:
-        palms: finds candidates. observer: judges them.
+        palms: proposes candidates.
+        observer: verifies them.
     """
 
     def __init__(self, palms: PalmDetection, observer: HandObserver) -> None:
         self.palms, self.observer = palms, observer
 
-    def detect(
-        self,
-        image: FloatArray,
-        camera: Camera,
-        thresholds: Thresholds,
-        watch: Stopwatch,
-        known: Sequence[HandObservation] = (),
-    ) -> list[HandObservation]:
-        """The hands of an image, each once, the surer first.
+    def detect(self, context: ImageContext, known: Sequence[HandObservation] = ()) -> list[HandObservation]:
+        """Detect the hands of an image: each once, by descending presence.
 
-        Where none is found, and none is known, the detector sees the image once more, smaller.
+        If neither a known nor a new hand is found, detection is repeated on the downscaled image.
 
         Args:
-            image: (H, W, 3) RGB, uint8. camera: of the image, or the one that stands in for an unknown one.
-            known: hands that were seen in this image already; what is found of them again is left out.
+            known: hands that were already observed in this image; they are not returned again.
         """
-        margins = (1.0,) if known else (1.0, thresholds.wide_margin)
+        margins = (1.0,) if known else (1.0, context.thresholds.retry_margin)
         for margin in margins:
-            found = self._detect(image, camera, thresholds, watch, known, margin)
-            if found:
-                return found
+            hands = self._detect(context, known, margin)
+            if hands:
+                return hands
         return []
 
-    def _detect(
-        self,
-        image: FloatArray,
-        camera: Camera,
-        thresholds: Thresholds,
-        watch: Stopwatch,
-        known: Sequence[HandObservation],
-        margin: float,
-    ) -> list[HandObservation]:
-        with watch("detect"):
-            palms = self.palms.find(image, thresholds, margin)
-            crops = crops_of_palms(torch.from_numpy(palms.boxes), torch.from_numpy(palms.keypoints))
+    def _detect(self, context: ImageContext, known: Sequence[HandObservation], margin: float) -> list[HandObservation]:
+        """The palm's crop is only roughly aligned, so the landmarks found there define the crop of a second pass."""
+        thresholds = context.thresholds
+        crops = self._candidate_crops(context, known, margin)
+        first_pass = self.observer.observe(context, crops)
+        hands = _new_hands(first_pass, known, thresholds, thresholds.first_pass_presence)
+        if not hands:
+            return []
+        second_pass = self.observer.observe(context, crops_from_observations(hands))
+        return _new_hands(second_pass, known, thresholds, thresholds.presence)
+
+    def _candidate_crops(self, context: ImageContext, known: Sequence[HandObservation], margin: float) -> HandCrops:
+        """Crops of the detected palms, except those of known hands."""
+        with context.stopwatch("detect"):
+            palms = self.palms.detect(context, margin)
+            crops = crops_from_palms(torch.from_numpy(palms.boxes), torch.from_numpy(palms.keypoints))
             if known and len(palms):
                 new = [
-                    not any(_is_palm_of(hand, keypoints, thresholds) for hand in known) for keypoints in palms.keypoints
+                    not any(_is_palm_of(hand, keypoints, context.thresholds) for hand in known)
+                    for keypoints in palms.keypoints
                 ]
                 crops = crops.select(torch.tensor(new))
-        first = suppress_duplicates(
-            self.observer.observe(image, camera, crops, watch), thresholds, thresholds.first_presence
-        )
-        first = [hand for hand in first if not any(same_hand(hand, other, thresholds) for other in known)]
-        if not first:
-            return []
-        second = self.observer.observe(image, camera, crops_of_observations(first), watch)
-        hands = suppress_duplicates(second, thresholds, thresholds.presence)
-        return [hand for hand in hands if not any(same_hand(hand, other, thresholds) for other in known)]
+        return crops
+
+
+def _new_hands(
+    observations: Sequence[HandObservation | None],
+    known: Sequence[HandObservation],
+    thresholds: Thresholds,
+    min_presence: float,
+) -> list[HandObservation]:
+    """The observed hands without duplicates and without known hands."""
+    hands = suppress_duplicates(observations, thresholds, min_presence)
+    return [hand for hand in hands if not any(is_same_hand(hand, other, thresholds) for other in known)]
 
 
 def _is_palm_of(hand: HandObservation, keypoints: FloatArray, thresholds: Thresholds) -> bool:
-    """Whether a palm (7, 2) is that of a hand: its keypoints lie on the hand's joints, in the mean."""
+    """Whether a palm (7, 2) belongs to a hand, by the mean distance of its keypoints to the hand's joints."""
     palm = hand.joints[list(PALM_JOINTS)]
     side = float((palm.max(0) - palm.min(0)).max())
-    return float(np.linalg.norm(palm - keypoints, axis=-1).mean()) < thresholds.palm_distance * side
+    return float(np.linalg.norm(palm - keypoints, axis=-1).mean()) < thresholds.palm_nms_distance * side

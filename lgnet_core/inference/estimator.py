@@ -1,75 +1,63 @@
-"""From one image to both hands in the camera's frame: the facade that the commands, tests and the node use."""
+"""Single-image estimation of both hands: the facade of the pipeline for commands, evaluation and the ROS node."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from lgnet_core.engines.base import Engine
 from lgnet_core.engines.factory import make_engine
-from lgnet_core.geometry.hand_crops import HandCrops
 from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.inference.association import assign_sides, same_hand
-from lgnet_core.inference.crops import image_camera
+from lgnet_core.inference.assembly import HandAssembler
+from lgnet_core.inference.association import associate
+from lgnet_core.inference.context import ImageContext
 from lgnet_core.inference.detection import HandDetector
 from lgnet_core.inference.exposure import normalise_exposure
-from lgnet_core.inference.observation import HandObservation, HandObserver, crops_of_observations
+from lgnet_core.inference.observation import HandObservation, HandObserver
 from lgnet_core.inference.palms import PalmDetection
-from lgnet_core.inference.placement import place_in_camera
-from lgnet_core.inference.reconstruction import (
-    HandReconstructor,
-    PairReconstructor,
-    ReconstructedHand,
-    Reconstruction,
-    Reconstructor,
-)
-from lgnet_core.inference.retarget import Retarget
+from lgnet_core.inference.reconstruction import HandReconstructor, PairReconstructor, Reconstructor
+from lgnet_core.inference.retarget import Retargeter
 from lgnet_core.inference.thresholds import Thresholds
-from lgnet_core.inference.timing import Stopwatch
-from lgnet_core.io.images import MIN_SIDE
 from lgnet_core.network import HandLGNet, HandsNetwork
-from lgnet_core.network.checkpoint import crop_size, load_own_network
-from lgnet_core.network.detector.hand_landmark import load_hand_landmark_net
+from lgnet_core.network.checkpoint import crop_size, load_bundled_landmarker, load_network_for
 from lgnet_core.network.detector.palm_detector import load_palm_detector
-from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
-
-MIDDLE_CHAIN = (0, 9, 10, 11, 12)  # wrist to middle fingertip
-LARGEST_SIDE = 32_000  # pixels; OpenCV's warp counts in 16 bits
-HAND_LENGTHS = (0.08, 0.30)  # metres: a child's to the longest on record, rounded
+from lgnet_core.types import Camera, ImageArray, Side, TwoHands
 
 
 class HandEstimator:
-    """Stateless: the same image gives the same hands, whatever came before.
+    """Estimates both hands of a single image; stateless, so the same image always gives the same hands.
 
-    Palms are detected in the whole image; each candidate gets an upright crop, in which the hand-landmark network finds
-    joints, presence and side, twice, the second time in a crop that follows from the first joints. At most one right
-    and one left hand remain (:mod:`lgnet_core.inference.association`), taken for one person's. The network of both
-    hands reconstructs them, and they are placed in the camera's frame.
+    1. Preprocessing: validation, exposure normalisation.
+    2. Detection: palm candidates in the whole image; the hand-landmark network finds joints, presence and side of each
+       in an upright crop, and again in a second crop around the first joints.
+    3. Association: at most one right and one left hand, assumed to be one person's.
+    4. Reconstruction by the two-hand network.
+    5. Assembly: scaling to the user's hand, placement in the camera frame, retargeting to another hand model.
 
-    A single image cannot tell a small near hand from a large far one. With a 6.5 % spread of hand sizes about 6 mm of
-    wrist-relative error and 5 to 6 % of the depth remain whatever a network does. ``hand_length`` is the cure: the
-    hands, their depth with them, are scaled to the size of the user's.
+    A single image cannot distinguish a small near hand from a large far one. With hand sizes that vary by 6.5 %, about
+    6 mm of wrist-relative error and 5 to 6 % of depth error remain for any network. ``hand_length`` resolves the
+    ambiguity: the hands, and with them their depth, are scaled to the user's.
 
     Args:
-        detector: finds hands in an image. reconstructor: of the network of both hands.
-        hand_model: the model the network was built with.
-        thresholds: of detection, association and tracking. They may be assigned; ``presence_threshold`` is one of them.
+        detector: of hands in an image.
+        reconstructor: of the two-hand network.
+        hand_model: with which the network was built.
+        thresholds: of detection, association and tracking. The attribute may be reassigned at any time, and
+            ``presence_threshold`` sets one of them; changes apply from the next image on.
         hand_length: metres from the wrist to the tip of the middle finger of the user's flat hand; None: as predicted.
-        target: the model whose hands are wanted; None: the network's own. Hands of another model are its parametric
-            surface, fitted to the refined joints (:mod:`lgnet_core.inference.retarget`), a given ``hand_length`` too;
-            2D joints and standard deviations remain those of the network's own joints.
+        target_model: hand model of the output; None: the network's own. The hands of another model are its parametric
+            surface, fitted to the refined joints (:mod:`lgnet_core.inference.retarget`), including a given
+            ``hand_length``; 2D joints and standard deviations remain those of the network's own joints.
 
     Attributes:
-        hand_model: the one whose hands are reported.
-        retarget: None where that is the network's own.
+        hand_model: of the output.
+        retargeter: None if that is the network's own hand model.
 
     Raises:
-        ValueError: for a length that no hand has.
+        ValueError: if ``hand_length`` is implausible.
     """
 
     def __init__(
@@ -79,22 +67,14 @@ class HandEstimator:
         hand_model: HandModel,
         thresholds: Thresholds | None = None,
         hand_length: float | None = None,
-        target: HandModel | None = None,
+        target_model: HandModel | None = None,
     ) -> None:
-        if hand_length is not None and not HAND_LENGTHS[0] <= hand_length <= HAND_LENGTHS[1]:
-            raise ValueError(
-                f"hand_length: expected metres from wrist to middle fingertip, {HAND_LENGTHS[0]} to {HAND_LENGTHS[1]}, "
-                f"got {hand_length}; an adult's is about 0.18"
-            )
         self.detector, self.reconstructor = detector, reconstructor
+        self.assembler = HandAssembler(hand_model, hand_length)
         self.thresholds = thresholds or Thresholds()
-        self.hand_model = hand_model if target is None else target
-        self.retarget = None if self.hand_model.digest == hand_model.digest else Retarget(hand_model, self.hand_model)
-        self.hand_length = hand_length
-        self._faces = hand_model.faces.cpu().numpy()
-        rest = hand_model.joints_from_vertices(hand_model.v_template).detach().cpu().numpy()[Side.RIGHT]
-        straight = np.linalg.norm(rest[MIDDLE_CHAIN[-1]] - rest[MIDDLE_CHAIN[0]])
-        self._straightness = float(straight / _chain_length(rest))
+        self.hand_model = hand_model if target_model is None else target_model
+        same_model = self.hand_model.digest == hand_model.digest
+        self.retargeter = None if same_model else Retargeter(hand_model, self.hand_model)
 
     @classmethod
     def load(
@@ -108,31 +88,37 @@ class HandEstimator:
         hand_length: float | None = None,
         threads: int | None = None,
     ) -> HandEstimator:
-        """Everything that is needed to estimate, from files.
+        """Load an estimator from files.
 
         Args:
             weights: a checkpoint; None: the bundled weights.
-            device: ``"auto"`` (a GPU where torch sees one), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
-            hand_model: whose hands are wanted: a model, or a folder that ``lgnet mano convert`` wrote; None: the
-                bundled hand. The weights may have been trained with this one or with the bundled one.
+            device: ``"auto"`` (a GPU if torch has one), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+            hand_model: of the output: a model, or a folder written by ``lgnet mano convert``; None: the bundled hand.
+                The weights may have been trained with this one or with the bundled one.
             engine: ``"auto"`` (CUDA graphs on a GPU, ONNX Runtime on a CPU), ``"eager"``, ``"cuda-graph"``, ``"onnx"``.
-            threads: CPU threads; None: as many as there are cores for this process.
-            presence_threshold: a hand is reported from this probability on; None: of :class:`Thresholds`.
+            presence_threshold: minimum probability of a reported hand; None: the default of :class:`Thresholds`.
             hand_length: see :class:`HandEstimator`.
+            threads: CPU threads; None: the number of cores available to this process.
 
         Raises:
-            ValueError, RuntimeError, ImportError, OSError: with the cure, from the part that failed.
+            ValueError, RuntimeError, ImportError, OSError: with the remedy, from the part that failed.
         """
         if not isinstance(hand_model, HandModel):
             hand_model = load_hand_model(hand_model)
-        network, metadata = load_own_network(weights, hand_model)
-        thresholds = Thresholds() if presence_threshold is None else Thresholds(presence=presence_threshold)
-        return cls.of_network(
-            network, engine, device, threads, crop_size(metadata), thresholds, hand_length, hand_model
+        network, metadata = load_network_for(weights, hand_model)
+        return cls.from_network(
+            network,
+            engine,
+            device,
+            threads,
+            size=crop_size(metadata),
+            thresholds=Thresholds() if presence_threshold is None else Thresholds(presence=presence_threshold),
+            hand_length=hand_length,
+            target_model=hand_model,
         )
 
     @classmethod
-    def of_network(
+    def from_network(
         cls,
         network: HandsNetwork,
         engine: str = "auto",
@@ -141,181 +127,86 @@ class HandEstimator:
         size: int = 256,
         thresholds: Thresholds | None = None,
         hand_length: float | None = None,
-        target: HandModel | None = None,
+        target_model: HandModel | None = None,
     ) -> HandEstimator:
-        """An estimator over a network in memory, with the bundled palm detector.
+        """Build an estimator from a network in memory and the bundled palm detector.
+
+        Networks without a landmark network of their own are preceded by that of the bundled weights.
 
         Args:
-            size: side of the crops of both hands, of a network that sees these, pixels. The rest: see :meth:`load`.
+            size: side of the crop of both hands, pixels; only for networks of one such crop.
+
+        For the other arguments see :meth:`load`.
         """
         palms = PalmDetection(make_engine(load_palm_detector(), engine, device, threads))
         if isinstance(network, HandLGNet):
-            observer = HandObserver(make_engine(network.landmarker, engine, device, threads))
+            landmarker = network.landmarker
             reconstructor: Reconstructor = HandReconstructor(make_engine(network.stages, engine, device, threads))
         else:
-            observer = HandObserver(make_engine(load_hand_landmark_net(), engine, device, threads))
+            landmarker = load_bundled_landmarker()
             inputs = network.example_inputs(size)
             reconstructor = PairReconstructor(make_engine(network, engine, device, threads, inputs))
-        detector = HandDetector(palms, observer)
-        return cls(detector, reconstructor, network.hand_model, thresholds, hand_length, target)
+        detector = HandDetector(palms, HandObserver(make_engine(landmarker, engine, device, threads)))
+        return cls(detector, reconstructor, network.hand_model, thresholds, hand_length, target_model)
 
     @property
     def engines(self) -> dict[str, Engine]:
-        """The engines of the networks, by what these do."""
-        detector = self.detector
+        """The networks' engines by task: ``palms``, ``landmarks``, ``hands``."""
         return {
-            "palms": detector.palms.engine,
-            "landmarks": detector.observer.engine,
+            "palms": self.detector.palms.engine,
+            "landmarks": self.detector.observer.engine,
             "hands": self.reconstructor.engine,
         }
 
     @property
     def presence_threshold(self) -> float:
-        """Probability from which on a hand is reported."""
+        """Minimum probability of a reported hand."""
         return self.thresholds.presence
 
     @presence_threshold.setter
     def presence_threshold(self, value: float) -> None:
         self.thresholds = replace(self.thresholds, presence=value)
 
-    def estimate(self, image: FloatArray, camera: Camera | None = None) -> TwoHands:
-        """Both hands of an image.
+    def estimate(self, image: ImageArray, camera: Camera | None = None) -> TwoHands:
+        """Estimate both hands of an image.
 
         Args:
-            image: (H, W, 3) RGB, uint8. Other images are converted where they are read, see
-                :mod:`lgnet_core.io.images`.
-            camera: of this image; its distortion is honoured. None: the hands come back wrist-relative with
-                ``metric=False``, since without a calibration nothing fixes their place.
+            image: (H, W, 3) RGB, uint8; :mod:`lgnet_core.io.images` converts other formats.
+            camera: of this image, including its distortion. None: the hands are wrist-relative (``metric=False``), as
+                their position is undefined without a calibration.
 
         Raises:
-            ValueError: if the image is none, or the camera is of another size than the image.
+            ValueError: if the image is invalid, or the camera has another size.
         """
-        check_image(image, camera)
-        watch = Stopwatch()
-        view = image_camera(image, camera)
-        image = normalise_exposure(image, self.thresholds)
-        hands = self.associate(image, view, self.detector.detect(image, view, self.thresholds, watch), watch)
-        return self.reconstruct(image, camera, hands, watch)
+        context = self.preprocess(image, camera)
+        observations = self.detector.detect(context)
+        return self.reconstruct(context, associate(context, observations, self.detector.observer))
 
-    def associate(
-        self, image: FloatArray, view: Camera, hands: Sequence[HandObservation], watch: Stopwatch
-    ) -> dict[Side, HandObservation]:
-        """At most one right and one left hand, each observed in a crop that is mirrored as its side asks.
+    def preprocess(self, image: ImageArray, camera: Camera | None) -> ImageContext:
+        """Validate an image and normalise its exposure; arguments and exceptions as for :meth:`estimate`."""
+        context = ImageContext.from_image(image, camera, self.thresholds)
+        return replace(context, image=normalise_exposure(image, context.thresholds))
 
-        A hand whose crop has to be mirrored anew is observed once more; one that is not found there is left out.
-
-        Args:
-            image: (H, W, 3) RGB, uint8. view: its camera, or the one that stands in for it. hands: each hand once.
-        """
-        chosen = assign_sides(hands, self.thresholds)
-        turned = {side: hand for side, hand in chosen.items() if hand.mirrored != (side is Side.LEFT)}
-        if turned:
-            crops = crops_of_observations(list(turned.values())).mirror_left(_sides(turned))
-            thresholds = self.thresholds
-            for (side, before), seen in zip(turned.items(), self._observe(image, view, crops, watch)):
-                if seen is None or seen.presence < thresholds.presence or not same_hand(before, seen, thresholds):
-                    del chosen[side]
-                else:
-                    chosen[side] = seen.with_right_probability(before.right_probability)
-        return chosen
-
-    def reconstruct(
-        self, image: FloatArray, camera: Camera | None, hands: Mapping[Side, HandObservation], watch: Stopwatch
-    ) -> TwoHands:
-        """The hands that were seen, reconstructed, scaled to the user's hand, placed and retargeted."""
+    def reconstruct(self, context: ImageContext, hands: Mapping[Side, HandObservation]) -> TwoHands:
+        """Reconstruct associated hands and assemble the output."""
         if not hands:
-            return TwoHands(None, None, None, metric=camera is not None)
-        found = self.reconstructor(image, image_camera(image, camera), hands, watch)
-        with watch("place"):
-            placed = self._place(found, camera, hands)
-            return placed if self.retarget is None else self.retarget.hands(placed)
+            return TwoHands(None, None, None, metric=context.metric)
+        reconstruction = self.reconstructor(context, hands)
+        with context.stopwatch("place"):
+            output = self.assembler(context, reconstruction, hands)
+            return output if self.retargeter is None else self.retargeter.retarget(output)
 
     def warm_up(self) -> None:
-        """Run every network once, so that no image pays for first uses; with every batch size that images bring where
-        the engine prepares each."""
-        most = self.thresholds.palm_count
+        """Run every network once, with each of its batch sizes if the engine prepares them separately, so that no image
+        pays for initialisation."""
+        max_palms = self.thresholds.max_palms
+        batch_sizes = {"landmarks": range(1, max_palms + 1), "hands": self.reconstructor.batch_sizes}
         for name, engine in self.engines.items():
-            sizes = {"landmarks": range(1, most + 1), "hands": self.reconstructor.batch_sizes}.get(name, (1,))
-            for size in sizes if engine.prepares_each_size else (1,):
-                engine(*(np.zeros((size, *shape), np.float32) + 0.5 for shape in engine.input_shapes.values()))
+            sizes = batch_sizes.get(name, (1,)) if engine.prepares_each_batch_size else (1,)
+            for size in sizes:
+                engine(*(np.full((size, *shape), 0.5, np.float32) for shape in engine.input_shapes.values()))
 
     def free_memory(self) -> None:
-        """Give the device back what is only kept to be faster: the cure to try after an ``OutOfMemoryError``."""
+        """Release the device's cached memory: the remedy to try after an ``OutOfMemoryError``."""
         for engine in self.engines.values():
             engine.free_memory()
-
-    def _observe(
-        self, image: FloatArray, view: Camera, crops: HandCrops, watch: Stopwatch
-    ) -> list[HandObservation | None]:
-        return self.detector.observer.observe(image, view, crops, watch)
-
-    def _place(self, found: Reconstruction, camera: Camera | None, seen: Mapping[Side, HandObservation]) -> TwoHands:
-        scales = {side: self._scale(hand) for side, hand in found.items()}
-        relative = found.relative_translation
-        if relative is not None:
-            relative = relative * np.mean(list(scales.values()))
-        wrists = dict.fromkeys(found, np.zeros(3))
-        if camera is not None and found:
-            places = place_in_camera(
-                np.stack([hand.joints * scales[side] for side, hand in found.items()]),
-                np.stack([hand.pixels for hand in found.values()]),
-                np.stack([hand.std * scales[side] for side, hand in found.items()]),
-                camera,
-                relative,
-            )
-            wrists = dict(zip(found, places))
-            relative = wrists[Side.LEFT] - wrists[Side.RIGHT] if len(found) == len(Side) else None
-        hands = {
-            side: Hand(
-                side=side,
-                presence=seen[side].presence,
-                joints=hand.joints * scales[side] + wrists[side],
-                vertices=hand.vertices * scales[side] + wrists[side],
-                faces=self._faces[side],
-                joints_2d=hand.pixels,
-                joint_std=hand.std * scales[side],
-                rotations=hand.rotations,
-                shape=hand.shape,
-            )
-            for side, hand in found.items()
-        }
-        return TwoHands(hands.get(Side.RIGHT), hands.get(Side.LEFT), relative, metric=camera is not None)
-
-    def _scale(self, hand: ReconstructedHand) -> float:
-        """By which a hand is multiplied to be of the user's size."""
-        if self.hand_length is None:
-            return 1.0
-        return self.hand_length / (_chain_length(hand.joints) * self._straightness)
-
-
-def _sides(hands: Mapping[Side, HandObservation]) -> Tensor:
-    return torch.tensor([int(side) for side in hands])
-
-
-def _chain_length(joints: FloatArray) -> float:
-    """Metres along the bones from the wrist to the tip of the middle finger: the same in every pose."""
-    return float(np.linalg.norm(np.diff(joints[list(MIDDLE_CHAIN)], axis=0), axis=-1).sum())
-
-
-def check_image(image: FloatArray, camera: Camera | None) -> None:
-    """Check an image and its camera before anything is computed.
-
-    Raises:
-        ValueError: with what is wrong and how to mend it.
-    """
-    cure = "read files with lgnet_core.io.images, which converts grey, RGBA and 16-bit images"
-    if not isinstance(image, np.ndarray):
-        raise ValueError(f"image: expected a numpy array (H, W, 3) uint8, got {type(image).__name__}; {cure}")
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"image: expected RGB, shape (H, W, 3), uint8; got {image.shape}, {image.dtype}; {cure}")
-    height, width = image.shape[:2]
-    if min(height, width) < MIN_SIDE or max(height, width) > LARGEST_SIDE:
-        raise ValueError(
-            f"image: {width}x{height} pixels; each side must have {MIN_SIDE} to {LARGEST_SIDE}: "
-            "give the whole image, or shrink it (and scale its camera)"
-        )
-    if camera is not None and (camera.width, camera.height) != (width, height):
-        raise ValueError(
-            f"camera: calibrated for {camera.width}x{camera.height} pixels, but the image has {width}x{height}; "
-            "give the camera of this image, or resize the image to the camera's size"
-        )

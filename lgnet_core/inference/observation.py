@@ -1,4 +1,4 @@
-"""What the hand-landmark network sees of one hand in one crop, and the network at work."""
+"""Observations of single hands: the hand-landmark network's output for one crop, mapped back to the image."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import numpy as np
 import torch
 
 from lgnet_core.engines.base import Engine
-from lgnet_core.geometry.camera import invert_affine, transform_points
-from lgnet_core.geometry.hand_crops import HandCrops, crop_projection, crops_of_joints, usable
-from lgnet_core.inference.crops import cut, local_intrinsics
-from lgnet_core.inference.timing import Stopwatch
+from lgnet_core.geometry.affine import invert_affine, transform_points
+from lgnet_core.geometry.crops import crop_projection
+from lgnet_core.geometry.hand_crops import HandCrops, crops_from_joints, valid_crops
+from lgnet_core.inference.camera import local_intrinsics
+from lgnet_core.inference.context import ImageContext
+from lgnet_core.inference.crops import extract_crops
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarks
-from lgnet_core.types import Camera, FloatArray, Side
-
-SMALLEST_CROP = 8.0
-"""Pixels of the image: a crop of fewer shows nothing."""
+from lgnet_core.types import FloatArray, Side
 
 
 @dataclass(frozen=True, eq=False)
 class HandObservation:
-    """One hand as seen in one crop.
+    """One hand as observed in one crop.
 
     Args:
-        right_probability: that it is a right hand. presence: probability that it is a hand.
+        right_probability: handedness: probability of a right hand.
+        presence: probability that the crop shows a hand.
         joints: (21, 2) pixels of the image.
         affine: (2, 3) pixels of the image -> pixels of the crop.
         intrinsics: (3, 3) K of the crop in the camera's axes, pixels.
-        frame: (3, 3) camera axes -> canonical axes of the hand.
+        canonical_frame: (3, 3) camera axes -> canonical axes of the hand.
         mirrored: whether the crop is mirrored, as for a left hand.
-        features: the landmark network's outputs for this crop, each without the batch axis.
+        features: outputs of the hand-landmark network for this crop, without the batch axis.
     """
 
     right_probability: float
@@ -39,18 +39,18 @@ class HandObservation:
     joints: FloatArray
     affine: FloatArray
     intrinsics: FloatArray
-    frame: FloatArray
+    canonical_frame: FloatArray
     mirrored: bool
     features: HandLandmarks
 
     @property
     def side(self) -> Side:
-        """The likelier side."""
+        """The more probable side."""
         return Side.RIGHT if self.right_probability >= 0.5 else Side.LEFT
 
     @property
     def box(self) -> FloatArray:
-        """(4,) left, top, right, bottom of the joints, pixels of the image."""
+        """(4,) bounding box of the joints: left, top, right, bottom, pixels of the image."""
         return np.concatenate([self.joints.min(0), self.joints.max(0)])
 
     @property
@@ -60,15 +60,15 @@ class HandObservation:
 
     @property
     def crop_side(self) -> float:
-        """Side of the crop, pixels of the image: follows the palm, whatever the fingers do."""
+        """Side of the crop, pixels of the image. It depends on the palm alone, not on the pose of the fingers."""
         return HAND_CROP_SIZE / float(np.sqrt(abs(np.linalg.det(self.affine[:, :2]))))
 
     def side_probability(self, side: Side) -> float:
-        """That it is of this side."""
+        """Probability that the hand is of this side."""
         return self.right_probability if side is Side.RIGHT else 1 - self.right_probability
 
     def with_right_probability(self, value: float) -> HandObservation:
-        """The same with another belief in its side."""
+        """A copy with another handedness."""
         return replace(self, right_probability=value)
 
 
@@ -82,49 +82,50 @@ class HandObserver:
     def __init__(self, engine: Engine[HandLandmarks]) -> None:
         self.engine = engine
 
-    def observe(
-        self, image: FloatArray, camera: Camera, crops: HandCrops, watch: Stopwatch
-    ) -> list[HandObservation | None]:
-        """What each crop shows; None for crops that are too small and for answers that are not finite.
-
-        Args:
-            image: (H, W, 3) RGB, uint8. camera: of the image, or the one that stands in for an unknown one.
-        """
-        found: list[HandObservation | None] = [None] * len(crops.side)
-        rows = usable(crops, SMALLEST_CROP).nonzero()[:, 0]
+    def observe(self, context: ImageContext, crops: HandCrops) -> list[HandObservation | None]:
+        """One observation per crop; None if the crop is too small or invalid, or the output is not finite."""
+        observations: list[HandObservation | None] = [None] * len(crops.side)
+        rows = valid_crops(crops, context.thresholds.min_crop_side).nonzero()[:, 0]
         if len(rows) == 0:
-            return found
+            return observations
         crops = crops.select(rows)
-        with watch("crop"):
+        with context.stopwatch("crop"):
             affine = crops.affine(HAND_CROP_SIZE)
-            images = cut(image, affine.numpy(), HAND_CROP_SIZE)
-            intrinsics = torch.from_numpy(np.stack([local_intrinsics(camera, p) for p in crops.centre.numpy()]))
-            frames, projections = crops.frame(intrinsics).numpy(), crop_projection(affine, intrinsics).numpy()
-        with watch("network"):
-            seen = self.engine(images)
-        numbers = torch.cat([field.flatten(1) for field in (seen.landmarks, seen.world_landmarks)], 1)
-        finite = torch.isfinite(numbers).all(1).tolist()
-        presence, right = torch.sigmoid(seen.presence_logits).tolist(), torch.sigmoid(seen.side_logits).tolist()
-        pixels = seen.landmarks[..., :2].double().numpy()
+            images = extract_crops(context.image, affine.numpy(), HAND_CROP_SIZE)
+            intrinsics = torch.from_numpy(
+                np.stack([local_intrinsics(context.camera, centre) for centre in crops.centre.numpy()])
+            )
+            frames = crops.canonical_frames(intrinsics).numpy()
+            projections = crop_projection(affine, intrinsics).numpy()
+        with context.stopwatch("network"):
+            output = self.engine(images)
+        coordinates = torch.cat([field.flatten(1) for field in (output.landmarks, output.world_landmarks)], 1)
+        finite = torch.isfinite(coordinates).all(1).tolist()
+        presence, right = torch.sigmoid(output.presence_logits).tolist(), torch.sigmoid(output.side_logits).tolist()
+        landmarks = output.landmarks[..., :2].double().numpy()
         for k, row in enumerate(rows.tolist()):
             if not finite[k]:
                 continue
             mirrored = bool(crops.mirrored[k])
-            found[row] = HandObservation(
+            observations[row] = HandObservation(
                 right_probability=1 - right[k] if mirrored else right[k],
                 presence=presence[k],
-                joints=transform_points(invert_affine(affine[k].numpy()), pixels[k]),
+                joints=transform_points(invert_affine(affine[k].numpy()), landmarks[k]),
                 affine=affine[k].numpy(),
                 intrinsics=projections[k],
-                frame=frames[k],
+                canonical_frame=frames[k],
                 mirrored=mirrored,
-                features=HandLandmarks(*(field[k] for field in seen)),
+                features=HandLandmarks(*(field[k] for field in output)),
             )
-        return found
+        return observations
 
 
-def crops_of_observations(observations: Sequence[HandObservation]) -> HandCrops:
-    """Crops around hands that were seen, those of likelier left ones mirrored."""
+def crops_from_observations(observations: Sequence[HandObservation], sides: Sequence[Side] | None = None) -> HandCrops:
+    """Crops around the joints of observed hands, mirrored for left hands.
+
+    Args:
+        sides: of the hands; None: the more probable side of each observation.
+    """
     joints = torch.from_numpy(np.stack([hand.joints for hand in observations]))
-    sides = torch.tensor([int(hand.side) for hand in observations])
-    return crops_of_joints(joints).mirror_left(sides)
+    sides = [hand.side for hand in observations] if sides is None else sides
+    return crops_from_joints(joints).mirror_left(torch.tensor([int(side) for side in sides]))

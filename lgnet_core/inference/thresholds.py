@@ -1,4 +1,4 @@
-"""Every threshold of the way from an image to its hands, in one place."""
+"""Run-time thresholds of detection, association and tracking."""
 
 from __future__ import annotations
 
@@ -7,44 +7,55 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What counts as a palm, as a hand, and as the same hand. Defaults suit MediaPipe's two networks.
+    """Thresholds of the pipeline from an image to its hands. The defaults suit MediaPipe's two networks.
 
-    Those of palms, presence and duplicates were compared on the train split of the real images that README reports the
-    dev split of (EXPERIMENTS.md); that a second, smaller image helps was first seen on images of the dev split.
+    Those of palms, presence and duplicates were selected on the train split of the real images whose dev split README
+    reports (EXPERIMENTS.md); the benefit of the second, downscaled detection was first observed on the dev split.
 
     Args:
-        dark: level, of 255, of an image's whites below which its contrast is stretched
-            (:mod:`lgnet_core.inference.exposure`). Images that are well lit reach it (19 in 20 of the real ones).
-        palm_score: probability from which on a palm is a candidate. Low, since the hand-landmark network judges every
-            candidate anew, and palms of hands that touch, or that are cut off, score low.
-        palm_distance: two palms are one if their keypoints are nearer than this part of the larger palm's side, in the
-            mean. Boxes alone would merge crossed hands, whose palms lie on each other and point elsewhere.
-        palm_count: candidates that get a crop, the best first: two hands, and some that turn out to be none.
-        wide_margin: where no hand is found, the detector runs once more on the image scaled down by this factor, black
-            around it: hands that fill the image are larger than those it was trained on.
-        presence: probability, by the hand-landmark network, from which on a crop shows a hand.
-        first_presence: the same in the first crop of a candidate, which is only roughly in place.
-        same_hand: two hands are one if their joints are nearer than this part of the larger one's size, in the mean.
-        size_ratio: least ratio of the sides of both hands' crops. One person's hands are about as far from the camera;
-            a finger by itself, or a small thing in the room, is sometimes taken for a hand.
-        velocity_limit: how far a track's next crop is moved on at most, in sides of the crop.
-        side_memory: part of a track's earlier belief in its side that one image leaves.
+        min_white_level: exposure: white level (of 255) below which an image's contrast is stretched
+            (:mod:`lgnet_core.inference.exposure`). 19 of 20 well-lit real images reach it.
+        white_percentile, black_percentile: exposure: percentiles of the brightest channel that count as white and
+            black. Not 100 and 0, which a single hot or dead pixel would decide.
+        palm_score: detection: minimum score of a palm candidate. Low, because the hand-landmark network verifies every
+            candidate and because palms that touch or are truncated score low.
+        palm_nms_distance: detection: two palms are merged if the mean distance of their keypoints is below this
+            fraction of the larger palm's side. Box IoU would merge crossed hands, whose palms overlap but point in
+            different directions.
+        max_palms: detection: candidates that get a crop, best first: two hands and a margin for false positives.
+        retry_margin: detection: if no hand is found, the detector runs again on the image downscaled by this factor and
+            padded with black: hands that fill the image are larger than those that the detector was trained on.
+        min_crop_side: observation: minimum side of a hand crop, pixels of the image. Smaller ones hold no detail.
+        presence: observation: minimum probability, by the hand-landmark network, that a crop shows a hand.
+        first_pass_presence: detection: the same for the first crop of a candidate, whose alignment is only rough.
+        duplicate_distance: association: two observations are the same hand if the mean distance of their joints is
+            below this fraction of the larger hand's size.
+        min_size_ratio: association: minimum ratio of the crop sides of both hands. One person's hands are at similar
+            distances from the camera; isolated fingers and small objects are sometimes taken for a hand.
+        max_crop_shift: tracking: maximum motion-compensating shift of a track's next crop, in sides of the crop.
+        handedness_momentum: tracking: weight of a track's previous handedness in its moving average.
+
+    Raises:
+        ValueError: if a probability is not between 0 and 1.
     """
 
-    dark: float = 180.0
+    min_white_level: float = 180.0
+    white_percentile: float = 99.0
+    black_percentile: float = 1.0
     palm_score: float = 0.1
-    palm_distance: float = 0.3
-    palm_count: int = 4
-    wide_margin: float = 1.5
+    palm_nms_distance: float = 0.3
+    max_palms: int = 4
+    retry_margin: float = 1.5
+    min_crop_side: float = 8.0
     presence: float = 0.5
-    first_presence: float = 0.05
-    same_hand: float = 0.35
-    size_ratio: float = 0.4
-    velocity_limit: float = 0.5
-    side_memory: float = 0.9
+    first_pass_presence: float = 0.05
+    duplicate_distance: float = 0.35
+    min_size_ratio: float = 0.4
+    max_crop_shift: float = 0.5
+    handedness_momentum: float = 0.9
 
     def __post_init__(self) -> None:
-        for name in ("palm_score", "presence", "first_presence"):
+        for name in ("palm_score", "presence", "first_pass_presence"):
             value = getattr(self, name)
             if not 0 < value < 1:
                 raise ValueError(f"{name}: expected a probability between 0 and 1, got {value}")

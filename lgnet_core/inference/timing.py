@@ -1,4 +1,4 @@
-"""How long the stages of an image take."""
+"""Wall-clock time of the pipeline's stages."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 STAGES = ("detect", "crop", "network", "place", "smooth")
-"""Palm detection; cutting crops; landmark network and the network of both hands; placement; smoothing."""
+"""Palm detection; crop extraction; hand-landmark and two-hand networks; placement and retargeting; smoothing."""
 
 
 class Stopwatch:
-    """Adds up seconds by stage.
+    """Accumulates seconds per stage.
 
     Attributes:
-        seconds: of each of :data:`STAGES`.
+        seconds: by the names of :data:`STAGES`.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Stopwatch:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Add what the block takes."""
+        """Time the block, including one that raises, and add it to the stage."""
         start = time.perf_counter()
         try:
             yield

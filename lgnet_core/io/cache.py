@@ -1,17 +1,18 @@
-"""The user's cache, for what takes long to make and can be made again."""
+"""Location of the user's cache, for files that are expensive to compute but can be recomputed."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import platformdirs
+
 CACHE_VARIABLE = "LGNET_CACHE_DIR"
-"""Environment variable that moves the cache."""
+"""Environment variable that overrides the cache directory."""
 
 
 def cache_directory() -> Path:
-    """$LGNET_CACHE_DIR, else $XDG_CACHE_HOME/lgnet_ros, else ~/.cache/lgnet_ros."""
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "lgnet_ros"
+    """``$LGNET_CACHE_DIR``, else the platform's cache directory (Linux: ``$XDG_CACHE_HOME`` or ``~/.cache``)."""
+    if override := os.environ.get(CACHE_VARIABLE):
+        return Path(override).expanduser()
+    return platformdirs.user_cache_path("lgnet_ros", appauthor=False)

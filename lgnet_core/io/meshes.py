@@ -1,65 +1,48 @@
-"""Vertices out of PLY files, ASCII and binary: what data sets keep meshes in."""
+"""Triangle meshes in PLY files."""
 
 from __future__ import annotations
 
-import re
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lgnet_core.io.images import InputError
+from lgnet_core.io.files import InputError, read_bytes
 from lgnet_core.types import FloatArray
 
-_TYPES = {
-    **dict.fromkeys(("char", "int8"), "i1"),
-    **dict.fromkeys(("uchar", "uint8"), "u1"),
-    **dict.fromkeys(("short", "int16"), "i2"),
-    **dict.fromkeys(("ushort", "uint16"), "u2"),
-    **dict.fromkeys(("int", "int32"), "i4"),
-    **dict.fromkeys(("uint", "uint32"), "u4"),
-    **dict.fromkeys(("float", "float32"), "f4"),
-    **dict.fromkeys(("double", "float64"), "f8"),
-}
-_ORDER = {"binary_little_endian": "<", "binary_big_endian": ">"}
-_HEADER_END = re.compile(rb"end_header\r?\n")
 
-
-def read_ply_vertices(path: Path) -> FloatArray:
-    """(V, 3) float32 vertices, in the file's order and units; anything else in the file is left alone.
+def read_ply_vertices(path: Path) -> NDArray[np.float32]:
+    """Read the vertices (V, 3) of an ASCII or binary PLY file, in the order and units of the file.
 
     Raises:
-        InputError: if the file is missing, no PLY, cut short, or does not begin with vertices.
+        InputError: if the file is missing, is not a PLY file, is truncated, or has no finite vertices.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    end = _HEADER_END.search(data)
-    if end is None or not data.startswith(b"ply"):
-        raise InputError(f"{path}: is no PLY file; extract it again")
-    try:
-        return _vertices(data[: end.start()].decode("ascii"), data[end.end() :])
-    except (ValueError, KeyError, IndexError) as error:
-        raise InputError(f"{path}: is cut short or no PLY file of vertices ({error}); extract it again") from error
+    from trimesh.exchange.ply import load_ply  # takes a second to import, and only data sets need it
 
-
-def _vertices(head: str, body: bytes) -> FloatArray:
-    lines = [line.split() for line in head.splitlines()]
-    form = next(words[1] for words in lines if words[:1] == ["format"])
-    starts = [k for k, words in enumerate(lines) if words[:1] == ["element"]] + [len(lines)]
-    element = lines[starts[0]]
-    if element[1] != "vertex":
-        raise ValueError(f"its first element is {element[1]}")
-    count = int(element[2])
-    properties = [words for words in lines[starts[0] + 1 : starts[1]] if words[:1] == ["property"]]
-    names = [words[2] for words in properties]
-    if form == "ascii":
-        rows = np.array([line.split()[: len(names)] for line in body.decode("ascii").splitlines()[:count]], np.float32)
-        columns = {name: rows[:, k] for k, name in enumerate(names)}
-    else:
-        kind = np.dtype([(words[2], _ORDER[form] + _TYPES[words[1]]) for words in properties])
-        columns = {name: np.frombuffer(body, kind, count)[name] for name in names}
-    vertices = np.stack([columns[axis] for axis in "xyz"], -1).astype(np.float32)
-    if vertices.shape != (count, 3) or not np.isfinite(vertices).all():
-        raise ValueError(f"{len(vertices)} of {count} vertices")
+    data = read_bytes(path)
+    if not data.startswith(b"ply"):
+        raise InputError(f"{path}: is not a PLY file; extract it again")
+    try:
+        vertices = np.asarray(load_ply(BytesIO(data), fix_texture=False)["vertices"]).astype(np.float32)
+        if vertices.ndim != 2 or vertices.shape[1] != 3 or not np.isfinite(vertices).all():
+            raise ValueError(f"vertices of shape {vertices.shape}, or not finite")
+    except Exception as error:  # the parser of trimesh has no exception type of its own
+        raise InputError(f"{path}: is truncated or not a valid PLY mesh ({error}); extract it again") from error
     return vertices
+
+
+def write_ply(path: str | Path, vertices: FloatArray, faces: FloatArray) -> None:
+    """Write a triangle mesh as binary PLY.
+
+    Shapes:
+        vertices: (V, 3) metres; faces: (F, 3) indices, counter-clockwise seen from outside.
+    """
+    header = (
+        "ply\nformat binary_little_endian 1.0\ncomment metres\n"
+        f"element vertex {len(vertices)}\nproperty float x\nproperty float y\nproperty float z\n"
+        f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    rows = np.empty(len(faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
+    rows["count"], rows["corners"] = 3, faces
+    Path(path).write_bytes(header.encode("ascii") + np.asarray(vertices, "<f4").tobytes() + rows.tobytes())

@@ -1,4 +1,4 @@
-"""Hands on disk: a PLY mesh per hand, and all numbers of an image as JSON (for people) and npz (for programs)."""
+"""Estimated hands as files: JSON and npz with all values of an image, and a PLY mesh per hand."""
 
 from __future__ import annotations
 
@@ -8,33 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from lgnet_core.io.meshes import write_ply
 from lgnet_core.types import JOINT_NAMES, Camera, FloatArray, Hand, Side, TwoHands
 
 
-def write_ply(path: str | Path, vertices: FloatArray, faces: FloatArray) -> None:
-    """Write a triangle mesh as binary PLY.
-
-    Shapes:
-        vertices: (V, 3) metres; faces: (F, 3) indices, counter-clockwise seen from outside.
-    """
-    header = (
-        "ply\nformat binary_little_endian 1.0\ncomment metres\n"
-        f"element vertex {len(vertices)}\nproperty float x\nproperty float y\nproperty float z\n"
-        f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
-    )
-    rows = np.empty(len(faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
-    rows["count"], rows["corners"] = 3, faces
-    Path(path).write_bytes(header.encode("ascii") + np.asarray(vertices, "<f4").tobytes() + rows.tobytes())
-
-
-def hands_to_dict(hands: TwoHands, camera: Camera | None = None, **about: Any) -> dict[str, Any]:
-    """The hands as JSON types. Meshes are left out: they are in the PLY and npz files.
+def hands_to_dict(hands: TwoHands, camera: Camera | None = None, **metadata: Any) -> dict[str, Any]:
+    """Convert the hands to JSON types, without their meshes, which are in the PLY and npz files.
 
     Args:
-        about: what else to say (source, size of the image, weights, ...); stands at the top.
+        metadata: additional entries (source, image size, weights, ...), placed first.
     """
     return {
-        **about,
+        **metadata,
         "frame": "camera optical frame, metres" if hands.metric else "each hand's own wrist, camera axes, metres",
         "metric": hands.metric,
         "camera": None
@@ -68,12 +53,12 @@ def _numbers(array: FloatArray | None, digits: int = 5) -> Any:
 
 
 def hands_to_arrays(hands: TwoHands) -> dict[str, FloatArray]:
-    """The hands as arrays for one npz (load with ``allow_pickle=False``).
+    """Convert the hands to arrays for one npz file (load with ``allow_pickle=False``).
 
-    Keys: ``metric`` (), ``presence`` (2,) NaN where no hand was seen, ``relative_translation`` (3,) NaN unless both
-    were, and per hand seen ``right_joints`` (21, 3), ``right_vertices`` (778, 3), ``right_faces`` (1538, 3),
-    ``right_joints_image`` (21, 2), ``right_joint_std`` (21,), ``right_rotations`` (16, 3, 3), ``right_shape`` (10,);
-    ``left_...`` alike. Units and frames: :class:`~lgnet_core.types.Hand`.
+    Keys: ``metric`` (), ``presence`` (2,) NaN for a hand that was not detected, ``relative_translation`` (3,) NaN
+    unless both were, and for each detected hand ``right_joints`` (21, 3), ``right_vertices`` (778, 3), ``right_faces``
+    (1538, 3), ``right_joints_2d`` (21, 2), ``right_joint_std`` (21,), ``right_rotations`` (16, 3, 3), ``right_shape``
+    (10,), or ``left_...``. Units and frames: :class:`~lgnet_core.types.Hand`.
     """
     arrays: dict[str, FloatArray] = {
         "metric": np.asarray(hands.metric),
@@ -89,16 +74,16 @@ def hands_to_arrays(hands: TwoHands) -> dict[str, FloatArray]:
     return arrays
 
 
-def write_hands(folder: Path, name: str, hands: TwoHands, camera: Camera | None = None, **about: Any) -> list[Path]:
+def write_hands(folder: Path, name: str, hands: TwoHands, camera: Camera | None = None, **metadata: Any) -> list[Path]:
     """Write ``name.json``, ``name.npz`` and ``name_right.ply`` / ``name_left.ply``; returns the paths.
 
-    A mesh of an earlier run whose hand is not seen any more is removed, so that the files always tell one story.
+    The mesh file of a hand that is no longer detected is removed, so that all files describe the same result.
 
     Raises:
         OSError: if a file cannot be written.
     """
     written = [folder / f"{name}.json", folder / f"{name}.npz"]
-    written[0].write_text(json.dumps(hands_to_dict(hands, camera, **about)) + "\n")
+    written[0].write_text(json.dumps(hands_to_dict(hands, camera, **metadata)) + "\n")
     arrays: dict[str, Any] = hands_to_arrays(hands)
     np.savez_compressed(written[1], **arrays)
     for side in Side:

@@ -1,8 +1,7 @@
-"""LGNet, the networks it is compared with, and everything they are made of."""
+"""LGNet, its per-hand variant, and the baseline networks EANet and InterShape."""
 
 from lgnet_core.network.attention_maps import AttentionMap
-from lgnet_core.network.backbones.efficientnet import load_pretrained
-from lgnet_core.network.build import build_network
+from lgnet_core.network.backbones.factory import load_pretrained
 from lgnet_core.network.config import (
     CONFIGS,
     PRESETS,
@@ -12,6 +11,7 @@ from lgnet_core.network.config import (
     find_config,
     preset_names,
 )
+from lgnet_core.network.factory import build_network
 from lgnet_core.network.hands_network import HandsNetwork
 from lgnet_core.network.lgnet.lgnet import LGNet
 from lgnet_core.network.per_hand.lgnet import HandLGNet

@@ -1,4 +1,4 @@
-"""Where a network looks, part by part: for images like the LGNet paper's of its attention."""
+"""Attention maps of a network over its input crops, for visualization."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch import Tensor
 
 
 class AttentionMap(NamedTuple):
-    """Where one part of a network looks.
+    """Spatial attention of one module, as in the LGNet paper's attention figures.
 
     Args:
-        part: its name, e.g. ``local, right hand's map``.
-        share: how much it looks at each cell, at least 0; the cells cover the whole crop, whatever their number.
+        name: of the module and the attended map, e.g. ``local: right hand's map``.
+        weights: attention weight of each cell, non-negative; the cells tile the whole crop at any resolution.
 
     Shapes:
-        share: (B, H, W).
+        weights: (B, H, W).
     """
 
-    part: str
-    share: Tensor
+    name: str
+    weights: Tensor

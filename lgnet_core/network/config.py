@@ -1,4 +1,4 @@
-"""What a network is made of: one value per choice, JSON-simple, so that a checkpoint carries it."""
+"""Network configurations and presets. All values are JSON-serialisable and stored in checkpoints."""
 
 from __future__ import annotations
 
@@ -6,69 +6,96 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from lgnet_core.network.backbones.efficientnet import BACKBONES
+from lgnet_core.network.backbones.factory import BACKBONES
 
-LGFA_FORMS = ("literal", "default", "eanet")
+
+@dataclass(frozen=True)
+class LGFAVariant:
+    """Architecture of an LGFA module; see :data:`LGFA_VARIANTS`.
+
+    Args:
+        depth: blocks in each of the two steps. heads: attention heads of each block. norm: pre-norm.
+        shared: both steps use the same blocks.
+        eanet_extras: position embeddings, output projections and a linear layer after each step.
+    """
+
+    depth: int = 1
+    heads: int = 4
+    norm: bool = True
+    shared: bool = False
+    eanet_extras: bool = False
+
+
+LGFA_VARIANTS: dict[str, LGFAVariant] = {
+    "literal": LGFAVariant(heads=1, norm=False, shared=True),
+    "default": LGFAVariant(),
+    "eanet": LGFAVariant(depth=4, eanet_extras=True),
+}
+"""``literal`` is the paper's Algorithm 1; ``eanet`` is the fuse former of EANet, from which LGFA was derived."""
 LOCAL_GRAPHS = ("mesh63", "grid", "none")
 GRAPH_LAYERS = ("gin", "chebyshev")
 PROJECTIONS = ("full", "weak")
 
 _CHOICES = {
     "backbone": tuple(BACKBONES),
-    "lgfa": LGFA_FORMS,
+    "lgfa": tuple(LGFA_VARIANTS),
     "local_graph": LOCAL_GRAPHS,
     "graph_layer": GRAPH_LAYERS,
     "refine_projection": PROJECTIONS,
 }
 
 
-def _check(config: Any, multiples: dict[str, tuple[int, str]]) -> None:
-    """Raise a ValueError that names the setting of any kind of network that makes no sense, and the cure."""
-    where = type(config).__name__
+def _validate(config: Any, multiples: dict[str, tuple[int, str]]) -> None:
+    """Raise a ValueError that names the first invalid setting of a configuration of any kind.
+
+    Args:
+        multiples: for each setting that must be a positive multiple: of what, and the reason for the message.
+    """
+    class_name = type(config).__name__
     for name, choices in _CHOICES.items():
         value = getattr(config, name, choices[0])
         if value not in choices:
-            raise ValueError(f"{where}.{name}: {value!r} is unknown; choose of {choices}")
-    for name, (unit, why) in multiples.items():
+            raise ValueError(f"{class_name}.{name}: {value!r} is unknown; choose one of {choices}")
+    for name, (unit, reason) in multiples.items():
         value = getattr(config, name)
         if value <= 0 or value % unit:
-            raise ValueError(f"{where}.{name}: {value}; give a positive multiple of {unit}{why}")
+            raise ValueError(f"{class_name}.{name}: {value}; must be a positive multiple of {unit}{reason}")
     if config.depth_box <= 0:
-        raise ValueError(f"{where}.depth_box: {config.depth_box} m; give a positive length")
+        raise ValueError(f"{class_name}.depth_box: {config.depth_box} m; must be positive")
 
 
 @dataclass(frozen=True)
 class LGNetConfig:
-    """Size and switches of LGNet. The names in brackets are the rows of the paper's ablation table.
+    """Sizes and switches of LGNet. Names in quotes are rows of the paper's ablation table.
 
     Args:
         backbone: ``resnet50`` (paper), ``efficientnet_lite0`` or ``hand_landmark``.
         channels: c of the paper: 512 = C / 4 of ResNet-50; 256 in LGNet-Light.
         self_joint_depth: blocks of the self-joint transformer, per hand.
-        refine_channels: width of the refine stage's graph network (64 in handAR, from which it comes).
-        lgfa: form of the four LGFA modules: ``literal`` (the paper's Algorithm 1: one head, no normalisation, one
-            set of weights for both steps), ``default`` (pre-norm, four heads, weights of their own), ``eanet`` (EANet's
-            fuse former: four blocks each, position embeddings, output projections).
+        refine_channels: width of the refine stage's graph network (64 in handAR, from which it is adapted).
+        lgfa: variant of the four LGFA modules: ``literal`` (the paper's Algorithm 1: one head, no normalisation,
+            weights shared by both steps), ``default`` (pre-norm, four heads, separate weights), ``eanet`` (EANet's fuse
+            former: four blocks each, position embeddings, output projections).
         local_graph: graph of the local unit: ``mesh63`` (63 mesh clusters, injected into the map by cross-attention),
             ``grid`` (the cells of the map as an 8-neighbour lattice), ``none`` (the paper's Algorithm 2).
-        graph_layer: of the local graph: ``gin`` or ``chebyshev`` (K = 2).
-        left_right_features: False ("w/o L-R split"): one feature map stands for both hands.
-        lgblock: False ("w/o LGBlock"): the hands' maps go on as they are, with c channels instead of c + c / 4.
-        local_unit: False ("w/o local"): no local graph, LGFA_local and LGFA_R/L; the global unit sees the hands' maps.
-        global_unit: False ("w/o global"): each hand is enhanced by its own local feature, not by the common one.
-        joint_stage: False ("w/o joint stage"): the joint tokens all start from the hand's mean feature; ``joints_grid``
-            is then the projection of the rough joints.
+        graph_layer: layer of the local graph: ``gin`` or ``chebyshev`` (K = 2).
+        left_right_features: False ("w/o L-R split"): both hands share one feature map.
+        lgblock: False ("w/o LGBlock"): the hands' maps are not enhanced and have c channels instead of c + c / 4.
+        local_unit: False ("w/o local"): no local graph, LGFA_local or LGFA_R/L; the global unit takes the hands' maps.
+        global_unit: False ("w/o global"): each hand is enhanced by its own local feature instead of the common one.
+        joint_stage: False ("w/o joint stage"): all joint tokens are the hand's mean feature; ``joints_grid`` is the
+            projection of the rough joints.
         mesh_stage: False ("w/o mesh stage"): no self-joint transformer and no hand-model parameters; a graph network
             predicts the rough mesh from the template and the joint tokens. Rotations and shape stay at their means.
-        refine_stage: False ("w/o refine stage"): the rough mesh is the result.
+        refine_stage: False ("w/o refine stage"): the rough mesh is the final mesh.
         depth_box: edge of the 2.5D joints' depth box, metres, centred on the wrist (0.3 in the paper).
-        refine_projection: how vertices find their pixels: ``full`` perspective with the crop's intrinsics, or the
-            ``weak`` perspective that the network predicts (paper).
-        refine_smoothing: of the refine stage's offsets over the mesh, lambda of
-            :func:`~lgnet_core.network.lgnet.refine_stage.fairing`; 0: as the graph network says them (paper).
+        refine_projection: projection of vertices to pixels: ``full`` perspective with the crop's intrinsics, or the
+            predicted ``weak`` perspective (paper).
+        refine_smoothing: smoothing of the refine stage's offsets over the mesh, lambda of
+            :func:`~lgnet_core.network.lgnet.refine_stage.fairing_matrix`; 0 for none (paper).
 
     Raises:
-        ValueError: if a value is unknown, or the switches contradict each other.
+        ValueError: if a value is invalid or the switches contradict each other.
     """
 
     kind: ClassVar[str] = "lgnet"
@@ -92,11 +119,11 @@ class LGNetConfig:
     refine_smoothing: float = 3.0
 
     def __post_init__(self) -> None:
-        _check(self, {"channels": (4, " (heads, c / 4)")})
+        _validate(self, {"channels": (4, " (heads, c / 4)")})
         if not self.refine_smoothing >= 0:
-            raise ValueError(f"LGNetConfig.refine_smoothing: {self.refine_smoothing}; give 0 (none) or more")
+            raise ValueError(f"LGNetConfig.refine_smoothing: {self.refine_smoothing}; must be 0 (none) or positive")
         if not (self.local_unit or self.global_unit) and self.lgblock:
-            raise ValueError("LGNetConfig: local and global unit are both off; say lgblock=False instead")
+            raise ValueError("LGNetConfig: local_unit and global_unit are both off; use lgblock=False instead")
 
     @property
     def enhanced_channels(self) -> int:
@@ -104,19 +131,19 @@ class LGNetConfig:
         return self.channels + self.channels // 4 if self.lgblock else self.channels
 
     def paper_variant(self) -> LGNetConfig:
-        """The same network with the paper's geometry: depth box 0.3 m, weak projection and unsmoothed offsets."""
+        """The same network with the paper's geometry: depth box of 0.3 m, weak projection, unsmoothed offsets."""
         return replace(self, depth_box=0.3, refine_projection="weak", refine_smoothing=0.0)
 
 
 @dataclass(frozen=True)
 class EANetConfig:
-    """Size of EANet.
+    """Sizes of EANet.
 
     Args:
         backbone, channels, self_joint_depth, depth_box: as in :class:`LGNetConfig`.
 
     Raises:
-        ValueError: if a value makes no sense.
+        ValueError: if a value is invalid.
     """
 
     kind: ClassVar[str] = "eanet"
@@ -127,7 +154,7 @@ class EANetConfig:
     depth_box: float = 0.5
 
     def __post_init__(self) -> None:
-        _check(self, {"channels": (4, " (heads)")})
+        _validate(self, {"channels": (4, " (heads)")})
 
     def paper_variant(self) -> EANetConfig:
         """The same network with its authors' depth box of 0.3 m."""
@@ -136,17 +163,17 @@ class EANetConfig:
 
 @dataclass(frozen=True)
 class InterShapeConfig:
-    """Size of InterShape.
+    """Sizes of InterShape.
 
     Args:
-        backbone: of both of its networks.
-        decoder_channels: of the transposed convolutions that make the heatmaps.
-        heatmap_depth: voxels of the heatmaps along the depth box; across the image they have a quarter of its pixels.
+        backbone: backbone of both of its networks.
+        decoder_channels: width of the transposed convolutions of the heatmap decoders.
+        heatmap_depth: voxels of the heatmaps along the depth box; in the image plane, their stride is 4.
         hidden: width of the regressors' four hidden layers.
         depth_box: as in :class:`LGNetConfig`.
 
     Raises:
-        ValueError: if a value makes no sense.
+        ValueError: if a value is invalid.
     """
 
     kind: ClassVar[str] = "intershape"
@@ -158,7 +185,10 @@ class InterShapeConfig:
     depth_box: float = 0.5
 
     def __post_init__(self) -> None:
-        _check(self, {"decoder_channels": (1, ""), "heatmap_depth": (4, " (every fourth goes on)"), "hidden": (1, "")})
+        _validate(
+            self,
+            {"decoder_channels": (1, ""), "heatmap_depth": (4, " (every fourth slice is used)"), "hidden": (1, "")},
+        )
 
     def paper_variant(self) -> InterShapeConfig:
         """The same network with its authors' depth box of 0.4 m (InterNet's)."""
@@ -167,18 +197,18 @@ class InterShapeConfig:
 
 @dataclass(frozen=True)
 class HandLGNetConfig:
-    """Size and switches of LGNet on one crop per hand.
+    """Sizes and switches of LGNet with one crop per hand.
 
     Args:
-        backbone: ``hand_landmark``; the stages read its landmarks too, so there is no other choice.
+        backbone: ``hand_landmark``, the only choice: the stages also take its landmarks.
         channels: c of the hands' maps and tokens.
         self_joint_depth: blocks of the self-joint transformer.
-        hidden_channels, regressor_depth: width and residual layers of the regressor of the hand model's parameters.
-        refine_depth: residual blocks of the refine stage, which are what it costs: 0.6 ms each (2 hands, one core).
+        hidden_channels, regressor_depth: width and number of residual layers of the hand-model parameter regressor.
+        refine_depth: residual blocks of the refine stage, which dominate its cost: 0.6 ms each (2 hands, one core).
         refine_channels, depth_box, refine_smoothing, lgblock, refine_stage: as in :class:`LGNetConfig`.
 
     Raises:
-        ValueError: if a value makes no sense.
+        ValueError: if a value is invalid.
     """
 
     kind: ClassVar[str] = "lgnet-hand"
@@ -197,23 +227,25 @@ class HandLGNetConfig:
 
     def __post_init__(self) -> None:
         if self.backbone != "hand_landmark":
-            raise ValueError(f"HandLGNetConfig.backbone: {self.backbone!r}; it reads the landmarks of 'hand_landmark'")
-        _check(self, {"channels": (4, " (heads, c / 4)"), "hidden_channels": (1, ""), "refine_channels": (1, "")})
+            raise ValueError(f"HandLGNetConfig.backbone: {self.backbone!r}; the stages need 'hand_landmark'")
+        _validate(self, {"channels": (4, " (heads, c / 4)"), "hidden_channels": (1, ""), "refine_channels": (1, "")})
 
     def paper_variant(self) -> HandLGNetConfig:
-        """The paper has no network of this kind.
+        """Not available: the paper has no network with one crop per hand.
 
         Raises:
             ValueError: always.
         """
-        raise ValueError("one crop per hand is not the paper's; its variants are lgnet-paper and lgnet-light-paper")
+        raise ValueError(
+            "lgnet-hand has no paper variant: the paper uses one crop; choose lgnet-paper or lgnet-light-paper"
+        )
 
 
 NetworkConfig = LGNetConfig | HandLGNetConfig | EANetConfig | InterShapeConfig
-"""What a network is made from. All have a ``kind``, a ``backbone``, a ``depth_box`` and a ``paper_variant()``."""
+"""Configuration of any network. All have ``kind``, ``backbone``, ``depth_box`` and ``paper_variant()``."""
 _KINDS: tuple[type[NetworkConfig], ...] = (LGNetConfig, HandLGNetConfig, EANetConfig, InterShapeConfig)
 CONFIGS = {config.kind: config for config in _KINDS}
-"""By kind."""
+"""Configuration class for each ``kind``."""
 
 PRESETS: dict[str, NetworkConfig] = {
     "lgnet": LGNetConfig(),
@@ -227,20 +259,20 @@ PRESETS: dict[str, NetworkConfig] = {
         backbone="efficientnet_lite0", decoder_channels=64, heatmap_depth=32, hidden=256
     ),
 }
-"""``lgnet`` and ``lgnet-light`` are the paper's two; ``lgnet-hand`` is ours, sees one crop per hand and ships with
-weights. ``eanet`` and ``intershape`` are the networks it is compared with; the ``-mini`` ones are those of the paper
-and of these on EfficientNet-Lite0, for comparisons on equal terms."""
+"""``lgnet`` and ``lgnet-light`` are the paper's networks. ``lgnet-hand``, with one crop per hand, is this project's and
+has bundled weights. ``eanet`` and ``intershape`` are the baselines. The ``-mini`` presets use EfficientNet-Lite0 in all
+of them, for comparisons with equal backbones."""
 
 SWITCHES = (
     *("left_right_features", "lgblock", "local_unit", "global_unit"),
     *("joint_stage", "mesh_stage", "refine_stage"),
 )
-"""Parts of LGNet that a preset's name can leave out: the rows of the paper's ablation."""
+"""Switches that ``-without-PART`` in a preset name turns off: the rows of the paper's ablation."""
 _WITHOUT, _PAPER = "-without-", "-paper"
 
 
 def preset_names() -> Iterator[str]:
-    """Every name that :func:`find_config` takes."""
+    """All names that :func:`find_config` accepts."""
     for name, config in PRESETS.items():
         parts = SWITCHES if isinstance(config, LGNetConfig) else ()
         variants = ("",) if isinstance(config, HandLGNetConfig) else ("", _PAPER)
@@ -249,11 +281,11 @@ def preset_names() -> Iterator[str]:
 
 
 def find_config(name: str) -> NetworkConfig:
-    """The configuration that a name stands for.
+    """Look up a configuration by name.
 
     Args:
-        name: a preset's; with ``-without-PART`` LGNet without one of its :data:`SWITCHES`
-            (``lgnet-mini-without-refine-stage``); with the suffix ``-paper`` the ``paper_variant()`` of either.
+        name: of a preset; with ``-without-PART``, LGNet without one of its :data:`SWITCHES`
+            (``lgnet-mini-without-refine-stage``); with the suffix ``-paper``, the ``paper_variant()`` of either.
 
     Raises:
         ValueError: if there is no such preset or part.
@@ -262,18 +294,18 @@ def find_config(name: str) -> NetworkConfig:
     preset = PRESETS.get(base)
     if preset is None:
         raise ValueError(
-            f"preset {name!r} is unknown; choose of {', '.join(PRESETS)}, each also with the suffix {_PAPER}"
+            f"preset {name!r} is unknown; choose one of {', '.join(PRESETS)}, optionally with the suffix {_PAPER}"
         )
     if part:
         switch = part.replace("-", "_")
         if switch not in SWITCHES or not isinstance(preset, LGNetConfig):
             parts = ", ".join(switch.replace("_", "-") for switch in SWITCHES)
-            raise ValueError(f"preset {name!r}: nothing of that name can be left out; of LGNet: {parts}")
-        off: dict[str, Any] = {switch: False}
-        preset = replace(preset, **off)
+            raise ValueError(f"preset {name!r}: unknown part; LGNet can be built without {parts}")
+        change: dict[str, Any] = {switch: False}
+        preset = replace(preset, **change)
     return preset.paper_variant() if name.endswith(_PAPER) else preset
 
 
 def preset_name(config: NetworkConfig) -> str:
-    """Name of the preset that a configuration is, or ``"custom"``."""
+    """Name of the preset with this configuration, or ``"custom"``."""
     return next((name for name in preset_names() if find_config(name) == config), "custom")

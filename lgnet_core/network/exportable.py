@@ -1,4 +1,4 @@
-"""What a network must say of itself for an engine to run it, and for a file to hold it."""
+"""Interface of networks that inference engines can run and export."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar
 from torch import Tensor, nn
 
 Outputs = TypeVar("Outputs", bound=NamedTuple)
-"""The named tuple of tensors that a network returns."""
+"""Named tuple of tensors that a network returns."""
 
 
 class ExportableModule(nn.Module, ABC, Generic[Outputs]):
-    """A network with named tensors as inputs and outputs; the leading axis of each is the batch, of any size.
+    """A module with named input and output tensors whose leading axis is a batch of any size.
 
-    Its ``forward`` takes :attr:`INPUTS` by position and returns :attr:`OUTPUTS`. Everything but the batch is fixed by
-    the inputs with which it is exported. It is a function of its inputs: no state changes in evaluation, and no branch
-    depends on values.
+    ``forward`` takes :attr:`INPUTS` by position and returns :attr:`OUTPUTS`. All sizes except the batch are fixed by
+    the inputs of the export. In evaluation mode, the module is a pure function: it has no state that changes and no
+    data-dependent control flow.
 
     Attributes:
-        INPUTS: names of the inputs, in the order of ``forward``; none is that of an output too.
-        OUTPUTS: type of what ``forward`` returns.
+        INPUTS: names of the inputs, in the order of ``forward``; disjoint from the names of the outputs.
+        OUTPUTS: return type of ``forward``.
     """
 
     INPUTS: ClassVar[tuple[str, ...]]
@@ -28,23 +28,23 @@ class ExportableModule(nn.Module, ABC, Generic[Outputs]):
 
     @abstractmethod
     def example_inputs(self) -> tuple[Tensor, ...]:
-        """Inputs to trace, time and warm up with: a batch of 2, float32, on the CPU."""
+        """Inputs for tracing, timing and warm-up: a batch of 2, float32, on the CPU."""
 
     def description(self) -> dict[str, str]:
-        """What a file is to say of the network, and what tells it from others of its class with the same weights."""
+        """Metadata for exported files; part of the cache key, so it must cover what the weights do not determine."""
         return {}
 
 
 def input_shapes(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...]) -> dict[str, tuple[int, ...]]:
-    """Name and shape of each input, without the batch.
+    """Map each input's name to its shape without the batch axis.
 
     Raises:
-        ValueError: if there are not as many as the network takes.
+        ValueError: if the number of inputs is wrong.
     """
     names = network.INPUTS
     if len(inputs) != len(names):
         raise ValueError(
             f"{type(network).__name__} takes {len(names)} inputs ({', '.join(names)}), got {len(inputs)}; "
-            "give those of its example_inputs()"
+            "pass inputs like those of its example_inputs()"
         )
     return {name: tuple(tensor.shape[1:]) for name, tensor in zip(names, inputs)}

@@ -1,4 +1,4 @@
-"""A network from its configuration, or from a preset's name."""
+"""Build a network from a configuration or a preset name."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _NETWORKS: dict[str, Callable[[Any, HandModel], HandsNetwork]] = {
     "eanet": EANet,
     "intershape": InterShape,
 }
-"""By the kind that a configuration names."""
+"""Network class for each configuration ``kind``."""
 
 
 def build_network(config: NetworkConfig | str, hand_model: HandModel) -> HandsNetwork:
-    """A network with random weights.
+    """Build a network with random weights.
 
     Args:
-        config: a configuration, or a preset's name, see :func:`lgnet_core.network.find_config`.
+        config: a configuration, or a preset name; see :func:`lgnet_core.network.find_config`.
     """
     config = find_config(config) if isinstance(config, str) else config
     return _NETWORKS[config.kind](config, hand_model)

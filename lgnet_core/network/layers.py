@@ -1,4 +1,4 @@
-"""Small parts that several stages share."""
+"""Building blocks shared by the networks: per-hand modules, position embeddings, map sampling and export helpers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 MAP_SIZE = 8
 """Cells per side of the stride-32 map of the standard 256-pixel crop."""
 
-MANY_CHANNELS = 16
-"""From here on exports read maps cell by cell instead of channel by channel."""
+GATHER_MIN_CHANNELS = 16
+"""Exports sample maps with at least this many channels by gathering cells instead of by GridSample."""
 
 
 class PerHand(nn.ModuleList):
-    """A module with weights of its own for each hand, run on that hand's slice of the side axis.
+    """Two copies of a module with separate weights, one per hand, each applied to its slice of the side axis.
 
     Shapes:
         every input: (B, 2, ...); returns (B, 2, ...), or a tuple of such if the module returns a tuple.
@@ -33,7 +33,7 @@ class PerHand(nn.ModuleList):
 
 
 class PositionEmbedding(nn.Module):
-    """A learned vector per cell of a map, N(0, 0.02) at the start, interpolated to maps of other sizes.
+    """Learned position embedding of a map, initialised from N(0, 0.02) and interpolated to other map sizes.
 
     Args:
         size: cells per side of the map.
@@ -60,99 +60,99 @@ def conv_norm_relu(in_channels: int, out_channels: int) -> nn.Sequential:
     )
 
 
-def sizes(x: Tensor, *axes: int) -> tuple[int, ...]:
-    """Sizes along some axes as plain numbers, which tracing takes as constants: the export computes no shapes then.
+def static_sizes(x: Tensor, *axes: int) -> tuple[int, ...]:
+    """Sizes along ``axes`` as plain integers, which tracing records as constants instead of shape computations.
 
-    Not for the batch's axis, which stays free: give -1 in its place.
+    Not for the batch axis, which stays dynamic: use -1 for it.
     """
     return tuple(int(x.shape[axis]) for axis in axes)
 
 
-def exporting() -> bool:
-    """Whether the network is being traced for an export."""
+def is_exporting() -> bool:
+    """Whether the network is being traced for export."""
     return torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()
 
 
-def cpu_autocast() -> bool:
-    """Whether automatic mixed precision is on for the CPU.
+def is_cpu_autocast() -> bool:
+    """Whether automatic mixed precision is enabled on the CPU.
 
-    Depthwise convolutions and attention then stay in single precision: oneDNN has no fast bfloat16 gradient of either
-    (a strided depthwise one takes 4 to 30 times as long as in float32, and a training step of mini twice as long).
+    Depthwise convolutions and attention then stay in single precision: oneDNN has no fast bfloat16 gradient for either
+    (a strided depthwise convolution takes 4 to 30 times as long as in float32, a training step of mini twice as long).
     """
     return bool(torch.is_autocast_enabled("cpu"))
 
 
 def map_to_tokens(features: Tensor) -> Tensor:
     """(B, C, H, W) to (B, H W, C), row by row."""
-    channels, height, width = sizes(features, 1, 2, 3)
+    channels, height, width = static_sizes(features, 1, 2, 3)
     return features.reshape(-1, channels, height * width).transpose(1, 2)
 
 
 def tokens_to_map(tokens: Tensor, like: Tensor) -> Tensor:
     """(B, H W, C) to (B, C, H, W), the inverse of :func:`map_to_tokens`; H and W are those of ``like``."""
-    return tokens.transpose(1, 2).reshape(-1, *sizes(like, 1, 2, 3))
+    return tokens.transpose(1, 2).reshape(-1, *static_sizes(like, 1, 2, 3))
 
 
-def sample_small_map(features: Tensor, normalised: Tensor) -> Tensor:
-    """:func:`sample_map` as a matrix product with bilinear weights, for maps of a few hundred cells.
+def sample_small_map(features: Tensor, points: Tensor) -> Tensor:
+    """:func:`sample_map` as a product with a matrix of bilinear weights, for maps of up to a few hundred cells.
 
-    778 points of a 256-channel 8x8 map take 0.3 ms in ONNX Runtime this way, 5 ms with its GridSample.
+    For 778 points of a 256-channel 8x8 map, ONNX Runtime takes 0.3 ms for it and 5 ms for its GridSample.
     """
-    height, width = sizes(features, 2, 3)
+    height, width = static_sizes(features, 2, 3)
 
-    def hats(x: Tensor, size: int) -> Tensor:  # (B, N) -> (B, N, size)
+    def hat_weights(x: Tensor, size: int) -> Tensor:  # (B, N) -> (B, N, size)
         cells = ((x + 1) * (size / 2) - 0.5).clamp(0, size - 1)
         distance = (cells[..., None] - torch.arange(size, device=x.device, dtype=x.dtype)).abs()
         return (1 - distance).clamp_min(0)
 
-    x, y = normalised.unbind(-1)
-    rows, columns = hats(y, height), hats(x, width)
-    if exporting():  # ONNX Runtime repeats by products with zeros and ones in a quarter of the time
-        in_rows, in_columns = (torch.eye(size, dtype=x.dtype) for size in (height, width))
-        weights = (rows @ in_rows.repeat_interleave(width, 1)) * (columns @ in_columns.repeat(1, height))
+    x, y = points.unbind(-1)
+    rows, columns = hat_weights(y, height), hat_weights(x, width)
+    if is_exporting():  # ONNX Runtime repeats four times faster by multiplying with a 0/1 matrix
+        row_of_cell, column_of_cell = (torch.eye(size, dtype=x.dtype) for size in (height, width))
+        weights = (rows @ row_of_cell.repeat_interleave(width, 1)) * (columns @ column_of_cell.repeat(1, height))
     else:
         weights = (rows[..., None] * columns[..., None, :]).flatten(-2)
     return torch.matmul(weights, map_to_tokens(features))  # weights: (B, N, H W)
 
 
-def sample_map(features: Tensor, normalised: Tensor) -> Tensor:
-    """Bilinear reading of a map at points; points outside read the nearest border.
+def sample_map(features: Tensor, points: Tensor) -> Tensor:
+    """Sample a map bilinearly at points; points outside are clamped to the border.
 
     Args:
-        normalised: (x, y) in the [-1, 1] of ``align_corners=False``:
-        :func:`lgnet_core.geometry.camera.pixels_to_normalised`.
+        points: (x, y) in the [-1, 1] of ``grid_sample(align_corners=False)``, see
+            :func:`lgnet_core.geometry.coordinates.pixels_to_normalised`.
 
     Shapes:
-        features: (B, C, H, W), H and W at least 2; normalised: (B, N, 2); returns (B, N, C).
+        features: (B, C, H, W), H and W at least 2; points: (B, N, 2); returns (B, N, C).
     """
-    if exporting() and features.shape[1] >= MANY_CHANNELS:
-        return _gather_corners(features, normalised)
-    samples = F.grid_sample(features, normalised[:, None], padding_mode="border", align_corners=False)  # (B, C, 1, N)
+    if is_exporting() and features.shape[1] >= GATHER_MIN_CHANNELS:
+        return _sample_by_gather(features, points)
+    samples = F.grid_sample(features, points[:, None], padding_mode="border", align_corners=False)  # (B, C, 1, N)
     return samples[:, :, 0].transpose(1, 2)
 
 
-def _gather_corners(features: Tensor, normalised: Tensor) -> Tensor:
-    """:func:`sample_map` by gathering each point's four cells, all channels of a cell at once.
+def _sample_by_gather(features: Tensor, points: Tensor) -> Tensor:
+    """:func:`sample_map` by gathering all channels of the four cells around each point.
 
-    GridSample goes through the points channel by channel: at 1556 points of a 256-channel 64x64 map ONNX Runtime takes
-    7.4 ms of one core for it, and 1.2 ms for this.
+    GridSample iterates over points for each channel: for 1556 points of a 256-channel 64x64 map, ONNX Runtime takes
+    7.4 ms of one core for it and 1.2 ms for this.
     """
-    channels, height, width = sizes(features, 1, 2, 3)
-    x, y = normalised.unbind(-1)  # (B, N)
+    channels, height, width = static_sizes(features, 1, 2, 3)
+    x, y = points.unbind(-1)  # (B, N)
     x, y = (((u + 1) * (n / 2) - 0.5).clamp(0, n - 1) for u, n in ((x, width), (y, height)))
     left, top = x.floor().clamp_max(width - 2), y.floor().clamp_max(height - 2)
-    right_share, low_share = (x - left)[..., None], (y - top)[..., None]
-    image = torch.arange(features.shape[0], device=x.device)[:, None] * (height * width)
+    x_fraction, y_fraction = (x - left)[..., None], (y - top)[..., None]
+    image_offset = torch.arange(features.shape[0], device=x.device)[:, None] * (height * width)
     last = (height - 1) * width - 2
-    corner = (top * width + left).long().clamp(0, last)  # a place that is no number has a corner too
-    corner = (image + corner).flatten()
+    corner = (top * width + left).long().clamp(0, last)  # keeps the index of a NaN point valid
+    corner = (image_offset + corner).flatten()
     cells = map_to_tokens(features).reshape(-1, channels)
 
-    def read(offset: int) -> Tensor:
-        return cells.index_select(0, corner + offset).reshape(-1, *sizes(normalised, 1), channels)
+    def gather(offset: int) -> Tensor:
+        return cells.index_select(0, corner + offset).reshape(-1, *static_sizes(points, 1), channels)
 
-    def between(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
-        return first + share * (second - first)
+    def lerp(start: Tensor, end: Tensor, fraction: Tensor) -> Tensor:
+        return start + fraction * (end - start)
 
-    upper, lower = (between(read(row), read(row + 1), right_share) for row in (0, width))
-    return between(upper, lower, low_share)
+    upper, lower = (lerp(gather(row), gather(row + 1), x_fraction) for row in (0, width))
+    return lerp(upper, lower, y_fraction)

@@ -1,0 +1,1 @@
+"""Synthetic two-hand images with ground-truth labels: scene sampling, rendering, camera simulation and storage."""

@@ -1,4 +1,4 @@
-"""A contact sheet: many samples on one image, with their labels drawn on, to be looked at."""
+"""Contact sheets of labelled samples for visual inspection."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.types import JOINT_PARENTS, FloatArray
 
 _COLOURS = ((255, 40, 200), (40, 220, 255))  # RGB of right, left
-_OVERSAMPLING = 16  # cv2 draws at fixed-point coordinates of 1 / 16 pixel
-_SHIFT = 4
+_SHIFT = 4  # fractional bits of the fixed-point coordinates that cv2 draws at
+_SUBPIXELS = 1 << _SHIFT
 
 
-def contact_sheet(
+def draw_contact_sheet(
     batch: HandsBatch, hand_model: HandModel, columns: int = 8, skeletons: bool = True, captions: Sequence[str] = ()
 ) -> FloatArray:
-    """Tiles of all samples, row by row.
+    """Arrange samples in a grid, row by row.
 
-    Right skeletons are magenta, left ones cyan; a joint is a disc where it is visible and a ring where it is hidden.
+    Right skeletons are magenta, left ones cyan; visible joints are drawn as discs, occluded joints as rings.
 
     Args:
-        columns: tiles a row. skeletons: draw the projected joints of the hands that are present.
-        captions: one short text a tile, or none.
+        columns: tiles per row. skeletons: draw the projected joints of the hands that are present.
+        captions: optional short text of each tile.
 
     Returns:
-        (rows H, columns W, 3) uint8 RGB; missing tiles are black.
+        (rows * H, columns * W, 3) uint8 RGB; unused tiles are black.
     """
     tiles = batch.image.permute(0, 2, 3, 1).cpu().numpy().copy()
     if skeletons:
@@ -49,28 +49,28 @@ def contact_sheet(
     return rows.transpose(0, 2, 1, 3, 4).reshape(rows.shape[0] * tiles.shape[1], columns * tiles.shape[2], 3)
 
 
-def write_sheet(
+def write_contact_sheet(
     path: str | Path, batch: HandsBatch, hand_model: HandModel, columns: int = 8, skeletons: bool = True
 ) -> Path:
-    """Write a contact sheet as a PNG; see :func:`contact_sheet`.
+    """Write a contact sheet as PNG; see :func:`draw_contact_sheet`.
 
     Raises:
         OSError: if the file cannot be written.
     """
     path = Path(path)
-    sheet = contact_sheet(batch, hand_model, columns, skeletons)
+    sheet = draw_contact_sheet(batch, hand_model, columns, skeletons)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"contact sheet {path}: cannot be written; give a path that ends in .png in a writable folder")
+        raise OSError(f"contact sheet {path}: cannot be written; choose a .png path in a writable folder")
     return path
 
 
 def _draw_skeleton(tile: FloatArray, joints: FloatArray, visible: FloatArray, colour: tuple[int, int, int]) -> None:
-    points = np.rint(np.clip(joints, -1e4, 1e4) * _OVERSAMPLING).astype(int)
+    points = np.rint(np.clip(joints, -1e4, 1e4) * _SUBPIXELS).astype(int)
     for child, parent in enumerate(JOINT_PARENTS):
         if parent >= 0:
             a, b = tuple(map(int, points[parent])), tuple(map(int, points[child]))
             cv2.line(tile, a, b, colour, 1, cv2.LINE_AA, _SHIFT)
-    for point, seen in zip(points, visible, strict=True):
+    for point, is_visible in zip(points, visible, strict=True):
         centre = tuple(map(int, point))
-        cv2.circle(tile, centre, 2 * _OVERSAMPLING, colour, -1 if seen else 1, cv2.LINE_AA, _SHIFT)
+        cv2.circle(tile, centre, 2 * _SUBPIXELS, colour, -1 if is_visible else 1, cv2.LINE_AA, _SHIFT)

@@ -1,4 +1,4 @@
-"""Synthetic images of two hands, one hand or none, with every label: from (seed, image index) to a HandsBatch."""
+"""Generator of synthetic images of two, one or no hands with complete labels, indexed by (seed, image index)."""
 
 from __future__ import annotations
 
@@ -11,57 +11,58 @@ from torch import Tensor
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.geometry.camera import project
 from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.synthetic.camera.cameras import View, crop_cameras, draw_crops, draw_image_sizes, draw_view
-from lgnet_core.synthetic.camera.sensor import Sensor
-from lgnet_core.synthetic.random import Draws
+from lgnet_core.synthetic.camera.crops import crop_cameras, sample_crops
+from lgnet_core.synthetic.camera.imaging import ImagingPipeline
+from lgnet_core.synthetic.camera.viewpoints import CameraView, sample_image_sizes, sample_view
 from lgnet_core.synthetic.render.renderer import Renderer
 from lgnet_core.synthetic.render.visibility import hand_presence, joint_radii, joint_visibility, sample_nearest
-from lgnet_core.synthetic.reserved import Part
-from lgnet_core.synthetic.scene.capsules import CapsuleHands
-from lgnet_core.synthetic.scene.interactions import Scene, draw_kinds, draw_scene, forearm_directions
-from lgnet_core.synthetic.scene.objects import held_things, things_in_front
+from lgnet_core.synthetic.rng import CounterRng
+from lgnet_core.synthetic.scene.capsules import CapsuleHandModel
+from lgnet_core.synthetic.scene.interactions import Scene, forearm_directions, sample_scene, sample_scene_kinds
+from lgnet_core.synthetic.scene.objects import foreground_occluders, held_objects
 from lgnet_core.synthetic.scene.solids import Solids
+from lgnet_core.synthetic.splits import Split
 
 GENERATOR_VERSION = 5
-"""Raised whenever the same (seed, index) gives another image or label."""
+"""Incremented whenever the image or labels of a given (seed, index) change."""
 
-_MAX_SHRINK = 6  # a far hand's crop is enlarged at most this much
+_MAX_UPSCALING = 6  # largest simulated upscaling of a crop of a distant hand
 
 
 class PosedScene(NamedTuple):
-    """A scene in front of its camera: everything in the camera's frame, metres.
+    """Scene transformed into the camera frame, metres.
 
     Shapes:
         rotations: (B, 2, 16, 3, 3); wrist: (B, 2, 3); vertices: (B, 2, 778, 3); joints: (B, 2, 21, 3).
     """
 
     scene: Scene
-    view: View
+    view: CameraView
     rotations: Tensor
     wrist: Tensor
     vertices: Tensor
     joints: Tensor
 
-    def turned(self, rotation: Tensor) -> PosedScene:
-        """The same scene in a camera frame turned by ``rotation`` (B, 3, 3)."""
-        turn = rotation[:, None]
-        root = turn @ self.rotations[:, :, 0]
+    def rotated(self, rotation: Tensor) -> PosedScene:
+        """Scene in a camera frame rotated by ``rotation`` (B, 3, 3)."""
+        rotation = rotation[:, None]
+        root = rotation @ self.rotations[:, :, 0]
         return self._replace(
             rotations=torch.cat([root[:, :, None], self.rotations[:, :, 1:]], 2),
-            wrist=(turn @ self.wrist[..., None])[..., 0],
-            vertices=self.vertices @ turn.transpose(-1, -2),
-            joints=self.joints @ turn.transpose(-1, -2),
+            wrist=(rotation @ self.wrist[..., None])[..., 0],
+            vertices=self.vertices @ rotation.transpose(-1, -2),
+            joints=self.joints @ rotation.transpose(-1, -2),
         )
 
 
 class SyntheticHands:
-    """Generator of labelled images; the same index gives the same image, up to rounding, whatever is drawn with it.
+    """Generator of labelled images; an index gives the same image, up to rounding, in any batch.
 
     Args:
-        seed: of the data set; use different seeds for training and testing.
-        hand_model: None for the bundled hand.
-        device: where scenes are drawn and rendered.
-        part: what training may draw, or what is kept for judging it.
+        seed: seed of the data set; use different seeds for training and testing.
+        hand_model: None for the bundled hand model.
+        device: device that scenes are sampled and rendered on.
+        split: training or held-out split of the sampled quantities.
     """
 
     def __init__(
@@ -69,60 +70,60 @@ class SyntheticHands:
         seed: int = 0,
         hand_model: HandModel | None = None,
         device: torch.device | str = "cpu",
-        part: Part = Part.TRAINING,
+        split: Split = Split.TRAINING,
     ) -> None:
         self.seed = seed
-        self.part = part
+        self.split = split
         self.device = torch.device(device)
         self.hand_model = (load_hand_model() if hand_model is None else hand_model).to(self.device)
-        self.capsules = CapsuleHands(self.hand_model, self.device)
+        self.capsules = CapsuleHandModel(self.hand_model, self.device)
         self.renderer = Renderer(self.hand_model, self.device)
-        self.sensor = Sensor().to(self.device)
+        self.imaging = ImagingPipeline().to(self.device)
         self._radii = joint_radii(self.hand_model)
 
-    def kinds(self, indices: Tensor) -> Tensor:
-        """(B,) :class:`~lgnet_core.synthetic.scene.interactions.Kind` of the images with these indices (B,)."""
-        return draw_kinds(Draws(self.seed, indices, self.device, self.part))
+    def scene_kinds(self, indices: Tensor) -> Tensor:
+        """(B,) :class:`~lgnet_core.synthetic.scene.interactions.SceneKind` of the images with these indices (B,)."""
+        return sample_scene_kinds(CounterRng(self.seed, indices, self.device, self.split))
 
     @torch.no_grad()
     def crops(self, indices: Tensor, size: int = 256) -> HandsBatch:
-        """Square crops around the hands, as the network sees them.
+        """Generate square crops around the hands, the inputs of the network.
 
-        The camera frame of a turned crop is turned with it (:func:`lgnet_core.geometry.camera.crop_intrinsics`). Where
-        a crop reaches beyond the full image it is black.
+        The camera frame of a rotated crop is rotated with it (:func:`lgnet_core.geometry.crops.crop_intrinsics`).
+        Pixels outside of the full image are black.
 
         Args:
             indices: (B,) int64 image indices. size: side of the crops, pixels.
         """
-        draws = Draws(self.seed, indices, self.device, self.part)
-        posed = self._pose(draws, draw_image_sizes(draws))
+        rng = CounterRng(self.seed, indices, self.device, self.split)
+        posed = self._sample_posed_scene(rng, sample_image_sizes(rng))
         view, scene = posed.view, posed.scene
-        affine = draw_crops(draws, view, scene.presence, posed.vertices, size)
-        intrinsics, turn = crop_cameras(affine, view.intrinsics)
-        return self._render(draws, posed.turned(turn), intrinsics, affine, size, size)
+        affine = sample_crops(rng, view, scene.presence, posed.vertices, size)
+        intrinsics, rotation = crop_cameras(affine, view.intrinsics)
+        return self._render(rng, posed.rotated(rotation), intrinsics, affine, size, size)
 
     @torch.no_grad()
     def images(self, indices: Tensor, width: int = 640, height: int = 480) -> HandsBatch:
-        """Full images with their camera.
+        """Generate full images.
 
         Args:
-            indices: (B,) int64 image indices. width, height: pixels.
+            indices: (B,) int64 image indices. width, height: image size, pixels.
         """
-        draws = Draws(self.seed, indices, self.device, self.part)
-        size = torch.tensor([width, height], device=self.device, dtype=torch.float32).expand(len(draws), 2)
-        posed = self._pose(draws, size)
-        affine = torch.eye(3, device=self.device)[:2].expand(len(draws), 2, 3).contiguous()
-        return self._render(draws, posed, posed.view.intrinsics, affine, width, height)
+        rng = CounterRng(self.seed, indices, self.device, self.split)
+        size = torch.tensor([width, height], device=self.device, dtype=torch.float32).expand(len(rng), 2)
+        posed = self._sample_posed_scene(rng, size)
+        affine = torch.eye(3, device=self.device)[:2].expand(len(rng), 2, 3).contiguous()
+        return self._render(rng, posed, posed.view.intrinsics, affine, width, height)
 
-    def _pose(self, draws: Draws, size: Tensor) -> PosedScene:
-        scene = draw_scene(draws, self.capsules)
+    def _sample_posed_scene(self, rng: CounterRng, size: Tensor) -> PosedScene:
+        scene = sample_scene(rng, self.capsules)
         mesh = self.hand_model(scene.rotations, scene.shape).wrist_relative()
         root = scene.wrist[:, :, None]
         forearm = forearm_directions(self.capsules, scene.rotations)
         vertices = mesh.vertices + root
-        view = draw_view(draws, size, scene.plausible, scene.presence, vertices, scene.wrist, forearm)
-        in_person = PosedScene(scene, view, scene.rotations, scene.wrist, vertices, mesh.joints + root)
-        posed = in_person.turned(view.rotation)
+        view = sample_view(rng, size, scene.plausible, scene.presence, vertices, scene.wrist, forearm)
+        in_person_frame = PosedScene(scene, view, scene.rotations, scene.wrist, vertices, mesh.joints + root)
+        posed = in_person_frame.rotated(view.rotation)
         shift = view.translation[:, None]
         return posed._replace(
             wrist=posed.wrist + shift,
@@ -130,27 +131,27 @@ class SyntheticHands:
             joints=posed.joints + shift[:, None],
         )
 
-    def _things(self, draws: Draws, posed: PosedScene) -> Solids:
-        """What the hands hold and what hides them."""
+    def _place_objects(self, rng: CounterRng, posed: PosedScene) -> Solids:
+        """Held objects and foreground occluders."""
         scene = posed.scene
-        capsules = self.capsules.pose(posed.rotations, scene.shape).at(posed.wrist)
-        frame = posed.rotations[:, :, 0] @ self.capsules.frames
-        held = held_things(draws, capsules, frame, scene.presence, scene.kind)
-        return Solids.joined(held, things_in_front(draws, posed.joints, scene.presence))
+        capsules = self.capsules.pose(posed.rotations, scene.shape).translate(posed.wrist)
+        axes = posed.rotations[:, :, 0] @ self.capsules.frames
+        held = held_objects(rng, capsules, axes, scene.presence, scene.kind)
+        return Solids.concatenate(held, foreground_occluders(rng, posed.joints, scene.presence))
 
     def _render(
-        self, draws: Draws, posed: PosedScene, intrinsics: Tensor, affine: Tensor, width: int, height: int
+        self, rng: CounterRng, posed: PosedScene, intrinsics: Tensor, affine: Tensor, width: int, height: int
     ) -> HandsBatch:
-        drawn = posed.scene.presence
-        things = self._things(draws, posed)
-        rendered = self.renderer.render(posed.vertices, drawn, intrinsics, height, width, draws, things)
-        seen = _inside_full_image(affine, posed.view.size, width, height)
-        image = self._photograph(rendered.image, affine, draws) * seen[:, None]
-        segmentation = rendered.segmentation * seen
+        rendered_hands = posed.scene.presence
+        objects = self._place_objects(rng, posed)
+        rendered = self.renderer.render(posed.vertices, rendered_hands, intrinsics, height, width, rng, objects)
+        inside = _inside_full_image(affine, posed.view.size, width, height)
+        image = self._capture(rendered.image, affine, rng) * inside[:, None]
+        segmentation = rendered.segmentation * inside
         pixels = project(posed.joints, intrinsics[:, None])
-        presence = hand_presence(drawn, pixels, segmentation)
+        presence = hand_presence(rendered_hands, pixels, segmentation)
         visible = joint_visibility(posed.joints, pixels, rendered.depth, segmentation, self._radii)
-        visible = visible & sample_nearest(seen, pixels)[0] & presence[..., None]
+        visible = visible & sample_nearest(inside, pixels)[0] & presence[..., None]
         return HandsBatch(
             image=(image * 255).round().clamp(0, 255).to(torch.uint8),
             intrinsics=intrinsics,
@@ -163,22 +164,22 @@ class SyntheticHands:
             segmentation=segmentation,
         )
 
-    def _photograph(self, image: Tensor, affine: Tensor, draws: Draws) -> Tensor:
-        """What the camera makes of crops (B, 3, H, W): at the size at which it takes them, then enlarged to the crop's.
+    def _capture(self, image: Tensor, affine: Tensor, rng: CounterRng) -> Tensor:
+        """Simulate the capture of crops (B, 3, H, W) at the resolution of their full image, then resize to the crop.
 
-        A crop of a far hand, enlarged by about k >= 2, is photographed at a k-th of its size: its noise and its JPEG
-        blocks are as large in the crop as its full image's.
+        A crop of a distant hand that is upscaled by about k >= 2 is captured at 1 / k of its size, so that noise and
+        JPEG blocks appear k times larger in the crop.
         """
-        enlarged = torch.linalg.det(affine[:, :, :2]).sqrt().round().clamp(1, _MAX_SHRINK)
+        upscaling = torch.linalg.det(affine[:, :, :2]).sqrt().round().clamp(1, _MAX_UPSCALING)
         size = list(image.shape[-2:])
-        photographs = torch.empty_like(image)
-        for factor in range(1, _MAX_SHRINK + 1):
-            rows = (enlarged == factor).nonzero()[:, 0]
+        captured = torch.empty_like(image)
+        for factor in range(1, _MAX_UPSCALING + 1):
+            rows = (upscaling == factor).nonzero()[:, 0]
             if len(rows):
-                small = [s // factor for s in size]
-                taken = self.sensor(_resize(image[rows], small), draws.of(rows), factor)
-                photographs[rows] = _resize(taken, size)
-        return photographs
+                capture_size = [s // factor for s in size]
+                output = self.imaging(_resize(image[rows], capture_size), rng.select(rows), factor)
+                captured[rows] = _resize(output, size)
+        return captured
 
 
 def _resize(image: Tensor, size: list[int]) -> Tensor:
@@ -188,11 +189,11 @@ def _resize(image: Tensor, size: list[int]) -> Tensor:
 
 
 def _inside_full_image(affine: Tensor, image_size: Tensor, width: int, height: int) -> Tensor:
-    """(B, H, W) bool: pixels of a crop that lie in the full image of ``image_size`` (B, 2)."""
+    """Mask (B, H, W) of the crop pixels that lie in the full image of ``image_size`` (B, 2)."""
     inverse = torch.linalg.inv(affine[:, :, :2])
-    shift = -(inverse @ affine[:, :, 2:])  # (B, 2, 1)
-    columns = inverse[:, :, :1] * torch.arange(width, device=affine.device) + shift  # (B, 2, W)
+    offset = -(inverse @ affine[:, :, 2:])  # (B, 2, 1)
+    columns = inverse[:, :, :1] * torch.arange(width, device=affine.device) + offset  # (B, 2, W)
     rows = inverse[:, :, 1:] * torch.arange(height, device=affine.device)  # (B, 2, H)
-    full = rows[..., :, None] + columns[..., None, :]  # (B, 2, H, W) pixels of the full image
+    full = rows[..., :, None] + columns[..., None, :]  # (B, 2, H, W) coordinates in the full image
     limit = image_size[:, :, None, None] - 0.5
     return ((full >= -0.5) & (full < limit)).all(1)

@@ -1,8 +1,8 @@
-"""The frozen held-out set: the images by which this project's weights are compared.
+"""Frozen held-out benchmark set of synthetic crops, bundled with the package.
 
-2,000 crops of :attr:`~lgnet_core.synthetic.reserved.Part.HELD_OUT`, drawn once and stored with the package as they
-are, so that they stay when the generator changes: WebP images of 256 x 256 and every label. They were drawn from one
-seed, a run of indices and one version of the generator, which the file names.
+2,000 crops of the split :attr:`~lgnet_core.synthetic.splits.Split.HELD_OUT`, generated once and stored as 256 x 256
+WebP images with all labels, so that results stay comparable when the generator changes. The metadata of the file
+record the seed, the index range and the generator version.
 """
 
 from __future__ import annotations
@@ -23,65 +23,69 @@ from torch import Tensor
 from lgnet_core.data.augmentation import resize
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.hand_model import HandModel
+from lgnet_core.io.evaluation_data import locate_evaluation_data
 from lgnet_core.synthetic.generator import GENERATOR_VERSION, SyntheticHands
-from lgnet_core.synthetic.reserved import Part
+from lgnet_core.synthetic.splits import Split
 
 BUNDLED_SET = Path(str(files("lgnet_core") / "assets" / "held_out.npz"))
-SIZE = 256
-_QUALITY = 85  # of WebP: what a camera's JPEG is like
+HELD_OUT_IMAGE_SIZE = 256
+_QUALITY = 85  # of WebP, comparable to the JPEG of a camera
 _ENCODED = {
     "image": (".webp", [cv2.IMWRITE_WEBP_QUALITY, _QUALITY]),
     "segmentation": (".png", [cv2.IMWRITE_PNG_COMPRESSION, 9]),
 }
-_DRAWN_TOGETHER = 32
+_BATCH_SIZE = 32
 
 
 class HeldOutHands:
-    """The frozen set.
+    """Reader of the frozen set.
 
     Args:
-        hand_model: the one in use, which must be the one the labels were made with.
-        path: of the set.
+        hand_model: hand model in use; must be the one that the labels were generated with.
+        path: npz file of the set.
 
     Attributes:
-        kind: (N,) :class:`~lgnet_core.synthetic.scene.interactions.Kind` of each image.
+        kind: (N,) :class:`~lgnet_core.synthetic.scene.interactions.SceneKind` of each image.
         metadata: ``name``, ``seed``, ``first_index``, ``count``, ``generator_version``, ``hand_model``,
             ``hand_model_digest``, and ``digest``, the file's SHA-256.
 
     Raises:
-        ValueError: if the labels were made with another hand model.
+        FileNotFoundError: if the package was installed without evaluation data.
+        ValueError: if the labels were generated with another hand model.
     """
 
     def __init__(self, hand_model: HandModel, path: Path = BUNDLED_SET) -> None:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(locate_evaluation_data(path), allow_pickle=False) as stored:
             self._arrays = {name: stored[name] for name in stored.files}
         self.metadata: dict[str, Any] = json.loads(str(self._arrays.pop("metadata")))
         self.metadata["digest"] = hashlib.sha256(path.read_bytes()).hexdigest()
         if self.metadata["hand_model_digest"] != hand_model.digest:
             raise ValueError(
-                f"{path}: its labels are of the hand model {self.metadata['hand_model']!r}, but "
-                f"{hand_model.name!r} is in use, whose joints and meshes differ; "
-                "evaluate weights of the bundled hand, or on a set that `lgnet synth --hand-model` wrote"
+                f"{path}: labels were generated with the hand model {self.metadata['hand_model']!r}, but "
+                f"{hand_model.name!r} is loaded, whose joints and meshes differ; evaluate weights of the bundled hand "
+                "model, or evaluate on a set written by `lgnet synth --hand-model`"
             )
         self.kind = torch.from_numpy(self._arrays.pop("kind")).long()
         rotations = roma.rotvec_to_rotmat(torch.from_numpy(self._arrays.pop("rotations")).double()).float()
-        labels = {name: torch.from_numpy(self._arrays.pop(name)) for name in list(self._arrays) if not _is_code(name)}
+        labels = {
+            name: torch.from_numpy(self._arrays.pop(name)) for name in list(self._arrays) if not _is_encoded(name)
+        }
         self._labels = {**labels, "rotations": rotations}
 
     def __len__(self) -> int:
         return len(self.kind)
 
-    def batch(self, indices: Tensor, size: int = SIZE) -> HandsBatch:
-        """Some of the images with their labels.
+    def batch(self, indices: Tensor, size: int = HELD_OUT_IMAGE_SIZE) -> HandsBatch:
+        """Read images with their labels.
 
         Args:
-            indices: (B,) int64 places in the set. size: side of the images, pixels.
+            indices: (B,) int64 indices into the set. size: side of the returned images, pixels.
         """
         images = torch.stack([self._decode("image", int(k)).flip(-1).permute(2, 0, 1) for k in indices])
         segmentation = torch.stack([self._decode("segmentation", int(k)) for k in indices])
         labels = {name: values[indices] for name, values in self._labels.items()}
         batch = HandsBatch(image=images.contiguous(), segmentation=segmentation, **labels)
-        return batch if size == SIZE else resize(batch, size)
+        return batch if size == HELD_OUT_IMAGE_SIZE else resize(batch, size)
 
     def _decode(self, name: str, index: int) -> Tensor:
         start, end = self._arrays[f"{name}_ends"][[index, index + 1]]
@@ -89,26 +93,26 @@ class HeldOutHands:
 
 
 def write_held_out(path: Path, hand_model: HandModel, name: str, seed: int, count: int) -> None:
-    """Draw a held-out set and store it.
+    """Generate a held-out set and write it as npz.
 
     Raises:
-        FileExistsError: if there is one: a frozen set is never written anew.
+        FileExistsError: if the file exists: a frozen set is never overwritten.
     """
     if path.exists():
-        raise FileExistsError(f"{path}: a frozen set stays as it is; write another one beside it")
-    generator = SyntheticHands(seed, hand_model, part=Part.HELD_OUT)
+        raise FileExistsError(f"{path}: frozen sets are never overwritten; choose another file name")
+    generator = SyntheticHands(seed, hand_model, split=Split.HELD_OUT)
     arrays: dict[str, list[Any]] = {}
-    for indices in torch.arange(count).split(_DRAWN_TOGETHER):
-        batch = generator.crops(indices, SIZE)
-        arrays.setdefault("kind", []).append(generator.kinds(indices).to(torch.uint8).numpy())
+    for indices in torch.arange(count).split(_BATCH_SIZE):
+        batch = generator.crops(indices, HELD_OUT_IMAGE_SIZE)
+        arrays.setdefault("kind", []).append(generator.scene_kinds(indices).to(torch.uint8).numpy())
         for field in fields(HandsBatch):
-            arrays.setdefault(field.name, []).append(_stored(field.name, getattr(batch, field.name)))
-    joined = {key: np.concatenate(parts) for key, parts in arrays.items() if key not in _ENCODED}
+            arrays.setdefault(field.name, []).append(_encode_field(field.name, getattr(batch, field.name)))
+    concatenate = {key: np.concatenate(parts) for key, parts in arrays.items() if key not in _ENCODED}
     for key in _ENCODED:
         codes = [code for part in arrays[key] for code in part]
-        joined[f"{key}_codes"] = np.concatenate(codes)
-        joined[f"{key}_ends"] = np.cumsum([0, *map(len, codes)])
-    about = {
+        concatenate[f"{key}_codes"] = np.concatenate(codes)
+        concatenate[f"{key}_ends"] = np.cumsum([0, *map(len, codes)])
+    metadata = {
         "name": name,
         "seed": seed,
         "first_index": 0,
@@ -117,12 +121,15 @@ def write_held_out(path: Path, hand_model: HandModel, name: str, seed: int, coun
         "hand_model": hand_model.name,
         "hand_model_digest": hand_model.digest,
     }
-    named: dict[str, Any] = {"metadata": np.array(json.dumps(about)), **joined}  # NumPy 1 takes arrays alone
-    np.savez_compressed(path, **named)
+    members: dict[str, Any] = {
+        "metadata": np.array(json.dumps(metadata)),
+        **concatenate,
+    }  # NumPy 1 accepts arrays only
+    np.savez_compressed(path, **members)
 
 
-def _stored(name: str, values: Tensor) -> Any:
-    """As a field is kept: images as a list of codes, rotations as rotation vectors, all else as it is."""
+def _encode_field(name: str, values: Tensor) -> Any:
+    """Stored representation of a field: encoded images, rotations as rotation vectors, everything else unchanged."""
     if name in _ENCODED:
         extension, options = _ENCODED[name]
         arrays = values.permute(0, 2, 3, 1).flip(-1) if name == "image" else values
@@ -132,5 +139,5 @@ def _stored(name: str, values: Tensor) -> Any:
     return values.numpy()
 
 
-def _is_code(name: str) -> bool:
+def _is_encoded(name: str) -> bool:
     return name.endswith(("_codes", "_ends"))

@@ -1,13 +1,13 @@
-"""What training never draws: ranges of looks, surroundings, cameras, poses and meetings kept for judging.
+"""Training and held-out splits of the generator: quantile ranges of random streams reserved for evaluation.
 
-A network is judged by images whose every quantity below comes from its reserved range (:attr:`Part.HELD_OUT`), and
-trained with images in which none does. The ranges are quantiles: (0.3, 0.4) of a uniform draw are the three to four
-tenths of its interval, of a normal draw the values between its 30 % and its 40 % quantile, of a choice among ten equal
-ones the fourth.
+In held-out images (:attr:`Split.HELD_OUT`) every stream listed below is sampled from its reserved ranges only; in
+training images never. Ranges are quantiles: (0.3, 0.4) of a uniform stream is that part of its interval, of a Gaussian
+stream the values between its 30 % and 40 % quantiles, of a uniform choice among ten options the fourth.
 
-They are ranges of draws, not of what several draws make together: a finger's angle is the sum of some, so that of the
-held-out poses only the two that are named (``pose/anchor``) are unlike any of training; and quantiles move where a
-range does, as that of the lenses did after the frozen set was drawn.
+Limitations. Ranges apply to single streams, not to quantities composed of several: finger angles are sums of streams,
+so that of the held-out poses only the two named presets (``pose/anchor``) differ from all training poses. If the
+limits of a stream change, its quantiles refer to other values, as happened to the field of view after the frozen set
+was generated.
 """
 
 from __future__ import annotations
@@ -19,69 +19,69 @@ import torch
 from torch import Tensor
 
 
-class Part(Enum):
-    """Which quantiles of the quantities in :data:`RESERVED` are drawn: all others, or these alone."""
+class Split(Enum):
+    """Data split: which quantiles of the streams in :data:`HELD_OUT_RANGES` are sampled."""
 
     TRAINING = "training"
     HELD_OUT = "held out"
 
 
-Ranges = Sequence[tuple[float, float]]
+QuantileRanges = Sequence[tuple[float, float]]
 
-_TWO_BANDS: Ranges = ((0.22, 0.32), (0.68, 0.78))
-_MIDDLE: Ranges = ((0.42, 0.58),)
+_TWO_RANGES: QuantileRanges = ((0.22, 0.32), (0.68, 0.78))
+_MIDDLE: QuantileRanges = ((0.42, 0.58),)
 
-RESERVED: dict[str, Ranges] = {
-    # looks
-    "skin/tone": _TWO_BANDS,
+HELD_OUT_RANGES: dict[str, QuantileRanges] = {
+    # skin, cloth and lighting
+    "skin/tone": _TWO_RANGES,
     "skin/noise_cells": _MIDDLE,
     "cloth/frequency": _MIDDLE,
-    "light/level": _TWO_BANDS,
-    "light/key_share": _TWO_BANDS,
-    "light/key/warmth": _TWO_BANDS,
+    "light/level": _TWO_RANGES,
+    "light/key_share": _TWO_RANGES,
+    "light/key/warmth": _TWO_RANGES,
     "gamma": _MIDDLE,
-    # surroundings
-    **{f"{where}/photo": ((3 / 10, 5 / 10),) for where in ("background", "behind", "things")},  # two of ten
-    # a spectrum of noise, a mesh width of patterns
+    # backgrounds
+    **{f"{where}/photo": ((3 / 10, 5 / 10),) for where in ("background", "behind", "things")},  # two of ten photographs
+    # one noise spectrum and one pattern period
     **{f"{where}/noise": ((12 / 36, 16 / 36), (28 / 36, 32 / 36)) for where in ("background", "behind", "things")},
     # objects
     "held/radius": _MIDDLE,
     "behind/size": _MIDDLE,
     # cameras
-    "view/fov": _TWO_BANDS,
-    # finger poses: two of the twelve named ones (victory, hook), and bands of how far hands close and thumbs oppose
+    "view/fov": _TWO_RANGES,
+    # finger poses: two of the twelve presets (victory, hook), and ranges of finger closure and thumb opposition
     "pose/anchor": ((6 / 12, 7 / 12), (10 / 12, 11 / 12)),
     "pose/other anchor": ((6 / 12, 7 / 12), (10 / 12, 11 / 12)),
-    "pose/closure": _TWO_BANDS,
-    "pose/opposition": _TWO_BANDS,
-    # how two hands meet
-    "palms/yaw": _TWO_BANDS,
-    "crossed/along": _TWO_BANDS,
-    "crossed/swing": _TWO_BANDS,
-    "interlaced/angle": _TWO_BANDS,
-    "holding/around": _TWO_BANDS,
-    "beside/near": _TWO_BANDS,
-    "beside/far": _TWO_BANDS,
+    "pose/closure": _TWO_RANGES,
+    "pose/opposition": _TWO_RANGES,
+    # relative placement of two hands
+    "palms/yaw": _TWO_RANGES,
+    "crossed/along": _TWO_RANGES,
+    "crossed/swing": _TWO_RANGES,
+    "interlaced/angle": _TWO_RANGES,
+    "holding/around": _TWO_RANGES,
+    "beside/near": _TWO_RANGES,
+    "beside/far": _TWO_RANGES,
 }
-"""Reserved ranges by the name of the draw, in order, without overlap."""
+"""Quantile ranges reserved for evaluation by stream name; sorted and disjoint."""
 
 
-def quantiles(unit: Tensor, reserved: Ranges, part: Part) -> Tensor:
-    """Spread uniform numbers over what is reserved (held out), or over what is left (training).
+def map_to_split(unit: Tensor, reserved: QuantileRanges, split: Split) -> Tensor:
+    """Map uniform samples onto the reserved ranges (held out) or onto their complement (training).
 
     Shapes:
         unit: any shape, in [0, 1); returns the same shape, in [0, 1).
     """
     widths = [high - low for low, high in reserved]
-    if part is Part.TRAINING:
-        place = unit * (1 - sum(widths))
+    if split is Split.TRAINING:
+        position = unit * (1 - sum(widths))
         for (low, high), width in zip(reserved, widths):
-            place = torch.where(place >= low, (place + width).clamp_min(high), place)
-        return place
-    place = unit * sum(widths)
-    start, spread = 0.0, torch.zeros_like(unit)
+            position = torch.where(position >= low, (position + width).clamp_min(high), position)
+        return position
+    position = unit * sum(widths)
+    start, mapped = 0.0, torch.zeros_like(unit)
     for (low, high), width in zip(reserved, widths):
-        inside = place >= start
-        spread = torch.where(inside, (low + place - start).clamp(low, high - 2.0**-24), spread)
+        inside = position >= start
+        mapped = torch.where(inside, (low + position - start).clamp(low, high - 2.0**-24), mapped)
         start += width
-    return spread
+    return mapped

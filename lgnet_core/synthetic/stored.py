@@ -1,7 +1,7 @@
-"""Synthetic sets on disk: shards of crops that are generated once, resumed where they stopped, and mapped into memory.
+"""Sharded on-disk sets of synthetic crops: resumable generation and memory-mapped reading.
 
 A set is a folder with ``set.json`` (seed, indices, generator version, hand model) and one uncompressed safetensors file
-per shard, its tensors the fields of :class:`~lgnet_core.data.sample.HandsBatch`.
+per shard, whose tensors are the fields of :class:`~lgnet_core.data.sample.HandsBatch`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from torch.utils.data import Dataset
 
 from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.hand_model import HandModel
+from lgnet_core.synthetic.contact_sheet import write_contact_sheet
 from lgnet_core.synthetic.generator import GENERATOR_VERSION, SyntheticHands
-from lgnet_core.synthetic.sheet import write_sheet
 
 METADATA_FILE = "set.json"
 SHARD_SIZE = 512
-"""Crops a shard: about 130 MB at 256 x 256."""
-_BATCH = 32
+"""Crops per shard: about 130 MB at 256 x 256."""
+_BATCH_SIZE = 32
 _FIELDS = tuple(f.name for f in fields(HandsBatch))
 
 
 class StoredSetError(ValueError):
-    """A folder is no stored set, or not one that goes with what is asked of it."""
+    """A folder is not a valid stored set, or does not match the requested configuration."""
 
 
 def _metadata(generator: SyntheticHands, count: int, size: int, first_index: int) -> dict[str, Any]:
@@ -56,71 +56,73 @@ def write_shards(
     first_index: int = 0,
     progress: bool = True,
 ) -> Path:
-    """Generate crops and store them, with a progress bar; shards that are already there are kept.
+    """Generate crops and write them as shards; complete shards that exist already are kept.
 
-    A set may be enlarged: ``count`` may grow between calls, everything else must stay.
+    An existing set can be extended: ``count`` may grow between calls, all other parameters must be unchanged.
 
     Args:
-        count: images of the whole set, indices ``first_index`` to ``first_index + count - 1``.
-        size: side of the crops, pixels.
+        count: images in the whole set, indices ``first_index`` to ``first_index + count - 1``.
+        size: side of the crops, pixels. progress: show a progress bar.
 
     Raises:
-        StoredSetError: if the folder holds a set made otherwise.
+        StoredSetError: if the folder holds a set with other parameters.
     """
     directory = Path(directory)
-    _begin(directory, _metadata(generator, count, size, first_index))
+    _initialize(directory, _metadata(generator, count, size, first_index))
     rate = TextColumn("{task.fields[rate]}")
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()]
     with Progress(*columns, disable=not progress) as bar:
         task = bar.add_task("synthetic images", total=count, rate="")
-        drawn, seconds = 0, 0.0
+        generated, seconds = 0, 0.0
         for start in range(0, count, SHARD_SIZE):
             length = min(SHARD_SIZE, count - start)
             shard = directory / _shard_name(start // SHARD_SIZE)
             if _shard_length(shard) < length:
                 batches = []
-                for first in range(start, start + length, _BATCH):
-                    began = time.perf_counter()
-                    indices = torch.arange(first, min(first + _BATCH, start + length)) + first_index
+                for first in range(start, start + length, _BATCH_SIZE):
+                    started = time.perf_counter()
+                    indices = torch.arange(first, min(first + _BATCH_SIZE, start + length)) + first_index
                     batches.append(generator.crops(indices, size).to("cpu"))
-                    drawn, seconds = drawn + len(indices), seconds + time.perf_counter() - began
-                    bar.update(task, advance=len(indices), rate=f"{drawn / seconds:.0f} images/s")
+                    generated, seconds = generated + len(indices), seconds + time.perf_counter() - started
+                    bar.update(task, advance=len(indices), rate=f"{generated / seconds:.0f} images/s")
                 _write_shard(shard, concatenate(batches))
             else:
                 bar.advance(task, length)
     return directory
 
 
-def _begin(directory: Path, metadata: dict[str, Any]) -> None:
-    """Make the folder and write what the set is, unless another set is there already."""
+def _initialize(directory: Path, metadata: dict[str, Any]) -> None:
+    """Create the folder and its metadata file, or check that the parameters match those of the existing set."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / METADATA_FILE
     if path.exists():
-        present = _read_metadata(directory)
-        differing = [key for key in metadata if key != "count" and present.get(key) != metadata[key]]
+        existing = _read_metadata(directory)
+        differing = [key for key in metadata if key != "count" and existing.get(key) != metadata[key]]
         if differing:
-            changes = ", ".join(f"{key} {present.get(key)!r} there, {metadata[key]!r} asked" for key in differing)
-            raise StoredSetError(f"stored set {directory}: made otherwise ({changes}); give another folder")
-        metadata = {**metadata, "count": max(metadata["count"], present["count"])}
-    # Before the shards, so that whoever resumes is held to the same seed; missing shards tell an unfinished set.
+            changes = ", ".join(f"{key} is {existing.get(key)!r}, requested {metadata[key]!r}" for key in differing)
+            raise StoredSetError(
+                f"stored set {directory}: exists with other parameters ({changes}); choose another folder"
+            )
+        metadata = {**metadata, "count": max(metadata["count"], existing["count"])}
+    # Written before the shards, so that a resumed run is checked against it; missing shards mark an unfinished set.
     path.write_text(json.dumps(metadata, indent=1) + "\n")
 
 
-def write_sheet_and_shards(
+def write_dataset(
     directory: str | Path, generator: SyntheticHands, count: int, size: int = 256, sheet_tiles: int = 64
 ) -> Path:
-    """What ``lgnet synth`` does: a contact sheet of the first images (``sheet.png``), then the set.
+    """Write a contact sheet of the first images (``sheet.png``), then the shards (``lgnet synth``).
 
     Returns:
-        The sheet's path.
+        Path of the contact sheet.
 
     Raises:
-        StoredSetError: if the folder holds a set made otherwise; nothing is changed there.
+        StoredSetError: if the folder holds a set with other parameters; it is left unchanged.
     """
-    _begin(Path(directory), _metadata(generator, count, size, first_index=0))
+    _initialize(Path(directory), _metadata(generator, count, size, first_index=0))
     indices = torch.arange(min(count, sheet_tiles))
-    batch = concatenate([generator.crops(part, size) for part in indices.split(_BATCH)])
-    sheet = write_sheet(Path(directory) / "sheet.png", batch, generator.hand_model)
+    batch = concatenate([generator.crops(part, size) for part in indices.split(_BATCH_SIZE)])
+    sheet = write_contact_sheet(Path(directory) / "sheet.png", batch, generator.hand_model)
     write_shards(directory, generator, count, size)
     return sheet
 
@@ -130,14 +132,14 @@ def _shard_name(number: int) -> str:
 
 
 def _write_shard(path: Path, batch: HandsBatch) -> None:
-    """Write under another name first: a shard that bears its name is whole."""
+    """Write to a temporary name and rename, so that a shard under its final name is always complete."""
     partial = path.with_suffix(".partial")
     save_file({name: getattr(batch, name).contiguous() for name in _FIELDS}, partial)
     partial.rename(path)
 
 
 def _shard_length(path: Path) -> int:
-    """Images in a shard, 0 if it is not there."""
+    """Number of images in a shard, 0 if it does not exist."""
     if not path.exists():
         return 0
     with safe_open(path, "pt") as shard:
@@ -148,33 +150,33 @@ def _read_metadata(directory: Path) -> dict[str, Any]:
     path = directory / METADATA_FILE
     if not path.exists():
         raise StoredSetError(
-            f"stored set {directory}: no {METADATA_FILE} in it; "
+            f"stored set {directory}: no {METADATA_FILE} found; "
             f"write a set with `lgnet synth --out {directory} --count N`"
         )
     try:
         metadata = json.loads(path.read_text())
     except json.JSONDecodeError as error:
-        raise StoredSetError(f"stored set {path}: no valid JSON ({error}); write the set anew") from error
+        raise StoredSetError(f"stored set {path}: invalid JSON ({error}); generate the set again") from error
     if not isinstance(metadata, dict) or metadata.get("format") != "lgnet synthetic hands":
-        raise StoredSetError(f"stored set {path}: not the description of a synthetic set; give the folder of one")
+        raise StoredSetError(f"stored set {path}: not the metadata of a synthetic set; choose the folder of one")
     return metadata
 
 
 class StoredHands(Dataset[HandsBatch]):
-    """A stored set as a torch data set of single samples (batches of length 1).
+    """Stored set as a map-style dataset of single samples (batches of length 1).
 
-    Shards are opened on first use, once per process, and read through the page cache. For a
-    :class:`torch.utils.data.DataLoader` give ``collate_fn=concatenate`` of :mod:`lgnet_core.data.sample`.
+    Shards are memory-mapped on first access, once per process. With a :class:`torch.utils.data.DataLoader` use
+    ``collate_fn=concatenate`` of :mod:`lgnet_core.data.sample`.
 
     Args:
-        directory: written by :func:`write_shards`.
-        hand_model: the one the labels are made with; None checks nothing.
+        directory: folder written by :func:`write_shards`.
+        hand_model: hand model in use, checked against that of the labels; None skips the check.
 
     Attributes:
-        shards, shard_size: how many files the set has, and images in each but the last.
+        shard_count, shard_size: number of shard files, and images in each of them but the last.
 
     Raises:
-        StoredSetError: if there is no such set, shards are missing, or it was made with another hand model.
+        StoredSetError: if the folder holds no set, shards are missing, or the hand models differ.
     """
 
     def __init__(self, directory: str | Path, hand_model: HandModel | None = None) -> None:
@@ -183,19 +185,19 @@ class StoredHands(Dataset[HandsBatch]):
         digest = self.metadata["hand_model_digest"]
         if hand_model is not None and hand_model.digest != digest:
             raise StoredSetError(
-                f"stored set {self.directory}: made with the hand model {self.metadata['hand_model']!r} "
-                f"({digest[:12]}), but {hand_model.name!r} ({hand_model.digest[:12]}) is in use, whose joints and "
-                "meshes differ; write the set anew with `lgnet synth`, or load its hand model with --hand-model"
+                f"stored set {self.directory}: generated with the hand model {self.metadata['hand_model']!r} "
+                f"({digest[:12]}), but {hand_model.name!r} ({hand_model.digest[:12]}) is loaded, whose joints and "
+                "meshes differ; generate the set again with `lgnet synth`, or load its hand model with --hand-model"
             )
         self.shard_size = int(self.metadata["shard_size"])
-        self.shards = -(-int(self.metadata["count"]) // self.shard_size)
-        self._paths = [self.directory / _shard_name(k) for k in range(self.shards)]
-        lengths = [min(self.shard_size, len(self) - k * self.shard_size) for k in range(self.shards)]
+        self.shard_count = -(-int(self.metadata["count"]) // self.shard_size)
+        self._paths = [self.directory / _shard_name(k) for k in range(self.shard_count)]
+        lengths = [min(self.shard_size, len(self) - k * self.shard_size) for k in range(self.shard_count)]
         missing = [path.name for path, length in zip(self._paths, lengths) if _shard_length(path) < length]
         if missing:
             raise StoredSetError(
-                f"stored set {self.directory}: {len(missing)} shards are missing or short, {missing[0]} first; "
-                "run `lgnet synth` with the same arguments again, it writes only those"
+                f"stored set {self.directory}: {len(missing)} shards are missing or incomplete, the first is "
+                f"{missing[0]}; run `lgnet synth` again with the same arguments to write only those"
             )
         self._open: dict[int, Any] = {}
 
@@ -209,15 +211,15 @@ class StoredHands(Dataset[HandsBatch]):
         return [self[index] for index in indices]
 
     def _read(self, start: int, stop: int) -> HandsBatch:
-        """Samples ``start`` to ``stop`` - 1, of one shard."""
-        if not 0 <= start < len(self):  # also what ends a plain iteration
+        """Samples ``start`` to ``stop`` - 1, which must lie in one shard."""
+        if not 0 <= start < len(self):  # also ends iteration by index
             raise IndexError(f"stored set {self.directory}: sample {start} of {len(self)}")
         number, first = divmod(start, self.shard_size)
         if number not in self._open:
-            # Not closed with the file's `with`: it stays mapped as long as this data set lives.
+            # Opened without a context manager: the mapping lives as long as the dataset.
             self._open[number] = safe_open(self._paths[number], "pt")
         shard = self._open[number]
         return HandsBatch(*(shard.get_slice(name)[first : first + stop - start] for name in _FIELDS))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": {}}  # each worker process opens its own
+        return {**self.__dict__, "_open": {}}  # every worker process opens its own mappings

@@ -1,4 +1,4 @@
-"""What happens beside a training's steps: weights are exported, predictions drawn, time runs out, the bar moves."""
+"""Lightning callbacks: weight export, prediction sheets, time limit, final validation and progress bar."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 
 from lgnet_core.data.augmentation import resize
 from lgnet_core.data.sample import HandsBatch
-from lgnet_core.evaluation.prediction_sheet import draw_prediction
+from lgnet_core.evaluation.report.prediction_sheet import draw_prediction
 from lgnet_core.network import HandsNetwork, HandsPrediction
 from lgnet_core.network.checkpoint import save_network
-from lgnet_core.training.feature_shards import FeatureBatch
+from lgnet_core.training.features.batch import FeatureBatch
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.train_config import WEIGHTS, TrainConfig
 from lgnet_core.visualization.drawing import contact_sheet, write_png
@@ -30,8 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class ExportWeights(Callback):
-    """After every epoch, the averaged weights as a file that :func:`lgnet_core.network.checkpoint.load_network`
-    reads."""
+    """Export the averaged weights after every epoch, for :func:`lgnet_core.network.checkpoint.load_network`."""
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
@@ -40,9 +39,6 @@ class ExportWeights(Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        assert isinstance(module, TrainingModule)
-        network = module.average.module
-        assert isinstance(network, HandsNetwork)
         config = self.config
         metadata = {
             "preset": config.preset,
@@ -58,16 +54,16 @@ class ExportWeights(Callback):
                 if name.startswith("val/")
             },
         }
-        save_network(config.out / WEIGHTS, network, metadata, half=True)
+        save_network(config.out / WEIGHTS, _averaged_network(module), metadata, half=True)
 
 
 class DrawPredictions(Callback):
-    """After every epoch a sheet of the first held-out images with what the averaged network reports in them.
+    """Draw the averaged network's predictions for the first held-out images after every epoch.
 
-    ``sheets/step_000400.png`` in the run's folder: a person sees what the network has learnt, and what it has not.
+    Writes contact sheets ``sheets/step_000400.png`` into the output folder, for visual inspection of the progress.
     """
 
-    IMAGES, COLUMNS = 16, 4
+    MAX_IMAGES, COLUMNS = 16, 4
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
@@ -88,47 +84,48 @@ class DrawPredictions(Callback):
         if self.sample is None or not trainer.is_global_zero:
             return
         assert isinstance(module, TrainingModule)
-        network = module.average.module
-        assert isinstance(network, HandsNetwork)
+        network = _averaged_network(module)
         sample: HandsBatch | FeatureBatch
         if isinstance(self.sample, FeatureBatch):
             sample = self.sample
-            batch = given = sample.batch
+            full_size = network_size = sample.batch
         else:
-            batch = self.sample[: self.IMAGES]
-            sample = given = resize(batch, self.config.size)
+            full_size = self.sample[: self.MAX_IMAGES]
+            sample = network_size = resize(full_size, self.config.size)
         with torch.inference_mode():
-            labels = given.labels(network.hand_model)
+            labels = network_size.labels(network.hand_model)
             prediction, _ = module.predict(sample, labels, network.eval(), training=False)
-            shown = HandsPrediction(*(value[: self.IMAGES] for value in prediction))
-            drawn = draw_prediction(shown, given[: self.IMAGES], batch[: self.IMAGES], network.hand_model)
+            prediction = HandsPrediction(*(value[: self.MAX_IMAGES] for value in prediction))
+            images = draw_prediction(
+                prediction, network_size[: self.MAX_IMAGES], full_size[: self.MAX_IMAGES], network.hand_model
+            )
         folder = self.config.out / "sheets"
         folder.mkdir(exist_ok=True)
-        sheet = contact_sheet(drawn, self.COLUMNS, batch.image.shape[-1])
+        sheet = contact_sheet(images, self.COLUMNS, full_size.image.shape[-1])
         write_png(folder / f"step_{trainer.global_step:06d}.png", sheet)
 
 
 class LogSkipped(Callback):
-    """After an epoch, what of the data could not be used, if that became more.
+    """Log the number of unusable images after every epoch in which it has changed.
 
     Args:
-        skipped: gives the counts by reason.
+        skipped: returns the counts by reason.
     """
 
     def __init__(self, skipped: Callable[[], dict[str, int]]) -> None:
-        self.skipped, self.told = skipped, skipped()
+        self.skipped, self._logged = skipped, skipped()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        now = self.skipped()
-        if now != self.told and trainer.is_global_zero:
-            log.warning("left out so far: %s", ", ".join(f"{count} x {reason}" for reason, count in now.items()))
-        self.told = now
+        counts = self.skipped()
+        if counts != self._logged and trainer.is_global_zero:
+            log.warning("skipped so far: %s", ", ".join(f"{count} x {reason}" for reason, count in counts.items()))
+        self._logged = counts
 
 
 class TimeLimit(Callback):
-    """End the training, as if its steps were done, when a time has passed since it was started or resumed.
+    """Stop at the end of the step in which a time limit has passed since the training was started or resumed.
 
-    The first process' clock decides for all: one that stopped alone would wait for the others without end.
+    The first process decides for all: if each used its own clock, one could stop while the others wait for it.
     """
 
     def __init__(self, duration: timedelta) -> None:
@@ -137,20 +134,20 @@ class TimeLimit(Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        whole_step = (index + 1) % trainer.accumulate_grad_batches == 0
-        if whole_step and trainer.strategy.broadcast(time.monotonic() > self.deadline):
+        step_complete = (index + 1) % trainer.accumulate_grad_batches == 0
+        if step_complete and trainer.strategy.broadcast(time.monotonic() > self.deadline):
             trainer.should_stop = True
 
 
 class FinalValidation(Callback):
-    """The last step ends with a validation, even where it does not end an epoch: Lightning has none there otherwise."""
+    """Validate after the last step even in the middle of an epoch; Lightning itself validates after whole epochs."""
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         trainer.should_stop |= trainer.global_step >= trainer.max_steps
 
 
-class Progress(RichProgressBar):
-    """Lightning's bar, counting the steps of the whole training."""
+class StepProgressBar(RichProgressBar):
+    """Progress bar that shows the step of the whole training."""
 
     def __init__(self, steps: int) -> None:
         super().__init__()
@@ -164,7 +161,7 @@ class Progress(RichProgressBar):
 
 
 def silence_lightning() -> None:
-    """Keep back what Lightning tells of itself, and its warnings of what is meant to be so."""
+    """Suppress Lightning's information messages and its warnings about intended settings."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings(
         "ignore",
@@ -174,10 +171,9 @@ def silence_lightning() -> None:
 
 @cache
 def current_commit() -> str:
-    """The repository's commit, with a ``+`` where files differ from it; empty where the package is installed.
+    """Commit of the repository, with ``+`` if tracked files are modified; empty for an installed package.
 
-    As it was when a process first asked: a process that trains several networks trains them all with the code that it
-    started with.
+    Cached at the first call, so that all networks trained by one process record the code that the process runs.
     """
 
     def git(*arguments: str) -> str:
@@ -189,3 +185,10 @@ def current_commit() -> str:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
         return ""
+
+
+def _averaged_network(module: lightning.LightningModule) -> HandsNetwork:
+    assert isinstance(module, TrainingModule)
+    network = module.average.module
+    assert isinstance(network, HandsNetwork)
+    return network

@@ -1,4 +1,4 @@
-"""What a training will cost, from a few of its steps: ``lgnet train --dry-run``."""
+"""Time and memory estimate of a training from a few measured steps: ``lgnet train --dry-run``."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ from pytorch_lightning.callbacks import Callback
 
 from lgnet_core.hand_model import load_hand_model
 from lgnet_core.training.mixture import open_mixture
-from lgnet_core.training.train import in_steps, on_cuda, processes, train
+from lgnet_core.training.train import epochs_to_steps, train, uses_cuda, world_layout
 from lgnet_core.training.train_config import TrainConfig
 
 log = logging.getLogger(__name__)
 
 CUDA_STEPS, CPU_STEPS = (10, 3), (4, 1)
-"""Steps that are made, and how many of them do not count: the first ones allocate, and on a GPU choose kernels."""
-HELD_OUT = 8
-"""Images validated on, at most: the validation is not measured, and takes a CPU long."""
+"""Total steps, and warm-up steps that are not measured: the first ones allocate memory, and on a GPU select kernels."""
+MAX_VALIDATION = 8
+"""Maximum number of held-out images: validation is not measured, but slow on a CPU."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a training as configured.
+    """Estimated cost of a training.
 
     Args:
-        steps: of the whole training. step_seconds: of one step, validation and saving left out.
-        images_per_second: of all devices together. hours: of all steps.
-        memory: bytes at the peak: the device's with CUDA, else the process's.
+        steps: steps of the whole training.
+        step_seconds: time per step, without validation and saving.
+        images_per_second: throughput of all devices.
+        hours: time of all steps.
+        memory: peak memory in bytes, of the device with CUDA, otherwise of the process.
     """
 
     steps: int
@@ -45,45 +47,43 @@ class Cost:
 
 
 def dry_run(config: TrainConfig) -> Cost:
-    """Make a few steps of a training in a folder that is thrown away, and measure them.
-
-    Says so first, since a CPU takes minutes for them; while they are made it shows the training's bar.
+    """Measure a few steps of a training in a temporary folder.
 
     Raises: see :func:`lgnet_core.training.train.train`.
     """
-    made, settling = CUDA_STEPS if on_cuda(config) else CPU_STEPS
-    log.info("making %d steps to measure them, %d of them to warm up only", made, settling)
+    total_steps, warmup_steps = CUDA_STEPS if uses_cuda(config) else CPU_STEPS
+    log.info("measuring %d steps, %d of them for warm-up", total_steps, warmup_steps)
     steps = config.steps
     if config.epochs:
-        devices, nodes = processes(config)
-        supply = open_mixture(config, load_hand_model(config.hand_model), "cpu", None)
-        steps = in_steps(config, supply, devices * nodes).steps
+        devices, nodes = world_layout(config)
+        mixture = open_mixture(config, load_hand_model(config.hand_model), "cpu", None)
+        steps = epochs_to_steps(config, mixture, devices * nodes).steps
     clock = _StepClock()
     with tempfile.TemporaryDirectory() as folder:
-        few = replace(
+        shortened = replace(
             config,
             out=Path(folder),
-            steps=made,
-            epoch_steps=made,
-            warmup=min(config.warmup, made),
+            steps=total_steps,
+            epoch_steps=total_steps,
+            warmup=min(config.warmup, total_steps),
             epochs=0.0,
-            validation=min(config.batch_size, HELD_OUT),
+            validation=min(config.batch_size, MAX_VALIDATION),
             resume="never",
         )
-        train(few, [clock])
-    seconds = (clock.ends[-1] - clock.ends[settling - 1]) / (made - settling)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        train(shortened, [clock])
+    seconds = (clock.ends[-1] - clock.ends[warmup_steps - 1]) / (total_steps - warmup_steps)
+    process_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return Cost(
         steps=steps,
         step_seconds=seconds,
         images_per_second=config.batch_size * config.accumulate * config.devices / seconds,
         hours=steps * seconds / 3600,
-        memory=torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else peak,
+        memory=torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else process_peak,
     )
 
 
 class _StepClock(Callback):
-    """When each step ended, which is after several batches if their gradients are accumulated."""
+    """Records the end time of each optimiser step."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []

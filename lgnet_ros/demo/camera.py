@@ -1,4 +1,4 @@
-"""A camera that is not there: plays the bundled clip as images and calibration, over and over."""
+"""Demo camera: publishes the bundled clip as images and camera_info in a loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from lgnet_core.data.clip import Clip, read_clip
 from lgnet_core.types import Camera
 from lgnet_ros.output.messages import to_image
-from lgnet_ros.process.main import Program
+from lgnet_ros.process.runner import NodeRunner
 
 FRAME_ID = "camera_color_optical_frame"
 
@@ -23,7 +23,8 @@ FRAME_ID = "camera_color_optical_frame"
 class DemoCamera(Node):
     """Publishes ``image`` and ``camera_info`` with equal stamps.
 
-    The clip keeps its own speed at every rate, and runs forwards and backwards in turn, so that hands never jump.
+    The clip is played at its original speed whatever the rate, alternately forwards and backwards, so that hands never
+    jump.
 
     Parameters: ``rate`` (Hz), ``frame_id``, ``reliability`` (``reliable`` or ``best_effort``).
     """
@@ -35,21 +36,21 @@ class DemoCamera(Node):
         frame_id = str(self.declare_parameter("frame_id", FRAME_ID).value)
         reliability = str(self.declare_parameter("reliability", "reliable").value)
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy[reliability.upper()])
-        self._images = [to_image(frame, Header(frame_id=frame_id)) for frame in clip.frames]  # a header each
+        self._images = [to_image(frame, Header(frame_id=frame_id)) for frame in clip.frames]
         self._info = to_camera_info(clip.camera, frame_id)
-        self._pace = clip.frames_per_second / rate
+        self._clip_frames_per_image = clip.frames_per_second / rate
         self._count = 0
         self._image_publisher = self.create_publisher(Image, "image", qos)
         self._info_publisher = self.create_publisher(CameraInfo, "camera_info", qos)
-        # A camera's sensor does not stop when simulated time does.
+        # Steady time: like a real camera, it continues while simulated time is paused.
         self.create_timer(1 / rate, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(
-            f"playing {len(self._images)} images of {clip.camera.width}x{clip.camera.height} at {rate:g} Hz on "
-            f"{self._image_publisher.topic_name} ({reliability})"
+            f"Publishing {len(self._images)} images of {clip.camera.width}x{clip.camera.height} pixels at {rate:g} Hz "
+            f"on {self._image_publisher.topic_name} ({reliability})"
         )
 
     def _publish(self) -> None:
-        image = self._images[ping_pong(int(self._count * self._pace), len(self._images))]
+        image = self._images[ping_pong(int(self._count * self._clip_frames_per_image), len(self._images))]
         image.header.stamp = self._info.header.stamp = self.get_clock().now().to_msg()
         self._info_publisher.publish(self._info)
         self._image_publisher.publish(image)
@@ -57,7 +58,7 @@ class DemoCamera(Node):
 
 
 def ping_pong(k: int, count: int) -> int:
-    """0, 1, ..., count - 1, count - 2, ..., 1, 0, 1, ...: a loop without a jump."""
+    """Index k of the periodic sequence 0, 1, ..., count - 1, count - 2, ..., 1, 0, 1, ..."""
     if count == 1:
         return 0
     k %= 2 * (count - 1)
@@ -65,7 +66,7 @@ def ping_pong(k: int, count: int) -> int:
 
 
 def to_camera_info(camera: Camera, frame_id: str) -> CameraInfo:
-    """A calibration as a message without a stamp; the image counts as not rectified."""
+    """Convert a camera of unrectified images to a message without a stamp."""
     matrix = camera.matrix
     info = CameraInfo(height=camera.height, width=camera.width, distortion_model="plumb_bob")
     info.header.frame_id = frame_id
@@ -77,8 +78,8 @@ def to_camera_info(camera: Camera, frame_id: str) -> CameraInfo:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    with Program(args) as program:
-        return program.spin([DemoCamera()])
+    with NodeRunner(args) as runner:
+        return runner.spin([DemoCamera()])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a planner would see: counts and times everything under hands/, keeps two images, and sums it up."""
+"""Demo listener: measures rate and age of the node's outputs, and writes an overlay and a 3D view."""
 
 from __future__ import annotations
 
@@ -20,27 +20,26 @@ from tf2_msgs.msg import TFMessage
 from lgnet_core.types import Hand, Side, TwoHands
 from lgnet_core.visualization.drawing import draw_3d, write_png
 from lgnet_ros import topics
-from lgnet_ros.input.intake import decode_image
+from lgnet_ros.input.decode import decode_image
 from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
-from lgnet_ros.process.main import Program
+from lgnet_ros.process.runner import NodeRunner
 from lgnet_ros.qos import output_profile, tf_profile
 
-OVERLAY_SECONDS = 15.0  # to wait for an overlay with as many hands as were seen, once everything else was counted
+OVERLAY_TIMEOUT = 15.0  # seconds to wait for an overlay that shows as many hands as the messages did
 
 
-class Arrivals:
-    """Messages of one topic: how many, how fast, how old when they came."""
+class TopicStatistics:
+    """Number, rate and age of the messages received on one topic."""
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
         self.times: list[float] = []
         self.ages: list[float] = []
 
-    def add(self, age: float | None) -> None:
-        """``age``: seconds since the stamp; None for messages without a stamp of their own."""
+    def add(self, age: float) -> None:
+        """Record a message that arrives now; ``age``: seconds since its stamp."""
         self.times.append(time.monotonic())
-        if age is not None:
-            self.ages.append(age)
+        self.ages.append(age)
 
     @property
     def rate(self) -> float:
@@ -48,96 +47,98 @@ class Arrivals:
         return (len(self.times) - 1) / (self.times[-1] - self.times[0]) if len(self.times) > 1 else 0.0
 
     def age(self, percentile: float) -> float:
-        """Seconds; NaN for no messages."""
+        """Percentile of the ages, seconds; NaN without messages."""
         return float(np.percentile(self.ages, percentile)) if self.ages else float("nan")
 
 
 class DemoListener(Node):
-    """Listens until it has heard ``seconds`` of meshes and seen an overlay, or for ``patience`` seconds in vain.
+    """Receives meshes for ``seconds``, then waits for an overlay; gives up after ``patience`` seconds without a mesh.
 
-    ``overlay`` and ``hands`` are of one image, of those that show the most hands.
+    Attributes ``overlay`` and ``hands`` belong to the same image, one with the maximum number of hands.
 
     Parameters: ``seconds``, ``patience``.
     """
 
-    def __init__(self, done: Callable[[], None]) -> None:
+    def __init__(self, on_done: Callable[[], None]) -> None:
         super().__init__("demo_listener")
-        self._done = done
+        self._on_done = on_done
         self._seconds = float(self.declare_parameter("seconds", 10.0).value)
         self._patience = float(self.declare_parameter("patience", 120.0).value)
-        self._began = time.monotonic()
+        self._start = time.monotonic()
         self.overlay: Image | None = None
         self.hands = TwoHands(None, None, None, metric=True)
-        self._most_hands = 0
+        self._max_hands = 0
         self._joints: dict[tuple[int, int], HandJointsArray] = {}
-        self._seen: dict[tuple[int, int], TwoHands] = {}  # since overlays are asked for
-        self._overlays: dict[tuple[int, int], Image] | None = None
-        self.arrivals: list[Arrivals] = []
-        self._listen(HandJointsArray, topics.JOINTS, self._on_joints)
-        self._meshes = self._listen(HandMeshArray, topics.MESH, self._on_mesh)
-        self._listen(InterHandTransform, topics.INTER_HAND, lambda message: None)
-        self._listen(TFMessage, topics.TF, lambda message: None)
-        self.create_timer(0.2, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._unpaired_hands: dict[tuple[int, int], TwoHands] = {}
+        self._unpaired_overlays: dict[tuple[int, int], Image] | None = None  # None until overlays are subscribed to
+        self.topic_statistics: list[TopicStatistics] = []
+        self._subscribe(HandJointsArray, topics.JOINTS, self._on_joints)
+        self._meshes = self._subscribe(HandMeshArray, topics.MESH, self._on_mesh)
+        self._subscribe(InterHandTransform, topics.INTER_HAND, lambda message: None)
+        self._subscribe(TFMessage, topics.TF, lambda message: None)
+        self.create_timer(0.2, self._check_progress, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def _listen(self, message_type: type[Any], topic: str, callback: Callable[[Any], None]) -> Arrivals:
-        arrivals = Arrivals(self.resolve_topic_name(topic))
+    def _subscribe(self, message_type: type[Any], topic: str, callback: Callable[[Any], None]) -> TopicStatistics:
+        statistics = TopicStatistics(self.resolve_topic_name(topic))
 
         def on_message(message: Any) -> None:
             header = message.transforms[0].header if isinstance(message, TFMessage) else message.header
-            arrivals.add((self.get_clock().now() - Time.from_msg(header.stamp)).nanoseconds / 1e9)
+            statistics.add((self.get_clock().now() - Time.from_msg(header.stamp)).nanoseconds / 1e9)
             callback(message)
 
         profile = tf_profile() if message_type is TFMessage else output_profile()
         self.create_subscription(message_type, topic, on_message, profile)
-        self.arrivals.append(arrivals)
-        return arrivals
+        self.topic_statistics.append(statistics)
+        return statistics
 
     def _on_joints(self, message: HandJointsArray) -> None:
-        self._joints = {_key(message): message}
+        self._joints = {_stamp_key(message): message}
 
     def _on_mesh(self, message: HandMeshArray) -> None:
-        joints = self._joints.get(_key(message))
-        self._most_hands = max(self._most_hands, len(message.hands))
-        if joints is not None and self._overlays is not None:
-            self._seen[_key(message)] = to_two_hands(joints, message)
-            self._pair(_key(message))
+        key = _stamp_key(message)
+        joints = self._joints.get(key)
+        self._max_hands = max(self._max_hands, len(message.hands))
+        if joints is not None and self._unpaired_overlays is not None:
+            self._unpaired_hands[key] = to_two_hands(joints, message)
+            self._pair(key)
 
     def _on_overlay(self, message: Image) -> None:
-        assert self._overlays is not None
-        self._overlays[_key(message)] = message
-        self._pair(_key(message))
+        assert self._unpaired_overlays is not None
+        key = _stamp_key(message)
+        self._unpaired_overlays[key] = message
+        self._pair(key)
 
     def _pair(self, key: tuple[int, int]) -> None:
-        """Show an image's overlay and hands once both are here, if it has as many hands as the one shown so far."""
-        if self._overlays is None or key not in self._overlays or key not in self._seen:
+        """Keep an image's overlay and hands once both were received, unless the previous ones show more hands."""
+        if self._unpaired_overlays is None or key not in self._unpaired_overlays or key not in self._unpaired_hands:
             return
-        hands, overlay = self._seen.pop(key), self._overlays.pop(key)
+        hands, overlay = self._unpaired_hands.pop(key), self._unpaired_overlays.pop(key)
         if self.overlay is None or len(hands.hands) >= len(self.hands.hands):
             self.hands, self.overlay = hands, overlay
 
     @property
-    def _shows_enough(self) -> bool:
-        return self.overlay is not None and len(self.hands.hands) >= self._most_hands
+    def _shows_all_hands(self) -> bool:
+        return self.overlay is not None and len(self.hands.hands) >= self._max_hands
 
-    def _check(self) -> None:
+    def _check_progress(self) -> None:
         now = time.monotonic()
         if not self._meshes.times:
-            if now - self._began > self._patience:
-                self._done()
+            if now - self._start > self._patience:
+                self._on_done()
             return
-        heard = now - self._meshes.times[0]
-        if heard < self._seconds:
+        elapsed = now - self._meshes.times[0]
+        if elapsed < self._seconds:
             return
-        # Drawing takes the node's time, so the overlay is asked for when the counting is over.
-        if self._overlays is None:
-            self._overlays = {}
+        # Drawing costs the node time, so overlays are subscribed to only after the measurement.
+        if self._unpaired_overlays is None:
+            self._unpaired_overlays = {}
             self.create_subscription(Image, topics.OVERLAY, self._on_overlay, output_profile())
-        if self._shows_enough or heard > self._seconds + OVERLAY_SECONDS:
-            self._done()
+        if self._shows_all_hands or elapsed > self._seconds + OVERLAY_TIMEOUT:
+            self._on_done()
 
 
 def to_two_hands(joints: HandJointsArray, meshes: HandMeshArray) -> TwoHands:
-    """The hands of two messages of one image; rotations and shape, which no message carries, are left neutral."""
+    """Convert two messages of one image to hands; rotations and shape, which no message contains, are neutral."""
     hands = {}
     for j, m in zip(joints.hands, meshes.hands, strict=True):
         hands[Side(m.side)] = Hand(
@@ -155,40 +156,40 @@ def to_two_hands(joints: HandJointsArray, meshes: HandMeshArray) -> TwoHands:
     return TwoHands(hands.get(Side.RIGHT), hands.get(Side.LEFT), None, metric=True)
 
 
-def summarise(listener: DemoListener, out: Path, console: Console) -> bool:
-    """Print what came, write ``overlay.png`` and ``view_3d.png`` to ``out``; False if no mesh came at all."""
+def report(listener: DemoListener, out: Path, console: Console) -> bool:
+    """Print the statistics and write ``overlay.png`` and ``view_3d.png``; False if no mesh or overlay was received."""
     table = Table("topic", "messages", "rate (Hz)", "age p50 (ms)", "age p95 (ms)")
-    for arrivals in listener.arrivals:
-        ages = [f"{1e3 * arrivals.age(p):.0f}" for p in (50, 95)]
-        table.add_row(arrivals.topic, str(len(arrivals.times)), f"{arrivals.rate:.1f}", *ages)
+    for statistics in listener.topic_statistics:
+        ages = [f"{1e3 * statistics.age(p):.0f}" for p in (50, 95)]
+        table.add_row(statistics.topic, str(len(statistics.times)), f"{statistics.rate:.1f}", *ages)
     console.print(table)
-    console.print("age: from the stamp of the image to the message's arrival in this process")
-    meshes = next(a for a in listener.arrivals if a.topic.endswith(topics.MESH))
+    console.print("age: time from the image's stamp to the arrival of the message in this process")
+    meshes = next(s for s in listener.topic_statistics if s.topic.endswith(topics.MESH))
     if not meshes.times:
-        console.print(f"[red]Nothing arrived on {meshes.topic}.[/red] The node's messages above say why.")
+        console.print(f"[red]No messages received on {meshes.topic}.[/red] See the node's log above.")
         return False
     out.mkdir(parents=True, exist_ok=True)
     if listener.overlay is not None:
         write_png(out / "overlay.png", decode_image(listener.overlay))
     write_png(out / "view_3d.png", draw_3d(listener.hands))
-    seen = " and ".join(hand.side.label for hand in listener.hands.hands) or "no"
+    sides = " and ".join(hand.side.label for hand in listener.hands.hands) or "no"
     console.print(
-        f"[bold]{meshes.topic} arrives at {meshes.rate:.1f} Hz[/bold], {1e3 * meshes.age(50):.0f} ms after the image "
-        f"was taken; {seen} hand seen.\nImages: {out / 'overlay.png'}, {out / 'view_3d.png'}"
+        f"[bold]{meshes.topic} received at {meshes.rate:.1f} Hz[/bold], {1e3 * meshes.age(50):.0f} ms after the image "
+        f"was captured; {sides} hand detected.\nImages: {out / 'overlay.png'}, {out / 'view_3d.png'}"
     )
     return listener.overlay is not None
 
 
-def _key(message: Any) -> tuple[int, int]:
+def _stamp_key(message: Any) -> tuple[int, int]:
     return message.header.stamp.sec, message.header.stamp.nanosec
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    with Program(args) as program:
-        listener = DemoListener(program.stop)
+    with NodeRunner(args) as runner:
+        listener = DemoListener(runner.stop)
         out = Path(str(listener.declare_parameter("out", "out/demo_ros").value))
-        exit_code = program.spin([listener])
-    return exit_code if summarise(listener, out, Console()) else 1
+        exit_code = runner.spin([listener])
+    return exit_code if report(listener, out, Console()) else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The whole system on one machine, without a camera: camera, node and listener in processes of their own."""
+"""Demo of the complete system: camera, node and listener, each in its own process."""
 
 from __future__ import annotations
 
@@ -11,61 +11,60 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lgnet_ros.resources import fast_dds_profile
+from lgnet_ros.resources import fast_dds_environment
 
-DOMAINS = range(1, 102)  # those whose ports Linux does not hand out to others
-END_SECONDS = 10.0
+DOMAINS = range(1, 102)  # domain ids whose ports are below Linux's ephemeral port range
+SHUTDOWN_TIMEOUT = 10.0  # seconds until a process that ignores SIGINT is killed
 
 
 def run_demo(
     out: Path, seconds: float = 10.0, node_arguments: Sequence[str] = (), remappings: Sequence[str] = ()
 ) -> int:
-    """Play the bundled clip to the node and listen to it; 0 if everything worked.
+    """Run the node on the bundled clip and receive its outputs; return the exit code.
 
-    Nothing leaves this machine, and no other ROS system on it is disturbed: discovery is limited to the local host and
-    the domain is drawn at random.
+    Discovery is limited to the local host and the domain id is random, so no other ROS system is affected.
 
     Args:
         out: folder for the listener's images.
-        seconds: how long to count what arrives.
-        node_arguments: of ``lgnet-hands``.
-        remappings: ROS arguments of these that hold for camera and listener too.
+        seconds: duration of the measurement.
+        node_arguments: arguments of ``lgnet-hands``.
+        remappings: ROS arguments among these that also apply to camera and listener.
     """
     if out.exists() and not out.is_dir():
-        print(f"{out} is no folder: the demo writes its images into one.", file=sys.stderr)
+        print(f"{out} is not a folder; choose a folder for the demo's images.", file=sys.stderr)
         return 1
     environment = {
         **os.environ,
-        **fast_dds_profile(),
+        **fast_dds_environment(),
         "ROS_DOMAIN_ID": str(random.choice(DOMAINS)),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
     }
 
     def start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", f"lgnet_ros.{module}", *arguments]
-        # A terminal's Ctrl-C goes to this process alone, which then ends the others in order.
+        # In a new session, so that Ctrl-C only reaches this process, which then stops the others in order.
         return subprocess.Popen(command, env=environment, start_new_session=True)
 
-    beside_node = ["--ros-args", *remappings]
-    listening = [*beside_node, "-p", f"out:={out}", "-p", f"seconds:={float(seconds)}"]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the finally below, which ends the children
+    ros_arguments = ["--ros-args", *remappings]
+    listener_arguments = [*ros_arguments, "-p", f"out:={out}", "-p", f"seconds:={float(seconds)}"]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # runs the finally clause below, which stops the processes
     processes = {
-        "camera": start("demo_camera", *beside_node),
-        "node": start("hands_cli", *node_arguments),
-        "listener": start("demo_listener", *listening),
+        "camera": start("demo.camera", *ros_arguments),
+        "node": start("cli", *node_arguments),
+        "listener": start("demo.listener", *listener_arguments),
     }
     try:
         failed = _wait_for_listener(processes)
     finally:
-        codes = {name: _end(process) for name, process in processes.items()}
-    for name, code in codes.items():
-        if code:
-            print(f"The {name} ended with exit code {code}.", file=sys.stderr)
-    return int(failed or any(codes.values()))
+        exit_codes = {name: _stop(process) for name, process in processes.items()}
+    for name, exit_code in exit_codes.items():
+        if exit_code:
+            print(f"The {name} process exited with code {exit_code}.", file=sys.stderr)
+    return int(failed or any(exit_codes.values()))
 
 
 def _wait_for_listener(processes: dict[str, subprocess.Popen[bytes]]) -> bool:
-    """Until the listener is done; True if another process ended before it."""
+    """Wait until the listener ends; True if another process ended before it."""
     listener = processes["listener"]
     while listener.poll() is None:
         if any(process.poll() is not None for process in processes.values() if process is not listener):
@@ -74,11 +73,12 @@ def _wait_for_listener(processes: dict[str, subprocess.Popen[bytes]]) -> bool:
     return False
 
 
-def _end(process: subprocess.Popen[bytes]) -> int:
+def _stop(process: subprocess.Popen[bytes]) -> int:
+    """Interrupt a process and return its exit code."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:
-        return process.wait(END_SECONDS)
+        return process.wait(SHUTDOWN_TIMEOUT)
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()

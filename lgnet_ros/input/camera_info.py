@@ -1,4 +1,4 @@
-"""sensor_msgs/CameraInfo to the camera of one image."""
+"""Conversion of sensor_msgs/CameraInfo to the camera model of one image."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from lgnet_core.types import Camera, FloatArray
 from lgnet_ros.input.invalid_message import InvalidMessageError
 
 _PINHOLE_MODELS = frozenset({"", "none", "plumb_bob", "rational_polynomial"})
-_COEFFICIENTS = (0, 4, 5, 8)
-"""Lengths of distortion coefficients that the estimator takes: k1, k2, p1, p2[, k3[, k4, k5, k6]]."""
+_NUM_COEFFICIENTS = (0, 4, 5, 8)
+"""Supported numbers of distortion coefficients: k1, k2, p1, p2[, k3[, k4, k5, k6]]."""
 
 
 def camera_from_info(info: CameraInfo, width: int, height: int, camera_model: str, image_topic: str) -> Camera | None:
-    r"""The camera of an image, from the calibration of its sensor.
+    r"""Return the camera model of an image, given the calibration of the full sensor.
 
-    Raw images are described by K and D, rectified ones by P's left 3x3 part. Both speak of the whole sensor; a
-    image may be a region of it (the region of interest, in unbinned pixels), then binned. With pixel centres at
-    integers, the pixel u of the sensor is u' = (u - x_offset + 1/2) / binning_x - 1/2 of the image, since the centre
-    of the first binned pixel lies in the middle of those it is made of. (image_geometry leaves the halves out, and is
-    up to half a pixel beside that.) ``roi.do_rectify`` changes nothing: image_proc rectifies within the same region.
+    Raw images use K and D, rectified images the left 3x3 block of P. Both refer to the full sensor; the image may be a
+    region of interest of it (given in unbinned pixels) that is then binned. With pixel centres at integer coordinates,
+    sensor coordinate u maps to u' = (u - x_offset + 1/2) / binning_x - 1/2 in the image, because the centre of a binned
+    pixel is the mean of the centres of its source pixels. (image_geometry omits the halves and is off by up to half a
+    pixel.) ``roi.do_rectify`` has no effect: image_proc rectifies within the same region.
 
-    P's fourth column, the baseline of a stereo pair, is left out: hands stand in the frame of the image's own header,
-    whose origin is this camera's optical centre by CameraInfo's definition, not in the first camera's. R likewise.
+    The fourth column of P (the baseline of a stereo pair) and R are not used: hands are expressed in the frame of the
+    image's own header, whose origin CameraInfo defines as the optical centre of this camera, not of the first one.
 
     Args:
         width, height: of the image, pixels.
-        camera_model: the parameter: ``raw``, ``rectified`` or ``auto``, see :func:`is_rectified`.
-        image_topic: the image's topic, resolved.
+        camera_model: value of the parameter: ``raw``, ``rectified`` or ``auto``, see :func:`is_rectified`.
+        image_topic: resolved name of the image topic.
 
     Returns:
-        None if the camera is not calibrated, which K[0] = 0 says.
+        The camera, or None if it is not calibrated (K[0] = 0).
 
     Raises:
         InvalidMessageError: ``camera_size``, ``camera_roi``, ``camera_values``, ``camera_model``.
@@ -49,7 +49,7 @@ def camera_from_info(info: CameraInfo, width: int, height: int, camera_model: st
         values = ", ".join(f"{value:g}" for value in matrix.flat)
         raise InvalidMessageError(
             "camera_values",
-            f"camera_info: {name} = [{values}] is no camera matrix; calibrate the camera"
+            f"camera_info: {name} = [{values}] is not a valid camera matrix; calibrate the camera"
             + (", or set camera_model to raw" if rectified else ", or publish zeros if it is not calibrated"),
         )
     matrix = _sensor_to_image(info, width, height) @ matrix
@@ -59,57 +59,57 @@ def camera_from_info(info: CameraInfo, width: int, height: int, camera_model: st
         raise InvalidMessageError("camera_values", f"camera_info: {error}") from error
 
 
-class CameraReader:
-    """:func:`camera_from_info` for one image after another: what says the same as the last one is not read again.
+class CameraConverter:
+    """Memoised :func:`camera_from_info`: consecutive messages with equal calibration give the same camera object.
 
     Args:
-        image_topic: the images' topic, resolved.
+        image_topic: resolved name of the image topic.
     """
 
     def __init__(self, image_topic: str) -> None:
         self._image_topic = image_topic
-        self._said: tuple[object, ...] = ()
+        self._key: tuple[object, ...] = ()
         self._camera: Camera | None = None
 
-    def read(self, info: CameraInfo, width: int, height: int, camera_model: str) -> Camera | None:
-        """Args, result and what is raised: as of :func:`camera_from_info`."""
+    def convert(self, info: CameraInfo, width: int, height: int, camera_model: str) -> Camera | None:
+        """Arguments, result and exceptions as for :func:`camera_from_info`."""
         roi = info.roi
-        said = (
+        key = (
             *(width, height, camera_model, info.width, info.height),
             *(info.distortion_model, info.d.tobytes(), info.k.tobytes(), info.p.tobytes()),
             *(info.binning_x, info.binning_y, roi.x_offset, roi.y_offset, roi.width, roi.height),
         )
-        if said != self._said:
+        if key != self._key:
             self._camera = camera_from_info(info, width, height, camera_model, self._image_topic)
-            self._said = said
+            self._key = key
         return self._camera
 
 
 def is_rectified(image_topic: str) -> bool:
-    """True if a word of the topic's name is ``rect`` or ``rectified``, as in ``/camera/image_rect_color``."""
+    """Whether a word of the topic name is ``rect`` or ``rectified``, as in ``/camera/image_rect_color``."""
     return not {"rect", "rectified"}.isdisjoint(re.split(r"[/_]", image_topic))
 
 
 def _sensor_to_image(info: CameraInfo, width: int, height: int) -> FloatArray:
-    """(3, 3) affine, pixels of the whole sensor -> pixels of the image: region of interest, then binning."""
+    """(3, 3) affine transform from full-sensor to image pixels: region of interest, then binning."""
     roi = info.roi
-    offset, window = np.array([roi.x_offset, roi.y_offset]), np.array([roi.width, roi.height])
-    sensor = np.array([info.width, info.height])
-    if not offset.any() and not window.any():
-        window = sensor
-    if (window == 0).any() or (offset + window > sensor).any():
+    offset, roi_size = np.array([roi.x_offset, roi.y_offset]), np.array([roi.width, roi.height])
+    sensor_size = np.array([info.width, info.height])
+    if not offset.any() and not roi_size.any():
+        roi_size = sensor_size
+    if (roi_size == 0).any() or (offset + roi_size > sensor_size).any():
         raise InvalidMessageError(
             "camera_roi",
-            f"camera_info: the region of interest, {window[0]}x{window[1]} pixels at ({offset[0]}, {offset[1]}), is "
-            f"not inside of the calibrated {sensor[0]}x{sensor[1]}; set all its values to 0 if there is none",
+            f"camera_info: the region of interest ({roi_size[0]}x{roi_size[1]} pixels at ({offset[0]}, {offset[1]})) "
+            f"exceeds the calibrated {sensor_size[0]}x{sensor_size[1]} pixels; set all its values to 0 to disable it",
         )
     binning = np.maximum([info.binning_x, info.binning_y], 1)
-    expected = window // binning
+    expected = roi_size // binning
     if tuple(expected) != (width, height):
         raise InvalidMessageError(
             "camera_size",
-            f"camera_info is of an image of {expected[0]}x{expected[1]} pixels ({sensor[0]}x{sensor[1]} calibrated, "
-            f"less region of interest and binning), but the image has {width}x{height}; subscribe to the camera_info "
+            f"camera_info describes images of {expected[0]}x{expected[1]} pixels ({sensor_size[0]}x{sensor_size[1]} "
+            f"before region of interest and binning), but the image has {width}x{height}; use the camera_info topic "
             "of this image, or calibrate at this resolution",
         )
     affine = np.diag([*(1 / binning), 1.0])
@@ -118,7 +118,7 @@ def _sensor_to_image(info: CameraInfo, width: int, height: int) -> FloatArray:
 
 
 def _distortion(info: CameraInfo) -> FloatArray:
-    """OpenCV's coefficients, as short as they can be."""
+    """Distortion coefficients in OpenCV's order, without trailing zeros as far as OpenCV allows."""
     model, coefficients = info.distortion_model, np.array(info.d, np.float64)
     if model.lower() not in _PINHOLE_MODELS:
         raise InvalidMessageError(
@@ -127,11 +127,11 @@ def _distortion(info: CameraInfo) -> FloatArray:
             "subscribe to image_rect, or calibrate with plumb_bob or rational_polynomial",
         )
     used = int(np.flatnonzero(coefficients).max(initial=-1)) + 1
-    if used > _COEFFICIENTS[-1]:
+    if used > _NUM_COEFFICIENTS[-1]:
         raise InvalidMessageError(
             "camera_model",
-            f"camera_info: {len(coefficients)} distortion coefficients (model {model!r}), but {_COEFFICIENTS[-1]} are "
-            "supported; rectify the images (image_proc) and subscribe to image_rect",
+            f"camera_info: {len(coefficients)} distortion coefficients (model {model!r}), but at most "
+            f"{_NUM_COEFFICIENTS[-1]} are supported; rectify the images (image_proc) and subscribe to image_rect",
         )
-    length = min(n for n in _COEFFICIENTS if n >= used)
+    length = min(n for n in _NUM_COEFFICIENTS if n >= used)
     return np.pad(coefficients[:used], (0, length - used))

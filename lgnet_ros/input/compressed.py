@@ -1,4 +1,4 @@
-"""sensor_msgs/CompressedImage to RGB: JPEG and PNG, as image_transport and others publish them."""
+"""Decoding of sensor_msgs/CompressedImage (JPEG and PNG, as published by image_transport) to RGB."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage
 
-from lgnet_core.io.images import is_cut_jpeg, reduce_to_8_bit
-from lgnet_core.types import FloatArray
+from lgnet_core.io.images import is_truncated_jpeg, reduce_to_8_bit
+from lgnet_core.types import FloatArray, ImageArray
 from lgnet_ros.input.encodings import ENCODINGS, check_size, to_rgb
 from lgnet_ros.input.invalid_message import InvalidMessageError
 
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of a frame, of every kind of JPEG
-_BARE_MARKERS = frozenset([0x01, *range(0xD0, 0xD9)])  # no length follows
-_SCAN_MARKERS = frozenset([0xD9, 0xDA])  # no header follows
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, all JPEG processes
+_STANDALONE_MARKERS = frozenset([0x01, *range(0xD0, 0xD9)])  # not followed by a segment length
+_END_OF_HEADER_MARKERS = frozenset([0xD9, 0xDA])  # end of image, start of scan
 
 
-def decode_compressed(message: CompressedImage) -> FloatArray:
-    """RGB of a compressed image, turned by no EXIF orientation: pixels stay those of the calibration.
+def decode_compressed(message: CompressedImage) -> ImageArray:
+    """Decode a compressed image to RGB. EXIF orientation is ignored, since the calibration refers to stored pixels.
 
-    What the data are is read from them. ``format`` tells what image_transport's own subscriber takes from it: a Bayer
-    mosaic that was compressed as grey (``"bayer_rggb8; jpeg compressed "``), and red and blue that were exchanged
-    before compression (``"rgb8; jpeg compressed rgb8"``).
+    The file type is detected from the data. ``format`` is interpreted as by image_transport's subscriber: it marks a
+    Bayer mosaic compressed as grayscale (``"bayer_rggb8; jpeg compressed "``) and images whose red and blue channels
+    were swapped before compression (``"rgb8; jpeg compressed rgb8"``).
 
     Shapes:
         returns (H, W, 3) uint8.
@@ -35,14 +35,14 @@ def decode_compressed(message: CompressedImage) -> FloatArray:
     data = bytes(message.data)
     size = _png_size(data) if data.startswith(_PNG) else _jpeg_size(data) if data.startswith(_JPEG) else None
     if size is None:
-        raise _not_a_image(message.format, len(data))
-    check_size(*size)  # before decoding: a few bytes can unfold to gigabytes
-    pixels = None if is_cut_jpeg(data) else _decode(data)
+        raise _unsupported_format(message.format, len(data))
+    check_size(*size)  # before decoding: a few bytes can expand to gigabytes
+    pixels = None if is_truncated_jpeg(data) else _decode(data)
     if pixels is None:
         raise InvalidMessageError(
             "image_compressed",
-            f"compressed image ({message.format!r}, {len(data)} bytes) is damaged or cut short; check the camera's "
-            "link, and that the publisher is reliable",
+            f"compressed image ({message.format!r}, {len(data)} bytes) is corrupt or truncated; check the connection "
+            "to the camera, and publish with reliable QoS",
         )
     if pixels.dtype == np.uint16:
         pixels = reduce_to_8_bit(pixels)
@@ -56,7 +56,7 @@ def decode_compressed(message: CompressedImage) -> FloatArray:
 
 
 def _decode(data: bytes) -> FloatArray | None:
-    """What OpenCV makes of a file's bytes: (H, W) or (H, W, 3 or 4, BGR order), uint8 or uint16; None if damaged."""
+    """Decode with OpenCV: (H, W) or (H, W, 3 or 4) in BGR order, uint8 or uint16; None if the data are corrupt."""
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
@@ -64,7 +64,7 @@ def _decode(data: bytes) -> FloatArray | None:
 
 
 def _png_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) from the header; None if it is damaged."""
+    """(width, height) from a PNG header; None if it is corrupt."""
     if len(data) < 24 or data[12:16] != b"IHDR":
         return None
     width, height = struct.unpack_from(">II", data, 16)
@@ -72,31 +72,31 @@ def _png_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) from the header of the frame, found by walking over what stands before it; None if damaged."""
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
+    """(width, height) from the frame header of a JPEG, skipping the segments before it; None if corrupt."""
+    offset = 2
+    while offset + 9 <= len(data) and data[offset] == 0xFF:
+        marker = data[offset + 1]
         if marker in _FRAME_MARKERS:
-            height, width = struct.unpack_from(">HH", data, at + 5)
+            height, width = struct.unpack_from(">HH", data, offset + 5)
             return width, height
-        if marker in _SCAN_MARKERS:
+        if marker in _END_OF_HEADER_MARKERS:
             return None
-        if marker == 0xFF:  # padding
-            at += 1
-        elif marker in _BARE_MARKERS:
-            at += 2
+        if marker == 0xFF:  # fill byte
+            offset += 1
+        elif marker in _STANDALONE_MARKERS:
+            offset += 2
         else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+            offset += 2 + int.from_bytes(data[offset + 2 : offset + 4], "big")
     return None
 
 
-def _not_a_image(description: str, size: int) -> InvalidMessageError:
-    if "compressedDepth" in description:
+def _unsupported_format(message_format: str, num_bytes: int) -> InvalidMessageError:
+    if "compressedDepth" in message_format:
         return InvalidMessageError(
-            "image_encoding", f"format {description!r} is a depth image; remap image to the colour camera's topic"
+            "image_encoding", f"format {message_format!r} is a depth image; remap image to the colour camera's topic"
         )
     return InvalidMessageError(
         "image_encoding",
-        f"format {description!r}, {size} bytes: neither JPEG nor PNG; publish one of them "
+        f"format {message_format!r} ({num_bytes} bytes) is neither JPEG nor PNG; publish one of them "
         "(image_transport's `compressed`), or set image_transport to raw",
     )

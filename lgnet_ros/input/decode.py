@@ -1,4 +1,4 @@
-"""What comes from a camera: every message becomes an image, or is refused with a reason."""
+"""Decoding of image messages to RGB arrays."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from lgnet_core.io.images import reduce_to_8_bit
-from lgnet_core.types import FloatArray
+from lgnet_core.types import ImageArray
 from lgnet_ros import interop
 from lgnet_ros.input.compressed import decode_compressed
 from lgnet_ros.input.encodings import ENCODINGS, Encoding, check_size, to_rgb
 from lgnet_ros.input.invalid_message import InvalidMessageError
 
 
-def decode_image(message: Image | CompressedImage) -> FloatArray:
-    """RGB of a message, of any encoding that holds an image.
+def decode_image(message: Image | CompressedImage) -> ImageArray:
+    """Decode a message of any supported encoding to RGB.
 
-    An rgb8 image is a view of the message's own data, so neither may be written to; every other is made new.
+    An rgb8 image is returned as a view of the message's data, so neither may be written to; others are copies.
 
     Shapes:
-        returns (H, W, 3) uint8; rows may be further apart than their pixels.
+        returns (H, W, 3) uint8; rows need not be contiguous.
 
     Raises:
         InvalidMessageError: see :data:`lgnet_ros.input.invalid_message.REASONS`.
     """
     if isinstance(message, CompressedImage):
         return decode_compressed(message)
-    encoding = _check(message)
-    bridged = interop.image_bridge().to_rgb(message)
-    return _decode(message, encoding) if bridged is None else bridged
+    encoding = _validate(message)
+    converted = interop.image_bridge().to_rgb(message)
+    return _decode(message, encoding) if converted is None else converted
 
 
-def _decode(message: Image, encoding: Encoding) -> FloatArray:
-    rows, row = message.height * encoding.halves // 2, message.width * encoding.samples * encoding.bits // 8
-    samples = np.frombuffer(message.data, np.uint8).reshape(rows, message.step)[:, :row]  # without the padding
+def _decode(message: Image, encoding: Encoding) -> ImageArray:
+    rows, row_bytes = message.height * encoding.rows_per_two // 2, message.width * encoding.samples * encoding.bits // 8
+    samples = np.frombuffer(message.data, np.uint8).reshape(rows, message.step)[:, :row_bytes]  # without padding
     if encoding.bits == 16:
         samples = reduce_to_8_bit(samples.view(">u2" if message.is_bigendian else "<u2"))
     if encoding.samples > 1:
@@ -41,33 +41,35 @@ def _decode(message: Image, encoding: Encoding) -> FloatArray:
     return to_rgb(samples, encoding.to_rgb)
 
 
-def _check(message: Image) -> Encoding:
-    """The encoding of a message whose size, step and data fit each other and it."""
+def _validate(message: Image) -> Encoding:
+    """Return the encoding of a message after checking size, step and data length against it."""
     encoding = ENCODINGS.get(message.encoding)
     if encoding is None:
         raise InvalidMessageError(
             "image_encoding",
-            f"encoding {message.encoding!r} holds no image that is known; publish one of {', '.join(ENCODINGS)}",
+            f"encoding {message.encoding!r} is not supported; publish one of {', '.join(ENCODINGS)}",
         )
     width, height, step = message.width, message.height, message.step
     check_size(width, height)
     if width % encoding.divisor[0] or height % encoding.divisor[1]:
         raise InvalidMessageError(
             "image_size",
-            f"image of {width}x{height} pixels in {message.encoding}, whose pixels share colours; "
+            f"image of {width}x{height} pixels in {message.encoding}, whose chroma is subsampled: "
             f"width and height must be multiples of {encoding.divisor[0]} and {encoding.divisor[1]}",
         )
-    row = width * encoding.samples * encoding.bits // 8
-    if step < row:
+    row_bytes = width * encoding.samples * encoding.bits // 8
+    if step < row_bytes:
         raise InvalidMessageError(
             "image_step",
-            f"step is {step} bytes, but a row of {width} pixels in {message.encoding} has {row}; mend the driver",
+            f"step is {step} bytes, but a row of {width} pixels in {message.encoding} has {row_bytes}; fix the camera "
+            "driver",
         )
-    expected = step * height * encoding.halves // 2
+    expected = step * height * encoding.rows_per_two // 2
     if len(message.data) != expected:
         raise InvalidMessageError(
             "image_data",
-            f"{len(message.data)} bytes of data, but {height} rows in steps of {step} bytes ({message.encoding}) make "
-            f"{expected}; mend the driver",
+            f"{len(message.data)} bytes of data, but {height} rows with a step of {step} bytes ({message.encoding}) "
+            f"need {expected}; fix the camera driver",
         )
+
     return encoding

@@ -1,27 +1,27 @@
-"""Why a message from a camera was not used."""
+"""Error raised for images and calibrations that cannot be used, with its reasons."""
 
 from __future__ import annotations
 
 REASONS: dict[str, str] = {
-    "image_encoding": "an encoding or compression that is not a colour or grey image, or not known",
-    "image_size": "no pixels, too few, or too many",
-    "image_step": "rows shorter than their pixels",
-    "image_data": "more or fewer bytes than height and step say",
-    "image_compressed": "compressed data that are damaged or cut short",
-    "camera_size": "calibration of another size than the image's",
-    "camera_roi": "region of interest outside of the calibrated image",
-    "camera_values": "intrinsics that are no camera's: NaN, infinite, not positive",
-    "camera_model": "a distortion model that is not supported",
+    "image_encoding": "unknown encoding or compression format, or not a colour or grayscale image",
+    "image_size": "empty image, or too few or too many pixels",
+    "image_step": "row step smaller than the row's pixels",
+    "image_data": "data length does not match height and step",
+    "image_compressed": "corrupt or truncated compressed data",
+    "camera_size": "calibration of a different image size",
+    "camera_roi": "region of interest outside the calibrated image",
+    "camera_values": "invalid intrinsics: NaN, infinite or not positive",
+    "camera_model": "unsupported distortion model",
 }
-"""Key of each reason, and what it means. Keys are stable: diagnostics count by them."""
+"""Key and meaning of each reason. Keys are stable: the diagnostics count rejected messages by them."""
 
 
 class InvalidMessageError(ValueError):
-    """An image or calibration that cannot be used. It is dropped and counted; the node goes on.
+    """An image or calibration that cannot be used. The message is dropped and counted; the node continues.
 
     Args:
-        key: one of ``REASONS``.
-        text: what is wrong with this message, and how to mend it.
+        key: one of :data:`REASONS`.
+        text: what is wrong with this message, and the remedy.
     """
 
     def __init__(self, key: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""One slot between the executor and the worker: the newest image, never a queue."""
+"""Thread-safe single-slot buffer that keeps only the latest value."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ Item = TypeVar("Item")
 
 
 class LatestValue(Generic[Item]):
-    """Latest wins: an item that nobody took before the next one came is dropped; who put that one is told.
+    """Single-slot buffer between a producer and a consumer thread: a new item replaces one not yet taken.
 
-    A queue would hand the robot hands that are seconds old as soon as the network is slower than the camera. All
-    methods may be called from any thread.
+    With a queue, the robot would receive hands that are seconds old whenever the network is slower than the camera.
+    All methods are thread-safe.
     """
 
     def __init__(self) -> None:
@@ -21,17 +21,17 @@ class LatestValue(Generic[Item]):
         self._closed = False
 
     def put(self, item: Item) -> bool:
-        """Leave an item; never waits. True if it pushed out one that nobody had taken. Nothing happens once closed."""
+        """Store an item without blocking. Return True if it replaced an item not yet taken. No effect once closed."""
         with self._changed:
             if self._closed:
                 return False
-            pushed_out = self._item is not None
+            replaced = self._item is not None
             self._item = item
             self._changed.notify()
-        return pushed_out
+        return replaced
 
     def take(self, timeout: float | None = None) -> Item | None:
-        """Wait for an item and take it; None after ``timeout`` seconds (None: no limit) or once closed."""
+        """Wait for an item and remove it; None after ``timeout`` seconds (None: no timeout) or once closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._item is not None, timeout)
             if self._closed:
@@ -40,7 +40,7 @@ class LatestValue(Generic[Item]):
             return item
 
     def close(self) -> None:
-        """Throw away what is in the slot and let every waiting :meth:`take` return None from now on."""
+        """Discard the stored item and make every current and future :meth:`take` return None."""
         with self._changed:
             self._closed, self._item = True, None
             self._changed.notify_all()

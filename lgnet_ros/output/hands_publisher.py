@@ -1,4 +1,4 @@
-"""Everything that goes out, built only where somebody listens."""
+"""Publishes all outputs of an image; expensive ones only while they have subscribers."""
 
 from __future__ import annotations
 
@@ -14,110 +14,114 @@ from lgnet_core.geometry.inter_hand import inter_hand
 from lgnet_core.types import TwoHands
 from lgnet_core.visualization.drawing import draw_overlay
 from lgnet_ros import topics
-from lgnet_ros.interop import TransformSender
+from lgnet_ros.interop import TransformPublisher
 from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
-from lgnet_ros.output.markers import MarkerWriter
+from lgnet_ros.output.lazy_publisher import LazyPublisher, qos_problems
+from lgnet_ros.output.markers import MarkerSerializer
 from lgnet_ros.output.messages import to_image, to_points
-from lgnet_ros.output.publisher import Output, problems
-from lgnet_ros.output.serialized import HandsWriter, InterHandWriter
-from lgnet_ros.output.transforms import TransformWriter
+from lgnet_ros.output.serializers import HandsSerializer, InterHandSerializer
+from lgnet_ros.output.transforms import TransformSerializer
 from lgnet_ros.parameters import Settings
-from lgnet_ros.perception import PerceptionResult, RateLimit, nanoseconds
+from lgnet_ros.perception import PerceptionResult
+from lgnet_ros.rate_limit import RateLimiter, stamp_to_ns
 
-NOBODY = TwoHands(None, None, None, metric=True)
+NO_HANDS = TwoHands(None, None, None, metric=True)
 
 
-class Publishers:
-    """The node's outputs, each with the stamp and the frame of its image.
+class HandsPublisher:
+    """Publishes the outputs of the node with the stamp and frame of their image.
 
     Args:
-        node: whose publishers they are.
-        frames: of the hand model in use.
-        prefix: of all names of frames.
+        node: owner of the publishers.
+        frames: hand frames of the hand model in use.
+        prefix: of all frame names.
     """
 
     def __init__(self, node: LifecycleNode, frames: HandFrames, prefix: str) -> None:
         self._node = node
         self._frames = frames
-        self._outputs: list[Output] = []
+        self._publishers: list[LazyPublisher] = []
         try:
-            self._joints = self._output(HandJointsArray, topics.JOINTS)
-            self._mesh = self._output(HandMeshArray, topics.MESH)
-            self._inter_hand = self._output(InterHandTransform, topics.INTER_HAND)
-            self._markers = self._output(MarkerArray, topics.MARKERS)
-            self._points = self._output(PointCloud2, topics.POINTS)
-            self._overlay = self._output(Image, topics.OVERLAY)
-            self._transforms = TransformSender(node)
-        except Exception:  # a wrong qos_override: the next attempt must not find this one's
-            self._destroy_outputs()
+            self._joints = self._create_publisher(HandJointsArray, topics.JOINTS)
+            self._mesh = self._create_publisher(HandMeshArray, topics.MESH)
+            self._inter_hand = self._create_publisher(InterHandTransform, topics.INTER_HAND)
+            self._markers = self._create_publisher(MarkerArray, topics.MARKERS)
+            self._points = self._create_publisher(PointCloud2, topics.POINTS)
+            self._overlay = self._create_publisher(Image, topics.OVERLAY)
+            self._transforms = TransformPublisher(node)
+        except Exception:  # e.g. an invalid qos_override: leave no publishers behind for the next attempt
+            self._destroy_publishers()
             raise
-        self._hands_writer, self._marker_writer = HandsWriter(), MarkerWriter(lifetime=0.0)
-        self._inter_hand_writer, self._transform_writer = InterHandWriter(prefix), TransformWriter(prefix)
-        self._marked: Header | None = None  # of the markers that RViz may still show
-        self._overlay_limit = RateLimit()
+        self._hands_serializer, self._marker_serializer = HandsSerializer(), MarkerSerializer(lifetime=0.0)
+        self._inter_hand_serializer = InterHandSerializer(prefix)
+        self._transform_serializer = TransformSerializer(prefix)
+        self._marker_header: Header | None = None  # of the markers that RViz may still show
+        self._overlay_rate_limiter = RateLimiter()
 
-    def publish(self, seen: PerceptionResult, settings: Settings) -> None:
-        """All that is wanted of one image; of hands without a place in space only the overlay."""
-        header: Header = seen.message.header
-        if seen.hands.metric:
-            self._publish_metric(seen.hands, header, settings)
-        if self.overlay_wanted(settings) and self._overlay_limit.allows(
-            nanoseconds(header.stamp), settings.overlay_rate
+    def publish(self, result: PerceptionResult, settings: Settings) -> None:
+        """Publish all requested outputs of an image; without calibration only the overlay."""
+        header = result.header
+        if result.hands.metric:
+            self._publish_metric(result.hands, header, settings)
+        if self.overlay_requested(settings) and self._overlay_rate_limiter.allows(
+            stamp_to_ns(header.stamp), settings.overlay_rate
         ):
-            self._overlay.publish(to_image(draw_overlay(seen.image, seen.hands, seen.camera), header))
+            self._overlay.publish(to_image(draw_overlay(result.image, result.hands, result.camera), header))
 
-    def overlay_wanted(self, settings: Settings) -> bool:
-        """Whether anybody would look at an overlay."""
-        return settings.publish_overlay and self._overlay.wanted
+    def overlay_requested(self, settings: Settings) -> bool:
+        """Whether overlays are enabled and have subscribers."""
+        return settings.publish_overlay and self._overlay.has_subscribers
 
-    def clear(self) -> None:
-        """Delete the markers that are shown."""
-        if self._marked is not None:
-            self._markers.publish(self._marker_writer.write(NOBODY, self._marked))
-            self._marked = None
+    def delete_markers(self) -> None:
+        """Delete the markers shown in RViz."""
+        if self._marker_header is not None:
+            self._markers.publish(self._marker_serializer.serialize(NO_HANDS, self._marker_header))
+            self._marker_header = None
 
-    def watch(self) -> None:
-        """To be called now and then: warn of subscribers that cannot hear an output."""
-        for output in self._outputs:
-            output.watch()
+    def report_qos_problems(self) -> None:
+        """Log subscribers whose QoS is incompatible with an output. Call periodically."""
+        for publisher in self._publishers:
+            publisher.report_qos_problems()
 
-    def problems(self) -> list[str]:
-        """A sentence for each subscriber that cannot hear an output."""
-        found = [problem for output in self._outputs for problem in output.problems()]
-        return found + problems(self._node, self._transforms.publisher)
+    def qos_problems(self) -> list[str]:
+        """Describe each subscriber whose QoS is incompatible with an output."""
+        problems = [problem for publisher in self._publishers for problem in publisher.qos_problems()]
+        return problems + qos_problems(self._node, self._transforms.publisher)
 
     def destroy(self) -> None:
-        """Give every publisher back to the node."""
-        self._destroy_outputs()
+        """Destroy all publishers."""
+        self._destroy_publishers()
         self._transforms.destroy()
 
-    def _output(self, message_type: type[Any], topic: str) -> Output:
-        self._outputs.append(Output(self._node, message_type, topic))
-        return self._outputs[-1]
+    def _create_publisher(self, message_type: type[Any], topic: str) -> LazyPublisher:
+        self._publishers.append(LazyPublisher(self._node, message_type, topic))
+        return self._publishers[-1]
 
-    def _destroy_outputs(self) -> None:
-        for output in self._outputs:
-            output.destroy()
+    def _destroy_publishers(self) -> None:
+        for publisher in self._publishers:
+            publisher.destroy()
 
     def _publish_metric(self, hands: TwoHands, header: Header, settings: Settings) -> None:
-        seen = hands.hands
-        poses = self._frames.poses(seen)
-        # Frames first: who gets a mesh can look its frame up.
-        if settings.publish_tf and seen:
-            joints = {hand.side: self._frames.joint_poses(hand) for hand in seen if settings.publish_joint_frames}
-            transforms = self._transform_writer.write(hands, header, poses, joints)
+        present = hands.hands
+        poses = self._frames.poses(present)
+        # Transforms first, so that a subscriber to the mesh can look up its frame.
+        if settings.publish_tf and present:
+            joint_poses = {
+                hand.side: self._frames.joint_poses(hand) for hand in present if settings.publish_joint_frames
+            }
+            transforms = self._transform_serializer.serialize(hands, header, poses, joint_poses)
             if transforms is not None:
-                self._transforms.send(transforms)
-        self._mesh.publish(self._hands_writer.mesh(hands, header, poses))
-        self._joints.publish(self._hands_writer.joints(hands, header, poses))
-        relation = inter_hand(hands, poses) if self._inter_hand.wanted else None  # the distance is worth some effort
+                self._transforms.publish(transforms)
+        self._mesh.publish(self._hands_serializer.mesh(hands, header, poses))
+        self._joints.publish(self._hands_serializer.joints(hands, header, poses))
+        relation = inter_hand(hands, poses) if self._inter_hand.has_subscribers else None  # mesh distance is costly
         if relation is not None:
-            self._inter_hand.publish(self._inter_hand_writer.write(relation, header))
-        if settings.publish_markers and self._markers.wanted:
-            self._marker_writer.lifetime = settings.marker_lifetime
-            self._markers.publish(self._marker_writer.write(hands, header))
-            self._marked = header
+            self._inter_hand.publish(self._inter_hand_serializer.serialize(relation, header))
+        if settings.publish_markers and self._markers.has_subscribers:
+            self._marker_serializer.lifetime = settings.marker_lifetime
+            self._markers.publish(self._marker_serializer.serialize(hands, header))
+            self._marker_header = header
         elif not settings.publish_markers:
-            self.clear()
-        if settings.publish_points and self._points.wanted:
+            self.delete_markers()
+        if settings.publish_points and self._points.has_subscribers:
             self._points.publish(to_points(hands, header))

@@ -1,4 +1,4 @@
-"""A topic that the node publishes, which can say who subscribes to it without being able to hear it."""
+"""Lifecycle publisher that knows whether it has subscribers and which of them have incompatible QoS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from lgnet_ros.qos import incompatible_subscribers, output_overrides, output_profile
-from lgnet_ros.qos_events import Incompatible
+from lgnet_ros.qos_events import IncompatibleQoSReporter
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks
@@ -17,51 +17,50 @@ except ImportError:  # ROS 2 Humble
     from rclpy.qos_event import PublisherEventCallbacks
 
 
-class Output:
-    """One topic under ``hands/``.
+class LazyPublisher:
+    """Publisher of one topic under ``hands/`` whose messages need only be created while it has subscribers.
 
-    It is a lifecycle publisher: what a late worker hands it while the node is not active is thrown away.
+    As a lifecycle publisher, it discards messages that a late worker publishes after the node was deactivated.
 
     Args:
-        node: whose publisher it is.
-        message_type: a ROS message.
-        topic: relative; namespace and remappings are the node's.
+        node: owner of the publisher.
+        message_type: ROS message class.
+        topic: relative name; resolved with the node's namespace and remappings.
     """
 
     def __init__(self, node: LifecycleNode, message_type: type[Any], topic: str) -> None:
         self._node = node
-        self._incompatible = Incompatible(node, self.problems)
+        self._qos_reporter = IncompatibleQoSReporter(node, self.qos_problems)
         self._publisher = node.create_lifecycle_publisher(
             message_type,
             topic,
             output_profile(),
-            event_callbacks=PublisherEventCallbacks(incompatible_qos=self._incompatible.notice),
+            event_callbacks=PublisherEventCallbacks(incompatible_qos=self._qos_reporter.on_event),
             qos_overriding_options=output_overrides(),
         )
 
     def publish(self, message: Any) -> None:
-        """A message, or one that is serialised already (bytes)."""
+        """Publish a message or a serialised message (bytes)."""
         self._publisher.publish(message)
 
     @property
-    def wanted(self) -> bool:
-        """Whether anybody hears it."""
+    def has_subscribers(self) -> bool:
         return bool(self._publisher.get_subscription_count())
 
-    def problems(self) -> list[str]:
-        """A sentence for each subscriber that cannot hear it."""
-        return problems(self._node, self._publisher)
+    def qos_problems(self) -> list[str]:
+        """Describe each subscriber whose QoS is incompatible with this publisher."""
+        return qos_problems(self._node, self._publisher)
 
-    def watch(self) -> None:
-        """To be called now and then: warn of subscribers that cannot hear it."""
-        self._incompatible.tell()
+    def report_qos_problems(self) -> None:
+        """Log subscribers whose QoS is incompatible with this publisher. Call periodically."""
+        self._qos_reporter.report()
 
     def destroy(self) -> None:
-        """Give the publisher back to the node."""
+        """Destroy the publisher."""
         self._node.destroy_lifecycle_publisher(self._publisher)
 
 
-def problems(node: Node, publisher: Publisher) -> list[str]:
-    """A sentence for each subscriber that cannot hear a publisher of the node's."""
+def qos_problems(node: Node, publisher: Publisher) -> list[str]:
+    """Describe each subscriber whose QoS is incompatible with a publisher of the node."""
     topic = publisher.topic_name
     return incompatible_subscribers(topic, publisher.qos_profile, node.get_subscriptions_info_by_topic(topic))

@@ -1,7 +1,7 @@
-"""Hands to the messages under ``hands/``.
+"""Conversion of hands to the ROS messages of the topics under ``hands/``.
 
-Arrays go into messages as ``array.array(typecode, bytes)``: rclpy's setters take these as they are, but look at every
-element of a list, and some of an ndarray. Headers are the image's, handed on untouched.
+Arrays are assigned as ``array.array(typecode, bytes)``, which rclpy's setters accept without checking; they check every
+element of a list and, in some distributions, of an ndarray. Headers are those of the image, unmodified.
 """
 
 from __future__ import annotations
@@ -18,46 +18,46 @@ from std_msgs.msg import Header
 
 from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.inter_hand import InterHand
-from lgnet_core.types import FloatArray, Hand, Side, TwoHands
+from lgnet_core.types import FloatArray, Hand, ImageArray, Side, TwoHands
 from lgnet_ros.interop import create_cloud
 from lgnet_ros.msg import HandJoints, HandJointsArray, HandMesh, HandMeshArray, InterHandTransform
 
 Poses = Mapping[Side, Pose]
-"""The frames of an image's hands, :meth:`lgnet_core.geometry.hand_frame.HandFrames.poses`."""
+"""Hand frames of the present hands, see :meth:`lgnet_core.geometry.hand_frame.HandFrames.poses`."""
 
-POINT = np.dtype([("x", np.float32), ("y", np.float32), ("z", np.float32), ("side", np.uint32)])
-"""A point of ``hands/points``: metres in the header's frame, and :class:`Side`."""
+POINT_DTYPE = np.dtype([("x", np.float32), ("y", np.float32), ("z", np.float32), ("side", np.uint32)])
+"""A point of ``hands/points``: coordinates in the header's frame, metres, and :class:`Side`."""
 
 
 def hand_frame_name(prefix: str, side: Side) -> str:
-    """The TF frame of a hand: ``<prefix>hand_right``."""
+    """Name of a hand's TF frame: ``<prefix>hand_right``."""
     return f"{prefix}hand_{side.label}"
 
 
 def require_metric(hands: TwoHands) -> None:
-    """Messages, frames and markers hold metres in the camera's frame.
+    """Check that hands are in metres in the camera frame, as required by messages, transforms and markers.
 
     Raises:
-        ValueError: for hands that were estimated without a camera; nothing is to be published of them.
+        ValueError: the hands were estimated without a calibrated camera.
     """
     if not hands.metric:
-        raise ValueError("hands of an uncalibrated camera have no place in its frame; publish nothing of them")
+        raise ValueError("hands of an uncalibrated camera have no metric position in its frame and cannot be published")
 
 
 def to_joints_array(hands: TwoHands, header: Header, poses: Poses) -> HandJointsArray:
-    """For ``hands/joints``; ``poses``: of the hands that were seen. Raises: see :func:`require_metric`."""
+    """Message of ``hands/joints``. Raises: see :func:`require_metric`."""
     require_metric(hands)
     return HandJointsArray(header=header, hands=[_joints(hand, poses[hand.side]) for hand in hands.hands])
 
 
 def to_mesh_array(hands: TwoHands, header: Header, poses: Poses) -> HandMeshArray:
-    """For ``hands/mesh``; ``poses``: of the hands that were seen. Raises: see :func:`require_metric`."""
+    """Message of ``hands/mesh``. Raises: see :func:`require_metric`."""
     require_metric(hands)
     return HandMeshArray(header=header, hands=[_mesh(hand, poses[hand.side]) for hand in hands.hands])
 
 
 def to_inter_hand(relation: InterHand, header: Header, prefix: str) -> InterHandTransform:
-    """For ``hands/inter_hand``; ``prefix`` is the parameter ``frame_prefix``."""
+    """Message of ``hands/inter_hand``; ``prefix`` is the parameter ``frame_prefix``."""
     return InterHandTransform(
         header=header,
         right_frame=hand_frame_name(prefix, Side.RIGHT),
@@ -71,10 +71,10 @@ def to_inter_hand(relation: InterHand, header: Header, prefix: str) -> InterHand
 
 
 def to_points(hands: TwoHands, header: Header) -> PointCloud2:
-    """For ``hands/points``: the vertices of both meshes, each with its side. Raises: see :func:`require_metric`."""
+    """Message of ``hands/points``: vertices of all hands, with their side. Raises: see :func:`require_metric`."""
     require_metric(hands)
-    points = np.empty(sum(len(hand.vertices) for hand in hands.hands), POINT)
-    rows = points.view(np.float32).reshape(-1, 4)  # x, y, z and the side's four bytes
+    points = np.empty(sum(len(hand.vertices) for hand in hands.hands), POINT_DTYPE)
+    rows = points.view(np.float32).reshape(-1, 4)  # x, y, z and the four bytes of side
     start = 0
     for hand in hands.hands:
         end = start + len(hand.vertices)
@@ -84,8 +84,8 @@ def to_points(hands: TwoHands, header: Header) -> PointCloud2:
     return create_cloud(header, points)
 
 
-def to_image(image: FloatArray, header: Header) -> Image:
-    """An rgb8 message of an image (H, W, 3) uint8."""
+def to_image(image: ImageArray, header: Header) -> Image:
+    """rgb8 message of an image (H, W, 3) uint8."""
     height, width, channels = image.shape
     return Image(
         header=header,
@@ -99,14 +99,14 @@ def to_image(image: FloatArray, header: Header) -> Image:
 
 
 def to_transform(pose: Pose) -> Transform:
-    """Of a frame in another one."""
+    """Transform with the position and orientation of a pose."""
     x, y, z = pose.position.tolist()
     return Transform(translation=Vector3(x=x, y=y, z=z), rotation=_quaternion(pose))
 
 
 def _joints(hand: Hand, pose: Pose) -> HandJoints:
     return HandJoints(
-        **_identity(hand, pose),
+        **_common_fields(hand, pose),
         joints=[Point(x=x, y=y, z=z) for x, y, z in hand.joints.tolist()],
         joint_std=hand.joint_std.astype(np.float32),
         joints_2d=hand.joints_2d.astype(np.float32).reshape(-1),
@@ -115,14 +115,14 @@ def _joints(hand: Hand, pose: Pose) -> HandJoints:
 
 def _mesh(hand: Hand, pose: Pose) -> HandMesh:
     return HandMesh(
-        **_identity(hand, pose),
+        **_common_fields(hand, pose),
         vertices=array.array("f", hand.vertices.astype(np.float32).tobytes()),
         triangles=array.array("I", hand.faces.astype(np.uint32).tobytes()),
     )
 
 
-def _identity(hand: Hand, pose: Pose) -> dict[str, Any]:
-    """The fields that both messages of a hand begin with."""
+def _common_fields(hand: Hand, pose: Pose) -> dict[str, Any]:
+    """Leading fields of both messages of a hand."""
     return {
         "side": int(hand.side),
         "track_id": hand.track_id,
@@ -140,6 +140,7 @@ def _quaternion(pose: Pose) -> Quaternion:
     return Quaternion(x=x, y=y, z=z, w=w)
 
 
-def _point(place: FloatArray) -> Point:
-    x, y, z = place.tolist()
+def _point(position: FloatArray) -> Point:
+    x, y, z = position.tolist()
+
     return Point(x=x, y=y, z=z)

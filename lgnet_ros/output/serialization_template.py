@@ -1,8 +1,8 @@
-"""Messages as bytes, whose numbers are written anew for each image.
+"""Serialization templates: messages serialised once, whose numeric fields are rewritten in the CDR buffer per image.
 
-rclpy makes a message of nested Python objects, and looks at each of them again when it is published: for two hands that
-takes longer than all that is computed of them. So a message is serialised once, with marks where numbers belong; for
-each image its numbers are written over the marks, and rclpy publishes the bytes as they are.
+rclpy builds messages of nested Python objects and converts each of them when publishing, which for two hands takes
+longer than all computations on them. Therefore a message is serialised once with placeholder values; for each image the
+numbers are written over the placeholders in the CDR buffer, and rclpy publishes the bytes unchanged.
 """
 
 from __future__ import annotations
@@ -15,76 +15,76 @@ from builtin_interfaces.msg import Time
 from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
-Numbers = tuple[type[np.generic], Any]
-"""Their type in the message, and one number or an array of them."""
+Field = tuple[type[np.generic], Any]
+"""A numeric field: its type in the message, and its value or array of values."""
 
-# Bytes that are in no UTF-8 text, so that no frame_id can be taken for them, nor any other field of our messages.
-_MARK = b"\xfe"
-_KEPT = 8  # templates of one kind: right, left, both and no hand, twice
-_ENCAPSULATION = 4  # bytes before the message, from whose end on fields are aligned
-
-
-def mark(dtype: type[np.generic]) -> Any:
-    """The number that stands in a template where others belong."""
-    return np.frombuffer(_MARK * 8, dtype)[0].item()
+# 0xFE occurs in no UTF-8 text, hence not in a frame_id, nor in any other constant field of our messages.
+_PLACEHOLDER = b"\xfe"
+_CACHE_SIZE = 8  # templates per message type: right, left, both and no hands, twice
+_ENCAPSULATION_SIZE = 4  # bytes of the CDR header; fields are aligned relative to its end
 
 
-def marked_header(header: Header) -> Header:
-    """The same frame, and marks where the stamp belongs."""
-    return Header(stamp=Time(sec=mark(np.int32), nanosec=mark(np.uint32)), frame_id=header.frame_id)
+def placeholder(dtype: type[np.generic]) -> Any:
+    """Number of a type whose bytes are all placeholders."""
+    return np.frombuffer(_PLACEHOLDER * 8, dtype)[0].item()
 
 
-def stamp_numbers(header: Header) -> list[Numbers]:
-    """A header's stamp."""
+def placeholder_header(header: Header) -> Header:
+    """The same header with a placeholder stamp."""
+    return Header(stamp=Time(sec=placeholder(np.int32), nanosec=placeholder(np.uint32)), frame_id=header.frame_id)
+
+
+def stamp_fields(header: Header) -> list[Field]:
+    """Fields of a header's stamp."""
     return [(np.int32, header.stamp.sec), (np.uint32, header.stamp.nanosec)]
 
 
-class Template:
-    """A serialised message, and where in it numbers stand.
+class SerializedTemplate:
+    """A serialised message and the locations of its numeric fields.
 
     Args:
-        message: with marks where the numbers belong.
-        numbers: any of the types and shapes that :meth:`fill` will get, in the order in which they stand in it.
+        message: with placeholders in all numeric fields to be written.
+        fields: in message order, with the types and shapes that :meth:`fill` will receive; values do not matter.
     """
 
-    def __init__(self, message: Any, numbers: Sequence[Numbers]) -> None:
+    def __init__(self, message: Any, fields: Sequence[Field]) -> None:
         data: bytes = serialize_message(message)
-        self._data = np.frombuffer(bytearray(data), np.uint8)
-        self._places = []
-        at = _ENCAPSULATION
-        for dtype, values in numbers:
+        self._buffer = np.frombuffer(bytearray(data), np.uint8)
+        self._views = []
+        offset = _ENCAPSULATION_SIZE
+        for dtype, values in fields:
             size = np.dtype(dtype).itemsize
             length = size * np.size(values)
-            at = data.index(_MARK * length, at)
-            # Bytes between fields, there to align them, are not set and may have any value, a mark's too.
-            at += (_ENCAPSULATION - at) % size
-            self._places.append(self._data[at : at + length].view(dtype).reshape(np.shape(values)))
-            at += length
+            offset = data.index(_PLACEHOLDER * length, offset)
+            # Padding bytes are uninitialised and may equal the placeholder, so the offset is aligned explicitly.
+            offset += (_ENCAPSULATION_SIZE - offset) % size
+            self._views.append(self._buffer[offset : offset + length].view(dtype).reshape(np.shape(values)))
+            offset += length
 
-    def fill(self, numbers: Sequence[Numbers]) -> bytes:
-        """The message with these numbers."""
-        for place, (_, values) in zip(self._places, numbers):
-            place[...] = values
-        return self._data.tobytes()
+    def fill(self, fields: Sequence[Field]) -> bytes:
+        """Return the serialised message with these values."""
+        for view, (_, values) in zip(self._views, fields):
+            view[...] = values
+        return self._buffer.tobytes()
 
 
-class Templates:
-    """Writes messages of one kind, with a template for each of the few ways in which they differ but for numbers."""
+class TemplateCache:
+    """Serialises messages of one type, with one template per combination of constant fields and array lengths."""
 
     def __init__(self) -> None:
-        self._templates: dict[Hashable, Template] = {}
+        self._templates: dict[Hashable, SerializedTemplate] = {}
 
-    def write(self, key: Hashable, numbers: Sequence[Numbers], make: Callable[[], Any]) -> bytes:
-        """A serialised message, for ``publisher.publish``.
+    def serialize(self, key: Hashable, fields: Sequence[Field], create_message: Callable[[], Any]) -> bytes:
+        """Return a serialised message for ``publisher.publish``.
 
         Args:
-            key: all that is in the message but numbers, and their shapes.
-            numbers: in the order in which they stand in the message.
-            make: the message with marks in place of the numbers; called for keys that are new.
+            key: identifies everything in the message except the numbers, including their shapes.
+            fields: in message order.
+            create_message: creates the message with placeholders; called once per new key.
         """
         template = self._templates.get(key)
         if template is None:
-            if len(self._templates) == _KEPT:
+            if len(self._templates) == _CACHE_SIZE:
                 self._templates.clear()
-            template = self._templates[key] = Template(make(), numbers)
-        return template.fill(numbers)
+            template = self._templates[key] = SerializedTemplate(create_message(), fields)
+        return template.fill(fields)

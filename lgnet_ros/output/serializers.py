@@ -1,4 +1,4 @@
-"""Hands to the bytes of the messages of :mod:`lgnet_ros.output.messages`, each with the numbers of one image."""
+"""Template-based serializers of the messages created in :mod:`lgnet_ros.output.messages`."""
 
 from __future__ import annotations
 
@@ -11,89 +11,101 @@ from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.inter_hand import InterHand
 from lgnet_core.types import Hand, Side, TwoHands
 from lgnet_ros.output.messages import Poses, require_metric, to_inter_hand, to_joints_array, to_mesh_array
-from lgnet_ros.output.template import Numbers, Templates, mark, marked_header, stamp_numbers
+from lgnet_ros.output.serialization_template import (
+    Field,
+    TemplateCache,
+    placeholder,
+    placeholder_header,
+    stamp_fields,
+)
 
-MARKED_POSE = Pose(np.full(3, mark(np.float64)), np.full(4, mark(np.float64)))
-"""Of a template."""
+PLACEHOLDER_POSE = Pose(np.full(3, placeholder(np.float64)), np.full(4, placeholder(np.float64)))
 
 
-class HandsWriter:
-    """Writes ``hands/joints`` and ``hands/mesh``."""
+class HandsSerializer:
+    """Serialises ``hands/joints`` and ``hands/mesh``."""
 
     def __init__(self) -> None:
-        self._joints, self._mesh = Templates(), Templates()
+        self._joints, self._mesh = TemplateCache(), TemplateCache()
 
     def joints(self, hands: TwoHands, header: Header, poses: Poses) -> bytes:
-        """:func:`lgnet_ros.output.messages.to_joints_array` of the same, serialised. Raises: see
-        :func:`require_metric`."""
+        """Serialised result of :func:`lgnet_ros.output.messages.to_joints_array`.
+
+        Raises:
+            ValueError: see :func:`lgnet_ros.output.messages.require_metric`.
+        """
         require_metric(hands)
-        numbers = stamp_numbers(header)
+        fields = stamp_fields(header)
         for hand in hands.hands:
-            numbers += _identity(hand, poses[hand.side])
-            numbers += [(np.float64, hand.joints), (np.float32, hand.joint_std), (np.float32, hand.joints_2d)]
+            fields += _common_fields(hand, poses[hand.side])
+            fields += [(np.float64, hand.joints), (np.float32, hand.joint_std), (np.float32, hand.joints_2d)]
         key = (header.frame_id, tuple(hand.side for hand in hands.hands))
-        return self._joints.write(key, numbers, lambda: to_joints_array(*_marked(hands, header)))
+        return self._joints.serialize(key, fields, lambda: to_joints_array(*_placeholders(hands, header)))
 
     def mesh(self, hands: TwoHands, header: Header, poses: Poses) -> bytes:
-        """:func:`lgnet_ros.output.messages.to_mesh_array` of the same, serialised. Raises: see
-        :func:`require_metric`."""
+        """Serialised result of :func:`lgnet_ros.output.messages.to_mesh_array`.
+
+        Raises:
+            ValueError: see :func:`lgnet_ros.output.messages.require_metric`.
+        """
         require_metric(hands)
-        numbers = stamp_numbers(header)
+        fields = stamp_fields(header)
         for hand in hands.hands:
-            numbers += _identity(hand, poses[hand.side])
-            numbers += [(np.float32, hand.vertices), (np.uint32, hand.faces)]
+            fields += _common_fields(hand, poses[hand.side])
+            fields += [(np.float32, hand.vertices), (np.uint32, hand.faces)]
         key = (header.frame_id, tuple((hand.side, len(hand.vertices), len(hand.faces)) for hand in hands.hands))
-        return self._mesh.write(key, numbers, lambda: to_mesh_array(*_marked(hands, header)))
+        return self._mesh.serialize(key, fields, lambda: to_mesh_array(*_placeholders(hands, header)))
 
 
-class InterHandWriter:
-    """Writes ``hands/inter_hand``; ``prefix`` is the parameter ``frame_prefix``."""
+class InterHandSerializer:
+    """Serialises ``hands/inter_hand``; ``prefix`` is the parameter ``frame_prefix``."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        self._templates = Templates()
+        self._templates = TemplateCache()
 
-    def write(self, relation: InterHand, header: Header) -> bytes:
-        """:func:`lgnet_ros.output.messages.to_inter_hand` of the same, serialised."""
-        numbers: list[Numbers] = [
-            *stamp_numbers(header),
-            *pose_numbers(relation.pose),
+    def serialize(self, relation: InterHand, header: Header) -> bytes:
+        """Serialised result of :func:`lgnet_ros.output.messages.to_inter_hand`."""
+        fields: list[Field] = [
+            *stamp_fields(header),
+            *pose_fields(relation.pose),
             (np.float32, relation.distance),
             (np.float64, relation.closest_right),
             (np.float64, relation.closest_left),
             (np.float32, relation.confidence),
         ]
-        return self._templates.write(header.frame_id, numbers, lambda: self._marked(header))
+        return self._templates.serialize(header.frame_id, fields, lambda: self._placeholder_message(header))
 
-    def _marked(self, header: Header) -> object:
-        number, place = mark(np.float32), MARKED_POSE.position
-        return to_inter_hand(InterHand(MARKED_POSE, number, place, place, number), marked_header(header), self._prefix)
+    def _placeholder_message(self, header: Header) -> object:
+        number, point = placeholder(np.float32), PLACEHOLDER_POSE.position
+        relation = InterHand(PLACEHOLDER_POSE, number, point, point, number)
+        return to_inter_hand(relation, placeholder_header(header), self._prefix)
 
 
-def pose_numbers(pose: Pose) -> list[Numbers]:
-    """Of a pose or a transform."""
+def pose_fields(pose: Pose) -> list[Field]:
+    """Fields of a pose or transform."""
     return [(np.float64, pose.position), (np.float64, pose.quaternion)]
 
 
-def _identity(hand: Hand, pose: Pose) -> list[Numbers]:
-    """What both messages of a hand begin with."""
-    return [(np.uint32, hand.track_id), (np.float32, hand.presence), *pose_numbers(pose)]
+def _common_fields(hand: Hand, pose: Pose) -> list[Field]:
+    """Leading fields of both messages of a hand."""
+    return [(np.uint32, hand.track_id), (np.float32, hand.presence), *pose_fields(pose)]
 
 
-def _marked(hands: TwoHands, header: Header) -> tuple[TwoHands, Header, Poses]:
-    """Marks in place of all numbers but the sides."""
-    right, left = (hand if hand is None else _marked_hand(hand) for hand in (hands.right, hands.left))
-    return replace(hands, right=right, left=left), marked_header(header), dict.fromkeys(Side, MARKED_POSE)
+def _placeholders(hands: TwoHands, header: Header) -> tuple[TwoHands, Header, Poses]:
+    """The same arguments with placeholders for all numbers except the sides."""
+    right, left = (hand if hand is None else _placeholder_hand(hand) for hand in (hands.right, hands.left))
+    return replace(hands, right=right, left=left), placeholder_header(header), dict.fromkeys(Side, PLACEHOLDER_POSE)
 
 
-def _marked_hand(hand: Hand) -> Hand:
+def _placeholder_hand(hand: Hand) -> Hand:
     return replace(
         hand,
-        presence=mark(np.float32),
-        joints=np.full(hand.joints.shape, mark(np.float64)),
-        vertices=np.full(hand.vertices.shape, mark(np.float32)),
-        faces=np.full(hand.faces.shape, mark(np.uint32)),
-        joints_2d=np.full(hand.joints_2d.shape, mark(np.float32)),
-        joint_std=np.full(hand.joint_std.shape, mark(np.float32)),
-        track_id=mark(np.uint32),
+        presence=placeholder(np.float32),
+        joints=np.full(hand.joints.shape, placeholder(np.float64)),
+        vertices=np.full(hand.vertices.shape, placeholder(np.float32)),
+        faces=np.full(hand.faces.shape, placeholder(np.uint32)),
+        joints_2d=np.full(hand.joints_2d.shape, placeholder(np.float32)),
+        joint_std=np.full(hand.joint_std.shape, placeholder(np.float32)),
+        track_id=placeholder(np.uint32),
     )

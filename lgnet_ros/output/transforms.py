@@ -1,4 +1,4 @@
-"""Hands to transforms for TF."""
+"""TF transforms of the hand and joint frames."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tf2_msgs.msg import TFMessage
 from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.types import JOINT_NAMES, Side, TwoHands
 from lgnet_ros.output.messages import Poses, hand_frame_name, require_metric, to_transform
-from lgnet_ros.output.serialized import MARKED_POSE, pose_numbers
-from lgnet_ros.output.template import Numbers, Templates, marked_header, stamp_numbers
+from lgnet_ros.output.serialization_template import Field, TemplateCache, placeholder_header, stamp_fields
+from lgnet_ros.output.serializers import PLACEHOLDER_POSE, pose_fields
 
 NO_JOINTS: Mapping[Side, Sequence[Pose]] = {}
 
@@ -20,16 +20,15 @@ NO_JOINTS: Mapping[Side, Sequence[Pose]] = {}
 def to_transforms(
     hands: TwoHands, header: Header, poses: Poses, prefix: str, joint_poses: Mapping[Side, Sequence[Pose]] = NO_JOINTS
 ) -> list[TransformStamped]:
-    """The frames of the hands that were seen, under the image's frame and at its stamp.
+    """Transforms from the image's frame to the frames of the present hands, at the image's stamp.
 
     Args:
-        header: of the image. With an empty frame_id there is nothing to stand under: TF would refuse every frame, so
-            none is made.
-        poses: of the hands that were seen.
-        prefix: the parameter ``frame_prefix``.
-        joint_poses: of the 21 joints of each hand, :meth:`lgnet_core.geometry.hand_frame.HandFrames.joint_poses`, whose
-        frames
-            are ``<hand's frame>_<joint>``; the wrist, where the hand's own frame stands, is left out.
+        header: of the image. If its frame_id is empty, no transforms are returned, since TF rejects an empty parent.
+        poses: of the present hands.
+        prefix: value of the parameter ``frame_prefix``.
+        joint_poses: of the 21 joints of each hand, see
+            :meth:`lgnet_core.geometry.hand_frame.HandFrames.joint_poses`. Their frames are named
+            ``<hand frame>_<joint>``; the wrist is omitted, since it is the origin of the hand frame.
 
     Raises:
         ValueError: see :func:`lgnet_ros.output.messages.require_metric`.
@@ -46,33 +45,34 @@ def to_transforms(
     return transforms
 
 
-class TransformWriter:
-    """Writes the message for ``/tf``; ``prefix`` is the parameter ``frame_prefix``."""
+class TransformSerializer:
+    """Serialises the message for ``/tf``; ``prefix`` is the parameter ``frame_prefix``."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        self._templates = Templates()
+        self._templates = TemplateCache()
 
-    def write(
+    def serialize(
         self, hands: TwoHands, header: Header, poses: Poses, joint_poses: Mapping[Side, Sequence[Pose]] = NO_JOINTS
     ) -> bytes | None:
-        """:func:`to_transforms` of the same, serialised; None where no frame is made."""
+        """Serialised result of :func:`to_transforms`; None if there are no transforms."""
         require_metric(hands)
-        seen = [hand.side for hand in hands.hands]
-        if not header.frame_id or not seen:
+        sides = [hand.side for hand in hands.hands]
+        if not header.frame_id or not sides:
             return None
-        numbers: list[Numbers] = []
-        for side in seen:
+        fields: list[Field] = []
+        for side in sides:
             for pose in (poses[side], *joint_poses.get(side, ())[1:]):
-                numbers += [*stamp_numbers(header), *pose_numbers(pose)]
+                fields += [*stamp_fields(header), *pose_fields(pose)]
 
-        def marked() -> TFMessage:
-            marks = dict.fromkeys(seen, MARKED_POSE)
-            joints = {side: [MARKED_POSE] * len(poses) for side, poses in joint_poses.items()}
-            return TFMessage(transforms=to_transforms(hands, marked_header(header), marks, self._prefix, joints))
+        def placeholder_message() -> TFMessage:
+            hand_poses = dict.fromkeys(sides, PLACEHOLDER_POSE)
+            joints = {side: [PLACEHOLDER_POSE] * len(poses) for side, poses in joint_poses.items()}
+            header_ = placeholder_header(header)
+            return TFMessage(transforms=to_transforms(hands, header_, hand_poses, self._prefix, joints))
 
-        return self._templates.write((header.frame_id, tuple(seen), len(numbers)), numbers, marked)
+        return self._templates.serialize((header.frame_id, tuple(sides), len(fields)), fields, placeholder_message)
 
 
-def _stamped(header: Header, child: str, pose: Pose) -> TransformStamped:
-    return TransformStamped(header=header, child_frame_id=child, transform=to_transform(pose))
+def _stamped(header: Header, child_frame_id: str, pose: Pose) -> TransformStamped:
+    return TransformStamped(header=header, child_frame_id=child_frame_id, transform=to_transform(pose))

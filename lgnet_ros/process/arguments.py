@@ -1,4 +1,4 @@
-"""What a user gives a program on its command line: parameters told apart from the rest, and files that can be read."""
+"""Command-line arguments of the programs: separating parameter overrides, validating parameter files."""
 
 from __future__ import annotations
 
@@ -10,40 +10,43 @@ from typing import Any
 import yaml
 
 
-class RefusedError(Exception):
-    """What a program was given and cannot start with; the message is one line for its user."""
+class StartupError(Exception):
+    """Invalid arguments or parameters that prevent a program from starting; the message is one line for the user."""
 
 
-def refusal(error: RuntimeError) -> RefusedError:
-    """An error of rcl's about its arguments, less the places in its C code."""
-    return RefusedError("wrong ROS arguments: " + str(error).partition(", at /")[0].splitlines()[0])
+def startup_error(error: RuntimeError) -> StartupError:
+    """Convert an rcl error about arguments, omitting the locations in its C code."""
+    return StartupError("Invalid ROS arguments: " + str(error).partition(", at /")[0].splitlines()[0])
 
 
 def split_parameters(args: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The arguments less ``-p NAME:=VALUE``, and those, as ROS arguments for the node itself.
+    """Split off the parameter overrides (``-p NAME:=VALUE``), to be passed to the node itself as ROS arguments.
 
-    Where rcl reads a file's parameter and a ``-p`` of another type together, it keeps both values and hands out one by
-    its type: ``smoothing: true`` in a file hides ``-p smoothing:=0``. A node's own arguments it reads apart from those
-    of the process, and they win.
+    If a parameter file and a ``-p`` override have different types, rcl keeps both values and returns one depending on
+    the requested type: ``smoothing: true`` in a file hides ``-p smoothing:=0``. The arguments of a node are parsed
+    separately from those of the process and take precedence.
+
+    Returns:
+        The other arguments, and the overrides.
     """
-    rest: list[str] = []
+    other: list[str] = []
     parameters: list[str] = []
-    ros = False
+    in_ros_arguments = False
     arguments = iter(args)
     for argument in arguments:
-        ros = argument == "--ros-args" or (ros and argument != "--")
-        if ros and argument in ("-p", "--param"):
+        in_ros_arguments = argument == "--ros-args" or (in_ros_arguments and argument != "--")
+        if in_ros_arguments and argument in ("-p", "--param"):
             parameters += [argument, *([value] if (value := next(arguments, None)) is not None else [])]
         else:
-            rest.append(argument)
-    return rest, ["--ros-args", *parameters] if parameters else []
+            other.append(argument)
+    return other, ["--ros-args", *parameters] if parameters else []
 
 
 def check_parameter_files(args: Sequence[str]) -> None:
-    """Look into every ``--params-file``: rcl takes any text for a file without parameters, and says nothing.
+    """Validate every ``--params-file``: rcl silently accepts any text as a file without parameters.
 
     Raises:
-        RefusedError: which file is wrong, and why.
+        StartupError: which file is invalid, and why.
     """
     for option, path in pairwise(args):
         if option != "--params-file":
@@ -51,13 +54,11 @@ def check_parameter_files(args: Sequence[str]) -> None:
         try:
             content = yaml.safe_load(Path(path).read_text())
         except OSError as error:
-            raise RefusedError(f"parameter file {path}: {error.strerror}") from error
+            raise StartupError(f"Parameter file {path}: {error.strerror}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise RefusedError(f"parameter file {path}: no YAML: {' '.join(str(error).split())}") from error
+            raise StartupError(f"Parameter file {path}: invalid YAML: {' '.join(str(error).split())}") from error
         if content is not None and not _has_parameters(content):
-            raise RefusedError(
-                f"parameter file {path}: nothing in it stands under ros__parameters; see config/hands.yaml"
-            )
+            raise StartupError(f"Parameter file {path}: contains no ros__parameters; see config/hands.yaml")
 
 
 def _has_parameters(content: Any) -> bool:

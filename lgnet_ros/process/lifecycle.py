@@ -1,4 +1,4 @@
-"""What launch does, for where there is no launch: take a managed node through its transitions, from outside."""
+"""Client for the lifecycle services of a managed node, as a replacement for launch."""
 
 from __future__ import annotations
 
@@ -12,75 +12,75 @@ from rclpy.node import Node
 
 
 class LifecycleError(RuntimeError):
-    """A managed node that is not there, or that refused a transition; the message says what to do."""
+    """A managed node is not available or rejected a transition; the message contains the remedy."""
 
 
 class LifecycleClient:
-    """Asks a managed node for its state and for transitions.
+    """Queries and changes the state of a managed node.
 
-    Calls wait, so they must not be made from a callback of the executor that spins ``node``.
+    Calls block, so they must not be made from a callback of the executor that spins ``node``.
 
     Args:
-        node: any node that another thread spins.
+        node: any node that is spun by another thread.
         target: name of the managed node, e.g. ``"/hands"``.
     """
 
     def __init__(self, node: Node, target: str) -> None:
         self.target = target
         self._node = node
-        self._get: Client = node.create_client(GetState, f"{target}/get_state")
-        self._change: Client = node.create_client(ChangeState, f"{target}/change_state")
+        self._get_state: Client = node.create_client(GetState, f"{target}/get_state")
+        self._change_state: Client = node.create_client(ChangeState, f"{target}/change_state")
 
-    def bring_up(self, appear: float = 30.0, patience: float = 120.0) -> None:
-        """Configure and activate, from wherever the node is; nothing happens if it is active.
+    def bring_up(self, discovery_timeout: float = 30.0, transition_timeout: float = 120.0) -> None:
+        """Configure and activate the node from any primary state; no effect if it is active.
 
         Args:
-            appear: seconds to wait for the node.
-            patience: seconds for one transition: reading and warming up a network takes its time.
+            discovery_timeout: seconds to wait for the node.
+            transition_timeout: seconds for one transition; loading and warming up a network takes a while.
 
         Raises:
-            LifecycleError: if the node does not appear, does not answer, or fails.
+            LifecycleError: the node is not found, does not respond, or fails.
         """
-        state = self.state(appear)
+        state = self.state(discovery_timeout)
         if state == State.PRIMARY_STATE_UNCONFIGURED:
-            self.change(Transition.TRANSITION_CONFIGURE, patience)
+            self.change(Transition.TRANSITION_CONFIGURE, transition_timeout)
             state = State.PRIMARY_STATE_INACTIVE
         if state == State.PRIMARY_STATE_INACTIVE:
-            self.change(Transition.TRANSITION_ACTIVATE, patience)
+            self.change(Transition.TRANSITION_ACTIVATE, transition_timeout)
         elif state != State.PRIMARY_STATE_ACTIVE:
-            raise LifecycleError(f"{self.target}: is in state {state} and cannot be activated; start it again")
+            raise LifecycleError(f"{self.target}: cannot be activated from state {state}; restart the node")
 
     def state(self, timeout: float = 10.0) -> int:
-        """The node's state, one of ``lifecycle_msgs.msg.State.PRIMARY_STATE_*``."""
-        return int(self._call(self._get, GetState.Request(), timeout).current_state.id)
+        """Return the node's state, one of ``lifecycle_msgs.msg.State.PRIMARY_STATE_*``."""
+        return int(self._call(self._get_state, GetState.Request(), timeout).current_state.id)
 
     def change(self, transition: int, timeout: float = 10.0) -> None:
         """Request a transition, one of ``lifecycle_msgs.msg.Transition.TRANSITION_*``.
 
         Raises:
-            LifecycleError: if the node refuses it or fails at it.
+            LifecycleError: the transition is rejected or fails.
         """
         request = ChangeState.Request()
         request.transition.id = transition
-        if not self._call(self._change, request, timeout).success:
-            raise LifecycleError(f"{self.target}: {_label(transition)} failed; the node's log says why")
+        if not self._call(self._change_state, request, timeout).success:
+            raise LifecycleError(f"{self.target}: transition {_label(transition)} failed; see the node's log")
 
     def destroy(self) -> None:
-        for client in (self._get, self._change):
+        for client in (self._get_state, self._change_state):
             self._node.destroy_client(client)
 
     def _call(self, client: Client, request: Any, timeout: float) -> Any:
         if not client.wait_for_service(timeout):
             raise LifecycleError(
-                f"{self.target}: no such managed node within {timeout:g} s; is it running, in this namespace and "
-                f"with this ROS_DOMAIN_ID?"
+                f"{self.target}: managed node not found within {timeout:g} s; check that it is running, its namespace "
+                "and its ROS_DOMAIN_ID"
             )
-        answered = threading.Event()
+        done = threading.Event()
         future = client.call_async(request)
-        future.add_done_callback(lambda _: answered.set())
-        if not answered.wait(timeout):
+        future.add_done_callback(lambda _: done.set())
+        if not done.wait(timeout):
             client.remove_pending_request(future)
-            raise LifecycleError(f"{self.target}: no answer from {client.srv_name} within {timeout:g} s")
+            raise LifecycleError(f"{self.target}: no response from {client.srv_name} within {timeout:g} s")
         return future.result()
 
 

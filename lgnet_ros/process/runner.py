@@ -1,4 +1,4 @@
-"""From main() to the exit code: nodes on one executor, and signals that end them, however often they come."""
+"""Runs the nodes of a process on one executor and handles signals, shutdown and the exit code."""
 
 from __future__ import annotations
 
@@ -19,106 +19,105 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from lgnet_ros.process.arguments import RefusedError, check_parameter_files, refusal
-from lgnet_ros.resources import fast_dds_profile
-from lgnet_ros.worker import WORKER
+from lgnet_ros.process.arguments import StartupError, check_parameter_files, startup_error
+from lgnet_ros.resources import fast_dds_environment
+from lgnet_ros.worker import WORKER_THREAD_NAME
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-END_SECONDS = 1.5  # for everything that a signal ends; promised are 2 s
+SHUTDOWN_TIMEOUT = 1.5  # seconds from a signal to the end of all clean-up; the process is documented to end within 2 s
 
 
-class Program:
-    """Nodes of one process, spun until SIGINT, SIGTERM or :meth:`stop`.
+class NodeRunner:
+    """Spins the nodes of a process until SIGINT, SIGTERM or :meth:`stop`.
 
-    rclpy's own handlers take the context away at once, so that the nodes can say nothing more, and the second SIGINT,
-    which a terminal sends beside launch's, breaks their clean-up. Here a signal is a request, the second one changes
-    nothing, and what does not end in time is left behind.
+    rclpy's own signal handlers invalidate the context immediately, so that nodes can no longer publish, and a second
+    SIGINT (sent by the terminal in addition to launch's) interrupts their clean-up. Here a signal only requests the
+    shutdown, further signals have no effect, and whatever does not finish in time is abandoned.
 
-        with Program(args) as program:
-            return program.spin([HandsNode()])
+        with NodeRunner(args) as runner:
+            return runner.spin([HandsNode()])
 
-    Fast DDS gets our profile (:func:`lgnet_ros.resources.fast_dds_profile`), which stops the loss of images.
-
-    A :class:`RefusedError` becomes one line for the user and exit code 1.
+    Fast DDS is configured by :func:`lgnet_ros.resources.fast_dds_environment`, which prevents the loss of images.
+    A :class:`StartupError` is printed as one line; the exit code is then 1.
 
     Args:
-        args: of the command line, without the program's name; None: ``sys.argv``.
+        args: command-line arguments without the program name; None: ``sys.argv``.
     """
 
     def __init__(self, args: Sequence[str] | None = None) -> None:
-        # A pipe and no threading.Event: a second signal finds the main thread inside the Event, which then waits for
-        # itself for ever.
-        self._woken, self._wake = os.pipe()
+        # A pipe instead of a threading.Event: a second signal handler could interrupt the main thread while it holds
+        # the Event's lock, which is a deadlock.
+        self._wakeup_read, self._wakeup_write = os.pipe()
         self._stopping = False
         self._exit_code = 0
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
-        # The Python logger of lgnet_core (warnings of engines and so on) would have no handler otherwise.
+        # Without it, the Python logger of lgnet_core (e.g. warnings of engines) has no handler.
         logging.basicConfig(format="[%(levelname)s] [%(name)s]: %(message)s")
-        os.environ.update(fast_dds_profile())
-        # What is imported by now stays: the garbage collector need not look at it, which takes a tenth of a second with
-        # torch, each time in the middle of an image, and again when the process ends.
+        os.environ.update(fast_dds_environment())
+        # Exclude everything imported so far from garbage collection: with torch, a collection takes 0.1 s, which would
+        # otherwise delay images and the shutdown.
         gc.freeze()
         argv = sys.argv if args is None else [sys.argv[0], *args]
         try:
             check_parameter_files(argv)
             rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
-        except RefusedError as error:
-            self._refuse(error)
+        except StartupError as error:
+            self._exit_with(error)
         except RuntimeError as error:
-            self._refuse(refusal(error))
+            self._exit_with(startup_error(error))
 
-    def __enter__(self) -> Program:
+    def __enter__(self) -> NodeRunner:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         rclpy.try_shutdown()
-        for number in SIGNALS:  # Python gives signals back to the system when it ends, and the second one would kill
+        for number in SIGNALS:  # Python restores the default handlers at exit; a second signal would then kill it
             signal.signal(number, signal.SIG_IGN)
-        os.close(self._wake)
-        os.close(self._woken)
-        if isinstance(error, RefusedError):
-            self._refuse(error)
+        os.close(self._wakeup_write)
+        os.close(self._wakeup_read)
+        if isinstance(error, StartupError):
+            self._exit_with(error)
 
     def stop(self, exit_code: int = 0) -> None:
-        """End :meth:`spin`; from any thread."""
+        """End :meth:`spin`. Thread-safe."""
         self._exit_code = self._exit_code or exit_code
         if not self._stopping:
             self._stopping = True
-            os.write(self._wake, b"x")
+            os.write(self._wakeup_write, b"x")
 
     @property
     def stopping(self) -> bool:
         return self._stopping
 
     def spin(self, nodes: Sequence[Node]) -> int:
-        """Run the nodes' callbacks, then destroy the nodes; the exit code: 0, or 1 if a callback failed."""
+        """Spin the nodes, destroy them, and return the exit code: 0, or 1 if a callback raised an exception."""
         executor = SingleThreadedExecutor()
         for node in nodes:
             executor.add_node(node)
-        # In a thread of its own: a signal finds the main thread waiting, even while a callback loads a network.
-        spinner = threading.Thread(target=self._spin, args=[executor], name="executor", daemon=True)
-        spinner.start()
-        os.read(self._woken, 1)
-        deadline = time.monotonic() + END_SECONDS
-        spinner.join(END_SECONDS)
-        ended = not spinner.is_alive()
-        if ended:
+        # In a separate thread, so that the main thread can handle signals even while a callback loads a network.
+        spin_thread = threading.Thread(target=self._spin, args=[executor], name="executor", daemon=True)
+        spin_thread.start()
+        os.read(self._wakeup_read, 1)
+        deadline = time.monotonic() + SHUTDOWN_TIMEOUT
+        spin_thread.join(SHUTDOWN_TIMEOUT)
+        finished = not spin_thread.is_alive()
+        if finished:
             executor.shutdown(timeout_sec=0)
-            closer = threading.Thread(target=self._destroy, args=[nodes], name="closer", daemon=True)
-            closer.start()
-            closer.join(max(0.1, deadline - time.monotonic()))
-            ended = not closer.is_alive()
-        # A node can be gone while its worker is still at an image. Python would end that thread in the middle of C++
-        # that is not made for it, and the process would abort.
-        if not ended or any(thread.name == WORKER for thread in threading.enumerate()):
-            self._leave_behind()
+            destroy_thread = threading.Thread(target=self._destroy, args=[nodes], name="destroy", daemon=True)
+            destroy_thread.start()
+            destroy_thread.join(max(0.1, deadline - time.monotonic()))
+            finished = not destroy_thread.is_alive()
+        # A node may be destroyed while its worker thread is still running inference. At interpreter exit Python would
+        # terminate that thread inside C++ code that does not support it, and the process would abort.
+        if not finished or any(thread.name == WORKER_THREAD_NAME for thread in threading.enumerate()):
+            self._exit_immediately()
         return self._exit_code
 
     @staticmethod
-    def _refuse(error: RefusedError) -> NoReturn:
+    def _exit_with(error: StartupError) -> NoReturn:
         sys.exit(f"lgnet_ros: {error}")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -141,8 +140,12 @@ class Program:
             except Exception:
                 traceback.print_exc()
 
-    def _leave_behind(self) -> None:
-        """End the process although a thread is still busy: no Python can interrupt a network in C++."""
-        print("lgnet_ros: an image or a network is still at work; ending without it", file=sys.stderr, flush=True)
+    def _exit_immediately(self) -> None:
+        """End the process despite running threads: Python cannot interrupt inference in C++."""
+        print(
+            "lgnet_ros: a callback or inference did not finish in time; terminating the process",
+            file=sys.stderr,
+            flush=True,
+        )
         sys.stdout.flush()
         os._exit(self._exit_code)

@@ -1,11 +1,11 @@
-"""The command lgnet-hands: options become ROS arguments."""
+"""Tests of the command lgnet-hands: conversion of options to ROS arguments, rejection of invalid ones."""
 
 from __future__ import annotations
 
 import pytest
 from support.launch_arguments import launch_arguments
 
-from lgnet_ros.cli import parse
+from lgnet_ros.cli import parse_arguments
 from lgnet_ros.process.arguments import split_parameters
 from lgnet_ros.resources import resource_file
 
@@ -16,8 +16,8 @@ def test_options_become_ros_arguments():
         "--hand-model mano --use-sim-time --log-level debug --params-file mine.yaml "
         "--ros-args -p smoothing:=false --params-file more.yaml"
     )
-    _, ros = parse(line.split())
-    assert ros == [
+    _, ros_arguments = parse_arguments(line.split())
+    assert ros_arguments == [
         "--ros-args", "--log-level", "debug", "--params-file", "mine.yaml", "-r", "image:=/cam/image_raw",
         "-r", "camera_info:=/cam/info", "-r", "__ns:=/arm", "-p", "device:='cuda:1'", "-p", "weights:='w.safetensors'",
         "-p", "hand_model:='mano'", "-p", "use_sim_time:=true",
@@ -25,14 +25,14 @@ def test_options_become_ros_arguments():
     ]  # fmt: skip
 
 
-def test_without_a_parameter_file_the_nodes_own_defaults_hold():
-    assert parse([])[1] == ["--ros-args", "--log-level", "info"]
+def test_no_parameter_file_by_default():
+    assert parse_arguments([])[1] == ["--ros-args", "--log-level", "info"]
 
 
-def refused(world, tmp_path, *arguments: str) -> str:
-    """What the command says before it ends with 1; a line of ours, and no traceback."""
+def startup_error(ros_domain, tmp_path, *arguments: str) -> str:
+    """Output of a command that must fail with exit code 1, one error line and no traceback."""
     log = tmp_path / "log"
-    assert world.start("-m", "lgnet_ros.cli", "--no-autostart", *arguments, log=log).wait(60) == 1
+    assert ros_domain.start("-m", "lgnet_ros.cli", "--no-autostart", *arguments, log=log).wait(60) == 1
     text = log.read_text()
     assert "Traceback" not in text
     assert text.count("lgnet_ros: ") == 1
@@ -42,54 +42,54 @@ def refused(world, tmp_path, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("smoothing:=0", "parameter smoothing: expected true or false, got 0"),
-        ("hands:threads:=abc", "parameter threads: expected a whole number, got 'abc'"),
-        ("engine:=banana", "parameter engine: 'banana' is not known; set one of auto, eager"),
-        ("hand_length:=0.05", "parameter hand_length: 0.05 m is no hand's"),
-        ("broken", "wrong ROS arguments: "),
+        ("smoothing:=0", "Parameter smoothing: expected true or false, got 0"),
+        ("hands:threads:=abc", "Parameter threads: expected an integer, got 'abc'"),
+        ("engine:=banana", "Parameter engine: invalid value 'banana'; set one of auto, eager"),
+        ("hand_length:=0.05", "Parameter hand_length: 0.05 m is too short"),
+        ("broken", "Invalid ROS arguments: "),
     ],
 )
-def test_a_wrong_value_is_refused_in_one_line(world, tmp_path, value, reason):
-    """Also beside a file with a value of the right type, which hides it from rcl."""
+def test_invalid_value_is_reported_in_one_line(ros_domain, tmp_path, value, reason):
+    """Also if a parameter file contains a value of the correct type, which hides the override in rcl."""
     file = str(resource_file("config", "hands.yaml"))
-    assert reason in refused(world, tmp_path, "--params-file", file, "--ros-args", "-p", value)
+    assert reason in startup_error(ros_domain, tmp_path, "--params-file", file, "--ros-args", "-p", value)
 
 
-def test_weights_that_are_not_there_are_told_without_a_traceback(world, tmp_path):
+def test_missing_weights_are_reported_without_traceback(ros_domain, tmp_path):
     log = tmp_path / "log"
-    assert world.start("-m", "lgnet_ros.cli", "--weights", "nowhere.safetensors", log=log).wait(60) == 1
+    assert ros_domain.start("-m", "lgnet_ros.cli", "--weights", "nowhere.safetensors", log=log).wait(60) == 1
     text = log.read_text()
     assert "on_configure: " in text
     assert "nowhere.safetensors" in text
     assert "Traceback" not in text
 
 
-def test_a_file_without_parameters_is_refused(world, tmp_path):
+def test_invalid_parameter_file_is_rejected(ros_domain, tmp_path):
     text = tmp_path / "text"
-    text.write_text("nothing to see here\n")
+    text.write_text("no parameters\n")
     for path, reason in ((text, "ros__parameters"), (tmp_path / "nowhere.yaml", "No such file")):
-        assert reason in refused(world, tmp_path, "--params-file", str(path))
+        assert reason in startup_error(ros_domain, tmp_path, "--params-file", str(path))
 
 
-def test_parameters_are_told_apart_from_other_arguments():
+def test_parameters_are_split_from_other_arguments():
     line = "-p no -r a:=b --ros-args -p x:=1 -r c:=d --param y:=2 -- -p no --ros-args -p z:=3"
-    rest, parameters = split_parameters(line.split())
-    assert rest == ["-p", "no", "-r", "a:=b", "--ros-args", "-r", "c:=d", "--", "-p", "no", "--ros-args"]
+    other, parameters = split_parameters(line.split())
+    assert other == ["-p", "no", "-r", "a:=b", "--ros-args", "-r", "c:=d", "--", "-p", "no", "--ros-args"]
     assert parameters == ["--ros-args", "-p", "x:=1", "--param", "y:=2", "-p", "z:=3"]
     assert split_parameters(["--ros-args"]) == (["--ros-args"], [])
 
 
-def test_it_offers_what_the_launch_file_offers(capsys):
-    """All but rviz, which is not to be had without an apt ROS."""
+def test_options_match_launch_arguments(capsys):
+    """All except rviz, which requires ROS from apt."""
     with pytest.raises(SystemExit):
-        parse(["--help"])
+        parse_arguments(["--help"])
     text = capsys.readouterr().out
     for name in launch_arguments().keys() - {"rviz", "autostart"}:
         assert f"--{name.replace('_', '-')}" in text
     assert "--no-autostart" in text
 
 
-def test_an_unknown_option_is_an_error(capsys):
+def test_unknown_option_is_an_error(capsys):
     with pytest.raises(SystemExit):
-        parse(["--imgae", "/x"])
+        parse_arguments(["--imgae", "/x"])
     assert "--imgae" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The node's health: which level for which reason, and that all figures are told."""
+"""Tests of the diagnostics: levels, reasons, values and the published message."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message, serialize_message
-from support.ros_node import lone_node
+from support.ros_node import isolated_node
 
-from lgnet_core.network.checkpoint import weights_digest
-from lgnet_ros.diagnostics import Diagnostics, figures, judge
+from lgnet_core.io.checkpoint_files import weights_digest
+from lgnet_ros.diagnostics import Diagnostics, evaluate, to_values
 from lgnet_ros.parameters import Settings, declare_parameters
 from lgnet_ros.statistics import Statistics
 
@@ -34,145 +34,147 @@ HEALTHY = replace(
     dropped=10,
     received_rate=30.0,
     processed_rate=27.0,
-    lost=0.01,
+    loss_fraction=0.01,
     latency={"network": (0.02, 0.03), "total": (0.025, 0.04)},
-    since_received=0.01,
-    since_processed=0.05,
-    waiting=0.02,
+    time_since_received=0.01,
+    time_since_processed=0.05,
+    pending_time=0.02,
     last_stamp=10,
 )
 
 
-def test_a_healthy_node_says_its_rate_and_drops_are_normal() -> None:
-    assert judge(HEALTHY, [], 10.0, 3.0) == (OK, "hands published at 27.0 Hz")
-    assert judge(replace(HEALTHY, dropped=10**6), [], 10.0, 3.0)[0] == OK
+def test_healthy_node_reports_rate_and_tolerates_drops() -> None:
+    assert evaluate(HEALTHY, [], 10.0, 3.0) == (OK, "Publishing hands at 27.0 Hz")
+    assert evaluate(replace(HEALTHY, dropped=10**6), [], 10.0, 3.0)[0] == OK
 
 
 @pytest.mark.parametrize(
     ("changes", "problems", "active_for", "level", "text"),
     [
-        ({"since_received": 5.0}, [], 10.0, STALE, "no image for 5.0 s"),
-        ({"since_received": None}, [], 4.0, STALE, "no image for 4.0 s"),
-        ({"since_received": None}, [], 1.0, WARN, "waiting for the first image"),
-        ({"since_received": 500.0}, [], 1.0, WARN, "waiting for the first image"),  # since it was activated again
-        ({"waiting": 5.0}, [], 10.0, ERROR, "images arrive, but none was done with for 5.0 s"),
-        ({"waiting": 50.0}, [], 1.0, OK, "hands published"),  # it was activated again
-        ({"waiting": 50.0, "since_received": 49.0}, [], 60.0, STALE, "no image for 49.0 s"),
-        ({"lately_uncalibrated": 3}, [], 10.0, WARN, "no calibration on camera_info"),
-        ({"lately_failed": 2, "last_failure": "boom"}, [], 10.0, ERROR, "2 image(s) lost to errors.*boom"),
-        ({"lately_rejected": {"image_step": 4, "image_data": 1}}, [], 10.0, WARN, "image_data 1, image_step 4"),
-        ({"lost": 0.42}, [], 10.0, WARN, "42% of the images are lost.*fastdds.xml"),
+        ({"time_since_received": 5.0}, [], 10.0, STALE, "No image received for 5.0 s"),
+        ({"time_since_received": None}, [], 4.0, STALE, "No image received for 4.0 s"),
+        ({"time_since_received": None}, [], 1.0, WARN, "Waiting for the first image"),
+        ({"time_since_received": 500.0}, [], 1.0, WARN, "Waiting for the first image"),  # none since activation
+        ({"pending_time": 5.0}, [], 10.0, ERROR, "none was processed for 5.0 s"),
+        ({"pending_time": 50.0}, [], 1.0, OK, "Publishing hands"),  # pending since before activation
+        ({"pending_time": 50.0, "time_since_received": 49.0}, [], 60.0, STALE, "No image received for 49.0 s"),
+        ({"recent_uncalibrated": 3}, [], 10.0, WARN, "No camera calibration on camera_info"),
+        ({"recent_failed": 2, "last_error": "boom"}, [], 10.0, ERROR, "2 image(s) failed.*boom"),
+        ({"recent_rejected": {"image_step": 4, "image_data": 1}}, [], 10.0, WARN, "image_data 1, image_step 4"),
+        ({"loss_fraction": 0.42}, [], 10.0, WARN, "42% of the images are lost.*fastdds.xml"),
         ({}, ["/image: best_effort, reliable"], 10.0, WARN, "/image: best_effort, reliable"),
-        ({"since_received": None, "lately_failed": 9}, ["/image: x"], None, OK, "not active"),
+        ({"time_since_received": None, "recent_failed": 9}, ["/image: x"], None, OK, "Node is not active"),
     ],
 )
 def test_levels_and_reasons(
     changes: dict[str, Any], problems: list[str], active_for: float | None, level: bytes, text: str
 ) -> None:
-    told_level, told_text = judge(replace(HEALTHY, **changes), problems, active_for, 3.0)
-    assert told_level == level
-    assert re.search(text.replace("(s)", r"\(s\)"), told_text), told_text
+    actual_level, actual_text = evaluate(replace(HEALTHY, **changes), problems, active_for, 3.0)
+    assert actual_level == level
+    assert re.search(text.replace("(s)", r"\(s\)"), actual_text), actual_text
 
 
-def test_the_worst_comes_first_and_no_reason_is_left_out() -> None:
-    ill = replace(HEALTHY, since_received=9.0, lately_failed=1, last_failure="boom", lately_uncalibrated=1)
-    level, text = judge(ill, ["/image: incompatible"], 60.0, 3.0, "on_activate: no luck")
+def test_all_reasons_are_listed_with_the_worst_first() -> None:
+    snapshot = replace(HEALTHY, time_since_received=9.0, recent_failed=1, last_error="boom", recent_uncalibrated=1)
+    level, text = evaluate(snapshot, ["/image: incompatible"], 60.0, 3.0, "on_activate: no memory")
     assert level == ERROR
-    places = [text.index(part) for part in ("no luck", "boom", "no image", "no calibration", "incompatible")]
-    assert places[:3] == sorted(places)[:3]
+    positions = [
+        text.index(part) for part in ("no memory", "boom", "No image", "No camera calibration", "incompatible")
+    ]
+    assert positions[:3] == sorted(positions)[:3]
 
 
-def test_a_fault_of_a_node_that_is_not_active_is_an_error() -> None:
-    assert judge(HEALTHY, [], None, 3.0, "on_configure: no weights")[0] == ERROR
+def test_fault_of_inactive_node_is_an_error() -> None:
+    assert evaluate(HEALTHY, [], None, 3.0, "on_configure: no weights")[0] == ERROR
 
 
-def test_figures_have_units() -> None:
-    told = figures(replace(HEALTHY, rejected={"image_size": 2}), 0.123)
-    assert told["publishing rate (Hz)"] == "27.0"
-    assert told["latency of network, p50 (ms)"] == "20.00"
-    assert told["latency of total, p95 (ms)"] == "40.00"
-    assert told["lost before they arrive (%)"] == "1.00"
-    assert told["messages rejected"] == "image_size 2"
-    assert told["age of the last image's stamp (s)"] == "0.12"
-    assert figures(Statistics().snapshot(), None)["last image received (s ago)"] == "-"
+def test_values_have_units() -> None:
+    values = to_values(replace(HEALTHY, rejected={"image_size": 2}), 0.123)
+    assert values["publishing rate (Hz)"] == "27.0"
+    assert values["latency of network, p50 (ms)"] == "20.00"
+    assert values["latency of total, p95 (ms)"] == "40.00"
+    assert values["images lost in transport (%)"] == "1.00"
+    assert values["messages rejected"] == "image_size 2"
+    assert values["age of last image stamp (s)"] == "0.12"
+    assert to_values(Statistics().snapshot(), None)["time since last image received (s)"] == "-"
 
 
-class Active:
-    """A node that is active, with one topic."""
+class PipelineStub:
+    """Active pipeline with one topic."""
 
-    qos = {"/image": "reliable, volatile, 1 publisher(s)"}  # noqa: RUF012
+    qos_status = {"/image": "reliable, volatile, 1 publisher(s)"}  # noqa: RUF012
     qos_problems: list[str] = []  # noqa: RUF012
 
 
 @pytest.fixture
 def node() -> Iterator[Node]:
-    with lone_node() as node:
+    with isolated_node() as node:
         declare_parameters(node)
         yield node
 
 
-def told(message: DiagnosticArray) -> tuple[bytes, str, dict[str, str]]:
+def received(message: DiagnosticArray) -> tuple[bytes, str, dict[str, str]]:
     (status,) = deserialize_message(serialize_message(message), DiagnosticArray).status
     assert status.name == "/left/hands: hands"
     return status.level, status.message, {value.key: value.value for value in status.values}
 
 
-def estimator() -> Any:
+def estimator_stub() -> Any:
     engine = types.SimpleNamespace(name="onnx", device="cpu", precision="fp32")
     return types.SimpleNamespace(engines={"hands": engine}, hand_model=types.SimpleNamespace(digest="1929a1da9700"))
 
 
-def test_a_nodes_life(node: Node) -> None:
+def test_lifecycle_of_a_node(node: Node) -> None:
     time = [100.0]
     diagnostics = Diagnostics(node, lambda: time[0])
-    assert told(diagnostics.message(None, 0))[:2] == (OK, "not active")
-    diagnostics.fault("on_configure: no weights")
-    assert told(diagnostics.message(None, 0))[:2] == (ERROR, "on_configure: no weights; not active")
-    diagnostics.clear()
-    diagnostics.describe(Settings(), estimator())
-    values = told(diagnostics.message(None, 0))[2]
+    assert received(diagnostics.create_message(None, 0))[:2] == (OK, "Node is not active")
+    diagnostics.set_fault("on_configure: no weights")
+    assert received(diagnostics.create_message(None, 0))[:2] == (ERROR, "on_configure: no weights; Node is not active")
+    diagnostics.reset()
+    diagnostics.set_configuration(Settings(), estimator_stub())
+    values = received(diagnostics.create_message(None, 0))[2]
     assert (values["device"], values["engine"], values["hand model (digest)"]) == ("cpu", "onnx, fp32", "1929a1da9700")
     assert values["weights (sha256)"] == weights_digest()[:12]
 
-    active = Active()
+    pipeline = PipelineStub()
     time[0] += 1000
-    level, text, values = told(diagnostics.message(active, 0))
-    assert (level, text) == (WARN, "waiting for the first image")
-    assert values["QoS of /image"] == Active.qos["/image"]
+    level, text, values = received(diagnostics.create_message(pipeline, 0))
+    assert (level, text) == (WARN, "Waiting for the first image")
+    assert values["QoS of /image"] == PipelineStub.qos_status["/image"]
     time[0] += 3.5
-    assert told(diagnostics.message(active, 0))[0] == STALE
+    assert received(diagnostics.create_message(pipeline, 0))[0] == STALE
     node.set_parameters([Parameter("image_timeout", value=5.0)])
-    assert told(diagnostics.message(active, 0))[0] == WARN
+    assert received(diagnostics.create_message(pipeline, 0))[0] == WARN
     for _ in range(3):
         time[0] += 0.1
-        diagnostics.statistics.received(0)
-        diagnostics.statistics.processed({"total": 0.03}, 2_000_000_000)
-    level, text, values = told(diagnostics.message(active, 2_500_000_000))
-    assert (level, text) == (OK, "hands published at 10.0 Hz")
-    assert values["age of the last image's stamp (s)"] == "0.50"
+        diagnostics.statistics.record_received(0)
+        diagnostics.statistics.record_processed({"total": 0.03}, 2_000_000_000)
+    level, text, values = received(diagnostics.create_message(pipeline, 2_500_000_000))
+    assert (level, text) == (OK, "Publishing hands at 10.0 Hz")
+    assert values["age of last image stamp (s)"] == "0.50"
 
     time[0] += 60
-    diagnostics.message(None, 0)
-    assert told(diagnostics.message(Active(), 0))[:2] == (WARN, "waiting for the first image")
+    diagnostics.create_message(None, 0)
+    assert received(diagnostics.create_message(PipelineStub(), 0))[:2] == (WARN, "Waiting for the first image")
 
 
-def test_weights_that_are_gone_do_not_matter(node: Node) -> None:
+def test_missing_weights_file_is_reported(node: Node) -> None:
     diagnostics = Diagnostics(node)
-    diagnostics.describe(Settings(weights="/nowhere/x.safetensors"), estimator())
-    assert "nowhere" in told(diagnostics.message(None, 0))[2]["weights (sha256)"]
+    diagnostics.set_configuration(Settings(weights="/nowhere/x.safetensors"), estimator_stub())
+    assert "nowhere" in received(diagnostics.create_message(None, 0))[2]["weights (sha256)"]
 
 
-def test_it_is_heard_on_diagnostics(node: Node) -> None:
-    heard: list[DiagnosticArray] = []
-    node.create_subscription(DiagnosticArray, "/diagnostics", heard.append, 1)
+def test_messages_are_published(node: Node) -> None:
+    messages: list[DiagnosticArray] = []
+    node.create_subscription(DiagnosticArray, "/diagnostics", messages.append, 1)
     diagnostics = Diagnostics(node)
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
     for _ in range(200):
         diagnostics.publish(None)
         executor.spin_once(timeout_sec=0.05)
-        if heard:
+        if messages:
             break
     executor.shutdown()
-    assert heard[0].status[0].name == "/left/hands: hands"
-    assert heard[0].header.stamp.sec > 0
+    assert messages[0].status[0].name == "/left/hands: hands"
+    assert messages[0].header.stamp.sec > 0

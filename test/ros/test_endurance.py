@@ -1,4 +1,4 @@
-"""The node over and over: hundreds of lifecycles, thousands of bad messages, and it is as it was."""
+"""Endurance tests of the node: hundreds of lifecycles, thousands of invalid messages."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from hypothesis import strategies as st
 from lifecycle_msgs.msg import State
 from sensor_msgs.msg import CameraInfo, Image
 from support.fixed_hands import FixedTracker
-from support.memory import MEBIBYTE, growth, resident
-from support.ros_world import HandsProcess, wait_for
+from support.memory import MEBIBYTE, memory_growth, resident_memory
+from support.ros_domain import HandsProcess, wait_for
 
 from lgnet_ros.input.invalid_message import REASONS
 from lgnet_ros.node import HandsNode
 from lgnet_ros.process.lifecycle import LifecycleClient
 
-LIFECYCLES, WINDOW = 200, 20
+LIFECYCLES = 200
 MESSAGES = 10_000
 
 
 @pytest.mark.timeout(900)  # two and a half minutes on two slow cores
-def test_lifecycles(world, tmp_path):
-    """Up and down 200 times with a small network: never a failure, and no memory lost (make soak: 1,000 times)."""
-    node = HandsProcess(world, tmp_path / "log", "small")
-    sizes = []
+def test_lifecycles_do_not_leak(ros_domain, tmp_path):
+    """200 lifecycles with a small network, without errors or memory growth (make soak: 1000)."""
+    node = HandsProcess(ros_domain, tmp_path / "log", "small")
+    memory = []
     for _ in range(LIFECYCLES):
         node.bring_up()
         node.take_down()
-        sizes.append(resident(node.process.pid))
-    grown = growth(sizes)
+        memory.append(resident_memory(node.process.pid))
+    growth = memory_growth(memory)
     assert node.lifecycle.state() == State.PRIMARY_STATE_UNCONFIGURED
-    assert node.end() == 0
-    assert grown < 5 * MEBIBYTE, f"{grown / MEBIBYTE:.1f} MiB more than at first"
-    assert not node.says("ERROR")
+    assert node.stop() == 0
+    assert growth < 5 * MEBIBYTE, f"memory grew by {growth / MEBIBYTE:.1f} MiB"
+    assert not node.logged("ERROR")
     node.lifecycle.destroy()
 
 
@@ -47,24 +47,24 @@ ENCODINGS = st.sampled_from(
 
 
 @st.composite
-def bad_images(draw: st.DrawFn) -> Image:
-    """Images of which at least one thing is wrong: size, step, encoding, amount of data."""
+def invalid_images(draw: st.DrawFn) -> Image:
+    """Images with an invalid size, step, encoding or amount of data."""
     message = Image(
         width=draw(NUMBERS), height=draw(NUMBERS), step=draw(NUMBERS), encoding=draw(ENCODINGS),
         is_bigendian=draw(st.integers(0, 1)), data=array.array("B", bytes(draw(st.integers(0, 64)))),
     )  # fmt: skip
     message.header.frame_id = draw(st.sampled_from(["", "camera"]))
-    return message  # 64 bytes are too few for any image that is large enough
+    return message  # 64 bytes of data are too few for any image of valid size
 
 
 @st.composite
-def bad_calibrations(draw: st.DrawFn) -> CameraInfo:
-    """CameraInfoCache that no image of 64x48 can have."""
-    odd = st.sampled_from([math.nan, math.inf, -1.0, 0.0, 1e308])
+def invalid_calibrations(draw: st.DrawFn) -> CameraInfo:
+    """CameraInfo messages that are invalid for an image of 64x48 pixels."""
+    invalid_value = st.sampled_from([math.nan, math.inf, -1.0, 0.0, 1e308])
     message = CameraInfo(width=64, height=48, k=[50.0, 0.0, 31.5, 0.0, 50.0, 23.5, 0.0, 0.0, 1.0])
     kind = draw(st.sampled_from(["values", "size", "model", "roi"]))
     if kind == "values":
-        message.k[draw(st.sampled_from([4, 8]))] = draw(odd.filter(lambda x: x != 1e308))
+        message.k[draw(st.sampled_from([4, 8]))] = draw(invalid_value.filter(lambda x: x != 1e308))
     elif kind == "size":
         message.width = draw(st.integers(0, 63))
     elif kind == "model":
@@ -74,30 +74,30 @@ def bad_calibrations(draw: st.DrawFn) -> CameraInfo:
     return message
 
 
-def good_image() -> Image:
+def valid_image() -> Image:
     return Image(width=64, height=48, step=192, encoding="rgb8", data=array.array("B", bytes([9]) * 9216))
 
 
-def test_bad_messages(world):
-    """10,000 bad images and calibrations, each counted with its reason; then a good one, and hands."""
-    node = HandsNode(lambda settings: FixedTracker(), context=world.context, use_global_arguments=False)
-    world.executor.add_node(node)
-    client = LifecycleClient(world.node, "/hands")
+def test_invalid_messages_are_counted(ros_domain):
+    """10,000 invalid images and calibrations are each counted with their reason; then a valid image is processed."""
+    node = HandsNode(lambda settings: FixedTracker(), context=ros_domain.context, use_global_arguments=False)
+    ros_domain.executor.add_node(node)
+    client = LifecycleClient(ros_domain.node, "/hands")
     client.bring_up()
-    session, statistics = node._session, node.diagnostics.statistics
-    count, counted, sent = statistics.rejected, threading.Semaphore(0), 0
-    statistics.rejected = lambda key: (count(key), counted.release())
+    pipeline, statistics = node._pipeline, node.diagnostics.statistics
+    record_rejected, counted, sent = statistics.record_rejected, threading.Semaphore(0), 0
+    statistics.record_rejected = lambda key: (record_rejected(key), counted.release())
 
     @settings(
         max_examples=200, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck), deadline=None
     )
-    @given(st.lists(st.one_of(bad_images(), bad_calibrations()), min_size=25, max_size=25))
+    @given(st.lists(st.one_of(invalid_images(), invalid_calibrations()), min_size=25, max_size=25))
     def send(messages: list[Image | CameraInfo]) -> None:
         nonlocal sent
         for message in messages + messages[::-1]:
             if isinstance(message, CameraInfo):
-                session._calibrations.put(message)
-            session._on_image(good_image() if isinstance(message, CameraInfo) else message)
+                pipeline._camera_infos.put(message)
+            pipeline._on_image(valid_image() if isinstance(message, CameraInfo) else message)
             assert counted.acquire(timeout=10), f"not rejected: {message}"
             sent += 1
 
@@ -109,9 +109,9 @@ def test_bad_messages(world):
     assert (snapshot.failed, snapshot.processed, snapshot.dropped) == (0, 0, 0)
     assert client.state() == State.PRIMARY_STATE_ACTIVE
 
-    session._calibrations.put(CameraInfo(width=64, height=48, k=[50.0, 0.0, 31.5, 0.0, 50.0, 23.5, 0.0, 0.0, 1.0]))
-    session._on_image(good_image())
+    pipeline._camera_infos.put(CameraInfo(width=64, height=48, k=[50.0, 0.0, 31.5, 0.0, 50.0, 23.5, 0.0, 0.0, 1.0]))
+    pipeline._on_image(valid_image())
     wait_for(lambda: statistics.snapshot().processed == 1)
     client.destroy()
-    world.executor.remove_node(node)
+    ros_domain.executor.remove_node(node)
     node.destroy_node()

@@ -1,4 +1,4 @@
-"""The distribution's helpers where they work, ours where they are absent or broken, with one line of the log."""
+"""Tests of the optional packages: used if they work, otherwise replaced by the fallback with one warning."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import Header
-from support.ros_node import lone_node
-from support.ros_world import wait_for
+from support.ros_domain import wait_for
+from support.ros_node import isolated_node
 from tf2_msgs.msg import TFMessage
 
 from lgnet_ros import interop
-from lgnet_ros.input.intake import decode_image
+from lgnet_ros.input.decode import decode_image
 
-HELPERS = ("cv_bridge", "sensor_msgs_py", "sensor_msgs_py.point_cloud2", "tf2_ros")
+OPTIONAL_MODULES = ("cv_bridge", "sensor_msgs_py", "sensor_msgs_py.point_cloud2", "tf2_ros")
 
 
 @pytest.fixture(autouse=True)
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Lines of the log. Helpers are absent unless a test installs one, whatever this machine has."""
+    """Logged warnings. All optional packages are absent unless a test installs one."""
     lines: list[str] = []
     monkeypatch.setattr(interop, "get_logger", lambda _: types.SimpleNamespace(warning=lines.append))
-    for name in HELPERS:
+    for name in OPTIONAL_MODULES:
         monkeypatch.setitem(sys.modules, name, None)  # import raises ModuleNotFoundError
-    cached: list[Any] = [interop.image_bridge, interop._cloud_maker, interop._tell]
+    cached: list[Any] = [interop.image_bridge, interop._cloud_factory, interop._warn_broken]
     for function in cached:
         function.cache_clear()
     yield lines
@@ -43,7 +43,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> None:
-    """A module that is already imported."""
+    """Register a module as already imported."""
     package, _, rest = name.partition(".")
     module = types.ModuleType(name)
     module.__dict__.update(members)
@@ -56,7 +56,7 @@ def install(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> None:
 
 
 def install_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, name: str, statement: str) -> None:
-    """A package whose import runs a statement that fails."""
+    """Create a package whose import raises an error."""
     package, _, rest = name.partition(".")
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").write_text("" if rest else statement)
@@ -68,13 +68,13 @@ def install_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, name: str, st
 
 
 class CvBridge:
-    """What cv_bridge does with bgr8, and a mark that it was asked."""
+    """cv_bridge's conversion of bgr8, recording the encodings of all calls."""
 
-    asked: list[str] = []  # noqa: RUF012
+    encodings: list[str] = []  # noqa: RUF012
 
     def imgmsg_to_cv2(self, message: Image, encoding: str) -> Any:
         assert encoding == "rgb8"
-        CvBridge.asked.append(message.encoding)
+        CvBridge.encodings.append(message.encoding)
         rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)[:, : message.width * 3]
         return rows.reshape(message.height, message.width, 3)[..., ::-1]
 
@@ -92,30 +92,30 @@ BROKEN = [
 ]
 
 
-def test_nothing_installed_is_no_news(log: list[str]) -> None:
+def test_missing_packages_are_not_reported(log: list[str]) -> None:
     expected = np.frombuffer(bgr().data, np.uint8).reshape(16, 20, 3)[..., ::-1]
     np.testing.assert_array_equal(decode_image(bgr()), expected)
     interop.create_cloud(Header(), np.zeros(1, [("x", np.float32)]))
     assert log == []
 
 
-def test_cv_bridge_is_preferred(monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
-    ours = decode_image(bgr(63))
+def test_cv_bridge_is_used(monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
+    fallback = decode_image(bgr(63))
     install(monkeypatch, "cv_bridge", CvBridge=CvBridge)
     interop.image_bridge.cache_clear()
-    CvBridge.asked.clear()
-    np.testing.assert_array_equal(decode_image(bgr(63)), ours)
-    assert CvBridge.asked == ["bgr8", "bgr8"]  # its trial, and the image
-    decode_image(bgr(64))  # a step that is no multiple of a pixel: it cannot
+    CvBridge.encodings.clear()
+    np.testing.assert_array_equal(decode_image(bgr(63)), fallback)
+    assert CvBridge.encodings == ["bgr8", "bgr8"]  # the initial test, and the image
+    decode_image(bgr(64))  # unsupported by cv_bridge: step is not a multiple of the pixel size
     rgb = bgr()
     rgb.encoding = "rgb8"  # needs no conversion
     decode_image(rgb)
-    assert CvBridge.asked == ["bgr8", "bgr8"]
+    assert CvBridge.encodings == ["bgr8", "bgr8"]
     assert log == []
 
 
 @pytest.mark.parametrize("statement", BROKEN)
-def test_a_broken_cv_bridge_is_told_once(
+def test_broken_cv_bridge_is_reported_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any, log: list[str], statement: str
 ) -> None:
     install_broken(monkeypatch, tmp_path, "cv_bridge", statement)
@@ -126,19 +126,19 @@ def test_a_broken_cv_bridge_is_told_once(
     assert "\n" not in log[0]
 
 
-class FailsLater(CvBridge):
-    """cv_bridge whose compiled half is missed when an image comes."""
+class FailsOnFirstImage(CvBridge):
+    """cv_bridge whose compiled module fails on the first image."""
 
     calls = 0
 
     def imgmsg_to_cv2(self, message: Image, encoding: str) -> Any:
-        FailsLater.calls += 1
+        FailsOnFirstImage.calls += 1
         if message.width > 2:
             raise RuntimeError("cv_bridge_boost")
         return super().imgmsg_to_cv2(message, encoding)
 
 
-class FailsAtOnce(CvBridge):
+class FailsOnInitialTest(CvBridge):
     def imgmsg_to_cv2(self, message: Image, encoding: str) -> Any:
         raise ImportError("numpy.core.multiarray failed to import")
 
@@ -148,24 +148,24 @@ class SwapsColours(CvBridge):
         return super().imgmsg_to_cv2(message, encoding)[..., ::-1]
 
 
-@pytest.mark.parametrize("bridge", [FailsLater, FailsAtOnce, SwapsColours])
-def test_a_cv_bridge_that_fails_when_used_is_told_once(
+@pytest.mark.parametrize("bridge", [FailsOnFirstImage, FailsOnInitialTest, SwapsColours])
+def test_failing_cv_bridge_is_reported_once(
     monkeypatch: pytest.MonkeyPatch, log: list[str], bridge: type[CvBridge]
 ) -> None:
-    ours = decode_image(bgr())
+    fallback = decode_image(bgr())
     install(monkeypatch, "cv_bridge", CvBridge=bridge)
     interop.image_bridge.cache_clear()
     for _ in range(3):
-        np.testing.assert_array_equal(decode_image(bgr()), ours)
+        np.testing.assert_array_equal(decode_image(bgr()), fallback)
     assert len(log) == 1
-    assert FailsLater.calls in (0, 2)  # tried once, then not again
+    assert FailsOnFirstImage.calls in (0, 2)  # the initial test and the first image
 
 
 POINTS = np.array([(1.0, 2.0, 3.0, 0), (4.0, 5.0, 6.0, 1)], [*((n, np.float32) for n in "xyz"), ("side", np.uint32)])
 
 
 def make_cloud(header: Header, fields: list[PointField], points: Any) -> PointCloud2:
-    """As sensor_msgs_py's create_cloud checks and builds."""
+    """Same checks and result as sensor_msgs_py's create_cloud."""
     assert [f.name for f in fields] == list(points.dtype.names)
     assert [f.offset for f in fields] == [points.dtype.fields[f.name][1] for f in fields]
     data = array.array("B", points.tobytes())
@@ -175,28 +175,28 @@ def make_cloud(header: Header, fields: list[PointField], points: Any) -> PointCl
     )
 
 
-def test_sensor_msgs_py_is_preferred(monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
+def test_sensor_msgs_py_is_used(monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
     header = Header(frame_id="camera")
-    ours = interop.create_cloud(header, POINTS)
-    assert ours.is_dense
+    fallback = interop.create_cloud(header, POINTS)
+    assert fallback.is_dense
     install(monkeypatch, "sensor_msgs_py.point_cloud2", create_cloud=make_cloud)
-    interop._cloud_maker.cache_clear()
-    theirs = interop.create_cloud(header, POINTS)
-    assert not theirs.is_dense
-    theirs.is_dense = True
-    assert theirs == ours
+    interop._cloud_factory.cache_clear()
+    cloud = interop.create_cloud(header, POINTS)
+    assert not cloud.is_dense
+    cloud.is_dense = True
+    assert cloud == fallback
     assert log == []
 
 
-def test_a_cloud_holds_the_points_by_name() -> None:
+def test_point_cloud_fields() -> None:
     cloud = interop.create_cloud(Header(frame_id="camera"), POINTS)
     assert cloud.header.frame_id == "camera"
     assert (cloud.height, cloud.width, cloud.point_step, cloud.row_step) == (1, 2, 16, 32)
-    kinds = {PointField.FLOAT32: "f4", PointField.UINT32: "u4"}
+    formats = {PointField.FLOAT32: "f4", PointField.UINT32: "u4"}
     described = np.dtype(
         {
             "names": [f.name for f in cloud.fields],
-            "formats": [kinds[f.datatype] for f in cloud.fields],
+            "formats": [formats[f.datatype] for f in cloud.fields],
             "offsets": [f.offset for f in cloud.fields],
             "itemsize": cloud.point_step,
         }
@@ -205,7 +205,7 @@ def test_a_cloud_holds_the_points_by_name() -> None:
 
 
 @pytest.mark.parametrize("statement", BROKEN)
-def test_a_broken_sensor_msgs_py_is_told_once(
+def test_broken_sensor_msgs_py_is_reported_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any, log: list[str], statement: str
 ) -> None:
     install_broken(monkeypatch, tmp_path, "sensor_msgs_py.point_cloud2", statement)
@@ -216,60 +216,60 @@ def test_a_broken_sensor_msgs_py_is_told_once(
 
 @pytest.fixture
 def node() -> Iterator[Node]:
-    with lone_node() as node:
+    with isolated_node() as node:
         yield node
 
 
 TRANSFORMS = TFMessage(transforms=[TransformStamped(child_frame_id=name) for name in "ab"])
 
 
-def test_our_own_sender_is_heard_on_tf(node: Node) -> None:
-    heard: list[TFMessage] = []
-    node.create_subscription(TFMessage, "/tf", heard.append, QoSProfile(depth=100))
+def test_fallback_publishes_on_tf(node: Node) -> None:
+    received: list[TFMessage] = []
+    node.create_subscription(TFMessage, "/tf", received.append, QoSProfile(depth=100))
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
-    sender = interop.TransformSender(node)
+    publisher = interop.TransformPublisher(node)
 
-    def sent_and_heard() -> bool:
-        sender.send(serialize_message(TRANSFORMS))
+    def publish_and_receive() -> bool:
+        publisher.publish(serialize_message(TRANSFORMS))
         executor.spin_once(timeout_sec=0.05)
-        return bool(heard)
+        return bool(received)
 
-    wait_for(sent_and_heard, "a transform")
-    assert heard[0] == TRANSFORMS
-    sender.destroy()
-    wait_for(lambda: not node.count_publishers("/tf"), "the publisher to go")
+    wait_for(publish_and_receive, "a transform")
+    assert received[0] == TRANSFORMS
+    publisher.destroy()
+    wait_for(lambda: not node.count_publishers("/tf"), "the publisher to be destroyed")
     executor.shutdown()
 
 
 class TransformBroadcaster:
-    """As tf2_ros's."""
+    """Like tf2_ros's, as far as it is used."""
 
     def __init__(self, node: Node) -> None:
         self.pub_tf = node.create_publisher(TFMessage, "/tf", QoSProfile(depth=100))
         TransformBroadcaster.last = self  # type: ignore[attr-defined]
 
 
-def test_tf2_ros_is_preferred_and_gives_its_publisher_back(
+def test_tf2_ros_is_used_and_its_publisher_destroyed(
     node: Node, monkeypatch: pytest.MonkeyPatch, log: list[str]
 ) -> None:
     install(monkeypatch, "tf2_ros", TransformBroadcaster=TransformBroadcaster)
-    sender = interop.TransformSender(node)
-    assert sender.publisher is TransformBroadcaster.last.pub_tf  # type: ignore[attr-defined]
-    sender.send(serialize_message(TRANSFORMS))
-    sender.destroy()
+    publisher = interop.TransformPublisher(node)
+    assert publisher.publisher is TransformBroadcaster.last.pub_tf  # type: ignore[attr-defined]
+    publisher.publish(serialize_message(TRANSFORMS))
+    publisher.destroy()
     assert TransformBroadcaster.last.pub_tf not in node.publishers  # type: ignore[attr-defined]
     assert log == []
 
 
 @pytest.mark.parametrize("statement", BROKEN)
-def test_a_broken_tf2_ros_is_told(
+def test_broken_tf2_ros_is_reported_once(
     node: Node, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, log: list[str], statement: str
 ) -> None:
     install_broken(monkeypatch, tmp_path, "tf2_ros", statement)
-    for _ in range(2):  # as a node that is configured twice
-        sender = interop.TransformSender(node)
-        sender.send(serialize_message(TRANSFORMS))
-        sender.destroy()
+    for _ in range(2):  # like a node that is configured twice
+        publisher = interop.TransformPublisher(node)
+        publisher.publish(serialize_message(TRANSFORMS))
+        publisher.destroy()
     assert len(log) == 1
     assert "tf2_ros" in log[0]

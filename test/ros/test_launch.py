@@ -1,4 +1,4 @@
-"""The launch file: what it declares, what it starts. PyPI has no `launch`: much of this needs ROS from apt."""
+"""Tests of the launch file and the RViz configuration. Those that import launch need ROS from apt."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ ARGUMENTS = {
 }  # fmt: skip
 
 
-def test_arguments_are_those_promised():
+def test_arguments_are_declared_with_descriptions():
     assert launch_arguments().keys() == ARGUMENTS
     assert all(launch_arguments().values())
 
 
-def test_nothing_is_installed_or_downloaded():
+def test_launch_file_installs_and_downloads_nothing():
     text = FILE.read_text()
     assert not re.search(r"\bpip\b|\bapt\b|subprocess|urllib|requests|ExecuteProcess|ament_cmake", text)
 
 
-def test_rviz_shows_image_markers_and_frames_on_our_topics():
-    """Relative names, so that a namespace holds for them too."""
+def test_rviz_displays_use_the_nodes_topics():
+    """Topic names are relative, so that the namespace applies to them."""
     config = yaml.safe_load((FILE.parent.parent / "config" / "hands.rviz").read_text())
     displays = config["Visualization Manager"]["Displays"]
     enabled = {display["Class"].rpartition("/")[2] for display in displays if display["Enabled"]}
@@ -42,8 +42,8 @@ def test_rviz_shows_image_markers_and_frames_on_our_topics():
 
 @pytest.fixture
 def launch_file() -> ModuleType:
-    # Not importorskip("launch"): the checkout's own folder launch/ imports as an empty package.
-    pytest.importorskip("launch_ros", reason="launch is not on PyPI; this runs where ROS was installed by apt")
+    # Not importorskip("launch"): the folder launch/ of the checkout can be imported as a namespace package.
+    pytest.importorskip("launch_ros", reason="launch is not on PyPI; requires ROS from apt")
     spec = importlib.util.spec_from_file_location("hands_launch", FILE)
     module = importlib.util.module_from_spec(spec)
     sys.modules["hands_launch"] = module
@@ -51,7 +51,7 @@ def launch_file() -> ModuleType:
     return module
 
 
-def test_description_as_launch_sees_it(launch_file):
+def test_launch_description_entities(launch_file):
     from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler, SetEnvironmentVariable
     from launch_ros.actions import LifecycleNode
 
@@ -66,7 +66,7 @@ def test_description_as_launch_sees_it(launch_file):
         if isinstance(entity, DeclareLaunchArgument):
             entity.execute(context)
     (opaque,) = (e for e in entities if isinstance(e, OpaqueFunction))
-    made = opaque.execute(context)
-    assert sum(isinstance(e, LifecycleNode) for e in made) == 1
-    assert sum(isinstance(e, RegisterEventHandler) for e in made) == 2
-    assert isinstance(made[-1], LifecycleNode), "the handlers come first, so that they miss no event"
+    entities = opaque.execute(context)
+    assert sum(isinstance(e, LifecycleNode) for e in entities) == 1
+    assert sum(isinstance(e, RegisterEventHandler) for e in entities) == 2
+    assert isinstance(entities[-1], LifecycleNode), "the event handlers must come first, so that they miss no events"

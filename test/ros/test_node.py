@@ -1,4 +1,4 @@
-"""The node, in a process of its own, with hands that are fixed: what it publishes, refuses, survives and says."""
+"""Tests of the node in a separate process with constant hands: outputs, parameters, lifecycle, errors, logs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lifecycle_msgs.msg import State, Transition
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from support.fixed_hands import FixedTracker
+from support.ros_domain import HandsProcess, RosDomain, wait_for
 from support.ros_matrices import to_matrix
-from support.ros_world import HandsProcess, World, wait_for
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -32,13 +32,13 @@ FRAME_ID = "camera_äöü optical/frame"
 
 
 class TestCamera:
-    """Publishes images one at a time; the first pixel tells the fixed tracker what to do."""
+    """Publishes single images; the first pixel controls the fixed tracker, see :mod:`support.fixed_hands`."""
 
     __test__ = False
-    time_ns = 1_700_000_000_000_000_123  # of all cameras, so that no two images have the same stamp
+    time_ns = 1_700_000_000_000_000_123  # shared by all cameras, so that stamps are unique
 
-    def __init__(self, world: World, qos: QoSProfile = RELIABLE, image: str = "image") -> None:
-        self.node = world.node
+    def __init__(self, ros_domain: RosDomain, qos: QoSProfile = RELIABLE, image: str = "image") -> None:
+        self.node = ros_domain.node
         self.images = self.node.create_publisher(Image, image, qos)
         self.infos = self.node.create_publisher(CameraInfo, "camera_info", qos)
 
@@ -46,14 +46,14 @@ class TestCamera:
         self.node.destroy_publisher(self.images)
         self.node.destroy_publisher(self.infos)
 
-    def shoot(
-        self, mark: int = 255, size: tuple[int, int] = (640, 480), info: bool = True, focal: float = 560.0
+    def publish(
+        self, value: int = 255, size: tuple[int, int] = (640, 480), info: bool = True, focal: float = 560.0
     ) -> tuple[int, int]:
-        """Publish an image 1/30 s after the last one, and its calibration; its stamp."""
+        """Publish an image 1/30 s after the previous one, with its calibration, and return its stamp."""
         TestCamera.time_ns += 33_333_333
         width, height = size
         message = Image(width=width, height=height, step=3 * width, encoding="rgb8")
-        message.data = array.array("B", bytes([mark]) * (3 * width * height))
+        message.data = array.array("B", bytes([value]) * (3 * width * height))
         message.header.frame_id = FRAME_ID
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(self.time_ns, 1_000_000_000)
         if info:
@@ -63,27 +63,27 @@ class TestCamera:
         self.images.publish(message)
         return key(message)
 
-    def wait_until_heard(self, infos: bool = True) -> None:
-        publishers = [self.images, self.infos] if infos else [self.images]
+    def wait_for_subscriptions(self) -> None:
+        publishers = [self.images, self.infos]
         wait_for(lambda: all(p.get_subscription_count() for p in publishers), "the node's subscriptions")
 
 
 class Outputs:
-    """Everything the node publishes, by the stamp of its image."""
+    """Received outputs of the node, by the stamp of their image."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.joints = world.hear(HandJointsArray, "hands/joints")
-        self.mesh = world.hear(HandMeshArray, "hands/mesh")
-        self.inter_hand = world.hear(InterHandTransform, "hands/inter_hand")
-        self.tf = world.hear(TFMessage, "/tf", QoSProfile(depth=100))
-        self.diagnostics = world.hear(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
+    def __init__(self, ros_domain: RosDomain) -> None:
+        self.ros_domain = ros_domain
+        self.joints = ros_domain.subscribe(HandJointsArray, "hands/joints")
+        self.mesh = ros_domain.subscribe(HandMeshArray, "hands/mesh")
+        self.inter_hand = ros_domain.subscribe(InterHandTransform, "hands/inter_hand")
+        self.tf = ros_domain.subscribe(TFMessage, "/tf", QoSProfile(depth=100))
+        self.diagnostics = ros_domain.subscribe(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
 
-    def shoot(self, camera: TestCamera, **how: Any) -> tuple[int, int]:
-        """Publish images until one has come through, as discovery may lose a first one; its stamp."""
+    def publish_image(self, camera: TestCamera, **options: Any) -> tuple[int, int]:
+        """Publish images until one is processed, since discovery may lose the first, and return its stamp."""
 
-        def through() -> tuple[int, int] | None:
-            stamp = camera.shoot(**how)
+        def processed() -> tuple[int, int] | None:
+            stamp = camera.publish(**options)
             end = time.monotonic() + 1.0
             while not (find(self.joints, stamp) and find(self.mesh, stamp)):
                 if time.monotonic() > end:
@@ -91,22 +91,18 @@ class Outputs:
                 time.sleep(0.005)
             return stamp
 
-        return wait_for(through, "joints and mesh")
+        return wait_for(processed, "joints and mesh")
 
     def of(self, stamp: tuple[int, int]) -> tuple[HandJointsArray, HandMeshArray]:
-        """Joints and mesh of an image."""
+        """Joints and meshes of an image."""
         return find(self.joints, stamp), find(self.mesh, stamp)
 
     def transforms(self, stamp: tuple[int, int]) -> list[Any]:
         return [t for message in self.tf for t in message.transforms if key(t) == stamp]
 
     def status(self) -> DiagnosticStatus:
-        """The last diagnostics."""
+        """Latest diagnostics."""
         return self.diagnostics[-1].status[0]
-
-    def figure(self, name: str) -> str:
-        """One of the last diagnostics' values."""
-        return next(value.value for value in self.status().values if value.key == name)
 
 
 def key(message: Any) -> tuple[int, int]:
@@ -118,42 +114,42 @@ def find(messages: list[Any], stamp: tuple[int, int]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def node(world: World, tmp_path_factory: pytest.TempPathFactory) -> HandsProcess:
+def node(ros_domain: RosDomain, tmp_path_factory: pytest.TempPathFactory) -> HandsProcess:
     log = tmp_path_factory.mktemp("node") / "log"
     arguments = ["-p", "image_timeout:=1.0", "-p", "frame_prefix:=arm/"]
-    return HandsProcess(world, log, "fixed", *arguments).bring_up()
+    return HandsProcess(ros_domain, log, "fixed", *arguments).bring_up()
 
 
 @pytest.fixture(scope="module")
-def outputs(world: World, node: HandsProcess) -> Outputs:
-    outputs = Outputs(world)
+def outputs(ros_domain: RosDomain, node: HandsProcess) -> Outputs:
+    outputs = Outputs(ros_domain)
     for topic in ("/hands/joints", "/hands/mesh", "/hands/inter_hand", "/tf"):
-        wait_for(lambda topic=topic: world.node.count_publishers(topic))
+        wait_for(lambda topic=topic: ros_domain.node.count_publishers(topic))
     return outputs
 
 
 @pytest.fixture
-def camera(world: World, node: HandsProcess) -> Iterator[TestCamera]:
-    camera = TestCamera(world)
-    camera.wait_until_heard()
+def camera(ros_domain: RosDomain, node: HandsProcess) -> Iterator[TestCamera]:
+    camera = TestCamera(ros_domain)
+    camera.wait_for_subscriptions()
     yield camera
     camera.close()
 
 
 @pytest.fixture(scope="module")
-def truth() -> FixedTracker:
+def reference() -> FixedTracker:
     return FixedTracker()
 
 
-def test_hands_with_stamp_and_frame_of_their_image(camera, outputs, truth):
-    stamp = outputs.shoot(camera)
+def test_outputs_have_stamp_and_frame_of_their_image(camera, outputs, reference):
+    stamp = outputs.publish_image(camera)
     joints, mesh = outputs.of(stamp)
     inter_hand = wait_for(lambda: find(outputs.inter_hand, stamp))
     transforms = wait_for(lambda: outputs.transforms(stamp))
     for message in (joints, mesh, inter_hand, *transforms):
         assert key(message) == stamp
         assert message.header.frame_id == FRAME_ID
-    hands = truth.update(np.full((480, 640, 3), 255, np.uint8), object(), 0)
+    hands = reference.update(np.full((480, 640, 3), 255, np.uint8), object(), 0)
     for hand, j, m in zip(hands.hands, joints.hands, mesh.hands, strict=True):
         assert j.side == m.side == hand.side
         np.testing.assert_array_equal([(p.x, p.y, p.z) for p in j.joints], hand.joints)
@@ -162,9 +158,9 @@ def test_hands_with_stamp_and_frame_of_their_image(camera, outputs, truth):
     assert [h.side for h in joints.hands] == [HandJoints.RIGHT, HandJoints.LEFT]
 
 
-def test_tf_agrees_with_inter_hand(camera, outputs):
-    """T_right_left = T_camera_right^-1 T_camera_left: what a TF buffer's lookup composes."""
-    stamp = outputs.shoot(camera)
+def test_tf_is_consistent_with_inter_hand(camera, outputs):
+    """T_right_left = T_camera_right^-1 T_camera_left, as composed by a lookup in a TF buffer."""
+    stamp = outputs.publish_image(camera)
     inter_hand = wait_for(lambda: find(outputs.inter_hand, stamp))
     transforms = {t.child_frame_id: to_matrix(t.transform) for t in wait_for(lambda: outputs.transforms(stamp))}
     assert set(transforms) == {"arm/hand_right", "arm/hand_left"} == {inter_hand.right_frame, inter_hand.left_frame}
@@ -172,57 +168,57 @@ def test_tf_agrees_with_inter_hand(camera, outputs):
     np.testing.assert_allclose(to_matrix(inter_hand.transform), lookup, atol=1e-12)
 
 
-def test_no_hands_are_said_and_leave_nothing_behind(world, camera, outputs):
-    """An empty message says that the image was looked at; TF is silent, the markers are deleted."""
-    markers = world.hear(MarkerArray, "hands/markers")
-    wait_for(lambda: world.node.count_publishers("/hands/markers"))
-    wait_for(lambda: outputs.shoot(camera) and markers, "markers")
+def test_image_without_hands(ros_domain, camera, outputs):
+    """Joints and meshes are published without hands, TF is not published, the markers are deleted."""
+    markers = ros_domain.subscribe(MarkerArray, "hands/markers")
+    wait_for(lambda: ros_domain.node.count_publishers("/hands/markers"))
+    wait_for(lambda: outputs.publish_image(camera) and markers, "markers")
     shown = {(m.ns, m.id) for message in markers for m in message.markers if m.action == Marker.ADD}
     assert len(shown) == 2
-    stamp = outputs.shoot(camera, mark=0)
+    stamp = outputs.publish_image(camera, value=0)
     joints, mesh = outputs.of(stamp)
     assert (list(joints.hands), list(mesh.hands)) == ([], [])
     deleted = wait_for(lambda: [m for message in markers for m in message.markers if m.action == Marker.DELETE])
     assert {(m.ns, m.id) for m in deleted} == shown
-    outputs.shoot(camera)  # what was published for the image before is here by now
+    outputs.publish_image(camera)  # all outputs of the previous image were received by now
     assert find(outputs.inter_hand, stamp) is None
     assert outputs.transforms(stamp) == []
 
 
-def test_overlay_only_while_subscribed(world, camera, outputs):
-    assert world.node.count_subscribers("/hands/overlay") == 0
-    heard: list[Image] = []
-    subscription = world.node.create_subscription(Image, "hands/overlay", heard.append, RELIABLE)
-    wait_for(lambda: outputs.shoot(camera) and heard, "an overlay")
-    assert (heard[0].width, heard[0].height, heard[0].encoding) == (640, 480, "rgb8")
-    assert heard[0].header.frame_id == FRAME_ID
-    world.node.destroy_subscription(subscription)
+def test_overlay_only_while_subscribed(ros_domain, camera, outputs):
+    assert ros_domain.node.count_subscribers("/hands/overlay") == 0
+    overlays: list[Image] = []
+    subscription = ros_domain.node.create_subscription(Image, "hands/overlay", overlays.append, RELIABLE)
+    wait_for(lambda: outputs.publish_image(camera) and overlays, "an overlay")
+    assert (overlays[0].width, overlays[0].height, overlays[0].encoding) == (640, 480, "rgb8")
+    assert overlays[0].header.frame_id == FRAME_ID
+    ros_domain.node.destroy_subscription(subscription)
 
 
 @pytest.mark.parametrize(
     ("message_type", "topic"), [(HandMeshArray, "/hands/mesh"), (Image, "/hands/overlay"), (TFMessage, "/tf")]
 )
-def test_a_subscriber_that_cannot_hear_is_named(world, node, outputs, message_type, topic):
-    """It asks for latched messages, which a stream of hands does not offer: in the log and in the diagnostics."""
+def test_incompatible_subscriber_is_reported(ros_domain, node, outputs, message_type, topic):
+    """A transient-local subscription to a volatile output is reported in the log and in the diagnostics."""
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    subscription = world.node.create_subscription(message_type, topic, lambda _: None, latched)
-    problem = f"{topic}: /test cannot hear it: it asks for reliable, transient_local"
+    subscription = ros_domain.node.create_subscription(message_type, topic, lambda _: None, latched)
+    problem = f"{topic}: incompatible QoS with subscriber /test: it requests reliable, transient_local"
     wait_for(lambda: outputs.diagnostics and problem in outputs.status().message)
     assert outputs.status().level != DiagnosticStatus.OK
-    if topic != "/tf":  # whose publisher is tf2_ros's where that is installed
-        wait_for(lambda: node.says(problem))
-    world.node.destroy_subscription(subscription)
+    if topic != "/tf":  # published by tf2_ros if that is installed
+        wait_for(lambda: node.logged(problem))
+    ros_domain.node.destroy_subscription(subscription)
     wait_for(lambda: problem not in outputs.status().message)
 
 
-def test_parameters_take_effect_with_the_next_image(node, camera, outputs):
-    assert all(result.successful for result in node.set(publish_tf=False))
+def test_parameters_apply_to_the_next_image(node, camera, outputs):
+    assert all(result.successful for result in node.set_parameters(publish_tf=False))
     before = len(outputs.tf)
-    outputs.shoot(camera)
-    outputs.shoot(camera)
+    outputs.publish_image(camera)
+    outputs.publish_image(camera)
     assert len(outputs.tf) == before
-    assert all(result.successful for result in node.set(publish_tf=True))
-    stamp = outputs.shoot(camera)
+    assert all(result.successful for result in node.set_parameters(publish_tf=True))
+    stamp = outputs.publish_image(camera)
     wait_for(lambda: outputs.transforms(stamp))
 
 
@@ -235,31 +231,31 @@ def test_parameters_take_effect_with_the_next_image(node, camera, outputs):
         ("max_rate", "x", "Wrong parameter type"),
     ],
 )
-def test_parameters_are_refused_with_a_reason(node, name, value, reason):
-    (result,) = node.set(**{name: value})
+def test_invalid_parameters_are_rejected_with_a_reason(node, name, value, reason):
+    (result,) = node.set_parameters(**{name: value})
     assert not result.successful
     assert reason in result.reason
 
 
-def test_a_failure_costs_its_image_only(node, camera, outputs):
-    lost = []
-    wait_for(lambda: lost.append(camera.shoot(mark=1)) or node.says("no hand at all fits this image"))
-    outputs.shoot(camera)
-    assert not any(find(outputs.joints, stamp) for stamp in lost)
-    assert node.says("Traceback"), "the log shows where it happened"
+def test_error_affects_only_its_image(node, camera, outputs):
+    failed = []
+    wait_for(lambda: failed.append(camera.publish(value=1)) or node.logged("no hand at all fits this image"))
+    outputs.publish_image(camera)
+    assert not any(find(outputs.joints, stamp) for stamp in failed)
+    assert node.logged("Traceback"), "the log must contain the traceback"
 
 
-def test_a_full_memory_is_freed_once_and_the_image_tried_again(node, camera, outputs):
-    outputs.shoot(camera, mark=2)
-    outputs.shoot(camera)
-    lost = camera.shoot(mark=3)
+def test_out_of_memory_frees_caches_and_retries_once(node, camera, outputs):
+    outputs.publish_image(camera, value=2)
+    outputs.publish_image(camera)
+    failed = camera.publish(value=3)
     wait_for(lambda: outputs.diagnostics and "the memory of cuda:0 is full" in outputs.status().message)
     assert outputs.status().level == DiagnosticStatus.ERROR
-    outputs.shoot(camera)
-    assert find(outputs.joints, lost) is None
+    outputs.publish_image(camera)
+    assert find(outputs.joints, failed) is None
 
 
-def test_transitions_that_the_state_does_not_allow_are_refused(node, camera, outputs):
+def test_invalid_transitions_are_rejected(node, camera, outputs):
     for transition in (
         Transition.TRANSITION_CONFIGURE,
         Transition.TRANSITION_ACTIVATE,
@@ -269,94 +265,102 @@ def test_transitions_that_the_state_does_not_allow_are_refused(node, camera, out
         with pytest.raises(LifecycleError):
             node.lifecycle.change(transition)
     assert node.lifecycle.state() == State.PRIMARY_STATE_ACTIVE
-    outputs.shoot(camera)
+    outputs.publish_image(camera)
 
 
-def test_the_clock_jumps_back(camera, outputs):
-    outputs.shoot(camera)
+def test_clock_jumps_back(camera, outputs):
+    outputs.publish_image(camera)
     TestCamera.time_ns -= 9_999_999_999
     for _ in range(3):
-        joints, _ = outputs.of(outputs.shoot(camera))
+        joints, _ = outputs.of(outputs.publish_image(camera))
         assert len(joints.hands) == 2
 
 
-def test_the_resolution_changes_in_mid_stream(camera, outputs):
+def test_resolution_changes(camera, outputs):
     for size in ((640, 480), (320, 240), (1280, 720), (640, 480)):
-        joints, _ = outputs.of(outputs.shoot(camera, size=size))
+        joints, _ = outputs.of(outputs.publish_image(camera, size=size))
         assert len(joints.hands) == 2
 
 
-def test_deactivated_it_is_deaf_and_activated_it_hears_again(world, node, camera, outputs):
+def test_deactivate_and_activate(ros_domain, node, camera, outputs):
     node.lifecycle.change(Transition.TRANSITION_DEACTIVATE)
     wait_for(lambda: camera.images.get_subscription_count() == 0)
     node.lifecycle.change(Transition.TRANSITION_ACTIVATE)
-    camera.wait_until_heard()
-    outputs.shoot(camera)
+    camera.wait_for_subscriptions()
+    outputs.publish_image(camera)
 
 
-def test_without_calibration_nothing_metric_and_then_all(world, node, camera, outputs):
-    """camera_info comes late: the topic is named, overlays can be had, and with it hands get their place."""
+def test_metric_outputs_start_with_the_first_calibration(ros_domain, node, camera, outputs):
+    """Until camera_info arrives, only overlays are published and the missing topic is reported."""
     node.lifecycle.change(Transition.TRANSITION_DEACTIVATE)
     node.lifecycle.change(Transition.TRANSITION_ACTIVATE)
     overlays: list[Image] = []
-    subscription = world.node.create_subscription(Image, "hands/overlay", overlays.append, RELIABLE)
-    camera.wait_until_heard()
-    bare = []
-    wait_for(lambda: bare.append(camera.shoot(info=False)) or any(key(o) in bare for o in overlays), "an overlay")
-    assert node.says("/camera_info has brought nothing yet")
-    # WARN, as soon as the failures that earlier tests provoked are no longer recent.
-    wait_for(lambda: outputs.diagnostics and "no calibration" in outputs.status().message)
+    subscription = ros_domain.node.create_subscription(Image, "hands/overlay", overlays.append, RELIABLE)
+    camera.wait_for_subscriptions()
+    uncalibrated = []
     wait_for(
-        lambda: bare.append(camera.shoot(info=False)) or outputs.status().level == DiagnosticStatus.WARN, "a warning"
+        lambda: uncalibrated.append(camera.publish(info=False)) or any(key(o) in uncalibrated for o in overlays),
+        "an overlay",
+    )
+    assert node.logged("No camera_info received on /camera_info")
+    # The level becomes WARN when the errors of earlier tests have left the statistics' window.
+    wait_for(lambda: outputs.diagnostics and "No camera calibration" in outputs.status().message)
+    wait_for(
+        lambda: uncalibrated.append(camera.publish(info=False)) or outputs.status().level == DiagnosticStatus.WARN,
+        "a warning",
     )
 
     def caught_up() -> Any:
-        bare.append(camera.shoot(info=False))
+        uncalibrated.append(camera.publish(info=False))
         end = time.monotonic() + 1.0
-        while not (seen := find(overlays, bare[-1])) and time.monotonic() < end:
+        while not (overlay := find(overlays, uncalibrated[-1])) and time.monotonic() < end:
             time.sleep(0.005)
-        return seen
+        return overlay
 
-    # Some may still be on their way, and a calibration that comes now would be theirs. Not every one has an overlay.
+    # Images still being processed would use a calibration published now. Not every image has an overlay.
     wait_for(caught_up, "the node to catch up")
-    outputs.shoot(camera)
-    for stamp in bare:
+    outputs.publish_image(camera)
+    for stamp in uncalibrated:
         assert not find(outputs.joints, stamp)
         assert not find(outputs.mesh, stamp)
         assert not outputs.transforms(stamp)
-    camera.shoot(focal=0.0)
-    wait_for(lambda: camera.shoot(focal=0.0) and node.says("K is zero"))
-    world.node.destroy_subscription(subscription)
+    camera.publish(focal=0.0)
+    wait_for(lambda: camera.publish(focal=0.0) and node.logged("K is zero"))
+    ros_domain.node.destroy_subscription(subscription)
 
 
-def test_a_publisher_of_another_reliability_is_met_on_its_terms(world, node, camera, outputs):
-    """`image_qos: auto`: after a reliable camera comes a best-effort one, and the other way round."""
+def test_subscription_adapts_to_the_publishers_reliability(ros_domain, node, camera, outputs):
+    """`image_qos: auto`: a reliable camera is replaced by a best-effort one."""
     camera.close()
-    wait_for(lambda: world.node.count_publishers("/image") == 0)
-    other = TestCamera(world, BEST_EFFORT)
-    shot: list[tuple[int, int]] = []
+    wait_for(lambda: ros_domain.node.count_publishers("/image") == 0)
+    other = TestCamera(ros_domain, BEST_EFFORT)
+    published: list[tuple[int, int]] = []
     try:
-        # Small ones, so that best effort loses nothing.
-        wait_for(lambda: shot.append(other.shoot(size=(64, 48))) or any(find(outputs.joints, s) for s in shot[-9:]))
-        wait_for(lambda: node.says("/image: subscribing anew, now best_effort"))
+        # Small images, so that best effort loses none.
+        wait_for(
+            lambda: (
+                published.append(other.publish(size=(64, 48))) or any(find(outputs.joints, s) for s in published[-9:])
+            )
+        )
+        wait_for(lambda: node.logged("/image: QoS of the publishers changed, resubscribing: best_effort"))
     finally:
         other.close()
 
 
-def test_silence_is_explained(world, node):
-    wait_for(lambda: world.node.count_publishers("/image") == 0)
-    wait_for(lambda: node.says("/image: nobody publishes there"))
-    elsewhere = TestCamera(world, image="arm/color/image_raw")
+def test_missing_images_are_explained(ros_domain, node):
+    wait_for(lambda: ros_domain.node.count_publishers("/image") == 0)
+    wait_for(lambda: node.logged("on /image: no publishers"))
+    elsewhere = TestCamera(ros_domain, image="arm/color/image_raw")
     try:
-        wait_for(lambda: node.says("sensor_msgs/msg/Image is published on /arm/color/image_raw"))
+        wait_for(lambda: node.logged("sensor_msgs/msg/Image is published on /arm/color/image_raw"))
     finally:
         elsewhere.close()
 
 
-def test_two_signals_end_it_with_0_within_2_seconds(node, world):
+def test_two_signals_end_the_process_within_2_seconds(node, ros_domain):
     start = time.monotonic()
     node.process.send_signal(signal.SIGINT)
     node.process.send_signal(signal.SIGINT)
     assert node.process.wait(10) == 0
     assert time.monotonic() - start < 2
-    assert "Traceback" not in Path(node.log).read_text().rpartition("subscribing anew")[2]
+    assert "Traceback" not in Path(node.log).read_text().rpartition("resubscribing")[2]

@@ -1,4 +1,4 @@
-"""Who does not fit is told when it is known, and once."""
+"""Tests of the reporting of incompatible QoS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lgnet_ros.qos_events import Incompatible
+from lgnet_ros.qos_events import IncompatibleQoSReporter
 
 
 @pytest.fixture
@@ -14,22 +14,22 @@ def log() -> list[str]:
     return []
 
 
-def test_what_was_noticed_is_told_when_it_has_a_name(log: list[str]) -> None:
+def test_problems_are_logged_once_known_and_only_once(log: list[str]) -> None:
     problems: list[str] = []
     node = SimpleNamespace(get_logger=lambda: SimpleNamespace(warning=log.append))
-    incompatible = Incompatible(node, lambda: problems)
+    reporter = IncompatibleQoSReporter(node, lambda: problems)
     problems.append("one")
-    incompatible.tell()
-    assert log == [], "nothing was noticed"
+    reporter.report()
+    assert log == [], "no event so far"
     problems.clear()
-    incompatible.notice(None)
-    incompatible.tell()
+    reporter.on_event(None)
+    reporter.report()
     assert log == []
     problems += ["one", "two"]
-    incompatible.tell()
-    incompatible.tell()
+    reporter.report()
+    reporter.report()
     assert log == ["one", "two"]
-    incompatible.notice(None)
+    reporter.on_event(None)
     problems.append("three")
-    incompatible.tell()
-    assert log == ["one", "two", "three"], "the first two were told a moment ago"
+    reporter.report()
+    assert log == ["one", "two", "three"], "the first two were logged recently"

@@ -1,4 +1,4 @@
-"""README's planner runs as it stands there, and its pose is where a gripper should wait."""
+"""The planner example of the documentation runs, and its pose is in front of the palm and faces it."""
 
 from __future__ import annotations
 
@@ -11,47 +11,46 @@ from geometry_msgs.msg import PoseStamped
 from std_msgs.msg import Header
 from support.fixed_hands import two_hands
 from support.paths import ROOT
+from support.ros_domain import wait_for
 from support.ros_matrices import to_matrix
-from support.ros_world import wait_for
 
 from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_ros.output.messages import to_mesh_array
 from lgnet_ros.qos import output_profile
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "planners.md"
 
 
-def snippet() -> dict[str, Any]:
-    """What the code block under "## Planners" defines."""
-    section = README.read_text().partition("\n## Planners\n")[2].partition("\n## ")[0]
-    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+def example() -> dict[str, Any]:
+    """Names defined by the Python block of the page."""
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     names: dict[str, Any] = {"__name__": "planner"}
-    exec(compile(code, "README.md", "exec"), names)
+    exec(compile(code, str(PAGE), "exec"), names)
     return names
 
 
-def test_planner_waits_off_the_palm_and_faces_it(world, hand_model):
-    planner = snippet()["PalmApproach"](context=world.context, use_global_arguments=False)
-    world.executor.add_node(planner)
-    heard = world.hear(PoseStamped, "approach")
+def test_approach_pose_is_in_front_of_the_palm_and_faces_it(ros_domain, hand_model):
+    planner = example()["PalmApproach"](context=ros_domain.context, use_global_arguments=False)
+    ros_domain.executor.add_node(planner)
+    received = ros_domain.subscribe(PoseStamped, "approach")
     hands = two_hands(hand_model)
     poses = HandFrames(hand_model).poses(hands.hands)
     message = to_mesh_array(hands, Header(frame_id="camera"), poses)
     message.header.stamp.sec = 42
-    publisher = world.node.create_publisher(type(message), "hands/mesh", output_profile())
-    wait_for(lambda: publisher.get_subscription_count() and world.node.count_publishers("/approach"))
+    publisher = ros_domain.node.create_publisher(type(message), "hands/mesh", output_profile())
+    wait_for(lambda: publisher.get_subscription_count() and ros_domain.node.count_publishers("/approach"))
     publisher.publish(message)
-    pose = wait_for(lambda: heard)[0]
+    pose = wait_for(lambda: received)[0]
     assert pose.header == message.header
 
-    hand = hands.right  # the more certain one
+    hand = hands.right  # the hand with the higher presence
     gripper, palm = to_matrix(pose.pose), poses[hand.side].rotation
-    np.testing.assert_allclose(gripper[:3, 2], -palm[:, 2], atol=1e-9, err_msg="its z points into the palm")
-    np.testing.assert_allclose(gripper[:3, 0], palm[:, 0], atol=1e-9, err_msg="its x points along the fingers")
+    np.testing.assert_allclose(gripper[:3, 2], -palm[:, 2], atol=1e-9, err_msg="z must point into the palm")
+    np.testing.assert_allclose(gripper[:3, 0], palm[:, 0], atol=1e-9, err_msg="x must point along the fingers")
     assert np.linalg.det(gripper[:3, :3]) == pytest.approx(1)
     heights = (hand.vertices - gripper[:3, 3]) @ palm[:, 2]
     assert heights.max() == pytest.approx(-0.15, abs=1e-6), (
-        "nothing of the hand is nearer than 15 cm along the approach"
+        "the hand must be at least 15 cm away along the approach direction"
     )
-    world.executor.remove_node(planner)
+    ros_domain.executor.remove_node(planner)
     planner.destroy_node()

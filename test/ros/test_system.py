@@ -1,4 +1,4 @@
-"""The whole chain with the bundled network, in processes of its own: what arrives is what the estimator says."""
+"""System tests with the bundled network in a separate process: its outputs equal those of the estimator."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
 from support.paths import SHARED
+from support.ros_domain import HandsProcess, RosDomain, wait_for
 from support.ros_matrices import to_matrix
-from support.ros_world import HandsProcess, World, wait_for
 from tf2_msgs.msg import TFMessage
 
 from lgnet_core.geometry.hand_frame import HandFrames
@@ -22,11 +22,11 @@ from lgnet_core.geometry.inter_hand import inter_hand
 from lgnet_core.inference import HandEstimator
 from lgnet_core.types import Camera, TwoHands
 from lgnet_ros.input.camera_info import camera_from_info
-from lgnet_ros.input.intake import decode_image
+from lgnet_ros.input.decode import decode_image
 
 BAG = SHARED / "testdata" / "replay_interhand" / "replay_interhand.mcap"
-EXACT = ["-p", "smoothing:=false", "-p", "detection_interval:=1", "-p", "device:=cpu", "-p", "threads:=1"]
-IMAGES = 5  # to compare
+DETERMINISTIC = ["-p", "smoothing:=false", "-p", "detection_interval:=1", "-p", "device:=cpu", "-p", "threads:=1"]
+NUM_IMAGES = 5  # to compare
 
 
 @pytest.fixture(scope="module")
@@ -34,32 +34,32 @@ def estimator() -> HandEstimator:
     return HandEstimator.load(device="cpu", threads=1)
 
 
-class Heard:
-    """What the node published, by stamp."""
+class ReceivedOutputs:
+    """Outputs of the node, by the stamp of their image."""
 
-    def __init__(self, world: World) -> None:
-        self.joints = world.hear(HandJointsArray, "hands/joints")
-        self.mesh = world.hear(HandMeshArray, "hands/mesh")
-        self.inter_hand = world.hear(InterHandTransform, "hands/inter_hand")
-        self.tf = world.hear(TFMessage, "/tf", QoSProfile(depth=100))
+    def __init__(self, ros_domain: RosDomain) -> None:
+        self.joints = ros_domain.subscribe(HandJointsArray, "hands/joints")
+        self.mesh = ros_domain.subscribe(HandMeshArray, "hands/mesh")
+        self.inter_hand = ros_domain.subscribe(InterHandTransform, "hands/inter_hand")
+        self.tf = ros_domain.subscribe(TFMessage, "/tf", QoSProfile(depth=100))
 
     def stamps(self) -> list[tuple[int, int]]:
-        """Of images of which everything has come."""
+        """Stamps of the images whose outputs were all received."""
         stamps = [key(m) for m in self.mesh if any(key(j) == key(m) for j in self.joints)]
-        return [stamp for stamp in stamps if self._whole(stamp)]
+        return [stamp for stamp in stamps if self._is_complete(stamp)]
 
-    def _whole(self, stamp: tuple[int, int]) -> bool:
-        seen = len(find(self.mesh, stamp).hands)
-        return len(self.transforms(stamp)) == seen and (seen < 2 or find(self.inter_hand, stamp) is not None)
+    def _is_complete(self, stamp: tuple[int, int]) -> bool:
+        num_hands = len(find(self.mesh, stamp).hands)
+        return len(self.transforms(stamp)) == num_hands and (num_hands < 2 or find(self.inter_hand, stamp) is not None)
 
     def transforms(self, stamp: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Frames of an image, (4, 4) each."""
+        """(4, 4) transforms of an image by frame."""
         return {
             t.child_frame_id: to_matrix(t.transform) for m in self.tf for t in m.transforms if key(t) == stamp
         }  # fmt: skip
 
-    def agrees_with(self, hands: TwoHands, stamp: tuple[int, int], frames: HandFrames) -> int:
-        """Hold everything of an image against the estimator's own answer; how many hands there are."""
+    def assert_equal(self, hands: TwoHands, stamp: tuple[int, int], frames: HandFrames) -> int:
+        """Compare all outputs of an image with the estimator's result, and return the number of hands."""
         joints, mesh = find(self.joints, stamp), find(self.mesh, stamp)
         for hand, j, m in zip(hands.hands, joints.hands, mesh.hands, strict=True):
             assert j.side == m.side == hand.side
@@ -88,63 +88,67 @@ def find(messages: list[Any], stamp: tuple[int, int]) -> Any:
 
 
 @pytest.fixture
-def node(world: World, tmp_path: Path) -> Iterator[HandsProcess]:
-    """Not yet configured; ended by the test, or after it."""
-    node = HandsProcess(world, tmp_path / "log", "bundled", *EXACT)
+def node(ros_domain: RosDomain, tmp_path: Path) -> Iterator[HandsProcess]:
+    """Unconfigured node."""
+    node = HandsProcess(ros_domain, tmp_path / "log", "bundled", *DETERMINISTIC)
     yield node
     node.process.kill()
 
 
-def test_demo_camera_at_30_hz(world, node, estimator, tmp_path):
-    """Outputs arrive with their images' stamps, and equal the estimator called directly."""
-    camera = world.start("-m", "lgnet_ros.demo.camera", log=tmp_path / "camera")
-    frames, infos, heard = world.hear(Image, "image"), world.hear(CameraInfo, "camera_info"), Heard(world)
+def test_outputs_for_the_demo_camera(ros_domain, node, estimator, tmp_path):
+    """Outputs have the stamps of their images and equal the estimator's results."""
+    camera = ros_domain.start("-m", "lgnet_ros.demo.camera", log=tmp_path / "camera")
+    images, infos, received = (
+        ros_domain.subscribe(Image, "image"),
+        ros_domain.subscribe(CameraInfo, "camera_info"),
+        ReceivedOutputs(ros_domain),
+    )
     node.bring_up()
 
-    def compared() -> list[tuple[int, int]]:
-        return [stamp for stamp in heard.stamps() if find(frames, stamp) and find(infos, stamp)]
+    def comparable() -> list[tuple[int, int]]:
+        return [stamp for stamp in received.stamps() if find(images, stamp) and find(infos, stamp)]
 
-    wait_for(lambda: len(compared()) > IMAGES, "images with their hands", patience=120)
+    wait_for(lambda: len(comparable()) > NUM_IMAGES, "images with outputs", timeout=120)
     camera.terminate()
-    frames, hands_seen = HandFrames(estimator.hand_model), 0
-    for stamp in compared()[-IMAGES:]:
-        message = find(frames, stamp)
-        assert find(heard.mesh, stamp).header == message.header == find(heard.joints, stamp).header
+    hand_frames, num_hands = HandFrames(estimator.hand_model), 0
+    for stamp in comparable()[-NUM_IMAGES:]:
+        message = find(images, stamp)
+        assert find(received.mesh, stamp).header == message.header == find(received.joints, stamp).header
         info = find(infos, stamp)
         hands = estimator.estimate(decode_image(message), camera_from_info(info, 640, 480, "auto", "/image"))
-        hands_seen += heard.agrees_with(hands, stamp, frames)
-    assert hands_seen, "the clip shows hands"
-    periods = np.diff(sorted(10**9 * s + n for s, n in map(key, frames)))
+        num_hands += received.assert_equal(hands, stamp, hand_frames)
+    assert num_hands, "the clip contains hands"
+    periods = np.diff(sorted(10**9 * s + n for s, n in map(key, images)))
     assert np.median(periods) == pytest.approx(1e9 / 30, rel=0.1)
-    assert node.end() == 0
+    assert node.stop() == 0
 
 
-@pytest.mark.skipif(not BAG.is_file(), reason="the recorded images are not here (../shared/testdata/replay_interhand)")
-def test_recorded_images_with_their_own_intrinsics(world, node, estimator):
-    """Four real images, of two sizes and four calibrations: each must meet its own."""
+@pytest.mark.skipif(not BAG.is_file(), reason="recorded images not found (testdata/replay_interhand)")
+def test_recorded_images_use_their_own_calibration(ros_domain, node, estimator):
+    """Four real images of two sizes with four calibrations: each must be processed with its own."""
     recorded = read_bag(BAG)
-    images = world.node.create_publisher(Image, "image", 5)
-    infos = world.node.create_publisher(CameraInfo, "camera_info", 5)
-    heard = Heard(world)
+    images = ros_domain.node.create_publisher(Image, "image", 5)
+    infos = ros_domain.node.create_publisher(CameraInfo, "camera_info", 5)
+    received = ReceivedOutputs(ros_domain)
     node.bring_up()
     wait_for(lambda: images.get_subscription_count() and infos.get_subscription_count())
     wait_for(
-        lambda: all(map(world.node.count_publishers, ("/hands/joints", "/hands/mesh", "/hands/inter_hand", "/tf")))
+        lambda: all(map(ros_domain.node.count_publishers, ("/hands/joints", "/hands/mesh", "/hands/inter_hand", "/tf")))
     )
     frames = HandFrames(estimator.hand_model)
     for image, info in recorded:
-        images.publish(image)  # before its calibration, as some drivers do
+        images.publish(image)  # before its camera_info, like some drivers
         infos.publish(info)
-        wait_for(lambda image=image: key(image) in heard.stamps(), "the hands of a recorded image", patience=120)
+        wait_for(lambda image=image: key(image) in received.stamps(), "the outputs of a recorded image", timeout=120)
         camera = camera_from_info(info, image.width, image.height, "auto", "/image")
         assert isinstance(camera, Camera)
         assert camera.matrix[0, 0] == info.k[0]
-        heard.agrees_with(estimator.estimate(decode_image(image), camera), key(image), frames)
-    assert node.end() == 0
+        received.assert_equal(estimator.estimate(decode_image(image), camera), key(image), frames)
+    assert node.stop() == 0
 
 
 def read_bag(path: Path) -> list[tuple[Image, CameraInfo]]:
-    """Images and their calibrations, by stamp."""
+    """Read the images and their camera_info, ordered by stamp."""
     reader = pytest.importorskip("mcap.reader", reason="pip install mcap to replay recorded images")
     images, infos = {}, {}
     with path.open("rb") as file:

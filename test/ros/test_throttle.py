@@ -1,27 +1,27 @@
-"""Equal warnings are told once in a while, others at once."""
+"""Tests of log throttling."""
 
 from __future__ import annotations
 
-from lgnet_ros.throttle import WARN_SECONDS, Throttle
+from lgnet_ros.throttle import LOG_THROTTLE_PERIOD, LogThrottle
 
 
-def test_a_text_is_due_again_after_a_while_and_others_do_not_wait_for_it() -> None:
+def test_each_text_is_throttled_separately() -> None:
     time = [100.0]
-    throttle = Throttle(lambda: time[0])
-    assert throttle.due("a")
-    assert throttle.due("b")
-    time[0] += 0.9 * WARN_SECONDS
-    assert not throttle.due("a")
-    time[0] += 0.2 * WARN_SECONDS
-    assert throttle.due("a")
-    assert not throttle.due("a")
-    assert throttle.due("b")
+    throttle = LogThrottle(lambda: time[0])
+    assert throttle.allows("a")
+    assert throttle.allows("b")
+    time[0] += 0.9 * LOG_THROTTLE_PERIOD
+    assert not throttle.allows("a")
+    time[0] += 0.2 * LOG_THROTTLE_PERIOD
+    assert throttle.allows("a")
+    assert not throttle.allows("a")
+    assert throttle.allows("b")
 
 
-def test_it_forgets_texts_that_are_no_longer_told() -> None:
+def test_old_texts_are_forgotten() -> None:
     time = [0.0]
-    throttle = Throttle(lambda: time[0])
+    throttle = LogThrottle(lambda: time[0])
     for k in range(1000):
-        throttle.due(f"subscriber {k}")
+        throttle.allows(f"subscriber {k}")
         time[0] += 1.0
-    assert len(throttle._told) <= WARN_SECONDS + 1
+    assert len(throttle._last_logged) <= LOG_THROTTLE_PERIOD + 1

@@ -1,56 +1,56 @@
-"""The thread that works: survives failures, stops when told, and says when it cannot."""
+"""Tests of the worker thread: errors, stopping, timeouts."""
 
 from __future__ import annotations
 
 import threading
 
-from lgnet_ros.input.latest import LatestValue
+from lgnet_ros.input.latest_value import LatestValue
 from lgnet_ros.worker import Worker
 
 
-def test_a_failure_costs_its_item_only():
-    done, failures = [], []
-    worked = threading.Semaphore(0)
+def test_error_affects_only_its_item():
+    done, errors = [], []
+    handled = threading.Semaphore(0)
 
-    def work(item: int) -> None:
+    def process(item: int) -> None:
         if item % 2:
             raise ValueError(f"item {item}")
         done.append(item)
-        worked.release()
+        handled.release()
 
-    def failed(error: Exception) -> None:
-        failures.append(str(error))
-        worked.release()
+    def on_error(error: Exception) -> None:
+        errors.append(str(error))
+        handled.release()
 
-    mailbox: LatestValue[int] = LatestValue()
-    worker = Worker(mailbox, work, failed)
+    buffer: LatestValue[int] = LatestValue()
+    worker = Worker(buffer, process, on_error)
     worker.start()
     for item in range(6):
-        mailbox.put(item)
-        assert worked.acquire(timeout=10)
+        buffer.put(item)
+        assert handled.acquire(timeout=10)
     assert worker.stop(10)
-    assert (done, failures) == ([0, 2, 4], ["item 1", "item 3", "item 5"])
+    assert (done, errors) == ([0, 2, 4], ["item 1", "item 3", "item 5"])
 
 
-def test_stop_waits_for_the_item_at_work_and_takes_no_other():
-    begun, go_on, done = threading.Event(), threading.Event(), []
+def test_stop_waits_for_the_current_item_and_discards_others():
+    started, resume, done = threading.Event(), threading.Event(), []
 
-    def work(item: int) -> None:
-        begun.set()
-        go_on.wait(10)
+    def process(item: int) -> None:
+        started.set()
+        resume.wait(10)
         done.append(item)
 
-    mailbox: LatestValue[int] = LatestValue()
-    worker = Worker(mailbox, work, lambda error: None)
+    buffer: LatestValue[int] = LatestValue()
+    worker = Worker(buffer, process, lambda error: None)
     worker.start()
-    mailbox.put(1)
-    assert begun.wait(10)
-    mailbox.put(2)
-    assert not worker.stop(0.01), "the item is still at work"
-    go_on.set()
+    buffer.put(1)
+    assert started.wait(10)
+    buffer.put(2)
+    assert not worker.stop(0.01), "the item is still being processed"
+    resume.set()
     assert worker.stop(10)
     assert done == [1]
 
 
-def test_a_worker_that_never_started_stops():
+def test_stop_without_start():
     assert Worker(LatestValue(), print, print).stop(0)

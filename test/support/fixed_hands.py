@@ -1,4 +1,4 @@
-"""Trackers that stand in for the network: the same two hands in every image, and trouble on demand."""
+"""Trackers with a fixed output instead of networks: the same two hands in every image, and errors on demand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WRISTS = np.array([[-0.07, 0.03, 0.5], [0.08, 0.02, 0.55]])  # right, left; metr
 
 
 def two_hands(hand_model: HandModel, track_id: int = 1) -> TwoHands:
-    """A right and a left hand half a metre before a VGA camera, some centimetres apart."""
+    """A right and a left hand half a metre in front of a VGA camera, a few centimetres apart."""
     camera = Camera(np.array([[560.0, 0, 319.5], [0, 560, 239.5], [0, 0, 1]]), 640, 480)
     scene = make_scene(hand_model, camera, WRISTS, (True, True))
     faces = hand_model.faces.cpu().numpy()
@@ -38,8 +38,8 @@ def two_hands(hand_model: HandModel, track_id: int = 1) -> TwoHands:
     return TwoHands(right, left, WRISTS[Side.LEFT] - WRISTS[Side.RIGHT], metric=True)
 
 
-def without_place(hands: TwoHands) -> TwoHands:
-    """The same hands as they come back for a camera that is not calibrated: each relative to its own wrist."""
+def wrist_relative(hands: TwoHands) -> TwoHands:
+    """The same hands as for an uncalibrated camera: each relative to its own wrist."""
     right, left = (
         replace(hand, joints=hand.joints - hand.joints[0], vertices=hand.vertices - hand.joints[0])
         for hand in hands.hands
@@ -48,13 +48,13 @@ def without_place(hands: TwoHands) -> TwoHands:
 
 
 class FixedEngine:
-    """No network at all."""
+    """An engine without a network."""
 
     name, device, precision = "fixed", "cpu", "fp32"
 
 
 class FixedEstimator:
-    """What the node needs of an estimator beside its tracker's images."""
+    """The part of an estimator that the node uses."""
 
     engines: ClassVar = {"hands": FixedEngine()}
     presence_threshold = 0.5
@@ -71,10 +71,9 @@ class FixedEstimator:
 
 
 class FixedTracker:
-    """Sees :func:`two_hands` in every image, but none in one whose first pixel is black.
+    """Returns :func:`two_hands` for every image, except by the value of its first pixel.
 
-    An image whose first pixel is (1, 1, 1) is one that an inference fails at; (2, 2, 2): one for which the memory does
-    not suffice until some is freed; (3, 3, 3): nor then.
+    0: no hands; 1: inference fails; 2: out of memory until some is freed; 3: out of memory in any case.
     """
 
     smoothing: Smoothing | None = None
@@ -86,17 +85,17 @@ class FixedTracker:
         self.resets = 0
         self.last_stages: dict[str, float] = {"network": 0.0}
         self._metric = two_hands(self.estimator.hand_model)
-        self._relative = without_place(self._metric)
+        self._relative = wrist_relative(self._metric)
 
     def reset(self) -> None:
         self.resets += 1
 
     def update(self, image: FloatArray, camera: Camera | None, stamp_ns: int) -> TwoHands:
-        mark = int(image[0, 0, 0])
-        if mark == 0:
+        code = int(image[0, 0, 0])
+        if code == 0:
             return TwoHands(None, None, None, metric=camera is not None)
-        if mark == 1:
+        if code == 1:
             raise RuntimeError("no hand at all fits this image")
-        if mark == 3 or (mark == 2 and not self.estimator.freed):
+        if code == 3 or (code == 2 and not self.estimator.freed):
             raise OutOfMemoryError("the memory of cuda:0 is full")
         return self._relative if camera is None else self._metric

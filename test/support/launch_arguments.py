@@ -1,4 +1,4 @@
-"""What launch/hands.launch.py declares, read without importing it: `launch` may not be there."""
+"""Launch arguments of launch/hands.launch.py, parsed without importing it, since ``launch`` may not be installed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ FILE = ROOT / "launch" / "hands.launch.py"
 
 
 def launch_arguments() -> dict[str, str]:
-    """Name -> description, from the table ARGUMENTS."""
+    """Names and descriptions in the table ARGUMENTS."""
     for node in ast.parse(FILE.read_text()).body:
         if isinstance(node, ast.Assign) and node.targets[0].id == "ARGUMENTS":
-            return {name: text for name, _, text in ast.literal_eval(node.value)}
-    raise AssertionError("no table ARGUMENTS")
+            return {name: description for name, _, description in ast.literal_eval(node.value)}
+    raise AssertionError("table ARGUMENTS not found")

@@ -1,4 +1,4 @@
-"""Images on which MediaPipe's networks are tried: the formula of tools/read_mediapipe.py, and a photograph."""
+"""Test images for MediaPipe's networks: an analytic one, as in tools/read_mediapipe.py, and a photograph."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-def formula_image(size: int) -> Tensor:
-    """The image of which LiteRT's values are known. Shapes: (1, 3, S, S), [0, 1]."""
+def analytic_image(size: int) -> Tensor:
+    """The analytic image for which LiteRT's outputs are recorded. Shapes: (1, 3, S, S), [0, 1]."""
     y, x = torch.meshgrid(torch.arange(float(size)), torch.arange(float(size)), indexing="ij")
     waves = torch.stack([torch.sin(x / 9 + y / 31), torch.cos(x / 17 - y / 7), torch.sin((x + y) / 23)])
     return waves[None] / 2 + 0.5
 
 
 def photograph() -> NDArray[np.uint8]:
-    """A left hand with its thumb up, 640 x 521, RGB; the test is skipped where the test data are not there."""
+    """A left hand with its thumb up, 640 x 521, RGB; the test is skipped if the test data are missing."""
     path = Path(os.environ.get("LGNET_TEST_DATA", "../shared")) / "testdata/hands/one_thumb.jpg"
     if not path.is_file():
         pytest.skip(f"no {path}: set LGNET_TEST_DATA to the folder that holds testdata/")

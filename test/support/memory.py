@@ -1,25 +1,26 @@
-"""The memory of a process, and whether it grows."""
+"""Memory usage of a process and its growth over repeated lifecycles."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-LIFECYCLES, WINDOW = 200, 20
-
-
 MEBIBYTE = 1 << 20
+_PAGE_SIZE = 4096  # bytes
+_WINDOW = 20  # lifecycles
 
 
-def resident(process: int) -> int:
-    """Bytes of memory that a process holds."""
-    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    return pages * 4096
+def resident_memory(process_id: int) -> int:
+    """Resident set size of a process, bytes."""
+    pages = int(Path(f"/proc/{process_id}/statm").read_text().split()[1])
+    return pages * _PAGE_SIZE
 
 
-def growth(sizes):
-    """Bytes by which memory grew over lifecycles, told by its sizes after each of them.
+def memory_growth(sizes: Sequence[int]) -> int:
+    """Growth of memory, given the size after each lifecycle.
 
-    The least of several is compared: now and then what was freed is given back only later.
+    Compares the minima of the first and the last window, since freed memory is sometimes returned with a delay. The
+    first tenth is skipped: it includes allocations that are made only once.
     """
-    settled = sizes[len(sizes) // 10 :]  # what is allocated once is there by now
-    return min(settled[-WINDOW:]) - min(settled[:WINDOW])
+    settled = sizes[len(sizes) // 10 :]
+    return min(settled[-_WINDOW:]) - min(settled[:_WINDOW])

@@ -1,4 +1,4 @@
-"""The node as a program of the tests: ``node_process.py fixed|small|bundled [ROS arguments]``."""
+"""Program that runs the node with a selectable tracker: ``node_process.py fixed|small|bundled [ROS arguments]``."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from lgnet_core.hand_model import load_hand_model
 from lgnet_core.inference import HandEstimator, HandTracker
 from lgnet_ros.node import main
 from lgnet_ros.parameters import Settings
-from lgnet_ros.perception import Tracker, load_tracker
+from lgnet_ros.tracker import Tracker, load_tracker
 from support.fixed_hands import FixedTracker
 from support.small_network import small_network
 
 
 def small_tracker(settings: Settings) -> HandTracker:
-    """A network of both hands small enough for hundreds of lifecycles."""
+    """Tracker with a network small enough for hundreds of lifecycles."""
     network = small_network(load_hand_model())
-    return HandTracker(HandEstimator.of_network(network, "eager", "cpu", threads=1, size=64))
+    return HandTracker(HandEstimator.from_network(network, "eager", "cpu", threads=1, size=64))
 
 
 def fixed_tracker(settings: Settings) -> Tracker:

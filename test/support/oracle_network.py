@@ -1,4 +1,4 @@
-"""Networks without layers, whose answers are known: the truth, or the truth changed by hand."""
+"""Networks without layers whose predictions are known: the ground truth, or a modification of it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import torch
 from torch import Tensor, nn
 
 from lgnet_core.data.sample import HandsBatch
-from lgnet_core.evaluation.image_sets import Labelled, category_of_kind
-from lgnet_core.geometry.camera import pixels_to_grid
+from lgnet_core.evaluation.datasets.base import LabelledImages
+from lgnet_core.evaluation.datasets.synthetic import category_of_interaction
+from lgnet_core.geometry.coordinates import pixels_to_grid
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network import HandsPrediction
 from lgnet_core.synthetic.generator import SyntheticHands
 
 STD = 0.004
-"""Metres: what the perfect prediction says of itself."""
+"""Metres: standard deviation of the perfect prediction."""
 
 
-def perfect(batch: HandsBatch, hand_model: HandModel) -> HandsPrediction:
-    """The truth as a prediction."""
+def perfect_prediction(batch: HandsBatch, hand_model: HandModel) -> HandsPrediction:
+    """The ground truth as a prediction."""
     labels, root, size = batch.labels(hand_model), batch.wrist[:, :, None], batch.image.shape[-1]
-    places = pixels_to_grid(labels.joints_2d, size, size // 32)
+    cells = pixels_to_grid(labels.joints_2d, size, size // 32)
     joints, vertices = labels.joints - root, labels.vertices - root
     return HandsPrediction(
-        joints_grid=torch.cat([places, torch.zeros_like(places[..., :1])], -1),
+        joints_grid=torch.cat([cells, torch.zeros_like(cells[..., :1])], -1),
         joint_log_variance=torch.full_like(joints[..., 0], STD).square().log(),
         presence_logits=torch.where(batch.presence, 3.0, -3.0),
         rotations=batch.rotations,
@@ -38,11 +39,11 @@ def perfect(batch: HandsBatch, hand_model: HandModel) -> HandsPrediction:
     )
 
 
-class SmallSet:
-    """Synthetic crops as a set to be evaluated.
+class SmallDataset:
+    """Synthetic crops as an evaluation data set.
 
     Attributes:
-        asked: the batches that were read, newest last.
+        batches_read: the batches that were read, newest last.
     """
 
     name = "a small set"
@@ -50,29 +51,34 @@ class SmallSet:
     def __init__(self, hand_model: HandModel, count: int = 24, size: int = 64, seed: int = 77) -> None:
         generator, self.size, self.hand_model = SyntheticHands(seed, hand_model), size, hand_model
         indices = torch.arange(count)
-        self.batch, self.category = generator.crops(indices, size), category_of_kind(generator.kinds(indices))
+        self.batch, self.category = (
+            generator.crops(indices, size),
+            category_of_interaction(generator.scene_kinds(indices)),
+        )
         self.metadata = {"seed": seed}
-        self.asked: list[HandsBatch] = []
+        self.batches_read: list[HandsBatch] = []
 
     def __len__(self) -> int:
         return len(self.batch)
 
-    def read(self, indices: Tensor, size: int) -> Labelled:
+    def read(self, indices: Tensor, size: int) -> LabelledImages:
         assert size == self.size
-        self.asked.append(self.batch[indices])
-        return Labelled.stills(self.asked[-1], self.category[indices], self.hand_model)
+        self.batches_read.append(self.batch[indices])
+        return LabelledImages.stills(self.batches_read[-1], self.category[indices], self.hand_model)
 
 
 Change = Callable[[HandsPrediction], HandsPrediction]
 
 
-class KnowingNetwork(nn.Module):
-    """Says the truth of the batch that was read last, changed by ``change``."""
+class OracleNetwork(nn.Module):
+    """Predicts the ground truth of the batch that was read last, modified by ``change``."""
 
-    def __init__(self, images: SmallSet, hand_model: HandModel, change: Change = lambda said: said) -> None:
+    def __init__(
+        self, images: SmallDataset, hand_model: HandModel, change: Change = lambda prediction: prediction
+    ) -> None:
         super().__init__()
         self.hand_model, self.images, self.change = hand_model, images, change
         self.weight = nn.Parameter(torch.zeros(1))
 
     def forward(self, image: Tensor, intrinsics: Tensor) -> HandsPrediction:
-        return self.change(perfect(self.images.asked[-1], self.hand_model))
+        return self.change(perfect_prediction(self.images.batches_read[-1], self.hand_model))

@@ -1,4 +1,4 @@
-"""Annotation sets of any size in InterHand2.6M's format, without images: written row by row, as large as they get."""
+"""Random annotations in InterHand2.6M's format, of any number of rows and without images, written as a stream."""
 
 from __future__ import annotations
 
@@ -9,36 +9,38 @@ from typing import IO, Any
 
 import numpy as np
 
-from lgnet_core.data.interhand26m.layout import Sources
+from lgnet_core.data.interhand26m.layout import SplitFiles
 
 CAMERAS = 75
-"""Cameras that see each time step; the real captures have 80 to 140."""
+"""Cameras per time step; the real captures have 80 to 140."""
 
 
-def write_annotations(folder: Path, rows: int, seed: int = 0) -> Sources:
-    """A split of ``rows`` images: films of 20 time steps seen by ``CAMERAS`` cameras, all values random.
+def write_annotations(folder: Path, rows: int, seed: int = 0) -> SplitFiles:
+    """Write a split of ``rows`` images: sequences of 20 time steps seen by ``CAMERAS`` cameras, with random values.
 
-    The rows are written in a random order, annotations in another.
+    Images and annotations are written in different random orders.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     steps = -(-rows // CAMERAS)
-    places = [(step // 200, step // 20, 100 + 3 * step) for step in range(steps)]  # capture, sequence, frame
+    time_steps = [(step // 200, step // 20, 100 + 3 * step) for step in range(steps)]  # capture, sequence, frame
     paths = {kind: folder / f"{kind}.json" for kind in ("data", "camera", "joint_3d", "fits")}
 
-    captures = {str(capture) for capture, _, _ in places}
+    captures = {str(capture) for capture, _, _ in time_steps}
     cameras = {capture: _cameras(rng) for capture in sorted(captures)}
     paths["camera"].write_text(json.dumps(cameras))
     for kind, make in (("joint_3d", _step), ("fits", _fit)):
         with paths[kind].open("w") as file:
-            _write_members(file, ((c, ((f, make(rng)) for cc, _, f in places if cc == c)) for c in map(int, captures)))
+            _write_members(
+                file, ((c, ((f, make(rng)) for cc, _, f in time_steps if cc == c)) for c in map(int, captures))
+            )
     with paths["data"].open("w") as file:
         file.write('{"images": ')
-        _write_list(file, (_image(int(k), *places[k // CAMERAS]) for k in rng.permutation(rows)))
+        _write_list(file, (_image(int(k), *time_steps[k // CAMERAS]) for k in rng.permutation(rows)))
         file.write(', "annotations": ')
         _write_list(file, (_annotation(rng, int(k)) for k in rng.permutation(rows)))
         file.write("}")
-    return Sources(paths["data"], paths["camera"], paths["joint_3d"], folder / "images", fits=paths["fits"])
+    return SplitFiles(paths["data"], paths["camera"], paths["joint_3d"], folder / "images", fits=paths["fits"])
 
 
 def _cameras(rng: np.random.Generator) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Labelled images in which nothing can be seen: for losses, which look at labels."""
+"""Labelled batches with random hands and black images, e.g. for tests of losses."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from lgnet_core.hand_model import HandModel
 SIZE = 128
 
 
-def some_batch(hand_model: HandModel, count: int = 2, seed: int = 0) -> HandsBatch:
-    """Two hands in each of ``count`` black images of ``SIZE``, at random poses, 0.8 m away."""
+def random_batch(hand_model: HandModel, count: int = 2, seed: int = 0) -> HandsBatch:
+    """Two hands in each of ``count`` black images of ``SIZE``, with random poses, 0.8 m from the camera."""
     g = torch.Generator().manual_seed(seed)
     wrist = torch.tensor([0.0, 0.0, 0.8]) + 0.03 * torch.randn(count, 2, 3, generator=g)
     return HandsBatch(

@@ -1,4 +1,4 @@
-"""A folder of images and its index, as realhands has them."""
+"""Real images with an index in the format of realhands."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-FRAMES = (0, 35)  # of the clip: one of both hands, one of the right hand alone
+from lgnet_core.data.clip import read_clip
+
+CLIP_FRAMES = (0, 35)
+"""Frames of the clip: one of both hands, one of the right hand alone."""
 
 
-def write_images(root: Path, images: list[np.ndarray]) -> Path:
-    """A folder of real images, of the split train."""
+def half_size_frames() -> list[np.ndarray]:
+    """The frames :data:`CLIP_FRAMES` of the clip at half size."""
+    frames = read_clip().frames
+    return [cv2.resize(frames[k], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for k in CLIP_FRAMES]
+
+
+def write_real_images(root: Path, images: list[np.ndarray]) -> Path:
+    """Write images and an index with all of them in the train split."""
     (root / "images").mkdir(parents=True)
     rows = []
     for number, image in enumerate(images):

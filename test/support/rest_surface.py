@@ -1,29 +1,30 @@
-"""The surface of both rest hands with arms and sleeves, as if an image showed all of it."""
+"""Surface of both rest hands with arms and sleeves, with all of it visible."""
 
 import torch
 
 from lgnet_core.synthetic.body.forearm import ForearmGeometry
 from lgnet_core.synthetic.body.surface import Surface
-from lgnet_core.synthetic.random import Draws
+from lgnet_core.synthetic.rng import CounterRng
 
 _SAMPLES = 6
 
 
 class RestHands:
-    """Fragments spread over the armed mesh, ``_SAMPLES`` a face.
+    """Fragments distributed over the hand-arm mesh, ``_SAMPLES`` per face.
 
     Attributes:
-        face: (N,) of one image's fragments. owner: (N,) joint among MANO's 16 that moves each most, -1 off the hand.
+        face: (N,) face of each fragment of one image. owner: (N,) MANO joint with the largest skinning weight, -1 on
+            arms and sleeves.
     """
 
     def __init__(self, hand_model):
         self.arms = ForearmGeometry(hand_model)
         hands = hand_model.v_template[None] + torch.tensor([0.0, 0.0, 0.6])
-        mesh, _ = self.arms(hands, Draws(1, torch.arange(1)))
+        mesh, _ = self.arms(hands, CounterRng(1, torch.arange(1)))
         self.vertices = mesh.vertices
         faces = self.arms.faces
         self.face = torch.arange(len(faces)).repeat_interleave(_SAMPLES)
-        weights = Draws(2, torch.arange(1)).uniform("weights", len(self.face), 3)[0] + 0.05
+        weights = CounterRng(2, torch.arange(1)).uniform("weights", len(self.face), 3)[0] + 0.05
         self.weights = weights / weights.sum(1, keepdim=True)
         corners = mesh.vertices[0][faces]
         normals = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -44,7 +45,7 @@ class RestHands:
         return len(self.face)
 
     def surface(self, images, details=None):
-        """The same hands in each of some images."""
+        """Surface of ``images`` copies of the hands."""
         details = torch.zeros(4, len(self)) if details is None else details
         return Surface(
             batch=torch.arange(images).repeat_interleave(len(self)),
@@ -58,8 +59,8 @@ class RestHands:
 
 
 def covered(surface, coats):
-    """(N,) bool: fragments that some of the coats hide, rather than shade."""
-    hidden = torch.zeros(len(surface.batch), dtype=torch.bool)
+    """Mask (N,) of fragments covered, not only shaded, by coats."""
+    mask = torch.zeros(len(surface.batch), dtype=torch.bool)
     for coat in coats:
-        hidden[coat.fragment[coat.opacity > 0.7]] = True
-    return hidden
+        mask[coat.fragment[coat.opacity > 0.7]] = True
+    return mask

@@ -1,4 +1,4 @@
-"""What the tests of the node share: a domain of their own, processes in it, and waiting for conditions."""
+"""Isolated ROS domain for tests, with a spinning node, child processes and waiting for conditions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import rclpy
-from lgnet_ros.msg import HandJointsArray, HandMeshArray
 from lifecycle_msgs.msg import Transition
 from rclpy.context import Context
 from rclpy.exceptions import InvalidHandle
@@ -29,28 +28,28 @@ from lgnet_ros.process.lifecycle import LifecycleClient
 from lgnet_ros.qos import output_profile
 from support.paths import ROOT
 
-PATIENCE = 60.0  # seconds; generous, since a busy machine is slow and nothing waits longer than it must
+TIMEOUT = 60.0  # seconds; generous for busy machines, and only reached by failing tests
 
-Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 
 
-def wait_for(condition: Callable[[], Answer], what: str = "", patience: float = PATIENCE) -> Answer:
-    """The condition's value as soon as it is true."""
-    end = time.monotonic() + patience
-    while not (answer := condition()):
-        assert time.monotonic() < end, f"waited {patience:g} s in vain for {what or condition}"
+def wait_for(condition: Callable[[], Value], description: str = "", timeout: float = TIMEOUT) -> Value:
+    """Return the condition's value as soon as it is true."""
+    end = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < end, f"timeout of {timeout:g} s while waiting for {description or condition}"
         time.sleep(0.01)
-    return answer
+    return value
 
 
-class World:
-    """A ROS domain of this test alone, and a node in it that a thread spins."""
+class RosDomain:
+    """A random ROS domain limited to this host, and a node in it that is spun by a thread."""
 
     def __init__(self) -> None:
-        self.domain = random.randint(1, 101)
+        self.domain_id = random.randint(1, 101)
         self.context = Context()
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-        rclpy.init(context=self.context, domain_id=self.domain)
+        rclpy.init(context=self.context, domain_id=self.domain_id)
         self.node = Node("test", context=self.context, use_global_arguments=False)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
@@ -61,7 +60,7 @@ class World:
 
     def _spin(self) -> None:
         while self._spinning:
-            # A test may destroy an endpoint just when the executor is about to wait for its events.
+            # A test may destroy an endpoint just before the executor waits for its events.
             with contextlib.suppress(InvalidHandle):
                 self.executor.spin_once(timeout_sec=0.05)
 
@@ -77,9 +76,9 @@ class World:
         self.context.shutdown()
 
     def start(self, *command: str, log: Path | None = None) -> subprocess.Popen[str]:
-        """A Python program in this domain; killed at the end. Its output goes to ``log``, else to pytest's."""
+        """Start a Python program in this domain, which :meth:`close` kills. Its output is written to ``log``."""
         environment = os.environ | {
-            "ROS_DOMAIN_ID": str(self.domain),
+            "ROS_DOMAIN_ID": str(self.domain_id),
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "test")]),
         }
         output = None if log is None else log.open("w")
@@ -94,46 +93,41 @@ class World:
         self._processes.append(process)
         return process
 
-    def hear(self, message_type: type[Any], topic: str, profile: QoSProfile | None = None) -> list[Any]:
-        """A list that grows with each message of a topic."""
-        heard: list[Any] = []
-        self.node.create_subscription(message_type, topic, heard.append, profile or output_profile())
-        return heard
+    def subscribe(self, message_type: type[Any], topic: str, profile: QoSProfile | None = None) -> list[Any]:
+        """Subscribe to a topic and return the list to which its messages are appended."""
+        received: list[Any] = []
+        self.node.create_subscription(message_type, topic, received.append, profile or output_profile())
+        return received
 
 
 class HandsProcess:
-    """The node in a process of its own, with a tracker of test/support/node_process.py, taken through its states from
-    here."""
+    """The node in its own process, with a tracker of test/support/node_process.py, controlled by lifecycle services."""
 
-    def __init__(self, world: World, log: Path, tracker: str = "fixed", *ros_arguments: str) -> None:
-        self.world = world
+    def __init__(self, ros_domain: RosDomain, log: Path, tracker: str = "fixed", *ros_arguments: str) -> None:
         self.log = log
         program = str(ROOT / "test" / "support" / "node_process.py")
-        self.process = world.start(program, tracker, "--ros-args", *ros_arguments, log=log)
-        self.lifecycle = LifecycleClient(world.node, "/hands")
-        self._parameters = AsyncParameterClient(world.node, "/hands")
+        self.process = ros_domain.start(program, tracker, "--ros-args", *ros_arguments, log=log)
+        self.lifecycle = LifecycleClient(ros_domain.node, "/hands")
+        self._parameters = AsyncParameterClient(ros_domain.node, "/hands")
 
     def bring_up(self) -> HandsProcess:
-        self.lifecycle.bring_up(appear=PATIENCE)
+        self.lifecycle.bring_up(discovery_timeout=TIMEOUT)
         return self
 
     def take_down(self) -> None:
         self.lifecycle.change(Transition.TRANSITION_DEACTIVATE)
         self.lifecycle.change(Transition.TRANSITION_CLEANUP)
 
-    def set(self, **values: Any) -> list[Any]:
-        """Set parameters; what the node says to each."""
+    def set_parameters(self, **values: Any) -> list[Any]:
+        """Set parameters and return the result of each."""
         future = self._parameters.set_parameters([Parameter(name, value=value) for name, value in values.items()])
-        wait_for(future.done, f"an answer to {values}")
+        wait_for(future.done, f"the response to {values}")
         return future.result().results
 
-    def end(self, number: int = signal.SIGINT) -> int:
-        """Send a signal; the exit code."""
-        self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
+    def stop(self, signal_number: int = signal.SIGINT) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(signal_number)
+        return self.process.wait(TIMEOUT)
 
-    def says(self, text: str) -> bool:
+    def logged(self, text: str) -> bool:
         return text in self.log.read_text()
-
-
-__all__ = ["ROOT", "HandJointsArray", "HandMeshArray", "HandsProcess", "World", "wait_for"]

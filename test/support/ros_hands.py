@@ -1,4 +1,4 @@
-"""Hands for tests of what the node publishes: real meshes, turned and placed at random."""
+"""Randomly posed hands for tests of the node's outputs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lgnet_core.types import Hand, Side, TwoHands
 
 
 def make_hand(hand_model: HandModel, side: Side, seed: int = 0) -> Hand:
-    """A rest pose with random rotations, half a metre before the camera."""
+    """Rest pose with random rotations, half a metre in front of the camera."""
     generator = np.random.default_rng([seed, side])
     rotations = roma.rotvec_to_rotmat(torch.from_numpy(generator.normal(size=(16, 3)))).numpy()
-    place = generator.normal(size=3) * 0.1 + [0, 0, 0.5]
-    vertices = hand_model.v_template[side].double().numpy() @ rotations[0].T + place
-    joints = generator.normal(size=(21, 3)) * 0.05 + place
+    position = generator.normal(size=3) * 0.1 + [0, 0, 0.5]
+    vertices = hand_model.v_template[side].double().numpy() @ rotations[0].T + position
+    joints = generator.normal(size=(21, 3)) * 0.05 + position
     return Hand(
         side=side,
         presence=float(generator.uniform(0.5, 1)),
@@ -32,17 +32,17 @@ def make_hand(hand_model: HandModel, side: Side, seed: int = 0) -> Hand:
 
 
 def two_hands(hand_model: HandModel, sides: tuple[Side, ...] = tuple(Side), seed: int = 0) -> TwoHands:
-    """Metric; only ``sides`` are seen."""
+    """Metric hands; only ``sides`` are present."""
     right, left = (make_hand(hand_model, side, seed) if side in sides else None for side in Side)
     relative = None if right is None or left is None else left.joints[0] - right.joints[0]
     return TwoHands(right, left, relative, metric=True)
 
 
 def no_hands() -> TwoHands:
-    """A calibrated camera that sees none."""
+    """Result of a calibrated camera without hands."""
     return TwoHands(None, None, None, metric=True)
 
 
-def unplaced() -> TwoHands:
-    """Of an uncalibrated camera."""
+def uncalibrated_hands() -> TwoHands:
+    """Result of an uncalibrated camera."""
     return TwoHands(None, None, None, metric=False)

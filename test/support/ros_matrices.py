@@ -1,4 +1,4 @@
-"""Matrices of messages, by scipy, for tests of what the node says about frames."""
+"""Conversion of pose and transform messages to matrices with SciPy."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from lgnet_core.types import FloatArray
 
 
 def to_matrix(message: Pose | Transform) -> FloatArray:
-    """(4, 4) of a pose or transform: takes points of its frame into that of its header; metres.
+    """(4, 4) homogeneous transform from the pose's frame to the frame of its header, metres.
 
-    The quaternion goes in as it is; that it is a unit one is for the tests to say.
+    SciPy normalises the quaternion, so tests have to check separately that it is a unit quaternion.
     """
     if isinstance(message, Transform):
-        place, turn = message.translation, message.rotation
+        position, quaternion = message.translation, message.rotation
     else:
-        place, turn = message.position, message.orientation
+        position, quaternion = message.position, message.orientation
     matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix()
-    matrix[:3, 3] = place.x, place.y, place.z
+    matrix[:3, :3] = Rotation.from_quat([quaternion.x, quaternion.y, quaternion.z, quaternion.w]).as_matrix()
+    matrix[:3, 3] = position.x, position.y, position.z
     return matrix

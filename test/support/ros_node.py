@@ -1,4 +1,4 @@
-"""A node for tests that need one in their own process: in a domain of its own, not spun."""
+"""Node for tests within one process, in an isolated ROS domain."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rclpy.node import Node
 
 
 @contextmanager
-def lone_node(name: str = "hands", namespace: str = "left", **options: Any) -> Iterator[Node]:
-    """``options``: of rclpy's node."""
+def isolated_node(name: str = "hands", namespace: str = "left", **options: Any) -> Iterator[Node]:
+    """A node that is not spun, in its own context and domain; ``options``: keyword arguments of rclpy's node."""
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     context = Context()
     rclpy.init(context=context, domain_id=random.randint(1, 101))

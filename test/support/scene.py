@@ -1,4 +1,4 @@
-"""Two posed hands before a camera, whose truth is known."""
+"""Posed hands in front of a camera, with ground truth."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lgnet_core.types import Camera
 
 @dataclass(eq=False)
 class Scene:
-    """Two hands before a camera.
+    """Ground truth of two hands in front of a camera.
 
     Shapes:
         joints: (2, 21, 3), vertices: (2, 778, 3) metres, camera frame; rotations: (2, 16, 3, 3); shape: (2, 10);
@@ -31,7 +31,7 @@ class Scene:
 
     @property
     def pixels(self) -> np.ndarray:
-        """(2, 21, 2) where the camera sees the joints, its distortion included."""
+        """(2, 21, 2) projected joints, including lens distortion."""
         return np.stack([project_distorted(hand, self.camera) for hand in self.joints])
 
 
@@ -51,5 +51,5 @@ def make_scene(hand_model: HandModel, camera: Camera, wrists: np.ndarray, presen
 
 
 def point_at(u: float, v: float, depth: float, camera: Camera) -> np.ndarray:
-    """(3,) metres: a point at a depth that an ideal pinhole would see at a pixel."""
+    """(3,) metres: the point at a pixel and depth of the undistorted camera."""
     return np.append(np.linalg.inv(camera.matrix[:2, :2]) @ ([u, v] - camera.matrix[:2, 2]) * depth, depth)

@@ -1,7 +1,7 @@
-"""Engines that return what a test wrote down, to try what stands around the networks.
+"""Scripted engines that replace the networks in tests of the inference pipeline.
 
-They run on an image whose pixels hold their own coordinates, :func:`coordinate_image`, so that an engine can tell from
-a crop's pixels where in the image it lies.
+They run on an image whose pixels encode their own coordinates, :func:`coordinate_image`, so that an engine can recover
+a crop's affine transform from its pixels.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from lgnet_core.engines.base import Engine
-from lgnet_core.geometry.camera import invert_affine, pixels_to_grid, transform_points
-from lgnet_core.geometry.hand_crops import PALM_JOINTS, crops_of_joints
+from lgnet_core.geometry.affine import invert_affine, transform_points
+from lgnet_core.geometry.coordinates import pixels_to_grid
+from lgnet_core.geometry.hand_crops import PALM_JOINTS, crops_from_joints
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.detection import HandDetector
 from lgnet_core.inference.estimator import HandEstimator
@@ -34,7 +35,7 @@ LENS = Camera(
     *(WIDTH, HEIGHT),
     np.array([-0.12, 0.03, 0.001, -0.0008, 0.0]),
 )
-SPREAD = np.array(
+OPEN_HAND = np.array(
     [
         *[[0, 0], [-9, -4], [-16, -10], [-21, -15], [-25, -19], [-9, -24], [-10, -33], [-10, -39], [-10, -44]],
         *[[-2, -25], [-2, -36], [-2, -42], [-2, -48], [5, -24], [6, -33], [6, -39], [6, -44]],
@@ -42,11 +43,11 @@ SPREAD = np.array(
     ],
     float,
 )
-"""(21, 2) pixels: joints of an upright right hand with spread fingers, its back to the camera, from its wrist."""
+"""(21, 2) pixels from the wrist: joints of an upright right hand with spread fingers, its back to the camera."""
 
 
 def coordinate_image(width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
-    """Red is u, green is v, blue is 255 throughout."""
+    """(H, W, 3): red is u, green is v, blue is 255."""
     assert max(width, height) <= 256
     image = np.full((height, width, 3), 255, np.uint8)
     image[..., 0], image[..., 1] = np.arange(width), np.arange(height)[:, None]
@@ -54,7 +55,7 @@ def coordinate_image(width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
 
 
 def read_affine(crop: np.ndarray) -> np.ndarray | None:
-    """(2, 3) pixels of a :func:`coordinate_image` -> pixels of a crop (3, S, S) in [0, 1]; None if it shows none."""
+    """(2, 3) pixels of a :func:`coordinate_image` -> pixels of its crop (3, S, S) in [0, 1]; None if it is empty."""
     inside = crop[2] > 0.999
     inside[1:-1, 1:-1] &= inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
     v, u = np.nonzero(inside)
@@ -67,11 +68,11 @@ def read_affine(crop: np.ndarray) -> np.ndarray | None:
 
 @dataclass(eq=False)
 class ScriptedHand:
-    """A hand as the networks are to see it.
+    """A hand as the scripted networks detect it.
 
     Args:
         joints: (21, 2) pixels of the image. right_probability, presence: probabilities.
-        palm_score: probability of its palm; 0: it has none.
+        palm_score: of its palm candidate; 0: no candidate.
     """
 
     joints: np.ndarray
@@ -81,29 +82,29 @@ class ScriptedHand:
 
     @property
     def palm_box(self) -> np.ndarray:
-        """(4,) a square around the palm's keypoints."""
+        """(4,) square around the palm's keypoints: left, top, right, bottom."""
         points = self.joints[list(PALM_JOINTS)]
         middle, half = (points.min(0) + points.max(0)) / 2, np.ptp(points, axis=0).max() / 2
         return np.concatenate([middle - half, middle + half])
 
     def move(self, u: float, v: float) -> None:
-        """By pixels."""
+        """Translate by pixels."""
         self.joints = self.joints + np.array([u, v])
 
 
 def hand_at(u: float, v: float, side: Side = Side.RIGHT, size: float = 1.0, **settings: float) -> ScriptedHand:
-    """A hand with its wrist at a pixel, its fingers :data:`SPREAD`, mirrored for a left one."""
+    """An open hand, :data:`OPEN_HAND`, with its wrist at a pixel; mirrored for a left hand."""
     right_probability = settings.pop("right_probability", 0.95 if side is Side.RIGHT else 0.05)
     flip = np.array([1 if side is Side.RIGHT else -1, 1])
-    return ScriptedHand(SPREAD * flip * size + [u, v], right_probability, **settings)
+    return ScriptedHand(OPEN_HAND * flip * size + [u, v], right_probability, **settings)
 
 
 class ScriptedPalms(Engine[PalmCandidates]):
-    """Palms of the scripted hands, one candidate each.
+    """Palm detector: one candidate per scripted hand.
 
     Attributes:
-        largest_scale: the detector is blind to images that it sees larger than this, in its pixels per image pixel.
-        scales: at which it was shown the image, call by call.
+        max_scale: nothing is detected at larger scales, in network pixels per image pixel.
+        scales: of the image, call by call.
     """
 
     name, device, precision = "scripted", "cpu", "fp32"
@@ -111,7 +112,7 @@ class ScriptedPalms(Engine[PalmCandidates]):
     def __init__(self, hands: list[ScriptedHand]) -> None:
         self.hands = hands
         self.input_shapes = {"image": (3, PALM_IMAGE_SIZE, PALM_IMAGE_SIZE)}
-        self.largest_scale = np.inf
+        self.max_scale = np.inf
         self.scales: list[float] = []
 
     def __call__(self, image: np.ndarray) -> PalmCandidates:
@@ -122,7 +123,7 @@ class ScriptedPalms(Engine[PalmCandidates]):
         self.scales.append(float(affine[0, 0]))
         logits = np.full(PALM_CANDIDATES, -9.0)
         boxes, keypoints = np.zeros((PALM_CANDIDATES, 4)), np.zeros((PALM_CANDIDATES, 7, 2))
-        for k, hand in enumerate(self.hands if affine[0, 0] <= self.largest_scale else []):
+        for k, hand in enumerate(self.hands if affine[0, 0] <= self.max_scale else []):
             if hand.palm_score:
                 logits[k] = np.log(hand.palm_score / (1 - hand.palm_score))
             boxes[k] = transform_points(affine, hand.palm_box.reshape(2, 2)).ravel()
@@ -132,10 +133,11 @@ class ScriptedPalms(Engine[PalmCandidates]):
 
 @dataclass(eq=False)
 class ScriptedLandmarks(Engine[HandLandmarks]):
-    """In each crop the scripted hand that belongs there: nearest to its middle, and neither much larger nor smaller.
+    """Hand-landmark network: detects in each crop the scripted hand nearest to its centre, if its size fits.
 
     Attributes:
-        batches: how many crops each call brought. affines: (2, 3) image -> crop, of the last call.
+        batches: number of crops of each call.
+        affines: (2, 3) image -> crop, of the last call.
     """
 
     hands: list[ScriptedHand]
@@ -151,21 +153,20 @@ class ScriptedLandmarks(Engine[HandLandmarks]):
         self.batches.append(len(crops))
         self.affines = [read_affine(crop) for crop in crops]
         landmarks = np.full((len(crops), 21, 3), HAND_CROP_SIZE / 2)
-        presence, right, which = (np.full(len(crops), value) for value in (0.001, 0.5, -1.0))
+        presence, right, hand_index = (np.full(len(crops), value) for value in (0.001, 0.5, -1.0))
         for k, affine in enumerate(self.affines):
-            hand = None if affine is None else self._hand_in(affine)
+            hand = None if affine is None else self.find_hand(affine)
             if hand is None:
                 continue
             landmarks[k, :, :2] = transform_points(affine, hand.joints)
-            presence[k], right[k], which[k] = hand.presence, hand.right_probability, self.hands.index(hand)
+            presence[k], right[k], hand_index[k] = hand.presence, hand.right_probability, self.hands.index(hand)
             if np.linalg.det(affine[:, :2]) < 0:
                 right[k] = 1 - right[k]
         count = len(crops)
         fields = {
             "early": np.zeros((count, 24, 56, 56)),
-            "fine": np.zeros((count, 40, 28, 28)),
             "middle": np.zeros((count, 112, 14, 14)),
-            "deep": np.broadcast_to(which[:, None, None, None], (count, 1152, 7, 7)),
+            "deep": np.broadcast_to(hand_index[:, None, None, None], (count, 1152, 7, 7)),
             "landmarks": landmarks,
             "world_landmarks": np.zeros((count, 21, 3)),
             "presence_logits": np.log(presence / (1 - presence)),
@@ -173,25 +174,27 @@ class ScriptedLandmarks(Engine[HandLandmarks]):
         }
         return HandLandmarks(**{name: torch.tensor(value, dtype=torch.float32) for name, value in fields.items()})
 
-    def _hand_in(self, affine: np.ndarray) -> ScriptedHand | None:
+    def find_hand(self, affine: np.ndarray) -> ScriptedHand | None:
         side = HAND_CROP_SIZE / np.sqrt(abs(np.linalg.det(affine[:, :2])))
         centre = transform_points(invert_affine(affine), np.full(2, (HAND_CROP_SIZE - 1) / 2))
-        found, nearest = None, 0.5
+        nearest, min_distance = None, 0.5
         for hand in self.hands:
-            crop = crops_of_joints(torch.from_numpy(hand.joints)[None])
+            crop = crops_from_joints(torch.from_numpy(hand.joints)[None])
             distance = float(np.linalg.norm(crop.centre[0].numpy() - centre)) / float(crop.side)
-            if distance < nearest and 0.4 < side / float(crop.side) < 2.5:
-                found, nearest = hand, distance
-        return found
+            if distance < min_distance and 0.4 < side / float(crop.side) < 2.5:
+                nearest, min_distance = hand, distance
+        return nearest
 
 
 class ScriptedStages(Engine[StackedHands]):
-    """A scene's hands, whatever the features, each of the side that its frame is of; 2D joints are the landmarks.
+    """Stages of the hand network: a scene's hands, independent of the features; 2D joints are the landmarks.
+
+    The side of each hand follows from the handedness of its canonical frame.
 
     Attributes:
         scene: may be changed between calls.
-        given: of each call, (2,) 1 for the sides that were given.
-        misfit: largest distance between landmarks and the scene's joints, projected by the given intrinsics, pixels.
+        presence: (right, left) of each call, 1 for a hand in the batch.
+        max_reprojection_error: between landmarks and the scene's joints, projected with the input intrinsics, pixels.
     """
 
     name, device, precision = "scripted", "cpu", "fp32"
@@ -199,8 +202,8 @@ class ScriptedStages(Engine[StackedHands]):
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.input_shapes = dict.fromkeys(HandStages.INPUTS, (2,))
-        self.given: list[tuple[float, ...]] = []
-        self.misfit = 0.0
+        self.presence: list[tuple[float, ...]] = []
+        self.max_reprojection_error = 0.0
 
     def __call__(self, *inputs: np.ndarray) -> StackedHands:
         assert all(value.dtype == np.float32 and len(value) == len(inputs[0]) for value in inputs)
@@ -209,12 +212,13 @@ class ScriptedStages(Engine[StackedHands]):
         sides = [Side.RIGHT if np.linalg.det(frame) > 0 else Side.LEFT for frame in named["frames"]]
         assert sides in ([Side.RIGHT, Side.LEFT], [Side.RIGHT], [Side.LEFT])
         assert named["other"].tolist() == ([1, 0] if len(sides) == 2 else [0])
-        self.given.append(tuple(float(side in sides) for side in Side))
+        self.presence.append(tuple(float(side in sides) for side in Side))
         scene = self.scene
-        for side, seen, matrix in zip(sides, landmarks, named["intrinsics"]):
+        for side, detected, matrix in zip(sides, landmarks, named["intrinsics"]):
             rays = scene.joints[side, :, :2] / scene.joints[side, :, 2:]
             pixels = rays @ matrix[:2, :2].T + matrix[:2, 2]
-            self.misfit = max(self.misfit, float(np.linalg.norm(pixels - seen[:, :2], axis=-1).max()))
+            error = float(np.linalg.norm(pixels - detected[:, :2], axis=-1).max())
+            self.max_reprojection_error = max(self.max_reprojection_error, error)
         count = len(sides)
         wrist = scene.joints[sides, :1]
         cells = pixels_to_grid(torch.from_numpy(landmarks[..., :2]), HAND_CROP_SIZE, 7).numpy()
@@ -236,10 +240,10 @@ class ScriptedStages(Engine[StackedHands]):
 
 @dataclass(eq=False)
 class Script:
-    """The three engines, and an estimator over them.
+    """The three scripted engines, and estimators that run them.
 
     Args:
-        hands: what the networks see; a test may change the list and its hands.
+        hands: detected by the networks; tests may modify the list and its hands.
     """
 
     hand_model: HandModel
@@ -256,7 +260,7 @@ class Script:
 
 
 def script_of(hand_model: HandModel, scene: Scene) -> Script:
-    """The scene's present hands, seen where its camera sees their joints."""
+    """Scripted engines that detect the present hands of a scene where its camera sees them."""
     hands = [
         ScriptedHand(scene.pixels[side], 0.95 if side is Side.RIGHT else 0.05) for side in Side if scene.presence[side]
     ]

@@ -1,4 +1,4 @@
-"""A clip of a few small frames, for tests that need no more."""
+"""A clip of a few small frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network small enough for tests, with every part at work."""
+"""Small networks for tests, with every part active."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ SMALL = LGNetConfig(backbone="efficientnet_lite0", channels=16, self_joint_depth
 
 
 def crops(batch: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Noise, and the camera that stands in for an unknown one: (B, 3, S, S) and (B, 3, 3)."""
+    """Random crops and the default intrinsics of uncalibrated images: (B, 3, S, S) and (B, 3, 3)."""
     intrinsics = torch.from_numpy(virtual_intrinsics(size)).float()
     return torch.rand(batch, 3, size, size), intrinsics.expand(batch, 3, 3)
 
 
 def small_network(hand_model: HandModel, seed: int = 0, config: NetworkConfig | str = SMALL) -> HandsNetwork:
-    """Random weights; parts that start at zero, as the refine stage's offsets do, are made to matter."""
+    """Network with random weights; zero-initialised parameters, such as the refine stage's, are randomised too."""
     torch.manual_seed(seed)
     network = build_network(config, hand_model)
     with torch.no_grad():

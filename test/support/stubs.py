@@ -1,4 +1,4 @@
-"""An estimator without a network, for tests of what stands around it."""
+"""Stub estimator without a network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FACES = np.array([[0, 2, 1], [0, 3, 2]])
 
 
 def tile(side: Side, joints: FloatArray, pixels: FloatArray) -> Hand:
-    """A hand whose mesh is a square about its joints."""
+    """A hand whose mesh is the bounding rectangle of its joints."""
     low, high = joints.min(0), joints.max(0)
     corners = [[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]]
     vertices = np.column_stack([corners, np.full(4, joints[:, 2].mean())])
@@ -27,7 +27,7 @@ def tile(side: Side, joints: FloatArray, pixels: FloatArray) -> Hand:
 
 
 class StubEstimator:
-    """Sees a left hand in the middle of every image whose first pixel is not black."""
+    """Returns a left hand at the centre of every image whose first pixel is not black."""
 
     hand_model = load_hand_model()
     engines: ClassVar = {"hands": "no engine"}
@@ -47,7 +47,7 @@ class StubEstimator:
 
 
 def save_untrained_network(path: Path) -> Path:
-    """Weights of an untrained lgnet-mini, always the same, for tests where accuracy does not matter."""
+    """Save deterministic weights of an untrained lgnet-mini, for tests where accuracy does not matter."""
     torch.manual_seed(0)
     save_network(path, build_network("lgnet-mini", load_hand_model()), {"preset": "lgnet-mini", "steps": 0})
     return path

@@ -1,7 +1,7 @@
-"""A small InterHand2.6M: synthetic images with their labels written in exactly the data set's format.
+"""A small data set in the format of InterHand2.6M: synthetic images with exact labels.
 
-Every image has a camera of its own, turned and moved in its capture's world, and MANO fits that are exactly what the
-image was rendered from. Every third camera is a greyscale one.
+Every image has its own camera with a random pose in the world of its capture, and the MANO fits that the image was
+rendered from. Every third camera is greyscale.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from lgnet_core.types import Side
 
 
 @dataclass
-class MadeSet:
-    """What was written.
+class SyntheticInterHand:
+    """Content of the data set.
 
     Args:
         root: of the data set. truth: the full images with every label, in the order of ``names``.
-        data, camera, joints, fits: contents of the JSON files, to be changed and written anew with :meth:`write`.
+        data, camera, joints, fits: contents of the JSON files; to change them, modify and call :meth:`write`.
     """
 
     root: Path
@@ -44,11 +44,11 @@ class MadeSet:
     joints: dict[str, Any]
     fits: dict[str, Any]
 
-    def copied(self, root: Path) -> MadeSet:
-        """The same set elsewhere, to be spoilt."""
+    def copied(self, root: Path) -> SyntheticInterHand:
+        """A copy that a test may modify."""
         shutil.copytree(self.root, root)
         files = (self.data, self.camera, self.joints, self.fits)
-        return MadeSet(root, self.split, self.truth, self.labels, self.names, *map(copy.deepcopy, files))
+        return SyntheticInterHand(root, self.split, self.truth, self.labels, self.names, *map(copy.deepcopy, files))
 
     def file(self, kind: str) -> Path:
         return self.root / "annotations" / self.split / f"InterHand2.6M_{self.split}_{kind}.json"
@@ -71,30 +71,30 @@ def write_interhand(
     split: str = "test",
     size: tuple[int, int] = (167, 256),
     seed: int = 3,
-) -> MadeSet:
-    """Write a split of ``count`` images with at least one hand each, half of them H (every other)."""
+) -> SyntheticInterHand:
+    """Write a split of ``count`` images with at least one hand each, every other one in annotation set H."""
     batch = _images(hand_model, count, size, seed)
     labels = batch.labels(hand_model)
     generator = torch.Generator().manual_seed(seed)
-    turns = roma.random_rotmat(count, generator=generator, dtype=torch.float64)
+    rotations = roma.random_rotmat(count, generator=generator, dtype=torch.float64)
     positions = torch.randn(count, 3, generator=generator, dtype=torch.float64)
 
-    made = MadeSet(root, split, batch, labels, [], {"images": [], "annotations": []}, {}, {}, {})
+    dataset = SyntheticInterHand(root, split, batch, labels, [], {"images": [], "annotations": []}, {}, {}, {})
     human = []
     for k in range(count):
         capture, camera, frame = str(k % 2), f"4{int(k % 3 == 2)}{k:04d}", str(1000 + 10 * k)
-        made.names.append(f"Capture{capture}/000{k // 4}_made/cam{camera}/image{frame}.jpg")
-        _write_image(root / "images" / split / made.names[k], batch.image[k], grey=k % 3 == 2)
-        _add_camera(made.camera.setdefault(capture, {}), camera, turns[k], positions[k], batch.intrinsics[k])
-        to_world = (turns[k].T, positions[k])
+        dataset.names.append(f"Capture{capture}/000{k // 4}_made/cam{camera}/image{frame}.jpg")
+        _write_image(root / "images" / split / dataset.names[k], batch.image[k], grey=k % 3 == 2)
+        _add_camera(dataset.camera.setdefault(capture, {}), camera, rotations[k], positions[k], batch.intrinsics[k])
+        to_world = (rotations[k].T, positions[k])
         step = _step(labels.joints[k], batch.presence[k], to_world)
-        made.joints.setdefault(capture, {})[frame] = step
-        made.fits.setdefault(capture, {})[frame] = _fits(hand_model, batch, k, to_world)
+        dataset.joints.setdefault(capture, {})[frame] = step
+        dataset.fits.setdefault(capture, {})[frame] = _fits(hand_model, batch, k, to_world)
         number = 7_000_000 - 11 * k
-        made.data["images"].append(
+        dataset.data["images"].append(
             {
                 "id": number,
-                "file_name": made.names[k],
+                "file_name": dataset.names[k],
                 "width": size[0],
                 "height": size[1],
                 "capture": int(capture),
@@ -106,7 +106,7 @@ def write_interhand(
         )
         shown = labels.joints_2d[k][batch.presence[k]].reshape(-1, 2)
         low, high = shown.amin(0), shown.amax(0)
-        made.data["annotations"].append(
+        dataset.data["annotations"].append(
             {
                 "id": number + 1,
                 "image_id": number,
@@ -117,10 +117,10 @@ def write_interhand(
             }
         )
         human += [number + 1] if k % 2 else []
-    made.write()
+    dataset.write()
     if split != "val":
         (root / "annotations" / f"aid_human_annot_{split}.txt").write_text("".join(f"{n}\n" for n in human))
-    return made
+    return dataset
 
 
 def _images(hand_model: HandModel, count: int, size: tuple[int, int], seed: int) -> HandsBatch:
@@ -137,11 +137,11 @@ def _write_image(path: Path, image: torch.Tensor, grey: bool) -> None:
     cv2.imwrite(str(path), cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if grey else pixels)
 
 
-def _add_camera(capture: dict[str, Any], name: str, turn: Any, position: Any, intrinsics: Any) -> None:
+def _add_camera(capture: dict[str, Any], name: str, rotation: Any, position: Any, intrinsics: Any) -> None:
     k = intrinsics.double()
     for key, value in (
         ("campos", position * 1000),
-        ("camrot", turn),
+        ("camrot", rotation),
         ("focal", torch.stack([k[0, 0], k[1, 1]])),
         ("princpt", k[:2, 2]),
     ):
@@ -149,8 +149,8 @@ def _add_camera(capture: dict[str, Any], name: str, turn: Any, position: Any, in
 
 
 def _step(joints: torch.Tensor, presence: torch.Tensor, to_world: tuple[Any, Any]) -> dict[str, Any]:
-    turn, position = to_world
-    world = (joints.double() @ turn.T + position) * 1000  # (2, 21, 3)
+    rotation, position = to_world
+    world = (joints.double() @ rotation.T + position) * 1000  # (2, 21, 3)
     theirs = np.empty((2, 21, 3))
     theirs[:, OPENPOSE_FROM_INTERHAND] = world.numpy()
     sides = [side.label for side in Side if presence[side]]
@@ -163,12 +163,12 @@ def _step(joints: torch.Tensor, presence: torch.Tensor, to_world: tuple[Any, Any
 
 
 def _fits(hand_model: HandModel, batch: HandsBatch, k: int, to_world: tuple[Any, Any]) -> dict[str, Any]:
-    turn, position = to_world
+    rotation, position = to_world
     rotations = batch.rotations[k].double().clone()  # (2, 16, 3, 3)
-    rotations[:, 0] = turn @ rotations[:, 0]
+    rotations[:, 0] = rotation @ rotations[:, 0]
     pose = roma.rotmat_to_rotvec(rotations).flatten(1)  # (2, 48)
     pose[:, 3:] -= hand_model.hands_mean.double()
-    wrist = batch.wrist[k].double() @ turn.T + position
+    wrist = batch.wrist[k].double() @ rotation.T + position
     translation = wrist - hand_model.rest_wrist(batch.shape[k]).double()
     return {
         side.label: {

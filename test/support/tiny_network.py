@@ -1,4 +1,4 @@
-"""The smallest network that an engine runs: three inputs, one of which it does not use, and two outputs."""
+"""Minimal exportable network with three inputs, one of them unused, and two outputs."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from lgnet_core.network.exportable import ExportableModule
 
 
-class Tiny(NamedTuple):
+class TinyOutputs(NamedTuple):
     """Shapes: map (B, 4, S / 2, S / 2); total (B,)."""
 
     map: Tensor
     total: Tensor
 
 
-class TinyNetwork(ExportableModule[Tiny]):
-    """A convolution, and its sum, scaled. Shapes: image (B, 3, S, S), scale (B, 2), unused (B,)."""
+class TinyNetwork(ExportableModule[TinyOutputs]):
+    """Normalised convolution, and its scaled sum. Shapes: image (B, 3, S, S), scale (B, 2), unused (B,)."""
 
     INPUTS = ("image", "scale", "unused")
-    OUTPUTS = Tiny
+    OUTPUTS = TinyOutputs
 
     def __init__(self, size: int = 8, about: str = "") -> None:
         super().__init__()
@@ -38,13 +38,13 @@ class TinyNetwork(ExportableModule[Tiny]):
     def description(self) -> dict[str, str]:
         return {"about": self.about}
 
-    def forward(self, image: Tensor, scale: Tensor, unused: Tensor) -> Tiny:
+    def forward(self, image: Tensor, scale: Tensor, unused: Tensor) -> TinyOutputs:
         features = self.norm(self.conv(image))
-        return Tiny(features, features.sum((1, 2, 3)) * scale.prod(1))
+        return TinyOutputs(features, features.sum((1, 2, 3)) * scale.prod(1))
 
 
 def tiny_inputs(batch: int, size: int = 8) -> tuple[np.ndarray, ...]:
-    """Random, float32, the same at each call."""
+    """Reproducible random float32 inputs."""
     rng = np.random.default_rng(batch)
     return (
         rng.random((batch, 3, size, size), np.float32),

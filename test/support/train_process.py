@@ -1,6 +1,6 @@
-"""A training of a tiny network in a process of its own: ``python train_process.py '{"out": ..., ...}'``.
+"""Tiny networks, and a training of one in a separate process: ``python train_process.py '{"out": ..., ...}'``.
 
-Every process writes which images it drew into ``seen_RANK`` in the run's folder, a line for each batch.
+Each process writes the samples it visits to ``samples_RANK`` in the output folder, one batch per line.
 """
 
 import json
@@ -20,29 +20,29 @@ TINY = replace(PRESETS["lgnet-mini"], channels=16, self_joint_depth=1, local_gra
 TINY_HAND = replace(PRESETS["lgnet-hand"], channels=16, self_joint_depth=1, hidden_channels=32, regressor_depth=1)
 
 
-class Recorded(StepSampler):
-    """Writes down what it draws."""
+class RecordingSampler(StepSampler):
+    """Sampler that records its batches."""
 
     folder: Path
 
     def __iter__(self) -> Iterator[list[SampleIndex]]:
-        with (self.folder / f"seen_{self.rank}").open("a") as file:
-            for draws in super().__iter__():
-                print(json.dumps(draws), file=file)
-                yield draws
+        with (self.folder / f"samples_{self.rank}").open("a") as file:
+            for batch in super().__iter__():
+                print(json.dumps(batch), file=file)
+                yield batch
 
 
-def seen(folder: Path) -> list[SampleIndex]:
-    """What all processes drew."""
-    lines = [line for path in sorted(folder.glob("seen_*")) for line in path.read_text().splitlines()]
-    return [SampleIndex(*draw) for line in lines for draw in json.loads(line)]
+def visited_samples(folder: Path) -> list[SampleIndex]:
+    """Samples that all processes visited."""
+    lines = [line for path in sorted(folder.glob("samples_*")) for line in path.read_text().splitlines()]
+    return [SampleIndex(*sample) for line in lines for sample in json.loads(line)]
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     PRESETS["tiny"] = TINY
     settings = json.loads(sys.argv[1])
-    Recorded.folder = Path(settings["out"])
-    training.StepSampler = Recorded
+    RecordingSampler.folder = Path(settings["out"])
+    training.StepSampler = RecordingSampler
     paths = {name: Path(settings[name]) for name in ("out", "root", "hand_model") if settings.get(name)}
     training.train(TrainConfig(**{**settings, **paths}))

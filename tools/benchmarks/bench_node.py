@@ -1,9 +1,9 @@
-"""What the node itself costs, between the callback of an image and the last message published, network left out.
+"""Benchmark of the node's overhead: from the image callback to the last published message, excluding inference.
 
-Three processes: the demo camera (640x480, 30 Hz, reliable), the node with fixed hands instead of a network, and a
-subscriber to everything. Writes JSON and prints the figures.
+Runs three processes: the demo camera (640x480, 30 Hz, reliable), the node with constant hands instead of a network,
+and a subscriber to all outputs. Prints the figures and writes JSON.
 
-    python tools/bench_node.py --out results/node.json
+    python tools/benchmarks/bench_node.py --out results/node.json
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "test")]
 
-SETTLING = 60  # images at the start that are not counted
-TARGETS = {"p50 (ms)": 2.0, "p99 (ms)": 5.0, "markers' p50 (ms)": 0.5, "lost images": 0}
+WARM_UP_IMAGES = 60  # excluded from the measurements
+TARGETS = {"p50 (ms)": 2.0, "p99 (ms)": 5.0, "markers p50 (ms)": 0.5, "lost images": 0}
 
 
 def run_camera(images: int) -> None:
-    """Publish a number of images once somebody listens; print their stamps."""
+    """Publish a number of images once there is a subscriber, and print their stamps."""
     from lgnet_ros.demo.camera import DemoCamera
-    from lgnet_ros.process.main import Program
+    from lgnet_ros.process.runner import NodeRunner
 
     stamps: list[int] = []
 
@@ -43,55 +43,55 @@ def run_camera(images: int) -> None:
             stamp = self._info.header.stamp
             stamps.append(stamp.sec * 10**9 + stamp.nanosec)
             if len(stamps) == images:
-                program.stop()
+                runner.stop()
 
-    with Program([]) as program:
-        program.spin([CountedCamera()])
-        time.sleep(1)  # for the last images to be fetched
+    with NodeRunner([]) as runner:
+        runner.spin([CountedCamera()])
+        time.sleep(1)  # let the subscriber receive the last images
     print(json.dumps(stamps))
 
 
 def run_node() -> None:
-    """The node; print, for every image, when it was taken and what each stage took."""
+    """Run the node; print the stamps of the received images, the stage durations and the worker's CPU times."""
     import torch
     from support.fixed_hands import FixedTracker
 
     from lgnet_ros.node import HandsNode
     from lgnet_ros.pipeline import Pipeline, ReceivedImage
-    from lgnet_ros.process.main import Program
+    from lgnet_ros.process.runner import NodeRunner
 
-    work = Pipeline._work
+    process_image = Pipeline._process_image
 
-    def timed(session: Pipeline, arrival: ReceivedImage) -> None:
+    def timed_process_image(pipeline: Pipeline, received_image: ReceivedImage) -> None:
         start = time.thread_time()
-        work(session, arrival)
-        processor.append(time.thread_time() - start)
+        process_image(pipeline, received_image)
+        cpu_seconds.append(time.thread_time() - start)
 
-    Pipeline._work = timed
+    Pipeline._process_image = timed_process_image
     torch.set_num_threads(1)
     received: list[int] = []
-    records: list[dict[str, float]] = []
-    processor: list[float] = []  # seconds that the worker ran, waiting for a core left out
-    with Program([]) as program:
+    stage_seconds: list[dict[str, float]] = []
+    cpu_seconds: list[float] = []  # of the worker thread, excluding time without a core
+    with NodeRunner([]) as runner:
         node = HandsNode(lambda settings: FixedTracker())
-        count, record = node.diagnostics.statistics.received, node.diagnostics.statistics.processed
+        statistics = node.diagnostics.statistics
+        record_received, record_processed = statistics.record_received, statistics.record_processed
 
-        def counted(stamp_ns: int) -> None:
+        def on_received(stamp_ns: int) -> None:
             received.append(stamp_ns)
-            count(stamp_ns)
+            record_received(stamp_ns)
 
-        def recorded(seconds: dict[str, float], *others: Any) -> None:
-            records.append(dict(seconds))
-            record(seconds, *others)
+        def on_processed(seconds: dict[str, float], stamp_ns: int) -> None:
+            stage_seconds.append(dict(seconds))
+            record_processed(seconds, stamp_ns)
 
-        node.diagnostics.statistics.received = counted
-        node.diagnostics.statistics.processed = recorded
-        program.spin([node])
-    print(json.dumps({"received": received, "records": records, "processor": processor}))
+        statistics.record_received, statistics.record_processed = on_received, on_processed
+        runner.spin([node])
+    print(json.dumps({"received": received, "stage_seconds": stage_seconds, "cpu_seconds": cpu_seconds}))
 
 
 def run_listener(markers: bool) -> None:
-    """Take the node up, then subscribe to what it publishes, undecoded."""
+    """Bring the node up and subscribe to its outputs without deserialising them."""
     import threading
 
     from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
@@ -100,10 +100,10 @@ def run_listener(markers: bool) -> None:
     from visualization_msgs.msg import MarkerArray
 
     from lgnet_ros.process.lifecycle import LifecycleClient
-    from lgnet_ros.process.main import Program
+    from lgnet_ros.process.runner import NodeRunner
     from lgnet_ros.qos import output_profile, tf_profile
 
-    with Program([]) as program:
+    with NodeRunner([]) as runner:
         node = Node("listener")
         for message_type, topic in (
             (HandJointsArray, "hands/joints"),
@@ -114,11 +114,11 @@ def run_listener(markers: bool) -> None:
             node.create_subscription(message_type, topic, lambda data: None, output_profile(), raw=True)
         node.create_subscription(TFMessage, "/tf", lambda data: None, tf_profile(), raw=True)
         threading.Thread(target=LifecycleClient(node, "/hands").bring_up, daemon=True).start()
-        program.spin([node])
+        runner.spin([node])
 
 
 def measure(markers: bool, images: int) -> dict[str, Any]:
-    """One run of the three processes."""
+    """Run the three processes once and evaluate their outputs."""
     environment = {
         **os.environ,
         "ROS_DOMAIN_ID": str(random.randint(1, 101)),
@@ -135,31 +135,31 @@ def measure(markers: bool, images: int) -> dict[str, Any]:
     sent = json.loads(start("--role", "camera", "--images", str(images)).communicate(timeout=600)[0])
     listener.terminate()
     node.terminate()
-    heard = json.loads(node.communicate(timeout=30)[0].splitlines()[-1])
+    node_output = json.loads(node.communicate(timeout=30)[0].splitlines()[-1])
     listener.wait(30)
 
-    received = set(heard["received"])
-    first = heard["received"][SETTLING]
+    received = set(node_output["received"])
+    first = node_output["received"][WARM_UP_IMAGES]
     counted = [stamp for stamp in sent if stamp >= first]
-    records = heard["records"][SETTLING:]
-    stages = {name: [r[name] for r in records] for name in records[0]}
+    stage_seconds = node_output["stage_seconds"][WARM_UP_IMAGES:]
+    stages = {name: [seconds[name] for seconds in stage_seconds] for name in stage_seconds[0]}
     inference = np.array(stages["network"])
     overhead = 1e3 * (np.array(stages["total"]) - inference)
     return {
         "markers": markers,
         "images": len(counted),
         "lost images": sum(stamp not in received for stamp in counted),
-        "processed images": len(records),
+        "processed images": len(stage_seconds),
         "p50 (ms)": float(np.percentile(overhead, 50)),
         "p99 (ms)": float(np.percentile(overhead, 99)),
-        "processor time, p50 (ms)": 1e3 * float(np.percentile(heard["processor"][SETTLING:], 50)),
+        "CPU time, p50 (ms)": 1e3 * float(np.percentile(node_output["cpu_seconds"][WARM_UP_IMAGES:], 50)),
         "stages, p50 (ms)": {name: 1e3 * float(np.percentile(values, 50)) for name, values in stages.items()},
         "load average": load,
     }
 
 
 def machine() -> dict[str, Any]:
-    """Where and of what the figures are."""
+    """Description of the machine and of the software version."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout
     return {
@@ -192,18 +192,21 @@ def main() -> int:
 
 
 def report(out: Path, images: int, repeats: int) -> None:
+    """Measure repeatedly, print the best runs and write all of them as JSON."""
     runs = []
-    for _ in range(repeats):  # with and without in turn, so that a changing load meets both alike
+    for _ in range(repeats):  # alternating, so that changes of the machine's load affect both configurations
         for markers in (False, True):
             runs.append(measure(markers, images))
             print(
                 {name: round(value, 3) for name, value in runs[-1].items() if not isinstance(value, dict)}, flush=True
             )
-    best = {m: min((r for r in runs if r["markers"] is m), key=lambda r: r["p50 (ms)"]) for m in (False, True)}
+    best = {
+        m: min((run for run in runs if run["markers"] is m), key=lambda run: run["p50 (ms)"]) for m in (False, True)
+    }
     figures = {
         "p50 (ms)": best[False]["p50 (ms)"],
         "p99 (ms)": best[False]["p99 (ms)"],
-        "markers' p50 (ms)": best[True]["p50 (ms)"] - best[False]["p50 (ms)"],
+        "markers p50 (ms)": best[True]["p50 (ms)"] - best[False]["p50 (ms)"],
         "lost images": sum(r["lost images"] for r in runs),
     }
     for name, figure in figures.items():
@@ -212,7 +215,7 @@ def report(out: Path, images: int, repeats: int) -> None:
     out.write_text(
         json.dumps({"machine": machine(), "targets": TARGETS, "best": figures, "runs": runs}, indent=2) + "\n"
     )
-    print(f"written to {out}")
+    print(f"Written to {out}")
 
 
 if __name__ == "__main__":

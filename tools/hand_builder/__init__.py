@@ -1,1 +1,1 @@
-"""Builder of the bundled hand model; entry: tools/build_hand_model.py."""
+"""Builder of the bundled hand model, run by tools/build_hand_model.py."""

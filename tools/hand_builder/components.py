@@ -1,4 +1,4 @@
-"""What population and poses are condensed to: shape components, pose correctives, the prior over finger poses."""
+"""Shape components, pose correctives and the prior over finger poses, from the hand population and random poses."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from scipy.spatial.transform import Rotation
 from lgnet_core.hand_model import anatomy
 
 from .rig import CHAINS, THUMB
-from .skinning import PARENTS, dual_quaternion_blend, forward_kinematics, linear_blend, move
+from .skinning import PARENTS, dual_quaternion_blend, forward_kinematics, linear_blend, transform_points
 
 Array = NDArray[np.float64]
 
 SHAPE_COMPONENTS = 10
 CORRECTIVE_POSES = 1500
 PRIOR_POSES = 20000
-PRIOR_COEFFICIENTS = 256  # rows of hands_coeffs: a sample of poses in the coordinates of hands_components
-FULL_CURL = ((80.0, 95.0, 55.0), (28.0, 35.0, 50.0))  # degrees of flexion of a closed finger, of a closed thumb
-FAN = (14.0, 2.0, -16.0, -9.0, 15.0)  # degrees of abduction of the spread fingers, in the order of the chains
-NEAR = 0.01  # least weight with which a bone counts for a vertex
+PRIOR_COEFFICIENTS = 256  # rows of hands_coeffs: sample poses in the basis of hands_components
+FULL_CURL = ((80.0, 95.0, 55.0), (28.0, 35.0, 50.0))  # degrees of flexion of a closed finger and a closed thumb
+FAN = (14.0, 2.0, -16.0, -9.0, 15.0)  # degrees of abduction of the spread fingers, in chain order
+MIN_INFLUENCE = 0.01  # minimum skinning weight for a bone to influence a vertex
 RIDGE = 0.3
 
 
@@ -28,7 +28,7 @@ def shape_components(vertices: Array) -> tuple[Array, float]:
     """Principal components of the population, scaled to unit variance, positive = longer hand.
 
     Returns:
-        shapedirs (V, 3, 10) metres per unit of beta; the explained part of the variance.
+        shapedirs (V, 3, 10) metres per unit of beta; the explained fraction of the variance.
     """
     mean = vertices.mean(0)
     _, scale, rows = np.linalg.svd((vertices - mean).reshape(len(vertices), -1), full_matrices=False)
@@ -40,11 +40,11 @@ def shape_components(vertices: Array) -> tuple[Array, float]:
     return components.transpose(1, 2, 0), float(explained)
 
 
-def plausible_angles(count: int, rng: np.random.Generator) -> Array:
-    """Finger angles (count, 16, 3) of free hands, from open to closed, within the joint limits. Radians.
+def sample_plausible_angles(count: int, rng: np.random.Generator) -> Array:
+    """Random finger angles (count, 16, 3) of free hands, from open to closed, within the joint limits; radians.
 
-    Each finger curls by the hand's common share plus its own; the more it is bent, the less it spreads. The thumb
-    opposes with the curl.
+    The curl of each finger is a common value of the hand plus its own deviation; the more a finger is flexed, the less
+    it is spread. The thumb opposes with the curl.
     """
     limits = anatomy.JOINT_LIMITS.numpy().astype(np.float64)
     curl = rng.beta(0.9, 1.3, (count, 1)) + rng.normal(0, 0.12, (count, 5))  # chain order, the thumb last
@@ -63,45 +63,47 @@ def _rotations(angles: Array, frames: Array) -> Array:
 
 def pose_prior(frames: Array) -> tuple[Array, Array, Array]:
     """hands_mean (45,), hands_components (45, 45) as rows by falling variance, hands_coeffs (256, 45), axis-angle."""
-    rotations = _rotations(plausible_angles(PRIOR_POSES, np.random.default_rng(1)), frames)[:, 1:]
+    rotations = _rotations(sample_plausible_angles(PRIOR_POSES, np.random.default_rng(1)), frames)[:, 1:]
     poses = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_rotvec().reshape(-1, 45)
     mean = poses.mean(0)
     centred = poses - mean
     components = np.linalg.eigh(centred.T @ centred)[1][:, ::-1].T
     flexion = frames[1:, anatomy.FLEXION + 1].reshape(45)
-    components = components * np.where(components @ flexion < 0, -1.0, 1.0)[:, None]  # positive bends the fingers
+    # Positive coefficients flex the fingers.
+    components = components * np.where(components @ flexion < 0, -1.0, 1.0)[:, None]
     return mean, components, (centred @ components.T)[:PRIOR_COEFFICIENTS]
 
 
 def pose_correctives(vertices: Array, joints: Array, weights: Array, frames: Array) -> tuple[Array, float]:
-    """posedirs that bend linear blend skinning towards dual-quaternion skinning, local to the joints of each vertex.
+    """Pose correctives that make linear blend skinning approximate dual-quaternion skinning, local to each vertex.
 
-    Ridge regression of the posed difference on R - I of the joints between the bones that the vertex follows.
+    Ridge regression of the difference of both skinnings on R - I of the joints between the bones of the vertex.
 
     Shapes:
         vertices: (V, 3); joints: (16, 3); weights: (V, 16); frames: (16, 3, 3).
 
     Returns:
-        posedirs (V, 3, 135); the part of the r.m.s. gap between both skinnings that they close on fresh poses.
+        posedirs (V, 3, 135); the fraction of the RMS difference that they explain on held-out poses.
     """
     limits = anatomy.JOINT_LIMITS.numpy().astype(np.float64)
     rng = np.random.default_rng(2)
     within = rng.uniform(limits[..., 0], limits[..., 1], (CORRECTIVE_POSES // 2, 16, 3))
-    angles = np.concatenate([within, plausible_angles(CORRECTIVE_POSES - len(within), rng)])
+    angles = np.concatenate([within, sample_plausible_angles(CORRECTIVE_POSES - len(within), rng)])
     rotations = _rotations(angles, frames)
     features = (rotations[:, 1:] - np.eye(3)).reshape(len(angles), -1)  # (M, 135)
     gap = np.empty((len(angles), len(vertices), 3))
     bases = np.empty((len(angles), len(vertices), 3, 3))
     for i, pose in enumerate(rotations):
-        turns, shifts, _ = forward_kinematics(pose, joints)
-        blended = linear_blend(turns, shifts, weights)
+        orientations, translations, _ = forward_kinematics(pose, joints)
+        blended = linear_blend(orientations, translations, weights)
         bases[i] = blended[0]
-        gap[i] = move(dual_quaternion_blend(turns, shifts, weights), vertices) - move(blended, vertices)
+        target = transform_points(dual_quaternion_blend(orientations, translations, weights), vertices)
+        gap[i] = target - transform_points(blended, vertices)
 
     fitted = np.arange(len(angles)) % 5 > 0
     posedirs = np.zeros((len(vertices), 3, features.shape[1]))
     for v, row in enumerate(weights):
-        follows = row > NEAR
+        follows = row > MIN_INFLUENCE
         if follows.sum() < 2:
             continue
         bending = [j for j in range(1, 16) if follows[j] or any(follows[k] for k in range(16) if PARENTS[k] == j)]
@@ -111,6 +113,6 @@ def pose_correctives(vertices: Array, joints: Array, weights: Array, frames: Arr
         solution = np.linalg.solve(rows.T @ rows + RIDGE * np.eye(rows.shape[1]), rows.T @ gap[fitted, v].reshape(-1))
         posedirs[v][:, columns] = solution.reshape(3, -1)
     correction = np.einsum("vck,mk->mvc", posedirs, features[~fitted], optimize=True)
-    left = gap[~fitted] - np.einsum("mvac,mvc->mva", bases[~fitted], correction)
-    closed = 1 - np.sqrt((left**2).mean() / (gap[~fitted] ** 2).mean())
-    return posedirs, float(closed)
+    residual = gap[~fitted] - np.einsum("mvac,mvc->mva", bases[~fitted], correction)
+    explained = 1 - np.sqrt((residual**2).mean() / (gap[~fitted] ** 2).mean())
+    return posedirs, float(explained)

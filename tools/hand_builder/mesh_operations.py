@@ -1,4 +1,4 @@
-"""Triangle-mesh operations of the builder: boundary loops, Loop subdivision, decimation to a subset of the vertices."""
+"""Triangle-mesh operations: boundary loops, Loop subdivision, and decimation to a subset of the vertices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Faces = NDArray[np.int64]
 
 
 def edge_opposites(faces: Faces) -> dict[tuple[int, int], list[int]]:
-    """Undirected edges (low, high) with the vertex opposite to each in every triangle that has it (one: a boundary)."""
+    """Undirected edges (low, high) with the opposite vertex in each adjacent triangle (one for a boundary edge)."""
     opposites: dict[tuple[int, int], list[int]] = defaultdict(list)
     for a, b, c in faces.tolist():
         for x, y, z in ((a, b, c), (b, c, a), (c, a, b)):
@@ -23,7 +23,7 @@ def edge_opposites(faces: Faces) -> dict[tuple[int, int], list[int]]:
 
 
 def boundary_loop(faces: Faces, start: NDArray[np.float64]) -> list[int]:
-    """Vertices of the single open boundary in half-edge order, from the one with the least `start` value."""
+    """Vertices of the single open boundary in half-edge order, starting at the minimum of `start`."""
     opposites = edge_opposites(faces)
     following = {}
     for a, b, c in faces.tolist():
@@ -39,7 +39,7 @@ def boundary_loop(faces: Faces, start: NDArray[np.float64]) -> list[int]:
 
 
 def loop_subdivision(faces: Faces, count: int) -> tuple[sparse.csr_matrix, Faces]:
-    """One step of Loop subdivision as a linear operator, so that it serves vertices of all samples and weights alike.
+    """One step of Loop subdivision as a linear operator, applicable to vertices and to skinning weights.
 
     Source: C. Loop, "Smooth subdivision surfaces based on triangles", 1987 (with cubic-spline boundaries).
 
@@ -82,21 +82,21 @@ def loop_subdivision(faces: Faces, count: int) -> tuple[sparse.csr_matrix, Faces
 
 
 class Decimator:
-    """Half-edge collapses in the order of the quadric error metric; the vertices that stay are a subset of the input.
+    """Decimation by half-edge collapses in order of the quadric error metric; the result is a subset of the vertices.
 
-    A subset, not new positions, so that weights and every sample of the population carry over by indexing.
+    No vertex is moved, so weights and all samples of the population are decimated by indexing.
     Source: M. Garland, P. Heckbert, "Surface simplification using quadric error metrics", 1997.
 
     Args:
         vertices: (V, 3) metres.
         faces: (T, 3), one open boundary allowed.
         importance: (V,) factor on the cost of removing a vertex.
-        keep: vertices that must stay.
-        length_weight: penalty on (edge length)^4, for even triangles; same unit as area times squared distance.
+        keep: vertices that must not be removed.
+        length_weight: penalty on (edge length)^4, for regular triangles; same unit as area times squared distance.
     """
 
-    MIN_NORMAL_COSINE = 0.35  # a collapse may turn a triangle by at most 70 degrees
-    MIN_ASPECT = 0.06  # least half-area over squared longest edge of a triangle it may leave
+    MIN_NORMAL_COSINE = 0.35  # a collapse may rotate a triangle by at most 70 degrees
+    MIN_ASPECT = 0.06  # minimum half area over squared longest edge of the resulting triangles
 
     def __init__(
         self, vertices: Array, faces: Faces, importance: Array, keep: set[int], length_weight: float = 1.5
@@ -125,19 +125,19 @@ class Decimator:
         """Collapse to `target_vertices`, with `target_boundary` boundary edges.
 
         Returns:
-            ids (target_vertices,) of the vertices that stay, ascending; faces (T', 3) in their numbering.
+            ids (target_vertices,) of the remaining vertices, ascending; faces (T', 3) as indices into them.
         """
         remaining = len(self.vertices)
         for v in range(remaining):
             self._push(v)
         while remaining > target_vertices and self.heap:
-            _, gone, stays, gone_version, stays_version = heapq.heappop(self.heap)
-            if not (self.alive[gone] and self.alive[stays]):
+            _, removed, kept, removed_version, kept_version = heapq.heappop(self.heap)
+            if not (self.alive[removed] and self.alive[kept]):
                 continue
-            if (self.version[gone], self.version[stays]) != (gone_version, stays_version):
+            if (self.version[removed], self.version[kept]) != (removed_version, kept_version):
                 continue
-            if self._may_collapse(gone, stays, target_boundary):
-                self._collapse(gone, stays)
+            if self._may_collapse(removed, kept, target_boundary):
+                self._collapse(removed, kept)
                 remaining -= 1
         if remaining != target_vertices or self.boundary_edges != target_boundary:
             raise RuntimeError(f"decimation stopped at {remaining} vertices, {self.boundary_edges} boundary edges")
@@ -157,7 +157,7 @@ class Decimator:
         self.quadrics[at] += weight * np.outer(plane, plane)
 
     def _guard_boundary(self, a: int, b: int, across: int) -> None:
-        """Keep the wrist's outline: a heavy plane through the boundary edge, upright on its triangle."""
+        """Preserve the boundary: a heavily weighted plane through the edge, perpendicular to its triangle."""
         self.on_boundary[[a, b]] = True
         self.boundary_edges += 1
         along = self.vertices[b] - self.vertices[a]
@@ -172,28 +172,28 @@ class Decimator:
 
     def _push(self, v: int) -> None:
         for u in sorted(self._neighbours(v)):
-            for gone, stays in ((v, u), (u, v)):
-                slides_along = self.on_boundary[stays] and self._is_boundary_edge(gone, stays)
-                if gone in self.keep or (self.on_boundary[gone] and not slides_along):
+            for removed, kept in ((v, u), (u, v)):
+                moves_along_boundary = self.on_boundary[kept] and self._is_boundary_edge(removed, kept)
+                if removed in self.keep or (self.on_boundary[removed] and not moves_along_boundary):
                     continue
-                point = np.append(self.vertices[stays], 1)
-                squared = float(((self.vertices[gone] - self.vertices[stays]) ** 2).sum())
-                error = point @ (self.quadrics[gone] + self.quadrics[stays]) @ point + self.length_weight * squared**2
-                cost = float(error * self.importance[gone])
-                heapq.heappush(self.heap, (cost, gone, stays, self.version[gone], self.version[stays]))
+                point = np.append(self.vertices[kept], 1)
+                squared = float(((self.vertices[removed] - self.vertices[kept]) ** 2).sum())
+                error = point @ (self.quadrics[removed] + self.quadrics[kept]) @ point + self.length_weight * squared**2
+                cost = float(error * self.importance[removed])
+                heapq.heappush(self.heap, (cost, removed, kept, self.version[removed], self.version[kept]))
 
-    def _may_collapse(self, gone: int, stays: int, target_boundary: int) -> bool:
-        boundary_edge = self._is_boundary_edge(gone, stays)
-        if self.on_boundary[gone] and (not boundary_edge or self.boundary_edges <= target_boundary):
+    def _may_collapse(self, removed: int, kept: int, target_boundary: int) -> bool:
+        boundary_edge = self._is_boundary_edge(removed, kept)
+        if self.on_boundary[removed] and (not boundary_edge or self.boundary_edges <= target_boundary):
             return False
-        shared = self._neighbours(gone) & self._neighbours(stays)
-        if len(shared) != (1 if boundary_edge else 2):  # the link condition: the surface stays a manifold
+        shared = self._neighbours(removed) & self._neighbours(kept)
+        if len(shared) != (1 if boundary_edge else 2):  # link condition: the surface remains a manifold
             return False
         if any(not self.on_boundary[v] and len(self._neighbours(v)) <= 3 for v in shared):
             return False
-        for i in self.incident[gone] - self.incident[stays]:
+        for i in self.incident[removed] - self.incident[kept]:
             before, _ = self._normal(self.faces[i])
-            moved = [stays if v == gone else v for v in self.faces[i]]
+            moved = [kept if v == removed else v for v in self.faces[i]]
             after, half_area = self._normal(moved)
             corners = self.vertices[moved]
             longest = max(float(((corners[k] - corners[k - 1]) ** 2).sum()) for k in range(3))
@@ -201,20 +201,20 @@ class Decimator:
                 return False
         return True
 
-    def _collapse(self, gone: int, stays: int) -> None:
-        if self._is_boundary_edge(gone, stays):
+    def _collapse(self, removed: int, kept: int) -> None:
+        if self._is_boundary_edge(removed, kept):
             self.boundary_edges -= 1
-        for i in list(self.incident[gone]):
-            if stays in self.faces[i]:
+        for i in list(self.incident[removed]):
+            if kept in self.faces[i]:
                 for v in self.faces.pop(i):
                     self.incident[v].discard(i)
             else:
-                self.faces[i] = [stays if v == gone else v for v in self.faces[i]]
-                self.incident[stays].add(i)
-        self.incident[gone] = set()
-        self.alive[gone] = False
-        self.quadrics[stays] += self.quadrics[gone]
-        affected = self._neighbours(stays) | {stays}
+                self.faces[i] = [kept if v == removed else v for v in self.faces[i]]
+                self.incident[kept].add(i)
+        self.incident[removed] = set()
+        self.alive[removed] = False
+        self.quadrics[kept] += self.quadrics[removed]
+        affected = self._neighbours(kept) | {kept}
         for v in affected:
             self.version[v] += 1
         for v in sorted(affected):

@@ -1,4 +1,4 @@
-"""From MakeHuman's relaxed hand to a population of flat hands with MANO's vertex count and order."""
+"""Conversion of MakeHuman's relaxed hands to a population of flat hands with MANO's vertex count and order."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from .rig import (
     WRIST,
     fingertips,
     hand_frame,
-    sixteen_joints,
-    sixteen_weights,
+    mano_joints,
+    mano_weights,
     smoothstep,
     unit,
 )
-from .skinning import dual_quaternion_blend, forward_kinematics, move
+from .skinning import dual_quaternion_blend, forward_kinematics, transform_points
 
 Array = NDArray[np.float64]
 
 VERTICES, WRIST_EDGES = 778, 16
 HAND_LENGTH = 0.187  # wrist to middle fingertip of the mean hand, metres
 SIZE_SPREAD = 0.065  # relative standard deviation of the hand length over human adults
-ORIGIN_TO_WRIST = np.array([0.0957, 0.0064, 0.0062])  # where MANO's files have the wrist, so that ranges are alike
+ORIGIN_TO_WRIST = np.array([0.0957, 0.0064, 0.0062])  # wrist position in MANO's files, for similar coordinate ranges
 MAX_INFLUENCES = 4
 
-# MANO's public vertex ids: fingertips with two neighbours (chain order) and the loop around the wrist. The foremost
-# vertex takes the id that manopth and most evaluation code use, its neighbours those of smplx.
+# MANO's public vertex ids: fingertips with two neighbours (chain order) and the loop around the wrist. The outermost
+# vertex gets the id used by manopth and most evaluation code, its neighbours those used by smplx.
 TIP_SLOTS = ((317, 320, 333), (444, 443, 445), (673, 671, 672), (556, 554, 555), (745, 744, 746))
 WRIST_SLOTS = (92, 38, 122, 118, 117, 119, 120, 108, 79, 78, 121, 214, 215, 279, 239, 234)
 
@@ -53,13 +53,13 @@ class HandPopulation(NamedTuple):
 
 
 def build_population(raw: RawHand) -> HandPopulation:
-    """Frame, joints, weights, subdivision, flattening, decimation, order, proportions; deterministic.
+    """Build the population: frame, joints, weights, subdivision, flattening, decimation, vertex order, proportions.
 
-    The joint of a sample is a fixed convex combination of the skin around it, fitted to MakeHuman's bone heads over the
-    whole population, not each sample's own bone head: heads are interpolated apart from the skin, and drift against the
-    cross-section around them by up to 3 mm, whereas skinning wants the centre that stays put in the flesh.
+    Deterministic. The joints of a sample are a fixed convex combination of the surrounding skin, fitted to MakeHuman's
+    bone heads over the whole population, instead of its own bone heads: these are interpolated independently of the
+    skin and drift relative to the cross-section by up to 3 mm, whereas skinning needs a centre fixed in the tissue.
     """
-    joints = sixteen_joints(raw)
+    joints = mano_joints(raw)
     frames = hand_frame(joints)
     wrist = joints[:, :1]
     vertices = np.einsum("nab,nvb->nva", frames, raw.vertices - wrist)
@@ -67,7 +67,7 @@ def build_population(raw: RawHand) -> HandPopulation:
     joints = np.einsum("jv,nvc->njc", fit_regressor(vertices, heads), vertices, optimize=True)
 
     operator, fine_faces = loop_subdivision(raw.faces, raw.vertices.shape[1])
-    weights = operator @ sixteen_weights(raw, vertices.mean(0), joints.mean(0))
+    weights = operator @ mano_weights(raw, vertices.mean(0), joints.mean(0))
     weights = _sparsify(weights, threshold=1e-4, influences=16)
     vertices = np.stack([operator @ v for v in vertices])
 
@@ -77,26 +77,26 @@ def build_population(raw: RawHand) -> HandPopulation:
     vertices, joints = scale * vertices + ORIGIN_TO_WRIST, scale * joints + ORIGIN_TO_WRIST
 
     mean, mean_joints = vertices.mean(0), joints.mean(0)
-    importance = _importance(mean, mean_joints, weights, tips)
+    importance = _vertex_importance(mean, mean_joints, weights, tips)
     kept, faces = Decimator(mean, fine_faces, importance, keep=set(tips)).run(VERTICES, WRIST_EDGES)
     tips = [int(np.searchsorted(kept, t)) for t in tips]
     order = _mano_order(mean[kept], faces, tips)
     faces = np.argsort(order)[faces]
     weights = _sparsify(weights[kept][order], threshold=0.004, influences=MAX_INFLUENCES)
     population = HandPopulation(vertices[:, kept][:, order], joints, weights, faces)
-    return _vary_proportions(population, np.random.default_rng(7))
+    return _randomise_proportions(population, np.random.default_rng(7))
 
 
 def _sparsify(weights: Array, threshold: float, influences: int) -> Array:
     """Drop weights below `threshold` and all but the `influences` largest of each row; rows sum to 1 again."""
     weights = np.where(weights < threshold, 0, weights)
-    least = np.sort(weights, axis=1)[:, -influences][:, None]
-    weights = np.where(weights < least, 0, weights)
+    smallest = np.sort(weights, axis=1)[:, -influences][:, None]
+    weights = np.where(weights < smallest, 0, weights)
     return weights / weights.sum(1, keepdims=True)
 
 
-def _turn_onto(a: Array, b: Array) -> Array:
-    """Smallest rotation matrix taking direction a to direction b (not opposite)."""
+def _rotation_between(a: Array, b: Array) -> Array:
+    """Minimal rotation matrix from direction a to direction b (not opposite)."""
     a, b = unit(a), unit(b)
     axis = np.cross(a, b)
     angle = np.arctan2(np.linalg.norm(axis), a @ b)
@@ -104,9 +104,9 @@ def _turn_onto(a: Array, b: Array) -> Array:
 
 
 def _flatten(vertices: Array, joints: Array, weights: Array, tips: list[int]) -> tuple[Array, Array]:
-    """Straighten the four fingers of every sample by one common pose, three quarters of their spread kept.
+    """Straighten the four fingers of every sample by one common pose that keeps three quarters of their spread.
 
-    Dual-quaternion skinning, so that the unbent knuckles keep their thickness.
+    Uses dual-quaternion skinning to preserve the thickness of the knuckles.
     """
     rotations = np.tile(np.eye(3), (16, 1, 1))
     mean, mean_joints = vertices.mean(0), joints.mean(0)
@@ -114,19 +114,19 @@ def _flatten(vertices: Array, joints: Array, weights: Array, tips: list[int]) ->
         points = np.concatenate([mean_joints[chain : chain + 3], mean[tips[f]][None]])
         first, second, third = unit(np.diff(points, axis=0))
         spread = 0.75 * np.arctan2(first[2], -first[0])
-        base = _turn_onto(first, np.array([-np.cos(spread), -0.03, np.sin(spread)]))
-        middle = _turn_onto(second, 0.98 * first + 0.02 * second)
+        base = _rotation_between(first, np.array([-np.cos(spread), -0.03, np.sin(spread)]))
+        middle = _rotation_between(second, 0.98 * first + 0.02 * second)
         rotations[chain], rotations[chain + 1] = base, middle
-        rotations[chain + 2] = _turn_onto(third, 0.95 * second + 0.05 * third)
+        rotations[chain + 2] = _rotation_between(third, 0.95 * second + 0.05 * third)
     flat_vertices, flat_joints = np.empty_like(vertices), np.empty_like(joints)
     for i in range(len(vertices)):
-        turns, shifts, flat_joints[i] = forward_kinematics(rotations, joints[i])
-        flat_vertices[i] = move(dual_quaternion_blend(turns, shifts, weights), vertices[i])
+        orientations, translations, flat_joints[i] = forward_kinematics(rotations, joints[i])
+        flat_vertices[i] = transform_points(dual_quaternion_blend(orientations, translations, weights), vertices[i])
     return flat_vertices, flat_joints
 
 
-def _importance(vertices: Array, joints: Array, weights: Array, tips: list[int]) -> Array:
-    """Where vertices are worth more: fingers over palm, fingertips over fingers, about MANO's own density."""
+def _vertex_importance(vertices: Array, joints: Array, weights: Array, tips: list[int]) -> Array:
+    """Importance of each vertex for decimation: fingertips over fingers over palm, similar to MANO's vertex density."""
     importance = 0.6 + 2.5 * smoothstep(1 - weights[:, WRIST] - weights[:, THUMB], 0.3, 0.9)
     for f, chain in enumerate(CHAINS):
         axis = unit(joints[chain + 2] - joints[chain + 1])
@@ -137,7 +137,7 @@ def _importance(vertices: Array, joints: Array, weights: Array, tips: list[int])
 
 
 def _mano_order(vertices: Array, faces: NDArray[np.int64], tips: list[int]) -> NDArray[np.int64]:
-    """order[slot] = vertex, so that MANO's public ids keep their meaning; the rest from wrist to tips."""
+    """order[slot] = vertex, with MANO's public ids in their slots and all others ordered from wrist to tips."""
     slots: dict[int, int] = {}
     for f, (tip_slot, *near_slots) in enumerate(TIP_SLOTS):
         slots[tip_slot] = tips[f]
@@ -150,11 +150,11 @@ def _mano_order(vertices: Array, faces: NDArray[np.int64], tips: list[int]) -> N
     return np.array([slots[s] if s in slots else next(remaining) for s in range(VERTICES)])
 
 
-def _vary_proportions(population: HandPopulation, rng: np.random.Generator) -> HandPopulation:
-    """Give the samples the spread of adult sizes, and lengths and widths of each finger and of the palm of their own.
+def _randomise_proportions(population: HandPopulation, rng: np.random.Generator) -> HandPopulation:
+    """Apply random sizes, with the variation of adults, and random lengths and widths of each finger and the palm.
 
-    Every bone segment is stretched by l along its bone and t across it about its joint; the offsets pass on to the
-    bones behind it and are blended by the skinning weights.
+    Every bone segment is stretched by l along its bone and by t across it about its joint; offsets propagate to the
+    child bones and are blended by the skinning weights.
     """
     vertices, joints, weights = population.vertices.copy(), population.joints.copy(), population.weights
     tips = population.tips

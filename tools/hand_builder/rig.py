@@ -1,4 +1,4 @@
-"""MakeHuman's 22 arm bones turned into MANO's 16 joints: joint positions, the hand's frame, skinning weights."""
+"""Conversion of MakeHuman's 22 arm bones to MANO's 16 joints: joint positions, hand frame and skinning weights."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ FINGERS = (2, 3, 5, 4, 1)  # MakeHuman's finger numbers in MANO's order: index, 
 WRIST, INDEX, MIDDLE, PINKY, RING, THUMB = 0, 1, 4, 7, 10, 13  # first joint of each chain
 CHAINS = (INDEX, MIDDLE, PINKY, RING, THUMB)
 
-# MakeHuman's knuckle bones start some 9 % too far out, beyond the knuckle; the thumb's base lies too near the skin.
+# MakeHuman's finger bones start about 9 % beyond the knuckle, and the base of the thumb is too close to the skin.
 KNUCKLE_TOWARDS_WRIST = 0.085
 THUMB_BASE_TOWARDS_WRIST = 0.07
 THUMB_KNUCKLE_TOWARDS_TIP = 0.14
-KNUCKLE_BLEND = 0.010  # metres on each side of the knuckle over which the finger takes over from the palm
+KNUCKLE_BLEND = 0.010  # metres on each side of the knuckle over which weights blend from palm to finger
 
 
 def smoothstep(x: Array, low: float, high: float) -> Array:
@@ -31,8 +31,8 @@ def unit(v: Array) -> Array:
     return v / np.linalg.norm(v, axis=-1, keepdims=True)
 
 
-def sixteen_joints(raw: RawHand) -> Array:
-    """MANO's 16 joints of every sample, (N, 16, 3), in the body's frame."""
+def mano_joints(raw: RawHand) -> Array:
+    """MANO's 16 joints of every sample, (N, 16, 3), in the body frame."""
     column = {name: k for k, name in enumerate(raw.bones)}
     heads = raw.bone_heads
     wrist = heads[:, column["wrist"]]
@@ -49,34 +49,34 @@ def sixteen_joints(raw: RawHand) -> Array:
 
 
 def hand_frame(joints: Array) -> Array:
-    """Rows of the rotation into the rest frame: fingers along -x, back of the hand +y, thumb side +z. (N, 3, 3)."""
+    """Rotations (N, 3, 3) into the rest frame: fingers along -x, back of the hand +y, thumb side +z."""
     forward = unit(joints[:, MIDDLE] - joints[:, WRIST])
     across = joints[:, INDEX] - joints[:, PINKY]
     thumb_side = unit(across - forward * (across * forward).sum(-1, keepdims=True))
     return np.stack([-forward, np.cross(forward, thumb_side), thumb_side], axis=1)
 
 
-def sixteen_weights(raw: RawHand, vertices: Array, joints: Array) -> Array:
-    """Skinning weights (V, 16), the palm-to-finger blend re-centred on the corrected knuckles.
+def mano_weights(raw: RawHand, vertices: Array, joints: Array) -> Array:
+    """Skinning weights (V, 16), with the palm-to-finger blend re-centred on the corrected knuckles.
 
     Args:
         vertices: (V, 3) and joints: (16, 3), the mean hand in one frame.
     """
     column = {name: k for k, name in enumerate(raw.bones)}
     weights = np.zeros((len(vertices), 16))
-    ray = np.zeros((len(vertices), 4))  # a finger with its metacarpal
+    ray = np.zeros((len(vertices), 4))  # finger and metacarpal
     for f, (chain, finger) in enumerate(zip(CHAINS, FINGERS)):
         for s in range(3):
             weights[:, chain + s] = raw.weights[:, column[f"finger{finger}-{s + 1}"]]
         if chain != THUMB:
             metacarpal = raw.weights[:, column[f"metacarpal{finger - 1}"]]
             ray[:, f] = weights[:, chain : chain + 3].sum(1) + metacarpal
-    belongs = ray / np.maximum(ray.sum(1, keepdims=True), 1e-9) * np.clip(1.6 * ray.sum(1, keepdims=True), 0, 1)
+    membership = ray / np.maximum(ray.sum(1, keepdims=True), 1e-9) * np.clip(1.6 * ray.sum(1, keepdims=True), 0, 1)
     for f, chain in enumerate(CHAINS[:4]):
         axis = unit(unit(joints[chain + 1] - joints[chain]) + unit(joints[chain] - joints[WRIST]))
-        takes_over = smoothstep((vertices - joints[chain]) @ axis, -KNUCKLE_BLEND, KNUCKLE_BLEND)
-        finger_now = weights[:, chain : chain + 3].sum(1)
-        weights[:, chain] += np.maximum(finger_now, belongs[:, f] * takes_over) - finger_now
+        blend = smoothstep((vertices - joints[chain]) @ axis, -KNUCKLE_BLEND, KNUCKLE_BLEND)
+        finger_weight = weights[:, chain : chain + 3].sum(1)
+        weights[:, chain] += np.maximum(finger_weight, membership[:, f] * blend) - finger_weight
     total = weights.sum(1, keepdims=True)
     weights /= np.maximum(total, 1)
     weights[:, WRIST] = 1 - weights.sum(1)
@@ -84,7 +84,7 @@ def sixteen_weights(raw: RawHand, vertices: Array, joints: Array) -> Array:
 
 
 def fingertips(vertices: Array, joints: Array, weights: Array) -> list[int]:
-    """Foremost vertex of each chain along its last bone, in the order of `CHAINS`."""
+    """Outermost vertex of each chain along its last bone, in the order of `CHAINS`."""
     tips = []
     for chain in CHAINS:
         own = np.flatnonzero(weights[:, chain + 2] > 0.9)

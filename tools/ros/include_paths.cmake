@@ -1,6 +1,6 @@
-# Mends include paths that CMake refuses. To be included after rosidl_generate_interfaces.
+# Removes include paths that CMake rejects. Include it after rosidl_generate_interfaces.
 
-# ROS 2's wheels carry paths of the machine that built them. A ROS 2 from apt has none of these.
+# The ROS 2 wheels contain paths of their build machine; ROS 2 from apt does not.
 get_property(imported_targets DIRECTORY PROPERTY IMPORTED_TARGETS)
 foreach(target IN LISTS imported_targets)
   get_target_property(directories ${target} INTERFACE_INCLUDE_DIRECTORIES)
@@ -10,7 +10,7 @@ foreach(target IN LISTS imported_targets)
   endif()
 endforeach()
 
-# The generator exports where it found NumPy, which is refused where that is a virtual environment inside this checkout.
+# The generator exports NumPy's include path, which CMake rejects if NumPy is in a virtual environment in this checkout.
 if(TARGET ${PROJECT_NAME}__rosidl_generator_py)
   get_target_property(directories ${PROJECT_NAME}__rosidl_generator_py INTERFACE_INCLUDE_DIRECTORIES)
   list(TRANSFORM directories REPLACE "^(/.+)$" "$<BUILD_INTERFACE:\\1>")

@@ -1,9 +1,9 @@
-"""Fills this virtual environment: PyTorch, ROS 2 and the rest, lgnet_ros itself and its messages. ``make`` runs it.
+"""Installs all requirements, lgnet_ros (editable) and its messages into this virtual environment. Used by ``make``.
 
-A ROS 2 that the shell sourced is used as it is. Where there is none, pinned wheels from PyPI make one.
+A sourced ROS 2 is used if there is one; otherwise ROS 2 is installed from pinned wheels on PyPI.
 
-    python tools/ros/install.py requirements [EXTRA]    the packages; lgnet_ros as links to the checkout
-    python tools/ros/install.py messages                built, and laid into the environment
+    python tools/ros/install.py requirements [EXTRA]    install requirements and lgnet_ros
+    python tools/ros/install.py messages                build and install the messages
 """
 
 from __future__ import annotations
@@ -18,48 +18,48 @@ import sysconfig
 import time
 from pathlib import Path
 
-from interfaces import CHECKOUT, build, lay
+from interfaces import CHECKOUT, build, install
 from wheels import DEFAULT, build_requirements, constraints, sourced_ros
 
 
 def install_requirements(extra: str | None) -> None:
-    """Everything that comes as a package, by one call of pip so that its versions agree."""
+    """Install all packages in one call of pip, so that their versions are compatible."""
     check_python()
-    limits = [CHECKOUT / "constraints.txt"]
-    ros = f"beside the sourced ROS 2 {os.environ.get('ROS_DISTRO', '')}".strip()
-    if not sourced_ros():
-        ros = f"ROS 2 {DEFAULT.capitalize()} from wheels"
-        limits.append(constraints(DEFAULT))
-    say(f"== Installing PyTorch, {ros}, and the rest (about two minutes the first time)")
-    itself = f"{CHECKOUT}[{extra}]" if extra else str(CHECKOUT)
-    options = [f"--constraint={path}" for path in limits]
-    pip(*options, "--no-build-isolation", *build_requirements(), "--editable", itself)
+    constraint_files = [CHECKOUT / "constraints.txt"]
+    if sourced_ros():
+        log(f"== Installing requirements for the sourced ROS 2 {os.environ.get('ROS_DISTRO', '')} (about two minutes)")
+    else:
+        log(f"== Installing requirements and ROS 2 {DEFAULT.capitalize()} from wheels (about two minutes)")
+        constraint_files.append(constraints(DEFAULT))
+    package = f"{CHECKOUT}[{extra}]" if extra else str(CHECKOUT)
+    options = [f"--constraint={path}" for path in constraint_files]
+    pip(*options, "--no-build-isolation", *build_requirements(), "--editable", package)
 
 
 def install_messages() -> None:
-    """Both message packages; again only what changed."""
-    say("== Building the messages (half a minute the first time)")
-    lay(build(CHECKOUT / "build" / f"messages-{sysconfig.get_config_var('SOABI')}"), Path(sys.prefix))
+    """Build both message packages incrementally and install them."""
+    log("== Building the messages (about half a minute)")
+    install(build(CHECKOUT / "build" / f"messages-{sysconfig.get_config_var('SOABI')}"), Path(sys.prefix))
 
 
 def check_python() -> None:
-    """A virtual environment, of the Python that a sourced ROS 2 is made for.
+    """Check that this is a virtual environment of the Python version that a sourced ROS 2 requires.
 
     Raises:
-        SystemExit: it is not; says what to run instead.
+        SystemExit: it is not; with the command to run instead.
     """
     if sys.prefix == sys.base_prefix:
-        sys.exit("This installs into a virtual environment: run it with that environment's Python, or run `make`.")
+        sys.exit("Not in a virtual environment: run this with the Python of one, or run `make`.")
     if sourced_ros() and importlib.util.find_spec("rclpy") is None:
         sys.exit(
-            f"The sourced ROS 2 {os.environ.get('ROS_DISTRO', '')} is made for another Python than this one "
-            f"({sys.version.split()[0]}). Either `make clean` and then `make PYTHON=/usr/bin/python3`, or run make in "
-            "a shell in which no ROS 2 is sourced; it then installs one from wheels."
+            f"The sourced ROS 2 {os.environ.get('ROS_DISTRO', '')} does not support this Python version "
+            f"({sys.version.split()[0]}). Either run `make clean` and then `make PYTHON=/usr/bin/python3`, or run make "
+            "in a shell without a sourced ROS 2, which installs ROS 2 from wheels."
         )
 
 
 def pip(*arguments: str) -> None:
-    """Run ``pip install``, telling of it only the large downloads and what it installs in the end.
+    """Run ``pip install``, logging only large downloads and the number of installed packages.
 
     Raises:
         SystemExit: pip failed; its last lines are printed.
@@ -71,20 +71,20 @@ def pip(*arguments: str) -> None:
     for line in process.stdout:
         lines.append(line.rstrip())
         if size := re.search(r"Downloading .*?([\w.+-]+\.whl).*\((\d{2,}(?:\.\d+)? MB|[\d.]+ GB)\)", line):
-            say(f"   {size[1].split('-')[0]} ({size[2]})")
+            log(f"   {size[1].split('-')[0]} ({size[2]})")
         elif line.startswith("Installing collected packages:"):
-            say(f"   {line.count(',') + 1} packages to install")
+            log(f"   {line.count(',') + 1} packages to install")
     if process.wait():
         print(*lines[-25:], sep="\n", file=sys.stderr)
-        sys.exit(f"`{' '.join(command)}` failed; its last lines stand above.")
+        sys.exit(f"`{' '.join(command)}` failed; see its output above.")
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     print(text, flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Fills this virtual environment.")
+    parser = argparse.ArgumentParser(description="Install requirements or messages into this virtual environment.")
     parser.add_argument("what", choices=("requirements", "messages"))
     parser.add_argument("extra", nargs="?", help="an extra of pyproject.toml, such as dev")
     arguments = parser.parse_args()
@@ -93,7 +93,7 @@ def main() -> None:
         install_requirements(arguments.extra)
     else:
         install_messages()
-    say(f"   done in {time.monotonic() - started:.0f} s")
+    log(f"   done in {time.monotonic() - started:.0f} s")
 
 
 if __name__ == "__main__":

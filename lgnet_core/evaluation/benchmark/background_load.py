@@ -1,4 +1,4 @@
-"""Processes that keep cores busy, since the computer of a robot is never free."""
+"""Background processes that keep CPU cores busy, as on the computer of a robot."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ while os.getppid() == parent:
     for _ in range(1_000_000):
         pass
 """
-"""Ends by itself soon after its parent, however that ended."""
+"""Exits soon after its parent, however that ended."""
 
 
 @contextmanager
-def busy_processes(count: int) -> Iterator[list[int]]:
-    """So many processes of one thread each that always want a core, at the usual priority, while the block runs.
+def background_load(count: int) -> Iterator[list[int]]:
+    """Run ``count`` single-threaded busy loops at normal priority during the block.
 
     Yields:
-        Their process ids, once all of them are at work.
+        Their process ids, once all of them are running.
     """
-    with ExitStack() as running:
+    with ExitStack() as exit_stack:
         processes = []
         for _ in range(count):
             process = subprocess.Popen([sys.executable, "-c", _PROGRAM], stdout=subprocess.PIPE)
-            running.callback(process.communicate)
-            running.callback(process.kill)
+            exit_stack.callback(process.communicate)
+            exit_stack.callback(process.kill)
             processes.append(process)
         for process in processes:
             assert process.stdout is not None

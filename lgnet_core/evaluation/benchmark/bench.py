@@ -1,4 +1,4 @@
-"""What estimation costs on this machine: the estimator and tracker on the bundled clip, and each preset's network."""
+"""Benchmark of the estimator and tracker on the demo clip, and of the networks by themselves."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from lgnet_core.data.clip import Clip, read_clip
+from lgnet_core.data.clip import Clip, ping_pong_indices, read_clip
 from lgnet_core.engines.base import resolve_device
 from lgnet_core.engines.cpu import available_cores
 from lgnet_core.engines.eager import EagerEngine
 from lgnet_core.engines.factory import make_engine
-from lgnet_core.evaluation.benchmark.busy import busy_processes
+from lgnet_core.evaluation.benchmark.background_load import background_load
 from lgnet_core.evaluation.benchmark.machine import PeakMemory, machine_description
-from lgnet_core.evaluation.benchmark.report import Latency, NetworkCost, PipelineCost, Report
+from lgnet_core.evaluation.benchmark.report import BenchmarkReport, Latency, NetworkCost, PipelineCost
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.tracking.tracker import HandTracker
 from lgnet_core.network import build_network
 from lgnet_core.network.exportable import ExportableModule, Outputs
-from lgnet_core.types import FloatArray
+from lgnet_core.types import ImageArray
 
 WARM_UP = 3
 BATCHES = (1, 2)
-"""Of a pipeline's engines: one hand, two hands."""
+"""Batch sizes of the pipeline's engines: one hand, two hands."""
 
 
 @dataclass(frozen=True)
-class _Way:
-    """How everything is measured; see :func:`run_bench`."""
+class _Settings:
+    """Measurement settings; see :func:`run_bench`."""
 
     device: str
     threads: int | None
     repetitions: int
-    beside: int
+    background_processes: int
 
 
 def run_bench(
@@ -54,40 +54,40 @@ def run_bench(
     threads: int | None = None,
     size: int | None = None,
     weights: str | Path | None = None,
-    beside: int = 0,
-) -> Report:
-    """Measure the pipeline, and networks by themselves, in engines.
+    background_processes: int = 0,
+) -> BenchmarkReport:
+    """Measure the pipeline and individual networks in the engines.
 
     Args:
-        hand_model: whose hands are wanted.
-        presets: names of networks to measure by themselves.
+        hand_model: of the reported hands.
+        presets: names of networks to be measured individually.
         engines: names; None: eager torch and the device's default.
         device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``.
         repetitions: timed calls of each.
         threads: CPU threads of the engines; None: :func:`available_cores`.
-        size: side of the crops of networks that take any, pixels; None: their own default.
+        size: side of the crops of networks with a variable input size, pixels; None: their default.
         weights: of the pipeline; None: the bundled ones.
-        beside: busy processes that run while a time is taken.
+        background_processes: busy processes during the measurement.
 
     Raises:
-        ValueError, RuntimeError, ImportError, OSError: from the engine that cannot run here, with the cure.
+        ValueError, RuntimeError, ImportError, OSError: if an engine cannot run here, with the remedy.
     """
     device = resolve_device(device)
     if engines is None:
         engines = ("eager", "onnx" if device == "cpu" else "cuda-graph")
     clip = read_clip()
-    way = _Way(device, threads, repetitions, beside)
-    pipelines = [_pipeline(clip, weights, hand_model, engine, way) for engine in engines]
-    networks = [cost for preset in presets for cost in _network(preset, hand_model, size, engines, way)]
+    settings = _Settings(device, threads, repetitions, background_processes)
+    pipelines = [_pipeline_cost(clip, weights, hand_model, engine, settings) for engine in engines]
+    networks = [cost for preset in presets for cost in _network_costs(preset, hand_model, size, engines, settings)]
     machine = machine_description() | {"threads": threads or available_cores()}
-    return Report(machine, (clip.camera.width, clip.camera.height), beside, pipelines, networks)
+    return BenchmarkReport(machine, (clip.camera.width, clip.camera.height), background_processes, pipelines, networks)
 
 
 def count_macs(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...] | None = None) -> int:
     """Multiply-accumulates of convolutions and matrix products for one item.
 
     Args:
-        inputs: of the shapes wanted; None: the network's ``example_inputs()``.
+        inputs: with the shapes to be counted for; None: the network's ``example_inputs()``.
     """
     device = next(network.parameters()).device
     counter = FlopCounterMode(display=False)
@@ -96,11 +96,13 @@ def count_macs(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...] | 
     return counter.get_total_flops() // 2
 
 
-def _pipeline(clip: Clip, weights: str | Path | None, hand_model: HandModel, engine: str, way: _Way) -> PipelineCost:
-    memory = PeakMemory(way.device)
-    estimator = HandEstimator.load(weights, way.device, hand_model, engine, threads=way.threads)
+def _pipeline_cost(
+    clip: Clip, weights: str | Path | None, hand_model: HandModel, engine: str, settings: _Settings
+) -> PipelineCost:
+    memory = PeakMemory(settings.device)
+    estimator = HandEstimator.load(weights, settings.device, hand_model, engine, threads=settings.threads)
     tracker = HandTracker(estimator)
-    frames, stamps = _to_and_fro(clip.frames), itertools.count(0, round(1e9 / clip.frames_per_second))
+    frames, stamps = _ping_pong(clip.frames), itertools.count(0, round(1e9 / clip.frames_per_second))
     stages: dict[str, list[float]] = {}
     hands: list[int] = []
 
@@ -110,15 +112,15 @@ def _pipeline(clip: Clip, weights: str | Path | None, hand_model: HandModel, eng
         for stage, seconds in tracker.last_stages.items():
             stages.setdefault(f"update/{stage}", []).append(seconds)
 
-    with busy_processes(way.beside):
+    with background_load(settings.background_processes):
         latency = {
-            "estimate": _time(lambda: estimator.estimate(next(frames), clip.camera), way.repetitions),
-            "update": _time(update, way.repetitions),
+            "estimate": _measure(lambda: estimator.estimate(next(frames), clip.camera), settings.repetitions),
+            "update": _measure(update, settings.repetitions),
         }
         latency |= {stage: Latency.of(seconds[WARM_UP:]) for stage, seconds in stages.items()}
         for (name, runner), batch in itertools.product(estimator.engines.items(), BATCHES):
             inputs = [np.random.default_rng(0).random((batch, *s), np.float32) for s in runner.input_shapes.values()]
-            latency[f"{name} x{batch}"] = _time(partial(runner, *inputs), way.repetitions)
+            latency[f"{name} x{batch}"] = _measure(partial(runner, *inputs), settings.repetitions)
     any_engine = next(iter(estimator.engines.values()))
     return PipelineCost(
         weights="bundled" if weights is None else str(weights),
@@ -131,50 +133,50 @@ def _pipeline(clip: Clip, weights: str | Path | None, hand_model: HandModel, eng
     )
 
 
-def _network(
-    preset: str, hand_model: HandModel, size: int | None, engines: Sequence[str], way: _Way
+def _network_costs(
+    preset: str, hand_model: HandModel, size: int | None, engines: Sequence[str], settings: _Settings
 ) -> Iterator[NetworkCost]:
-    """Of each part of a network that engines run, in each engine."""
+    """Costs of each engine module of a network in each engine."""
     torch.manual_seed(0)
     network = build_network(preset, hand_model).eval()
-    for name, part in network.engine_parts().items():
-        whole = part is network
-        inputs = network.example_inputs(size) if whole and size is not None else part.example_inputs()
+    for name, module in network.engine_parts().items():
+        is_whole = module is network
+        inputs = network.example_inputs(size) if is_whole and size is not None else module.example_inputs()
         for engine in engines:
-            yield _part(preset if whole else f"{preset} {name}", part, inputs, engine, way)
+            yield _module_cost(preset if is_whole else f"{preset} {name}", module, inputs, engine, settings)
 
 
-def _part(
-    name: str, part: ExportableModule[Outputs], inputs: tuple[Tensor, ...], engine: str, way: _Way
+def _module_cost(
+    name: str, module: ExportableModule[Outputs], inputs: tuple[Tensor, ...], engine: str, settings: _Settings
 ) -> NetworkCost:
-    memory = PeakMemory(way.device)
-    runner = make_engine(part, engine, way.device, way.threads, inputs)
+    memory = PeakMemory(settings.device)
+    runner = make_engine(module, engine, settings.device, settings.threads, inputs)
     run = partial(runner, *(tensor[:1].numpy() for tensor in inputs))
-    with busy_processes(way.beside):
-        latency = {"network": _time(run, way.repetitions)}
+    with background_load(settings.background_processes):
+        latency = {"network": _measure(run, settings.repetitions)}
         peak = memory.megabytes()
         if isinstance(runner, EagerEngine):
-            latency |= _modules(runner, run, way.repetitions)
+            latency |= _module_latencies(runner, run, settings.repetitions)
     return NetworkCost(
         network=name,
         engine=runner.name,
         device=runner.device,
         precision=runner.precision,
         inputs=runner.input_shapes,
-        parameters=sum(p.numel() for p in part.parameters()),
-        macs=count_macs(part, inputs),
+        parameters=sum(p.numel() for p in module.parameters()),
+        macs=count_macs(module, inputs),
         latency=latency,
         peak_memory_mb=peak,
     )
 
 
-def _to_and_fro(frames: Sequence[FloatArray]) -> Iterator[FloatArray]:
-    """Endlessly, with no jump at the clip's ends."""
-    return itertools.cycle([*frames, *frames[-2:0:-1]])
+def _ping_pong(frames: Sequence[ImageArray]) -> Iterator[ImageArray]:
+    """Repeats the frames forwards and backwards forever."""
+    return itertools.cycle([frames[k] for k in ping_pong_indices(len(frames))])
 
 
-def _time(run: Callable[[], object], repetitions: int) -> Latency:
-    """Of single calls. Engines return data on the CPU, so a call is over when its work is."""
+def _measure(run: Callable[[], object], repetitions: int) -> Latency:
+    """Latency of single calls. Engines return data on the CPU, so a call includes all of its work."""
     for _ in range(WARM_UP):
         run()
     times = []
@@ -185,8 +187,8 @@ def _time(run: Callable[[], object], repetitions: int) -> Latency:
     return Latency.of(times)
 
 
-def _modules(runner: EagerEngine[Outputs], run: Callable[[], object], repetitions: int) -> dict[str, Latency]:
-    """Latency of the network's modules, by hooks around each."""
+def _module_latencies(runner: EagerEngine[Outputs], run: Callable[[], object], repetitions: int) -> dict[str, Latency]:
+    """Latency of the network's modules, measured by hooks."""
     times: dict[str, list[float]] = {}
     starts: dict[str, float] = {}
 
@@ -205,7 +207,7 @@ def _modules(runner: EagerEngine[Outputs], run: Callable[[], object], repetition
         for name, module in runner.network.named_children():
             hooks.callback(module.register_forward_pre_hook(begin(name)).remove)
             hooks.callback(module.register_forward_hook(end(name)).remove)
-        _time(run, repetitions)
+        _measure(run, repetitions)
     return {
         name: Latency.of(values[WARM_UP:]) for name, values in times.items() if len(values) == repetitions + WARM_UP
     }

@@ -1,4 +1,4 @@
-"""The machine that a figure was measured on: hardware, versions, how busy it was, and memory at its peak."""
+"""Description of the machine a measurement was made on, and peak memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lgnet_core.engines.cpu import available_cores
 
 
 def machine_description() -> dict[str, Any]:
-    """What a figure depends on: hardware, versions, commit, command, and how busy the machine was."""
+    """Hardware, versions, commit, command and load of the machine."""
     versions = {}
     for package in ("torch", "onnxruntime", "onnx", "numpy", "opencv-python-headless"):
         try:
@@ -41,17 +41,17 @@ def machine_description() -> dict[str, Any]:
 
 
 class PeakMemory:
-    """Peak since it was made: allocated on the GPU, or resident in this process."""
+    """Peak memory since construction: allocated on the GPU, or resident in this process."""
 
     def __init__(self, device: str) -> None:
         self.device = device
         if device != "cpu":
             torch.cuda.reset_peak_memory_stats(device)
         elif Path("/proc/self/clear_refs").exists():
-            Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the peak so far
+            Path("/proc/self/clear_refs").write_text("5")  # Linux: reset the peak
 
     def megabytes(self) -> float:
-        """The peak until now."""
+        """The peak so far."""
         if self.device != "cpu":
             return torch.cuda.max_memory_allocated(self.device) / 1e6
         status = Path("/proc/self/status")
@@ -74,13 +74,13 @@ def _processor() -> str:
 
 
 def _commit() -> str | None:
-    """Of the checkout that this package lies in, with ``+`` if it was changed; None outside of one."""
-    here = Path(__file__).parent
+    """Commit of the checkout that contains this package, with ``+`` if it has changes; None outside a checkout."""
+    package = Path(__file__).parent
     try:
         sha = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+            ["git", "rev-parse", "--short", "HEAD"], cwd=package, capture_output=True, text=True, check=True
         )
-        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True)
+        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=package, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return sha.stdout.strip() + ("+" if changed.stdout.strip() else "")

@@ -1,4 +1,4 @@
-"""Figures of ``lgnet bench``: what was measured, as JSON and as tables."""
+"""Results of ``lgnet bench`` as JSON and as tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Latency(NamedTuple):
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> Latency:
-        """From the durations of single calls."""
+        """From the durations of single calls, seconds."""
         return cls(*(round(float(p) * 1000, 3) for p in np.percentile(seconds, (50, 95, 99))))
 
     def __str__(self) -> str:
@@ -30,13 +30,13 @@ class Latency(NamedTuple):
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """A network in one engine, with random weights, which cost the same as trained ones.
+    """Cost of a network in one engine, with random weights, which cost the same as trained ones.
 
     Args:
-        network: the preset's name, and after it that of the part where engines run several.
-        inputs: name and shape of each, without the batch.
-        parameters, macs: multiply-accumulates of one item, without what is no matrix product.
-        latency: ``network``, of one item, and ``network/MODULE`` where the engine runs these one by one.
+        network: name of the preset, followed by that of the module where several run in engines.
+        inputs: name and shape of each input, without the batch dimension.
+        parameters, macs: their number, and multiply-accumulates of one item (convolutions and matrix products only).
+        latency: ``network``, of one item, and ``network/MODULE`` if the engine runs the modules individually.
         peak_memory_mb: of the GPU, else of the whole process, while loading and running.
     """
 
@@ -53,13 +53,13 @@ class NetworkCost:
 
 @dataclass(frozen=True)
 class PipelineCost:
-    """The estimator and the tracker on the frames of the bundled clip.
+    """Cost of the estimator and the tracker on the frames of the demo clip.
 
     Args:
         weights: ``"bundled"``, or the file.
-        hands: reported by the tracker, mean of an image.
-        latency: ``estimate``: an image with detection; ``update``: of the tracker, which detects now and then, and
-            ``update/STAGE``; ``NAME xB``: the engine of that name on a batch of B.
+        hands: mean number of hands reported by the tracker per image.
+        latency: ``estimate``: one image with detection; ``update``: of the tracker, which detects only occasionally,
+            and ``update/STAGE``; ``NAME xB``: the engine of that name with batch size B.
         images_per_second: of ``update`` at its median.
         peak_memory_mb: as in :class:`NetworkCost`.
     """
@@ -74,18 +74,18 @@ class PipelineCost:
 
 
 @dataclass(frozen=True)
-class Report:
-    """Measurements, and where they were made.
+class BenchmarkReport:
+    """Measurements and the machine they were made on.
 
     Args:
         machine: see :func:`lgnet_core.evaluation.benchmark.machine.machine_description`.
         image_size: width and height of the pipeline's images, pixels.
-        beside: busy processes that ran beside.
+        background_processes: number of busy processes during the measurement.
     """
 
     machine: dict[str, Any]
     image_size: tuple[int, int]
-    beside: int
+    background_processes: int
     pipelines: list[PipelineCost]
     networks: list[NetworkCost]
 
@@ -93,7 +93,7 @@ class Report:
         """Write as JSON."""
         document = {
             "machine": self.machine,
-            "beside": self.beside,
+            "background_processes": self.background_processes,
             "image_size": list(self.image_size),
             "unit": "ms",
             "pipelines": [_row(cost) for cost in self.pipelines],
@@ -102,20 +102,20 @@ class Report:
         Path(path).write_text(json.dumps(document, indent=2) + "\n")
 
     def tables(self) -> list[Table]:
-        """For a terminal."""
+        """Tables for a terminal."""
         return [self._pipeline_table(), self._network_table()]
 
     def _pipeline_table(self) -> Table:
         width, height = self.image_size
         table = self._table(f"lgnet bench: images of {width}x{height} with two hands; p50 / p95 / p99 in ms")
-        for name in ("weights", "engine", "what", "time", "1/s", "hands", "MB"):
-            table.add_column(name, justify="left" if name in ("weights", "engine", "what") else "right")
+        for name in ("weights", "engine", "stage", "time", "1/s", "hands", "MB"):
+            table.add_column(name, justify="left" if name in ("weights", "engine", "stage") else "right")
         for cost in self.pipelines:
             first, *rest = cost.latency.items()
             whole = (f"{cost.images_per_second:.1f}", f"{cost.hands:.2f}", f"{cost.peak_memory_mb:.0f}")
             table.add_row(cost.weights, f"{cost.engine} {cost.device}", first[0], str(first[1]), *whole)
-            for what, latency in rest:
-                table.add_row("", "", what, str(latency), style="dim" if what != "update" else None)
+            for stage, latency in rest:
+                table.add_row("", "", stage, str(latency), style="dim" if stage != "update" else None)
         return table
 
     def _network_table(self) -> Table:
@@ -135,10 +135,10 @@ class Report:
 
     def _table(self, title: str) -> Table:
         machine = self.machine
-        neighbours = f", beside {self.beside} busy processes" if self.beside else ""
-        caption = f"{machine['processor']}, {machine['threads']} threads{neighbours}, torch {machine['torch']}"
+        load = f", {self.background_processes} background processes" if self.background_processes else ""
+        caption = f"{machine['processor']}, {machine['threads']} threads{load}, torch {machine['torch']}"
         return Table(title=title, caption=caption)
 
 
 def _row(cost: PipelineCost | NetworkCost) -> dict[str, Any]:
-    return asdict(cost) | {"latency": {what: latency._asdict() for what, latency in cost.latency.items()}}
+    return asdict(cost) | {"latency": {stage: latency._asdict() for stage, latency in cost.latency.items()}}

@@ -1,4 +1,4 @@
-"""Sets of real, annotated images as sets to be evaluated: InterHand2.6M and HIC."""
+"""Adapter from annotated real data sets (InterHand2.6M, HIC) to the evaluation interface."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from lgnet_core.data.real_images import INTERACTING, FaultyImages, ReadImages
-from lgnet_core.evaluation.image_sets import CATEGORIES, Category, Labelled
+from lgnet_core.data.annotated_images import INTERACTING, ImageFaults, LoadedCrops
+from lgnet_core.evaluation.datasets.base import CATEGORIES, Category, LabelledImages
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import FloatArray
 
 
-class AnnotatedSet(Protocol):
-    """:class:`lgnet_core.data.interhand26m.InterHand26M` and :class:`lgnet_core.data.hic.HIC` read as this."""
+class AnnotatedDataset(Protocol):
+    """Interface of :class:`lgnet_core.data.interhand26m.InterHand26M` and :class:`lgnet_core.data.hic.HIC`."""
 
-    faults: FaultyImages
+    faults: ImageFaults
 
     def __len__(self) -> int: ...
-    def read(self, places: Sequence[int], size: int) -> ReadImages | None: ...
-    def hand_type(self, places: Sequence[int]) -> FloatArray: ...
-    def moments(self, places: Sequence[int]) -> tuple[Tensor, Tensor]: ...
+    def read(self, indices: Sequence[int], size: int) -> LoadedCrops | None: ...
+    def hand_type(self, indices: Sequence[int]) -> FloatArray: ...
+    def sequence_and_frame(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]: ...
     def skipped(self) -> dict[str, int]: ...
 
 
 class AnnotatedImages:
-    """An annotated set; categories are its hand types: both hands are interacting, one is single.
+    """An annotated data set; categories follow its hand types: both hands are interacting, one is single.
 
     Args:
-        images: the set. hand_model: what its surfaces are of. name, metadata: see
-            :class:`lgnet_core.evaluation.image_sets.Images`.
+        dataset: the data set. hand_model: the model of its meshes. name, metadata: see
+            :class:`lgnet_core.evaluation.datasets.base.EvaluationImages`.
     """
 
     size = None
 
-    def __init__(self, images: AnnotatedSet, hand_model: HandModel, name: str, metadata: dict[str, Any]) -> None:
-        self.set, self.hand_model, self.name, self.metadata = images, hand_model, name, metadata
+    def __init__(self, dataset: AnnotatedDataset, hand_model: HandModel, name: str, metadata: dict[str, Any]) -> None:
+        self.set, self.hand_model, self.name, self.metadata = dataset, hand_model, name, metadata
 
     def __len__(self) -> int:
         return len(self.set)
 
-    def read(self, indices: Tensor, size: int) -> Labelled | None:
+    def read(self, indices: Tensor, size: int) -> LabelledImages | None:
         read = self.set.read(indices.tolist(), size)
         if read is None:
             return None
-        interacting = torch.from_numpy(self.set.hand_type(read.places) == INTERACTING)
+        interacting = torch.from_numpy(self.set.hand_type(read.indices) == INTERACTING)
         pair, single = (CATEGORIES.index(category) for category in (Category.INTERACTING, Category.SINGLE))
-        film, frame = self.set.moments(read.places)
-        return Labelled(read.batch, torch.where(interacting, pair, single), read.truth, film, frame)
+        sequence, frame = self.set.sequence_and_frame(read.indices)
+        return LabelledImages(read.batch, torch.where(interacting, pair, single), read.truth, sequence, frame)

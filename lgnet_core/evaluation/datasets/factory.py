@@ -1,4 +1,4 @@
-"""The sets of images that ``lgnet eval --data`` names, opened."""
+"""Opening of the evaluation data sets named by ``lgnet eval --data``."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lgnet_core.data.interhand26m.layout import AnnotationSet, Sources, Subset
-from lgnet_core.evaluation.annotated import AnnotatedImages
-from lgnet_core.evaluation.image_sets import HeldOutImages, Images, StoredImages
-from lgnet_core.evaluation.published import HIC, INTERHAND26M
+from lgnet_core.data.interhand26m.layout import AnnotationSet, SplitFiles, Subset
+from lgnet_core.evaluation.datasets.annotated import AnnotatedImages
+from lgnet_core.evaluation.datasets.base import HIC, INTERHAND26M, EvaluationImages
+from lgnet_core.evaluation.datasets.synthetic import HeldOutImages, StoredImages
 from lgnet_core.hand_model import HandModel
 
 SYNTHETIC = "synthetic"
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which images are evaluated.
+class DatasetConfig:
+    """Images to evaluate on.
 
     Args:
-        data: ``synthetic`` (the frozen held-out set), ``interhand26m``, ``hic``, or a folder of ``lgnet synth``.
+        data: ``synthetic`` (the frozen held-out set), ``interhand26m``, ``hic``, or a folder written by ``lgnet
+        synth``.
         root: of InterHand2.6M or HIC. split, annotation, subset: of InterHand2.6M.
     """
 
@@ -33,58 +34,58 @@ class Choice:
 
 
 def open_images(
-    choice: Choice, hand_model: HandModel, mano: HandModel | None = None, console: Console | None = None
-) -> Images:
-    """Open a set.
+    config: DatasetConfig, hand_model: HandModel, mano: HandModel | None = None, console: Console | None = None
+) -> EvaluationImages:
+    """Open a data set.
 
     Args:
-        hand_model: of the network. mano: the user's MANO; None: not at hand.
-        console: shows the progress of an index that has to be made.
+        hand_model: of the network. mano: the user's MANO; None: not available.
+        console: shows the progress of building an index.
 
     Raises:
-        ValueError: if there is no such set, something that it needs was not given, or its labels are of another hand
-            model.
+        ValueError: if the data set does not exist, an input that it requires is missing, or its labels are of another
+            hand model.
     """
-    if choice.data == SYNTHETIC:
+    if config.data == SYNTHETIC:
         return HeldOutImages(hand_model)
-    if choice.data not in (INTERHAND26M, HIC):
-        return StoredImages(Path(choice.data), hand_model)
-    if choice.root is None:
-        raise ValueError(f"--data {choice.data}: say with --root where the data set is")
-    if choice.data == HIC:
-        return _open_hic(choice.root, mano)
-    return _open_interhand(choice, choice.root, hand_model, mano, console)
+    if config.data not in (INTERHAND26M, HIC):
+        return StoredImages(Path(config.data), hand_model)
+    if config.root is None:
+        raise ValueError(f"--data {config.data}: pass the folder of the data set with --root")
+    if config.data == HIC:
+        return _open_hic(config.root, mano)
+    return _open_interhand(config, config.root, hand_model, mano, console)
 
 
-def _open_hic(root: Path, mano: HandModel | None) -> Images:
+def _open_hic(root: Path, mano: HandModel | None) -> EvaluationImages:
     from lgnet_core.data.hic import HIC as HICSet
 
     if mano is None:
         raise ValueError(
-            "--data hic: its labels are meshes of MANO, whose regressor makes joints of them; give your MANO with "
-            "--hand-model DIR (lgnet mano convert)"
+            "--data hic: its labels are MANO meshes, and joints require MANO's regressor; pass your MANO model with "
+            "--hand-model DIR (see lgnet mano convert)"
         )
     images = HICSet(root, mano)
     return AnnotatedImages(images, mano, "HIC", {"root": str(root), "crop": "around the projected meshes"})
 
 
 def _open_interhand(
-    choice: Choice, root: Path, hand_model: HandModel, mano: HandModel | None, console: Console | None
-) -> Images:
+    config: DatasetConfig, root: Path, hand_model: HandModel, mano: HandModel | None, console: Console | None
+) -> EvaluationImages:
     from lgnet_core.data.interhand26m import InterHand26M
 
-    sources = Sources.of_split(root, choice.split)
-    usable = mano if sources.fits is not None else None
-    images = InterHand26M(sources, choice.annotation, choice.subset, usable, console=console)
+    sources = SplitFiles.from_root(root, config.split)
+    fitted_model = mano if sources.fits is not None else None
+    images = InterHand26M(sources, config.annotation, config.subset, fitted_model, console=console)
     metadata = {
         "root": str(root),
-        "split": choice.split,
-        "annotation": choice.annotation.value,
-        "subset": choice.subset.value,
-        "labels": "MANO fits" if usable is not None else "joint_3d",
-        "crop": "around the projected meshes" if usable is not None else "around the annotated boxes",
+        "split": config.split,
+        "annotation": config.annotation.value,
+        "subset": config.subset.value,
+        "labels": "MANO fits" if fitted_model is not None else "joint_3d",
+        "crop": "around the projected meshes" if fitted_model is not None else "around the annotated boxes",
         "hands_without_fit": images.unfitted,
         "index": images.index.about["sources"],
     }
-    name = f"InterHand2.6M {choice.split}, {choice.annotation.value}, {choice.subset.value}"
-    return AnnotatedImages(images, usable or hand_model, name, metadata)
+    name = f"InterHand2.6M {config.split}, {config.annotation.value}, {config.subset.value}"
+    return AnnotatedImages(images, fitted_model or hand_model, name, metadata)

@@ -1,6 +1,6 @@
-"""The whole pipeline judged as it ships: engine, detector, association and tracker, on full images.
+"""Evaluation of the complete pipeline on full images: engine, detector, association and tracker.
 
-What is judged is the facade alone: :class:`~lgnet_core.inference.HandEstimator` and
-:class:`~lgnet_core.inference.HandTracker`. Networks on crops around true hands are judged by
+Only the public interface is evaluated: :class:`~lgnet_core.inference.HandEstimator` and
+:class:`~lgnet_core.inference.HandTracker`. Networks on crops around true hands are evaluated by
 :mod:`lgnet_core.evaluation.evaluate`.
 """

@@ -8,60 +8,61 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lgnet_core.evaluation.reported import ReportedHand
-from lgnet_core.geometry.camera import letterbox, square_crop, transform_points, warp
-from lgnet_core.types import JOINT_PARENTS, FloatArray
+from lgnet_core.evaluation.end_to_end.reported_hand import ReportedHand
+from lgnet_core.geometry.affine import transform_points
+from lgnet_core.geometry.crops import letterbox, square_crop, warp
+from lgnet_core.types import JOINT_PARENTS, FloatArray, ImageArray
 from lgnet_core.visualization.drawing import SIDE_COLOURS, contact_sheet, write_png
 
-TILE = 288
+TILE_SIZE = 288
 COLUMNS, ROWS = 8, 8
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
-_FRACTION = 4  # bits of OpenCV's sub-pixel coordinates
+_SUBPIXEL_BITS = 4  # fractional bits of OpenCV's drawing coordinates
 
 
 def draw_tile(
-    image: FloatArray,
+    image: ImageArray,
     hands: Sequence[ReportedHand],
     boxes: Sequence[FloatArray] = (),
     points: FloatArray | None = None,
     title: str = "",
-    region: FloatArray | None = None,
-) -> FloatArray:
-    """An image in a square tile, with what was reported and what is annotated.
+    focus: FloatArray | None = None,
+) -> ImageArray:
+    """Draw an image in a square tile with its reported hands and annotations.
 
     Args:
-        image: RGB. boxes, points: annotated, pixels of the image; points are drawn green.
-        region: the box of the image that is shown, with a quarter of its size around it; None: all of the image.
+        image: RGB. boxes, points: annotations, pixels of the image; points are drawn green.
+        focus: box of the image that is shown with a margin of a quarter of its size; None: the whole image.
 
     Shapes:
-        image: (H, W, 3) uint8; boxes, region: (4,); points: (N, 2); returns (TILE, TILE, 3) uint8.
+        image: (H, W, 3) uint8; boxes, focus: (4,); points: (N, 2); returns (TILE_SIZE, TILE_SIZE, 3) uint8.
     """
     height, width = image.shape[:2]
-    affine = letterbox(width, height, TILE) if region is None else square_crop(region, TILE, margin=1.5)
-    tile = np.ascontiguousarray(warp(image, affine, TILE))
+    affine = letterbox(width, height, TILE_SIZE) if focus is None else square_crop(focus, TILE_SIZE, margin=1.5)
+    tile = np.ascontiguousarray(warp(image, affine, TILE_SIZE))
 
-    def at(point: FloatArray) -> tuple[int, int]:
-        u, v = transform_points(affine, point).clip(-1e4, 1e4) * 2**_FRACTION
+    def to_tile(point: FloatArray) -> tuple[int, int]:
+        u, v = transform_points(affine, point).clip(-1e4, 1e4) * 2**_SUBPIXEL_BITS
         return round(float(u)), round(float(v))
 
     for box in boxes:
-        cv2.rectangle(tile, at(box[:2]), at(box[2:]), _WHITE, 1, cv2.LINE_AA, _FRACTION)
+        cv2.rectangle(tile, to_tile(box[:2]), to_tile(box[2:]), _WHITE, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
     for hand in hands:
         colour = SIDE_COLOURS[hand.side]
         for joint, parent in enumerate(JOINT_PARENTS):
             if parent >= 0:
-                ends = at(hand.joints_2d[parent]), at(hand.joints_2d[joint])
-                cv2.line(tile, *ends, colour, 1, cv2.LINE_AA, _FRACTION)
+                ends = to_tile(hand.joints_2d[parent]), to_tile(hand.joints_2d[joint])
+                cv2.line(tile, *ends, colour, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
         for point in hand.joints_2d:
-            cv2.circle(tile, at(point), 2**_FRACTION, colour, -1, cv2.LINE_AA, _FRACTION)
+            cv2.circle(tile, to_tile(point), 2**_SUBPIXEL_BITS, colour, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
     for point in () if points is None else points:
-        cv2.circle(tile, at(point), 2**_FRACTION, (0, 220, 60), -1, cv2.LINE_AA, _FRACTION)
+        cv2.circle(tile, to_tile(point), 2**_SUBPIXEL_BITS, (0, 220, 60), -1, cv2.LINE_AA, _SUBPIXEL_BITS)
     for colour, thickness in ((_BLACK, 3), (_WHITE, 1)):
-        cv2.putText(tile, title, (3, TILE - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.35, colour, thickness, cv2.LINE_AA)
+        cv2.putText(tile, title, (3, TILE_SIZE - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.35, colour, thickness, cv2.LINE_AA)
     return tile
 
 
-def write_sheet(path: Path, tiles: Sequence[FloatArray]) -> None:
-    """As many tiles as one sheet holds; nothing where there is none."""
+def write_sheet(path: Path, tiles: Sequence[ImageArray]) -> None:
+    """Write a sheet of at most ``COLUMNS * ROWS`` tiles; nothing if there are none."""
     if tiles:
-        write_png(path, contact_sheet(tiles[: COLUMNS * ROWS], COLUMNS, TILE))
+        write_png(path, contact_sheet(tiles[: COLUMNS * ROWS], COLUMNS, TILE_SIZE))

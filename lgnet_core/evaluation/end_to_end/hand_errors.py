@@ -1,6 +1,6 @@
-"""Errors of one reported hand in its image: for demonstrations and tools, which judge single images.
+"""Errors of a single reported hand, for demonstrations and tools that evaluate single images.
 
-Nothing but numpy and torch is needed; sets of hands are judged by :mod:`lgnet_core.evaluation.metrics`.
+Depends on numpy and torch only; sets of hands are evaluated by :mod:`lgnet_core.evaluation.metrics`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lgnet_core.evaluation.protocol import MILLIMETRES, WRIST_RAW
-from lgnet_core.evaluation.reported import ReportedHand
+from lgnet_core.evaluation.end_to_end.reported_hand import ReportedHand
+from lgnet_core.evaluation.metrics.alignment import MILLIMETRES, WRIST_RAW
 from lgnet_core.geometry.camera import project_distorted
 from lgnet_core.types import WRIST, Camera, FloatArray
 
 
 class HandErrors(NamedTuple):
-    """How far a hand is from the truth; NaN where the truth is not known.
+    """Errors of a hand; NaN where the ground truth is unknown.
 
     Shapes:
         pixels: (21,) of the joints in the image.
-        relative: (21,) millimetres, of the joints under the protocol ``wrist-raw``.
-        wrist: () millimetres, of the wrist's place in the camera's frame; NaN too of a hand that is not placed.
+        relative: (21,) millimetres, of the joints with the alignment ``wrist-raw``.
+        wrist: () millimetres, of the wrist position in the camera frame; also NaN for a hand that is not placed.
     """
 
     pixels: FloatArray
@@ -31,10 +31,10 @@ class HandErrors(NamedTuple):
 
 
 def hand_errors(hand: ReportedHand, true_joints: FloatArray, camera: Camera) -> HandErrors:
-    """Errors of a hand.
+    """Compute the errors of a hand.
 
     Args:
-        true_joints: metres, camera frame; NaN for joints that are not known.
+        true_joints: metres, camera frame; NaN for unknown joints.
         camera: of the image.
 
     Shapes:
@@ -42,9 +42,9 @@ def hand_errors(hand: ReportedHand, true_joints: FloatArray, camera: Camera) -> 
     """
     known = np.isfinite(true_joints).all(-1)
     pixels = np.full(len(true_joints), np.nan)
-    seen = project_distorted(true_joints[known], camera)
-    pixels[known] = np.linalg.norm(hand.joints_2d[known] - seen, axis=-1)
-    said, true = torch.from_numpy(hand.joints), torch.from_numpy(true_joints)
-    relative = WRIST_RAW.errors(said, said, true, true).numpy()
+    projected = project_distorted(true_joints[known], camera)
+    pixels[known] = np.linalg.norm(hand.joints_2d[known] - projected, axis=-1)
+    predicted, true = torch.from_numpy(hand.joints), torch.from_numpy(true_joints)
+    relative = WRIST_RAW.errors(predicted, predicted, true, true).numpy()
     wrist = float(np.linalg.norm(hand.joints[WRIST] - true_joints[WRIST])) * MILLIMETRES if hand.placed else np.nan
     return HandErrors(pixels, relative, wrist)

@@ -1,6 +1,6 @@
-"""How long whole programs take for an image: where hands are detected, and where two are followed.
+"""Latency of complete methods per image: with hand detection, and while tracking two hands.
 
-Programs take turns on the same frames in one run, so that a busy machine is busy for all of them.
+Methods alternate on the same frames within one run, so that background load affects all of them.
 """
 
 from __future__ import annotations
@@ -12,77 +12,73 @@ from pathlib import Path
 
 import numpy as np
 
-from lgnet_core.data.clip import Clip
-from lgnet_core.evaluation.end_to_end.mediapipe_program import MediaPipeProgram
+from lgnet_core.data.clip import Clip, ping_pong_indices
+from lgnet_core.evaluation.end_to_end.mediapipe_process import MediaPipeProcess
 from lgnet_core.inference import HandEstimator, HandTracker
-from lgnet_core.types import FloatArray, Side
+from lgnet_core.types import ImageArray, Side
 
 ROUNDS = 3
-"""Turns that each program takes."""
+"""Repetitions for each method."""
 
-DETECTION, FOLLOWING = "image with detection, p50, ms", "image with two followed hands, p50, ms"
+DETECTION, TRACKING = "image with detection, p50, ms", "image with two tracked hands, p50, ms"
 
 
-def latencies(
+def measure_latencies(
     estimator: HandEstimator, clip: Clip, name: str, mediapipe: Path | None = None
 ) -> dict[str, dict[str, float]]:
-    """By program, the median times of :data:`DETECTION` and :data:`FOLLOWING`.
+    """Median times of :data:`DETECTION` and :data:`TRACKING` by method.
 
-    A hand counts as followed if the frame before reported it too, with the same track id. NaN where no frame counts.
+    A hand counts as tracked if it was also reported in the previous frame, with the same track id. Missing if no frame
+    counts.
 
     Args:
-        name: of the estimator's program.
-        mediapipe: a Python that has it; None: it is left out. What counts is its own time, without the pipe.
+        name: of the estimator in the result.
+        mediapipe: a Python with mediapipe; None: without MediaPipe. Its own processing time counts, without the pipe.
     """
-    frames = [clip.frames[k] for k in ping_pong(len(clip.frames))]
-    times: dict[str, dict[str, list[float]]] = {name: {DETECTION: [], FOLLOWING: []}}
-    with ExitStack() as processes:
-        programs = {}
+    frames = [clip.frames[k] for k in ping_pong_indices(len(clip.frames))]
+    samples: dict[str, dict[str, list[float]]] = {name: {DETECTION: [], TRACKING: []}}
+    with ExitStack() as exit_stack:
+        mediapipe_processes = {}
         if mediapipe is not None:
-            programs = {
-                figure: processes.enter_context(MediaPipeProgram(mediapipe, video=figure == FOLLOWING))
-                for figure in (DETECTION, FOLLOWING)
+            mediapipe_processes = {
+                metric: exit_stack.enter_context(MediaPipeProcess(mediapipe, video=metric == TRACKING))
+                for metric in (DETECTION, TRACKING)
             }
-            times[programs[DETECTION].name] = {DETECTION: [], FOLLOWING: []}
+            samples[mediapipe_processes[DETECTION].name] = {DETECTION: [], TRACKING: []}
         estimator.warm_up()
         for _ in range(ROUNDS):
-            times[name][DETECTION] += _detecting(estimator, clip, frames)
-            times[name][FOLLOWING] += _following(estimator, clip, frames)
-            for figure, program in programs.items():
-                found = [len(program(frame)) for frame in frames]
-                seconds = program.seconds[-len(frames) :]
-                pairs = zip(found, [0, *found], seconds)
-                times[program.name][figure] += [
-                    s for now, before, s in pairs if figure == DETECTION or now == before == len(Side)
+            samples[name][DETECTION] += _time_detection(estimator, clip, frames)
+            samples[name][TRACKING] += _time_tracking(estimator, clip, frames)
+            for metric, mediapipe_process in mediapipe_processes.items():
+                hand_counts = [len(mediapipe_process(frame)) for frame in frames]
+                seconds = mediapipe_process.seconds[-len(frames) :]
+                pairs = zip(hand_counts, [0, *hand_counts], seconds)
+                samples[mediapipe_process.name][metric] += [
+                    s for current, previous, s in pairs if metric == DETECTION or current == previous == len(Side)
                 ]
     return {
-        program: {figure: 1000 * float(np.median(seconds)) for figure, seconds in of_program.items() if seconds}
-        for program, of_program in times.items()
+        method: {metric: 1000 * float(np.median(seconds)) for metric, seconds in by_metric.items() if seconds}
+        for method, by_metric in samples.items()
     }
 
 
-def ping_pong(count: int) -> list[int]:
-    """Places of a film's frames, played forwards and backwards, so that no hand jumps where it begins anew."""
-    return [*range(count), *range(count - 2, 0, -1)]
-
-
-def _detecting(estimator: HandEstimator, clip: Clip, frames: Sequence[FloatArray]) -> list[float]:
-    times = []
+def _time_detection(estimator: HandEstimator, clip: Clip, frames: Sequence[ImageArray]) -> list[float]:
+    samples = []
     for frame in frames:
         start = time.perf_counter()
         estimator.estimate(frame, clip.camera)
-        times.append(time.perf_counter() - start)
-    return times
+        samples.append(time.perf_counter() - start)
+    return samples
 
 
-def _following(estimator: HandEstimator, clip: Clip, frames: Sequence[FloatArray]) -> list[float]:
-    tracker, before, times = HandTracker(estimator), dict[Side, int](), []
+def _time_tracking(estimator: HandEstimator, clip: Clip, frames: Sequence[ImageArray]) -> list[float]:
+    tracker, previous, samples = HandTracker(estimator), dict[Side, int](), []
     for k, frame in enumerate(frames):
         start = time.perf_counter()
         hands = tracker.update(frame, clip.camera, round(k / clip.frames_per_second * 1e9))
         seconds = time.perf_counter() - start
-        now = {hand.side: hand.track_id for hand in hands.hands}
-        if len(now) == len(Side) and now == before:
-            times.append(seconds)
-        before = now
-    return times
+        current = {hand.side: hand.track_id for hand in hands.hands}
+        if len(current) == len(Side) and current == previous:
+            samples.append(seconds)
+        previous = current
+    return samples

@@ -1,4 +1,4 @@
-"""``--data realhands``: hands found, missed and extra on real images; agreement with MediaPipe's frozen networks."""
+"""``--data realhands``: detection counts on real images, and agreement with MediaPipe's frozen networks."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from rich.console import Console
 from rich.progress import track
 
 from lgnet_core.data.realhands import RealImage, read_index
-from lgnet_core.evaluation.end_to_end.frozen_reference import (
-    SINGLE_HANDS,
-    Agreement,
-    Reference,
-    agreement_figures,
-    compare,
-)
-from lgnet_core.evaluation.end_to_end.hand_counts import (
+from lgnet_core.evaluation.end_to_end.contact_sheets import draw_tile, write_sheet
+from lgnet_core.evaluation.end_to_end.detection_counts import (
     BOXED_HANDS,
     ImageCount,
     count_hands,
-    figures_of,
+    count_metrics,
     touching_hands,
 )
-from lgnet_core.evaluation.end_to_end.hand_sheets import draw_tile, write_sheet
-from lgnet_core.evaluation.end_to_end.program_report import Figures, collect
-from lgnet_core.evaluation.evaluate import chosen
-from lgnet_core.evaluation.reported import Method
-from lgnet_core.geometry.camera import box_of_points
-from lgnet_core.types import FloatArray, Side
+from lgnet_core.evaluation.end_to_end.mediapipe_reference import (
+    SINGLE_HANDS,
+    Agreement,
+    Reference,
+    agreement_metrics,
+    compare_with_reference,
+)
+from lgnet_core.evaluation.end_to_end.report import MetricTable, collect
+from lgnet_core.evaluation.end_to_end.reported_hand import Method
+from lgnet_core.evaluation.evaluate import evenly_spaced
+from lgnet_core.geometry.crops import bounding_box
+from lgnet_core.types import FloatArray, ImageArray, Side
 
 _ALL_SINGLE = "single hands"
 
@@ -40,49 +40,50 @@ def evaluate_realhands(
     out: Path,
     root: Path,
     split: str,
-    programs: Mapping[str, Method],
-    reference: Callable[[FloatArray], Reference | None],
+    methods: Mapping[str, Method],
+    reference: Callable[[ImageArray], Reference | None],
     count: int | None = None,
     console: Console | None = None,
-) -> tuple[Figures, dict[str, Any]]:
-    """Judge programs, and draw what the first one reports: a contact sheet for each source, faults first.
+) -> tuple[MetricTable, dict[str, Any]]:
+    """Evaluate methods, and draw the hands of the first one: a contact sheet for each source, faulty images first.
 
     Args:
-        root: folder of the set. split: ``dev`` or ``train``.
-        programs: by name. They are not told the camera: it is unknown.
-        count: only so many images, spread evenly over the split.
+        root: folder of the data set. split: ``dev`` or ``train``.
+        methods: by name. They get no camera, since it is unknown.
+        count: evaluate only this many images, spread evenly over the split.
 
     Returns:
-        The figures by source, and for the JSON a row for each image and program.
+        The metrics by source, and for the JSON a row for each image and method.
 
     Raises:
-        InputError: if the set or an image of it cannot be read.
+        InputError: if the data set or an image cannot be read.
     """
     images = read_index(root, split)
-    images = [images[k] for k in chosen(len(images), count).tolist()]
+    images = [images[k] for k in evenly_spaced(len(images), count).tolist()]
     touching = touching_hands()
-    counts: dict[str, list[ImageCount]] = {name: [] for name in programs}
-    agreements: dict[str, list[tuple[str, Agreement | None]]] = {name: [] for name in programs}
-    sheets: dict[str, list[tuple[bool, FloatArray]]] = {}
-    for image in track(images, "judging", console=console or Console(quiet=True), transient=True):
-        pixels, pair = image.read(), touching.get(image.path.name)
-        sure = reference(pixels) if _shows_one_hand(image) else None
-        for number, (name, program) in enumerate(programs.items()):
-            hands = program(pixels, None)
-            row = count_hands(image, hands, pair)
+    counts: dict[str, list[ImageCount]] = {name: [] for name in methods}
+    agreements: dict[str, list[tuple[str, Agreement | None]]] = {name: [] for name in methods}
+    sheets: dict[str, list[tuple[bool, ImageArray]]] = {}
+    for image in track(images, "evaluating", console=console or Console(quiet=True), transient=True):
+        pixels, touching_pair = image.read(), touching.get(image.path.name)
+        reference_hand = reference(pixels) if _shows_one_hand(image) else None
+        for method_index, (name, method) in enumerate(methods.items()):
+            hands = method(pixels, None)
+            row = count_hands(image, hands, touching_pair)
             counts[name].append(row)
-            if sure is not None:
-                agreements[name].append((image.source, compare(hands, sure)))
-            if number == 0:
+            if reference_hand is not None:
+                agreements[name].append((image.source, compare_with_reference(hands, reference_hand)))
+            if method_index == 0:
                 tile = draw_tile(pixels, hands, list(image.boxes), title=_title(row))
-                sheets.setdefault(image.source, []).append((row.fault, tile))
-                if pair is not None:
-                    tile = draw_tile(pixels, hands, title=_title(row), region=_around(pair))
+                sheets.setdefault(image.source, []).append((row.is_faulty, tile))
+                if touching_pair is not None:
+                    tile = draw_tile(pixels, hands, title=_title(row), focus=_box_around(touching_pair))
                     sheets.setdefault(f"{image.source}_touching", []).append((not row.touching, tile))
     for name, tiles in sheets.items():
-        write_sheet(out / f"{name}.png", [tile for _, tile in sorted(tiles, key=lambda pair: not pair[0])])
+        faulty_first = sorted(tiles, key=lambda entry: not entry[0])
+        write_sheet(out / f"{name}.png", [tile for _, tile in faulty_first])
     groups: dict[str, dict[str, Mapping[str, float]]] = {
-        source: {name: figures_of(source, [c for c in rows if c.source == source]) for name, rows in counts.items()}
+        source: {name: count_metrics(source, [c for c in rows if c.source == source]) for name, rows in counts.items()}
         for source in sorted({image.source for image in images})
     }
     for group in (*SINGLE_HANDS, _ALL_SINGLE):
@@ -91,8 +92,8 @@ def evaluate_realhands(
             for name, rows in agreements.items()
         }
         if any(of_group.values()):
-            groups[f"{group} against MediaPipe's frozen networks"] = {
-                name: agreement_figures(rows) for name, rows in of_group.items()
+            groups[f"{group} compared with MediaPipe's frozen networks"] = {
+                name: agreement_metrics(rows) for name, rows in of_group.items()
             }
     return collect(groups), {"images": {name: [asdict(row) for row in rows] for name, rows in counts.items()}}
 
@@ -101,12 +102,12 @@ def _shows_one_hand(image: RealImage) -> bool:
     return image.source in SINGLE_HANDS and len(image.boxes) < 2
 
 
-def _around(pair: Mapping[Side, Sequence[float]]) -> FloatArray:
-    return box_of_points(np.array(list(pair.values())).reshape(-1, 2))
+def _box_around(touching_pair: Mapping[Side, Sequence[float]]) -> FloatArray:
+    return bounding_box(np.array(list(touching_pair.values())).reshape(-1, 2))
 
 
 def _title(row: ImageCount) -> str:
     parts = [Path(row.file).stem, f"{row.hands} reported"]
     if row.source in BOXED_HANDS:
         parts.append(f"{row.missed} missed, {row.extra} extra")
-    return ", ".join(parts + ["one twice"] * row.twice)
+    return ", ".join(parts + ["duplicate"] * row.duplicates)

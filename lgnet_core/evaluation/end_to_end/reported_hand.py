@@ -1,11 +1,11 @@
-"""A hand as any program reports it: what is judged of LGNet's hands and of others' alike."""
+"""Common representation of the hands reported by LGNet and by other methods."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lgnet_core.types import Camera, FloatArray, Side, TwoHands
+from lgnet_core.types import Camera, FloatArray, ImageArray, Side, TwoHands
 
 
 class ReportedHand(NamedTuple):
@@ -15,7 +15,7 @@ class ReportedHand(NamedTuple):
         side: anatomical side.
         joints_2d: pixels of the image.
         joints: metres, camera axes.
-        placed: the joints stand in the camera's frame; otherwise only what lies between them means anything.
+        placed: the joints are positions in the camera frame; otherwise only their relative positions are meaningful.
 
     Shapes:
         joints_2d: (21, 2); joints: (21, 3).
@@ -27,10 +27,10 @@ class ReportedHand(NamedTuple):
     placed: bool
 
 
-Method = Callable[[FloatArray, Camera | None], list[ReportedHand]]
-"""Finds the hands of an image (H, W, 3) uint8 RGB, whose camera may be unknown."""
+Method = Callable[[ImageArray, Camera | None], list[ReportedHand]]
+"""Estimates the hands of an image (H, W, 3) uint8 RGB, whose camera may be unknown."""
 
 
-def reported(hands: TwoHands) -> list[ReportedHand]:
-    """What LGNet's estimator or tracker reports, right before left."""
+def to_reported_hands(hands: TwoHands) -> list[ReportedHand]:
+    """Convert the output of the estimator or tracker, right before left."""
     return [ReportedHand(hand.side, hand.joints_2d, hand.joints, hands.metric) for hand in hands.hands]

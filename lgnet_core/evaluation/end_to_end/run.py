@@ -1,4 +1,4 @@
-"""The work of ``lgnet eval`` where whole programs are judged on full images, and all of it written down."""
+"""Implementation of ``lgnet eval`` for complete methods on full images; writes all results."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from rich.progress import track
 
 from lgnet_core import __version__
 from lgnet_core.data.clip import read_clip, write_clip
-from lgnet_core.evaluation.benchmark.busy import busy_processes
+from lgnet_core.evaluation.benchmark.background_load import background_load
 from lgnet_core.evaluation.benchmark.machine import machine_description
-from lgnet_core.evaluation.clip_scores import Scores, measure
-from lgnet_core.evaluation.end_to_end.clip_jitter import RATE, jitter_figures, measure_jitter
-from lgnet_core.evaluation.end_to_end.frozen_reference import FrozenReference
-from lgnet_core.evaluation.end_to_end.known_images import evaluate_testdata
-from lgnet_core.evaluation.end_to_end.mediapipe_program import MediaPipeProgram, interpreter_with_mediapipe
-from lgnet_core.evaluation.end_to_end.program_latency import latencies
-from lgnet_core.evaluation.end_to_end.program_report import EndToEndReport, Figures, collect
-from lgnet_core.evaluation.end_to_end.real_images import evaluate_realhands
-from lgnet_core.evaluation.end_to_end.synthetic_full import COUNT, SEED, FullImageFigures, draw
-from lgnet_core.evaluation.reported import Method, ReportedHand, reported
+from lgnet_core.evaluation.end_to_end.clip_jitter import RATE, jitter_metrics, measure_jitter
+from lgnet_core.evaluation.end_to_end.clip_scores import ClipScores, score_clip
+from lgnet_core.evaluation.end_to_end.latency import measure_latencies
+from lgnet_core.evaluation.end_to_end.mediapipe_process import MediaPipeProcess, interpreter_with_mediapipe
+from lgnet_core.evaluation.end_to_end.mediapipe_reference import MediaPipeReference
+from lgnet_core.evaluation.end_to_end.realhands import evaluate_realhands
+from lgnet_core.evaluation.end_to_end.report import EndToEndReport, MetricTable, collect
+from lgnet_core.evaluation.end_to_end.reported_hand import Method, ReportedHand, to_reported_hands
+from lgnet_core.evaluation.end_to_end.synthetic_full import COUNT, SEED, DetectionScores, generate_image
+from lgnet_core.evaluation.end_to_end.testdata import evaluate_testdata
 from lgnet_core.inference import HandEstimator, HandTracker
-from lgnet_core.network.checkpoint import read_metadata, weights_digest
+from lgnet_core.io.checkpoint_files import read_metadata, weights_digest
+from lgnet_core.synthetic.demo_animation import render_clip
 from lgnet_core.synthetic.generator import GENERATOR_VERSION, SyntheticHands
-from lgnet_core.synthetic.script import draw_clip
-from lgnet_core.types import Camera, FloatArray
+from lgnet_core.types import Camera, ImageArray
 
-OURS = "lgnet"
+LGNET = "lgnet"
 
 
 @dataclass(frozen=True)
-class FullImages:
-    """Which full images programs are judged on.
+class EndToEndConfig:
+    """Full images and settings of an end-to-end evaluation.
 
     Args:
-        data: one of :data:`FULL_IMAGES`.
+        data: one of :data:`END_TO_END_DATASETS`.
         root: folder of ``realhands`` or of ``testdata``. split: of ``realhands``.
         seed: of ``synthetic-full``.
-        count: images of ``synthetic-full``, or so many of ``realhands``, spread evenly; None: 200, or all.
-        mediapipe: a Python with mediapipe, whose program is judged on the same images; None: this one, if it has it.
-        beside: processes that keep the machine busy while latency is measured a second time; 0: it is measured once.
+        count: number of images of ``synthetic-full``, or of ``realhands``, spread evenly; None: 200, or all.
+        mediapipe: a Python with mediapipe, to evaluate MediaPipe on the same images; None: this one, if it has it.
+        background_processes: busy processes during a second measurement of the latency; 0: it is measured once.
     """
 
     data: str
@@ -54,48 +54,48 @@ class FullImages:
     seed: int = SEED
     count: int | None = None
     mediapipe: Path | None = None
-    beside: int = 0
+    background_processes: int = 0
 
     @property
     def folder(self) -> Path:
         """The root.
 
         Raises:
-            ValueError: if none was given.
+            ValueError: if there is none.
         """
         if self.root is None:
-            raise ValueError(f"--data {self.data}: name the folder of the images with --root")
+            raise ValueError(f"--data {self.data}: pass the folder of the images with --root")
         return self.root
 
 
-def run_programs(
+def run_end_to_end(
     out: Path,
-    choice: FullImages,
+    config: EndToEndConfig,
     estimator: HandEstimator,
     weights: Path | None = None,
     console: Console | None = None,
 ) -> EndToEndReport:
-    """Judge the estimator, beside MediaPipe where that is at hand; write ``figures.json`` and contact sheets.
+    """Evaluate the estimator, and MediaPipe if available; write ``figures.json`` and contact sheets.
 
     Args:
-        out: folder, which is made.
+        out: output folder, created if missing.
         weights: those of the estimator, for the report; None: the bundled ones.
         console: shows progress; None: quiet.
 
     Raises:
-        ValueError: if there are no such images. RuntimeError: if the Python given for MediaPipe cannot run it.
-        OSError: if something is not there or cannot be written.
+        ValueError: if a required setting is missing. RuntimeError: if MediaPipe cannot be run.
+        OSError: if a file is missing or cannot be written.
     """
     started = time.perf_counter()
-    judge = FULL_IMAGES[choice.data]
-    python = interpreter_with_mediapipe(choice.mediapipe)
+    run_dataset = END_TO_END_DATASETS[config.data]
+    python = interpreter_with_mediapipe(config.mediapipe)
     out.mkdir(parents=True, exist_ok=True)
-    job = _Job(out, choice, estimator, python, console or Console(quiet=True))
-    figures, details = judge(job)
-    notes = [] if python else ["MediaPipe is not installed here; judge it beside with --mediapipe PYTHON"]
+    evaluation = _Evaluation(out, config, estimator, python, console or Console(quiet=True))
+    metrics, details = run_dataset(evaluation)
+    notes = [] if python else ["MediaPipe is not installed; evaluate it too with --mediapipe PYTHON"]
     report = EndToEndReport(
-        data=job.data,
-        figures=figures,
+        data=evaluation.data,
+        metrics=metrics,
         details=details,
         notes=notes,
         provenance={
@@ -105,7 +105,7 @@ def run_programs(
                 "metadata": read_metadata(weights),
             },
             "engines": {name: str(engine) for name, engine in estimator.engines.items()},
-            "choice": {name: value if isinstance(value, int) else str(value) for name, value in asdict(choice).items()},
+            "config": {name: value if isinstance(value, int) else str(value) for name, value in asdict(config).items()},
             "generator_version": GENERATOR_VERSION,
             "version": __version__,
             "machine": machine_description(),
@@ -116,107 +116,107 @@ def run_programs(
     return report
 
 
-class _Job:
-    """What every set needs to be judged."""
+class _Evaluation:
+    """State shared by the evaluations of all data sets."""
 
     def __init__(
-        self, out: Path, choice: FullImages, estimator: HandEstimator, python: Path | None, console: Console
+        self, out: Path, config: EndToEndConfig, estimator: HandEstimator, python: Path | None, console: Console
     ) -> None:
-        self.out, self.choice, self.estimator, self.python, self.console = out, choice, estimator, python, console
-        self.data = choice.data
+        self.out, self.config, self.estimator, self.python, self.console = out, config, estimator, python, console
+        self.data = config.data
 
-    def ours(self, image: FloatArray, camera: Camera | None) -> list[ReportedHand]:
-        """LGNet's hands of a single image."""
-        return reported(self.estimator.estimate(image, camera))
+    def estimate(self, image: ImageArray, camera: Camera | None) -> list[ReportedHand]:
+        """LGNet's hands in a single image."""
+        return to_reported_hands(self.estimator.estimate(image, camera))
 
     @contextmanager
-    def programs(self) -> Iterator[dict[str, Method]]:
-        """By name: LGNet, and MediaPipe's where it is at hand."""
-        programs: dict[str, Method] = {OURS: self.ours}
+    def methods(self) -> Iterator[dict[str, Method]]:
+        """Methods by name: LGNet, and MediaPipe if available."""
+        methods: dict[str, Method] = {LGNET: self.estimate}
         with ExitStack() as processes:
             if self.python is not None:
-                theirs = processes.enter_context(MediaPipeProgram(self.python))
-                programs[theirs.name] = theirs
-            yield programs
+                mediapipe = processes.enter_context(MediaPipeProcess(self.python))
+                methods[mediapipe.name] = mediapipe
+            yield methods
 
 
-Judged = tuple[Figures, dict[str, Any]]
+Result = tuple[MetricTable, dict[str, Any]]
 
 
-def _realhands(job: _Job) -> Judged:
-    choice = job.choice
-    job.data = f"realhands, {choice.split}"
-    with job.programs() as programs:
+def _realhands(evaluation: _Evaluation) -> Result:
+    config = evaluation.config
+    evaluation.data = f"realhands, {config.split}"
+    with evaluation.methods() as methods:
         return evaluate_realhands(
-            job.out, choice.folder, choice.split, programs, FrozenReference(), choice.count, job.console
+            evaluation.out, config.folder, config.split, methods, MediaPipeReference(), config.count, evaluation.console
         )
 
 
-def _testdata(job: _Job) -> Judged:
-    with job.programs() as programs:
-        return evaluate_testdata(job.out, job.choice.folder, programs), {}
+def _testdata(evaluation: _Evaluation) -> Result:
+    with evaluation.methods() as methods:
+        return evaluate_testdata(evaluation.out, evaluation.config.folder, methods), {}
 
 
-def _synthetic_full(job: _Job) -> Judged:
-    count, seed = job.choice.count or COUNT, job.choice.seed
-    job.data = f"{count} full synthetic images of seed {seed}"
-    generator = SyntheticHands(seed, job.estimator.hand_model)
-    with job.programs() as programs:
-        figures = {name: FullImageFigures() for name in programs}
-        for index in track(range(count), "judging", console=job.console, transient=True):
-            truth = draw(generator, index)
-            for name, program in programs.items():
-                figures[name].update(truth, program(truth.image, truth.camera))
-    return collect({"synthetic-full": {name: of_program.compute() for name, of_program in figures.items()}}), {}
+def _synthetic_full(evaluation: _Evaluation) -> Result:
+    count, seed = evaluation.config.count or COUNT, evaluation.config.seed
+    evaluation.data = f"{count} full synthetic images of seed {seed}"
+    generator = SyntheticHands(seed, evaluation.estimator.hand_model)
+    with evaluation.methods() as methods:
+        scores_by_method = {name: DetectionScores() for name in methods}
+        for index in track(range(count), "evaluating", console=evaluation.console, transient=True):
+            truth = generate_image(generator, index)
+            for name, method in methods.items():
+                scores_by_method[name].update(truth, method(truth.image, truth.camera))
+    return collect({"synthetic-full": {name: scores.compute() for name, scores in scores_by_method.items()}}), {}
 
 
-def _clip(job: _Job) -> Judged:
+def _clip(evaluation: _Evaluation) -> Result:
     clip = read_clip()
-    with job.programs() as programs:
-        found = {
-            name: [program(frame, clip.camera) for frame in clip.frames]
-            for name, program in track(programs.items(), "judging", console=job.console, transient=True)
+    with evaluation.methods() as methods:
+        hands_by_method = {
+            name: [method(frame, clip.camera) for frame in clip.frames]
+            for name, method in track(methods.items(), "evaluating", console=evaluation.console, transient=True)
         }
-    tracker = HandTracker(job.estimator)
-    found[f"{OURS}, followed"] = [
-        reported(tracker.update(frame, clip.camera, round(k / clip.frames_per_second * 1e9)))
+    tracker = HandTracker(evaluation.estimator)
+    hands_by_method[f"{LGNET}, tracked"] = [
+        to_reported_hands(tracker.update(frame, clip.camera, round(k / clip.frames_per_second * 1e9)))
         for k, frame in enumerate(clip.frames)
     ]
     groups: dict[str, Mapping[str, Mapping[str, float]]] = {
-        "demo clip": {name: _score_figures(measure(hands, clip)) for name, hands in found.items()},
-        "latency": latencies(job.estimator, clip, OURS, job.python),
+        "demo clip": {name: _score_metrics(score_clip(hands, clip)) for name, hands in hands_by_method.items()},
+        "latency": measure_latencies(evaluation.estimator, clip, LGNET, evaluation.python),
     }
-    if job.choice.beside:
-        with busy_processes(job.choice.beside):
-            busy = latencies(job.estimator, clip, OURS, job.python)
-        groups[f"latency beside {job.choice.beside} busy processes"] = busy
+    if evaluation.config.background_processes:
+        with background_load(evaluation.config.background_processes):
+            loaded = measure_latencies(evaluation.estimator, clip, LGNET, evaluation.python)
+        groups[f"latency with {evaluation.config.background_processes} background processes"] = loaded
     return collect(groups), {}
 
 
-def _score_figures(scores: Scores) -> dict[str, float]:
+def _score_metrics(scores: ClipScores) -> dict[str, float]:
     return {
         "hands": scores.found + scores.missed,
         "hands found": scores.found,
         "extra hands": scores.extra,
         "2D error, px": scores.error_pixels,
-        "error from the wrist, mm": scores.error_relative,
-        "error of the wrist's place, mm": scores.error_wrist,
+        "error relative to the wrist, mm": scores.error_relative,
+        "error of the wrist position, mm": scores.error_wrist,
         "error between the wrists, placed, mm": scores.error_between,
     }
 
 
-def _jitter(job: _Job) -> Judged:
-    drawn = job.out / "clip_30hz.npz"
-    if not drawn.is_file():  # takes a minute
-        write_clip(drawn, draw_clip(frames_per_second=RATE), quality=95)
-    return jitter_figures(measure_jitter(job.estimator, read_clip(drawn), job.console))
+def _jitter(evaluation: _Evaluation) -> Result:
+    sequence_file = evaluation.out / "clip_30hz.npz"
+    if not sequence_file.is_file():  # rendering takes a minute
+        write_clip(sequence_file, render_clip(frames_per_second=RATE), quality=95)
+    return jitter_metrics(measure_jitter(evaluation.estimator, read_clip(sequence_file), evaluation.console))
 
 
-FULL_IMAGES: dict[str, Callable[[_Job], Judged]] = {
+END_TO_END_DATASETS: dict[str, Callable[[_Evaluation], Result]] = {
     "realhands": _realhands,
     "synthetic-full": _synthetic_full,
     "clip": _clip,
     "testdata": _testdata,
     "jitter": _jitter,
 }
-"""What ``lgnet eval --data`` judges whole programs on, by name."""
+"""Data sets of ``lgnet eval --data`` on which complete methods are evaluated, by name."""

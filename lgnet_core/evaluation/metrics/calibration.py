@@ -1,6 +1,6 @@
-r"""Whether the predicted uncertainty of the joints is true: how often errors lie within what was announced.
+"""Calibration of the predicted joint uncertainty: fraction of errors within the predicted standard deviations.
 
-The network announces a standard deviation sigma per joint, the same on all three axes. If that is true, a share
+The network predicts a standard deviation sigma per joint, the same on all three axes. If it is calibrated, a fraction
 erf(k / sqrt 2) of the errors along an axis lies within k sigma: 68.3 % for k = 1, 95.4 % for k = 2.
 """
 
@@ -13,36 +13,37 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from lgnet_core.evaluation.metrics import mean_of_columns
-from lgnet_core.evaluation.protocol import MILLIMETRES
+from lgnet_core.evaluation.metrics.alignment import MILLIMETRES
+from lgnet_core.evaluation.metrics.errors import mean_of_columns
 
 SIGMAS = (1.0, 2.0)
 NOMINAL = tuple(math.erf(k / math.sqrt(2)) for k in SIGMAS)
-"""Shares within one and two standard deviations if the uncertainty is true."""
+"""Fractions within one and two standard deviations of a calibrated prediction."""
 
 AXES = 3
 
 
 def levels() -> Tensor:
-    """(99,) nominal shares of the reliability curve, 1 % to 99 %."""
+    """(99,) nominal levels of the reliability curve, 1 % to 99 %."""
     return torch.arange(1, 100, dtype=torch.float64) / 100
 
 
 class Calibration(Metric):
-    r"""Reliability of the joints' standard deviations, over axes, joints and hands.
+    r"""Calibration of the predicted standard deviations, over axes, joints and hands.
 
-    Of every error e along an axis the nominal share erf(\|e\| / (sigma sqrt 2)) is taken, the probability with which a
-    true sigma gives a smaller one; these are uniform in [0, 1] if the uncertainty is true. Give errors of the joints
-    but the wrist: in its own frame it has none.
+    Each error e along an axis gives the nominal level erf(\|e\| / (sigma sqrt 2)), the probability of a smaller error
+    under the prediction; levels are uniform in [0, 1] if the prediction is calibrated. Exclude the wrist, which has no
+    error in its own frame.
 
-    What it computes:
-        coverage_1sigma, coverage_2sigma: shares within one and two sigma; ``NOMINAL`` if true.
-        calibration_error: mean distance of the reliability curve from its diagonal (Kuleshov et al. 2018, "Accurate
-            uncertainties for deep learning using calibrated regression").
-        nll: mean negative log-likelihood per axis, (log 2 pi sigma^2 + e^2 / sigma^2) / 2, nats, e in millimetres.
-        sigma_mm: root of the mean predicted variance per axis: what is calibrated may still be vague.
-        axes: (2, 3) shares within one and two sigma along each axis of the camera.
-        reliability: (99,) observed shares at the nominal :func:`levels`.
+    :meth:`compute` returns
+
+    - ``coverage_1sigma``, ``coverage_2sigma``: fractions within one and two sigma; ``NOMINAL`` if calibrated.
+    - ``calibration_error``: mean distance of the reliability curve from its diagonal (Kuleshov et al. 2018, "Accurate
+      uncertainties for deep learning using calibrated regression").
+    - ``nll``: mean negative log-likelihood per axis, (log 2 pi sigma^2 + e^2 / sigma^2) / 2, nats, e in millimetres.
+    - ``sigma_mm``: root of the mean predicted variance per axis: a measure of sharpness.
+    - ``axes``: (2, 3) fractions within one and two sigma along each camera axis.
+    - ``reliability``: (99,) observed fractions at the nominal :func:`levels`.
     """
 
     full_state_update = False
@@ -68,11 +69,11 @@ class Calibration(Metric):
         errors = (joints - true_joints)[mask].double() * MILLIMETRES  # (N, 3)
         variance = log_variance[mask].double().exp()[:, None] * MILLIMETRES**2  # (N, 1)
         ratio = errors.abs() / variance.sqrt()
-        share = torch.erf(ratio / math.sqrt(2))
+        level = torch.erf(ratio / math.sqrt(2))
         likelihood = ((2 * math.pi * variance).log() + ratio.square()) / 2
         limits = torch.tensor(SIGMAS, device=ratio.device, dtype=ratio.dtype)
         self.within += (ratio[..., None] <= limits).sum(0)
-        self.below += (share[..., None] <= levels().to(share.device)).sum(0)
+        self.below += (level[..., None] <= levels().to(level.device)).sum(0)
         self.sums += torch.stack([likelihood.sum(0), variance.sum(0).expand(AXES)], -1)
         self.count += len(errors)
 

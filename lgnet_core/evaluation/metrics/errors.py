@@ -1,10 +1,10 @@
-"""Errors of hands as torchmetrics, and the only code in this project that measures them.
+"""Position errors of hands as torchmetrics (MPJPE, MPVPE, PA-MPJPE, MRRPE, placement, presence).
 
-Every metric adds up sums and counts (in double precision), so that batches, processes and halves of a set give what the
-whole set at once gives. A mask says what counts; where nothing does the value is NaN, never 0.
+Every metric accumulates sums and counts in double precision, so the result does not depend on how a data set is split
+into batches and processes. A mask selects what is counted; if nothing is, the value is NaN, never 0.
 
-Averaging: each joint's mean over the hands that count, then the mean over the joints (InterNet, InterShape). Where
-whole hands count, as in the synthetic sets, that is the mean over all joints of all hands (IntagHand).
+Averaging: the mean of each joint over the counted hands, then the mean over the joints (InterNet, InterShape). Where
+all joints of a hand are known, as in synthetic data, that equals the mean over all joints of all hands (IntagHand).
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from lgnet_core.evaluation.protocol import MILLIMETRES, WRIST_RAW, Protocol
+from lgnet_core.evaluation.metrics.alignment import MILLIMETRES, WRIST_RAW, Alignment
 from lgnet_core.types import NUM_KEYPOINTS
 
-FEWEST_FITTED = 4
-"""Joints of a hand below which a best fit says nothing: one or two are always fitted without error."""
+MIN_FITTED_JOINTS = 4
+"""Minimum number of joints of a hand for Procrustes alignment: fewer are always fitted almost without error."""
 
 
 def mean_of_columns(total: Tensor, count: Tensor) -> Tensor:
-    """Mean over the columns that hold anything of total / count; NaN if none does. Shapes: (C, ...), (C,) -> (...)."""
-    seen = count > 0
+    """Mean of total / count over the columns with a count; NaN if there are none. Shapes: (C, ...), (C,) -> (...)."""
+    counted = count > 0
     shape = (-1, *[1] * (total.ndim - 1))
-    return (total[seen] / count[seen].view(shape)).mean(0)
+    return (total[counted] / count[counted].view(shape)).mean(0)
 
 
 class MaskedMean(Metric):
-    """Mean over items, column by column, then over the columns; base of the metrics below.
+    """Mean over items for each column, then over the columns; base class of the metrics below.
 
     Args:
-        columns: values that every item has, e.g. 21 joints of a hand.
+        columns: number of values of each item, e.g. 21 joints of a hand.
     """
 
     full_state_update = False
@@ -69,42 +69,42 @@ class MPJPE(MaskedMean):
     """Mean per-joint position error, millimetres.
 
     Args:
-        protocol: how the hands are laid over each other. The root counts as one of the 21 joints, with its error of 0,
-            as in the published figures.
+        alignment: of the predicted with the true hand. The root counts as one of the 21 joints, with an error of 0, as
+            in published results.
     """
 
-    def __init__(self, protocol: Protocol = WRIST_RAW, **settings: Any) -> None:
+    def __init__(self, alignment: Alignment = WRIST_RAW, **settings: Any) -> None:
         super().__init__(NUM_KEYPOINTS, **settings)
-        self.protocol = protocol
+        self.alignment = alignment
 
     def update(self, joints: Tensor, true_joints: Tensor, mask: Tensor) -> None:
         """Shapes: joints, true_joints: (..., 21, 3) metres; mask: (...) hands, or (..., 21) joints, bool."""
-        self.accumulate(self.protocol.errors(joints, joints, true_joints, true_joints), mask)
+        self.accumulate(self.alignment.errors(joints, joints, true_joints, true_joints), mask)
 
 
 class MPVPE(MaskedMean):
     """Mean per-vertex position error, millimetres.
 
     Args:
-        protocol: how the hands are laid over each other; root and bone are those of the joints.
+        alignment: of the predicted with the true hand, by root and bone of the joints.
     """
 
-    def __init__(self, protocol: Protocol = WRIST_RAW, **settings: Any) -> None:
+    def __init__(self, alignment: Alignment = WRIST_RAW, **settings: Any) -> None:
         super().__init__(**settings)
-        self.protocol = protocol
+        self.alignment = alignment
 
     def update(
         self, vertices: Tensor, joints: Tensor, true_vertices: Tensor, true_joints: Tensor, mask: Tensor
     ) -> None:
-        """Shapes: vertices: (..., V, 3), joints: (..., 21, 3), metres, the true ones alike; mask: (...) hands, bool."""
-        errors = self.protocol.errors(vertices, joints, true_vertices, true_joints)
+        """Shapes: vertices: (..., V, 3), joints: (..., 21, 3) metres, true ones likewise; mask: (...) hands, bool."""
+        errors = self.alignment.errors(vertices, joints, true_vertices, true_joints)
         self.accumulate(errors.mean(-1, keepdim=True), mask)
 
 
 def procrustes_errors(joints: Tensor, true_joints: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Distances in millimetres that remain after the similarity (turn, shift, scale) that fits each hand best.
+    """Distances in millimetres after the best-fitting similarity transform (rotation, translation, scale) of each hand.
 
-    Best in least squares, over the joints with a weight; mirror images are no similarity here.
+    Weighted least squares over the joints; reflections are excluded.
 
     Shapes:
         joints, true_joints: (..., 21, 3) metres, leading dimensions broadcast; weights: (..., 21); returns (..., 21).
@@ -112,13 +112,13 @@ def procrustes_errors(joints: Tensor, true_joints: Tensor, weights: Tensor | Non
     Source: Umeyama 1991, "Least-squares estimation of transformation parameters between two point patterns".
     """
     joints, true_joints = torch.broadcast_tensors(joints, true_joints)
-    turn, shift, scale = roma.rigid_points_registration(joints, true_joints, weights, compute_scaling=True)
-    fitted = scale[..., None, None] * (joints @ turn.transpose(-1, -2)) + shift[..., None, :]
+    rotation, translation, scale = roma.rigid_points_registration(joints, true_joints, weights, compute_scaling=True)
+    fitted = scale[..., None, None] * (joints @ rotation.transpose(-1, -2)) + translation[..., None, :]
     return (fitted - true_joints).norm(dim=-1) * MILLIMETRES
 
 
 class PAMPJPE(MaskedMean):
-    """MPJPE after Procrustes analysis of each hand, millimetres: the error of the hand's shape alone."""
+    """MPJPE after Procrustes alignment of each hand, millimetres: the error of the hand's articulation alone."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(NUM_KEYPOINTS, **settings)
@@ -126,16 +126,16 @@ class PAMPJPE(MaskedMean):
     def update(self, joints: Tensor, true_joints: Tensor, mask: Tensor) -> None:
         """Shapes: joints, true_joints: (..., 21, 3) metres; mask: (...) hands, or (..., 21) joints, bool."""
         mask = (mask[..., None] if mask.ndim < joints.ndim - 1 else mask).expand(joints.shape[:-1])
-        hands = mask.sum(-1) >= FEWEST_FITTED
+        hands = mask.sum(-1) >= MIN_FITTED_JOINTS
         errors = procrustes_errors(joints[hands], true_joints[hands], mask[hands].to(joints.dtype))
         self.accumulate(errors, mask[hands])
 
 
 class MeanDistance(MaskedMean):
-    """Mean Euclidean distance of points from the true ones.
+    """Mean Euclidean distance between points.
 
     Args:
-        unit: of the figure over that of the points: 1000 for points in metres and a figure in millimetres.
+        unit: factor from the unit of the points to that of the metric: 1000 for metres to millimetres.
     """
 
     def __init__(self, unit: float = 1.0, **settings: Any) -> None:
@@ -148,7 +148,7 @@ class MeanDistance(MaskedMean):
 
 
 class MRRPE(MeanDistance):
-    """Mean relative-root position error, millimetres: of wrist_left - wrist_right, nothing scaled, pairs only.
+    """Mean relative-root position error, millimetres: of wrist_left - wrist_right, unscaled, pairs only.
 
     Source: InterHand2.6M.
     """
@@ -158,12 +158,12 @@ class MRRPE(MeanDistance):
 
 
 class PlacementError(MaskedMean):
-    """Error of the wrist's place in the camera's frame, in per cent of its true depth.
+    """Error of the wrist position in the camera frame, in per cent of its true depth.
 
-    A single image tells size from distance badly, so the error grows with the depth and is given as a part of it.
+    The depth of a hand is ambiguous in a single image, so the error grows with the depth and is given relative to it.
 
     Args:
-        depth_only: count the difference of depths alone, not the distance of the wrists.
+        depth_only: measure the difference in depth only, not the distance.
     """
 
     def __init__(self, depth_only: bool = False, **settings: Any) -> None:
@@ -172,15 +172,15 @@ class PlacementError(MaskedMean):
 
     def update(self, wrist: Tensor, true_wrist: Tensor, mask: Tensor) -> None:
         """Shapes: wrist, true_wrist: (..., 3) metres, camera frame; mask: (...) bool."""
-        apart = wrist - true_wrist
-        error = apart[..., 2:].abs() if self.depth_only else apart.norm(dim=-1, keepdim=True)
+        offset = wrist - true_wrist
+        error = offset[..., 2:].abs() if self.depth_only else offset.norm(dim=-1, keepdim=True)
         self.accumulate(100 * error / true_wrist[..., 2:], mask)
 
 
 class PresenceAccuracy(MaskedMean):
-    """Share of (image, side) whose presence is told right, at a probability of 0.5."""
+    """Accuracy of the predicted presence over (image, side), at a probability of 0.5."""
 
     def update(self, logits: Tensor, presence: Tensor) -> None:
         """Shapes: logits: (...); presence: (...) bool."""
-        right = (logits > 0) == presence
-        self.accumulate(right[..., None].float(), torch.ones_like(presence))
+        correct = (logits > 0) == presence
+        self.accumulate(correct[..., None].float(), torch.ones_like(presence))

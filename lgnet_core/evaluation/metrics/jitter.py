@@ -1,9 +1,9 @@
-r"""How much hands tremble from frame to frame of a film: the second difference of the joints' positions.
+"""Jitter of hands in image sequences: acceleration, i.e. the second difference of the joint positions.
 
 .. math:: a_t = x_{t+1} - 2 x_t + x_{t-1}
 
-in millimetres per frame squared, as MINT and its successors give it. True hands move too, so that beside the mean
-length of the predicted a_t stand that of the true one and of their difference (the acceleration error).
+in millimetres per frame squared, as in MINT and its successors. True hands accelerate too, so the mean magnitude of the
+predicted a_t is reported with that of the true one and of their difference (the acceleration error).
 """
 
 from __future__ import annotations
@@ -12,54 +12,54 @@ import torch
 from torch import Tensor
 
 from lgnet_core.evaluation.comparison import Comparison
-from lgnet_core.evaluation.image_sets import Labelled
-from lgnet_core.evaluation.metrics import MaskedMean
-from lgnet_core.evaluation.protocol import MILLIMETRES, WRIST_RAW
+from lgnet_core.evaluation.datasets.base import LabelledImages
+from lgnet_core.evaluation.metrics.alignment import MILLIMETRES, WRIST_RAW
+from lgnet_core.evaluation.metrics.errors import MaskedMean
 from lgnet_core.types import WRIST
 
 FRAMES = {
     "wrist-raw": "joints relative to the wrist",
-    "camera": "joints placed in the camera's frame",
+    "camera": "joints in the camera frame",
 }
 
 
 class JitterScore:
-    """Accelerations over the films of a set whose images come in the order of their films; an observer.
+    """Accelerations in the sequences of a data set that is read in order; an evaluation observer.
 
-    Three images of a film count if the same time lies between the first two and the last two.
+    Three consecutive images of a sequence count if they are equally spaced in time.
     """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
-        self._means = {name: MaskedMean(3).to(device) for name in FRAMES}  # said, true, difference
+        self._means = {name: MaskedMean(3).to(device) for name in FRAMES}  # predicted, true, difference
         self._tail: tuple[Tensor, ...] | None = None
 
-    def update(self, outcome: Comparison, read: Labelled) -> None:
+    def update(self, comparison: Comparison, read: LabelledImages) -> None:
         """Add the next images."""
-        o = outcome
-        placed = (o.joints + o.wrist[:, :, None], o.true_joints + o.true_wrist[:, :, None])
-        now = (read.film, read.frame, o.known, o.joints, o.true_joints, *placed)
-        film, frame, known, *positions = now if self._tail is None else map(torch.cat, zip(self._tail, now))
-        self._tail = tuple(x[-2:] for x in (film, frame, known, *positions))
-        if len(film) < 3:
+        c = comparison
+        in_camera = (c.joints + c.wrist[:, :, None], c.true_joints + c.true_wrist[:, :, None])
+        current = (read.sequence, read.frame, c.joints_known, c.joints, c.true_joints, *in_camera)
+        sequence, frame, known, *positions = current if self._tail is None else map(torch.cat, zip(self._tail, current))
+        self._tail = tuple(x[-2:] for x in (sequence, frame, known, *positions))
+        if len(sequence) < 3:
             return
         steps = frame.diff()
-        regular = (film[2:] == film[1:-1]) & (film[1:-1] == film[:-2]) & (film[2:] >= 0)
+        regular = (sequence[2:] == sequence[1:-1]) & (sequence[1:-1] == sequence[:-2]) & (sequence[2:] >= 0)
         regular &= (steps[1:] == steps[:-1]) & (steps[1:] > 0)
         counted = known[2:] & known[1:-1] & known[:-2] & regular[:, None, None]  # (T, 2, 21)
-        for name, (said, true) in zip(FRAMES, (positions[:2], positions[2:])):
-            a, b = (x.diff(dim=0).diff(dim=0) * MILLIMETRES for x in (said, true))
+        for name, (predicted, true) in zip(FRAMES, (positions[:2], positions[2:])):
+            a, b = (x.diff(dim=0).diff(dim=0) * MILLIMETRES for x in (predicted, true))
             values = torch.stack([a.norm(dim=-1), b.norm(dim=-1), (a - b).norm(dim=-1)], -1)
             mask = WRIST_RAW.measurable(counted) & values.isfinite().all(-1)
-            if name == "wrist-raw":
-                mask = mask & (torch.arange(mask.shape[-1], device=mask.device) != WRIST)  # there it never moves
+            if name == "wrist-raw":  # the wrist is the origin of that frame
+                mask = mask & (torch.arange(mask.shape[-1], device=mask.device) != WRIST)
             self._means[name].accumulate(values, mask)
 
     def compute(self) -> dict[str, dict[str, float | int]]:
-        """By frame of reference: how many joints were counted, and the means in mm per frame squared; NaN: none."""
+        """By frame of reference: number of joints counted, and means in mm per frame squared (NaN without joints)."""
         return {
             name: {
                 "joints": int(mean.count[0]),
-                **dict(zip(("said", "true", "difference"), (mean.total / mean.count).tolist())),
+                **dict(zip(("predicted", "true", "difference"), (mean.total / mean.count).tolist())),
             }
             for name, mean in self._means.items()
         }

@@ -1,11 +1,11 @@
-r"""How far the two hands of a pair go through each other, as predicted and in truth.
+r"""Interpenetration of the two hands of a pair, predicted and true.
 
-A vertex is inside the other hand if the hand's surface, closed at the wrist, winds around it:
+A vertex is inside the other hand if the winding number of that hand's surface, closed at the wrist, exceeds 1/2:
 
 .. math:: w = \frac{1}{4 \pi} \sum_f \Omega_f > \frac{1}{2}
 
-with the solid angles of the triangles. Its depth is its distance from the other hand's surface; a pair's is that of
-its deepest vertex, 0 where none is inside.
+with the solid angles of the triangles. The depth of a vertex is its distance from the other hand's surface; that of a
+pair is the maximum, 0 if no vertex is inside.
 
 Sources: Van Oosterom and Strackee 1983, "The Solid Angle of a Plane Triangle"; Ericson, "Real-Time Collision
 Detection", 2005, section 5.1.5 (nearest point of a triangle).
@@ -20,58 +20,58 @@ import torch
 from torch import Tensor
 
 from lgnet_core.evaluation.comparison import Comparison
-from lgnet_core.evaluation.image_sets import Labelled
-from lgnet_core.evaluation.metrics import MaskedMean
-from lgnet_core.evaluation.protocol import MILLIMETRES
+from lgnet_core.evaluation.datasets.base import LabelledImages
+from lgnet_core.evaluation.metrics.alignment import MILLIMETRES
+from lgnet_core.evaluation.metrics.errors import MaskedMean
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import Side
 
-_AT_ONCE = 256  # vertices that are held against all triangles of the other hand
+_CHUNK_SIZE = 256  # vertices that are tested against all triangles of the other hand at once
 
 
 class Penetration(NamedTuple):
-    """Of a pair: ``depth`` in metres of the deepest vertex, ``share`` of both hands' vertices that are inside."""
+    """Of a pair: maximum ``depth`` in metres, and ``fraction`` of both hands' vertices that are inside."""
 
     depth: float
-    share: float
+    fraction: float
 
 
 class ClosedHands:
-    """Triangles of both hands, closed by a fan over the open wrist; each outward.
+    """Meshes of both hands with the wrist closed by a triangle fan; faces point outward.
 
     Args:
-        hand_model: gives the triangles.
+        hand_model: provides the triangles.
 
     Attributes:
-        faces: (2, F + N, 3); vertex 778 is the middle of the wrist's border of N edges.
+        faces: (2, F + N, 3); vertex 778 is the centroid of the wrist boundary with N edges.
     """
 
     def __init__(self, hand_model: HandModel) -> None:
         self.open = hand_model.faces
         self.faces = torch.stack([self._closed(faces) for faces in hand_model.faces])
-        self.border = [_border(faces)[:, 0] for faces in hand_model.faces]
+        self.boundary = [_boundary(faces)[:, 0] for faces in hand_model.faces]
 
     def close(self, vertices: Tensor, side: Side) -> Tensor:
         """(778, 3) -> (779, 3)."""
-        return torch.cat([vertices, vertices[self.border[side]].mean(0, keepdim=True)])
+        return torch.cat([vertices, vertices[self.boundary[side]].mean(0, keepdim=True)])
 
     @staticmethod
     def _closed(faces: Tensor) -> Tensor:
-        border = _border(faces)
+        boundary = _boundary(faces)
         middle = faces.max() + 1
-        fan = torch.stack([border[:, 1], border[:, 0], middle.expand(len(border))], -1)
+        fan = torch.stack([boundary[:, 1], boundary[:, 0], middle.expand(len(boundary))], -1)
         return torch.cat([faces, fan])
 
 
-def _border(faces: Tensor) -> Tensor:
-    """(N, 2) edges that belong to one triangle only, as they run in it."""
+def _boundary(faces: Tensor) -> Tensor:
+    """(N, 2) edges that belong to a single triangle, in the direction of that triangle."""
     edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     _, kind, count = edges.sort(-1).values.unique(dim=0, return_inverse=True, return_counts=True)
     return edges[count[kind] == 1]
 
 
 def winding_number(points: Tensor, triangles: Tensor) -> Tensor:
-    """How often a closed, outward surface winds around points: 1 inside, 0 outside.
+    """Winding number of a closed, outward-oriented surface at points: 1 inside, 0 outside.
 
     Shapes:
         points: (P, 3); triangles: (F, 3, 3) corners; returns (P,).
@@ -79,12 +79,12 @@ def winding_number(points: Tensor, triangles: Tensor) -> Tensor:
     a, b, c = (triangles[None] - points[:, None, None]).unbind(2)  # (P, F, 3)
     la, lb, lc = (x.norm(dim=-1) for x in (a, b, c))
     volume = (a * torch.linalg.cross(b, c)).sum(-1)
-    below = la * lb * lc + (a * b).sum(-1) * lc + (b * c).sum(-1) * la + (c * a).sum(-1) * lb
-    return torch.atan2(volume, below).sum(-1) / (2 * math.pi)
+    denominator = la * lb * lc + (a * b).sum(-1) * lc + (b * c).sum(-1) * la + (c * a).sum(-1) * lb
+    return torch.atan2(volume, denominator).sum(-1) / (2 * math.pi)
 
 
 def distance_to_surface(points: Tensor, triangles: Tensor) -> Tensor:
-    """Distance of points from the nearest of some triangles.
+    """Distance of points from the nearest triangle.
 
     Shapes:
         points: (P, 3); triangles: (F, 3, 3); returns (P,).
@@ -94,80 +94,80 @@ def distance_to_surface(points: Tensor, triangles: Tensor) -> Tensor:
     normal = torch.linalg.cross(b - a, c - a)
     area = normal.square().sum(-1).clamp_min(1e-30)
     height = ((p - a) * normal).sum(-1)  # (P, F)
-    foot = p - height[..., None] * normal / area[:, None]
-    over = torch.ones_like(height, dtype=torch.bool)  # the foot lies in the triangle
+    projection = p - height[..., None] * normal / area[:, None]
+    projects_inside = torch.ones_like(height, dtype=torch.bool)  # the projection lies in the triangle
     nearest = torch.full_like(height, math.inf)
     for start, end in ((a, b), (b, c), (c, a)):
         edge = end - start
-        over &= (torch.linalg.cross(edge.expand_as(foot), foot - start) * normal).sum(-1) >= 0
+        projects_inside &= (torch.linalg.cross(edge.expand_as(projection), projection - start) * normal).sum(-1) >= 0
         along = ((p - start) * edge).sum(-1) / edge.square().sum(-1).clamp_min(1e-30)
         on_edge = start + along.clamp(0, 1)[..., None] * edge
         nearest = torch.minimum(nearest, (p - on_edge).norm(dim=-1))
-    return torch.where(over, height.abs() / area.sqrt(), nearest).amin(-1)
+    return torch.where(projects_inside, height.abs() / area.sqrt(), nearest).amin(-1)
 
 
 def penetration(vertices: Tensor, hands: ClosedHands) -> Penetration:
-    """How far two hands go through each other.
+    """Interpenetration of two hands.
 
     Args:
-        vertices: of both, metres, in one frame.
+        vertices: of both hands, metres, in one frame.
 
     Shapes:
         vertices: (2, 778, 3).
     """
     deepest, inside = 0.0, 0
     for side in Side:
-        mine, theirs = vertices[side], vertices[side.other]
-        low, high = theirs.amin(0), theirs.amax(0)
-        near = mine[((mine > low) & (mine < high)).all(-1)]
-        for points in near.split(_AT_ONCE):
-            closed = hands.close(theirs, side.other)[hands.faces[side.other]]
+        own, other = vertices[side], vertices[side.other]
+        low, high = other.amin(0), other.amax(0)
+        near = own[((own > low) & (own < high)).all(-1)]
+        for points in near.split(_CHUNK_SIZE):
+            closed = hands.close(other, side.other)[hands.faces[side.other]]
             points = points[winding_number(points, closed) > 0.5]
             if len(points):
                 inside += len(points)
-                surface = theirs[hands.open[side.other]]
+                surface = other[hands.open[side.other]]
                 deepest = max(deepest, float(distance_to_surface(points, surface).max()))
     return Penetration(deepest, inside / (vertices.shape[0] * vertices.shape[1]))
 
 
 class PenetrationScore:
-    """Mean penetration of the pairs, as predicted and in truth; an observer of an evaluation.
+    """Mean interpenetration of pairs, predicted and true; an evaluation observer.
 
-    The left hand stands where the predicted relative translation puts it.
+    The left hand is placed with the predicted relative translation.
 
     Args:
         hand_model: of the network.
-        every: every so many pairs one is measured, which takes about 30 ms on a CPU; the first one always.
+        every: measure every n-th pair, starting with the first; one pair takes about 30 ms on a CPU.
     """
 
     def __init__(self, hand_model: HandModel, every: int = 1) -> None:
         self._hands, self._every, self._pairs = ClosedHands(hand_model), every, 0
-        # depth in mm, per cent of the vertices, per cent of the pairs
-        self._said, self._true = MaskedMean(3), MaskedMean(3)
+        # depth in mm, penetrating vertices in per cent, penetrating pairs in per cent
+        self._predicted, self._true = MaskedMean(3), MaskedMean(3)
 
-    def update(self, outcome: Comparison, read: Labelled) -> None:
+    def update(self, comparison: Comparison, read: LabelledImages) -> None:
         """Add the pairs of a batch."""
-        pairs = outcome.select(outcome.pairs)
-        known = pairs.surfaces.all(1).tolist()
+        pairs = comparison.select(comparison.pairs)
+        known = pairs.vertices_known.all(1).tolist()
         for k, shift in enumerate(pairs.relative_translation):
             self._pairs += 1
             if (self._pairs - 1) % self._every:
                 continue
-            self._add(self._said, pairs.vertices[k], shift)
+            self._add(self._predicted, pairs.vertices[k], shift)
             if known[k]:
                 self._add(self._true, pairs.true_vertices[k], pairs.true_relative_translation[k])
 
     def _add(self, mean: MaskedMean, vertices: Tensor, shift: Tensor) -> None:
         if not (vertices.isfinite().all() and shift.isfinite().all()):
             return
-        found = penetration(torch.stack([vertices[Side.RIGHT], vertices[Side.LEFT] + shift]), self._hands)
-        values = [found.depth * MILLIMETRES, 100 * found.share, 100 * float(found.depth > 0)]
+        result = penetration(torch.stack([vertices[Side.RIGHT], vertices[Side.LEFT] + shift]), self._hands)
+        values = [result.depth * MILLIMETRES, 100 * result.fraction, 100 * float(result.depth > 0)]
         mean.accumulate(torch.tensor([values]), torch.ones(1, dtype=torch.bool))
 
     def compute(self) -> dict[str, dict[str, float | int]]:
-        """Means ``said`` by the network, and ``true``; NaN: no pair."""
+        """Means for ``predicted`` and ``true`` pairs; NaN without pairs."""
         keys = ("depth_mm", "vertices_percent", "pairs_percent")
         return {
             name: {"pairs": int(mean.count[0]), **dict(zip(keys, (mean.total / mean.count).tolist()))}
-            for name, mean in (("said", self._said), ("true", self._true))
+            for name, mean in (("predicted", self._predicted), ("true", self._true))
         }

@@ -1,4 +1,4 @@
-"""The few figures that a training watches: wrists laid over each other, nothing scaled, millimetres."""
+"""Metrics that are monitored during training: wrist-aligned, unscaled, millimetres."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import math
 from torch import nn
 
 from lgnet_core.data.sample import HandsBatch, HandsLabels
-from lgnet_core.evaluation.metrics import MPJPE, MPVPE, MRRPE, MaskedMean, PresenceAccuracy
+from lgnet_core.evaluation.metrics.errors import MPJPE, MPVPE, MRRPE, MaskedMean, PresenceAccuracy
 from lgnet_core.network import HandsPrediction
 
 
-class ValidationFigures(nn.Module):
-    """Metrics over the batches of a validation, on the module's device and over all processes.
+class ValidationMetrics(nn.Module):
+    """Metrics over the batches of a validation epoch, on the module's device and over all processes.
 
-    ``mpvpe_mm`` and ``mpjpe_mm`` of the refined mesh, ``rough_mpvpe_mm``, ``mrrpe_mm`` (relative translation as
-    regressed, pairs), ``presence`` (share of the hands whose presence is told right).
+    ``mpvpe_mm`` and ``mpjpe_mm`` of the refined mesh, ``rough_mpvpe_mm``, ``mrrpe_mm`` (regressed relative translation
+    of pairs), ``presence`` (accuracy of the predicted presence).
     """
 
     def __init__(self) -> None:
@@ -25,16 +25,15 @@ class ValidationFigures(nn.Module):
 
     def update(self, prediction: HandsPrediction, batch: HandsBatch, labels: HandsLabels) -> None:
         """Add a batch."""
-        said, hands = prediction, batch.presence
-        joints, vertices = labels.joints, labels.vertices
-        self.mpvpe.update(said.vertices, said.joints, vertices, joints, hands)
-        self.mpjpe.update(said.joints, joints, hands)
-        self.rough_mpvpe.update(said.rough_vertices, said.rough_joints, vertices, joints, hands)
-        self.mrrpe.update(said.relative_translation, labels.relative_translation, hands.all(1))
-        self.presence.update(said.presence_logits, hands)
+        presence, joints, vertices = batch.presence, labels.joints, labels.vertices
+        self.mpvpe.update(prediction.vertices, prediction.joints, vertices, joints, presence)
+        self.mpjpe.update(prediction.joints, joints, presence)
+        self.rough_mpvpe.update(prediction.rough_vertices, prediction.rough_joints, vertices, joints, presence)
+        self.mrrpe.update(prediction.relative_translation, labels.relative_translation, presence.all(1))
+        self.presence.update(prediction.presence_logits, presence)
 
     def compute(self) -> dict[str, float]:
-        """The figures of which there are any: without pairs there is no ``mrrpe_mm``. Starts anew."""
+        """The metrics that have a value (without pairs there is no ``mrrpe_mm``), and reset."""
         metrics: dict[str, MaskedMean] = {
             "mpvpe_mm": self.mpvpe,
             "mpjpe_mm": self.mpjpe,
@@ -42,7 +41,7 @@ class ValidationFigures(nn.Module):
             "mrrpe_mm": self.mrrpe,
             "presence": self.presence,
         }
-        found = {name: float(metric.compute()) for name, metric in metrics.items()}
+        values = {name: float(metric.compute()) for name, metric in metrics.items()}
         for metric in metrics.values():
             metric.reset()
-        return {name: value for name, value in found.items() if not math.isnan(value)}
+        return {name: value for name, value in values.items() if not math.isnan(value)}

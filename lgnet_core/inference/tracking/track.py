@@ -1,4 +1,4 @@
-"""A hand that is followed from image to image: its place, velocity and side, and its next crop."""
+"""State of a tracked hand: last observation, velocity and handedness, and the prediction of its next crop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lgnet_core.geometry.hand_crops import HandCrops
-from lgnet_core.inference.observation import HandObservation, crops_of_observations
+from lgnet_core.inference.observation import HandObservation, crops_from_observations
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.inference.tracking.smoothing import HandSmoother
 from lgnet_core.types import FloatArray, Side
@@ -17,37 +17,37 @@ from lgnet_core.types import FloatArray, Side
 
 @dataclass(eq=False)
 class Track:
-    """A followed hand.
+    """A tracked hand.
 
     Args:
-        number: its track id. side: of the hand.
-        observation: the last one, with the track's belief in its side.
+        track_id: unique, from 1.
+        side: assigned to the hand.
+        observation: the last one, with the track's filtered handedness.
         velocity: (2,) of the joints' mean, pixels per second.
-        smoother: None until smoothing is on.
+        smoother: None while smoothing is off.
     """
 
-    number: int
+    track_id: int
     side: Side
     observation: HandObservation
     velocity: FloatArray = field(default_factory=lambda: np.zeros(2))
     smoother: HandSmoother | None = None
 
-    def believe(self, seen: HandObservation, thresholds: Thresholds) -> HandObservation:
-        """The next observation with what the track knew of its side: a moving average of probabilities."""
-        kept = thresholds.side_memory
-        belief = kept * self.observation.right_probability + (1 - kept) * seen.right_probability
-        return seen.with_right_probability(belief)
+    def filter_handedness(self, observation: HandObservation, thresholds: Thresholds) -> HandObservation:
+        """The next observation, its handedness replaced by the exponential moving average over the track."""
+        momentum = thresholds.handedness_momentum
+        average = momentum * self.observation.right_probability + (1 - momentum) * observation.right_probability
+        return observation.with_right_probability(average)
 
-    def update(self, seen: HandObservation, interval: float) -> None:
-        """Go on with the hand as it was seen ``interval`` seconds later."""
-        self.velocity = (seen.joints.mean(0) - self.observation.joints.mean(0)) / interval
-        self.observation = seen
+    def update(self, observation: HandObservation, interval: float) -> None:
+        """Continue the track with the observation ``interval`` seconds later."""
+        self.velocity = (observation.joints.mean(0) - self.observation.joints.mean(0)) / interval
+        self.observation = observation
 
 
-def next_crops(tracks: Sequence[Track], interval: float, thresholds: Thresholds) -> HandCrops:
-    """A crop for each track: around its last joints, moved on at constant velocity for ``interval`` seconds."""
-    crops = crops_of_observations([track.observation for track in tracks])
-    crops = crops.mirror_left(torch.tensor([int(track.side) for track in tracks]))
-    furthest = thresholds.velocity_limit * crops.side.numpy()[:, None]
-    steps = np.clip(np.stack([track.velocity for track in tracks]) * interval, -furthest, furthest)
-    return crops._replace(centre=crops.centre + torch.from_numpy(steps))
+def predict_crops(tracks: Sequence[Track], interval: float, thresholds: Thresholds) -> HandCrops:
+    """The next crop of each track: around its last joints, moved at constant velocity for ``interval`` seconds."""
+    crops = crops_from_observations([track.observation for track in tracks], [track.side for track in tracks])
+    max_shift = thresholds.max_crop_shift * crops.side.numpy()[:, None]
+    shift = np.clip(np.stack([track.velocity for track in tracks]) * interval, -max_shift, max_shift)
+    return crops._replace(centre=crops.centre + torch.from_numpy(shift))

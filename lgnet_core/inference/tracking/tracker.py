@@ -1,4 +1,4 @@
-"""Hands followed from image to image: crops from the last joints, track ids, smoothing."""
+"""Tracking of both hands through an image stream: crops predicted from the last joints, track ids, smoothing."""
 
 from __future__ import annotations
 
@@ -6,49 +6,47 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lgnet_core.inference.association import same_hand, suppress_duplicates
-from lgnet_core.inference.crops import image_camera
-from lgnet_core.inference.estimator import HandEstimator, check_image
-from lgnet_core.inference.exposure import normalise_exposure
+from lgnet_core.inference.association import associate, is_same_hand, suppress_duplicates
+from lgnet_core.inference.context import ImageContext
+from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.observation import HandObservation
-from lgnet_core.inference.timing import STAGES, Stopwatch
+from lgnet_core.inference.timing import STAGES
 from lgnet_core.inference.tracking.smoothing import HandSmoother, Smoothing
-from lgnet_core.inference.tracking.track import Track, next_crops
-from lgnet_core.types import WRIST, Camera, FloatArray, Hand, Side, TwoHands
+from lgnet_core.inference.tracking.track import Track, predict_crops
+from lgnet_core.types import WRIST, Camera, Hand, ImageArray, Side, TwoHands
 
-USUAL_INTERVAL = 1 / 30
-"""Seconds taken for the time between two images with the same stamp, as cameras send that stamp none."""
+NOMINAL_INTERVAL = 1 / 30
+"""Seconds assumed between two images if it is unknown: for the first image, and for drivers that do not set stamps."""
 
 
 class HandTracker:
-    """Follows at most one right and one left hand through the images of a camera.
+    """Tracks at most one right and one left hand through the images of a camera.
 
-    A hand that was seen gets its next crop from its last joints, moved on at constant velocity, so that it costs one
-    pass of the landmark network and no detection. Where its presence falls below the threshold the track ends. The
-    detector runs on the whole image when fewer than two hands are followed, and every ``detection_interval`` images;
-    hands that it finds and that are not followed yet join those that are, and the sides are assigned anew
-    (:func:`~lgnet_core.inference.association.assign_sides`), where followed hands bring the belief in their side that
-    they gathered. With a ``detection_interval`` of 1 nothing is followed: each image's hands are those of
-    ``estimator.estimate``, with track ids.
+    The next crop of a tracked hand follows from its last joints at constant velocity, so a tracked hand costs one pass
+    of the hand-landmark network and no detection. A track ends when its presence falls below the threshold. Detection
+    runs on the whole image while fewer than two hands are tracked, and every ``detection_interval`` images. Hands that
+    it adds are associated together with the tracked ones (:func:`~lgnet_core.inference.association.associate`); tracked
+    hands contribute the handedness averaged over their track. With a ``detection_interval`` of 1 nothing is tracked:
+    the hands of each image are those of ``estimator.estimate``, with track ids.
 
-    Everything is forgotten, so that the next image is like the first one, when the clock jumps back, after more than
-    ``max_gap`` without an image, and when the camera or the size of the image changes. After an error the hands are
-    followed from the last image that had none.
+    The tracker resets itself, so that the next image is processed like the first one, if the clock jumps back, after
+    more than ``max_gap`` without an image, and if the camera or the image size changes. After an exception tracking
+    continues from the last image that was processed.
 
-    :meth:`update` and :meth:`reset` belong to one thread. The settings may be assigned from any other; they hold from
-    the next image on.
+    :meth:`update` and :meth:`reset` must be called from one thread. The settings may be assigned from any thread; they
+    apply from the next image on.
 
     Args:
-        estimator: finds the hands. Its ``presence_threshold`` may be assigned as the settings may.
-        smoothing: of the hands; None: none.
-        detection_interval: images from one detection to the next while two hands are followed; 1: in each.
-        max_gap: seconds between two images from which on they have nothing to do with each other.
+        estimator: of single images. Its ``presence_threshold`` may be assigned like the settings.
+        smoothing: of the hands; None: off.
+        detection_interval: images from one detection to the next while two hands are tracked; 1: detect in every image.
+        max_gap: maximum seconds between two images of a track.
 
     Attributes:
-        last_stages: seconds that each of :data:`~lgnet_core.inference.timing.STAGES` took in the last update.
+        last_stages: seconds spent in each of :data:`~lgnet_core.inference.timing.STAGES` in the last update.
 
     Raises:
-        ValueError: for a setting out of range.
+        ValueError: if a setting is out of range.
     """
 
     def __init__(
@@ -67,124 +65,130 @@ class HandTracker:
         self.detection_interval = detection_interval
         self.max_gap = max_gap
         self.last_stages: dict[str, float] = dict.fromkeys(STAGES, 0.0)
-        self._count = 0
+        self._track_count = 0
         self.reset()
 
     def reset(self) -> None:
-        """Forget the hands; track ids count on."""
+        """Drop all tracks. Track ids continue to count."""
         self._tracks: dict[Side, Track] = {}
-        self._last: _Frame | None = None
-        self._since_detection = 0
+        self._last_frame: _FrameInfo | None = None
+        self._images_since_detection = 0
 
-    def update(self, image: FloatArray, camera: Camera | None, stamp_ns: int) -> TwoHands:
-        """Both hands of the next image.
+    def update(self, image: ImageArray, camera: Camera | None, stamp_ns: int) -> TwoHands:
+        """Process the next image and return both hands.
 
         Args:
             image: (H, W, 3) RGB, uint8.
             camera: of this image; None: as for :meth:`HandEstimator.estimate`.
-            stamp_ns: when it was taken, nanoseconds on any clock.
+            stamp_ns: acquisition time, nanoseconds on any clock.
 
         Raises:
             ValueError: as :meth:`HandEstimator.estimate`.
         """
-        check_image(image, camera)
-        watch = Stopwatch()
-        frame = _Frame(image.shape, camera, stamp_ns)
-        if self._last is not None and not frame.follows(self._last, self.max_gap):
+        context = self.estimator.preprocess(image, camera)
+        frame = _FrameInfo(image.shape, context.camera, context.metric, stamp_ns)
+        if self._last_frame is not None and not frame.continues(self._last_frame, self.max_gap):
             self.reset()
-        interval = frame.seconds_since(self._last)
-        view = image_camera(image, camera)
-        image = normalise_exposure(image, self.estimator.thresholds)
+        interval = frame.interval_since(self._last_frame)
+        detector = self.estimator.detector
 
-        tracked = self._follow(image, view, interval, watch)
-        seen = list(tracked)
-        detected = len(seen) < len(Side) or self._since_detection + 1 >= self.detection_interval
-        if detected:
-            seen += self.estimator.detector.detect(image, view, self.estimator.thresholds, watch, seen)
-        hands = self.estimator.associate(image, view, seen, watch)
-        found = self.estimator.reconstruct(image, camera, hands, watch)
+        tracked = self._observe_tracks(context, interval)
+        observations = list(tracked)
+        detect = len(tracked) < len(Side) or self._images_since_detection + 1 >= self.detection_interval
+        if detect:
+            observations += detector.detect(context, known=observations)
+        hands = associate(context, observations, detector.observer)
+        output = self.estimator.reconstruct(context, hands)
 
-        self._since_detection = 0 if detected else self._since_detection + 1
-        self._last = frame
-        self._tracks = {side: self._track(side, hand, tracked, interval) for side, hand in hands.items()}
-        with watch("smooth"):
-            found = self._finish(found, interval)
-        self.last_stages = watch.seconds
-        return found
+        self._images_since_detection = 0 if detect else self._images_since_detection + 1
+        self._last_frame = frame
+        self._tracks = {
+            side: self._continue_track(context, side, hand, tracked, interval) for side, hand in hands.items()
+        }
+        with context.stopwatch("smooth"):
+            output = self._smooth(output, interval)
+        self.last_stages = context.stopwatch.seconds
+        return output
 
-    def _follow(
-        self, image: FloatArray, view: Camera, interval: float, watch: Stopwatch
-    ) -> dict[HandObservation, Track]:
-        """The followed hands that are still seen, each hand once, with their tracks."""
-        thresholds = self.estimator.thresholds
+    def _observe_tracks(self, context: ImageContext, interval: float) -> dict[HandObservation, Track]:
+        """Observe the tracked hands in their predicted crops; lost tracks and duplicates are dropped."""
         tracks = list(self._tracks.values())
         if not tracks or self.detection_interval == 1:
             return {}
-        crops = next_crops(tracks, interval, thresholds)
-        seen = self.estimator.detector.observer.observe(image, view, crops, watch)
-        believed = {
-            track.believe(hand, thresholds): track for hand, track in zip(seen, tracks, strict=True) if hand is not None
+        thresholds = context.thresholds
+        crops = predict_crops(tracks, interval, thresholds)
+        observations = self.estimator.detector.observer.observe(context, crops)
+        by_observation = {
+            track.filter_handedness(hand, thresholds): track
+            for hand, track in zip(observations, tracks, strict=True)
+            if hand is not None
         }
-        kept = suppress_duplicates(list(believed), thresholds, thresholds.presence)
-        return {hand: believed[hand] for hand in kept}
+        kept = suppress_duplicates(list(by_observation), thresholds, thresholds.presence)
+        return {hand: by_observation[hand] for hand in kept}
 
-    def _track(
-        self, side: Side, hand: HandObservation, tracked: dict[HandObservation, Track], interval: float
+    def _continue_track(
+        self,
+        context: ImageContext,
+        side: Side,
+        hand: HandObservation,
+        tracked: dict[HandObservation, Track],
+        interval: float,
     ) -> Track:
-        """The track of its side that a hand continues, or a new one."""
-        thresholds = self.estimator.thresholds
-        for before, track in tracked.items():
-            if track.side is side and same_hand(before, hand, thresholds):
+        """The updated track of a hand, or a new one."""
+        for observation, track in tracked.items():
+            if track.side is side and is_same_hand(observation, hand, context.thresholds):
                 track.update(hand, interval)
                 return track
         last = self._tracks.get(side)
-        if self.detection_interval == 1 and last is not None and same_hand(last.observation, hand, thresholds):
+        if (
+            self.detection_interval == 1
+            and last is not None
+            and is_same_hand(last.observation, hand, context.thresholds)
+        ):
             last.update(hand, interval)
             return last
-        self._count += 1
-        return Track(self._count, side, hand)
+        self._track_count += 1
+        return Track(self._track_count, side, hand)
 
-    def _finish(self, hands: TwoHands, interval: float) -> TwoHands:
-        """Track ids, and smoothing if it is on."""
-        settings = self.smoothing
-        done: dict[Side, Hand] = {}
+    def _smooth(self, hands: TwoHands, interval: float) -> TwoHands:
+        """Set the track ids, and smooth the hands if smoothing is on."""
+        smoothing = self.smoothing
+        output: dict[Side, Hand] = {}
         for hand in hands.hands:
             track = self._tracks[hand.side]
-            if settings is None:
-                track.smoother = None  # begins anew where it is switched on
+            if smoothing is None:
+                track.smoother = None  # restarts when smoothing is switched on again
             else:
                 track.smoother = track.smoother or HandSmoother()
-                hand = track.smoother(hand, interval, settings, hands.metric)
-            done[hand.side] = replace(hand, track_id=track.number)
+                hand = track.smoother(hand, interval, smoothing, hands.metric)
+            output[hand.side] = replace(hand, track_id=track.track_id)
         relative = hands.relative_translation
-        if settings is not None and hands.metric and len(done) == 2:
-            relative = done[Side.LEFT].joints[WRIST] - done[Side.RIGHT].joints[WRIST]
-        return TwoHands(done.get(Side.RIGHT), done.get(Side.LEFT), relative, hands.metric)
+        if smoothing is not None and hands.metric and len(output) == 2:
+            relative = output[Side.LEFT].joints[WRIST] - output[Side.RIGHT].joints[WRIST]
+        return TwoHands(output.get(Side.RIGHT), output.get(Side.LEFT), relative, hands.metric)
 
 
 @dataclass(frozen=True, eq=False)
-class _Frame:
-    """What must not change between two images for hands to be followed, and when the image was taken."""
+class _FrameInfo:
+    """What must be constant within a track, and the acquisition time."""
 
     shape: tuple[int, ...]
-    camera: Camera | None
+    camera: Camera
+    metric: bool
     stamp_ns: int
 
-    def seconds_since(self, last: _Frame | None) -> float:
-        return (
-            USUAL_INTERVAL if last is None or last.stamp_ns == self.stamp_ns else (self.stamp_ns - last.stamp_ns) / 1e9
-        )
+    def interval_since(self, last: _FrameInfo | None) -> float:
+        """Seconds since the last image, positive."""
+        if last is None or last.stamp_ns == self.stamp_ns:
+            return NOMINAL_INTERVAL
+        return (self.stamp_ns - last.stamp_ns) / 1e9
 
-    def follows(self, last: _Frame, max_gap: float) -> bool:
+    def continues(self, last: _FrameInfo, max_gap: float) -> bool:
+        """Whether tracks of the last image may be continued in this one."""
         return (
             self.shape == last.shape
+            and self.metric == last.metric
             and 0 <= self.stamp_ns - last.stamp_ns <= max_gap * 1e9
-            and _same_camera(self.camera, last.camera)
+            and np.array_equal(self.camera.matrix, last.camera.matrix)
+            and np.array_equal(self.camera.distortion, last.camera.distortion)
         )
-
-
-def _same_camera(a: Camera | None, b: Camera | None) -> bool:
-    """Sizes are the images' own, which are compared already."""
-    if a is None or b is None:
-        return a is b
-    return a is b or (np.array_equal(a.matrix, b.matrix) and np.array_equal(a.distortion, b.distortion))

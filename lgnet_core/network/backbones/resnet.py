@@ -1,7 +1,4 @@
-"""ResNet-50 as a backbone (He et al. 2016, stride in the 3x3 convolution, torchvision's parameter names).
-
-What a backbone gives is said in :mod:`lgnet_core.network.backbones.efficientnet`.
-"""
+"""ResNet-50 backbone (He et al. 2016; stride in the 3x3 convolution, torchvision's parameter names)."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 with a shortcut; without ``norm`` the convolutions have biases instead.
+    """Residual bottleneck of 1x1, 3x3 and 1x1 convolutions; without ``norm``, the convolutions have biases.
 
     Shapes: (B, C, H, W) -> (B, 4 width, H / stride, W / stride).
     """
@@ -19,19 +16,19 @@ class Bottleneck(nn.Module):
     def __init__(self, in_channels: int, width: int, stride: int, norm: bool = True) -> None:
         super().__init__()
 
-        def norm_of(channels: int) -> nn.Module:
+        def make_norm(channels: int) -> nn.Module:
             return nn.BatchNorm2d(channels) if norm else nn.Identity()
 
         self.conv1 = nn.Conv2d(in_channels, width, 1, bias=not norm)
-        self.bn1 = norm_of(width)
+        self.bn1 = make_norm(width)
         self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=not norm)
-        self.bn2 = norm_of(width)
+        self.bn2 = make_norm(width)
         self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=not norm)
-        self.bn3 = norm_of(4 * width)
+        self.bn3 = make_norm(4 * width)
         self.downsample = None
         if stride != 1 or in_channels != 4 * width:
             self.downsample = nn.Sequential(
-                nn.Conv2d(in_channels, 4 * width, 1, stride, bias=not norm), norm_of(4 * width)
+                nn.Conv2d(in_channels, 4 * width, 1, stride, bias=not norm), make_norm(4 * width)
             )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,9 +38,9 @@ class Bottleneck(nn.Module):
         return F.relu(self.bn3(self.conv3(y)) + shortcut)
 
 
-def read_beside(backbone: nn.Module, kernels: tuple[str, ...], channels: int) -> None:
-    """Let the 1x1 convolutions that read the stride-8 map read ``channels`` more."""
-    for name in kernels if channels else ():
+def add_input_channels(backbone: nn.Module, names: tuple[str, ...], channels: int) -> None:
+    """Replace 1x1 convolutions, given by name, by new ones with ``channels`` additional input channels."""
+    for name in names if channels else ():
         parent, _, child = name.rpartition(".")
         conv = backbone.get_submodule(name)
         assert isinstance(conv, nn.Conv2d)
@@ -52,17 +49,17 @@ def read_beside(backbone: nn.Module, kernels: tuple[str, ...], channels: int) ->
 
 
 class ResNet50(nn.Module):
-    """ResNet-50 without its classifier; input normalised with ImageNet's mean and standard deviation."""
+    """ResNet-50 without its classifier; normalises its input with ImageNet's mean and standard deviation."""
 
     early_channels = 256
     middle_channels = (512, 1024)
     deep_channels = 2048
-    READERS = ("layer3.0.conv1", "layer3.0.downsample.0")
-    """Kernels that read the stride-8 map."""
+    STRIDE8_CONSUMERS = ("layer3.0.conv1", "layer3.0.downsample.0")
+    """Convolutions whose input is the stride-8 map."""
     mean: Tensor
     std: Tensor
 
-    def __init__(self, beside_channels: int = 0) -> None:
+    def __init__(self, extra_channels: int = 0) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
@@ -70,7 +67,7 @@ class ResNet50(nn.Module):
         self.layer2 = self._layer(256, 128, 4, 2)
         self.layer3 = self._layer(512, 256, 6, 2)
         self.layer4 = self._layer(1024, 512, 3, 2)
-        read_beside(self, self.READERS, beside_channels)
+        add_input_channels(self, self.STRIDE8_CONSUMERS, extra_channels)
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1), persistent=False)
         for module in self.modules():
@@ -83,19 +80,20 @@ class ResNet50(nn.Module):
         return nn.Sequential(first, *(Bottleneck(4 * width, width, 1) for _ in range(blocks - 1)))
 
     def early_layers(self) -> list[nn.Module]:
-        """What the stride-4 map comes from."""
+        """Layers with parameters up to the stride-4 map."""
         return [self.conv1, self.bn1, self.layer1]
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         early, _, _, deep = self.maps(image)
         return early, deep
 
-    def maps(self, image: Tensor, beside: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def maps(self, image: Tensor, extra: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Maps at strides 4, 8, 16 and 32; see :mod:`lgnet_core.network.backbones`."""
         x = F.relu(self.bn1(self.conv1((image - self.mean) / self.std)), inplace=True)
-        early = self.layer1(F.max_pool2d(x, 3, 2, 1))
-        fine = self.layer2(early)
-        middle = self.layer3(fine if beside is None else torch.cat([fine, beside], 1))
-        return early, fine, middle, self.layer4(middle)
+        stride4 = self.layer1(F.max_pool2d(x, 3, 2, 1))
+        stride8 = self.layer2(stride4)
+        stride16 = self.layer3(stride8 if extra is None else torch.cat([stride8, extra], 1))
+        return stride4, stride8, stride16, self.layer4(stride16)
 
     @staticmethod
     def rename_imagenet(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
-"""EANet: extract-and-adapt, the network that LGNet grew out of (Park et al. 2023, "Extract-and-Adaptation Network").
+"""EANet, the predecessor of LGNet (Park et al. 2023, "Extract-and-Adaptation Network").
 
-Against LGNet: no graph, no global unit, no refine stage; shape and camera come from the mean of the hand's map.
+Differences to LGNet: no graph, no global unit, no refine stage; shape and camera are regressed from the mean of the
+hand's map.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network.attention_maps import AttentionMap
-from lgnet_core.network.backbones.efficientnet import Backbone, build_backbone
+from lgnet_core.network.backbones.factory import Backbone, build_backbone
 from lgnet_core.network.config import EANetConfig
 from lgnet_core.network.hands_network import HandsNetwork
 from lgnet_core.network.layers import PerHand, conv_norm_relu
@@ -24,11 +25,11 @@ from lgnet_core.types import Side
 
 
 class EABlock(nn.Module):
-    r"""Extract what both hands have in common, adapt it to each, and mix it with the hand's own map.
+    r"""Extract the features common to both hands, adapt them to each hand, and mix them with the hand's own map.
 
     .. math:: F_{inter} = \mathrm{Extract}(F_R, F_L), \ F^*_h = \mathrm{conv}[F_h | \mathrm{Adapt}_h(F_h, F_{inter})]
 
-    Extract and Adapt are LGFA modules of EANet's form, its fuse formers.
+    Extract and Adapt are EANet's fuse formers: LGFA modules of the ``eanet`` variant.
 
     Shapes:
         features: (B, 2, c, H, W); returns (B, 2, 2 c, H, W).
@@ -40,8 +41,8 @@ class EABlock(nn.Module):
         self.adapt = PerHand(lambda: LGFA(channels, "eanet"))
         self.mix = PerHand(lambda: conv_norm_relu(2 * channels, 2 * channels))
 
-    def parts(self) -> dict[str, tuple[LGFA, str, str]]:
-        """Its fuse formers by name, and what the two maps are that each looks at."""
+    def lgfa_modules(self) -> dict[str, tuple[LGFA, str, str]]:
+        """Its fuse formers by name, with descriptions of their two input maps."""
         hands = {f"adapt, {side.label}": (cast(LGFA, self.adapt[side]), "its own map", "extracted") for side in Side}
         return {"extract": (self.extract, "right hand's map", "left hand's map"), **hands}
 
@@ -52,7 +53,7 @@ class EABlock(nn.Module):
 
 
 class EANet(HandsNetwork):
-    """The network; its depth box and crops are the house's, see the configuration."""
+    """EANet with this project's depth box and crops, see :class:`EANetConfig`."""
 
     config: EANetConfig
 
@@ -86,4 +87,4 @@ class EANet(HandsNetwork):
         return (self.backbone,)
 
     def attention_maps(self, image: Tensor, intrinsics: Tensor) -> list[AttentionMap]:
-        return record_lgfa_attention(self.eablock.parts(), lambda: self(image, intrinsics))
+        return record_lgfa_attention(self.eablock.lgfa_modules(), lambda: self(image, intrinsics))

@@ -1,4 +1,4 @@
-"""InterShape's first network, InterNet (Moon et al. 2020): a heatmap volume for each joint, each hand's presence."""
+"""InterNet, InterShape's heatmap network (Moon et al. 2020): a 3D heatmap per joint, and the presence of each hand."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from lgnet_core.geometry.camera import pixels_to_grid
-from lgnet_core.network.backbones.efficientnet import build_backbone
-from lgnet_core.network.layers import PerHand, sizes
+from lgnet_core.geometry.coordinates import pixels_to_grid
+from lgnet_core.network.backbones.factory import build_backbone
+from lgnet_core.network.layers import PerHand, static_sizes
 from lgnet_core.network.lgnet.joint_stage import DEPTH_CELLS, soft_argmax_3d
 from lgnet_core.types import NUM_KEYPOINTS
 
-SHARPNESS = 25.0
-"""Factor of the heatmaps in the softmax that reads them.
+SOFTMAX_SCALE = 25.0
+"""Factor (inverse temperature) of the heatmaps in the soft-argmax.
 
-A peak of 1 then outweighs 64^3 empty voxels by 10^5, one of 0.6 by 50, and the expectation is the peak with the part of
-a voxel besides, which the highest voxel alone does not give.
+A peak of 1 then outweighs 64^3 empty voxels by 10^5, one of 0.6 by 50, so the expectation is at the peak, to sub-voxel
+precision, unlike the argmax.
 """
-LEAST_CONFIDENCE = 1e-3
-"""Of a joint without a peak, so that a fit to no peaks at all is a fit to equal ones."""
+MIN_CONFIDENCE = 1e-3
+"""Confidence of a joint without a peak; with no peaks at all, a weighted fit then weights all joints equally."""
 
 
 class Peaks(NamedTuple):
-    """Where the heatmaps have their peaks.
+    """Positions and heights of the heatmap peaks.
 
     Shapes:
         voxels: (B, 2, 21, 3) as (u, v, d), voxel centres at integers.
-        confidence: (B, 2, 21) height of the peak, above 0.
+        confidence: (B, 2, 21) height of the peak, positive.
     """
 
     voxels: Tensor
@@ -36,7 +36,7 @@ class Peaks(NamedTuple):
 
 
 class VolumeDecoder(nn.Module):
-    """One hand's volumes from the stride-32 map: three transposed convolutions and a 1x1 convolution.
+    """Heatmap volumes of one hand from the stride-32 map: three transposed convolutions and a 1x1 convolution.
 
     Shapes:
         deep: (B, in_channels, G, G); returns (B, 21, depth, 8 G, 8 G).
@@ -54,19 +54,19 @@ class VolumeDecoder(nn.Module):
             ]
         self.grow = nn.Sequential(*layers)
         self.volume = nn.Conv2d(channels, NUM_KEYPOINTS * depth, 1)
-        nn.init.normal_(self.volume.weight, std=1e-3)  # volumes start empty
+        nn.init.normal_(self.volume.weight, std=1e-3)  # volumes are close to zero at first
         nn.init.zeros_(cast(nn.Parameter, self.volume.bias))
 
     def forward(self, deep: Tensor) -> Tensor:
         flat = self.volume(self.grow(deep))
-        return flat.view(-1, NUM_KEYPOINTS, self.depth, *sizes(flat, 2, 3))
+        return flat.view(-1, NUM_KEYPOINTS, self.depth, *static_sizes(flat, 2, 3))
 
 
 class InterNet(nn.Module):
-    """A backbone of its own, a decoder for each hand, and its presence from the mean of the stride-32 map.
+    """Backbone, a heatmap decoder per hand, and a presence head on the mean of the stride-32 map.
 
     Args:
-        backbone: its name. channels: of the decoders. depth: voxels along the depth box.
+        backbone: name of the backbone. channels: width of the decoders. depth: voxels along the depth box.
 
     Shapes:
         image: (B, 3, S, S); returns volumes (B, 2, 21, depth, S / 4, S / 4), and presence logits (B, 2).
@@ -85,23 +85,23 @@ class InterNet(nn.Module):
 
 
 def find_peaks(volumes: Tensor) -> Peaks:
-    """Expectation of a sharp softmax over each volume, and the height of its highest voxel.
+    """Soft-argmax of each volume, and the value of its highest voxel.
 
     Shapes:
         volumes: (B, 2, 21, D, H, W).
     """
     flat = volumes.flatten(0, 1)
-    voxels = soft_argmax_3d(SHARPNESS * flat).unflatten(0, (-1, 2))
-    confidence = volumes.amax((-3, -2, -1)).to(voxels.dtype).clamp_min(LEAST_CONFIDENCE)
+    voxels = soft_argmax_3d(SOFTMAX_SCALE * flat).unflatten(0, (-1, 2))
+    confidence = volumes.amax((-3, -2, -1)).to(voxels.dtype).clamp_min(MIN_CONFIDENCE)
     return Peaks(voxels, confidence)
 
 
 def voxels_to_grid(voxels: Tensor, volumes: Tensor, map_size: int) -> Tensor:
-    """Voxels to the cells of :class:`~lgnet_core.network.HandsPrediction`'s ``joints_grid``: another grid, same box.
+    """Convert voxels to ``joints_grid`` of :class:`~lgnet_core.network.HandsPrediction`, a grid over the same box.
 
     Shapes:
         voxels: (..., 3); volumes: (..., D, H, W); returns (..., 3).
     """
-    depth, width = sizes(volumes, -3, -1)
-    places = pixels_to_grid(voxels[..., :2], width, map_size)
-    return torch.cat([places, pixels_to_grid(voxels[..., 2:], depth, DEPTH_CELLS)], -1)
+    depth, width = static_sizes(volumes, -3, -1)
+    cells = pixels_to_grid(voxels[..., :2], width, map_size)
+    return torch.cat([cells, pixels_to_grid(voxels[..., 2:], depth, DEPTH_CELLS)], -1)

@@ -1,8 +1,8 @@
-"""InterShape: heatmaps, hand pose-aware attention and a cascade that knows the other hand (Zhang et al. 2021,
+"""InterShape: heatmaps, pose-aware attention and a context-aware cascade over both hands (Zhang et al. 2021,
 "Interacting Two-Hand 3D Pose and Shape Reconstruction from Single Color Image").
 
-Every answer is hand-model parameters; a step's answer replaces the one before. Joints are relative to the wrist, as
-everywhere in this house, where the authors take the middle MCP.
+Every cascade step predicts complete hand-model parameters, which replace those of the previous step. Joints are
+relative to the wrist, as everywhere in this project; the authors use the middle MCP.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lgnet_core.geometry.camera import normalised_to_pixels, pixels_to_normalised
+from lgnet_core.geometry.coordinates import normalised_to_pixels, pixels_to_normalised
 from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.asset import NUM_MANO_JOINTS, NUM_SHAPE_PARAMETERS
 from lgnet_core.network.attention_maps import AttentionMap
-from lgnet_core.network.backbones.efficientnet import Backbone, build_backbone
+from lgnet_core.network.backbones.factory import Backbone, build_backbone
 from lgnet_core.network.backbones.resnet import Bottleneck
 from lgnet_core.network.baselines.internet import InterNet, Peaks, find_peaks, voxels_to_grid
 from lgnet_core.network.config import InterShapeConfig
 from lgnet_core.network.hands_network import HandsNetwork
-from lgnet_core.network.layers import PerHand, sizes
+from lgnet_core.network.layers import PerHand, static_sizes
 from lgnet_core.network.lgnet.mesh_stage import variance_head
 from lgnet_core.network.lgnet.refine_stage import project_weak
 from lgnet_core.network.prediction import HandsPrediction, IntermediateOutputs
@@ -30,17 +30,17 @@ from lgnet_core.types import NUM_KEYPOINTS, Side
 
 NUM_POSE_PARAMETERS = 48
 STEP_STRIDES = (1, 2, 4)
-"""Of the cascade's bottlenecks, which all end at stride 32: the maps are of stride 32, 16 and 8."""
-DEPTH_STEP, PLANE_STEP = 4, 2
-"""Every so many voxels of a volume go on to the second network."""
-GAUSSIAN = 3.0
-"""Cells squared: a joint opens a gate by exp(-d^2 / 3) at d cells from it."""
+"""Strides of the cascade's bottlenecks, whose inputs have strides 32, 16 and 8; all outputs have stride 32."""
+HEATMAP_DEPTH_STRIDE, HEATMAP_PLANE_STRIDE = 4, 2
+"""Subsampling of the heatmap volumes that the feature network takes."""
+GATE_WIDTH_SQUARED = 3.0
+"""Cells squared: the gate of a joint is exp(-d^2 / 3) at a distance of d cells."""
 MIN_SCALE = 0.5
-"""Half crops per metre: the least scale that a fit gives, a hand as far away as never seen."""
+"""Lower bound of the fitted camera scale, half crop sides per metre; below that of any hand in the training data."""
 
 
-class Answer(NamedTuple):
-    """Both hands as one step sees them; wrist-relative metres, camera axes.
+class HandsEstimate(NamedTuple):
+    """Estimate of both hands by one cascade step; wrist-relative metres, camera axes.
 
     Shapes:
         pose: (B, 2, 48) axis-angle relative to the mean pose; shape: (B, 2, 10); rotations: (B, 2, 16, 3, 3);
@@ -55,7 +55,7 @@ class Answer(NamedTuple):
 
 
 class FeatureNet(nn.Module):
-    """The second network: a backbone that reads every few voxels of the heatmaps beside its stride-8 map.
+    """Feature network: a backbone that takes the subsampled heatmaps as additional channels at stride 8.
 
     Shapes:
         image: (B, 3, S, S); volumes: (B, 2, 21, D, S / 4, S / 4); returns the maps at stride 8, 16 and 32.
@@ -63,16 +63,17 @@ class FeatureNet(nn.Module):
 
     def __init__(self, backbone: str, heatmap_depth: int) -> None:
         super().__init__()
-        self.backbone = build_backbone(backbone, 2 * NUM_KEYPOINTS * heatmap_depth // DEPTH_STEP)
+        self.backbone = build_backbone(backbone, 2 * NUM_KEYPOINTS * heatmap_depth // HEATMAP_DEPTH_STRIDE)
 
     def forward(self, image: Tensor, volumes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        beside = volumes[:, :, :, ::DEPTH_STEP, ::PLANE_STEP, ::PLANE_STEP].flatten(1, 3)  # (B, 42 D / 4, S / 8, S / 8)
-        _, fine, middle, deep = self.backbone.maps(image, beside)
-        return fine, middle, deep
+        subsampled = volumes[:, :, :, ::HEATMAP_DEPTH_STRIDE, ::HEATMAP_PLANE_STRIDE, ::HEATMAP_PLANE_STRIDE]
+        heatmaps = subsampled.flatten(1, 3)  # (B, 42 D / 4, S / 8, S / 8)
+        _, stride8, stride16, stride32 = self.backbone.maps(image, heatmaps)
+        return stride8, stride16, stride32
 
 
 class HandRegressor(nn.Module):
-    """Four hidden layers to one hand's pose and shape; starts at the mean pose, facing as the rest.
+    """MLP with four hidden layers that regresses pose and shape of one hand; initialised to the mean pose.
 
     Shapes:
         x: (B, in_features); returns pose (B, 48) and shape (B, 10).
@@ -95,10 +96,11 @@ class HandRegressor(nn.Module):
 
 
 class CascadeStep(nn.Module):
-    """A new answer from one map, gated where the last one's joints lie, and from the last answers of both hands.
+    """Cascade step: a new estimate from a map gated at the previous joints, and from both hands' previous estimates.
 
     Args:
-        map_channels: of the map. stride: of the bottleneck. features: it ends with so many. hidden: of the regressor.
+        map_channels: of the map. stride: of the bottleneck. features: output channels of the bottleneck.
+        hidden: width of the regressor.
 
     Shapes:
         features: (B, map_channels, H, W); gate: (B, 2, H, W); pose: (B, 2, 48); shape: (B, 2, 10);
@@ -107,26 +109,26 @@ class CascadeStep(nn.Module):
 
     def __init__(self, map_channels: int, stride: int, features: int, hidden: int) -> None:
         super().__init__()
-        known = 2 * (NUM_POSE_PARAMETERS + NUM_SHAPE_PARAMETERS) + 4
+        context = 2 * (NUM_POSE_PARAMETERS + NUM_SHAPE_PARAMETERS) + 4
         self.bottleneck = PerHand(lambda: Bottleneck(map_channels, features // 4, stride, norm=False))
-        self.regressor = PerHand(lambda: HandRegressor(known + features, hidden))
+        self.regressor = PerHand(lambda: HandRegressor(context + features, hidden))
 
     def forward(
         self, features: Tensor, gate: Tensor, pose: Tensor, shape: Tensor, translation: Tensor
     ) -> tuple[Tensor, Tensor]:
         gated = features[:, None] * gate[:, :, None].to(features.dtype)
-        seen = self.bottleneck(gated).mean((-2, -1))  # (B, 2, F)
-        own = torch.cat([shape, pose], -1).to(seen.dtype)  # (B, 2, 58)
-        between = translation[:, None].expand(-1, 2, -1)
-        return self.regressor(torch.cat([own.flip(1), own, seen, between], -1))
+        hand_features = self.bottleneck(gated).mean((-2, -1))  # (B, 2, F)
+        own = torch.cat([shape, pose], -1).to(hand_features.dtype)  # (B, 2, 58)
+        relative = translation[:, None].expand(-1, 2, -1)
+        return self.regressor(torch.cat([own.flip(1), own, hand_features, relative], -1))
 
 
 class InterShape(HandsNetwork):
-    """The network. The heatmaps reach the rest detached: nothing but their own losses moves the heatmap network,
-    whether it is trained along or before.
+    """InterShape. The heatmaps are detached, so the heatmap network is trained by its own losses only, before the rest
+    or jointly with it.
 
-    The camera of the prediction is that of the last fit, the presence is the heatmap network's; the uncertainty, which
-    the authors do not have, is read from each hand's attended feature.
+    The predicted camera is that of the last fit; presence comes from the heatmap network. The uncertainty, an addition
+    of this project, is regressed from each hand's attended feature.
     """
 
     config: InterShapeConfig
@@ -150,34 +152,34 @@ class InterShape(HandsNetwork):
     def forward_intermediates(
         self, image: Tensor, intrinsics: Tensor
     ) -> tuple[HandsPrediction, IntermediateOutputs | None]:
-        prediction, cascade, _ = self._run(image)
-        return prediction, cascade
+        prediction, intermediates, _ = self._run(image)
+        return prediction, intermediates
 
     def _run(self, image: Tensor) -> tuple[HandsPrediction, IntermediateOutputs, list[Tensor]]:
-        """The prediction, all answers, and where each of them looked: (B, 2, H, W), each at its map's size."""
-        map_size, precise = self.map_size(image), self.hand_model.v_template.dtype
+        """Prediction, intermediate outputs, and the attention of each estimate: (B, 2, H, W) at the size of its map."""
+        map_size, dtype = self.map_size(image), self.hand_model.v_template.dtype
         volumes, presence = self.heatmap_net(image)
         peaks = find_peaks(volumes)
-        said = volumes.detach()
-        fine, middle, deep = self.feature_net(image, said)
+        heatmaps = volumes.detach()
+        stride8, stride16, stride32 = self.feature_net(image, heatmaps)
 
-        gates = [hand_attention(said, map_size)]
-        attended = (deep[:, None] * gates[0][:, :, None]).mean((-2, -1))  # (B, 2, C_32)
-        translation = self.translation_out(self.translation(deep.mean((-2, -1))))  # (B, 4)
-        answers = [self._answer(*self.first(attended))]
-        camera = fit_camera(answers[0].joints, peaks, volumes)
-        for step, features in zip(self.steps, (deep, middle, fine)):
-            last = answers[-1]
-            gates.append(joint_gates(project_weak(last.joints, camera).detach(), *sizes(features, -1)))
-            answers.append(self._answer(*step(features, gates[-1], last.pose, last.shape, translation)))
-            camera = fit_camera(answers[-1].joints, peaks, volumes)
+        gates = [hand_attention(heatmaps, map_size)]
+        attended = (stride32[:, None] * gates[0][:, :, None]).mean((-2, -1))  # (B, 2, C_32)
+        translation = self.translation_out(self.translation(stride32.mean((-2, -1))))  # (B, 4)
+        estimates = [self._estimate(*self.first(attended))]
+        camera = fit_camera(estimates[0].joints, peaks, volumes)
+        for step, features in zip(self.steps, (stride32, stride16, stride8)):
+            last = estimates[-1]
+            gates.append(joint_gates(project_weak(last.joints, camera).detach(), *static_sizes(features, -1)))
+            estimates.append(self._estimate(*step(features, gates[-1], last.pose, last.shape, translation)))
+            camera = fit_camera(estimates[-1].joints, peaks, volumes)
 
-        final, translation = answers[-1], translation.to(precise)
+        final, translation = estimates[-1], translation.to(dtype)
         palm = self.hand_model.palm_length(final.shape)[:, Side.RIGHT]  # (B,)
         prediction = HandsPrediction(
             joints_grid=voxels_to_grid(peaks.voxels, volumes, map_size),
-            joint_log_variance=self.log_variance(attended).to(precise),
-            presence_logits=presence.to(precise),
+            joint_log_variance=self.log_variance(attended).to(dtype),
+            presence_logits=presence.to(dtype),
             rotations=final.rotations,
             shape=final.shape,
             camera=camera,
@@ -187,21 +189,21 @@ class InterShape(HandsNetwork):
             joints=final.joints,
             relative_translation=translation[:, 1:] * (translation[:, 0].exp() * palm)[:, None],
         )
-        cascade = IntermediateOutputs(
+        intermediates = IntermediateOutputs(
             heatmaps=volumes,
-            pose=torch.stack([answer.pose for answer in answers], 1),
-            shape=torch.stack([answer.shape for answer in answers], 1),
-            joints=torch.stack([answer.joints for answer in answers], 1),
+            pose=torch.stack([estimate.pose for estimate in estimates], 1),
+            shape=torch.stack([estimate.shape for estimate in estimates], 1),
+            joints=torch.stack([estimate.joints for estimate in estimates], 1),
             translation=translation,
         )
-        return prediction, cascade, gates
+        return prediction, intermediates, gates
 
-    def _answer(self, pose: Tensor, shape: Tensor) -> Answer:
-        precise = self.hand_model.v_template.dtype
-        pose, shape = pose.to(precise), shape.to(precise)
+    def _estimate(self, pose: Tensor, shape: Tensor) -> HandsEstimate:
+        dtype = self.hand_model.v_template.dtype
+        pose, shape = pose.to(dtype), shape.to(dtype)
         mean = nn.functional.pad(self.hand_model.hands_mean, (3, 0))
         rotations = rotation_from_axis_angle((pose + mean).unflatten(-1, (NUM_MANO_JOINTS, 3)))
-        return Answer(pose, shape, rotations, *self.hand_model(rotations, shape).wrist_relative())
+        return HandsEstimate(pose, shape, rotations, *self.hand_model(rotations, shape).wrist_relative())
 
     def backbones(self) -> tuple[Backbone, ...]:
         return self.heatmap_net.backbone, self.feature_net.backbone
@@ -217,41 +219,41 @@ class InterShape(HandsNetwork):
 def rotation_from_axis_angle(vectors: Tensor) -> Tensor:
     r"""Rodrigues' formula, :math:`1 + \frac{\sin\theta}{\theta} K + \frac{2 \sin^2(\theta / 2)}{\theta^2} K^2`.
 
-    As :func:`roma.rotvec_to_rotmat`, which exports would tie to the batch that they were traced with.
+    Equal to :func:`roma.rotvec_to_rotmat`, whose export is tied to the traced batch size.
 
     Shapes:
         vectors: (..., 3) axis times angle, radians; returns (..., 3, 3).
     """
-    angle = (vectors.square().sum(-1) + 1e-12).sqrt()[..., None, None]  # its gradient is a number at 0 too
+    angle = (vectors.square().sum(-1) + 1e-12).sqrt()[..., None, None]  # finite gradient at 0
     identity = torch.eye(3, dtype=vectors.dtype, device=vectors.device)
     outer = vectors[..., None] * vectors[..., None, :]
-    cross = torch.linalg.cross(identity.expand_as(outer), vectors[..., None, :].expand_as(outer))  # K, row by row
+    cross_matrix = torch.linalg.cross(identity.expand_as(outer), vectors[..., None, :].expand_as(outer))  # K
     half = torch.sin(angle / 2) / angle
-    return identity + torch.sin(angle) / angle * cross + 2 * half.square() * (outer - angle.square() * identity)
+    return identity + torch.sin(angle) / angle * cross_matrix + 2 * half.square() * (outer - angle.square() * identity)
 
 
 def hand_attention(volumes: Tensor, map_size: int) -> Tensor:
-    """What each hand's heatmaps, the highest of all joints and depths, are on the stride-32 map; at least 0.
+    """Attention of each hand on the stride-32 map: its heatmaps' maximum over joints and depth, clamped at 0.
 
     Shapes:
         volumes: (B, 2, 21, D, H, W); returns (B, 2, G, G).
     """
-    width = sizes(volumes, -1)[0]
+    width = static_sizes(volumes, -1)[0]
     return nn.functional.avg_pool2d(volumes.amax((2, 3)).clamp_min(0), width // map_size)
 
 
 def fit_camera(joints: Tensor, peaks: Peaks, volumes: Tensor) -> Tensor:
-    r"""The weak perspective that lays joints on the heatmaps' peaks, by least squares weighted with their confidence.
+    r"""Weak-perspective camera that aligns joints with the heatmap peaks: least squares weighted by confidence.
 
     .. math:: \min_{s, t} \sum_j c_j \|s x_j + t - p_j\|^2
 
-    in closed form; nothing of it carries a gradient.
+    in closed form, without gradients.
 
     Shapes:
         joints: (B, 2, 21, 3) metres; volumes: (B, 2, 21, D, H, W); returns (B, 2, 3) as (s, t_x, t_y), the crop's
         [-1, 1].
     """
-    x, p = joints[..., :2].detach(), pixels_to_normalised(peaks.voxels[..., :2].detach(), sizes(volumes, -1)[0])
+    x, p = joints[..., :2].detach(), pixels_to_normalised(peaks.voxels[..., :2].detach(), static_sizes(volumes, -1)[0])
     weights = (peaks.confidence / peaks.confidence.sum(-1, keepdim=True)).detach()[..., None]
     mean_x, mean_p = (weights * x).sum(-2, keepdim=True), (weights * p).sum(-2, keepdim=True)
     spread = (weights * (x - mean_x).square()).sum((-2, -1))
@@ -260,14 +262,14 @@ def fit_camera(joints: Tensor, peaks: Peaks, volumes: Tensor) -> Tensor:
     return torch.cat([scale, mean_p[..., 0, :] - scale * mean_x[..., 0, :]], -1)
 
 
-def joint_gates(places: Tensor, map_size: int) -> Tensor:
-    r"""Gaussians at the joints, joined as chances are: :math:`1 - \prod_j (1 - e^{-d_j^2 / 3})`, d in cells of a map.
+def joint_gates(points: Tensor, map_size: int) -> Tensor:
+    r"""Union of Gaussians around the joints, :math:`1 - \prod_j (1 - e^{-d_j^2 / 3})` with d in cells of the map.
 
     Shapes:
-        places: (B, 2, 21, 2) in the crop's [-1, 1]; returns (B, 2, map_size, map_size).
+        points: (B, 2, 21, 2) in the crop's [-1, 1]; returns (B, 2, map_size, map_size).
     """
-    cells = normalised_to_pixels(places, map_size)
-    line = torch.arange(map_size, device=places.device, dtype=places.dtype)
-    bumps = torch.exp(-(cells[..., None] - line).square() / GAUSSIAN)  # (B, 2, 21, 2, map_size)
-    heat = bumps[..., 1, :, None] * bumps[..., 0, None, :]  # (B, 2, 21, H, W)
-    return 1 - (1 - heat).prod(2)
+    cells = normalised_to_pixels(points, map_size)
+    axis = torch.arange(map_size, device=points.device, dtype=points.dtype)
+    profiles = torch.exp(-(cells[..., None] - axis).square() / GATE_WIDTH_SQUARED)  # (B, 2, 21, 2, map_size)
+    gaussians = profiles[..., 1, :, None] * profiles[..., 0, None, :]  # (B, 2, 21, H, W)
+    return 1 - (1 - gaussians).prod(2)

@@ -1,13 +1,14 @@
-"""MediaPipe's hand-landmark network: features, landmarks, presence and side of the one upright hand in a crop.
+"""MediaPipe's hand-landmark network: features, landmarks, presence and handedness of the upright hand in a crop.
 
 Sources: Zhang et al. 2020, "MediaPipe Hands"; the graphs and weights of ``hand_landmark_full.tflite`` and
-``_lite.tflite`` in the wheel of MediaPipe 0.10.21 (Apache-2.0). There every batch norm is folded into its convolution;
-tools/read_mediapipe.py unfolds them, so that the network can be trained on.
+``_lite.tflite`` in the wheel of MediaPipe 0.10.21 (Apache-2.0). Those files have every batch norm folded into its
+convolution; tools/read_mediapipe.py unfolds them, so that the network can be trained further.
 
-Pixels: the files' landmarks are lengths from the crop's left and top edges. MediaPipe divides them by 224 and takes
-the result as fractions of the crop's rectangle, whose edges are at 0 and 1. With centres of pixels at integers, as
-everywhere here, that is u = x - 0.5. Measured on crops of 242 real hands and their mirror images: u + u' is 222.80 on
-average (standard error 0.07). 223 is exact; it would be 222 if the files counted from the first pixel's centre.
+Pixel convention: the landmarks in the files are distances from the crop's left and top edges: MediaPipe divides them by
+224 and takes the result as fractions of the crop's rectangle, whose edges are at 0 and 1. With pixel centres at
+integers, as everywhere in this project, that is u = x - 0.5. Measured on crops of 242 real hands and their mirror
+images: u + u' is 222.80 on average (standard error 0.07). The exact value is 223; it would be 222 if the files counted
+from the centre of the first pixel.
 """
 
 from __future__ import annotations
@@ -18,35 +19,36 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lgnet_core.network.backbones.efficientnet import HandLandmarkEncoder, HandLandmarkEncoderLite
+from lgnet_core.network.backbones.hand_landmark_encoder import HandLandmarkEncoder, HandLandmarkEncoderLite
 from lgnet_core.network.exportable import ExportableModule
-from lgnet_core.network.pretrained import HAND_LANDMARK, Variant, load_strictly
+from lgnet_core.network.pretrained import HAND_LANDMARK, Variant, load_weights
+from lgnet_core.types import NUM_KEYPOINTS
 
 HAND_CROP_SIZE = 224
 """Side of the crop, pixels."""
-LANDMARKS = 21
 _ENCODERS: dict[Variant, type[HandLandmarkEncoder]] = {"full": HandLandmarkEncoder, "lite": HandLandmarkEncoderLite}
 
 
 class HandLandmarks(NamedTuple):
-    """What the network sees in each crop.
+    """Output of the network for a batch of crops.
 
-    Landmarks are in MediaPipe's order: wrist, then four of each finger from the palm outwards, thumb (CMC, MCP, IP,
-    tip), index (MCP, PIP, DIP, tip), middle, ring, pinky.
+    Landmarks are in MediaPipe's order: wrist, then four per finger from the palm outwards: thumb (CMC, MCP, IP, tip),
+    index (MCP, PIP, DIP, tip), middle, ring, pinky.
+
+    Where a batch holds both hands of each image, all fields have a side axis of length 2 after the batch axis.
 
     Shapes and units:
         early: (N, 24, 56, 56) features at stride 4 (lite: 16 channels).
-        fine: (N, 40, 28, 28) at stride 8 (lite: 24).
-        middle: (N, 112, 14, 14) at stride 16 (lite: 64).
-        deep: (N, 1152, 7, 7) at stride 32 (lite: 672).
+        middle: (N, 112, 14, 14) features at stride 16 (lite: 64).
+        deep: (N, 1152, 7, 7) features at stride 32 (lite: 672).
         landmarks: (N, 21, 3) pixels (u, v) of the crop, and depth relative to the wrist in pixels of the same scale.
-        world_landmarks: (N, 21, 3) metres, from about the hand's centre, axes of the crop (x right, y down, z away).
+        world_landmarks: (N, 21, 3) metres, relative to approximately the centre of the hand, axes of the crop (x right,
+            y down, z away from the camera).
         presence_logits: (N,); the sigmoid is the probability that the crop shows a hand.
-        side_logits: (N,); > 0 is a right hand, if the image is not mirrored.
+        side_logits: (N,); > 0 for a right hand, if the image is not mirrored.
     """
 
     early: Tensor
-    fine: Tensor
     middle: Tensor
     deep: Tensor
     landmarks: Tensor
@@ -56,17 +58,17 @@ class HandLandmarks(NamedTuple):
 
 
 class HandLandmarkNet(ExportableModule[HandLandmarks]):
-    """An encoder, and four dense layers on the mean of its last map.
+    """Encoder and four linear heads on its global average.
 
     Shapes:
         crop: (N, 3, 224, 224) RGB in [0, 1], the hand upright (wrist below, fingers up).
         returns: :class:`HandLandmarks`.
 
     Args:
-        variant: lite has an encoder about half as wide.
+        variant: the lite encoder is about half as wide.
 
     Raises:
-        ValueError: of a crop of another size, in whose pixels the landmarks would not be.
+        ValueError: for crops of another size, for which the heads were not trained.
     """
 
     INPUTS = ("crop",)
@@ -79,8 +81,8 @@ class HandLandmarkNet(ExportableModule[HandLandmarks]):
         width = self.encoder.deep_channels
         self.side = nn.Linear(width, 1)
         self.presence = nn.Linear(width, 1)
-        self.landmarks = nn.Linear(width, LANDMARKS * 3)
-        self.world_landmarks = nn.Linear(width, LANDMARKS * 3)
+        self.landmarks = nn.Linear(width, NUM_KEYPOINTS * 3)
+        self.world_landmarks = nn.Linear(width, NUM_KEYPOINTS * 3)
 
     def example_inputs(self) -> tuple[Tensor, ...]:
         return (torch.rand(2, 3, HAND_CROP_SIZE, HAND_CROP_SIZE, generator=torch.Generator().manual_seed(0)),)
@@ -91,30 +93,30 @@ class HandLandmarkNet(ExportableModule[HandLandmarks]):
     def forward(self, crop: Tensor) -> HandLandmarks:
         if tuple(crop.shape[-2:]) != (HAND_CROP_SIZE, HAND_CROP_SIZE):
             raise ValueError(
-                f"hand-landmark network: a crop of {tuple(crop.shape)}; it reads {HAND_CROP_SIZE}x{HAND_CROP_SIZE}"
+                f"hand-landmark network: crop of shape {tuple(crop.shape)}; it takes {HAND_CROP_SIZE}x{HAND_CROP_SIZE}"
             )
-        maps = self.encoder.maps(crop)
-        return HandLandmarks(*maps, *self.heads(maps[-1]))
+        early, _, middle, deep = self.encoder.maps(crop)
+        return HandLandmarks(early, middle, deep, *self.heads(deep))
 
     def heads(self, deep: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Landmarks, world landmarks, logits of presence and side, from the stride-32 map."""
+        """Landmarks, world landmarks, presence logits and side logits from the stride-32 map."""
         mean = deep.mean((-2, -1))
-        from_edges = self.landmarks(mean).unflatten(-1, (LANDMARKS, 3))
+        from_edges = self.landmarks(mean).unflatten(-1, (NUM_KEYPOINTS, 3))
         landmarks = torch.cat([from_edges[..., :2] - 0.5, from_edges[..., 2:]], -1)
-        world = self.world_landmarks(mean).unflatten(-1, (LANDMARKS, 3))
+        world = self.world_landmarks(mean).unflatten(-1, (NUM_KEYPOINTS, 3))
         return landmarks, world, self.presence(mean)[:, 0], self.side(mean)[:, 0]
 
 
 def load_hand_landmark_net(variant: Variant = "full", path: str | Path | None = None) -> HandLandmarkNet:
-    """With MediaPipe's weights, strictly, in evaluation mode.
+    """The network with MediaPipe's weights, loaded strictly, in evaluation mode.
 
     Args:
-        path: a file of tools/read_mediapipe.py; None is the package's own, which has the full variant only.
+        path: a file of tools/read_mediapipe.py; None for the package's own, which contains the full variant only.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it holds other weights.
+        ValueError: if it contains other weights.
     """
     network = HandLandmarkNet(variant)
-    load_strictly(network, HAND_LANDMARK, variant, path)
+    load_weights(network, HAND_LANDMARK, variant, path)
     return network.eval()

@@ -1,10 +1,9 @@
-"""Attention: the transformer block, and LGFA, the local-global feature aggregation of LGNet (section III-B)."""
+"""Attention: the transformer block, and LGNet's local-global feature aggregation (LGFA, section III-B)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -12,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgnet_core.network.attention_maps import AttentionMap
-from lgnet_core.network.layers import PositionEmbedding, cpu_autocast, map_to_tokens, sizes, tokens_to_map
+from lgnet_core.network.config import LGFA_VARIANTS
+from lgnet_core.network.layers import PositionEmbedding, is_cpu_autocast, map_to_tokens, static_sizes, tokens_to_map
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, bias: Tensor | None = None) -> Tensor:
+def multi_head_attention(q: Tensor, k: Tensor, v: Tensor, heads: int, bias: Tensor | None = None) -> Tensor:
     r"""Multi-head attention, :math:`\mathrm{softmax}(q k^T / \sqrt{d} + b)\, v` with d = C / heads.
 
     Args:
@@ -24,25 +24,27 @@ def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, bias: Tensor | None = No
     Shapes:
         q: (B, N, C); k, v: (B, M, C); bias: (B, M); returns (B, N, C).
     """
-    queries, keys = sizes(q, 1)[0], sizes(k, 1)[0]
-    mixed = attend_heads(split_heads(q, queries, heads), split_heads(k, keys, heads), split_heads(v, keys, heads), bias)
-    return mixed.reshape(-1, *sizes(q, 1, 2))
+    queries, keys = static_sizes(q, 1)[0], static_sizes(k, 1)[0]
+    attended = attend_heads(
+        split_heads(q, queries, heads), split_heads(k, keys, heads), split_heads(v, keys, heads), bias
+    )
+    return attended.reshape(-1, *static_sizes(q, 1, 2))
 
 
 def split_heads(tokens: Tensor, count: int, heads: int) -> Tensor:
     """(B, N, C) or (B N, C), N = ``count``, to (B, heads, N, C / heads)."""
-    return tokens.reshape(-1, count, heads, sizes(tokens, -1)[0] // heads).transpose(1, 2)
+    return tokens.reshape(-1, count, heads, static_sizes(tokens, -1)[0] // heads).transpose(1, 2)
 
 
 def attend_heads(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
-    """:func:`attend`, head by head.
+    """Scaled dot-product attention of tokens that are split into heads.
 
     Shapes:
         q: (B, heads, N, width); k, v: (B, heads, M, width); bias: (B, M); returns (B, N, heads, width).
     """
-    scale = sizes(q, -1)[0] ** -0.5  # the default, but a constant in exports
+    scale = static_sizes(q, -1)[0] ** -0.5  # equals the default, but is a constant in exports
     bias = None if bias is None else bias[:, None, None]  # (B, 1, 1, M)
-    if cpu_autocast():
+    if is_cpu_autocast():
         with torch.autocast("cpu", enabled=False):
             attended = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), bias, scale=scale)
     else:
@@ -51,10 +53,10 @@ def attend_heads(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) ->
 
 
 def mask_bias(present: Tensor) -> Tensor:
-    """What is added to attention's logits: 0 for tokens that are there, a negative number for those that are not.
+    """Bias of the attention logits that masks tokens: 0 for present tokens, -60 for absent ones.
 
-    Finite, so that a query with no token to attend to stays finite too. It leaves a weight of 1e-26, nothing beside
-    rounding errors even in double precision; with a larger one ONNX Runtime computes with denormal numbers, and its
+    Finite, so that a query without any token to attend to stays finite too. Masked tokens keep a weight of 1e-26, below
+    the rounding error even in double precision; with a larger bias ONNX Runtime computes with denormal numbers, and its
     softmax takes five times as long.
 
     Shapes:
@@ -64,21 +66,22 @@ def mask_bias(present: Tensor) -> Tensor:
 
 
 class AttentionBlock(nn.Module):
-    r"""One transformer block: self-attention, or cross-attention if a memory is given.
+    r"""Transformer block: self-attention, or cross-attention if a memory is passed.
 
     .. math:: a = \mathrm{softmax}(q k^T / \sqrt{d})\, v + x, \qquad y = a + \mathrm{MLP}(a)
 
-    The MLP has GELU (Algorithm 1 shows none, and two linear layers in a row would be one) and four times the width.
+    The MLP has four times the width and a GELU. (Algorithm 1 shows no activation, but two linear layers in a row would
+    be equivalent to one.)
 
     Args:
         channels: of the tokens. heads: divides ``channels``.
-        norm: pre-norm on the queries, the memory and the MLP's input.
-        projection: an output projection with bias, and q, k, v without (the usual form); else q, k, v with bias and
-            no projection (Algorithm 1).
-        cross: whether it will be given a memory, which then has a norm of its own.
+        norm: pre-norm of the queries, of the memory and of the MLP's input.
+        projection: True for an output projection with bias, and q, k, v without bias (the usual form); False for q, k,
+            v with bias and no projection (Algorithm 1).
+        cross: whether a memory will be passed; it then has a norm of its own.
 
     Shapes:
-        x: (B, N, C); memory: (B, M, C); bias: (B, M or N), see :func:`attend`; returns (B, N, C).
+        x: (B, N, C); memory: (B, M, C); bias: (B, M or N), see :func:`multi_head_attention`; returns (B, N, C).
     """
 
     def __init__(
@@ -93,10 +96,10 @@ class AttentionBlock(nn.Module):
         self.norm_memory = nn.LayerNorm(channels) if norm and cross else nn.Identity()
         self.norm_mlp = nn.LayerNorm(channels) if norm else nn.Identity()
 
-    def attention(self, x: Tensor, memory: Tensor, bias: Tensor | None = None) -> Tensor:
-        """How much each query attends to each token of the memory, mean over the heads: (B, N, M), rows sum to 1.
+    def attention_weights(self, x: Tensor, memory: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Attention weights of each query over the memory, averaged over the heads: (B, N, M), rows sum to 1.
 
-        Args, Shapes: as for a call.
+        Args, Shapes: as for :meth:`forward`.
         """
         q, k = self.query(self.norm(x)), self.key(self.norm_memory(memory))
         q, k = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k))  # (B, heads, N or M, width)
@@ -106,13 +109,13 @@ class AttentionBlock(nn.Module):
         return logits.softmax(-1).mean(1)
 
     def forward(self, x: Tensor, memory: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
-        count, channels = sizes(x, 1, 2)
-        # Tokens of all items as rows: a linear layer is then one product with its bias in exports too.
+        count, channels = static_sizes(x, 1, 2)
+        # Flattened to rows, linear layers are exported as a single product with bias (Gemm).
         x = x.reshape(-1, channels)
         normed = self.norm(x)
         source, keys = normed, count
         if memory is not None:
-            source, keys = self.norm_memory(memory.reshape(-1, channels)), sizes(memory, 1)[0]
+            source, keys = self.norm_memory(memory.reshape(-1, channels)), static_sizes(memory, 1)[0]
         q = split_heads(self.query(normed), count, self.heads)
         k, v = (split_heads(layer(source), keys, self.heads) for layer in (self.key, self.value))
         x = x + self.projection(attend_heads(q, k, v, bias).reshape(-1, channels))
@@ -120,61 +123,37 @@ class AttentionBlock(nn.Module):
         return x.reshape(-1, count, channels)
 
 
-@dataclass(frozen=True)
-class LGFAForm:
-    """Depth and details of an LGFA; see :data:`LGFA_FORMS`.
-
-    Args:
-        depth: blocks in each of the two steps. heads: of each block. norm: pre-norm.
-        shared: one block serves both steps.
-        ancestor: EANet's extras: position embeddings, output projections, a linear layer after each step.
-    """
-
-    depth: int = 1
-    heads: int = 4
-    norm: bool = True
-    shared: bool = False
-    ancestor: bool = False
-
-
-LGFA_FORMS: dict[str, LGFAForm] = {
-    "literal": LGFAForm(heads=1, norm=False, shared=True),
-    "default": LGFAForm(),
-    "eanet": LGFAForm(depth=4, ancestor=True),
-}
-
-
 class LGFA(nn.Module):
     """Local-global feature aggregation of two maps into one.
 
-    FCToken: the two maps side by side, through a linear layer, are the queries. SAToken: a class token and the cells
-    of both maps attend to each other. The queries then attend to these.
+    FCToken: the two maps, concatenated and passed through a linear layer, are the queries. SAToken: self-attention of a
+    class token and the cells of both maps. The queries then cross-attend to the SAToken.
 
     Args:
-        channels: c of both maps and of the result.
-        form: a key of :data:`LGFA_FORMS`.
+        channels: c of both maps and of the output.
+        variant: a key of :data:`~lgnet_core.network.config.LGFA_VARIANTS`.
 
     Shapes:
         first, second: (B, c, H, W); second_present: (B,) 1, or 0 where the second map is masked (None: nowhere);
         returns (B, c, H, W). Tokens: FCToken (B, H W, c), SAToken (B, 2 H W + 1, c).
     """
 
-    def __init__(self, channels: int, form: str = "default") -> None:
+    def __init__(self, channels: int, variant: str = "default") -> None:
         super().__init__()
-        spec = LGFA_FORMS[form]
+        spec = LGFA_VARIANTS[variant]
 
         def blocks(cross: bool) -> nn.ModuleList:
             return nn.ModuleList(
-                AttentionBlock(channels, spec.heads, spec.norm, spec.ancestor, cross) for _ in range(spec.depth)
+                AttentionBlock(channels, spec.heads, spec.norm, spec.eanet_extras, cross) for _ in range(spec.depth)
             )
 
         self.join = nn.Linear(2 * channels, channels)
         self.class_token = nn.Parameter(torch.randn(1, 1, channels) * 0.02)
         self.self_blocks = blocks(cross=False)
         self.cross_blocks = None if spec.shared else blocks(cross=True)
-        self.self_out = nn.Linear(channels, channels) if spec.ancestor else nn.Identity()
-        self.cross_out = nn.Linear(channels, channels) if spec.ancestor else nn.Identity()
-        self.embeddings = TokenEmbeddings(channels) if spec.ancestor else None
+        self.self_out = nn.Linear(channels, channels) if spec.eanet_extras else nn.Identity()
+        self.cross_out = nn.Linear(channels, channels) if spec.eanet_extras else nn.Identity()
+        self.embeddings = TokenEmbeddings(channels) if spec.eanet_extras else None
 
     def forward(self, first: Tensor, second: Tensor, second_present: Tensor | None = None) -> Tensor:
         bias = None if second_present is None else self._bias(first, second_present)
@@ -183,34 +162,34 @@ class LGFA(nn.Module):
             queries = block(queries, context, bias)
         return tokens_to_map(self.cross_out(queries), first)
 
-    def attention(self, first: Tensor, second: Tensor, second_present: Tensor | None = None) -> Tensor:
-        """How much the last block attends to each cell of both maps, mean over queries and heads.
+    def attention_weights(self, first: Tensor, second: Tensor, second_present: Tensor | None = None) -> Tensor:
+        """Attention weights of the last block over the cells of both maps, averaged over queries and heads.
 
         Shapes:
-            first, second, second_present: as :meth:`forward`; returns (B, 2, H, W), which sums to 1 less what the class
-            token gets.
+            first, second, second_present: as for :meth:`forward`; returns (B, 2, H, W), whose sum is 1 minus the weight
+            of the class token.
         """
         bias = None if second_present is None else self._bias(first, second_present)
         queries, context = self._tokens(first, second, bias)
-        *before, last = self._cross_blocks()
-        for block in before:
+        *earlier, last = self._cross_blocks()
+        for block in earlier:
             queries = block(queries, context, bias)
-        share = last.attention(queries, context, bias).mean(1)
-        return share[:, 1:].unflatten(1, (2, *first.shape[-2:]))
+        weights = last.attention_weights(queries, context, bias).mean(1)
+        return weights[:, 1:].unflatten(1, (2, *first.shape[-2:]))
 
     def _cross_blocks(self) -> list[AttentionBlock]:
         return [cast(AttentionBlock, block) for block in self.cross_blocks or self.self_blocks]
 
     @staticmethod
     def _bias(first: Tensor, second_present: Tensor) -> Tensor:
-        """(B, 2 H W + 1): the class token and the first map are there, the second one may be."""
-        height, width = sizes(first, 2, 3)
-        second = torch.zeros(2 * height * width + 1, device=first.device)
-        second[height * width + 1 :] = 1
-        return mask_bias(second_present)[:, None] * second
+        """(B, 2 H W + 1): masks the cells of absent second maps, never the class token and the first map."""
+        height, width = static_sizes(first, 2, 3)
+        is_second = torch.zeros(2 * height * width + 1, device=first.device)
+        is_second[height * width + 1 :] = 1
+        return mask_bias(second_present)[:, None] * is_second
 
     def _tokens(self, first: Tensor, second: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """FCToken, the queries, and SAToken, their memory."""
+        """FCToken (the queries) and SAToken (their memory)."""
         cells = [map_to_tokens(first), map_to_tokens(second)]
         queries = self.join(torch.cat(cells, -1))  # (B, H W, c)
         context = torch.cat([self.class_token.expand_as(cells[0][:, :1]), *cells], 1)  # (B, 2 H W + 1, c)
@@ -226,7 +205,7 @@ class LGFA(nn.Module):
 
 
 class TokenEmbeddings(nn.Module):
-    """EANet's position embeddings: of the context, of the queries, and of the context as the queries' memory."""
+    """EANet's position embeddings: of the context, of the queries, and of the context as memory of the queries."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -249,24 +228,26 @@ class TokenEmbeddings(nn.Module):
         return self._tokens(4, like)
 
 
-def record_lgfa_attention(parts: Mapping[str, tuple[LGFA, str, str]], run: Callable[[], object]) -> list[AttentionMap]:
-    """Where LGFA modules look while a network runs: each at two maps.
+def record_lgfa_attention(
+    modules: Mapping[str, tuple[LGFA, str, str]], run: Callable[[], object]
+) -> list[AttentionMap]:
+    """Record the attention maps of LGFA modules, two per module, during a forward pass.
 
     Args:
-        parts: for each module's name the module, and what its first and its second map are.
-        run: lets the network run.
+        modules: for each name, the module and descriptions of its first and second map.
+        run: executes the forward pass.
     """
-    found: list[AttentionMap] = []
+    recorded: list[AttentionMap] = []
 
-    def watch(name: str, first: str, second: str) -> Callable[..., None]:
-        def look(module: LGFA, inputs: tuple[Tensor, ...], _: Tensor) -> None:
-            for of, share in zip((first, second), module.attention(*inputs).unbind(1)):
-                found.append(AttentionMap(f"{name}: {of}", share))
+    def make_hook(name: str, first: str, second: str) -> Callable[..., None]:
+        def hook(module: LGFA, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+            for map_name, weights in zip((first, second), module.attention_weights(*inputs).unbind(1)):
+                recorded.append(AttentionMap(f"{name}: {map_name}", weights))
 
-        return look
+        return hook
 
     with ExitStack() as hooks:
-        for name, (module, first, second) in parts.items():
-            hooks.callback(module.register_forward_hook(watch(name, first, second)).remove)
+        for name, (module, first, second) in modules.items():
+            hooks.callback(module.register_forward_hook(make_hook(name, first, second)).remove)
         run()
-    return found
+    return recorded

@@ -7,12 +7,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lgnet_core.network.layers import conv_norm_relu, sample_small_map, sizes
+from lgnet_core.network.layers import conv_norm_relu, sample_small_map, static_sizes
 from lgnet_core.types import NUM_KEYPOINTS
 
 DEPTH_CELLS = 8
+"""Cells of the 2.5D joints' grid along the depth box."""
 GRID_STRIDE = 32
-"""Pixels of the crop per cell of the 2.5D joints' grid."""
+"""Crop pixels per cell of the 2.5D joints' grid."""
 
 
 def soft_argmax_3d(volume: Tensor) -> Tensor:
@@ -21,25 +22,25 @@ def soft_argmax_3d(volume: Tensor) -> Tensor:
     .. math:: j = \sum_v \mathrm{softmax}(h)_v \, v
 
     Cell centres are integers, so a one-hot volume returns its own index; targets use the same convention, see
-    :func:`lgnet_core.geometry.camera.pixels_to_grid`.
+    :func:`lgnet_core.geometry.coordinates.pixels_to_grid`.
 
     Shapes:
         volume: (B, J, D, H, W) logits; returns (B, J, 3) as (u, v, d) in cells.
     """
-    count, depth, height, width = sizes(volume, 1, 2, 3, 4)
-    precise = torch.promote_types(volume.dtype, torch.float32)  # a bfloat16 cell is a pixel wide
-    p = volume.reshape(-1, count, depth * height * width).softmax(-1, dtype=precise)
+    count, depth, height, width = static_sizes(volume, 1, 2, 3, 4)
+    dtype = torch.promote_types(volume.dtype, torch.float32)  # bfloat16 has too few digits for sub-cell positions
+    p = volume.reshape(-1, count, depth * height * width).softmax(-1, dtype=dtype)
     p = p.view(-1, count, depth, height, width)
 
     def mean(marginal: Tensor) -> Tensor:  # (B, J, N) -> (B, J)
-        return (marginal * torch.arange(*sizes(marginal, -1), device=p.device, dtype=p.dtype)).sum(-1)
+        return (marginal * torch.arange(*static_sizes(marginal, -1), device=p.device, dtype=p.dtype)).sum(-1)
 
     plane = p.sum(2)  # (B, J, H, W)
     return torch.stack([mean(plane.sum(2)), mean(plane.sum(3)), mean(p.sum((3, 4)))], -1)
 
 
 def normalise_joints(joints_grid: Tensor, map_size: int) -> Tensor:
-    """2.5D joints in cells to [-1, 1] across the crop and the depth box, whatever the map's size.
+    """2.5D joints from cells to [-1, 1] of the crop and the depth box, for any map size.
 
     Shapes:
         joints_grid: (..., 3) as (u, v, d); returns (..., 3).
@@ -49,9 +50,9 @@ def normalise_joints(joints_grid: Tensor, map_size: int) -> Tensor:
 
 
 class JointStage(nn.Module):
-    """2.5D joints of one hand and the features of its map at these joints.
+    """2.5D joints of one hand, and features sampled from its map at these joints.
 
-    The joints are detached where they say where to read.
+    The sampling positions are detached.
 
     Args:
         in_channels: of F*_h. channels: c of the joint features.
@@ -64,19 +65,19 @@ class JointStage(nn.Module):
         super().__init__()
         self.volume = nn.Conv2d(in_channels, NUM_KEYPOINTS * DEPTH_CELLS, 1)
         self.features = conv_norm_relu(in_channels, channels)
-        nn.init.normal_(self.volume.weight, std=1e-3)  # joints start at the middle of the crop
+        nn.init.normal_(self.volume.weight, std=1e-3)  # joints start at the centre of the crop
         nn.init.constant_(cast(nn.Parameter, self.volume.bias), 0)
 
     def forward(self, enhanced: Tensor) -> tuple[Tensor, Tensor]:
-        height, width = sizes(enhanced, 2, 3)
+        height, width = static_sizes(enhanced, 2, 3)
         volume = self.volume(enhanced).view(-1, NUM_KEYPOINTS, DEPTH_CELLS, height, width)
         joints = soft_argmax_3d(volume)
-        places = normalise_joints(joints, width)[..., :2].detach()
-        return joints, sample_small_map(self.features(enhanced), places)
+        points = normalise_joints(joints, width)[..., :2].detach()
+        return joints, sample_small_map(self.features(enhanced), points)
 
 
 class MeanTokens(nn.Module):
-    """Joint tokens without a joint stage: the hand's mean feature, the same for all 21 joints.
+    """Joint tokens of the ablation without joint stage: the hand's mean feature for all 21 joints.
 
     Shapes:
         enhanced: (B, in_channels, G, G); returns (B, 21, c).

@@ -1,4 +1,4 @@
-"""LGBlock: the two hands' maps exchange features locally and globally (LGNet section III-B, eqs 7-10, Algorithm 2)."""
+"""LGBlock: local and global interaction of the two hands' maps (LGNet section III-B, eqs 7-10, Algorithm 2)."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class LGBlock(nn.Module):
         self.lgfa_global = LGFA(channels, config.lgfa) if config.global_unit else None
         self.compress = nn.Conv2d(channels, channels // 4, 1)
 
-    def parts(self) -> dict[str, tuple[LGFA, str, str]]:
-        """Its LGFA modules by name, and what the two maps are that each looks at."""
-        found = {}
+    def lgfa_modules(self) -> dict[str, tuple[LGFA, str, str]]:
+        """Its LGFA modules by name, with descriptions of their two input maps."""
+        modules = {}
         if self.lgfa_local is not None and self.lgfa_hand is not None:
-            found["local"] = (self.lgfa_local, "right hand's map", "left hand's map")
+            modules["local"] = (self.lgfa_local, "right hand's map", "left hand's map")
             for side in Side:
                 module = cast(LGFA, self.lgfa_hand[side])
-                found[f"{side.label} hand"] = (module, "its own map", "local feature")
+                modules[f"{side.label} hand"] = (module, "its own map", "local feature")
         if self.lgfa_global is not None:
-            found["global"] = (self.lgfa_global, "right hand's map", "left hand's map")
-        return found
+            modules["global"] = (self.lgfa_global, "right hand's map", "left hand's map")
+        return modules
 
     def forward(self, backbone_map: Tensor, features: Tensor) -> Tensor:
         interacted = features

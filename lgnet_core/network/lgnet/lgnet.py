@@ -1,4 +1,4 @@
-"""LGNet: image and intrinsics of a crop to both hands. Joint stage, mesh stage, refine stage (spec: the paper)."""
+"""LGNet with one crop of both hands, as in the paper: backbone, LGBlock, joint stage, mesh stage, refine stage."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lgnet_core.geometry.camera import depth_to_grid
+from lgnet_core.geometry.coordinates import depth_to_grid
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network.attention_maps import AttentionMap
-from lgnet_core.network.backbones.efficientnet import Backbone, build_backbone
+from lgnet_core.network.backbones.factory import Backbone, build_backbone
 from lgnet_core.network.config import LGNetConfig
 from lgnet_core.network.hands_network import HandsNetwork
 from lgnet_core.network.layers import PerHand, PositionEmbedding, conv_norm_relu
 from lgnet_core.network.lgnet.attention import record_lgfa_attention
 from lgnet_core.network.lgnet.joint_stage import DEPTH_CELLS, JointStage, MeanTokens, normalise_joints
 from lgnet_core.network.lgnet.lgblock import LGBlock
-from lgnet_core.network.lgnet.mesh_stage import FreeMeshStage, MeshStage, RoughHands
+from lgnet_core.network.lgnet.mesh_stage import MeshStage, NonParametricMeshStage, RoughHands
 from lgnet_core.network.lgnet.refine_stage import RefineStage, project_weak
 from lgnet_core.network.prediction import HandsPrediction, IntermediateOutputs
 
 
 class HandSplit(nn.Module):
-    """One hand's map from the backbone's: 1x1 convolution, norm, ReLU, position embedding.
+    """Feature map of one hand from the backbone's map: 1x1 convolution, norm, ReLU, position embedding.
 
     Shapes:
         x: (B, C_32, G, G); returns (B, c, G, G).
@@ -52,7 +52,7 @@ class RelativeTranslation(nn.Module):
 
 
 class LGNet(HandsNetwork):
-    """The three-stage network."""
+    """The paper's three-stage network; its parts can be switched off for ablations, see :class:`LGNetConfig`."""
 
     config: LGNetConfig
 
@@ -70,11 +70,11 @@ class LGNet(HandsNetwork):
         else:
             self.joint_stage = PerHand(lambda: MeanTokens(enhanced, channels))
         if config.mesh_stage:
-            self.mesh_stage: MeshStage | FreeMeshStage = MeshStage(
+            self.mesh_stage: MeshStage | NonParametricMeshStage = MeshStage(
                 channels, config.self_joint_depth, config.joint_stage, hand_model
             )
         else:
-            self.mesh_stage = FreeMeshStage(channels, hand_model)
+            self.mesh_stage = NonParametricMeshStage(channels, hand_model)
         self.refine_stage = None
         if config.refine_stage:
             self.refine_stage = RefineStage(
@@ -94,7 +94,7 @@ class LGNet(HandsNetwork):
     ) -> tuple[HandsPrediction, IntermediateOutputs | None]:
         map_size = self.map_size(image)
         early, deep = self.backbone(image)
-        features = self._hand_maps(deep)  # (B, 2, c, G, G)
+        features = self._split_hands(deep)  # (B, 2, c, G, G)
         enhanced = features if self.lgblock is None else self.lgblock(deep, features)  # (B, 2, c*, G, G)
 
         if self.config.joint_stage:
@@ -109,7 +109,7 @@ class LGNet(HandsNetwork):
         if self.refine_stage is not None:
             offsets = self.refine_stage(rough.vertices, rough.camera, intrinsics, image, early, features, enhanced)
             shifts = self.hand_model.joints_from_vertices(offsets)
-            wrist = shifts[..., :1, :]  # the mesh stays relative to its own wrist
+            wrist = shifts[..., :1, :]  # keep the mesh relative to its own wrist
             vertices, joints = rough.vertices + offsets - wrist, rough.joints + shifts - wrist
             prediction = prediction._replace(vertices=vertices, joints=joints)
         return prediction, None
@@ -119,15 +119,15 @@ class LGNet(HandsNetwork):
 
     def attention_maps(self, image: Tensor, intrinsics: Tensor) -> list[AttentionMap]:
         return record_lgfa_attention(
-            {} if self.lgblock is None else self.lgblock.parts(), lambda: self(image, intrinsics)
+            {} if self.lgblock is None else self.lgblock.lgfa_modules(), lambda: self(image, intrinsics)
         )
 
-    def _hand_maps(self, deep: Tensor) -> Tensor:
+    def _split_hands(self, deep: Tensor) -> Tensor:
         if self.config.left_right_features:
             return self.split(deep[:, None].expand(-1, 2, -1, -1, -1))
         return self.split(deep)[:, None].expand(-1, 2, -1, -1, -1)
 
     def _rough_joints_grid(self, rough: RoughHands, map_size: int) -> Tensor:
-        places = (project_weak(rough.joints, rough.camera) + 1) * (map_size / 2) - 0.5
+        cells = (project_weak(rough.joints, rough.camera) + 1) * (map_size / 2) - 0.5
         depth = depth_to_grid(rough.joints[..., 2:], self.config.depth_box, DEPTH_CELLS)
-        return torch.cat([places, depth], -1)
+        return torch.cat([cells, depth], -1)

@@ -1,7 +1,8 @@
-"""The graph part of the local unit: what each hand's map learns from its own structure before the hands meet.
+"""Graph part of the local unit: graph convolutions within each hand before the two hands interact.
 
-The paper leaves it open how the graph's nodes reach the 8x8 map; the three readings are switches of the
-configuration. Sources: LGNet section III-B, eq. 2, fig. 3; IntagHand (63 nodes, dense matching encoding).
+The paper does not specify how the graph's nodes relate to the cells of the map; its three possible readings are
+selected by ``local_graph`` in the configuration. Sources: LGNet section III-B, eq. 2, fig. 3; IntagHand (63 nodes,
+dense matching encoding).
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgnet_core.hand_model import Graph
-from lgnet_core.network.layers import map_to_tokens, sizes, tokens_to_map
+from lgnet_core.network.layers import map_to_tokens, static_sizes, tokens_to_map
 from lgnet_core.network.lgnet.attention import attend_heads, split_heads
 from lgnet_core.network.lgnet.graph import ChebConv, GINConv, GraphBlock, GraphResiduals, NeighbourSum
 
 
 class GraphStack(nn.Module):
-    """Head block, three residual blocks, tail block, all C wide. Shapes: (N B, C) -> (N B, C)."""
+    """Head block, three residual blocks and tail block of the same width. Shapes: (N B, C) -> (N B, C)."""
 
     def __init__(self, channels: int, layer: str) -> None:
         super().__init__()
@@ -37,13 +38,14 @@ class GraphStack(nn.Module):
 
 
 class MeshLocalGraph(nn.Module):
-    """``mesh63``: 63 mesh clusters, each the image's compact vector and its own place on the hand.
+    """``mesh63``: graph of 63 mesh clusters, injected into the map by cross-attention.
 
-    Nodes are [LayerNorm(Linear(mean of F)) | d_i], d_i the dense matching encoding in [-1, 1]; after the graph stack
-    the cells of F_h attend to them. The output projection starts at zero, so the map starts unchanged.
+    Node features are [LayerNorm(Linear(mean of F)) | d_i], with d_i the dense matching encoding in [-1, 1]. The cells
+    of F_h attend to the output of the graph stack. The output projection is initialised to zero, so the map is
+    unchanged at first.
 
     Args:
-        coarse: the hand model's graph of 63 nodes.
+        coarse: coarse mesh graph of the hand model, 63 nodes.
 
     Shapes:
         backbone_mean: (B, C_32); features: (B, c, H, W); returns (B, c, H, W).
@@ -65,7 +67,7 @@ class MeshLocalGraph(nn.Module):
         self.register_buffer("encoding", coarse.encoding.cpu() * 2 - 1, persistent=False)
 
     def forward(self, backbone_mean: Tensor, features: Tensor) -> Tensor:
-        nodes, (channels, height, width) = len(self.encoding), sizes(features, 1, 2, 3)
+        nodes, (channels, height, width) = len(self.encoding), static_sizes(features, 1, 2, 3)
         compact = F.pad(self.norm(self.compact(backbone_mean)), (0, 3))  # (B, c)
         x = compact + F.pad(self.encoding, (channels - 3, 0))[:, None]  # (63, B, c)
         x = self.stack(x.reshape(-1, channels), self.neighbour_sum)
@@ -80,7 +82,7 @@ class MeshLocalGraph(nn.Module):
 
 
 class GridLocalGraph(nn.Module):
-    """``grid``: the cells of the map are the nodes, joined to their 8 neighbours; residual.
+    """``grid``: residual graph stack on the cells of the map, connected to their 8 neighbours.
 
     Shapes:
         backbone_mean: unused, (B, C_32); features: (B, c, H, W); returns (B, c, H, W).
@@ -92,7 +94,7 @@ class GridLocalGraph(nn.Module):
 
     def forward(self, backbone_mean: Tensor, features: Tensor) -> Tensor:
         lattice = _lattice(features.shape[-2], features.shape[-1], features.device)
-        channels, height, width = sizes(features, 1, 2, 3)
+        channels, height, width = static_sizes(features, 1, 2, 3)
         x = map_to_tokens(features).transpose(0, 1).reshape(-1, channels)
         x = self.stack(x, lattice).reshape(height * width, -1, channels)
         return features + tokens_to_map(x.transpose(0, 1), features)
@@ -100,8 +102,8 @@ class GridLocalGraph(nn.Module):
 
 @lru_cache
 def _lattice(height: int, width: int, device: torch.device) -> NeighbourSum:
-    """Cells of a map, each joined to its up to 8 neighbours."""
+    """Graph of the cells of a map, 8-neighbourhood."""
     row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     cells = torch.stack([row.flatten(), column.flatten()], 1)
-    apart = (cells[:, None] - cells[None]).abs().amax(-1)
-    return NeighbourSum((apart == 1).nonzero().T, height * width).to(device)
+    distance = (cells[:, None] - cells[None]).abs().amax(-1)
+    return NeighbourSum((distance == 1).nonzero().T, height * width).to(device)

@@ -1,4 +1,4 @@
-"""Mesh stage: joint tokens attend to each other and give the rough mesh M_r (LGNet section III-C)."""
+"""Mesh stage: self-joint transformer and regression of the rough mesh M_r (LGNet section III-C)."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from torch import Tensor, nn
 
 from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.asset import NUM_MANO_JOINTS, NUM_SHAPE_PARAMETERS
-from lgnet_core.network.layers import PerHand, sizes
+from lgnet_core.network.layers import PerHand, static_sizes
 from lgnet_core.network.lgnet.attention import AttentionBlock
 from lgnet_core.network.lgnet.graph import GINConv, GraphBlock, GraphResiduals, NeighbourSum
 from lgnet_core.network.prediction import HandsPrediction
 from lgnet_core.types import NUM_KEYPOINTS
 
 HAND_EXTENT = 0.15
-"""Metres: scales a hand's coordinates to about [-1, 1]."""
+"""Metres; divides hand coordinates so that they are roughly in [-1, 1]."""
 INITIAL_SCALE = 6.7
-"""Half crops per metre: a crop of 0.3 m."""
+"""Initial scale of the weak-perspective camera, half crop sides per metre: a crop of 0.3 m."""
 INITIAL_STD = 0.03
-"""Metres: what a joint's predicted standard deviation starts at."""
+"""Initial predicted standard deviation of a joint, metres."""
 
 
 class RoughHands(NamedTuple):
-    """The rough meshes and what they came from; wrist-relative metres, camera axes.
+    """Rough meshes and the parameters they were computed from; wrist-relative metres, camera axes.
 
     Shapes:
         rotations (B, 2, 16, 3, 3), shape (B, 2, 10), camera (B, 2, 3), vertices (B, 2, 778, 3), joints (B, 2, 21, 3),
@@ -40,12 +40,12 @@ class RoughHands(NamedTuple):
     joint_log_variance: Tensor
 
     def prediction(self, joints_grid: Tensor, presence_logits: Tensor, relative_translation: Tensor) -> HandsPrediction:
-        """What a network says whose meshes these are, unrefined; arguments as :class:`HandsPrediction`'s fields."""
-        precise = self.vertices.dtype
+        """Prediction of a network without refine stage; the arguments are fields of :class:`HandsPrediction`."""
+        dtype = self.vertices.dtype
         return HandsPrediction(
             joints_grid=joints_grid,
             joint_log_variance=self.joint_log_variance,
-            presence_logits=presence_logits.to(precise),
+            presence_logits=presence_logits.to(dtype),
             rotations=self.rotations,
             shape=self.shape,
             camera=self.camera,
@@ -53,35 +53,34 @@ class RoughHands(NamedTuple):
             rough_joints=self.joints,
             vertices=self.vertices,
             joints=self.joints,
-            relative_translation=relative_translation.to(precise),
+            relative_translation=relative_translation.to(dtype),
         )
 
 
 def rotation_from_6d(columns: Tensor) -> Tensor:
-    """Gram-Schmidt on the first two columns of a rotation matrix (Zhou et al. 2019).
+    """Rotation matrices from the 6D representation: Gram-Schmidt on two columns (Zhou et al. 2019).
 
     Shapes:
         columns: (..., 6), a (3, 2) matrix row by row; returns (..., 3, 3).
     """
+    # Not roma.special_gramschmidt: its export is tied to the traced batch size and, with the batch axes flattened here,
+    # is 2.5 times as large (96 nodes instead of 39) and 1.4 times as slow in ONNX Runtime (43 us instead of 31).
     first, second = columns[..., 0::2], columns[..., 1::2]
 
-    def normalised(vector: Tensor) -> Tensor:
+    def normalise(vector: Tensor) -> Tensor:
         return vector / vector.norm(dim=-1, keepdim=True).clamp_min(1e-6)
 
-    x = normalised(first)
-    y = normalised(second - (x * second).sum(-1, keepdim=True) * x)
-    one, two = (
-        [1, 2, 0],
-        [2, 0, 1],
-    )  # the next coordinate and the one after it; exports compute linalg.cross in 15 steps
-    return torch.stack([x, y, x[..., one] * y[..., two] - x[..., two] * y[..., one]], -1)
+    x = normalise(first)
+    y = normalise(second - (x * second).sum(-1, keepdim=True) * x)
+    i, j = [1, 2, 0], [2, 0, 1]  # cyclic permutations; linalg.cross becomes 15 nodes in exports
+    return torch.stack([x, y, x[..., i] * y[..., j] - x[..., j] * y[..., i]], -1)
 
 
 class SelfJointTransformer(nn.Module):
-    """Joint tokens of one hand attend to each other: SJT. Shapes: (B, N, c) -> (B, N, c), the F*_J.
+    """Self-joint transformer (SJT) over the tokens of one hand. Shapes: (B, N, c) -> (B, N, c), the F*_J.
 
     Args:
-        tokens: N: the joints, and what else attends with them.
+        tokens: N, the joints and any additional tokens.
     """
 
     def __init__(self, channels: int, depth: int, tokens: int = NUM_KEYPOINTS) -> None:
@@ -98,13 +97,13 @@ class SelfJointTransformer(nn.Module):
 
 
 class CameraHead(nn.Module):
-    """Weak-perspective camera (s, t_x, t_y) from all tokens of one hand; s > 0.
+    """Weak-perspective camera (s, t_x, t_y) from the tokens of one hand; s > 0.
 
-    Starts at s = 6.7 and, where the tokens end in the joints' places, with t at the wrist's: the wrist is what the
-    mesh is relative to.
+    Initialised to s = 6.7 and, if the tokens contain joint positions, to t at the wrist, the origin of the mesh.
 
     Args:
-        features: length of the flat tokens. wrist: index of the wrist's normalised u in them, None if they hold none.
+        features: length of the flattened tokens.
+        wrist: index of the wrist's normalised u in them; None if they contain no joint positions.
 
     Shapes:
         flat: (B, features); returns (B, 3).
@@ -116,7 +115,7 @@ class CameraHead(nn.Module):
         nn.init.xavier_uniform_(self.linear.weight, gain=0.01)
         nn.init.zeros_(self.linear.bias)
         with torch.no_grad():
-            self.linear.bias[0] = INITIAL_SCALE  # softplus is the identity up there (to 1e-3)
+            self.linear.bias[0] = INITIAL_SCALE  # softplus(x) = x to 1e-3 at this value
             if wrist is not None:
                 self.linear.weight[1:, wrist : wrist + 2] = torch.eye(2)
 
@@ -126,12 +125,14 @@ class CameraHead(nn.Module):
 
 
 class ParameterRegressor(nn.Module):
-    """Hand-model parameters and camera of one hand from its joint tokens; starts at the mean pose, facing as the rest.
+    """Hand-model parameters and camera of one hand from its joint tokens; initialised to the mean pose.
 
     Args:
-        channels: of the tokens, the joints' places included. mean_rotations: (16, 3, 3). wrist: see CameraHead.
-        mean_channels: shape and camera come from the mean of the hand's map, which has so many, as in EANet; None: from
-            the tokens.
+        channels: of the tokens, including the joint positions.
+        mean_rotations: (16, 3, 3).
+        wrist: see :class:`CameraHead`.
+        mean_channels: regress shape and camera from the mean of the hand's map with this many channels, as in EANet;
+            None: from the tokens.
 
     Shapes:
         tokens: (B, 21, channels); mean: (B, mean_channels); returns rotations in 6D (B, 16, 6), shape (B, 10),
@@ -154,12 +155,12 @@ class ParameterRegressor(nn.Module):
 
     def forward(self, tokens: Tensor, mean: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         flat = tokens.flatten(1)
-        whole = flat if mean is None else mean
-        return self.rotations(flat).unflatten(-1, (NUM_MANO_JOINTS, 6)), self.shape(whole), self.camera(whole)
+        hand = flat if mean is None else mean
+        return self.rotations(flat).unflatten(-1, (NUM_MANO_JOINTS, 6)), self.shape(hand), self.camera(hand)
 
 
 def variance_head(channels: int, count: int = 1) -> nn.Linear:
-    """A layer to the log-variances of ``count`` joints, which starts at :data:`INITIAL_STD`."""
+    """Linear layer to the log-variances of ``count`` joints, initialised to :data:`INITIAL_STD`."""
     head = nn.Linear(channels, count)
     nn.init.xavier_uniform_(head.weight, gain=0.01)
     nn.init.constant_(head.bias, 2 * torch.tensor(INITIAL_STD).log().item())
@@ -170,8 +171,8 @@ class MeshStage(nn.Module):
     """Self-joint transformer, parameter regressor and hand model.
 
     Args:
-        channels: c of the tokens. depth: of the transformer. with_joints: whether 2.5D joints will be given.
-        mean_channels: of the maps' means, if these will be given; see :class:`ParameterRegressor`.
+        channels: c of the tokens. depth: blocks of the transformer. with_joints: whether 2.5D joints will be passed.
+        mean_channels: channels of the maps' means, if these will be passed; see :class:`ParameterRegressor`.
 
     Shapes:
         tokens: (B, 2, 21, c), the F_J; joints: (B, 2, 21, 3) normalised 2.5D joints (detached here) or None;
@@ -188,8 +189,8 @@ class MeshStage(nn.Module):
     ) -> None:
         super().__init__()
         mean = hand_model.pose_to_rotations(torch.zeros(2, 48, device=hand_model.v_template.device)).cpu()
-        sides = iter(mean)  # one regressor starts at each hand's mean pose
-        wrist = channels if with_joints else None  # the first token is the wrist's, its place follows its feature
+        sides = iter(mean)  # each hand's regressor starts at its own mean pose
+        wrist = channels if with_joints else None  # the first token: the wrist's feature, then its position
         self.transformer = PerHand(lambda: SelfJointTransformer(channels, depth))
         width = channels + 3 * with_joints
         self.regressor = PerHand(lambda: ParameterRegressor(width, next(sides), wrist, mean_channels))
@@ -200,17 +201,17 @@ class MeshStage(nn.Module):
     ) -> RoughHands:
         tokens = self.transformer(tokens)
         inputs = tokens if joints is None else torch.cat([tokens, joints.detach().to(tokens.dtype)], -1)
-        precise = hand_model.v_template.dtype  # under autocast, geometry stays in the hand model's precision
+        dtype = hand_model.v_template.dtype  # under autocast, geometry stays in the hand model's precision
         regressed = self.regressor(inputs) if means is None else self.regressor(inputs, means)
-        columns, shape, camera = (x.to(precise) for x in regressed)
+        columns, shape, camera = (x.to(dtype) for x in regressed)
         rotations = rotation_from_6d(columns)
         mesh = hand_model(rotations, shape).wrist_relative()
-        log_variance = self.log_variance(tokens)[..., 0].to(precise)
+        log_variance = self.log_variance(tokens)[..., 0].to(dtype)
         return RoughHands(rotations, shape, camera, mesh.vertices, mesh.joints, log_variance)
 
 
-class FreeVertices(nn.Module):
-    """Vertex features of one hand to displacements by graph layers. Shapes: (B, 778, C) -> (B, 778, 3)."""
+class VertexOffsets(nn.Module):
+    """Graph network from vertex features of one hand to vertex offsets. Shapes: (B, 778, C) -> (B, 778, 3)."""
 
     WIDTH = 128
 
@@ -223,40 +224,40 @@ class FreeVertices(nn.Module):
         self.tail = nn.Linear(width, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        nodes, channels = sizes(x, 1, 2)
+        nodes, channels = static_sizes(x, 1, 2)
         x = self.head(x.transpose(0, 1).reshape(-1, channels), self.neighbour_sum)
         return self.tail(self.residuals(x, self.neighbour_sum)).reshape(nodes, -1, 3).transpose(0, 1)
 
 
-class FreeMeshStage(nn.Module):
-    """The ablation without hand-model parameters: a graph network moves the template's vertices.
+class NonParametricMeshStage(nn.Module):
+    """Mesh stage of the ablation without hand-model parameters: a graph network displaces the template's vertices.
 
-    A vertex carries its rest position and the joint tokens blended with its skinning weights. Rotations and shape are
-    the means, and say nothing about the mesh.
+    Vertex features are the rest position and the joint tokens, blended with the skinning weights. The returned
+    rotations and shape are the means and do not describe the mesh.
 
-    Args, Shapes: as :class:`MeshStage`; the joints are not used.
+    Args, Shapes: as for :class:`MeshStage`; the joints are not used.
     """
 
     def __init__(self, channels: int, hand_model: HandModel) -> None:
         super().__init__()
         neighbour_sum = NeighbourSum(hand_model.graph.edge_index, hand_model.graph.node_count)
-        self.vertices = PerHand(lambda: FreeVertices(channels + 3, neighbour_sum))
+        self.vertices = PerHand(lambda: VertexOffsets(channels + 3, neighbour_sum))
         self.camera = PerHand(lambda: CameraHead(NUM_KEYPOINTS * channels, None))
         self.log_variance = PerHand(lambda: variance_head(channels))
 
     def forward(self, tokens: Tensor, joints: Tensor | None, hand_model: HandModel) -> RoughHands:
-        batch, precise = tokens.shape[0], hand_model.v_template.dtype
+        batch, dtype = tokens.shape[0], hand_model.v_template.dtype
         skeleton = hand_model.mano_to_openpose.argsort()[:NUM_MANO_JOINTS]  # MANO's joints in OpenPose's order
         blended = torch.matmul(hand_model.weights, tokens[:, :, skeleton])  # (B, 2, 778, c)
         template = hand_model.v_template.expand(batch, -1, -1, -1)
-        moved = self.vertices(torch.cat([template / HAND_EXTENT, blended], -1))
-        vertices = template + HAND_EXTENT * moved.to(precise)
+        offsets = self.vertices(torch.cat([template / HAND_EXTENT, blended], -1))
+        vertices = template + HAND_EXTENT * offsets.to(dtype)
         regressed = hand_model.joints_from_vertices(vertices)
         return RoughHands(
             hand_model.pose_to_rotations(template.new_zeros(batch, 2, 48)),
             template.new_zeros(batch, 2, NUM_SHAPE_PARAMETERS),
-            self.camera(tokens.flatten(2)).to(precise),
+            self.camera(tokens.flatten(2)).to(dtype),
             vertices - regressed[..., :1, :],
             regressed - regressed[..., :1, :],
-            self.log_variance(tokens)[..., 0].to(precise),
+            self.log_variance(tokens)[..., 0].to(dtype),
         )

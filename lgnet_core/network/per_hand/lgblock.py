@@ -1,4 +1,4 @@
-"""LGBlock between the maps of two crops, one for each hand (LGNet section III-B, on per-hand features)."""
+"""LGBlock for separate crops of the two hands (LGNet section III-B on per-hand features)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lgnet_core.geometry.crop_geometry import RELATION_SIZE, CropGeometry
+from lgnet_core.geometry.crop_pairs import RELATION_FEATURES, CropPairGeometry
 from lgnet_core.hand_model import MeshGraph
 from lgnet_core.network.layers import tokens_to_map
 from lgnet_core.network.lgnet.attention import LGFA
@@ -14,9 +14,9 @@ from lgnet_core.network.lgnet.local_graph import MeshLocalGraph
 
 
 class GeometryEmbedding(nn.Module):
-    """Tells the cells of the other hand's map where they lie as seen from the own crop.
+    """Embedding of the positions of the other hand's map cells relative to this hand's crop.
 
-    Its first layer takes a cell's place and the crops' relation, which is the same for all cells.
+    Input of its first layer: the position of a cell, and the geometric relation of the crops, equal for all cells.
 
     Shapes:
         geometry: of the crops; like: (N, c, G, G); returns (N, c, G, G).
@@ -24,34 +24,35 @@ class GeometryEmbedding(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.hidden = nn.Linear(2 + RELATION_SIZE, channels)
+        self.hidden = nn.Linear(2 + RELATION_FEATURES, channels)
         self.out = nn.Linear(channels, channels)
 
-    def forward(self, geometry: CropGeometry, like: Tensor) -> Tensor:
-        of_cell, of_relation = self.hidden.weight.split([2, RELATION_SIZE], 1)
-        relation = F.linear(geometry.relation, of_relation, self.hidden.bias)
-        tokens = self.out(torch.relu(F.linear(geometry.cells, of_cell) + relation[:, None]))
+    def forward(self, geometry: CropPairGeometry, like: Tensor) -> Tensor:
+        cell_weight, relation_weight = self.hidden.weight.split([2, RELATION_FEATURES], 1)
+        relation = F.linear(geometry.relation, relation_weight, self.hidden.bias)
+        tokens = self.out(torch.relu(F.linear(geometry.cells, cell_weight) + relation[:, None]))
         return tokens_to_map(tokens, like)
 
 
 class HandLGBlock(nn.Module):
-    r"""Local and global interaction of two hands, each in its own crop, both in right-hand coordinates.
+    r"""Local and global interaction of two hands in separate crops, both mirrored to right hands.
 
     .. math::
         F_{local,h} &= \mathrm{LGFA}_{local}(F'_h, F'_{\bar h} + E_h), \quad
         F_{ih} = \mathrm{LGFA}_{hand}(F_h, F_{local,h}) \\
         F_{global,h} &= \mathrm{LGFA}_{global}(F_{ih}, F_{i\bar h} + E_h), \quad F^*_h = [F_h \mid W F_{global,h}]
 
-    with F' the maps after the local graph, :math:`\bar h` the other hand, and E_h the :class:`GeometryEmbedding`. Where
-    there is no other hand, a hand's own map stands in for the other one in the queries, and has no keys and values.
-    Equations 7 to 10 of the paper with two differences: one set of weights serves both hands, since left ones are
-    mirrored; and local and global features are each hand's own, since one cell of two crops shows different places.
+    with F' the maps after the local graph, :math:`\bar h` the other hand, and E_h the :class:`GeometryEmbedding`. If
+    there is no other hand, its map is replaced by the hand's own in the queries and masked in keys and values.
+    Equations 7 to 10 of the paper, with two differences: both hands share the weights, since left hands are mirrored;
+    and each hand has its own local and global features, since corresponding cells of the two crops show different
+    image regions.
 
     Args:
-        channels: c. backbone_channels: of the encoder's last map. mesh_graph: of the hand model.
+        channels: c. backbone_channels: of the encoder's stride-32 map. mesh_graph: of the hand model.
 
     Shapes:
-        means: (N, C_32) of the encoder's last map; features: (N, c, G, G), the F_h; geometry: of the crops;
+        means: (N, C_32) of the encoder's stride-32 map; features: (N, c, G, G), the F_h; geometry: of the crops;
         returns (N, c + c / 4, G, G), the F*_h.
     """
 
@@ -62,7 +63,7 @@ class HandLGBlock(nn.Module):
         self.lgfa_local, self.lgfa_hand, self.lgfa_global = (LGFA(channels) for _ in range(3))
         self.compress = nn.Conv2d(channels, channels // 4, 1)
 
-    def forward(self, means: Tensor, features: Tensor, geometry: CropGeometry) -> Tensor:
+    def forward(self, means: Tensor, features: Tensor, geometry: CropPairGeometry) -> Tensor:
         embedding = self.geometry(geometry, features)
 
         def other(maps: Tensor) -> Tensor:
@@ -74,8 +75,8 @@ class HandLGBlock(nn.Module):
         common = self.lgfa_global(interacted, other(interacted), geometry.paired)
         return torch.cat([features, self.compress(common)], 1)
 
-    def parts(self) -> dict[str, tuple[LGFA, str, str]]:
-        """Its LGFA modules by name, and what the two maps are that each attends to."""
+    def lgfa_modules(self) -> dict[str, tuple[LGFA, str, str]]:
+        """Its LGFA modules by name, with descriptions of their two input maps."""
         return {
             "local": (self.lgfa_local, "own map", "other hand's map"),
             "hand": (self.lgfa_hand, "own map", "local feature"),

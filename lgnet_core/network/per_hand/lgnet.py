@@ -1,4 +1,4 @@
-"""LGNet on one upright crop per hand: the hand-landmark network and LGNet's stages over both hands."""
+"""LGNet with one upright crop per hand: the hand-landmark network, and LGNet's stages over both hands."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from torch import Tensor
 from lgnet_core.geometry.camera import virtual_intrinsics
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network.attention_maps import AttentionMap
-from lgnet_core.network.backbones.efficientnet import Backbone
+from lgnet_core.network.backbones.factory import Backbone
 from lgnet_core.network.config import HandLGNetConfig
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks
 from lgnet_core.network.exportable import ExportableModule
 from lgnet_core.network.hands_network import HandsNetwork
 from lgnet_core.network.lgnet.attention import record_lgfa_attention
-from lgnet_core.network.per_hand.batching import HandFeatures, predict_both
+from lgnet_core.network.per_hand.batching import predict_both
 from lgnet_core.network.per_hand.stages import HandStages
 from lgnet_core.network.prediction import HandsPrediction, IntermediateOutputs
 
 
 class HandLGNet(HandsNetwork):
-    """Crops of both hands to :class:`HandsPrediction`.
+    """LGNet on separate crops of both hands.
 
-    For inference its two parts, :attr:`landmarker` and :attr:`stages`, run one after the other, since the landmarks of
-    the first decide which crops the second is given.
+    For inference its two parts, :attr:`landmarker` and :attr:`stages`, run separately, since the landmarks determine
+    which crops are passed to the stages.
 
     Args:
-        config: sizes and switches. hand_model: of both hands.
+        config: sizes and switches.
+        hand_model: of both hands; the left one must be the mirror image of the right one.
     """
 
     INPUTS = ("images", "intrinsics", "frames", "given")
@@ -44,45 +45,43 @@ class HandLGNet(HandsNetwork):
         )
 
     def forward_intermediates(  # type: ignore[override]
-        self, images: Tensor, intrinsics: Tensor, frames: Tensor, given: Tensor
+        self, images: Tensor, intrinsics: Tensor, frames: Tensor, present: Tensor
     ) -> tuple[HandsPrediction, IntermediateOutputs | None]:
         """Predict both hands.
 
         Args:
-            images: crops, RGB in [0, 1], left hands mirrored. intrinsics, frames, given: see :func:`predict_both`.
+            images: crops, RGB in [0, 1], left hands mirrored. intrinsics, frames, present: see :func:`predict_both`.
 
         Shapes:
-            images: (B, 2, 3, 224, 224); intrinsics, frames: (B, 2, 3, 3); given: (B, 2).
+            images: (B, 2, 3, 224, 224); intrinsics, frames: (B, 2, 3, 3); present: (B, 2).
         """
-        return predict_both(self.stages, self.encode(images, given), intrinsics, frames, given), None
+        return predict_both(self.stages, self.encode(images, present), intrinsics, frames, present), None
 
-    def forward(self, images: Tensor, intrinsics: Tensor, frames: Tensor, given: Tensor) -> HandsPrediction:  # type: ignore[override]
-        """:meth:`forward_intermediates` without what only losses look at."""
-        return self.forward_intermediates(images, intrinsics, frames, given)[0]
+    def forward(self, images: Tensor, intrinsics: Tensor, frames: Tensor, present: Tensor) -> HandsPrediction:  # type: ignore[override]
+        """:meth:`forward_intermediates` without the intermediate outputs."""
+        return self.forward_intermediates(images, intrinsics, frames, present)[0]
 
-    def encode(self, images: Tensor, given: Tensor) -> HandFeatures:
-        """What the landmark network sees; where no crop is given, the other hand's.
+    def encode(self, images: Tensor, present: Tensor) -> HandLandmarks:
+        """Apply the landmark network to the present crops; absent hands get a copy of the other hand's output.
 
-        An image without any hand gets another image's features, or those of its own empty crop: finite, without
-        meaning.
+        If an image has no hand at all, it gets the output of another image or of its own empty crop: finite but
+        meaningless.
 
-        Args, Shapes: as :meth:`forward_intermediates`.
+        Args, Shapes: as for :meth:`forward_intermediates`.
         """
-        rows, place = _rows(given)
-        seen: HandLandmarks = self.landmarker(images.flatten(0, 1).index_select(0, rows))
-        return HandFeatures(*(_spread(getattr(seen, name), place) for name in HandFeatures._fields))
+        rows, index = _present_rows(present)
+        output: HandLandmarks = self.landmarker(images.flatten(0, 1).index_select(0, rows))
+        return HandLandmarks(*(_scatter(field, index) for field in output))
 
-    def encode_maps(self, early: Tensor, middle: Tensor, given: Tensor) -> HandFeatures:
-        """:meth:`encode` from the encoder's maps at strides 4 and 16.
+    def encode_maps(self, early: Tensor, middle: Tensor, present: Tensor) -> HandLandmarks:
+        """:meth:`encode` from cached maps at strides 4 and 16.
 
         Shapes:
-            early, middle: (B, 2, ...), see :class:`~lgnet_core.network.detector.hand_landmark.HandLandmarks`; given:
-            (B, 2).
+            early, middle: (B, 2, ...), see :class:`HandLandmarks`; present: (B, 2).
         """
-        rows, place = _rows(given)
-        deep = self.landmarker.encoder.deepen(middle.flatten(0, 1).index_select(0, rows))
-        found = (deep, *self.landmarker.heads(deep))
-        return HandFeatures(early, middle, *(_spread(x, place) for x in found))
+        rows, index = _present_rows(present)
+        deep = self.landmarker.encoder.forward_deep(middle.flatten(0, 1).index_select(0, rows))
+        return HandLandmarks(early, middle, *(_scatter(x, index) for x in (deep, *self.landmarker.heads(deep))))
 
     def example_inputs(self, size: int = HAND_CROP_SIZE) -> tuple[Tensor, ...]:
         images = torch.rand(2, 2, 3, size, size, generator=torch.Generator().manual_seed(0))
@@ -98,21 +97,22 @@ class HandLGNet(HandsNetwork):
 
     def attention_maps(self, *inputs: Tensor) -> list[AttentionMap]:
         lgblock = self.stages.lgblock
-        return record_lgfa_attention({} if lgblock is None else lgblock.parts(), partial(self, *inputs))
+        return record_lgfa_attention({} if lgblock is None else lgblock.lgfa_modules(), partial(self, *inputs))
 
 
-def _rows(given: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of the crops (B * 2) that are given, at least one; and for each crop its place among them, that of the other
-    hand's where it is not given: (B, 2)."""
-    rows = given.flatten().nonzero()[:, 0]
+def _present_rows(present: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of the present crops in the flat batch of B * 2, at least one; and for each hand the index of its crop among
+    them, or of the other hand's crop if it is absent: (B, 2).
+    """
+    rows = present.flatten().nonzero()[:, 0]
     if len(rows) == 0:
         rows = rows.new_zeros(1)
-    place = torch.zeros(given.numel(), dtype=torch.long, device=given.device)
-    place[rows] = torch.arange(len(rows), device=given.device)
-    place = place.view_as(given)
-    return rows, torch.where(given > 0, place, torch.where(given.flip(1) > 0, place.flip(1), 0))
+    index = torch.zeros(present.numel(), dtype=torch.long, device=present.device)
+    index[rows] = torch.arange(len(rows), device=present.device)
+    index = index.view_as(present)
+    return rows, torch.where(present > 0, index, torch.where(present.flip(1) > 0, index.flip(1), 0))
 
 
-def _spread(values: Tensor, place: Tensor) -> Tensor:
+def _scatter(values: Tensor, index: Tensor) -> Tensor:
     """Shapes: (N, ...), (B, 2) -> (B, 2, ...)."""
-    return values.index_select(0, place.flatten()).unflatten(0, (-1, 2))
+    return values.index_select(0, index.flatten()).unflatten(0, (-1, 2))

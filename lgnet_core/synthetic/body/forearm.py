@@ -1,13 +1,13 @@
-r"""Forearms and sleeves to draw the hands with; the hand model ends at the wrist.
+r"""Geometry of forearms and sleeves, which extend the hand mesh beyond the wrist.
 
-The arm is a tube grown out of the open wrist loop of the posed mesh. Its centre line leaves along the hand's own axis,
-bends by the wrist's flexion and deviation over a circular arc, and goes on straight:
+The arm is a tube that extends the open wrist loop of the posed mesh. Its centre line starts along the axis of the hand,
+follows a circular arc by the flexion and deviation of the wrist, and continues straight:
 
 .. math:: p(s) = \frac{\sin\varphi}{\kappa} a + \frac{1-\cos\varphi}{\kappa} m
     + (s-\hat s)(a\cos\varphi + m\sin\varphi), \quad \hat s = \mathrm{clamp}(s, 0, S), \; \varphi = \kappa \hat s
 
-with a the axis from the fingers to the elbow and m the direction of the bend. The sleeve is a second, wider tube
-around the same line. Everything is metres; right and left share the code, the frames alone are mirrored.
+with a the axis from the fingers to the elbow and m the direction of the bend. The sleeve is a second, wider tube around
+the same line. Lengths are in metres. The frames of left hands are mirrored.
 """
 
 from __future__ import annotations
@@ -19,26 +19,29 @@ import torch
 from torch import Tensor
 
 from lgnet_core.hand_model import HandModel
-from lgnet_core.synthetic.random import Draws
+from lgnet_core.synthetic.rng import CounterRng
 from lgnet_core.types import MIDDLE_MCP, WRIST, Side
 
 LOOP_SIZE = 16
+"""Vertices of the wrist loop and of each ring of the tubes."""
 ARM_STATIONS = (0.010, 0.022, 0.036, 0.052, 0.08, 0.12, 0.17, 0.23, 0.30)
-"""Distances of the arm's rings from the wrist loop, metres."""
+"""Distances of the rings of the arm from the wrist loop, metres."""
 SLEEVE_RINGS = 14
 BEND_LENGTH = 0.055
+"""Length of the arc, metres."""
 MAX_FLEXION, MAX_DEVIATION = 0.7, 0.3
-_BEND_TRIALS = 4
+"""Maximum wrist angles, radians."""
+_BEND_CANDIDATES = 4  # sampled bends, of which the one with the largest clearance is used
 
 SKIN, SLEEVE, HEM = range(3)
-"""Materials of the faces; HEM is the inside of a sleeve's opening."""
+"""Materials of the faces; HEM is the inside of the opening of a sleeve."""
 
 
-class ArmedHands(NamedTuple):
+class HandArmMesh(NamedTuple):
     """Both hands with forearms and sleeves as one mesh of 2 V vertices, right hand first.
 
     Shapes:
-        vertices: (B, 2 V, 3) metres, camera frame; rest: (B, 2 V, 3) the same points on the unbent rest hand, metres.
+        vertices: (B, 2 V, 3) metres, camera frame; rest: (B, 2 V, 3) corresponding points of the rest pose, metres.
     """
 
     vertices: Tensor
@@ -46,36 +49,38 @@ class ArmedHands(NamedTuple):
 
 
 def boundary_loop(faces: Tensor) -> Tensor:
-    """Vertices (L,) around the one hole of a mesh (F, 3), in the direction in which its faces run along the hole."""
+    """Vertices (L,) around the single hole of a mesh (F, 3), ordered like the edges of the adjacent faces."""
     edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).tolist()
     present = {(a, b) for a, b in edges}
-    following = {a: b for a, b in edges if (b, a) not in present}
-    loop = [min(following)]
-    while (vertex := following[loop[-1]]) != loop[0]:
+    successor = {a: b for a, b in edges if (b, a) not in present}
+    loop = [min(successor)]
+    while (vertex := successor[loop[-1]]) != loop[0]:
         loop.append(vertex)
-    if len(loop) != len(following):
-        raise ValueError(f"hand mesh: expected one hole at the wrist, found an edge of {len(following)} in pieces")
+    if len(loop) != len(successor):
+        raise ValueError(
+            f"hand mesh: expected one hole at the wrist, found several with {len(successor)} boundary edges"
+        )
     return torch.tensor(loop)
 
 
 def _strip(near: Tensor, far: Tensor) -> Tensor:
-    """Faces between two rings (L,); outward where the rings run as the edge of the hole that the tube grows out of."""
+    """Faces between two rings (L,), facing outwards if the rings are ordered like :func:`boundary_loop`."""
     near_next, far_next = near.roll(-1), far.roll(-1)
     return torch.cat([torch.stack([near_next, near, far], 1), torch.stack([near_next, far, far_next], 1)])
 
 
 def _tube(rings: list[Tensor], apex: int) -> Tensor:
-    """Faces of a tube through rings, closed by a fan at the vertex ``apex``."""
+    """Faces of a tube through ``rings``, closed by a fan at the vertex ``apex``."""
     last = rings[-1]
     fan = torch.stack([last.roll(-1), last, torch.full_like(last, apex)], 1)
     return torch.cat([*(_strip(near, far) for near, far in pairwise(rings)), fan])
 
 
 class ForearmGeometry(torch.nn.Module):
-    """Grows forearms and sleeves on posed hands.
+    """Adds forearms and sleeves to posed hands.
 
     Buffers:
-        faces (F, 3), face_side (F,), face_material (F,), face_is_hand (F,): of the combined mesh of both hands.
+        faces (F, 3), face_side (F,), face_material (F,), face_is_hand (F,): faces of the combined mesh of both hands.
     """
 
     faces: Tensor
@@ -127,16 +132,19 @@ class ForearmGeometry(torch.nn.Module):
             "rest_centre": centre,
             "rest_loop": torch.einsum("snc,sck->snk", ring - centre[:, None], axes),
             "template": template,
-            # the part that moves with the wrist alone: its rigid motion is the wrist's frame
+            # vertices that move rigidly with the wrist, which define its rotation
             "rigid": (hand_model.weights.detach().cpu()[Side.RIGHT, :, 0] > 0.9).nonzero()[:, 0],
         }.items():
             self.register_buffer(name, value, persistent=False)
 
-    def forward(self, hands: Tensor, draws: Draws) -> tuple[ArmedHands, Tensor]:
-        """Attach arms and sleeves.
+    def forward(self, hands: Tensor, rng: CounterRng) -> tuple[HandArmMesh, Tensor]:
+        """Add arms and sleeves.
+
+        Returns:
+            The combined mesh, and a mask (B, 2) of arms with sleeves.
 
         Shapes:
-            hands: (B, 2, 778, 3) metres, camera frame; returns the mesh and sleeved (B, 2) bool.
+            hands: (B, 2, 778, 3) vertices, camera frame, metres.
         """
         batch = len(hands)
         pairs = torch.arange(2, device=hands.device)[:, None]
@@ -145,16 +153,16 @@ class ForearmGeometry(torch.nn.Module):
         rotation = rigid_rotation(self.template[:, self.rigid].expand(batch, -1, -1, -1), hands[:, :, self.rigid])
         axes = rotation @ self.rest_axes  # (B, 2, 3, 3) columns: elbow, back of the hand, across
         local = (ring - centre[:, :, None]) @ axes  # (B, 2, 16, 3)
-        bend = self._choose_bend(hands, centre, axes, draws)
+        bend = self._choose_bend(hands, centre, axes, rng)
 
-        thickness = draws.uniform("arm/thickness", 1, 1, 1, low=0.9, high=1.15)
+        thickness = rng.uniform("arm/thickness", 1, 1, 1, low=0.9, high=1.15)
         stations = torch.tensor(ARM_STATIONS, device=hands.device).expand(batch, 2, -1)
         arm = self._bent(stations, self._section(stations, local) * thickness[..., None], bend)
         fade = (1 - stations / 0.03).clamp_min(0)[..., None]
         arm = torch.cat([arm[..., :1] + fade[..., None] * local[:, :, None, :, :1], arm[..., 1:]], -1)
         arm_rest = self._straight(stations, self._section(stations, self.rest_loop.expand(batch, -1, -1, -1)))
 
-        sleeve_stations, widening, sleeved = self._sleeve(draws)
+        sleeve_stations, widening, has_sleeve = self._sample_sleeves(rng)
         section = self._section(sleeve_stations, local) * thickness[..., None] * widening
         sleeve = self._bent(sleeve_stations, section, bend)
         rest_section = self._section(sleeve_stations, self.rest_loop.expand(batch, -1, -1, -1))
@@ -162,29 +170,33 @@ class ForearmGeometry(torch.nn.Module):
 
         rest_axes = self.rest_axes.expand(batch, -1, -1, -1)
         rest_centre = self.rest_centre.expand(batch, -1, -1)
-        posed = [hands, *(_close(part, centre, axes) for part in (arm, sleeve))]
+        posed = [hands, *(_cap_tube(part, centre, axes) for part in (arm, sleeve))]
         rest = [
             self.template.expand(batch, -1, -1, -1),
-            *(_close(part, rest_centre, rest_axes) for part in (arm_rest, sleeve_rest)),
+            *(_cap_tube(part, rest_centre, rest_axes) for part in (arm_rest, sleeve_rest)),
         ]
-        return ArmedHands(torch.cat(posed, 2).flatten(1, 2), torch.cat(rest, 2).flatten(1, 2)), sleeved
+        return HandArmMesh(torch.cat(posed, 2).flatten(1, 2), torch.cat(rest, 2).flatten(1, 2)), has_sleeve
 
     def _section(self, stations: Tensor, local: Tensor) -> Tensor:
-        """Cross-sections (B, 2, K, 16, 2) of the arm: the wrist's, growing rounder and thicker to the elbow."""
-        grown = (stations / 0.20).clamp(0, 1.2) ** 1.2
-        growth = torch.stack([1 + 0.75 * grown, 1 + 0.45 * grown], -1)  # back of the hand, across
-        return local[:, :, None, :, 1:] * growth[..., None, :]
+        """Cross-sections (B, 2, K, 16, 2) of the arm: that of the wrist, rounder and thicker towards the elbow."""
+        profile = (stations / 0.20).clamp(0, 1.2) ** 1.2
+        scale = torch.stack([1 + 0.75 * profile, 1 + 0.45 * profile], -1)  # back of the hand, across
+        return local[:, :, None, :, 1:] * scale[..., None, :]
 
     def _bent(self, stations: Tensor, section: Tensor, bend: Tensor) -> Tensor:
-        """Points (B, 2, K, 16, 3) in the wrist's frame of sections (B, 2, K, 16, 2) at stations (B, 2, K) of the bent
-        centre line; bend (B, 2, 2) is the total angle towards the back of the hand and across, radians."""
+        """Points of cross-sections along the bent centre line, wrist frame.
+
+        Shapes:
+            stations: (B, 2, K); section: (B, 2, K, 16, 2); bend: (B, 2, 2) total angles towards the back of the hand
+            and across, radians; returns (B, 2, K, 16, 3).
+        """
         angle = bend.norm(dim=-1).clamp_min(1e-6)
         cos_m, sin_m = (bend / angle[..., None]).unbind(-1)  # direction of the bend in the cross-section
         arc = stations.clamp(0, BEND_LENGTH)
         phi = angle[..., None] * arc / BEND_LENGTH
-        rest = stations - arc
-        along = arc * torch.sinc(phi / torch.pi) + rest * phi.cos()
-        aside = arc * phi / 2 * torch.sinc(phi / (2 * torch.pi)) ** 2 + rest * phi.sin()
+        beyond_arc = stations - arc
+        along = arc * torch.sinc(phi / torch.pi) + beyond_arc * phi.cos()
+        aside = arc * phi / 2 * torch.sinc(phi / (2 * torch.pi)) ** 2 + beyond_arc * phi.sin()
         y, z = section.unbind(-1)
         cos_m, sin_m = cos_m[..., None, None], sin_m[..., None, None]
         m, n = y * cos_m + z * sin_m, z * cos_m - y * sin_m
@@ -193,59 +205,60 @@ class ForearmGeometry(torch.nn.Module):
         return torch.stack([along, m * cos_m - n * sin_m, m * sin_m + n * cos_m], -1)
 
     def _straight(self, stations: Tensor, section: Tensor) -> Tensor:
+        """Points of cross-sections on the straight centre line; shapes as for :meth:`_bent`."""
         return torch.cat([stations[..., None, None].expand(*section.shape[:-1], 1), section], -1)
 
-    def _choose_bend(self, hands: Tensor, centre: Tensor, axes: Tensor, draws: Draws) -> Tensor:
-        """Bend angles (B, 2, 2): the first of a few random ones whose arm keeps clear of the other hand."""
+    def _choose_bend(self, hands: Tensor, centre: Tensor, axes: Tensor, rng: CounterRng) -> Tensor:
+        """Bend angles (B, 2, 2): the first random candidate with enough clearance to the other hand, else the best."""
         limit = torch.tensor([MAX_FLEXION, MAX_DEVIATION], device=hands.device)
-        trials = draws.uniform("arm/bend", 2, _BEND_TRIALS, 2, low=-1, high=1) ** 3 * limit
+        candidates = rng.uniform("arm/bend", 2, _BEND_CANDIDATES, 2, low=-1, high=1) ** 3 * limit
         stations = torch.tensor([0.06, 0.12, 0.18, 0.24], device=hands.device).expand(len(hands), 2, -1)
         section = torch.zeros(len(hands), 2, 4, 1, 2, device=hands.device)
         other = hands.flip(1)[:, :, ::23]  # (B, 2, 34, 3)
-        gaps = []
-        for trial in range(_BEND_TRIALS):
-            line = self._bent(stations, section, trials[:, :, trial])[:, :, :, 0]
+        clearances = []
+        for k in range(_BEND_CANDIDATES):
+            line = self._bent(stations, section, candidates[:, :, k])[:, :, :, 0]
             line = line @ axes.transpose(-1, -2) + centre[:, :, None]
-            gaps.append(torch.cdist(line, other).amin((-1, -2)))
-        gap = torch.stack(gaps, -1).clamp_max(0.06)  # (B, 2, trials)
-        best = gap.argmax(-1)[..., None, None].expand(-1, -1, 1, 2)
-        return trials.gather(2, best)[:, :, 0]
+            clearances.append(torch.cdist(line, other).amin((-1, -2)))
+        clearance = torch.stack(clearances, -1).clamp_max(0.06)  # (B, 2, candidates)
+        best = clearance.argmax(-1)[..., None, None].expand(-1, -1, 1, 2)
+        return candidates.gather(2, best)[:, :, 0]
 
-    def _sleeve(self, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
-        """Stations (B, 2, K), widening (B, 2, K, 16, 1) of the arm's section, and who has one (B, 2) bool.
+    def _sample_sleeves(self, rng: CounterRng) -> tuple[Tensor, Tensor, Tensor]:
+        """Stations (B, 2, K), widening (B, 2, K, 16, 1) of the arm's cross-section, and a mask (B, 2) of sleeves.
 
-        The first ring lies within the arm, so that the second makes the hem's edge with it.
+        The first ring lies inside of the arm and forms the hem together with the second.
         """
-        batch, device = len(draws), draws.device
-        start = draws.uniform("sleeve/start", 1, 1, low=-0.025, high=0.16) + draws.normal("sleeve/slip", 2, 1, std=0.01)
+        batch, device = len(rng), rng.device
+        start = rng.uniform("sleeve/start", 1, 1, low=-0.025, high=0.16) + rng.normal("sleeve/slip", 2, 1, std=0.01)
         steps = torch.linspace(0, 1, SLEEVE_RINGS, device=device)
         stations = start + (ARM_STATIONS[-1] + 0.005 - start) * steps
         stations = torch.cat([stations[..., :1], stations], -1)
-        slack = draws.uniform("sleeve/slack", 1, 1, 1, 1, low=1.08, high=1.5)
-        cuff = draws.uniform("sleeve/cuff", 1, 1, 1, 1, low=-0.12, high=0.15)
-        tighten = torch.exp(-((stations - start) / 0.03))[..., None, None]
+        slack = rng.uniform("sleeve/slack", 1, 1, 1, 1, low=1.08, high=1.5)
+        cuff = rng.uniform("sleeve/cuff", 1, 1, 1, 1, low=-0.12, high=0.15)
+        cuff_profile = torch.exp(-((stations - start) / 0.03))[..., None, None]
         folds = torch.nn.functional.interpolate(
-            draws.normal("sleeve/folds", 2, 8, 8),
+            rng.normal("sleeve/folds", 2, 8, 8),
             size=(SLEEVE_RINGS + 1, LOOP_SIZE),
             mode="bilinear",
-        ) * draws.uniform("sleeve/fold_depth", 1, 1, 1, low=0.01, high=0.09)
-        widening = (slack + cuff * tighten + folds[..., None]).clamp_min(1.05)
+        ) * rng.uniform("sleeve/fold_depth", 1, 1, 1, low=0.01, high=0.09)
+        widening = (slack + cuff * cuff_profile + folds[..., None]).clamp_min(1.05)
         inner = torch.full((batch, 2, 1, LOOP_SIZE, 1), 0.9, device=device)
-        worn = draws.bernoulli("sleeve/worn", 0.6, 1) ^ draws.bernoulli("sleeve/uneven", 0.04, 2)
+        worn = rng.bernoulli("sleeve/worn", 0.6, 1) ^ rng.bernoulli("sleeve/uneven", 0.04, 2)
         return stations, torch.cat([inner, widening[:, :, 1:]], 2), worn
 
 
 def _rest_axes(joints: Tensor, centre: Tensor, side: Side) -> Tensor:
-    """Columns: from the fingers to the elbow, out of the back of the hand, across; of one rest hand (21, 3)."""
+    """Axes (3, 3) of a rest hand with ``joints`` (21, 3), as columns: fingers to elbow, back of the hand, across."""
     axis = torch.nn.functional.normalize(centre - joints[MIDDLE_MCP], dim=0)
-    across = joints[5] - joints[17]  # from the little finger's knuckle to the index's
+    across = joints[5] - joints[17]  # from the pinky to the index knuckle
     back = torch.linalg.cross(joints[MIDDLE_MCP] - joints[WRIST], across) * (1 if side is Side.RIGHT else -1)
     back = torch.nn.functional.normalize(back - axis * (back @ axis), dim=0)
     return torch.stack([axis, back, torch.linalg.cross(axis, back)], 1)
 
 
 def rigid_rotation(source: Tensor, target: Tensor) -> Tensor:
-    """Rotations (..., 3, 3) that best take centred points (..., N, 3) to others in the least-squares sense (Kabsch)."""
+    """Least-squares rotations (..., 3, 3) between point sets (..., N, 3), independent of translation (Kabsch)."""
     source = source - source.mean(-2, keepdim=True)
     target = target - target.mean(-2, keepdim=True)
     u, _, vh = torch.linalg.svd(target.transpose(-1, -2) @ source)
@@ -254,7 +267,7 @@ def rigid_rotation(source: Tensor, target: Tensor) -> Tensor:
     return u @ vh
 
 
-def _close(rings: Tensor, centre: Tensor, axes: Tensor) -> Tensor:
-    """Rings (B, 2, K, 16, 3) of the wrist's frame to points (B, 2, 16 K + 1, 3); the last one closes the far end."""
+def _cap_tube(rings: Tensor, centre: Tensor, axes: Tensor) -> Tensor:
+    """Points (B, 2, 16 K + 1, 3) of rings (B, 2, K, 16, 3) given in the wrist frame; the last one closes the tube."""
     points = torch.cat([rings.flatten(2, 3), rings[:, :, -1].mean(2, keepdim=True)], 2)
     return points @ axes.transpose(-1, -2) + centre[:, :, None]

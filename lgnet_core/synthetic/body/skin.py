@@ -1,7 +1,7 @@
-"""What skin carries that a colour does not say: nails, creases, pale palms, red fingertips, and noise.
+"""Procedural skin texture: nails, creases, palms, reddened skin, and noise.
 
-Two tables, made once and looked up per pixel: details painted on the faces of the hand (a small square of texels per
-face, indexed by barycentric coordinates), and a periodic volume of noise, indexed by the position on the rest hand.
+Two tables are precomputed and looked up per pixel: skin details on the faces of the hand mesh (a square of texels per
+face, indexed by barycentric coordinates), and a periodic noise volume, indexed by the position on the rest hand.
 """
 
 from __future__ import annotations
@@ -14,28 +14,29 @@ from torch.nn import functional as F
 
 from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.anatomy import anatomical_frames
-from lgnet_core.synthetic.random import Draws
+from lgnet_core.synthetic.rng import CounterRng
 from lgnet_core.types import Side
 
 TEXELS = 8
-"""Texels along an edge of a face: about half a millimetre each."""
-NAIL, CREASE, PALM, RED = range(4)
-"""Channels of the painted details, each in [0, 1]."""
+"""Texels along the edge of a face, about half a millimetre each."""
+NAIL, CREASE, PALM, REDNESS = range(4)
+"""Channels of the skin details, each in [0, 1]."""
 
 NOISE_SIZE = 64
+"""Cells along an edge of the noise volume."""
 COARSE, MIDDLE, FINE, GRAIN = range(4)
-"""Channels of the noise volume, each of mean 0 and standard deviation 1."""
+"""Channels of the noise volume, each with mean 0 and standard deviation 1."""
 
-_CHAINS = ((13, 0), (1, 1), (4, 2), (10, 3), (7, 4))  # (first joint in MANO's order, index among the tips)
+_CHAINS = ((13, 0), (1, 1), (4, 2), (10, 3), (7, 4))  # (MCP joint in MANO order, index of the fingertip)
 _NOISE_SEED = 20240
 
 
 def noise_volume() -> Tensor:
-    """(4, 64^3) periodic noise; x runs fastest."""
-    draws = Draws(_NOISE_SEED, torch.zeros(1, dtype=torch.int64))
+    """Periodic noise (4, 64^3), x fastest."""
+    rng = CounterRng(_NOISE_SEED, torch.zeros(1, dtype=torch.int64))
     grids = {}
     for cells in (4, 8, 16, 32, 64):
-        grid = draws.normal(f"noise/{cells}", 2, cells, cells, cells)
+        grid = rng.normal(f"noise/{cells}", 2, cells, cells, cells)
         grid = F.pad(grid, (0, 1) * 3, mode="circular")
         size = (NOISE_SIZE + 1,) * 3
         grids[cells] = F.interpolate(grid, size=size, mode="trilinear", align_corners=True)[0, :, :-1, :-1, :-1]
@@ -49,19 +50,19 @@ def noise_volume() -> Tensor:
 
 
 def lookup_noise(volume: Tensor, cells: Tensor) -> Tensor:
-    """Nearest entry of the volume, (4, N), at positions (3, N) in cells."""
+    """Noise (4, N) of the cells that contain the positions (3, N), in cells."""
     x, y, z = cells.floor().long() & (NOISE_SIZE - 1)
     return volume.index_select(1, (z * NOISE_SIZE + y) * NOISE_SIZE + x)
 
 
 def lookup_details(details: Tensor, face: Tensor, barycentric: Tensor) -> Tensor:
-    """Painted details (4, N) at faces (N,) and barycentric coordinates (3, N); details: (4, F * TEXELS^2)."""
+    """Skin details (4, N) at faces (N,) and barycentric coordinates (3, N); details: (4, F * TEXELS^2)."""
     column, row = (barycentric[:2] * TEXELS).long().clamp_max(TEXELS - 1)
     return details.index_select(1, (face * TEXELS + column) * TEXELS + row)
 
 
 def paint_details(hand_model: HandModel) -> Tensor:
-    """(2, 1538, TEXELS^2, 4) details of the faces of both hands."""
+    """Skin details (2, 1538, TEXELS^2, 4) of the faces of both hands."""
     return torch.stack([_paint_side(hand_model, side) for side in Side])
 
 
@@ -91,7 +92,7 @@ def _paint(point: Tensor, normal: Tensor, joints: Tensor, tips: Tensor) -> Tenso
     frames = anatomical_frames()
     nail, crease, red = (torch.zeros(point.shape[:-1]) for _ in range(3))
     palm = ((0.25 - normal[..., 1]) * 1.2).clamp(0, 1)
-    palm = palm * ((joints[0, 0] - point[..., 0]) / 0.025).clamp(0, 1)  # the painted faces end at the wrist
+    palm = palm * ((joints[0, 0] - point[..., 0]) / 0.025).clamp(0, 1)  # fades out at the wrist
     for chain, tip in _CHAINS:
         thumb = chain == 13
         for level in range(3):
@@ -102,7 +103,7 @@ def _paint(point: Tensor, normal: Tensor, joints: Tensor, tips: Tensor) -> Tenso
             offset = point - joints[joint]
             along, across, above = offset @ bone, offset @ flexion, normal @ back
             near = (offset.norm(dim=-1) < 0.016).float()
-            if level > 0:  # wrinkles over a knuckle, lines under it
+            if level > 0:  # dorsal wrinkles, palmar flexion creases
                 wrinkles = torch.exp(-((along / 0.006) ** 2)) * (0.5 + 0.5 * torch.cos(along * 2600 + across * 150))
                 crease = torch.maximum(crease, near * wrinkles * ((above - 0.2) * 2).clamp(0, 1) * 0.8)
                 red = torch.maximum(red, near * torch.exp(-((along / 0.009) ** 2)) * above.clamp(0, 1) * 0.8)
@@ -124,7 +125,7 @@ def _paint(point: Tensor, normal: Tensor, joints: Tensor, tips: Tensor) -> Tenso
 
 
 def _palm_lines(point: Tensor, normal: Tensor, joints: Tensor) -> Tensor:
-    """The three lines of a palm, drawn between places given relative to the knuckles."""
+    """The three main palm lines, as polylines between points defined relative to wrist and knuckles."""
     wrist, index, middle, pinky, thumb = (joints[j] for j in (0, 1, 4, 7, 13))
 
     def at(*weights: float) -> Tensor:
@@ -136,11 +137,11 @@ def _palm_lines(point: Tensor, normal: Tensor, joints: Tensor) -> Tensor:
         (at(0.2, 0.72, 0, 0, 0.08), at(0.38, 0.2, 0.2, 0, 0.22), at(0.62, 0.05, 0.13, 0.05, 0.15)),
     )
     plane = point[..., [0, 2]]
-    drawn = torch.zeros(point.shape[:-1])
+    strength = torch.zeros(point.shape[:-1])
     for line in lines:
         for start, end in pairwise(line):
             a, b = start[[0, 2]], end[[0, 2]]
             t = ((plane - a) @ (b - a) / ((b - a) @ (b - a))).clamp(0, 1)
             distance = (plane - a - t[..., None] * (b - a)).norm(dim=-1)
-            drawn = torch.maximum(drawn, torch.exp(-((distance / 0.0009) ** 2)))
-    return drawn * ((-normal[..., 1] - 0.3) * 3).clamp(0, 1) * 0.8
+            strength = torch.maximum(strength, torch.exp(-((distance / 0.0009) ** 2)))
+    return strength * ((-normal[..., 1] - 0.3) * 3).clamp(0, 1) * 0.8

@@ -1,4 +1,4 @@
-"""The visible surface of hands and arms at rendered fragments, and the coats worn over it.
+"""Attributes of the visible surface at rendered fragments, coats applied on top, and mesh and cloth utilities.
 
 Vectors are (C, N), channels first.
 """
@@ -12,29 +12,33 @@ from torch import Tensor
 from torch.nn import functional as F
 
 PLAIN, STRIPES, CHECKS, BLOTCHES = range(4)
-"""Patterns of cloth."""
+"""Cloth patterns."""
 
 
 class Coat(NamedTuple):
-    """What covers M fragments of a surface: a ring, a strap, a glove.
+    """Material layer on top of M fragments of a surface: a ring, a strap, a glove.
 
-    fragment: (M,) int64 places among the surface's, each once; colour: (3, M) linear; opacity: (M,) 1 where nothing
-    shines through; gloss, sharpness: (M,) of the highlight; metal: (M,) how much of the light is mirrored.
+    Shapes:
+        fragment: (M,) int64 unique indices into the fragments of the surface; colour: (3, M) linear RGB, black in
+        contact shadows; opacity: (M,) in [0, 1]; specular, shininess: (M,) strength and exponent of the highlight;
+        metallic: (M,) fraction of mirror reflection.
     """
 
     fragment: Tensor
     colour: Tensor
     opacity: Tensor
-    gloss: Tensor
-    sharpness: Tensor
-    metal: Tensor
+    specular: Tensor
+    shininess: Tensor
+    metallic: Tensor
 
 
 class Surface(NamedTuple):
-    """The visible surface at N fragments.
+    """Attributes of the visible surface at N fragments.
 
-    batch, side, material: (N,) int64; position: (3, N) camera frame, metres; normal: (3, N) unit, camera frame;
-    rest: (3, N) on the rest hand, metres; details: (4, N) painted details; coats: the lowest first.
+    Shapes:
+        batch, side, material: (N,) int64; position: (3, N) camera frame, metres; normal: (3, N) unit, camera frame;
+        rest: (3, N) position on the rest hand, metres; details: (4, N) skin details, see
+        :mod:`~lgnet_core.synthetic.body.skin`; coats: from bottom to top.
     """
 
     batch: Tensor
@@ -47,26 +51,26 @@ class Surface(NamedTuple):
     coats: tuple[Coat, ...] = ()
 
     def per_image(self, values: Tensor) -> Tensor:
-        """(B, C) of the images to (C, N) of their fragments."""
+        """Gather per-image values (B, C) at the fragments, (C, N)."""
         return values.t().contiguous().index_select(1, self.batch)
 
     def per_hand(self, values: Tensor) -> Tensor:
-        """(B, 2, C) of the hands to (C, N) of their fragments."""
+        """Gather per-hand values (B, 2, C) at the fragments, (C, N)."""
         return values.flatten(0, 1).t().contiguous().index_select(1, self.batch * 2 + self.side)
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
-    """(N,) scalar products of (3, N) vectors."""
+    """Dot products (N,) of (3, N) vectors."""
     return (a * b).sum(0)
 
 
-def unit(vectors: Tensor) -> Tensor:
-    """(3, N) vectors of length one."""
+def normalize(vectors: Tensor) -> Tensor:
+    """Normalize (3, N) vectors to unit length."""
     return vectors * dot(vectors, vectors).clamp_min(1e-20).rsqrt()
 
 
 def vertex_normals(vertices: Tensor, faces: Tensor, incident: Tensor) -> Tensor:
-    """Unit normals (B, V, 3), area-weighted; incident: (V, D) faces of each vertex, padded with F."""
+    """Area-weighted vertex normals (B, V, 3); incident: (V, D) of :func:`incident_faces`."""
     a, b, c = (vertices.index_select(1, faces[:, k]) for k in range(3))
     areas = F.pad(torch.linalg.cross(b - a, c - a).transpose(1, 2), (0, 1))  # (B, 3, F + 1)
     summed = areas.index_select(2, incident.flatten()).unflatten(2, incident.shape).sum(3)
@@ -74,21 +78,21 @@ def vertex_normals(vertices: Tensor, faces: Tensor, incident: Tensor) -> Tensor:
 
 
 def incident_faces(faces: Tensor, vertex_count: int, limit: int = 10) -> Tensor:
-    """(V, D) the faces of each vertex, at most ``limit`` of them, padded with F."""
-    lists: list[list[int]] = [[] for _ in range(vertex_count)]
+    """Indices (V, D) of the faces of each vertex, D = ``limit`` at most, padded with the number of faces."""
+    incident: list[list[int]] = [[] for _ in range(vertex_count)]
     for number, corners in enumerate(faces.tolist()):
         for vertex in corners:
-            if len(lists[vertex]) < limit:
-                lists[vertex].append(number)
-    return torch.tensor([row + [len(faces)] * (limit - len(row)) for row in lists])
+            if len(incident[vertex]) < limit:
+                incident[vertex].append(number)
+    return torch.tensor([row + [len(faces)] * (limit - len(row)) for row in incident])
 
 
-def pattern_mix(pattern: Tensor, rest: Tensor, blotches: Tensor, wave: Tensor, cross: Tensor) -> Tensor:
-    """(N,) how much of its second colour a patterned cloth shows, 0 to 1.
+def pattern_blend(pattern: Tensor, rest: Tensor, blotches: Tensor, wave: Tensor, cross: Tensor) -> Tensor:
+    """Weight (N,) of the secondary colour of a cloth pattern, in [0, 1].
 
     Args:
-        pattern: (N,) of ``PLAIN``, ``STRIPES``, ``CHECKS``, ``BLOTCHES``. rest: (3, N) metres on the rest hand.
-        blotches: (N,) noise. wave, cross: (3, N) radians per metre.
+        pattern: (N,) ``PLAIN``, ``STRIPES``, ``CHECKS`` or ``BLOTCHES``. rest: (3, N) on the rest hand, metres.
+        blotches: (N,) noise. wave, cross: (3, N) wave vectors of stripes and checks, radians per metre.
     """
     first, second = dot(rest, wave).sin(), dot(rest, cross).sin()
     height = torch.where(pattern == CHECKS, first * second, first)

@@ -1,0 +1,1 @@
+"""Camera simulation: viewpoints, crops, lens, sensor noise, image signal processing and JPEG."""

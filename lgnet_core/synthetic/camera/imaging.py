@@ -1,8 +1,8 @@
-r"""The camera: from what a perfect eye would see to an image that an ordinary camera delivers.
+r"""Imaging pipeline: from rendered images to camera images with optical, sensor and processing artefacts.
 
-In the order in which it happens: lens (softness, motion, defocus, dark corners), exposure, noise of the sensor, white
-balance, grey or infrared, tones, sharpening, JPEG. Light is taken as linear up to the white balance, by a gamma of 2,
-whose root is cheap. Most effects meet a few images only: those rows alone are processed. Nothing moves a pixel.
+In physical order: lens blur, motion blur, defocus, vignetting, exposure error, sensor noise, colour cast, greyscale,
+tone curve, sharpening, JPEG. Light is linear up to the white balance, approximated by a gamma of 2 for speed. Most
+effects apply to a fraction of the images; only those are processed. No effect displaces image content.
 """
 
 from __future__ import annotations
@@ -14,50 +14,55 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lgnet_core.synthetic.camera import jpeg, optics, processing
-from lgnet_core.synthetic.random import Draws
-from lgnet_core.synthetic.scene.appearance import infrared
+from lgnet_core.synthetic.camera import isp, jpeg, optics
+from lgnet_core.synthetic.rng import CounterRng
+from lgnet_core.synthetic.scene.appearance import sample_infrared
 
-MOVING = 0.12
-"""Share of images with motion blur: hands and robots move, and indoors cameras expose for 1/30 s."""
-DEFOCUSED = 0.08
-"""... out of focus: autofocus that hunts, fixed lenses at 30 cm."""
-VIGNETTED = 0.25
-"""... with visibly darker corners: small and wide lenses."""
-MISEXPOSED = 0.15
-"""... over- or under-exposed: windows, dark walls, lamps in view."""
-CAST = 0.25
-"""... whose white balance missed the lamp."""
-GREY = 0.08
-"""... of monochrome cameras (machine vision, the pairs of stereo cameras)."""
-TONED = 0.5
-"""... whose tones differ from the plain curve: styles of processors, haze, crushed shadows."""
-SHARPENED = 0.1
-"""... with halos along edges, as phones and cheap webcams make them."""
-COMPRESSED = 0.5
-"""... that were JPEG on their way: USB cameras, image_transport, stored photographs."""
-CLEAN = 0.2
-"""... without visible noise: bright light, or a processor that removed it."""
-DIM, DIM_IF_DARK = 0.06, 0.5
-"""... taken at high gain, and the same among the under-exposed ones."""
-ELECTRONS, DIM_ELECTRONS = (500.0, 30_000.0), (100.0, 500.0)
-"""Electrons of a white pixel: a phone by day after scaling down, to a webcam in the evening."""
-READ_NOISE = (1.0, 3.0)
-"""Electrons (standard deviation) that reading adds to each pixel."""
-SPOT = (0.3, 2.0)
-"""Fall-off of the lamp beside an infrared camera, see :data:`optics.VIGNETTE`."""
+MOTION_BLUR_PROBABILITY = 0.12
+"""Fraction of images with motion blur: hands and robots move, and indoor exposures reach 1/30 s."""
+DEFOCUS_PROBABILITY = 0.08
+"""Fraction of defocused images: hunting autofocus, fixed-focus lenses at 30 cm."""
+VIGNETTE_PROBABILITY = 0.25
+"""Fraction of images with visible vignetting: small wide-angle lenses."""
+EXPOSURE_ERROR_PROBABILITY = 0.15
+"""Fraction of over- or underexposed images: windows, dark walls, lamps in view."""
+COLOUR_CAST_PROBABILITY = 0.25
+"""Fraction of images with a white balance error."""
+GREYSCALE_PROBABILITY = 0.08
+"""Fraction of images of monochrome cameras (machine vision, stereo cameras)."""
+TONE_CURVE_PROBABILITY = 0.5
+"""Fraction of images with a tone curve other than gamma: picture styles, haze, crushed shadows."""
+SHARPENING_PROBABILITY = 0.1
+"""Fraction of sharpened images with halos along edges: phones, cheap webcams."""
+JPEG_PROBABILITY = 0.5
+"""Fraction of images that went through JPEG: USB cameras, image_transport, stored photographs."""
+NOISE_FREE_PROBABILITY = 0.2
+"""Fraction of images without visible noise: bright light or strong denoising."""
+HIGH_GAIN_PROBABILITY, HIGH_GAIN_PROBABILITY_UNDEREXPOSED = 0.06, 0.5
+"""Fraction of images taken at high gain, overall and among the underexposed ones."""
+FULL_SCALE_ELECTRONS, HIGH_GAIN_ELECTRONS = (500.0, 30_000.0), (100.0, 500.0)
+"""Electrons in a white pixel at normal and at high gain: from a downscaled phone image in daylight to a webcam at
+night."""
+READ_NOISE_ELECTRONS = (1.0, 3.0)
+"""Standard deviation of the read noise, electrons."""
+INFRARED_SPOT_FALLOFF = (0.3, 2.0)
+"""Falloff of the lamp next to an infrared camera, see :data:`optics.VIGNETTE_STRENGTH`."""
 
-_FIELD_SIZE = 256
-_FULL_WIDTH = 256  # images of this many pixels and more show noise at full strength, smaller ones average it
+_FIELD_SIZE = 256  # side of the stored noise fields, pixels
+_FULL_NOISE_WIDTH = 256  # pixels; narrower images have less noise, as if downscaled from this width
 _SEED = 20242
 
-Effect = Callable[[Tensor, Draws], Tensor]
+Effect = Callable[[Tensor, CounterRng], Tensor]
 
 
-class Sensor(torch.nn.Module):
-    """Makes a camera's image of each rendered one.
+class ImagingPipeline(torch.nn.Module):
+    """Simulates the capture of rendered images by a camera.
 
-    The noise is cut from stored fields at a random place: drawing it anew would cost as much as all else here.
+    Noise is cropped from precomputed fields at random offsets; sampling it for every image would double the cost of the
+    pipeline.
+
+    Buffers:
+        fields: (3, 3, 256, 256) of :func:`noise_fields`.
     """
 
     fields: Tensor
@@ -66,88 +71,94 @@ class Sensor(torch.nn.Module):
         super().__init__()
         self.register_buffer("fields", noise_fields(), persistent=False)
 
-    def forward(self, image: Tensor, draws: Draws, enlarged: int = 1) -> Tensor:
-        """Display colours (B, 3, H, W) to a developed image of the same shape, in [0, 1].
+    def forward(self, image: Tensor, rng: CounterRng, upscaling: int = 1) -> Tensor:
+        """Convert rendered display colours (B, 3, H, W) into camera images of the same shape, in [0, 1].
 
         Args:
-            enlarged: how many times larger the images will be shown, see :meth:`noise`.
+            upscaling: factor by which the images will be enlarged later, see :meth:`noise`.
         """
-        in_infrared = infrared(draws)
-        image = optics.lens_blur(image, draws)
+        is_infrared = sample_infrared(rng)
+        image = optics.lens_blur(image, rng)
         light = image.mul_(image)
-        light = self._some(light, draws.bernoulli("sensor/moving", MOVING), optics.motion_blur, draws)
-        light = self._some(light, draws.bernoulli("sensor/defocused", DEFOCUSED), optics.defocus, draws)
-        light = self._some(light, draws.bernoulli("sensor/vignetted", VIGNETTED), optics.vignette, draws)
-        light = self._some(light, in_infrared, infrared_spot, draws)
-        light = self._some(light, misexposed(draws), processing.missed_exposure, draws)
-        noise = partial(self.noise, enlarged=enlarged)
-        light = self._some(light, ~draws.bernoulli("sensor/clean", CLEAN), noise, draws)
-        light = self._some(light, draws.bernoulli("sensor/cast", CAST), processing.colour_cast, draws)
+        light = self._apply_to(light, rng.bernoulli("sensor/moving", MOTION_BLUR_PROBABILITY), optics.motion_blur, rng)
+        light = self._apply_to(light, rng.bernoulli("sensor/defocused", DEFOCUS_PROBABILITY), optics.defocus, rng)
+        light = self._apply_to(light, rng.bernoulli("sensor/vignetted", VIGNETTE_PROBABILITY), optics.vignette, rng)
+        light = self._apply_to(light, is_infrared, infrared_spot, rng)
+        light = self._apply_to(light, sample_exposure_errors(rng), isp.exposure_error, rng)
+        noise = partial(self.noise, upscaling=upscaling)
+        light = self._apply_to(light, ~rng.bernoulli("sensor/clean", NOISE_FREE_PROBABILITY), noise, rng)
+        light = self._apply_to(light, rng.bernoulli("sensor/cast", COLOUR_CAST_PROBABILITY), isp.colour_cast, rng)
         image = light.clamp_(0, 1).sqrt_()
-        image = self._some(image, in_infrared | draws.bernoulli("sensor/grey", GREY), processing.greyscale, draws)
-        image = self._some(image, draws.bernoulli("sensor/toned", TONED), processing.tone_curve, draws)
-        image = self._some(image, draws.bernoulli("sensor/sharpened", SHARPENED), processing.sharpen, draws)
-        return self._some(image, draws.bernoulli("sensor/jpeg", COMPRESSED), jpeg.compress_some, draws)
+        image = self._apply_to(
+            image, is_infrared | rng.bernoulli("sensor/grey", GREYSCALE_PROBABILITY), isp.greyscale, rng
+        )
+        image = self._apply_to(image, rng.bernoulli("sensor/toned", TONE_CURVE_PROBABILITY), isp.tone_curve, rng)
+        image = self._apply_to(image, rng.bernoulli("sensor/sharpened", SHARPENING_PROBABILITY), isp.sharpen, rng)
+        return self._apply_to(image, rng.bernoulli("sensor/jpeg", JPEG_PROBABILITY), jpeg.jpeg_artefacts, rng)
 
     @staticmethod
-    def _some(image: Tensor, chosen: Tensor, effect: Effect, draws: Draws) -> Tensor:
-        """``effect`` on the chosen (B,) images, in place."""
+    def _apply_to(image: Tensor, chosen: Tensor, effect: Effect, rng: CounterRng) -> Tensor:
+        """Apply ``effect`` to the images selected by ``chosen`` (B,), in place."""
         rows = chosen.nonzero()[:, 0]
         if len(rows) == 0:
             return image
-        return image.index_copy_(0, rows, effect(image.index_select(0, rows), draws.of(rows)))
+        return image.index_copy_(0, rows, effect(image.index_select(0, rows), rng.select(rows)))
 
-    def noise(self, light: Tensor, draws: Draws, enlarged: int = 1) -> Tensor:
-        r"""Light with the noise of counting electrons and of reading them, :math:`\sigma^2 = L / N + (r / N)^2`.
+    def noise(self, light: Tensor, rng: CounterRng, upscaling: int = 1) -> Tensor:
+        r"""Add shot noise and read noise, :math:`\sigma^2 = L / N + (r / N)^2`.
 
-        The pixels of a small image are averages of the sensor's, unless the image is shown enlarged.
+        Pixels of small images are averages of sensor pixels, unless the image is a crop to be upscaled.
         """
-        count = white_electrons(draws)
-        read = draws.uniform("sensor/read", low=READ_NOISE[0], high=READ_NOISE[1])
+        electrons = sample_full_scale_electrons(rng)
+        read = rng.uniform("sensor/read", low=READ_NOISE_ELECTRONS[0], high=READ_NOISE_ELECTRONS[1])
         height, width = light.shape[-2:]
-        scale = min(1.0, enlarged * width / _FULL_WIDTH)
-        shot, floor = (scale**2 * x[:, None, None, None] for x in (1 / count, (read / count) ** 2))
+        scale = min(1.0, upscaling * width / _FULL_NOISE_WIDTH)
+        shot, floor = (scale**2 * x[:, None, None, None] for x in (1 / electrons, (read / electrons) ** 2))
         deviation = (light * shot).add_(floor).sqrt_()
-        return deviation.mul_(self._field(height, width, draws)).add_(light)
+        return deviation.mul_(self._field(height, width, rng)).add_(light)
 
-    def _field(self, height: int, width: int, draws: Draws) -> Tensor:
-        """(B, 3, H, W) noise of standard deviation 1, of one kind for each image."""
+    def _field(self, height: int, width: int, rng: CounterRng) -> Tensor:
+        """Noise (B, 3, H, W) of unit standard deviation, of one random kind per image."""
         kinds = len(self.fields)
-        kind = draws.choice("sensor/noise kind", [1.0] * kinds)
-        row, column = draws.uniform("sensor/place", 2, high=_FIELD_SIZE).long().unbind(1)
+        kind = rng.choice("sensor/noise kind", [1.0] * kinds)
+        row, column = rng.uniform("sensor/place", 2, high=_FIELD_SIZE).long().unbind(1)
         tiled = self.fields.repeat(1, 1, 1 + -(-height // _FIELD_SIZE), 1 + -(-width // _FIELD_SIZE))
         windows = tiled.unfold(2, height, 1).unfold(3, width, 1).permute(0, 2, 3, 1, 4, 5)
         return windows[kind, row, column]
 
 
-def misexposed(draws: Draws) -> Tensor:
-    """(B,) bool: which images are over- or under-exposed."""
-    return draws.bernoulli("sensor/misexposed", MISEXPOSED)
+def sample_exposure_errors(rng: CounterRng) -> Tensor:
+    """Mask (B,) of over- or underexposed images."""
+    return rng.bernoulli("sensor/misexposed", EXPOSURE_ERROR_PROBABILITY)
 
 
-def white_electrons(draws: Draws) -> Tensor:
-    """(B,) electrons that a white pixel holds: fewer of them, more noise."""
-    dark = misexposed(draws) & (processing.missed_stops(draws) < 0)
-    share = torch.where(dark, DIM_IF_DARK, DIM)
-    limits = torch.tensor([ELECTRONS, DIM_ELECTRONS], device=draws.device).log()
-    low, high = limits[(draws.uniform("sensor/dim") < share).long()].unbind(1)
-    return torch.lerp(low, high, draws.uniform("sensor/electrons")).exp()
+def sample_full_scale_electrons(rng: CounterRng) -> Tensor:
+    """Electrons (B,) in a white pixel; fewer electrons mean more noise."""
+    underexposed = sample_exposure_errors(rng) & (isp.sample_exposure_error_stops(rng) < 0)
+    high_gain = torch.where(underexposed, HIGH_GAIN_PROBABILITY_UNDEREXPOSED, HIGH_GAIN_PROBABILITY)
+    limits = torch.tensor([FULL_SCALE_ELECTRONS, HIGH_GAIN_ELECTRONS], device=rng.device).log()
+    low, high = limits[(rng.uniform("sensor/dim") < high_gain).long()].unbind(1)
+    return torch.lerp(low, high, rng.uniform("sensor/electrons")).exp()
 
 
-def infrared_spot(light: Tensor, draws: Draws) -> Tensor:
-    """Light of one lamp beside the lens, which fades towards the corners."""
-    return light * optics.falloff(light, draws.uniform("sensor/spot", low=SPOT[0], high=SPOT[1]), draws)
+def infrared_spot(light: Tensor, rng: CounterRng) -> Tensor:
+    """Illumination of an infrared lamp next to the lens, which falls off towards the corners."""
+    return light * optics.falloff(
+        light, rng.uniform("sensor/spot", low=INFRARED_SPOT_FALLOFF[0], high=INFRARED_SPOT_FALLOFF[1]), rng
+    )
 
 
 def noise_fields() -> Tensor:
-    """(3, 3, 256, 256) periodic noise of mean 0 and standard deviation 1 in red, green, blue: as pixels are read,
-    as a mosaic of colours is interpolated, and as a denoiser leaves it (soft grain, blotches of colour)."""
-    draws = Draws(_SEED, torch.zeros(1, dtype=torch.int64))
-    white = draws.normal("field", 3, _FIELD_SIZE, _FIELD_SIZE)[0]
+    """Periodic RGB noise (3, 3, 256, 256) with mean 0 and standard deviation 1.
+
+    Three kinds: white noise, demosaicked noise, and residual noise after denoising (soft grain, colour blotches).
+    """
+    rng = CounterRng(_SEED, torch.zeros(1, dtype=torch.int64))
+    white = rng.normal("field", 3, _FIELD_SIZE, _FIELD_SIZE)[0]
     even = torch.arange(_FIELD_SIZE) % 2 == 0
     red, blue = even[:, None] & even, ~even[:, None] & ~even
-    seen = torch.stack([red, ~(red | blue), blue]).float()
-    mosaic = _smooth(white[:1] * seen) / _smooth(seen)
+    sampled = torch.stack([red, ~(red | blue), blue]).float()
+    mosaic = _smooth(white[:1] * sampled) / _smooth(sampled)
     coarse = white.roll(_FIELD_SIZE // 2, -1)
     for _ in range(3):
         coarse = _smooth(coarse)
@@ -157,6 +168,6 @@ def noise_fields() -> Tensor:
 
 
 def _smooth(fields: Tensor) -> Tensor:
-    """Periodic fields (C, H, W) after a tent of 3 x 3."""
+    """Periodic fields (C, H, W) filtered with a 3 x 3 tent kernel."""
     tent = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 16
     return F.conv2d(F.pad(fields[:, None], (1,) * 4, mode="circular"), tent[None, None])[:, 0]

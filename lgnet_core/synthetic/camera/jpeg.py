@@ -1,10 +1,10 @@
-r"""JPEG as cameras write it, without writing it: what is lost between an image and its compressed self.
+r"""JPEG compression artefacts: the lossy part of baseline JPEG, without entropy coding.
 
-Baseline JPEG: Y'CbCr, chroma at half the size, and of each block of 8 x 8 pixels the coefficients of its cosine
-transform :math:`C X C^T`, divided by a table and rounded. Coding the integers loses nothing, so it is left out.
+Conversion to Y'CbCr, 4:2:0 chroma subsampling, and quantization of the discrete cosine transform :math:`C X C^T` of
+each 8 x 8 block. Entropy coding is lossless and therefore omitted.
 
-Source: ITU-T T.81 (transform; tables of annex K), JFIF 1.02 (colours), and the scaling of tables by "quality" and the
-triangular interpolation of chroma that the Independent JPEG Group's library made common.
+Source: ITU-T T.81 (transform; tables of annex K), JFIF 1.02 (colour conversion), and libjpeg of the Independent JPEG
+Group (scaling of the tables by "quality", triangular interpolation of chroma).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lgnet_core.synthetic.random import Draws
+from lgnet_core.synthetic.rng import CounterRng
 
-QUALITY = (30.0, 95.0)
-"""From a webcam's motion JPEG to a phone's photograph; good ones are more frequent."""
+QUALITY_RANGE = (30.0, 95.0)
+"""JPEG quality, from the motion JPEG of webcams to photographs of phones; biased towards high quality."""
 
 _BLOCK = 8
 _LUMINANCE = (
@@ -38,7 +38,7 @@ _CHROMINANCE = (
     (47, 66, 99, 99, 99, 99, 99, 99),
     *((99,) * 8,) * 4,
 )
-_TO_YCC = (  # of RGB in levels; Cb and Cr around 0
+_TO_YCC = (  # from RGB in 0 to 255; Cb and Cr centred on 0
     (0.299, 0.587, 0.114),
     (-0.299 / 1.772, -0.587 / 1.772, 0.886 / 1.772),
     (0.701 / 1.402, -0.587 / 1.402, -0.114 / 1.402),
@@ -50,46 +50,46 @@ _TO_RGB = (
 )
 
 
-def compress_some(image: Tensor, draws: Draws) -> Tensor:
-    """Each image compressed at a quality of its own; shapes as of :func:`compress`."""
-    place = draws.uniform("sensor/jpeg/quality") ** 1.5
-    return compress(image, QUALITY[1] - (QUALITY[1] - QUALITY[0]) * place)
+def jpeg_artefacts(image: Tensor, rng: CounterRng) -> Tensor:
+    """Compress each image with a random quality; shapes as for :func:`jpeg_round_trip`."""
+    position = rng.uniform("sensor/jpeg/quality") ** 1.5
+    return jpeg_round_trip(image, QUALITY_RANGE[1] - (QUALITY_RANGE[1] - QUALITY_RANGE[0]) * position)
 
 
-def compress(image: Tensor, quality: Tensor) -> Tensor:
-    """What is left of display colours after JPEG.
+def jpeg_round_trip(image: Tensor, quality: Tensor) -> Tensor:
+    """Compress and decompress display colours.
 
     Shapes:
         image: (B, 3, H, W) in [0, 1]; quality: (B,) 1 to 100; returns (B, 3, H, W) in [0, 1].
     """
     height, width = image.shape[-2:]
-    across, down = -width % (2 * _BLOCK), -height % (2 * _BLOCK)
-    if across or down:
-        image = F.pad(image, (0, across, 0, down), mode="replicate")
+    pad_right, pad_bottom = -width % (2 * _BLOCK), -height % (2 * _BLOCK)
+    if pad_right or pad_bottom:
+        image = F.pad(image, (0, pad_right, 0, pad_bottom), mode="replicate")
     ycc = ((image.new_tensor(_TO_YCC) * 255) @ image.flatten(2)).view_as(image).round_()
     rows = ycc[:, 1:, ::2] + ycc[:, 1:, 1::2]
-    chroma = (rows[..., ::2] + rows[..., 1::2]).mul_(0.25).round_()  # means of 2 x 2 pixels
-    chroma = _through_blocks(chroma.flatten(0, 1), _table(_CHROMINANCE, quality).repeat_interleave(2, 0))
+    chroma = (rows[..., ::2] + rows[..., 1::2]).mul_(0.25).round_()  # mean of 2 x 2 pixels
+    chroma = _quantize_blocks(chroma.flatten(0, 1), _quantization_table(_CHROMINANCE, quality).repeat_interleave(2, 0))
     chroma = chroma.unflatten(0, (-1, 2))
-    ycc[:, 0] = _through_blocks(ycc[:, 0].sub_(128), _table(_LUMINANCE, quality)).add_(128)
+    ycc[:, 0] = _quantize_blocks(ycc[:, 0].sub_(128), _quantization_table(_LUMINANCE, quality)).add_(128)
     ycc[:, 1:] = F.interpolate(chroma, size=ycc.shape[2:], mode="bilinear", align_corners=False)
     decoded = ((image.new_tensor(_TO_RGB) / 255) @ ycc.flatten(2)).view_as(image).clamp_(0, 1)
     return decoded[..., :height, :width]
 
 
-def _table(base: tuple[tuple[int, ...], ...], quality: Tensor) -> Tensor:
-    """(B, 8, 8) divisors of the coefficients; quality: (B,)."""
+def _quantization_table(base: tuple[tuple[int, ...], ...], quality: Tensor) -> Tensor:
+    """Quantization tables (B, 8, 8) for ``quality`` (B,)."""
     quality = quality.round()
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None]
     return ((quality.new_tensor(base) * scale + 50) / 100).floor().clamp(1, 255)
 
 
-def _through_blocks(plane: Tensor, table: Tensor) -> Tensor:
-    """Planes (N, H, W) with the coefficients of their blocks rounded to multiples of table (N, 8, 8)."""
+def _quantize_blocks(plane: Tensor, table: Tensor) -> Tensor:
+    """Planes (N, H, W) with the DCT coefficients of their blocks rounded to multiples of ``table`` (N, 8, 8)."""
     count, height, width = plane.shape
-    step = torch.arange(_BLOCK, device=plane.device)
-    cosines = math.sqrt(2 / _BLOCK) * torch.cos(torch.pi / _BLOCK * step[:, None] * (step + 0.5))
-    cosines[0] /= math.sqrt(2)  # (8, 8) orthonormal, a row for each frequency
+    index = torch.arange(_BLOCK, device=plane.device)
+    cosines = math.sqrt(2 / _BLOCK) * torch.cos(torch.pi / _BLOCK * index[:, None] * (index + 0.5))
+    cosines[0] /= math.sqrt(2)  # (8, 8) orthonormal, one row per frequency
     divisor = table.repeat(1, 1, width // _BLOCK)[:, None]  # (N, 1, 8, W)
     rows = (cosines @ plane.reshape(-1, _BLOCK, width)).view(-1, _BLOCK) @ cosines.T
     levels = (rows.view(count, -1, _BLOCK, width) / divisor).round_().mul_(divisor)

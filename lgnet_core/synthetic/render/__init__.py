@@ -1,0 +1,1 @@
+"""Rendering: rasterization, shading, shadows, backgrounds, and visibility labels."""

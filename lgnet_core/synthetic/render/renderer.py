@@ -1,4 +1,4 @@
-"""From two posed hands to what a perfect eye would see: arms, pixels, light, shadows, background."""
+"""Renderer of two hands with arms, accessories, objects, shadows and background; image, segmentation and depth."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.synthetic.body.accessories import Accessories
 from lgnet_core.synthetic.body.forearm import SKIN, ForearmGeometry
 from lgnet_core.synthetic.body.skin import TEXELS, lookup_details, noise_volume, paint_details
-from lgnet_core.synthetic.body.surface import Surface, incident_faces, unit, vertex_normals
-from lgnet_core.synthetic.random import Draws
+from lgnet_core.synthetic.body.surface import Surface, incident_faces, normalize, vertex_normals
 from lgnet_core.synthetic.render.backgrounds import Backgrounds
-from lgnet_core.synthetic.render.painting import paint_solids
-from lgnet_core.synthetic.render.shading import albedo, develop, radiance
-from lgnet_core.synthetic.render.shadows import LIFT, ShadowMap, cast_shadow
+from lgnet_core.synthetic.render.shading import albedo, radiance, tone_map
+from lgnet_core.synthetic.render.shadows import NORMAL_OFFSET, ShadowMap, background_shadow
+from lgnet_core.synthetic.render.solid_shading import shade_solids
+from lgnet_core.synthetic.rng import CounterRng
 from lgnet_core.synthetic.scene.appearance import Appearance, sample_appearance
-from lgnet_core.synthetic.scene.objects import things_behind
-from lgnet_core.synthetic.scene.solids import Solids, cast
+from lgnet_core.synthetic.scene.objects import background_solids
+from lgnet_core.synthetic.scene.solids import Solids, cast_rays
 from lgnet_core.visualization.raster import rasterize, scatter
 
-_NO_HANDS = 0.7  # metres from the camera to where hands would be
+_DEFAULT_HAND_DISTANCE = 0.7  # metres, for images without hands
 
 
-class Rendered(NamedTuple):
-    """Images and what is seen where.
+class RenderOutput(NamedTuple):
+    """Rendered images and label maps.
 
     Shapes:
-        image: (B, 3, H, W) float32 sRGB in [0, 1]; segmentation: (B, H, W) uint8, constants of
-        :mod:`lgnet_core.data.sample`; depth: (B, H, W) metres, 0 = background.
+        image: (B, 3, H, W) float32 sRGB in [0, 1]; segmentation: (B, H, W) uint8, labels of
+        :mod:`lgnet_core.data.sample`; depth: (B, H, W) metres, 0 for background.
     """
 
     image: Tensor
@@ -41,11 +41,11 @@ class Rendered(NamedTuple):
 
 
 class Renderer(torch.nn.Module):
-    """Draws both hands of a hand model, with everything around them random.
+    """Renders posed hands with random appearance, accessories, illumination and background.
 
     Args:
-        hand_model: gives faces and rest shape; the vertices to draw are handed to :meth:`render`.
-        device: where images are drawn; the code is the same everywhere.
+        hand_model: provides faces and rest shape; posed vertices are arguments of :meth:`render`.
+        device: device to render on.
     """
 
     details: Tensor
@@ -82,81 +82,85 @@ class Renderer(torch.nn.Module):
         intrinsics: Tensor,
         height: int,
         width: int,
-        draws: Draws,
-        things: Solids | None = None,
-    ) -> Rendered:
-        """Draw B images. Parts nearer to the camera than 5 cm are left out.
+        rng: CounterRng,
+        objects: Solids | None = None,
+    ) -> RenderOutput:
+        """Render B images; the near plane is at 5 cm.
 
         Args:
-            vertices: model vertices of both hands, camera frame, metres; those of absent hands are ignored.
-            presence: which hands are drawn. draws: of the same images, on the renderer's device.
-            things: among the hands, camera frame; None: none.
+            vertices: vertices of both hands, camera frame, metres; those of absent hands are ignored.
+            presence: hands to render. rng: random streams of the images, on the device of the renderer.
+            objects: held objects and occluders, camera frame; None for none.
 
         Shapes:
             vertices: (B, 2, 778, 3); presence: (B, 2) bool; intrinsics: (B, 3, 3).
         """
-        looks = sample_appearance(draws)
-        hands = torch.where(
-            presence[..., None, None], vertices, self.arms.template
-        )  # whatever stands for an absent one
-        mesh, sleeved = self.arms(hands, draws)
+        appearance = sample_appearance(rng)
+        hands = torch.where(presence[..., None, None], vertices, self.arms.template)  # placeholder for absent hands
+        mesh, has_sleeve = self.arms(hands, rng)
         faces, side, material = self.arms.faces, self.arms.face_side, self.arms.face_material
-        drawn = presence[:, side] & ((material == SKIN) | sleeved[:, side])  # (B, F)
+        face_mask = presence[:, side] & ((material == SKIN) | has_sleeve[:, side])  # (B, F)
 
         pixels = project(mesh.vertices, intrinsics)
         points = torch.cat([pixels, mesh.vertices[..., 2:]], -1)
-        fragments = rasterize(points, faces, height, width, drawn, cull=True)
+        fragments = rasterize(points, faces, height, width, face_mask, cull=True)
 
         normals = vertex_normals(mesh.vertices, faces, self.incident)
         focus = (presence[:, :, None] & self.hand_vertices).flatten(1)
-        shadows = ShadowMap(mesh.vertices, faces, drawn, focus, looks.key_direction)
-        in_map = shadows.place(mesh.vertices + LIFT * normals)
-        attributes = torch.cat([mesh.vertices, normals, mesh.rest, in_map], -1).permute(2, 0, 1).contiguous()
-        position, normal, rest, in_map = fragments.interpolate(attributes, faces).split(3)
+        shadows = ShadowMap(mesh.vertices, faces, face_mask, focus, appearance.key_direction)
+        shadow_coordinates = shadows.project(mesh.vertices + NORMAL_OFFSET * normals)
+        attributes = (
+            torch.cat([mesh.vertices, normals, mesh.rest, shadow_coordinates], -1).permute(2, 0, 1).contiguous()
+        )
+        position, normal, rest, shadow_coordinates = fragments.interpolate(attributes, faces).split(3)
         surface = Surface(
             batch=fragments.batch,
             side=side.index_select(0, fragments.face),
             material=material.index_select(0, fragments.face),
             position=position,
-            normal=unit(normal),
+            normal=normalize(normal),
             rest=rest,
             details=lookup_details(self.details, fragments.face, fragments.barycentric),
         )
-        surface = self.accessories(surface, mesh.vertices, self.noise, draws)
-        lit = shadows.light(in_map, surface.batch, looks.shadow_softness)
-        light = radiance(surface, albedo(surface, looks, self.noise), lit, looks)
+        surface = self.accessories(surface, mesh.vertices, self.noise, rng)
+        key_visibility = shadows.visibility(shadow_coordinates, surface.batch, appearance.shadow_softness)
+        light = radiance(surface, albedo(surface, appearance, self.noise), key_visibility, appearance)
 
-        canvas = torch.zeros(len(draws), height, width, device=vertices.device)
+        canvas = torch.zeros(len(rng), height, width, device=vertices.device)
         segmentation = fragments.scatter(self.label.index_select(0, fragments.face), canvas.to(torch.uint8))
         depth = fragments.scatter(fragments.depth, canvas)
-        image = self.backgrounds(height, width, draws)
+        image = self.backgrounds(height, width, rng)
         farthest = torch.where(presence, vertices[..., 2].amax(2), 0).amax(1)
-        self._furnish(image, intrinsics, torch.where(farthest > 0, farthest, _NO_HANDS), looks, draws)
-        image *= looks.surroundings[..., None, None]
-        image *= cast_shadow((segmentation > 0).float(), looks.key_direction, draws)
-        fragments.scatter(develop(light, surface, looks), image)
-        if things is not None:
-            hits = cast(things, intrinsics, height, width)
-            behind = depth.flatten()[hits.pixel]
-            hits = hits.where((behind == 0) | (hits.depth < behind))
-            in_map = shadows.place_each(hits.position + LIFT * hits.normal, hits.batch)
-            lit = shadows.light(in_map, hits.batch, looks.shadow_softness)
-            colours = paint_solids(hits, things, lit, looks, self.backgrounds, draws, "things")
+        self._render_background_solids(
+            image, intrinsics, torch.where(farthest > 0, farthest, _DEFAULT_HAND_DISTANCE), appearance, rng
+        )
+        image *= appearance.background_gain[..., None, None]
+        image *= background_shadow((segmentation > 0).float(), appearance.key_direction, rng)
+        fragments.scatter(tone_map(light, surface, appearance), image)
+        if objects is not None:
+            hits = cast_rays(objects, intrinsics, height, width)
+            hand_depth = depth.flatten()[hits.pixel]
+            hits = hits.select((hand_depth == 0) | (hits.depth < hand_depth))
+            shadow_coordinates = shadows.project_fragments(hits.position + NORMAL_OFFSET * hits.normal, hits.batch)
+            key_visibility = shadows.visibility(shadow_coordinates, hits.batch, appearance.shadow_softness)
+            colours = shade_solids(hits, objects, key_visibility, appearance, self.backgrounds, rng, "things")
             labels = torch.full_like(hits.pixel, OTHER, dtype=torch.uint8)
             for values, target in ((colours, image), (labels, segmentation), (hits.depth, depth)):
                 scatter(hits.pixel, hits.batch, values, target)
-        return Rendered(image, segmentation, depth)
+        return RenderOutput(image, segmentation, depth)
 
-    def _furnish(self, image: Tensor, intrinsics: Tensor, distance: Tensor, looks: Appearance, draws: Draws) -> None:
-        """Draw a scene of solids behind the hands, (B,) ``distance`` metres away, onto the background, in place."""
+    def _render_background_solids(
+        self, image: Tensor, intrinsics: Tensor, distance: Tensor, appearance: Appearance, rng: CounterRng
+    ) -> None:
+        """Render solids behind the hands, which are at ``distance`` (B,) metres, onto the background, in place."""
         height, width = image.shape[2:]
-        solids = things_behind(draws, intrinsics, height, width, distance)
-        hits = cast(solids, intrinsics, height, width)
-        lit = torch.ones_like(hits.depth)
-        head = solids.there.shape[1] - 1
+        solids = background_solids(rng, intrinsics, height, width, distance)
+        hits = cast_rays(solids, intrinsics, height, width)
+        key_visibility = torch.ones_like(hits.depth)
+        head = solids.present.shape[1] - 1
         scatter(
             hits.pixel,
             hits.batch,
-            paint_solids(hits, solids, lit, looks, self.backgrounds, draws, "behind", head),
+            shade_solids(hits, solids, key_visibility, appearance, self.backgrounds, rng, "behind", head),
             image,
         )

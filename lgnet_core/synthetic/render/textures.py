@@ -1,6 +1,6 @@
-"""Square images to fill backgrounds with: a few photographs and many made of noise.
+"""Background textures: bundled photographs, spectral noise and regular patterns.
 
-All are 256x256, display colours in [0, 1]. The photographs are public domain or CC0, see photographs/LICENSES.md.
+Textures are 256 x 256 display colours in [0, 1]. The photographs are public domain or CC0, see photographs/LICENSES.md.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lgnet_core.synthetic.random import Draws
+from lgnet_core.synthetic.rng import CounterRng
 
 TEXTURE_SIZE = 256
-_SPECTRA = (0.4, 0.8, 1.2, 1.6, 2.0, 2.5)  # amplitude falls with frequency to this power
-_KINDS = ((1.0, 0.0), (1.0, 0.5), (6.0, 0.0), (20.0, 0.2))  # how far stretched, how colourful
+_SPECTRA = (0.4, 0.8, 1.2, 1.6, 2.0, 2.5)  # exponents of the amplitude spectrum f^-p
+_KINDS = ((1.0, 0.0), (1.0, 0.5), (6.0, 0.0), (20.0, 0.2))  # anisotropy, colourfulness
 _SEED = 20241
 
 
-def photographs() -> Tensor:
-    """(3 P, 3, 256, 256) the bundled photographs, each sharp, out of focus and more so.
+def load_photographs() -> Tensor:
+    """Bundled photographs (3 P, 3, 256, 256), each sharp and with two degrees of defocus.
 
     Raises:
-        FileNotFoundError: if the installation lacks them. ValueError: if one is damaged.
+        FileNotFoundError: if the installation lacks them. ValueError: if one is corrupt.
     """
     folder = files("lgnet_core.synthetic.render") / "photographs"
     images = []
@@ -33,17 +33,17 @@ def photographs() -> Tensor:
         if entry.name.endswith(".jpg"):
             bgr = cv2.imdecode(np.frombuffer(entry.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
             if bgr is None:
-                raise ValueError(f"{entry}: not a readable JPEG; reinstall lgnet_core")
+                raise ValueError(f"{entry}: not a readable JPEG file; reinstall lgnet_core")
             sharp = torch.from_numpy(np.ascontiguousarray(bgr[..., ::-1])).permute(2, 0, 1).float() / 255
             images.append(sharp)
     if not images:
-        raise FileNotFoundError(f"no background photographs in {folder}: install lgnet_core with its package data")
+        raise FileNotFoundError(f"{folder}: no background photographs found; install lgnet_core with its package data")
     sharp = torch.stack(images)
-    return torch.stack([sharp, _blurred(sharp, 3), _blurred(sharp, 8)], 1).flatten(0, 1)
+    return torch.stack([sharp, _blur(sharp, 3), _blur(sharp, 8)], 1).flatten(0, 1)
 
 
-def _blurred(images: Tensor, radius: int) -> Tensor:
-    """Three box blurs, nearly a Gaussian."""
+def _blur(images: Tensor, radius: int) -> Tensor:
+    """Approximate Gaussian blur by three box filters."""
     size = 2 * radius + 1
     for _ in range(3):
         padded = F.pad(images, (radius,) * 4, mode="reflect")
@@ -51,10 +51,13 @@ def _blurred(images: Tensor, radius: int) -> Tensor:
     return images
 
 
-def noise_textures() -> Tensor:
-    """(T, 3, 256, 256) noise of many spectra, isotropic and stretched (wood, cloth), in grey and in colour; regular
-    patterns (stripes, checks, dots)."""
-    white = torch.fft.fft2(Draws(_SEED, torch.arange(len(_KINDS))).normal("white", 3, TEXTURE_SIZE, TEXTURE_SIZE))
+def make_noise_textures() -> Tensor:
+    """Procedural textures (T, 3, 256, 256).
+
+    Noise with several spectra, isotropic and anisotropic (wood, cloth), grey and coloured; regular patterns (stripes,
+    checks, dots).
+    """
+    white = torch.fft.fft2(CounterRng(_SEED, torch.arange(len(_KINDS))).normal("white", 3, TEXTURE_SIZE, TEXTURE_SIZE))
     frequency = torch.fft.fftfreq(TEXTURE_SIZE) * TEXTURE_SIZE
     stretch, colour = torch.tensor(_KINDS).T[..., None, None]  # (kinds, 1, 1)
     radius = (frequency**2 + (frequency[:, None] * stretch) ** 2).sqrt().clamp_min(1.0)  # (kinds, S, S)

@@ -1,4 +1,4 @@
-"""Which joints an image shows, and which hands are in it, read off the rendered depth and segmentation."""
+"""Visibility labels of joints and presence labels of hands, from rendered depth and segmentation."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from torch import Tensor
 from lgnet_core.hand_model import HandModel
 
 MIN_JOINTS = 7
-"""A hand is in the image if at least a third of its joints are inside it ..."""
-MIN_PIXELS = 0.0015
-"""... and it covers at least this part of the image (98 pixels of 256 x 256)."""
+"""Minimum number of joints inside the image for a hand to be present, a third of all."""
+MIN_AREA_FRACTION = 0.0015
+"""Minimum fraction of the image covered by a hand to be present (98 pixels of 256 x 256)."""
 
-_SKIN = 5e-3  # metres of tolerance beyond the flesh around a joint
+_DEPTH_TOLERANCE = 5e-3  # metres, in addition to the tissue around a joint
 
 
 def joint_radii(hand_model: HandModel) -> Tensor:
-    """(21,) metres of flesh in front of each joint: how far the rest mesh's surface is from it.
+    """Distances (21,) from each joint to the surface of the rest mesh, metres.
 
-    The mean distance of the joint's nearest vertices; nearly 0 for the tips, which are vertices themselves.
+    The mean distance to the nearest vertices; small for fingertips, which are vertices themselves.
     """
     device = hand_model.v_template.device
     identity = torch.eye(3, device=device).expand(1, 2, 16, 3, 3)
@@ -28,12 +28,12 @@ def joint_radii(hand_model: HandModel) -> Tensor:
 
 
 def sample_nearest(maps: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Values of (B, H, W) maps at the nearest pixels (B, ..., 2), and whether these lie inside.
+    """Nearest-neighbour samples of maps (B, H, W) at pixels (B, ..., 2), and a mask of the pixels inside of the map.
 
-    Points outside take the value of the nearest border pixel.
+    Pixels outside take the value of the nearest border pixel.
     """
     height, width = maps.shape[1:]
-    # Not torch.round on huge values: points behind the camera project far away.
+    # Clamped before rounding: points behind the camera project to huge coordinates.
     u, v = (pixels + 0.5).clamp(-1e6, 1e6).floor().long().unbind(-1)
     inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
     flat = v.clamp(0, height - 1) * width + u.clamp(0, width - 1)
@@ -42,11 +42,11 @@ def sample_nearest(maps: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def joint_visibility(joints: Tensor, pixels: Tensor, depth: Tensor, segmentation: Tensor, radii: Tensor) -> Tensor:
-    """A joint is visible if its pixel is inside the image and no surface but its own flesh lies in front of it.
+    """Joint visibility: the joint is inside the image and only the tissue of its own hand is in front of it.
 
     Args:
         joints: (B, 2, 21, 3) camera frame, metres. pixels: (B, 2, 21, 2) their projections.
-        depth: (B, H, W) metres of the nearest surface, 0 where there is none.
+        depth: (B, H, W) of the nearest surface, metres, 0 for background.
         segmentation: (B, H, W), see :mod:`lgnet_core.data.sample`.
         radii: (21,) of :func:`joint_radii`.
 
@@ -57,18 +57,18 @@ def joint_visibility(joints: Tensor, pixels: Tensor, depth: Tensor, segmentation
     owner, _ = sample_nearest(segmentation, pixels)
     z = joints[..., 2]
     side = torch.arange(1, 3, device=joints.device, dtype=segmentation.dtype)[:, None]
-    in_front = torch.where(surface > 0, z - surface, -1.0)
-    # Another hand hides it wherever it lies in front; its own surface (and its sleeve) only beyond the joint's flesh.
-    other = (owner != side) & (owner == 3 - side)
-    hidden = in_front > torch.where(other, 0.0, radii + _SKIN)
+    occluder_distance = torch.where(surface > 0, z - surface, -1.0)
+    # The other hand occludes at any distance in front; all other surfaces only beyond the tissue around the joint.
+    other_hand = (owner != side) & (owner == 3 - side)
+    hidden = occluder_distance > torch.where(other_hand, 0.0, radii + _DEPTH_TOLERANCE)
     return inside & ~hidden & (z > 0)
 
 
-def hand_presence(drawn: Tensor, pixels: Tensor, segmentation: Tensor) -> Tensor:
-    """Which of the hands that were drawn really are in the image.
+def hand_presence(rendered: Tensor, pixels: Tensor, segmentation: Tensor) -> Tensor:
+    """Presence of the rendered hands in the image: enough joints inside and enough pixels covered.
 
     Args:
-        drawn: (B, 2) bool. pixels: (B, 2, 21, 2) projected joints. segmentation: (B, H, W).
+        rendered: (B, 2) bool. pixels: (B, 2, 21, 2) projected joints. segmentation: (B, H, W).
 
     Returns:
         (B, 2) bool.
@@ -77,4 +77,4 @@ def hand_presence(drawn: Tensor, pixels: Tensor, segmentation: Tensor) -> Tensor
     size = torch.tensor([width, height], device=pixels.device)
     inside = ((pixels >= -0.5) & (pixels < size - 0.5)).all(-1).sum(-1) >= MIN_JOINTS
     covered = torch.stack([(segmentation == side + 1).flatten(1).sum(1) for side in range(2)], 1)
-    return drawn & inside & (covered >= MIN_PIXELS * height * width)
+    return rendered & inside & (covered >= MIN_AREA_FRACTION * height * width)

@@ -1,0 +1,1 @@
+"""Scene sampling: hand poses and placement, contact resolution, objects, appearance and lighting."""

@@ -1,4 +1,4 @@
-"""Bringing two hands together and taking overlaps apart: a fixed number of steps, the same for every scene."""
+"""Contact resolution: moving hands into contact and resolving penetrations, with a fixed number of iterations."""
 
 from __future__ import annotations
 
@@ -7,106 +7,107 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lgnet_core.synthetic.scene.capsules import CapsuleHands, Capsules
-from lgnet_core.synthetic.scene.poses import both_rotations, clamp_angles
+from lgnet_core.synthetic.scene.capsules import CapsuleHandModel, Capsules
+from lgnet_core.synthetic.scene.poses import clamp_angles, joint_rotations
 
-_ADVANCES = 12
-_MAX_ADVANCE = 0.12  # metres a hand may travel until it touches
-_STEPS = 20
-_ANGLE_STEP, _SHIFT_STEP = 0.03, 1.5e-3  # radians, metres per descent step
-_OVERLAP_SCALE = 2e-3  # metres at which an overlap costs 1
-_GRADIENT_FLOOR = 0.1  # per step: below it Adam no longer takes rounding errors for directions
-_SELF_SLACK = 2e-3  # metres that capsules of one hand may overlap: skin gives way
-_CLOSING_STEPS, _CLOSING_FORCE = 14, 1.0  # steps that close a holding hand's fingers; cost per radian
-_ANGLE_COST = 0.3  # per radian^2: keeps the drawn pose where nothing presses
+_ADVANCEMENT_STEPS = 12
+_MAX_ADVANCEMENT = 0.12  # metres that a hand may travel until contact
+_DESCENT_STEPS = 20
+_ANGLE_STEP, _TRANSLATION_STEP = 0.03, 1.5e-3  # step sizes of the descent, radians and metres
+_PENETRATION_SCALE = 2e-3  # metres of penetration with cost 1
+_ADAM_EPSILON = 0.1  # large, so that gradients at rounding level do not cause steps
+_SELF_PENETRATION_TOLERANCE = 2e-3  # metres of penetration allowed within a hand: skin is soft
+_CLOSING_STEPS, _CLOSING_FORCE = 14, 1.0  # descent steps that close grasping fingers; cost per radian
+_ANGLE_COST = 0.3  # per radian^2: keeps the sampled pose unless contact changes it
 
 
-class Meeting(NamedTuple):
-    """How two hands are to meet.
+class ContactGoal(NamedTuple):
+    """Desired contact between two hands.
 
     Shapes:
-        together: (B,) bool: both hands are there. offset: (B, 3) of the left wrist from the right one, metres.
-        escape: (B, 3) unit vector along which the left hand moves away from the right one.
-        gap: (B,) metres that should lie between them; NaN where the left hand stays where it is put.
-        closing: (B, 2) bool: the hand's fingers close on the other hand.
+        both_present: (B,) bool: the scene has both hands.
+        offset: (B, 3) initial position of the left wrist relative to the right one, metres.
+        separation_direction: (B, 3) unit vector along which the left hand moves away from the right one.
+        gap: (B,) desired gap, metres; NaN keeps the initial offset.
+        closing: (B, 2) bool: the fingers of the hand close on the other hand.
     """
 
-    together: Tensor
+    both_present: Tensor
     offset: Tensor
-    escape: Tensor
+    separation_direction: Tensor
     gap: Tensor
     closing: Tensor
 
 
-def settle(
-    hands: CapsuleHands, meeting: Meeting, angles: Tensor, shape: Tensor, root: Tensor
+def resolve_contact(
+    hands: CapsuleHandModel, goal: ContactGoal, angles: Tensor, shape: Tensor, root: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Move the left hand to its gap, then move it and bend the fingers of both until no capsules overlap.
+    """Move the left hand to the desired gap, then resolve penetrations by moving it and bending the fingers.
 
-    The way to the gap is conservative advancement: as far as the hands are apart they cannot meet, whatever the
-    direction. Every scene moves by itself, whatever else is in the batch.
+    The gap is reached by conservative advancement: hands cannot collide within a step of the length of their clearance.
+    Scenes are independent of the rest of the batch.
 
     Args:
-        angles: (B, 2, 16, 3) radians. shape: (B, 2, 10). root: (B, 2, 3, 3) rotations of both hands, in one frame.
+        angles: (B, 2, 16, 3) joint angles, radians. shape: (B, 2, 10). root: (B, 2, 3, 3) root rotations, common frame.
 
     Returns:
-        angles, offset, and the deepest overlap (B,) that is left between the hands, metres.
+        joint angles, offset, and the maximum remaining penetration (B,) between the hands, metres.
     """
     with torch.no_grad():
-        capsules = hands.pose(both_rotations(angles, root), shape)
-        offset = _advance(hands, capsules, meeting)
-        apart = hands.pair_clearance(capsules.moved(offset)).flatten(1).amin(1)
-        tangled = ((apart < 0) | meeting.closing.any(1)) & meeting.together
-        tangled = tangled | (hands.self_clearance(capsules).flatten(1).amin(1) < -_SELF_SLACK)
-        rows = tangled.nonzero()[:, 0]
+        capsules = hands.pose(joint_rotations(angles, root), shape)
+        offset = _advance_to_gap(hands, capsules, goal)
+        clearance = hands.pair_clearance(capsules.translate_left(offset)).flatten(1).amin(1)
+        colliding = ((clearance < 0) | goal.closing.any(1)) & goal.both_present
+        colliding = colliding | (hands.self_clearance(capsules).flatten(1).amin(1) < -_SELF_PENETRATION_TOLERANCE)
+        rows = colliding.nonzero()[:, 0]
         if len(rows):
-            chosen = Meeting(*(x[rows] for x in meeting))._replace(offset=offset[rows])
-            solved = _descend(hands, chosen, angles[rows], shape[rows], root[rows])
+            selected = ContactGoal(*(x[rows] for x in goal))._replace(offset=offset[rows])
+            solved = _resolve_penetration(hands, selected, angles[rows], shape[rows], root[rows])
             angles, offset = angles.index_copy(0, rows, solved[0]), offset.index_copy(0, rows, solved[1])
-            capsules = hands.pose(both_rotations(angles, root), shape)
-            apart = hands.pair_clearance(capsules.moved(offset)).flatten(1).amin(1)
-    return angles, offset, torch.where(meeting.together, (-apart).clamp_min(0), 0.0)
+            capsules = hands.pose(joint_rotations(angles, root), shape)
+            clearance = hands.pair_clearance(capsules.translate_left(offset)).flatten(1).amin(1)
+    return angles, offset, torch.where(goal.both_present, (-clearance).clamp_min(0), 0.0)
 
 
-def _advance(hands: CapsuleHands, capsules: Capsules, meeting: Meeting) -> Tensor:
-    """The offset at which the hands are ``meeting.gap`` apart along the way of escape."""
-    offset = meeting.offset
-    moves = meeting.together & meeting.gap.isfinite()
-    travelled = torch.zeros_like(meeting.gap)
-    for _ in range(_ADVANCES):
-        apart = hands.pair_clearance(capsules.moved(offset)).flatten(1).amin(1)
-        step = torch.where(moves, (apart - meeting.gap).clamp(-0.03, 0.03), 0.0)
-        step = torch.minimum(step, _MAX_ADVANCE - travelled)
+def _advance_to_gap(hands: CapsuleHandModel, capsules: Capsules, goal: ContactGoal) -> Tensor:
+    """Offset (B, 3) at which the hands are ``goal.gap`` apart, along the separation direction."""
+    offset = goal.offset
+    movable = goal.both_present & goal.gap.isfinite()
+    travelled = torch.zeros_like(goal.gap)
+    for _ in range(_ADVANCEMENT_STEPS):
+        clearance = hands.pair_clearance(capsules.translate_left(offset)).flatten(1).amin(1)
+        step = torch.where(movable, (clearance - goal.gap).clamp(-0.03, 0.03), 0.0)
+        step = torch.minimum(step, _MAX_ADVANCEMENT - travelled)
         travelled = travelled + step
-        offset = offset - step[:, None] * meeting.escape
+        offset = offset - step[:, None] * goal.separation_direction
     return offset
 
 
-def _descend(
-    hands: CapsuleHands, meeting: Meeting, angles: Tensor, shape: Tensor, root: Tensor
+def _resolve_penetration(
+    hands: CapsuleHandModel, goal: ContactGoal, angles: Tensor, shape: Tensor, root: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Adam on the squared overlaps, hand against hand and finger against finger, over angles and offset."""
-    # In units of their steps, so that one optimiser serves both.
+    """Minimize squared penetrations between and within hands over angles and offset, with Adam."""
+    # Variables are in units of their step sizes, so that one optimizer handles both.
     bend = torch.zeros_like(angles, requires_grad=True)
-    shift = torch.zeros_like(meeting.offset, requires_grad=True)
-    optimiser = torch.optim.Adam([bend, shift], lr=1.0, betas=(0.7, 0.9), eps=_GRADIENT_FLOOR)
-    movable = torch.tensor([1.0, 1.0, 0.0], device=angles.device)  # no twist
-    closing = _CLOSING_FORCE * meeting.closing
-    for step in range(_STEPS):
+    shift = torch.zeros_like(goal.offset, requires_grad=True)
+    optimizer = torch.optim.Adam([bend, shift], lr=1.0, betas=(0.7, 0.9), eps=_ADAM_EPSILON)
+    degrees_of_freedom = torch.tensor([1.0, 1.0, 0.0], device=angles.device)  # no twist
+    closing = _CLOSING_FORCE * goal.closing
+    for step in range(_DESCENT_STEPS):
         if step == _CLOSING_STEPS:
             closing = torch.zeros_like(closing)
         with torch.enable_grad():
-            now = angles + _ANGLE_STEP * bend * movable
-            offset = meeting.offset + _SHIFT_STEP * shift
-            capsules = hands.pose(both_rotations(now, root), shape)
-            between = (-hands.pair_clearance(capsules.moved(offset))).clamp_min(0)
-            within = (-_SELF_SLACK - hands.self_clearance(capsules)).clamp_min(0)
-            cost = ((between / _OVERLAP_SCALE) ** 2).sum((1, 2)) * meeting.together
-            cost = cost + ((within / _OVERLAP_SCALE) ** 2).sum((1, 2))
-            cost = cost + _ANGLE_COST * ((now - angles) ** 2).sum((1, 2, 3))
-            cost = cost - (closing * now[:, :, 1:, 0].sum(2)).sum(1)
+            bent = angles + _ANGLE_STEP * bend * degrees_of_freedom
+            offset = goal.offset + _TRANSLATION_STEP * shift
+            capsules = hands.pose(joint_rotations(bent, root), shape)
+            between = (-hands.pair_clearance(capsules.translate_left(offset))).clamp_min(0)
+            within = (-_SELF_PENETRATION_TOLERANCE - hands.self_clearance(capsules)).clamp_min(0)
+            cost = ((between / _PENETRATION_SCALE) ** 2).sum((1, 2)) * goal.both_present
+            cost = cost + ((within / _PENETRATION_SCALE) ** 2).sum((1, 2))
+            cost = cost + _ANGLE_COST * ((bent - angles) ** 2).sum((1, 2, 3))
+            cost = cost - (closing * bent[:, :, 1:, 0].sum(2)).sum(1)
             bend.grad, shift.grad = torch.autograd.grad(cost.sum(), [bend, shift])
-            shift.grad = shift.grad * (closing == 0).all(1, keepdim=True)  # a closing fist does not push itself off
-        optimiser.step()
-        bend.copy_((clamp_angles(angles + _ANGLE_STEP * bend * movable) - angles) / _ANGLE_STEP)
-    return clamp_angles(angles + _ANGLE_STEP * bend * movable), meeting.offset + _SHIFT_STEP * shift
+            shift.grad = shift.grad * (closing == 0).all(1, keepdim=True)  # closing fingers must not push the hand away
+        optimizer.step()
+        bend.copy_((clamp_angles(angles + _ANGLE_STEP * bend * degrees_of_freedom) - angles) / _ANGLE_STEP)
+    return clamp_angles(angles + _ANGLE_STEP * bend * degrees_of_freedom), goal.offset + _TRANSLATION_STEP * shift

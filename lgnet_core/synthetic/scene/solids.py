@@ -1,9 +1,8 @@
-r"""Boxes, cylinders and ellipsoids in front of a camera: what hands hold, what hides them, what stands behind them.
+"""Ray casting of boxes, cylinders and ellipsoids.
 
-A pixel's ray meets a convex solid in one interval of depths, the intersection of the intervals between its parallel
-faces and inside its quadric. In axes in which the solid is a unit one, |x|, |y|, |z| <= 1 for a box, x^2 + y^2 <= 1 and
-|z| <= 1 for a cylinder, x^2 + y^2 + z^2 <= 1 for an ellipsoid, both are closed forms. No triangles, the same on CPU and
-CUDA.
+The ray of a pixel intersects a convex solid in one depth interval: the intersection of its slabs and its quadric. In
+the frame of the unit solid (|x|, |y|, |z| <= 1 for a box, x^2 + y^2 <= 1 and |z| <= 1 for a cylinder,
+x^2 + y^2 + z^2 <= 1 for an ellipsoid) both have a closed form. Results are the same on CPU and CUDA.
 
 Source: Kay and Kajiya, "Ray tracing complex scenes", SIGGRAPH 1986 (slabs).
 """
@@ -17,11 +16,11 @@ import torch
 from torch import Tensor
 
 NEAR = 0.05
-"""Metres: what is nearer to the camera is not drawn."""
+"""Near plane, metres: solids whose surface is nearer are not rendered."""
 
 
-class Form(IntEnum):
-    """A solid's form; its third axis is the long one of a cylinder."""
+class Primitive(IntEnum):
+    """Type of a solid; the third axis of a cylinder is its axis of revolution."""
 
     BOX = 0
     CYLINDER = 1
@@ -32,34 +31,34 @@ class Solids(NamedTuple):
     """K solids in each of B images, camera frame, metres.
 
     Shapes:
-        form: (B, K) :class:`Form`; there: (B, K) bool; centre: (B, K, 3); axes: (B, K, 3, 3) the solid's axes as
-        columns; half: (B, K, 3) half of its size along each of them.
+        primitive: (B, K) :class:`Primitive`; present: (B, K) bool; centre: (B, K, 3); axes: (B, K, 3, 3) as columns;
+        half_extents: (B, K, 3) half of the size along each axis.
     """
 
-    form: Tensor
-    there: Tensor
+    primitive: Tensor
+    present: Tensor
     centre: Tensor
     axes: Tensor
-    half: Tensor
+    half_extents: Tensor
 
-    def turned(self, rotation: Tensor) -> Solids:
-        """In a frame turned by ``rotation`` (B, 3, 3)."""
+    def rotated(self, rotation: Tensor) -> Solids:
+        """Solids in a frame rotated by ``rotation`` (B, 3, 3)."""
         centre = (rotation[:, None] @ self.centre[..., None])[..., 0]
         return self._replace(centre=centre, axes=rotation[:, None] @ self.axes)
 
     @classmethod
-    def joined(cls, *several: Solids) -> Solids:
-        """All of them, one after another."""
-        return cls(*(torch.cat(parts, 1) for parts in zip(*several, strict=True)))
+    def concatenate(cls, *solids: Solids) -> Solids:
+        """Concatenate the solids of each image."""
+        return cls(*(torch.cat(parts, 1) for parts in zip(*solids, strict=True)))
 
 
 class Hits(NamedTuple):
-    """The nearest surface at the N pixels that a solid covers, in the order of ``pixel``.
+    """Nearest ray intersections at the N pixels covered by a solid, in ascending order of ``pixel``.
 
     Shapes:
         pixel: (N,) int64 index into a flattened (B, H, W); batch: (N,) int64 image; solid: (N,) int64, 0 to K - 1;
-        depth: (N,) metres; position, normal: (3, N) camera frame; local: (3, N) place on the unit solid;
-        facing: (3, N) the normal in the solid's axes.
+        depth: (N,) metres; position, normal: (3, N) camera frame; local: (3, N) position on the unit solid;
+        local_normal: (3, N) normal in the axes of the solid.
     """
 
     pixel: Tensor
@@ -69,86 +68,88 @@ class Hits(NamedTuple):
     position: Tensor
     normal: Tensor
     local: Tensor
-    facing: Tensor
+    local_normal: Tensor
 
-    def where(self, mask: Tensor) -> Hits:
-        """Those for which ``mask`` (N,) is true."""
+    def select(self, mask: Tensor) -> Hits:
+        """Hits for which ``mask`` (N,) is true."""
         return Hits(*(values[..., mask] for values in self))
 
 
-def cast(solids: Solids, intrinsics: Tensor, height: int, width: int) -> Hits:
-    """Look at the solids.
+def cast_rays(solids: Solids, intrinsics: Tensor, height: int, width: int) -> Hits:
+    """Cast the rays of all pixels.
 
     Args:
-        intrinsics: (B, 3, 3) K of the images, pixels.
+        intrinsics: (B, 3, 3) of the images, pixels. height, width: image size, pixels.
     """
     count, device = len(intrinsics), intrinsics.device
-    into = solids.axes.transpose(-1, -2) / solids.half[..., None]  # (B, K, 3, 3) camera frame -> unit solid
-    origin = -(into @ solids.centre[..., None])[..., 0]  # (B, K, 3) of the camera
-    rays = into @ torch.linalg.inv(intrinsics)[:, None]  # of (u, v, 1): depth 1, so a ray's parameter is the depth
+    to_unit = solids.axes.transpose(-1, -2) / solids.half_extents[..., None]  # (B, K, 3, 3) camera frame -> unit solid
+    origin = -(to_unit @ solids.centre[..., None])[..., 0]  # (B, K, 3) camera centre
+    rays = to_unit @ torch.linalg.inv(intrinsics)[:, None]  # of (u, v, 1): the ray parameter is the depth
     u = torch.arange(width, device=device, dtype=intrinsics.dtype)
     v = torch.arange(height, device=device, dtype=intrinsics.dtype)[:, None]
     nearest = torch.full((count, height, width), torch.inf, device=device)
     owner = torch.zeros(count, height, width, dtype=torch.int64, device=device)
-    for k in range(solids.there.shape[1]):
-        for form in Form:
-            rows = (solids.there[:, k] & (solids.form[:, k] == form)).nonzero()[:, 0]
+    for k in range(solids.present.shape[1]):
+        for primitive in Primitive:
+            rows = (solids.present[:, k] & (solids.primitive[:, k] == primitive)).nonzero()[:, 0]
             if len(rows) == 0:
                 continue
             ray, start = rays[rows, k, ..., None, None], origin[rows, k, :, None, None]
-            along = [ray[:, axis, 0] * u + (ray[:, axis, 1] * v + ray[:, axis, 2]) for axis in range(3)]
-            depth = _enter(form, [start[:, axis] for axis in range(3)], along)
-            before = nearest[rows]
-            closer = depth < before
-            nearest[rows] = torch.where(closer, depth, before)
+            direction = [ray[:, axis, 0] * u + (ray[:, axis, 1] * v + ray[:, axis, 2]) for axis in range(3)]
+            depth = _entry_depth(primitive, [start[:, axis] for axis in range(3)], direction)
+            previous = nearest[rows]
+            closer = depth < previous
+            nearest[rows] = torch.where(closer, depth, previous)
             owner[rows] = torch.where(closer, k, owner[rows])
-    return _hits(solids, nearest, owner, intrinsics, into, origin)
+    return _surface_at_hits(solids, nearest, owner, intrinsics, to_unit, origin)
 
 
-def _enter(form: Form, start: list[Tensor], along: list[Tensor]) -> Tensor:
-    """Depth at which rays enter a unit solid, infinity where they miss it or begin inside.
+def _entry_depth(primitive: Primitive, start: list[Tensor], direction: list[Tensor]) -> Tensor:
+    """Depth at which rays enter a unit solid, infinite where they miss it or start inside.
 
     Shapes:
-        start: three of (R, 1, 1); along: three of (R, H, W); returns (R, H, W).
+        start, direction: three components each, (R, 1, 1) and (R, H, W); returns (R, H, W).
     """
-    round_axes = {Form.BOX: 0, Form.CYLINDER: 2, Form.ELLIPSOID: 3}[form]
-    low = torch.full_like(along[0], -torch.inf)
-    high = torch.full_like(along[0], torch.inf)
-    if round_axes:
-        begin, way = torch.stack(start[:round_axes]), torch.stack(along[:round_axes])
-        a, b, c = (way * way).sum(0), (begin * way).sum(0), (begin * begin).sum(0) - 1
-        root = (b * b - a * c).sqrt()  # NaN where the ray misses: no comparison with it is true
+    quadric_axes = {Primitive.BOX: 0, Primitive.CYLINDER: 2, Primitive.ELLIPSOID: 3}[primitive]
+    low = torch.full_like(direction[0], -torch.inf)
+    high = torch.full_like(direction[0], torch.inf)
+    if quadric_axes:
+        o, d = torch.stack(start[:quadric_axes]), torch.stack(direction[:quadric_axes])
+        a, b, c = (d * d).sum(0), (o * d).sum(0), (o * o).sum(0) - 1
+        root = (b * b - a * c).sqrt()  # NaN where the ray misses; comparisons with NaN are false
         low, high = (-b - root) / a, (-b + root) / a
-    for s, d in zip(start[round_axes:], along[round_axes:]):
-        one, other = (-1 - s) / d, (1 - s) / d
-        low, high = torch.maximum(low, torch.minimum(one, other)), torch.minimum(high, torch.maximum(one, other))
+    for o, d in zip(start[quadric_axes:], direction[quadric_axes:]):
+        first, second = (-1 - o) / d, (1 - o) / d
+        low, high = torch.maximum(low, torch.minimum(first, second)), torch.minimum(high, torch.maximum(first, second))
     return torch.where((low < high) & (low > NEAR), low, torch.inf)
 
 
-def _hits(solids: Solids, nearest: Tensor, owner: Tensor, intrinsics: Tensor, into: Tensor, origin: Tensor) -> Hits:
+def _surface_at_hits(
+    solids: Solids, nearest: Tensor, owner: Tensor, intrinsics: Tensor, to_unit: Tensor, origin: Tensor
+) -> Hits:
     _, height, width = nearest.shape
     pixel = torch.isfinite(nearest).flatten().nonzero()[:, 0]
     batch = pixel // (height * width)
     solid, depth = owner.flatten()[pixel], nearest.flatten()[pixel]
     row = pixel % (height * width) // width
-    places = torch.stack([(pixel % width).float(), row.float(), torch.ones_like(depth)])
-    per_solid = batch * solids.there.shape[1] + solid
+    pixels = torch.stack([(pixel % width).float(), row.float(), torch.ones_like(depth)])
+    index = batch * solids.present.shape[1] + solid
 
-    def pick(matrices: Tensor, index: Tensor) -> Tensor:  # (M, ...) -> (..., N)
+    def gather(matrices: Tensor, index: Tensor) -> Tensor:  # (M, ...) -> (..., N)
         return matrices.flatten(1).t().contiguous().index_select(1, index).view(*matrices.shape[1:], -1)
 
-    rays = (pick(torch.linalg.inv(intrinsics), batch) * places).sum(1)
+    rays = (gather(torch.linalg.inv(intrinsics), batch) * pixels).sum(1)
     position = rays * depth
-    local = (pick(into.flatten(0, 1), per_solid) * position).sum(1) + pick(origin.flatten(0, 1), per_solid)
-    form, half = solids.form.flatten()[per_solid], pick(solids.half.flatten(0, 1), per_solid)
+    local = (gather(to_unit.flatten(0, 1), index) * position).sum(1) + gather(origin.flatten(0, 1), index)
+    primitive, half_extents = solids.primitive.flatten()[index], gather(solids.half_extents.flatten(0, 1), index)
 
-    flat = torch.nn.functional.one_hot(local.abs().argmax(0), 3).t() * local.sign()
-    across = local * local.new_tensor([1.0, 1.0, 0.0])[:, None] / half
-    facing = torch.where(form == Form.ELLIPSOID, local / half, flat)
-    on_side = (form == Form.CYLINDER) & (local[2].abs() < 1 - 1e-4)
-    on_end = (form == Form.CYLINDER) & ~on_side
-    facing = torch.where(on_side, across, facing)
-    facing = torch.where(on_end, local * local.new_tensor([0.0, 0.0, 1.0])[:, None], facing)
-    facing = torch.nn.functional.normalize(facing, dim=0)
-    normal = (pick(solids.axes.flatten(0, 1), per_solid) * facing).sum(1)
-    return Hits(pixel, batch, solid, depth, position, normal, local, facing)
+    box_normal = torch.nn.functional.one_hot(local.abs().argmax(0), 3).t() * local.sign()
+    radial = local * local.new_tensor([1.0, 1.0, 0.0])[:, None] / half_extents
+    local_normal = torch.where(primitive == Primitive.ELLIPSOID, local / half_extents, box_normal)
+    on_side = (primitive == Primitive.CYLINDER) & (local[2].abs() < 1 - 1e-4)
+    on_end = (primitive == Primitive.CYLINDER) & ~on_side
+    local_normal = torch.where(on_side, radial, local_normal)
+    local_normal = torch.where(on_end, local * local.new_tensor([0.0, 0.0, 1.0])[:, None], local_normal)
+    local_normal = torch.nn.functional.normalize(local_normal, dim=0)
+    normal = (gather(solids.axes.flatten(0, 1), index) * local_normal).sum(1)
+    return Hits(pixel, batch, solid, depth, position, normal, local, local_normal)

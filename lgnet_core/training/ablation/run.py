@@ -1,4 +1,4 @@
-"""``lgnet ablate``: networks trained alike, judged alike, and written into one table."""
+"""Ablation study: train and evaluate several networks under equal conditions (``lgnet ablate``)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 
 from rich.console import Console
 
-from lgnet_core.evaluation.benchmark.bench import count_macs, machine_description
+from lgnet_core.evaluation.benchmark.bench import count_macs
+from lgnet_core.evaluation.benchmark.machine import machine_description
+from lgnet_core.evaluation.datasets.factory import DatasetConfig
 from lgnet_core.evaluation.run import run_evaluation
-from lgnet_core.evaluation.sets import Choice
 from lgnet_core.hand_model import load_hand_model
+from lgnet_core.io.checkpoint_files import read_metadata
 from lgnet_core.network import HandLGNet
-from lgnet_core.network.checkpoint import load_network, read_metadata
+from lgnet_core.network.checkpoint import load_network
 from lgnet_core.training.ablation.table import Run, Table
+from lgnet_core.training.schedule import FORMER_SCHEDULE_NAMES
 from lgnet_core.training.train import train
 from lgnet_core.training.train_config import WEIGHTS, TrainConfig
 
@@ -25,14 +28,17 @@ SETTINGS = "ablation_settings.json"
 
 @dataclass(frozen=True)
 class AblationConfig:
-    """What is compared, and under which conditions.
+    """Rows and conditions of an ablation.
 
     Args:
-        training: of every row; its ``out`` is the ablation's folder, its ``backbone`` that of all networks. Its preset,
-            losses and seed are each row's own.
-        rows: ``PRESET``, or ``PRESET:LOSSES`` with another loss preset than ``default``.
-        seeds: each row is trained with each.
-        count: images of the frozen set that it is judged on; None: all.
+        training: configuration of all trainings; ``out`` is the ablation's folder, and ``backbone`` is common to all
+            networks. Preset, losses and seed are replaced by those of each row.
+        rows: ``PRESET``, or ``PRESET:LOSSES`` for a loss preset other than ``default``.
+        seeds: seeds with which each row is trained.
+        count: number of images of the frozen evaluation set; None: all.
+
+    Raises:
+        ValueError: if rows or seeds are missing, repeated or invalid.
     """
 
     training: TrainConfig
@@ -42,28 +48,28 @@ class AblationConfig:
 
     def __post_init__(self) -> None:
         if not self.rows or not self.seeds:
-            raise ValueError("ablate: nothing to compare; name at least one preset and one seed")
+            raise ValueError("ablate: nothing to compare; give at least one preset and one seed")
         if len(set(self.rows)) < len(self.rows) or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("ablate: a row or a seed is named twice; name each once")
+            raise ValueError("ablate: a row or a seed is repeated; give each once")
         for row in self.rows:
-            self.settings(row, self.seeds[0])  # says what is wrong before anything is trained
+            self.settings(row, self.seeds[0])  # raises for invalid rows before anything is trained
 
     def settings(self, row: str, seed: int) -> TrainConfig:
-        """Of one training."""
+        """Training configuration of one row and seed."""
         preset, _, losses = row.partition(":")
         folder = self.training.out / row.replace(":", "_") / f"seed_{seed}"
         return replace(self.training, out=folder, preset=preset, losses=losses or "default", seed=seed)
 
 
 def ablate(config: AblationConfig, console: Console | None = None) -> Table:
-    """Train and judge every row with every seed that is not done yet; the table is written anew after each.
+    """Train and evaluate every row with every seed; the table is rewritten after each.
 
-    Stopped at any time and started again, it goes on where it was: a training resumes, what is done is read.
+    An interrupted ablation can be restarted: its current training is resumed, and completed results are read.
 
-    Writes ``ablation.json``, ``ablation.md``, and for each training a folder with its logs, weights and evaluation.
+    Writes ``ablation.json``, ``ablation.md``, and a folder with logs, weights and evaluation for each training.
 
     Raises:
-        ValueError: if rows or settings make no sense, or the folder holds an ablation under other conditions.
+        ValueError: if the folder contains an ablation under other conditions.
     """
     console = console or Console(quiet=True)
     out = config.training.out
@@ -71,7 +77,7 @@ def ablate(config: AblationConfig, console: Console | None = None) -> Table:
     _check_conditions(out, conditions)
     runs: list[Run] = []
     table = Table(conditions, machine_description(), runs)
-    for seed in config.seeds:  # all rows with one seed first: a table that is cut short compares all of them
+    for seed in config.seeds:  # all rows with one seed first, so that an interrupted table compares all rows
         for row in config.rows:
             console.print(f"{row}, seed {seed}")
             runs.append(_run(config, row, seed, console))
@@ -81,19 +87,19 @@ def ablate(config: AblationConfig, console: Console | None = None) -> Table:
 
 def _run(config: AblationConfig, row: str, seed: int, console: Console) -> Run:
     settings = config.settings(row, seed)
-    done = settings.out / FIGURES
-    if done.exists():
-        return Run(**json.loads(done.read_text()))
+    result_path = settings.out / FIGURES
+    if result_path.exists():
+        return Run(**json.loads(result_path.read_text()))
     weights = settings.out / WEIGHTS
     if not weights.exists() or read_metadata(weights)["steps"] < settings.steps:
         train(settings)
     hand_model = None if settings.hand_model is None else load_hand_model(settings.hand_model)
     report = run_evaluation(
-        settings.out / "eval", Choice(), weights, hand_model, config.count, settings.device, console=console
+        settings.out / "eval", DatasetConfig(), weights, hand_model, config.count, settings.device, console=console
     )
     network, metadata = load_network(weights, hand_model)
-    figures = report.figures()
-    # A network of one crop per hand always has crops of its own size, whatever they are cut from.
+    figures = report.metrics()
+    # The input size of a per-hand network is fixed, whatever the size of the images.
     inputs = network.example_inputs() if isinstance(network, HandLGNet) else network.example_inputs(settings.size)
     run = Run(
         row=row,
@@ -105,27 +111,29 @@ def _run(config: AblationConfig, row: str, seed: int, console: Console) -> Run:
         figures={name: values["weights"] for name, values in figures.items()},
         mean_pose={name: values["mean_pose"] for name, values in figures.items()},
     )
-    done.write_text(json.dumps(asdict(run), indent=1) + "\n")
+    result_path.write_text(json.dumps(asdict(run), indent=1) + "\n")
     return run
 
 
 def _conditions(config: AblationConfig) -> dict[str, Any]:
-    """What is the same for all rows, JSON-able."""
-    own = ("out", "preset", "losses", "seed", "progress", "threads", "workers", "resume")
-    shared = {name: value for name, value in asdict(config.training).items() if name not in own}
-    judged = {"evaluated_on": Choice().data, "evaluated_images": config.count}
-    return json.loads(json.dumps(shared | judged, default=str))
+    """Conditions common to all rows, as JSON."""
+    row_settings = ("out", "preset", "losses", "seed", "progress", "threads", "workers", "resume")
+    shared = {name: value for name, value in asdict(config.training).items() if name not in row_settings}
+    evaluation = {"evaluated_on": DatasetConfig().data, "evaluated_images": config.count}
+    return json.loads(json.dumps(shared | evaluation, default=str))
 
 
 def _check_conditions(out: Path, conditions: dict[str, Any]) -> None:
     path = out / SETTINGS
     if path.exists():
         before = json.loads(path.read_text())
+        schedule = before.get("schedule")
+        before["schedule"] = FORMER_SCHEDULE_NAMES.get(schedule, schedule)
         changed = [f"{name}={before.get(name)!r}" for name, value in conditions.items() if before.get(name) != value]
         if changed:
             raise ValueError(
-                f"{out}: holds an ablation under other conditions ({', '.join(changed)}), and rows are comparable only "
-                "under the same; give these, or another folder"
+                f"{out}: contains an ablation under other conditions ({', '.join(changed)}), so its rows would not be "
+                "comparable; use these conditions, or another folder"
             )
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(conditions, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""The table of an ablation: a row for each training, and in words where it contradicts what is published."""
+"""Results table of an ablation, with notes where it contradicts the published results."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 
 import rich.table
 
-from lgnet_core.training.ablation.published import PRINTED, Printed
+from lgnet_core.training.ablation.published import PUBLISHED, PublishedErrors
 
 REFERENCE = "lgnet"
-"""Every row is compared with the whole LGNet of its size."""
-FULL_IMAGES, FULL_SIZE = 40_000, 256
-"""A comparison with fewer images a row, or smaller ones, is labelled as reduced."""
+"""Every row is compared with the complete LGNet of the same size."""
+FULL_IMAGE_COUNT, FULL_IMAGE_SIZE = 40_000, 256
+"""A comparison with fewer images per row, or smaller ones, is labelled as reduced."""
 
 COLUMNS: dict[str, str] = {
     "mpjpe_mm/wrist-raw": "MPJPE wrist-raw",
@@ -25,20 +25,24 @@ COLUMNS: dict[str, str] = {
     "mpjpe_mm/wrist-scaled": "MPJPE wrist-scaled",
     "mpvpe_mm/wrist-scaled": "MPVPE wrist-scaled",
     "mrrpe_mm/regressed": "MRRPE regressed",
-    "presence/at-half": "presence right",
+    "presence/at-half": "presence accuracy",
 }
-"""Figures of the evaluation, each with its protocol."""
+"""Metrics of the evaluation with their protocols, and their column headings."""
 COMPARED = ("mpjpe_mm/wrist-scaled", "mpvpe_mm/wrist-scaled", "mrrpe_mm/regressed")
-"""What the published figures are set beside: wrists laid over each other and scaled is what LGNet's paper states."""
+"""Metrics that are compared with the published ones: LGNet's paper states wrist alignment with scaling."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training and what came of it.
+    """Result of one training.
 
     Args:
-        row: ``PRESET`` or ``PRESET:LOSSES``. macs: of one crop of the size it was trained at. images: it has seen.
-        commit: of the code that trained it. figures: by name and protocol; mean_pose: of a guess that does not look.
+        row: ``PRESET`` or ``PRESET:LOSSES``.
+        macs: multiply-accumulate operations for one input of the training size.
+        images: number of training images.
+        commit: commit of the training code.
+        figures: metrics by name and protocol.
+        mean_pose: the same metrics of a constant mean-pose prediction.
     """
 
     row: str
@@ -53,10 +57,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Table:
-    """All runs.
+    """Results of all trainings.
 
     Args:
-        conditions: the same for all of them. machine: where the table was made, its command and commit among it.
+        conditions: settings common to all trainings.
+        machine: machine, command and commit that produced the table.
     """
 
     conditions: dict[str, Any]
@@ -65,32 +70,32 @@ class Table:
 
     @property
     def reduced(self) -> bool:
-        """Whether this is less than a full comparison."""
-        return self.conditions["size"] < FULL_SIZE or any(run.images < FULL_IMAGES for run in self.runs)
+        """Whether the comparison uses fewer or smaller images than a full one."""
+        return self.conditions["size"] < FULL_IMAGE_SIZE or any(run.images < FULL_IMAGE_COUNT for run in self.runs)
 
     @property
     def title(self) -> str:
-        """What was compared, and how much of it."""
+        """Conditions of the comparison in one line."""
         c = self.conditions
         label = "REDUCED: " if self.reduced else ""
         budget = f"{c['steps']} steps of {c['batch_size']} images, {c['size']} px"
         return f"lgnet ablate, {label}{budget}, backbone {c['backbone'] or 'of each preset'}, data {c['data']}"
 
     def write(self, out: Path) -> None:
-        """``ablation.json`` and ``ablation.md``."""
+        """Write ``ablation.json`` and ``ablation.md``."""
         document = {
             "format": "lgnet ablation",
             "reduced": self.reduced,
             "conditions": self.conditions,
             "machine": self.machine,
-            "runs": [asdict(run) | {"published": _printed(run.row)} for run in self.runs],
+            "runs": [asdict(run) | {"published": _published(run.row)} for run in self.runs],
             "notes": list(self.notes()),
         }
         (out / "ablation.json").write_text(json.dumps(document, indent=1) + "\n")
         (out / "ablation.md").write_text(self.markdown())
 
     def rich(self) -> rich.table.Table:
-        """For a terminal."""
+        """Table for a terminal."""
         table = rich.table.Table(title=self.title, caption="\n".join(self.notes()), caption_justify="left")
         for k, name in enumerate(self._header()):
             table.add_column(name, justify="right" if k else "left", no_wrap=not k)
@@ -99,24 +104,26 @@ class Table:
         return table
 
     def markdown(self) -> str:
-        """The table, its notes, and what it takes to make it again."""
+        """Table, notes, and the command that reproduces it."""
         header = self._header()
         rows = [header, ["---", *["---:"] * (len(header) - 1)], *self._rows()]
         lines = ["| " + " | ".join(cells) + " |" for cells in rows]
         notes = [f"- {note}" for note in self.notes()]
-        made = f"Made by `{self.machine['command']}` at commit {self.machine['commit']} ({self.machine['time']})."
-        return "\n".join([f"# {self.title}", "", *lines, "", *notes, "", made, ""])
+        provenance = (
+            f"Produced by `{self.machine['command']}` at commit {self.machine['commit']} ({self.machine['time']})."
+        )
+        return "\n".join([f"# {self.title}", "", *lines, "", *notes, "", provenance, ""])
 
     def notes(self) -> Iterator[str]:
-        """What to know before reading a figure, and every contradiction to the publications."""
+        """Caveats, and every contradiction of the published results."""
         if self.reduced:
             yield (
-                f"reduced: fewer than {FULL_IMAGES} images a row or smaller than {FULL_SIZE} px; this says which "
-                "network learns sooner, not which is better in the end"
+                f"reduced: fewer than {FULL_IMAGE_COUNT} images per row or smaller than {FULL_IMAGE_SIZE} px; this "
+                "shows which network learns faster, not which is better after a full training"
             )
-        yield "millimetres; published figures are of other data and mixed protocols: only their order can be compared"
-        yield "equal for all: data, steps, backbone, optimiser; losses are each network's own, or named after a colon"
-        yield "(mean pose): a guess that does not look at the image"
+        yield "millimetres; published results use other data and mixed protocols: only their order can be compared"
+        yield "equal for all: data, steps, backbone, optimiser; the losses are the default, or named after a colon"
+        yield "(mean pose): a constant prediction that ignores the image"
         commits = sorted({run.commit for run in self.runs})
         if len(commits) > 1:
             yield f"trained at several commits: {', '.join(commits)}"
@@ -124,68 +131,70 @@ class Table:
             yield from self._contradictions(row)
 
     def _contradictions(self, row: str) -> Iterator[str]:
-        """Figures by which a row and its reference differ the other way round than published."""
+        """Metrics in which the order of a row and its reference is opposite to the published one."""
         reference = reference_of(row)
-        ours, theirs = published_name(row), published_name(reference)
-        if ours not in PRINTED or ours == theirs or not any(run.row == reference for run in self.runs):
+        name, reference_name = published_name(row), published_name(reference)
+        if name not in PUBLISHED or name == reference_name or not any(run.row == reference for run in self.runs):
             return
-        for name, printed, printed_reference in zip(COMPARED, PRINTED[ours], PRINTED[theirs]):
-            mine, its = self._values(row, name), self._values(reference, name)
-            if printed is None or printed_reference is None or not mine or not its:
+        for metric, published, published_reference in zip(COMPARED, PUBLISHED[name], PUBLISHED[reference_name]):
+            values, reference_values = self._values(row, metric), self._values(reference, metric)
+            if published is None or published_reference is None or not values or not reference_values:
                 continue
-            difference = statistics.mean(mine) - statistics.mean(its)
-            if difference * (printed - printed_reference) < 0:
-                more = "worse" if difference > 0 else "better"
+            mean, reference_mean = statistics.mean(values), statistics.mean(reference_values)
+            difference = mean - reference_mean
+            if difference * (published - published_reference) < 0:
+                order = "worse" if difference > 0 else "better"
                 yield (
-                    f"contradicts the publications: {row} is {more} than {reference} in {COLUMNS[name]}, "
-                    f"{statistics.mean(mine):.1f} against {statistics.mean(its):.1f}; published: {printed} against "
-                    f"{printed_reference} ({_certainty(mine, its, abs(difference))})"
+                    f"contradicts the published results: {row} is {order} than {reference} in {COLUMNS[metric]}, "
+                    f"{mean:.1f} against {reference_mean:.1f}; published: {published} against {published_reference} "
+                    f"({_certainty(values, reference_values, abs(difference))})"
                 )
 
-    def _values(self, row: str, figure: str) -> list[float]:
-        found = [run.figures.get(figure) for run in self.runs if run.row == row]
-        return [value for value in found if value is not None]
+    def _values(self, row: str, metric: str) -> list[float]:
+        """Values of all seeds of a row."""
+        values = [run.figures.get(metric) for run in self.runs if run.row == row]
+        return [value for value in values if value is not None]
 
     @staticmethod
     def _header() -> list[str]:
         return ["preset", "seed", "M params", "GMAC", "images", *COLUMNS.values(), "published MPJPE / MPVPE / MRRPE"]
 
     def _rows(self) -> Iterator[list[str]]:
-        """A row for each run, and one for the guess that does not look."""
+        """A row for each run, and one for the mean-pose baseline."""
         for run in self.runs:
             size = [f"{run.parameters / 1e6:.1f}", f"{run.macs / 1e9:.2f}", str(run.images)]
-            printed = _printed(run.row)
-            published = " / ".join(_text(value, 2) for value in printed) if printed else "-"
-            yield [run.row, str(run.seed), *size, *_figures(run.figures), published]
+            errors = _published(run.row)
+            published = " / ".join(_text(value, 2) for value in errors) if errors else "-"
+            yield [run.row, str(run.seed), *size, *_cells(run.figures), published]
         if self.runs:
-            yield ["(mean pose)", *["-"] * 4, *_figures(self.runs[0].mean_pose), "-"]
+            yield ["(mean pose)", *["-"] * 4, *_cells(self.runs[0].mean_pose), "-"]
 
 
 def published_name(row: str) -> str:
-    """The published network that a row stands for: ours of a smaller size stand for the paper's."""
+    """Name of the published network that a row corresponds to; mini presets correspond to the paper's full size."""
     return re.sub(r"-mini\b", "", row)
 
 
 def reference_of(row: str) -> str:
-    """The row that a row is compared with: LGNet of the same size."""
+    """Row that a row is compared with: LGNet of the same size."""
     size = re.match(r"\w+(-mini|-light)?", row)
     return REFERENCE + ((size.group(1) if size else None) or "")
 
 
-def _printed(row: str) -> Printed | None:
-    return PRINTED.get(published_name(row))
+def _published(row: str) -> PublishedErrors | None:
+    return PUBLISHED.get(published_name(row))
 
 
-def _certainty(mine: list[float], its: list[float], difference: float) -> str:
-    if min(len(mine), len(its)) < 2:
-        return "one seed: how much chance there is in it is not known"
-    spread = max(statistics.stdev(mine), statistics.stdev(its))
-    return f"{len(mine)} seeds, whose standard deviation is {spread:.1f}" + (
-        ", as large" if spread >= difference else ""
+def _certainty(values: list[float], reference: list[float], difference: float) -> str:
+    if min(len(values), len(reference)) < 2:
+        return "one seed: the variance between seeds is unknown"
+    deviation = max(statistics.stdev(values), statistics.stdev(reference))
+    return f"{len(values)} seeds with a standard deviation of {deviation:.1f}" + (
+        ", not less than the difference" if deviation >= difference else ""
     )
 
 
-def _figures(values: Mapping[str, float | None]) -> list[str]:
+def _cells(values: Mapping[str, float | None]) -> list[str]:
     return [_text(values.get(name), 3 if name.startswith("presence") else 1) for name in COLUMNS]
 
 

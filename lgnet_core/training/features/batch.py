@@ -1,4 +1,4 @@
-"""Features of a landmark network as batches to train on."""
+"""Batches of cached landmark-network features with their labels and pseudo-labels."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ import torch
 from torch import Tensor, nn
 
 from lgnet_core.data.sample import HandsBatch, concatenate
-from lgnet_core.inference.crops import VIRTUAL_FOCAL
+from lgnet_core.inference.camera import DEFAULT_FOCAL_RATIO
 from lgnet_core.network.detector.hand_landmark import HandLandmarkNet
 
-MAPS = ("early", "middle")
-"""Of :class:`~lgnet_core.network.detector.hand_landmark.HandLandmarks`, what is stored: the rest follows from it by the
-layers after stride 16, which a training may change."""
-LAYOUT = 3
-"""Of the stored files and of what is drawn for them; part of their folder's name, so that older ones are not read."""
+FEATURE_MAPS = ("early", "middle")
+"""Outputs of :class:`~lgnet_core.network.detector.hand_landmark.HandLandmarks` that are cached. The others follow from
+them by the layers after stride 16, which may be trained."""
+FORMAT_VERSION = 3
+"""Version of the cache files and of the random draws behind them; part of the folder name, so that files of another
+version are not read."""
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureBatch:
-    """Images, what is known of their hands, and the landmark network's maps of these.
+    """Images with labels, and the landmark network's feature maps of their hands.
 
     Args:
-        batch: the images and their labels; of a real image all hands are marked absent, since nothing is labelled.
-        early, middle: maps of the crops of both hands, :data:`MAPS`. intrinsics, frames, given: as
-            :func:`lgnet_core.network.per_hand.batching.predict_both` takes them.
-        affine: pixels of the image -> pixels of each crop.
-        teacher: joints as a teacher has them, pixels of the image; NaN where there is none.
-        negative: the middle map of one more crop of each image, see :mod:`lgnet_core.training.negatives`.
-        negative_labels: of that crop, whether it shows a hand and whether that is a right one, 1 or 0; NaN where it is
-            not known.
+        batch: images and labels; in real images without labels, all hands are marked as absent.
+        early, middle: feature maps of the crops of both hands (:data:`FEATURE_MAPS`).
+        intrinsics, frames, given: see :func:`lgnet_core.network.per_hand.batching.predict_both`.
+        affine: image pixels -> pixels of each crop.
+        teacher: pseudo-labels: joints predicted by the teacher, image pixels; NaN if there is none.
+        negative: ``middle`` map of one hard-negative crop per image, see
+            :mod:`lgnet_core.training.features.negatives`.
+        negative_labels: whether the hard-negative crop shows a hand, and whether it is a right hand: 1 or 0; NaN if
+            unknown.
 
     Shapes:
         early: (B, 2, 24, 56, 56); middle: (B, 2, 112, 14, 14); affine: (B, 2, 2, 3); teacher: (B, 2, 21, 2);
@@ -54,33 +56,33 @@ class FeatureBatch:
         return len(self.batch)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All but the images and their labels."""
+        """All fields except ``batch``."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "batch"}
 
     def to(self, device: torch.device | str) -> FeatureBatch:
-        moved = {name: value.to(device, non_blocking=True) for name, value in self.tensors().items()}
-        return FeatureBatch(self.batch.to(device), **moved)
+        tensors = {name: value.to(device, non_blocking=True) for name, value in self.tensors().items()}
+        return FeatureBatch(self.batch.to(device), **tensors)
 
 
 def concatenate_features(samples: Sequence[FeatureBatch]) -> FeatureBatch:
-    """One batch out of several."""
+    """Concatenate several batches into one."""
     parts = [sample.tensors() for sample in samples]
-    joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    return FeatureBatch(concatenate([sample.batch for sample in samples]), **joined)
+    tensors = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return FeatureBatch(concatenate([sample.batch for sample in samples]), **tensors)
 
 
-def no_teacher(count: int) -> Tensor:
-    """(count, 2, 21, 2) of NaN."""
+def missing_pseudo_labels(count: int) -> Tensor:
+    """(count, 2, 21, 2) of NaN: no pseudo-labels."""
     return torch.full((count, 2, 21, 2), torch.nan)
 
 
-def empty_labels(count: int, size: int) -> HandsBatch:
-    """Labels of images of which nothing is known: no hand counts, and all values are finite.
+def unlabelled_batch(count: int, size: int) -> HandsBatch:
+    """Black images with all hands absent and finite placeholder labels.
 
-    The camera is the one that stands in for an unknown one (:func:`lgnet_core.inference.crops.image_camera`).
+    The camera is the default one of uncalibrated images (:func:`lgnet_core.inference.camera.default_camera`).
     """
     identity = torch.eye(3)
-    focal, centre = VIRTUAL_FOCAL * size, (size - 1) / 2
+    focal, centre = DEFAULT_FOCAL_RATIO * size, (size - 1) / 2
     intrinsics = torch.tensor([[focal, 0, centre], [0, focal, centre], [0, 0, 1]])
     return HandsBatch(
         image=torch.zeros(count, 3, size, size, dtype=torch.uint8),
@@ -95,9 +97,9 @@ def empty_labels(count: int, size: int) -> HandsBatch:
     )
 
 
-def maps_digest(landmarker: HandLandmarkNet, about: str) -> str:
-    """Names what stored maps follow from: the layers up to stride 16, the files' layout, and a text about the rest."""
-    digest = hashlib.sha256(f"{LAYOUT} {about}".encode())
+def cache_digest(landmarker: HandLandmarkNet, settings: str) -> str:
+    """Digest that identifies cached features: weights up to stride 16, file format and a description of the crops."""
+    digest = hashlib.sha256(f"{FORMAT_VERSION} {settings}".encode())
     layers = nn.ModuleList(landmarker.encoder.middle_layers())
     for name, tensor in sorted(layers.state_dict().items()):
         digest.update(name.encode())

@@ -1,8 +1,8 @@
-"""Crops from which the landmark network learns what its hands are not: places without a hand, and the other side.
+"""Hard-negative crops: background, and hands mirrored to the opposite side.
 
-The crops that everything else is trained on show one hand each, mirrored where it is a left one: presence and side are
-the same in all of them. One more crop of each image is either one of its hands in the mirror, which looks like a hand
-of the other side, or a place of the image where no hand is.
+All other training crops show one hand each, mirrored if it is a left hand, so presence and handedness have the same
+label in all of them. One extra crop per image provides the other labels: either a mirrored crop of a hand, which looks
+like a hand of the opposite side, or a background crop.
 """
 
 from __future__ import annotations
@@ -10,40 +10,45 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lgnet_core.geometry.hand_crops import HandCrops, to_crop
+from lgnet_core.geometry.affine import transform_points
+from lgnet_core.geometry.hand_crops import HandCrops
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
 
-MIRRORED = 0.35
-"""Part of the crops that show a hand in the mirror, where the image has one."""
-AT_A_JOINT = 0.5
-"""Part of the places whose centre is a joint of a hand: a finger by itself is no hand."""
-INSIDE = 0.15
-"""A place is without a hand if less than this part of each hand's joints lies in it."""
-TRIES = 8
-SIDES = (0.12, 2.0)
-"""Side of a place over that of the crops of the image's hands, least and most; its log is uniform."""
+MIRROR_PROBABILITY = 0.35
+"""Probability that the extra crop is a mirrored hand, if the image has one."""
+JOINT_CENTRE_PROBABILITY = 0.5
+"""Probability that a background crop is centred on a hand joint: a single finger must not be detected as a hand."""
+MAX_JOINT_FRACTION = 0.15
+"""A crop is background if it contains less than this fraction of the joints of every hand."""
+MAX_ATTEMPTS = 8
+SCALE_RANGE = (0.12, 2.0)
+"""Range of the side of a background crop relative to the hand crops of the image, sampled log-uniformly."""
 
 
-def mirror(affine: Tensor) -> Tensor:
-    """The affine maps (..., 2, 3) to crops whose image is mirrored."""
+def mirror_crop(affine: Tensor) -> Tensor:
+    """Affine maps (..., 2, 3) to the horizontally mirrored crops."""
     flip = affine.new_tensor([[-1.0], [1.0]])
     shift = affine.new_tensor([[0.0, 0.0, HAND_CROP_SIZE - 1.0], [0.0, 0.0, 0.0]])
     return affine * flip + shift
 
 
-def draw_place(joints: Tensor, side: float, size: tuple[int, int], generator: torch.Generator) -> Tensor | None:
-    """A random square of an image without a hand, turned at random; None if none was found.
+def sample_background_crop(
+    joints: Tensor, side: float, size: tuple[int, int], generator: torch.Generator
+) -> Tensor | None:
+    """Sample a randomly rotated square crop without a hand; None if no attempt succeeded.
 
     Args:
-        joints: of the image's hands, pixels. side: of the crops of these hands, pixels. size: width and height.
+        joints: joints of all hands in the image, pixels.
+        side: side of the hand crops, pixels.
+        size: width and height of the image, pixels.
 
     Shapes:
-        joints: (H, 21, 2); returns (2, 3), pixels of the image -> pixels of the crop.
+        joints: (H, 21, 2); returns (2, 3), image pixels -> crop pixels.
     """
-    low, high = (float(torch.tensor(value).log()) for value in SIDES)
-    for _ in range(TRIES):
+    low, high = (float(torch.tensor(value).log()) for value in SCALE_RANGE)
+    for _ in range(MAX_ATTEMPTS):
         random = torch.rand(5, generator=generator, dtype=torch.float64)
-        if len(joints) and float(random[0]) < AT_A_JOINT:
+        if len(joints) and float(random[0]) < JOINT_CENTRE_PROBABILITY:
             centre = joints.reshape(-1, 2)[int(random[1] * joints.shape[0] * joints.shape[1])].double()
         else:
             centre = random[1:3] * torch.tensor(size) - 0.5
@@ -53,13 +58,13 @@ def draw_place(joints: Tensor, side: float, size: tuple[int, int], generator: to
             angle=(2 * random[4:] - 1) * torch.pi,
             mirrored=torch.zeros(1, dtype=torch.bool),
         ).affine(HAND_CROP_SIZE)
-        if without_hand(affine[0], joints):
+        if is_background(affine[0], joints):
             return affine[0]
     return None
 
 
-def without_hand(affine: Tensor, joints: Tensor) -> bool:
-    """Whether almost none of the joints (H, 21, 2) of each hand lie in a crop (2, 3)."""
-    places = to_crop(affine, joints.double())
-    inside = ((places >= -0.5) & (places <= HAND_CROP_SIZE - 0.5)).all(-1).double().mean(-1)
-    return not len(joints) or float(inside.max()) < INSIDE
+def is_background(affine: Tensor, joints: Tensor) -> bool:
+    """Whether a crop (2, 3) contains almost none of the joints (H, 21, 2) of any hand."""
+    pixels = transform_points(affine, joints.double())
+    inside = ((pixels >= -0.5) & (pixels <= HAND_CROP_SIZE - 0.5)).all(-1).double().mean(-1)
+    return not len(joints) or float(inside.max()) < MAX_JOINT_FRACTION

@@ -1,8 +1,9 @@
-"""Direct supervision of the backbone: linear maps from its mean feature to what the labels say of both hands.
+"""Auxiliary supervision of the backbone: linear heads that predict the labels of both hands from its pooled features.
 
-Telling right from left and palm from back is what a network learns last here. Through the stages it had not begun to
-after 25,000 images (54 % of single hands had the right side), while a linear map from the backbone had 61 % after
-13,000 single hands. These heads go along with a training (or before it, loss preset ``direct``) and are never exported.
+Handedness and palm orientation are the last things a network learns here. Trained through the stages only, the network
+had not begun to learn them after 25,000 images (54 % of single hands on the correct side), whereas a linear head on the
+backbone reached 61 % after 13,000 single hands. The heads are trained together with the backbone (loss preset
+``auxiliary``) and never exported.
 
 Source: Lee et al. 2015, "Deeply-Supervised Nets".
 """
@@ -21,12 +22,12 @@ from lgnet_core.network.lgnet.mesh_stage import rotation_from_6d
 from lgnet_core.training.losses.terms import grid_target, masked_mean, relative_translation_loss, rotation_loss
 from lgnet_core.types import NUM_KEYPOINTS
 
-RELATIVE_SCALE = 5.0
-"""Weight of an error of a metre in the relative translation, beside 1 for half an image and for a matrix entry."""
+RELATIVE_TRANSLATION_WEIGHT = 5.0
+"""Weight of one metre of relative translation; half an image of joint error and one rotation entry have weight 1."""
 
 
 class AuxiliaryPrediction(NamedTuple):
-    """What the linear maps say.
+    """Outputs of the linear heads.
 
     Shapes:
         presence_logits: (B, 2); rotations: (B, 2, 16, 3, 3); joints: (B, 2, 21, 3) as (u, v, d) in [-1, 1] across the
@@ -40,7 +41,10 @@ class AuxiliaryPrediction(NamedTuple):
 
 
 class AuxiliaryHeads(nn.Module):
-    """Shapes: deep (B, channels, G, G), the backbone's map -> :class:`AuxiliaryPrediction`."""
+    """Linear heads on globally pooled features.
+
+    Shapes: deep (B, channels, G, G), the backbone's deepest map -> :class:`AuxiliaryPrediction`.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -50,24 +54,26 @@ class AuxiliaryHeads(nn.Module):
         self.relative_translation = nn.Linear(channels, 3)
 
     def forward(self, deep: Tensor) -> AuxiliaryPrediction:
-        mean = deep.float().mean((-2, -1))
+        pooled = deep.float().mean((-2, -1))
         return AuxiliaryPrediction(
-            self.presence(mean),
-            rotation_from_6d(self.rotations(mean).unflatten(1, (2, NUM_MANO_JOINTS, 6))),
-            self.joints(mean).unflatten(1, (2, NUM_KEYPOINTS, 3)),
-            self.relative_translation(mean),
+            self.presence(pooled),
+            rotation_from_6d(self.rotations(pooled).unflatten(1, (2, NUM_MANO_JOINTS, 6))),
+            self.joints(pooled).unflatten(1, (2, NUM_KEYPOINTS, 3)),
+            self.relative_translation(pooled),
         )
 
 
-def auxiliary_loss(guess: AuxiliaryPrediction, batch: HandsBatch, labels: HandsLabels, depth_box: float) -> Tensor:
-    """Sum of the terms, all about 1 at the start."""
+def auxiliary_loss(prediction: AuxiliaryPrediction, batch: HandsBatch, labels: HandsLabels, depth_box: float) -> Tensor:
+    """Sum of the terms, each of which is about 1 at initialisation."""
     joints, inside = grid_target(batch, labels, depth_box)
+    translation = relative_translation_loss(
+        prediction.relative_translation, labels.relative_translation, batch.presence.all(1)
+    )
     return torch.stack(
         [
-            F.binary_cross_entropy_with_logits(guess.presence_logits, batch.presence.float()),
-            rotation_loss(guess.rotations, batch.rotations, batch.presence),
-            masked_mean((guess.joints - joints).abs(), inside),
-            RELATIVE_SCALE
-            * relative_translation_loss(guess.relative_translation, labels.relative_translation, batch.presence.all(1)),
+            F.binary_cross_entropy_with_logits(prediction.presence_logits, batch.presence.float()),
+            rotation_loss(prediction.rotations, batch.rotations, batch.presence),
+            masked_mean((prediction.joints - joints).abs(), inside),
+            RELATIVE_TRANSLATION_WEIGHT * translation,
         ]
     ).sum()

@@ -1,4 +1,4 @@
-"""The training loss of every network: which terms there are for what it said, and their weighted sum."""
+"""Training criterion: all loss terms of a prediction and their weighted sum."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from lgnet_core.training.losses.terms import (
 
 
 class HandsLoss(nn.Module):
-    """All terms of a batch and their weighted sum.
+    """Loss terms and their weighted sum.
 
     Args:
-        hand_model: gives the labels' meshes and the connectivity.
-        weights: of the terms, those of the network's kind: :func:`lgnet_core.training.losses.config.loss_weights`.
-        depth_box: edge of the network's depth box, metres.
+        hand_model: hand model of the labels and of the mesh connectivity.
+        weights: weights for the kind of network, see :func:`lgnet_core.training.losses.config.loss_weights`.
+        depth_box: edge length of the network's depth box, metres.
     """
 
     def __init__(self, hand_model: HandModel, weights: LossWeights, depth_box: float) -> None:
@@ -48,43 +48,43 @@ class HandsLoss(nn.Module):
         prediction: HandsPrediction,
         batch: HandsBatch,
         labels: HandsLabels,
-        cascade: IntermediateOutputs | None = None,
+        intermediate: IntermediateOutputs | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The total, and every term before weighting, by its name in the weights.
+        """Total loss, and the unweighted terms by their names in the weights.
 
         Args:
-            cascade: what InterShape said besides; its own terms come with it.
+            intermediate: InterShape's intermediate outputs, which have additional terms.
         """
         terms = self.mesh_terms(prediction, batch, labels) | self.head_terms(prediction, batch, labels)
-        if cascade is not None:
-            terms |= intershape_terms(cascade, batch, labels, self.hand_model, self.depth_box)
+        if intermediate is not None:
+            terms |= intershape_terms(intermediate, batch, labels, self.hand_model, self.depth_box)
         return self.weights.total(terms), terms
 
     def mesh_terms(self, prediction: HandsPrediction, batch: HandsBatch, labels: HandsLabels) -> dict[str, Tensor]:
-        """Eqs 12 to 16, each summed over the rough and the refined mesh; both pass through in one go."""
-        tables, count = self.tables, 2  # meshes
+        """Eqs 12 to 16, each summed over the rough and the refined mesh, which are processed as one batch."""
+        tables, mesh_count = self.tables, 2
         with torch.no_grad():
             target = labels.vertices - batch.wrist[:, :, None]
             target_joints = self.hand_model.joints_from_vertices(target)
             target_edges, normals = tables.edge_vectors(target), tables.edge_normals(target)
         meshes = torch.stack([prediction.rough_vertices, prediction.vertices])  # (2, B, 2, 778, 3)
-        mask = batch.presence.expand(count, -1, -1)
+        mask = batch.presence.expand(mesh_count, -1, -1)
         edges = tables.edge_vectors(meshes)
         joints = self.hand_model.joints_from_vertices(meshes)
-        pairs = int(tables.faces_of_edge.sum())
+        face_edges = int(tables.faces_of_edge.sum())
         return {
-            "mesh": count * vertex_loss(meshes, target, mask),
-            "joint": count * joint_loss(joints, target_joints, mask),
-            "normal": count * normal_loss(edges, normals, mask, pairs),
-            "edge": count * edge_length_loss(edges, target_edges, tables.faces_of_edge, mask),
-            "laplacian": count * laplacian_loss(meshes, target, tables.laplacian, mask),
+            "mesh": mesh_count * vertex_loss(meshes, target, mask),
+            "joint": mesh_count * joint_loss(joints, target_joints, mask),
+            "normal": mesh_count * normal_loss(edges, normals, mask, face_edges),
+            "edge": mesh_count * edge_length_loss(edges, target_edges, tables.faces_of_edge, mask),
+            "laplacian": mesh_count * laplacian_loss(meshes, target, tables.laplacian, mask),
         }
 
     def head_terms(self, prediction: HandsPrediction, batch: HandsBatch, labels: HandsLabels) -> dict[str, Tensor]:
-        """What supervises each head."""
+        """Terms of the heads' outputs."""
         presence = batch.presence
         size = batch.image.shape[-1]
-        relative = labels.joints - batch.wrist[:, :, None]
+        wrist_relative = labels.joints - batch.wrist[:, :, None]
         inside = joints_inside(batch, labels)
         return {
             "joint_grid": joint_grid_loss(
@@ -100,5 +100,5 @@ class HandsLoss(nn.Module):
                 prediction.relative_translation, labels.relative_translation, presence.all(1)
             ),
             "presence": presence_loss(prediction.presence_logits, presence),
-            "uncertainty": uncertainty_loss(prediction.joint_log_variance, prediction.joints, relative, presence),
+            "uncertainty": uncertainty_loss(prediction.joint_log_variance, prediction.joints, wrist_relative, presence),
         }

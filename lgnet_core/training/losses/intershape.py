@@ -1,10 +1,10 @@
-r"""InterShape's own terms: of its heatmaps, and of all its answers, each of which is supervised.
+r"""Loss terms of InterShape: heatmaps, and deep supervision of all intermediate outputs.
 
-Lengths are in units of a hand's *palm*, the resting hand's bone from the wrist to the middle MCP: the network's answers
-in those of the predicted hand, the truth in those of the true one, so that size is a matter of ``bone_length`` alone.
-Terms are means over what their mask leaves, and over the answers. Source: InterShape's terms and their proportions;
-whether its terms of bones and shapes are absolute or squared is not known: absolute for the bones, as for the joints,
-squared for the agreement of both shapes, as for the offsets between the hands.
+Lengths are in units of the hand's *palm*, the rest-pose bone from the wrist to the middle MCP joint: predictions in
+palms of the predicted hand, targets in palms of the ground-truth hand, so that only ``bone_length`` depends on the size
+of the hand. Terms are means over their mask and over the intermediate outputs. Source: InterShape's terms and their
+proportions. The paper does not state whether its bone and shape terms are absolute or squared: absolute for the bones,
+as for the joints; squared for the agreement of both shapes, as for the offsets between the hands.
 """
 
 from __future__ import annotations
@@ -18,58 +18,59 @@ from lgnet_core.network.prediction import IntermediateOutputs
 from lgnet_core.training.losses.terms import grid_target, masked_mean
 from lgnet_core.types import Side
 
-PEAK_WIDTH = 2.5 / 64
-"""Standard deviation of a target heatmap's peak over the edge of the box (InterNet: 2.5 of 64 voxels)."""
-POSE_SHARE = 0.45
-"""Weight of the mean square of the pose beside that of the shape in the prior: 0.1 in sums, of 45 numbers and of 10."""
+HEATMAP_SIGMA = 2.5 / 64
+"""Standard deviation of a target heatmap over the edge of its volume (InterNet: 2.5 of 64 voxels)."""
+POSE_PRIOR_WEIGHT = 0.45
+"""Weight of the mean square of the pose relative to that of the shape in the prior. As sums over 45 and 10 numbers the
+ratio is 0.1."""
 
 
 def intershape_terms(
-    cascade: IntermediateOutputs, batch: HandsBatch, labels: HandsLabels, hand_model: HandModel, depth_box: float
+    intermediate: IntermediateOutputs, batch: HandsBatch, labels: HandsLabels, hand_model: HandModel, depth_box: float
 ) -> dict[str, Tensor]:
-    """All terms, by their name in :class:`lgnet_core.training.losses.config.InterShapeLossWeights`."""
-    presence, pairs = batch.presence, batch.presence.all(1)
-    answers = cascade.shape.shape[1]
-    each = presence[:, None].expand(-1, answers, -1)  # (B, K, 2)
-    both = pairs[:, None].expand(-1, answers)
-    palm, true_palm = hand_model.palm_length(cascade.shape), hand_model.palm_length(batch.shape)  # (B, K, 2), (B, 2)
-    joints = cascade.joints / palm[..., None, None]
-    true_joints = (labels.joints - batch.wrist[:, :, None]) / true_palm[..., None, None]
-    translation = cascade.translation[:, None].expand(-1, answers, -1)
+    """All terms by their names in :class:`lgnet_core.training.losses.config.InterShapeLossWeights`."""
+    presence, both_present = batch.presence, batch.presence.all(1)
+    count = intermediate.shape.shape[1]  # K intermediate outputs
+    hand_mask = presence[:, None].expand(-1, count, -1)  # (B, K, 2)
+    pair_mask = both_present[:, None].expand(-1, count)
+    palm = hand_model.palm_length(intermediate.shape)  # (B, K, 2)
+    target_palm = hand_model.palm_length(batch.shape)  # (B, 2)
+    joints = intermediate.joints / palm[..., None, None]
+    target_joints = (labels.joints - batch.wrist[:, :, None]) / target_palm[..., None, None]
+    translation = intermediate.translation[:, None].expand(-1, count, -1)
     offsets = inter_hand_offsets(joints, translation[..., 1:], translation[..., 0])
-    ratio = (true_palm[:, Side.LEFT] / true_palm[:, Side.RIGHT]).log()
-    apart = labels.relative_translation / true_palm[:, Side.LEFT, None]  # T e^s is in the right palm's units
-    true_offsets = inter_hand_offsets(true_joints, apart, ratio)
-    right, left = cascade.shape.unbind(2)
+    log_ratio = (target_palm[:, Side.LEFT] / target_palm[:, Side.RIGHT]).log()
+    target_translation = labels.relative_translation / target_palm[:, Side.LEFT, None]  # in left palms
+    target_offsets = inter_hand_offsets(target_joints, target_translation, log_ratio)
+    right, left = intermediate.shape.unbind(2)
+    bone_error = hand_model.bone_lengths(intermediate.shape) - hand_model.bone_lengths(batch.shape)[:, None]
     return {
-        "heatmap": heatmap_loss(cascade.heatmaps, *grid_target(batch, labels, depth_box)),
-        "palm_joint": masked_mean((joints - true_joints[:, None]).abs(), each),
-        "inter_hand": masked_mean((offsets - true_offsets[:, None]).square(), both),
-        "shape_agreement": masked_mean((right - left).square(), both),
-        "bone_length": masked_mean(
-            (hand_model.bone_lengths(cascade.shape) - hand_model.bone_lengths(batch.shape)[:, None]).abs(), each
-        ),
-        "answer_shape": masked_mean((cascade.shape - batch.shape[:, None]).abs(), each),
-        "prior": masked_mean(cascade.shape.square(), each)
-        + POSE_SHARE * masked_mean(cascade.pose[..., 3:].square(), each),
+        "heatmap": heatmap_loss(intermediate.heatmaps, *grid_target(batch, labels, depth_box)),
+        "palm_joint": masked_mean((joints - target_joints[:, None]).abs(), hand_mask),
+        "inter_hand": masked_mean((offsets - target_offsets[:, None]).square(), pair_mask),
+        "shape_agreement": masked_mean((right - left).square(), pair_mask),
+        "bone_length": masked_mean(bone_error.abs(), hand_mask),
+        "intermediate_shape": masked_mean((intermediate.shape - batch.shape[:, None]).abs(), hand_mask),
+        "prior": masked_mean(intermediate.shape.square(), hand_mask)
+        + POSE_PRIOR_WEIGHT * masked_mean(intermediate.pose[..., 3:].square(), hand_mask),
     }
 
 
 def heatmap_loss(volumes: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    r"""Squared error against a Gaussian of height 1, relative to its energy: 1 for an empty volume, 0 for the target.
+    r"""Squared error to a Gaussian of height 1, relative to its energy: 1 for an empty volume, 0 for the target.
 
     .. math:: \sum_v (h_v - g_v)^2 / \sum_v g_v^2
 
-    The Gaussian is a product of three along the axes, so that no volume of it is made.
+    The Gaussian is separable, so its volume is never materialised.
 
     Args:
-        target: true (u, v, d), each in [-1, 1] across the crop and the depth box.
+        target: (u, v, d), each in [-1, 1] across the crop and the depth box.
 
     Shapes:
         volumes: (B, 2, 21, D, H, W); target: (B, 2, 21, 3); mask: (B, 2, 21) bool.
     """
     depth, height, width = volumes.shape[-3:]
-    along_u, along_v, along_d = (_peak(target[..., k], count) for k, count in enumerate((width, height, depth)))
+    along_u, along_v, along_d = (_gaussian_1d(target[..., k], count) for k, count in enumerate((width, height, depth)))
     overlap = (volumes @ along_u[..., None, :, None])[..., 0]  # (B, 2, 21, D, H)
     overlap = (overlap @ along_v[..., :, None])[..., 0]  # (B, 2, 21, D)
     overlap = (overlap * along_d).sum(-1)
@@ -79,17 +80,19 @@ def heatmap_loss(volumes: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def inter_hand_offsets(joints: Tensor, translation: Tensor, log_ratio: Tensor) -> Tensor:
-    r"""From each joint of a hand to the same of the other, in both hands' frames and units.
+    r"""Offsets from each joint of a hand to the same joint of the other, in both hands' frames and units.
 
-    In the right's, the left hand is :math:`(J_L + T) e^s`; in the left's, the right is :math:`J_R e^{-s} - T`.
+    In the right hand's frame the left hand is :math:`(J_L + T) e^s`; in the left hand's frame the right hand is
+    :math:`J_R e^{-s} - T`.
 
     Args:
-        joints: in units of each hand's own palm.
-        translation: T, in units of the left palm: (wrist_left - wrist_right) / palm_left.
-        log_ratio: s, of the left palm over the right.
+        joints: wrist-relative joints, in palms of each hand.
+        translation: T, in left palms: (wrist_left - wrist_right) / palm_left.
+        log_ratio: s, logarithm of the left palm over the right palm.
 
     Shapes:
-        joints: (..., 2, 21, 3); translation: (..., 3); log_ratio: (...); returns (..., 2, 21, 3), index = whose frame.
+        joints: (..., 2, 21, 3); translation: (..., 3); log_ratio: (...);
+        returns (..., 2, 21, 3), indexed by the side of the frame.
     """
     right, left = joints.unbind(-3)
     ratio = log_ratio.exp()[..., None, None]
@@ -98,7 +101,7 @@ def inter_hand_offsets(joints: Tensor, translation: Tensor, log_ratio: Tensor) -
     return torch.stack([left_in_right - right, right_in_left - left], -3)
 
 
-def _peak(places: Tensor, count: int) -> Tensor:
-    """exp(-d^2 / 2 sigma^2) of cells along one axis: (...) in [-1, 1] to (..., count)."""
-    cells = (torch.arange(count, device=places.device, dtype=places.dtype) * 2 + 1) / count - 1
-    return torch.exp(-0.5 * ((places[..., None] - cells) / (2 * PEAK_WIDTH)).square())
+def _gaussian_1d(centres: Tensor, count: int) -> Tensor:
+    """Gaussian sampled at the cells of one axis: centres (...) in [-1, 1] -> (..., count)."""
+    cells = (torch.arange(count, device=centres.device, dtype=centres.dtype) * 2 + 1) / count - 1
+    return torch.exp(-0.5 * ((centres[..., None] - cells) / (2 * HEATMAP_SIGMA)).square())

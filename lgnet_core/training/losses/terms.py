@@ -1,9 +1,8 @@
-r"""The terms of the training loss, one function each; :mod:`lgnet_core.training.losses.criterion` adds them up.
+r"""Terms of the training loss, one function each; :mod:`lgnet_core.training.losses.criterion` combines them.
 
-Coordinates are metres in camera axes, relative to each hand's wrist, unless said otherwise. A mask says which items
-count (a hand that is not in the image has labels without meaning); every term is a mean over the items that count,
-zero if none does. Sources: LGNet eqs 12 to 16 for the mesh, EANet for the heads, and our own for presence and
-uncertainty, which neither has.
+Coordinates are wrist-relative metres in camera axes unless stated otherwise. A mask selects the valid items (the labels
+of an absent hand are undefined); every term is a mean over the valid items, zero if there are none. Sources: LGNet
+eqs 12 to 16 for the mesh, EANet for the heads; presence and uncertainty, which neither has, are our own.
 """
 
 from __future__ import annotations
@@ -13,12 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgnet_core.data.sample import HandsBatch, HandsLabels, joints_inside
-from lgnet_core.geometry.camera import pixels_to_normalised, project, weak_perspective_root
+from lgnet_core.geometry.camera import project, weak_perspective_root
+from lgnet_core.geometry.coordinates import pixels_to_normalised
 from lgnet_core.hand_model import HandModel
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of the values whose mask is true; 0 where none is.
+    """Mean of the values whose mask is true; 0 if there are none.
 
     Shapes:
         values: (*mask.shape, ...); mask: bool; returns a scalar.
@@ -38,7 +38,7 @@ def vertex_loss(vertices: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def joint_loss(joints: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    r"""Eq. 13, L_joint: mean of \|G M - G M^GT\|_1 per coordinate; both are regressed from meshes.
+    r"""Eq. 13, L_joint: mean of \|G M - G M^GT\|_1 per coordinate; both are regressed from the meshes.
 
     Shapes:
         joints, target: (..., 21, 3); mask: (...) bool.
@@ -46,35 +46,35 @@ def joint_loss(joints: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     return masked_mean((joints - target).abs(), mask)
 
 
-def normal_loss(edges: Tensor, normals: Tensor, mask: Tensor, pairs: int) -> Tensor:
+def normal_loss(edges: Tensor, normals: Tensor, mask: Tensor, face_edges: int) -> Tensor:
     r"""Eq. 14, L_norm: mean over faces and their edges of \|<e / \|e\|, n^GT>\|.
 
-    The paper sums over the edges of each face; a mesh's edge lies in one or two faces, so each edge is taken once with
-    the normals of both (zero for a face that is not there). Edges are made unit vectors, as all ancestors do.
+    The paper sums over the edges of each face. An edge belongs to one or two faces, so each edge is taken once with the
+    normals of both (zero for a missing face). Edges are normalised, as in all preceding methods.
 
     Args:
         edges: predicted edge vectors.
-        normals: unit normals of the true faces at each edge, or zero; their sign does not matter.
-        pairs: number of (face, edge) pairs of a mesh, 3 F.
+        normals: unit normals of the ground-truth faces at each edge, or zero; their sign does not matter.
+        face_edges: number of (face, edge) pairs of a mesh, 3 F.
 
     Shapes:
         edges: (..., E, 3); normals: (..., E, 2, 3); mask: (...) bool.
     """
     cosines = torch.einsum("...ek,...efk->...ef", F.normalize(edges, dim=-1), normals).abs()
-    return masked_mean(cosines.sum((-2, -1)) / pairs, mask)
+    return masked_mean(cosines.sum((-2, -1)) / face_edges, mask)
 
 
 def edge_length_loss(edges: Tensor, target: Tensor, faces_of_edge: Tensor, mask: Tensor) -> Tensor:
     r"""Eq. 15, L_edge: mean over faces and their edges of \| \|e\| - \|e^GT\| \|.
 
     Args:
-        edges, target: predicted and true edge vectors.
-        faces_of_edge: how many faces have the edge: how often it counts.
+        edges, target: predicted and ground-truth edge vectors.
+        faces_of_edge: number of faces that share the edge, used as its weight.
 
     Shapes:
         edges, target: (..., E, 3); faces_of_edge: (E,); mask: (...) bool.
     """
-    # The vertices of an edge coincide in no sane mesh, but the gradient of |0| must not be NaN when they do.
+    # _length keeps the gradient finite if the vertices of a predicted edge coincide.
     difference = (_length(edges) - _length(target)).abs()
     return masked_mean(difference @ faces_of_edge / faces_of_edge.sum(), mask)
 
@@ -89,26 +89,26 @@ def laplacian_loss(vertices: Tensor, target: Tensor, laplacian: Tensor, mask: Te
         vertices, target: (..., V, 3); laplacian: (V, V); mask: (...) bool.
     """
     error = target - vertices
-    columns = error.movedim(-2, 0).flatten(1)  # (V, ... 3): one matrix product instead of one for each mesh
+    columns = error.movedim(-2, 0).flatten(1)  # (V, ... 3): one matrix product for all meshes
     roughness = (laplacian @ columns).unflatten(1, (*mask.shape, 3)).movedim(0, -2)
     return masked_mean(roughness.square().sum(-1), mask)
 
 
 def grid_target(batch: HandsBatch, labels: HandsLabels, depth_box: float) -> tuple[Tensor, Tensor]:
-    """True 2.5D joints (u, v, d) in [-1, 1] across the crop and the depth box, and which of them lie inside both.
+    """Target 2.5D joints (u, v, d) in [-1, 1] across the crop and the depth box, and which of them lie inside both.
 
     Shapes:
         returns (B, 2, 21, 3) and (B, 2, 21) bool.
     """
     depth = (labels.joints - batch.wrist[:, :, None])[..., 2:] / (depth_box / 2)
-    places = pixels_to_normalised(labels.joints_2d, batch.image.shape[-1])
-    return torch.cat([places, depth], -1), joints_inside(batch, labels) & (depth[..., 0].abs() < 1)
+    uv = pixels_to_normalised(labels.joints_2d, batch.image.shape[-1])
+    return torch.cat([uv, depth], -1), joints_inside(batch, labels) & (depth[..., 0].abs() < 1)
 
 
 def joint_grid_loss(joints: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute error of the 2.5D joints in eighths of the crop and of the depth box: cells at the paper's size.
+    """Mean absolute error of the 2.5D joints in eighths of the crop and of the depth box (cells of the paper's grid).
 
-    Joints outside the image or the depth box do not count.
+    Joints outside the image or the depth box are ignored.
 
     Args:
         joints, target: (u, v, d), each in [-1, 1] across the crop and the depth box.
@@ -120,7 +120,7 @@ def joint_grid_loss(joints: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def rotation_loss(rotations: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute difference of the entries of rotation matrices (free of the jumps of axis-angle).
+    """Mean absolute difference of rotation-matrix entries, which have no discontinuities, unlike axis-angle.
 
     Shapes:
         rotations, target: (..., 16, 3, 3); mask: (...) bool.
@@ -129,7 +129,7 @@ def rotation_loss(rotations: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def shape_loss(shape: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute difference of the shape coefficients (standard deviations).
+    """Mean absolute difference of the shape coefficients, in standard deviations.
 
     Shapes:
         shape, target: (..., 10); mask: (...) bool.
@@ -140,16 +140,15 @@ def shape_loss(shape: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 def projection_loss(
     camera: Tensor, joints: Tensor, intrinsics: Tensor, joints_2d: Tensor, image_size: int, mask: Tensor
 ) -> Tensor:
-    r"""Mean absolute error of the joints where the predicted camera sees them, in half images.
+    r"""Mean absolute error of the joints projected by the predicted camera, in half images.
 
     The weak-perspective camera (s, t_x, t_y) places the wrist in the full-perspective camera
-    (:func:`lgnet_core.geometry.camera.weak_perspective_root`), and K projects the joints: just as the refine stage
-    does.
+    (:func:`lgnet_core.geometry.camera.weak_perspective_root`), and K projects the joints, as in the refine stage.
 
     Args:
-        joints: predicted, relative to the wrist.
+        joints: predicted wrist-relative joints.
         intrinsics: K of the images, pixels.
-        joints_2d: true, pixels.
+        joints_2d: target joints, pixels.
 
     Shapes:
         camera: (B, 2, 3); joints: (B, 2, 21, 3); intrinsics: (B, 3, 3); joints_2d: (B, 2, 21, 2);
@@ -158,12 +157,12 @@ def projection_loss(
     root = weak_perspective_root(camera, intrinsics[:, None], image_size)
     pixels = project(joints + root[:, :, None], intrinsics[:, None], min_depth=0.05)
     error = pixels_to_normalised(pixels, image_size) - pixels_to_normalised(joints_2d, image_size)
-    # A wrong camera early in training throws joints far out of the image; they need no more than a direction.
+    # A wrong camera early in training projects joints far outside the image; the clamp limits such outliers.
     return masked_mean(error.abs().clamp_max(4.0), mask)
 
 
 def relative_translation_loss(translation: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute error of wrist_left - wrist_right, metres, where both hands are there.
+    """Mean absolute error of wrist_left - wrist_right, metres, for images of both hands.
 
     Shapes:
         translation, target: (B, 3); mask: (B,) bool.
@@ -179,7 +178,7 @@ def presence_loss(logits: Tensor, presence: Tensor) -> Tensor:
 def uncertainty_loss(log_variance: Tensor, joints: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     r"""Negative log-likelihood per axis of an isotropic Gaussian, (log s^2 + \|e\|^2 / (3 s^2)) / 2, up to a constant.
 
-    The error e carries no gradient: the head learns how wrong the joints are without making hard joints count less.
+    The error e is detached: the head learns the error of the joints without down-weighting difficult joints.
 
     Shapes:
         log_variance: (..., 21) of metres^2; joints, target: (..., 21, 3); mask: (...) bool.
@@ -189,11 +188,11 @@ def uncertainty_loss(log_variance: Tensor, joints: Tensor, target: Tensor, mask:
 
 
 class MeshTables(nn.Module):
-    """What the mesh terms need of a mesh's connectivity.
+    """Mesh connectivity tables of the mesh terms.
 
     Buffers:
-        edges (E, 2) long; edge_faces (E, 2) long, F where there is no second face; faces_of_edge (E,) float;
-        laplacian (V, V) float, I - D^-1 A; faces (F, 3) long, of the right hand: the left's have the same edges.
+        edges (E, 2) long; edge_faces (E, 2) long, F if there is no second face; faces_of_edge (E,) float;
+        laplacian (V, V) float, I - D^-1 A; faces (F, 3) long, of the right hand; those of the left have the same edges.
     """
 
     edges: Tensor
@@ -229,7 +228,7 @@ class MeshTables(nn.Module):
         return vertices.index_select(-2, self.edges[:, 0]) - vertices.index_select(-2, self.edges[:, 1])
 
     def edge_normals(self, vertices: Tensor) -> Tensor:
-        """Unit normals of the faces at each edge, zero for a face that is not there: (..., V, 3) -> (..., E, 2, 3)."""
+        """Unit normals of the faces at each edge, zero for a missing face: (..., V, 3) -> (..., E, 2, 3)."""
         a, b, c = (vertices.index_select(-2, self.faces[:, k]) for k in range(3))
         normals = F.normalize(torch.linalg.cross(b - a, c - a), dim=-1)
         normals = F.pad(normals, (0, 0, 0, 1))
@@ -237,4 +236,5 @@ class MeshTables(nn.Module):
 
 
 def _length(vectors: Tensor) -> Tensor:
+    """Norm with a finite gradient at zero."""
     return (vectors.square().sum(-1) + 1e-12).sqrt()

@@ -1,12 +1,11 @@
-"""Fine-tuning of the palm detector, for hands that touch, hide each other or are cut off: ``lgnet train-palms``.
+"""Fine-tuning of the palm detector for touching, occluded and truncated hands: ``lgnet train-palms``.
 
-The layers up to stride 4 stay as they are. A training that was stopped, however, goes on from its last checkpoint to
-the very weights that it would have come to without the stop.
+The layers up to stride 4 are frozen. A training resumed from its last checkpoint yields exactly the weights of an
+uninterrupted one.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -27,43 +26,53 @@ from lgnet_core.network.detector.palm_detector import (
     load_mediapipe_palm_detector,
     load_palm_detector,
 )
-from lgnet_core.network.pretrained import PALM_DETECTOR, file_name, save_half_precision
+from lgnet_core.network.pretrained import PALM_DETECTOR, save_half_precision, weights_filename
 from lgnet_core.synthetic.stored import StoredHands
 from lgnet_core.training.palms.data import PalmImages
-from lgnet_core.training.palms.labels import PalmTargets
+from lgnet_core.training.palms.targets import PalmTargets
+from lgnet_core.training.resume import check_settings, write_settings
 from lgnet_core.training.schedule import learning_rate_factor
 
 log = logging.getLogger(__name__)
 
 PRETRAINED = "pretrained"
-CHECKPOINT, SETTINGS = "last.pt", "settings.json"
+CHECKPOINT = "last.pt"
 SOURCE = "mediapipe 0.10.21, palm_detection_full.tflite, Apache-2.0; fine-tuned by lgnet train-palms"
-"""In the header of the exported weights."""
-HELD_OUT = 10
-"""One in so many real images of the train split is not trained on."""
+"""Origin in the header of the exported weights."""
+HELD_OUT_STRIDE = 10
+"""Every tenth real image of the train split is held out."""
 BOX_WEIGHT = 2.0
-BOX_KNEE = 0.1
+SMOOTH_L1_BETA = 0.1
 """Error, in sides of the palm, at which the smooth L1 loss becomes linear."""
 WEIGHT_DECAY = 1e-4
-LARGEST_GRADIENT = 5.0
-AVERAGED = 0.995
-"""What a step leaves of the average of the weights, which is what is exported."""
+MAX_GRADIENT_NORM = 5.0
+EMA_DECAY = 0.995
+"""Final decay of the exponential moving average of the weights, which is exported."""
+EMA_WARMUP = 10
+"""The decay at step n is n / (n + 10) until it reaches :data:`EMA_DECAY`."""
+MIN_WEIGHT_RMS = 1e-3
+"""Lower limit of the root mean square of a tensor of weights that scales its learning rate."""
 
 
 @dataclass(frozen=True)
-class PalmTraining:
-    """Everything that is chosen about a training.
+class PalmTrainConfig:
+    """Configuration of a palm-detector training.
 
     Args:
-        out: folder of the checkpoint and of the exported weights.
-        data: sets that ``lgnet synth`` wrote. root: of the real images (:mod:`lgnet_core.data.realhands`).
-        steps: of the whole training. batch_size: images a step, even: half of them are real.
-        learning_rate: of AdamW, at its height, in root mean squares of each tensor of weights; it rises over the first
-            ``warmup`` steps and falls as half a cosine.
-        initial: ``pretrained``: MediaPipe's own; or weights to start from.
-        checkpoint_steps: between two checkpoints.
-        threads: of the CPU; 0: as torch chooses.
-        progress: show a bar.
+        out: output folder of the checkpoint and the exported weights.
+        data: stored sets of ``lgnet synth``.
+        root: folder of the real images (:mod:`lgnet_core.data.realhands`).
+        steps: optimiser steps of the whole training.
+        batch_size: images per step, even: half of them are real.
+        learning_rate: peak learning rate of AdamW, relative to the root mean square of each tensor of weights, with
+            linear warm-up over the first ``warmup`` steps and cosine decay.
+        initial: ``pretrained`` for MediaPipe's weights, or a file of weights to start from.
+        checkpoint_steps: steps between two checkpoints.
+        threads: CPU threads; 0: torch's default.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: if a value is invalid.
     """
 
     out: Path
@@ -81,7 +90,7 @@ class PalmTraining:
 
     def __post_init__(self) -> None:
         if not self.data:
-            raise ValueError("data: no set is named; give folders that `lgnet synth` wrote")
+            raise ValueError("data: is empty; give folders of `lgnet synth`")
         if self.batch_size < 2 or self.batch_size % 2:
             raise ValueError(f"batch size {self.batch_size}: half of a batch's images are real; give an even number")
         for name in ("steps", "learning_rate", "checkpoint_steps"):
@@ -89,108 +98,115 @@ class PalmTraining:
                 raise ValueError(f"{name}: expected a number above 0, got {getattr(self, name)}")
 
 
-def palm_loss(found: PalmCandidates, targets: PalmTargets) -> tuple[Tensor, Tensor]:
-    """Losses of the scores and of the boxes with their keypoints, each over the number of palms' anchors.
+def palm_loss(candidates: PalmCandidates, targets: PalmTargets) -> tuple[Tensor, Tensor]:
+    """Score loss, and box and keypoint loss, both normalised by the number of positive anchors.
 
-    Scores: cross-entropy. Focal loss left the many anchors without a palm at a tenth to a third, where small things in
-    a room scored as high as covered hands. Boxes and keypoints: smooth L1 of the error in sides of the palm.
+    Scores: binary cross-entropy. With focal loss the many negative anchors kept scores of a tenth to a third, so that
+    small objects in a room scored as high as occluded hands. Boxes and keypoints: smooth L1 of the error in sides of
+    the palm.
 
-    Shapes: of a batch of images; returns two scalars.
+    Shapes: targets of a batch of images; returns two scalars.
     """
-    score = F.binary_cross_entropy_with_logits(found.logits, targets.scores, targets.known.float(), reduction="sum")
-    fitted = targets.fitted
-    corners = found.boxes[fitted].unflatten(-1, (2, 2)), targets.boxes[fitted].unflatten(-1, (2, 2))
-    points, wanted = (
-        torch.cat([two, x[fitted]], 1) for two, x in zip(corners, (found.keypoints, targets.keypoints))
-    )  # (N, 2 + 7, 2)
-    side = (corners[1][:, 1] - corners[1][:, 0]).amax(-1)[:, None, None].clamp_min(1.0)
-    place = F.smooth_l1_loss(points / side, wanted / side, reduction="none", beta=BOX_KNEE).sum(-1).mean(-1).sum()
-    count = fitted.sum().clamp_min(1)
-    return score / count, place / count
+    score_loss = F.binary_cross_entropy_with_logits(
+        candidates.logits, targets.scores, targets.score_mask.float(), reduction="sum"
+    )
+    positive = targets.positive
+    corners, target_corners = (x.boxes[positive].unflatten(-1, (2, 2)) for x in (candidates, targets))
+    points = torch.cat([corners, candidates.keypoints[positive]], 1)  # (N, 2 + 7, 2)
+    target_points = torch.cat([target_corners, targets.keypoints[positive]], 1)
+    side = (target_corners[:, 1] - target_corners[:, 0]).amax(-1)[:, None, None].clamp_min(1.0)
+    error = F.smooth_l1_loss(points / side, target_points / side, reduction="none", beta=SMOOTH_L1_BETA)
+    box_loss = error.sum(-1).mean(-1).sum()
+    count = positive.sum().clamp_min(1)
+    return score_loss / count, box_loss / count
 
 
-def split_real(root: Path) -> tuple[list[RealImage], list[RealImage]]:
-    """The train split's images that are trained on, and those that are held out."""
+def split_real_images(root: Path) -> tuple[list[RealImage], list[RealImage]]:
+    """Training images and held-out images of the train split."""
     images = read_index(root, "train")
-    return [x for k, x in enumerate(images) if k % HELD_OUT], images[::HELD_OUT]
+    return [x for k, x in enumerate(images) if k % HELD_OUT_STRIDE], images[::HELD_OUT_STRIDE]
 
 
-def train_palms(config: PalmTraining) -> Path:
-    """Train the palm detector, or go on with a training that was stopped.
+def train_palms(config: PalmTrainConfig) -> Path:
+    """Train the palm detector, or resume an interrupted training.
 
     Returns:
-        The exported weights, ``palm_detector.safetensors`` in the run's folder.
+        Path of the exported weights, ``palm_detector.safetensors`` in the output folder.
 
     Raises:
         ValueError: if the settings contradict the data or the training to be resumed.
         FileNotFoundError: if the initial weights are missing.
-        StoredSetError, InputError: if a set or the real images are missing.
+        StoredSetError, InputError: if a stored set or the real images are missing.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
         cv2.setNumThreads(config.threads)
     hand_model = load_hand_model(None)
     sets = [StoredHands(folder, hand_model) for folder in config.data]
-    images = PalmImages(split_real(config.root)[0], sets, hand_model, load_mediapipe_palm_detector(), config.seed)
-    run = _Run(config)
-    totals = [0.0, 0.0]
-    steps = range(run.step, config.steps)
+    real = split_real_images(config.root)[0]
+    images = PalmImages(real, sets, hand_model, load_mediapipe_palm_detector(), config.seed)
+    state = _TrainingState(config)
+    score_sum = box_sum = 0.0
+    steps = range(state.step, config.steps)
     for step in track(steps, "training", disable=not config.progress, transient=True):
-        score, place = palm_loss(*_pass(run.network, images, step, config.batch_size))
-        run.update(score + BOX_WEIGHT * place)
-        totals = [totals[0] + float(score.detach()), totals[1] + float(place.detach())]
-        if run.step % config.checkpoint_steps == 0 or run.step == config.steps:
-            since = (run.step - 1) % config.checkpoint_steps + 1
-            log.info("step %d: scores %.3f, boxes %.4f", run.step, *(total / since for total in totals))
-            totals = [0.0, 0.0]
-            run.save()
-    path = config.out / file_name(PALM_DETECTOR, "full")
-    save_half_precision(run.average, path, {"source": SOURCE, "steps": str(run.step)})
+        score_loss, box_loss = palm_loss(*_forward(state.network, images, step, config.batch_size))
+        state.update(score_loss + BOX_WEIGHT * box_loss)
+        score_sum, box_sum = score_sum + float(score_loss.detach()), box_sum + float(box_loss.detach())
+        if state.step % config.checkpoint_steps == 0 or state.step == config.steps:
+            count = (state.step - 1) % config.checkpoint_steps + 1
+            log.info("step %d: score loss %.3f, box loss %.4f", state.step, score_sum / count, box_sum / count)
+            score_sum = box_sum = 0.0
+            state.save()
+    path = config.out / weights_filename(PALM_DETECTOR, "full")
+    save_half_precision(state.average, path, {"source": SOURCE, "steps": str(state.step)})
     return path
 
 
-def _pass(network: PalmDetector, images: PalmImages, step: int, count: int) -> tuple[PalmCandidates, PalmTargets]:
+def _forward(network: PalmDetector, images: PalmImages, step: int, count: int) -> tuple[PalmCandidates, PalmTargets]:
     with torch.no_grad():
-        batch = images.draw(step, count)
+        batch = images.batch(step, count)
     return network(batch.images.contiguous(memory_format=torch.channels_last)), batch.targets
 
 
-class _Run:
-    """The network in training, the average of its weights, and the optimiser; kept in the run's folder."""
+class _TrainingState:
+    """Network, averaged weights and optimiser, checkpointed in the output folder."""
 
-    def __init__(self, config: PalmTraining) -> None:
+    def __init__(self, config: PalmTrainConfig) -> None:
         self.config = config
-        self.network, self.average = (_initial(config) for _ in range(2))
+        self.network, self.average = (_initial_network(config) for _ in range(2))
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.train().requires_grad_(True)
         for early in _early_layers(self.network):
             early.requires_grad_(False)
         self.average.requires_grad_(False)
         self._trained = [p for p in self.network.parameters() if p.requires_grad]
-        # Norms are folded into the kernels, whose sizes differ a hundredfold from layer to layer: steps as long for all
-        # tear the small ones apart. Source of steps relative to the weights: Shazeer and Stern 2018, "Adafactor".
-        groups = [{"params": [p], "scale": max(float(p.detach().square().mean().sqrt()), 1e-3)} for p in self._trained]
+        # Norms are folded into the kernels, whose magnitudes differ by a factor of 100 between layers: equal steps for
+        # all would destroy the small ones. Source of relative step sizes: Shazeer and Stern 2018, "Adafactor".
+        groups = [
+            {"params": [p], "scale": max(float(p.detach().square().mean().sqrt()), MIN_WEIGHT_RMS)}
+            for p in self._trained
+        ]
         self._optimiser = torch.optim.AdamW(groups, config.learning_rate, weight_decay=WEIGHT_DECAY)
-        self._factor = learning_rate_factor("cosine", config.steps, min(config.warmup, config.steps))
+        self._lr_factor = learning_rate_factor("cosine", config.steps, min(config.warmup, config.steps))
         self.step = 0
         self._resume()
 
     def update(self, loss: Tensor) -> None:
-        """One step of the optimiser and of the average."""
+        """One optimiser step, and update of the averaged weights."""
         for group in self._optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * self._factor(self.step) * group["scale"]
+            group["lr"] = self.config.learning_rate * self._lr_factor(self.step) * group["scale"]
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self._trained, LARGEST_GRADIENT)
+        nn.utils.clip_grad_norm_(self._trained, MAX_GRADIENT_NORM)
         self._optimiser.step()
         self.step += 1
-        kept = min(AVERAGED, self.step / (self.step + 10))
+        decay = min(EMA_DECAY, self.step / (self.step + EMA_WARMUP))
         with torch.no_grad():
-            for mean, value in zip(self.average.parameters(), self.network.parameters()):
-                mean.lerp_(value, 1 - kept)
+            for average, value in zip(self.average.parameters(), self.network.parameters()):
+                average.lerp_(value, 1 - decay)
 
     def save(self) -> None:
-        """Whole, or not at all."""
+        """Write the checkpoint atomically."""
         path = self.config.out / CHECKPOINT
         partial = path.with_suffix(".partial")
         torch.save({"step": self.step, **{name: part.state_dict() for name, part in self._parts().items()}}, partial)
@@ -200,37 +216,29 @@ class _Run:
         return {"network": self.network, "average": self.average, "optimiser": self._optimiser}
 
     def _resume(self) -> None:
-        out, settings = self.config.out, _settings(self.config)
+        out, settings = self.config.out, _fixed_settings(self.config)
         out.mkdir(parents=True, exist_ok=True)
         path = out / CHECKPOINT
         if path.exists():
-            before = json.loads((out / SETTINGS).read_text())
-            for name, now in settings.items():
-                if before.get(name) != now:
-                    raise ValueError(
-                        f"{out}: was trained with {name}={before.get(name)!r}, now {now!r} is asked; "
-                        "give the same, or another folder"
-                    )
-            saved = torch.load(path, weights_only=True)
-            self.step = saved["step"]
+            check_settings(out, settings)
+            checkpoint = torch.load(path, weights_only=True)
+            self.step = checkpoint["step"]
             for name, part in self._parts().items():
-                part.load_state_dict(saved[name])
-        (out / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
+                part.load_state_dict(checkpoint[name])
+        write_settings(out, settings)
 
 
-def _initial(config: PalmTraining) -> PalmDetector:
+def _initial_network(config: PalmTrainConfig) -> PalmDetector:
     return load_mediapipe_palm_detector() if config.initial == PRETRAINED else load_palm_detector(config.initial)
 
 
-def _settings(config: PalmTraining) -> dict[str, Any]:
-    """What a training must keep when it goes on, as JSON has it."""
+def _fixed_settings(config: PalmTrainConfig) -> dict[str, Any]:
+    """Settings that must not change when a training is resumed."""
     changeable = ("out", "checkpoint_steps", "threads", "progress")
-    chosen = {name: value for name, value in asdict(config).items() if name not in changeable}
-    settings: dict[str, Any] = json.loads(json.dumps(chosen, default=str))
-    return settings
+    return {name: value for name, value in asdict(config).items() if name not in changeable}
 
 
 def _early_layers(network: PalmDetector) -> Iterator[nn.Module]:
-    """Those up to stride 4: half of a step's time, and general."""
+    """Layers up to stride 4: general features, and half of the time of a step."""
     body = network.body
     yield from (body.stem, body.stem_act, body.stride2, body.stride4)

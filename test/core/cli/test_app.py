@@ -1,4 +1,4 @@
-"""Each command does its work and says so; what goes wrong is one clear line and an exit code."""
+"""Each command does its work and prints the result; an error is one clear line and an exit code."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import pytest
 import torch
 import yaml
 from support.forged_mano import curled, write_mano
-from support.made_interhand import write_interhand
 from support.small_network import small_network
 from support.stubs import StubEstimator, save_untrained_network
+from support.synthetic_interhand import write_interhand
 from typer.testing import CliRunner
 
-from lgnet_core import cli
+from lgnet_core.cli import app as cli
 from lgnet_core.data.clip import Clip, read_clip
 from lgnet_core.hand_model import load_hand_model, read_asset
-from lgnet_core.hand_model.layer import BUNDLED_ASSET
+from lgnet_core.hand_model.asset import BUNDLED_ASSET
 from lgnet_core.inference import HandEstimator
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.network import build_network
-from lgnet_core.network.checkpoint import CROP_SIZE, save_network
+from lgnet_core.network.checkpoint import DEFAULT_CROP_SIZE, save_network
 from lgnet_core.types import Camera, Side
 from lgnet_core.visualization.drawing import write_png
 
@@ -47,16 +47,16 @@ COMMANDS = (
 
 @pytest.fixture
 def stub(monkeypatch):
-    """Commands get an estimator without a network; returns what it was asked to load."""
-    asked = {}
+    """Replace the estimator by one without a network; returns the arguments of its loading."""
+    loaded_with = {}
 
     def load(weights=None, device="auto", hand_model=None, engine="auto", **more):
-        asked.update(weights=weights, device=device, hand_model=hand_model, engine=engine, **more)
+        loaded_with.update(weights=weights, device=device, hand_model=hand_model, engine=engine, **more)
         return StubEstimator()
 
     monkeypatch.setattr(HandEstimator, "load", load)
-    monkeypatch.setattr("lgnet_core.network.checkpoint.weights_digest", lambda path=None: "0" * 64)
-    return asked
+    monkeypatch.setattr("lgnet_core.io.checkpoint_files.weights_digest", lambda path=None: "0" * 64)
+    return loaded_with
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def run(*arguments: object) -> tuple[int, str]:
 
 
 def run_main(monkeypatch, capsys, *arguments: object) -> tuple[int, str]:
-    """Through the console script, which turns exceptions into one line."""
+    """Run the console script, which turns exceptions into one line."""
     monkeypatch.setattr(sys, "argv", ["lgnet", *(str(a) for a in arguments)])
     with pytest.raises(SystemExit) as caught:
         cli.main()
@@ -108,61 +108,61 @@ def test_predict(stub, image, tmp_path):
     assert "1 image(s): hands found: 0 right, 1 left" in output
     assert "note" not in output
     assert (tmp_path / "out" / "cat_overlay.png").exists()
-    told = json.loads((tmp_path / "out" / "cat.json").read_text())
-    assert (told["weights"], told["hand_model"]) == ("bundled", "CC0 hand")
+    result = json.loads((tmp_path / "out" / "cat.json").read_text())
+    assert (result["weights"], result["hand_model"]) == ("bundled", "CC0 hand")
     assert (stub["engine"], stub["presence_threshold"], stub["hand_length"]) == ("eager", 0.4, None)
 
 
-def test_predict_says_from_which_presence_on_it_reports_hands(stub, image, tmp_path):
+def test_predict_documents_the_default_presence_threshold(stub, image, tmp_path):
     assert f"Default: {Thresholds().presence}" in " ".join(run("predict", "--help")[1].replace("│", " ").split())
     run("predict", image, "-o", tmp_path / "out")
     assert stub["presence_threshold"] is None  # as Thresholds has it
 
 
-def test_predict_with_a_bad_file_finishes_and_ends_with_1(stub, image, tmp_path):
+def test_predict_skips_bad_files_and_exits_with_1(stub, image, tmp_path):
     (tmp_path / "bad[1].jpg").write_bytes(b"nonsense")
     code, output = run("predict", tmp_path, "-o", tmp_path / "out")
     assert code == 1
     assert "1 image(s)" in output
-    assert "not used:" in output
-    assert "bad[1].jpg: is not an image" in output  # brackets are no markup
+    assert "skipped:" in output
+    assert "bad[1].jpg: is not a readable image" in output  # brackets are not markup
     assert "note: no camera was given" in output
 
 
-def test_predict_of_nothing_that_can_be_used_promises_no_results(stub, tmp_path):
+def test_predict_without_usable_images_reports_no_results(stub, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"nonsense")
     code, output = run("predict", tmp_path / "bad.jpg", "-o", tmp_path / "out")
     assert code == 1
-    assert output.startswith("not used:")
+    assert output.startswith("skipped:")
     assert "results in" not in output
     assert "camera" not in output
 
 
 def test_errors_are_one_line(monkeypatch, capsys, tmp_path):
     monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
-    code, told = run_main(monkeypatch, capsys, "predict", tmp_path / "nowhere.png")
+    code, output = run_main(monkeypatch, capsys, "predict", tmp_path / "nowhere.png")
     assert code == 1
-    assert told.startswith("lgnet: ")
-    assert "nowhere.png: no such file" in told
-    assert len(told.splitlines()) == 1
+    assert output.startswith("lgnet: ")
+    assert "nowhere.png: no such file" in output
+    assert len(output.splitlines()) == 1
 
 
-def test_debug_shows_where(monkeypatch, tmp_path):
+def test_debug_shows_the_traceback(monkeypatch, tmp_path):
     monkeypatch.setenv(cli.DEBUG_VARIABLE, "")
     monkeypatch.setattr(sys, "argv", ["lgnet", "--debug", "predict", str(tmp_path / "nowhere.png")])
     with pytest.raises(ValueError, match="no such file"):
         cli.main()
 
 
-def test_unexpected_errors_say_their_kind(monkeypatch, capsys, stub, image, tmp_path):
+def test_unexpected_errors_show_their_type(monkeypatch, capsys, stub, image, tmp_path):
     monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
     monkeypatch.setattr(StubEstimator, "estimate", lambda *_: {}["gone"])
-    code, told = run_main(monkeypatch, capsys, "predict", image, "-o", tmp_path / "out")
+    code, output = run_main(monkeypatch, capsys, "predict", image, "-o", tmp_path / "out")
     assert code == 1
-    assert "KeyError: 'gone' (--debug shows where)" in told
+    assert "KeyError: 'gone' (--debug shows where)" in output
 
 
-def test_wrong_usage_ends_with_2(monkeypatch, capsys):
+def test_wrong_usage_exits_with_2(monkeypatch, capsys):
     assert run_main(monkeypatch, capsys, "predict")[0] == 2
     assert run_main(monkeypatch, capsys, "fly")[0] == 2
 
@@ -176,14 +176,14 @@ def test_demo(stub, tmp_path):
     assert str(stub["weights"]) == "mine.safetensors"
 
 
-def test_demo_has_a_folder_of_its_own(stub, monkeypatch, tmp_path):
-    """`make demo` keeps its images, some of the same names, in out/demo."""
+def test_demo_writes_into_its_own_folder(stub, monkeypatch, tmp_path):
+    """`make demo` writes images, some with the same names, to out/demo."""
     monkeypatch.chdir(tmp_path)
     assert run("demo")[0] == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["lgnet_demo"]
 
 
-def test_check_ends_with_1_where_there_is_a_problem(tmp_path):
+def test_check_exits_with_1_on_a_problem(tmp_path):
     code, output = run("check", "--hand-model", tmp_path / "nowhere")
     assert code == 1
     assert "PROBLEM hand model" in output
@@ -198,7 +198,7 @@ def test_synth(tmp_path):
     assert (tmp_path / "set" / "set.json").exists()
 
 
-def test_train_hands_its_options_on(monkeypatch, tmp_path):
+def test_train_passes_its_options_on(monkeypatch, tmp_path):
     from lgnet_core.training import train
 
     got = []
@@ -208,7 +208,7 @@ def test_train_hands_its_options_on(monkeypatch, tmp_path):
     assert got == [train.TrainConfig(out=tmp_path, steps=700, flip=False, learning_rate=0.001)]
 
 
-def test_train_palms_hands_its_options_on(monkeypatch, tmp_path):
+def test_train_palms_passes_its_options_on(monkeypatch, tmp_path):
     from lgnet_core.training.palms import train as palms
 
     got = []
@@ -216,7 +216,7 @@ def test_train_palms_hands_its_options_on(monkeypatch, tmp_path):
     given = ("--data", "a, b", "--root", tmp_path, "--steps", 7, "--learning-rate", 0.001, "--threads", 2)
     code, output = run("train-palms", "-o", tmp_path, *given)
     assert code == 0, output
-    config = palms.PalmTraining(tmp_path, (Path("a"), Path("b")), tmp_path, 7, learning_rate=0.001, threads=2)
+    config = palms.PalmTrainConfig(tmp_path, (Path("a"), Path("b")), tmp_path, 7, learning_rate=0.001, threads=2)
     assert got == [config]
     assert "w.safetensors" in output
 
@@ -230,23 +230,23 @@ def test_train_palms_hands_its_options_on(monkeypatch, tmp_path):
         (("--data", "none", "--steps", "0"), "steps: expected a number above 0"),
     ],
 )
-def test_train_palms_says_what_is_wrong(monkeypatch, capsys, tmp_path, options, cure):
+def test_train_palms_explains_bad_options(monkeypatch, capsys, tmp_path, options, cure):
     monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
-    code, told = run_main(monkeypatch, capsys, "train-palms", "-o", tmp_path / "out", "--root", tmp_path, *options)
+    code, output = run_main(monkeypatch, capsys, "train-palms", "-o", tmp_path / "out", "--root", tmp_path, *options)
     assert code == 1
-    assert cure in told
+    assert cure in output
     assert not (tmp_path / "out").exists()
 
 
 def test_eval_of_the_bundled_weights(tmp_path):
     code, output = run("eval", "--data", "synthetic", "-n", 4, "--device", "cpu", "--batch", 2, "-o", tmp_path / "eval")
     assert code == 0, output
-    assert output.startswith("judging weights bundled on 4 images of synthetic-1")
+    assert output.startswith("evaluating weights bundled on 4 images of synthetic-1")
     assert "weights bundled on synthetic-1 (4 images)" in output
     assert "PA-MPJPE, mm" in output
     figures = json.loads((tmp_path / "eval" / "figures.json").read_text())["categories"]["all"]["figures"]
-    told = figures["mpjpe_mm/wrist-raw"]
-    assert f"MPJPE, mm │ wrist-raw │ {told['weights']:.1f} │" in output
+    mpjpe = figures["mpjpe_mm/wrist-raw"]
+    assert f"MPJPE, mm │ wrist-raw │ {mpjpe['weights']:.1f} │" in output
     for name in ("figures.csv", "pck.png", "reliability.png", "predictions.png", "worst.png"):
         assert (tmp_path / "eval" / name).exists()
 
@@ -263,36 +263,36 @@ def test_eval_of_an_annotated_set(hand_model, tmp_path, monkeypatch):
     assert "InterNet: wrist-raw, joint_3d" in output
     assert "LGNet paper (see 1 to 4)" in output
     assert "1. LGNet's PCK figure contradicts its table" in output
-    assert "note: joints only, the measured ones (joint_3d)" in output
-    assert "left out: 1 x image is missing" in output
+    assert "note: joints only (joint_3d)" in output
+    assert "skipped: 1 x image is missing" in output
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--data", "interhand26m"), "say with --root"),
-        (("--data", "interhand26m", "--root", "nowhere"), "files are missing); --root is the folder"),
-        (("--data", "hic", "--root", "."), "give your MANO with --hand-model"),
-        (("--subset", "best"), "choose of all, SH, IH, lgnet"),
+        (("--data", "interhand26m"), "pass the folder of the data set with --root"),
+        (("--data", "interhand26m", "--root", "nowhere"), "files are missing); --root must be the folder"),
+        (("--data", "hic", "--root", "."), "pass your MANO model with --hand-model"),
+        (("--subset", "best"), "choose from all, SH, IH, lgnet"),
     ],
 )
-def test_eval_of_what_is_not_there(monkeypatch, capsys, tmp_path, options, message):
+def test_eval_explains_missing_data(monkeypatch, capsys, tmp_path, options, message):
     monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
-    code, told = run_main(monkeypatch, capsys, "eval", *options, "-o", tmp_path / "out")
+    code, output = run_main(monkeypatch, capsys, "eval", *options, "-o", tmp_path / "out")
     assert code == 1
-    assert message in " ".join(told.split())
+    assert message in " ".join(output.split())
 
 
-def test_eval_of_a_folder_that_is_no_set(monkeypatch, capsys, tmp_path):
+def test_eval_of_a_folder_without_a_set(monkeypatch, capsys, tmp_path):
     monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
-    code, told = run_main(monkeypatch, capsys, "eval", "--data", tmp_path, "-o", tmp_path / "out")
+    code, output = run_main(monkeypatch, capsys, "eval", "--data", tmp_path, "-o", tmp_path / "out")
     assert code == 1
-    assert "lgnet synth" in told
+    assert "lgnet synth" in output
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("command", "missing"), [("eval", "torchmetrics"), ("train", "pytorch_lightning")])
-def test_what_needs_the_extra_says_how_to_install_it(tmp_path, command, missing):
+def test_a_missing_extra_is_explained(tmp_path, command, missing):
     """In a Python without that package; everything else of the core imports there."""
     code = (
         f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['lgnet', {command!r}, '-o', {str(tmp_path)!r}]\n"
@@ -324,8 +324,8 @@ def test_export(tmp_path):
     assert (tmp_path / "a" / "w.onnx").stat().st_size > 1e6
 
 
-@pytest.mark.parametrize(("trained", "exported"), [(64, 64), (None, CROP_SIZE)])
-def test_export_is_for_the_crops_of_the_training(tmp_path, hand_model, monkeypatch, trained, exported):
+@pytest.mark.parametrize(("trained", "exported"), [(64, 64), (None, DEFAULT_CROP_SIZE)])
+def test_export_uses_the_crop_size_of_the_training(tmp_path, hand_model, monkeypatch, trained, exported):
     """At another size the network runs too, and sees badly."""
     asked = []
 
@@ -342,7 +342,7 @@ def test_export_is_for_the_crops_of_the_training(tmp_path, hand_model, monkeypat
     assert f"{exported}x{exported}" in output
 
 
-def test_export_of_a_network_of_one_crop_per_hand_is_two_files(tmp_path, hand_model, monkeypatch):
+def test_export_of_a_per_hand_network_writes_two_files(tmp_path, hand_model, monkeypatch):
     monkeypatch.setattr(
         "lgnet_core.engines.export.export_onnx", lambda network, path, inputs: path.write_bytes(b"onnx")
     )
@@ -354,12 +354,12 @@ def test_export_of_a_network_of_one_crop_per_hand_is_two_files(tmp_path, hand_mo
     assert "intrinsics 3x3" in output
 
 
-def test_mano_convert_tells_what_is_missing(monkeypatch, capsys, tmp_path):
+def test_mano_convert_names_the_missing_file(monkeypatch, capsys, tmp_path):
     monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
     missing = tmp_path / "MANO_RIGHT.pkl"
-    code, told = run_main(monkeypatch, capsys, "mano", "convert", missing, missing, "-o", tmp_path / "out")
+    code, output = run_main(monkeypatch, capsys, "mano", "convert", missing, missing, "-o", tmp_path / "out")
     assert code == 1
-    assert "MANO_RIGHT.pkl: no such file" in told
+    assert "MANO_RIGHT.pkl: no such file" in output
 
 
 @pytest.fixture(scope="module")
@@ -379,10 +379,10 @@ def mano(hand_model, tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("check -w W --device cpu", "parametric surface of MANO"),
+        ("check --full -w W --device cpu", "parametric surface of MANO"),
         ("predict IMAGE -w W -o OUT", "1 right, 1 left"),
         ("demo -w W -o OUT", "hands found"),
-        ("export -w W -o OUT --size 64", "the file speaks of 'CC0 hand'"),
+        ("export -w W -o OUT --size 64", "predicts hands of 'CC0 hand'"),
         ("bench -p lgnet-mini -e eager --device cpu -n 1 -o OUT", "lgnet-mini"),
         ("synth -n 2 --size 64 --device cpu -o OUT", "2 images"),
         (
@@ -393,7 +393,7 @@ def mano(hand_model, tmp_path_factory) -> Path:
     ],
     ids=lambda text: text.split()[0],
 )
-def test_commands_take_a_converted_mano(mano, monkeypatch, tmp_path, command, says):
+def test_commands_accept_a_converted_mano(mano, monkeypatch, tmp_path, command, says):
     """Also with weights of the bundled hand: nobody needs others to get meshes of MANO."""
     load = HandEstimator.load  # with the engine that starts at once
     monkeypatch.setattr(HandEstimator, "load", lambda *given, **more: load(*given[:3], "eager", **more))

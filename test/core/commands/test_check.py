@@ -1,7 +1,8 @@
-"""Each problem is found and comes with its cure; nothing that is wrong breaks the report itself."""
+"""Every problem of an installation is found, comes with its remedy, and never breaks the report itself."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 
 import numpy as np
@@ -12,120 +13,129 @@ from support.stubs import save_untrained_network
 from lgnet_core.commands import check
 from lgnet_core.commands.check import Level
 from lgnet_core.inference import HandEstimator
+from lgnet_core.io import checkpoint_files
 from lgnet_core.network.checkpoint import save_network
+
+
+def files(**options) -> dict[str, check.Finding]:
+    return {finding.subject: finding for finding in check.check_files(**options)}
+
+
+def runtime(**options) -> dict[str, check.Finding]:
+    return {finding.subject: finding for finding in check.check_runtime(**options)}
 
 
 def test_old_python(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 9, 0))
     finding = check.check_python()
     assert finding.level is Level.PROBLEM
-    assert "3.10" in finding.cure
+    assert "3.10" in finding.remedy
 
 
 @pytest.mark.parametrize(
     ("version", "level"), [("2.6.0", Level.OK), ("2.13.0+cpu", Level.OK), ("2.5.1", Level.PROBLEM)]
 )
 def test_torch_range(monkeypatch, version, level):
-    import torch
-
-    monkeypatch.setattr(torch, "__version__", version)
-    assert check.check_torch().level is level
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version)
+    assert check.check_torch_version().level is level
 
 
 def test_missing_and_broken_packages(monkeypatch, tmp_path):
-    missing = check.check_package("no_such_module", "the-package")
-    assert (missing.level, missing.cure) == (Level.PROBLEM, "pip install --upgrade the-package")
+    missing = check.check_installed("no_such_module", "the-package")
+    assert (missing.level, missing.remedy) == (Level.PROBLEM, "pip install --upgrade the-package")
+    optional = check.check_optional("no_such_module", "the-package", "the work")
+    assert (optional.level, optional.remedy) == (Level.NOTE, "pip install the-package")
     (tmp_path / "broken_module.py").write_text("raise AttributeError('half installed')")
     monkeypatch.syspath_prepend(tmp_path)
-    broken = check.check_package("broken_module", "p")
+    broken = check.check_import("broken_module", "p")
     assert broken.level is Level.PROBLEM
     assert "half installed" in broken.detail
-    optional = check.check_optional("no_such_module", "the-package", "the work")
-    assert (optional.level, optional.cure) == (Level.NOTE, "pip install the-package")
 
 
-def test_hand_model(tmp_path):
-    assert check.check_hand_model(None).level is Level.OK
-    findings = {f.subject: f for f in check.run_checks(hand_model=tmp_path / "nowhere")}
-    assert findings["hand model"].level is Level.PROBLEM
-    assert "nowhere" in findings["hand model"].detail
-    assert findings["hand model"].cure
-    assert "one estimate" not in findings  # no use in trying
+def test_versions_are_those_of_the_distributions():
+    findings = files()
+    assert findings["numpy"].detail == np.__version__
+    assert findings["cv2"].detail == importlib.metadata.version("opencv-python-headless")
 
 
-def test_wrong_weights(tmp_path):
+def test_missing_hand_model(tmp_path):
+    assert files()["hand model"].level is Level.OK
+    finding = files(hand_model=tmp_path / "nowhere")["hand model"]
+    assert finding.level is Level.PROBLEM
+    assert "nowhere" in finding.detail
+    assert finding.remedy
+
+
+def test_damaged_weights(tmp_path):
     (tmp_path / "w.safetensors").write_bytes(b"nonsense")
-    findings = {f.subject: f for f in check.run_checks(weights=tmp_path / "w.safetensors")}
-    assert findings["weights"].level is Level.PROBLEM
-    assert "w.safetensors" in findings["weights"].detail
-    assert findings["weights"].cure
+    finding = files(weights=tmp_path / "w.safetensors")["weights"]
+    assert finding.level is Level.PROBLEM
+    assert "w.safetensors" in finding.detail
+    assert finding.remedy
 
 
 @pytest.mark.parametrize(
-    ("about", "told"),
+    ("metadata", "expected"),
     [
         ({}, "small (PATH), "),
-        ({"steps": 700}, "small (PATH), 700 steps in its last phase, "),
+        ({"steps": 700}, "small (PATH), 700 steps in the last training phase, "),
         (
             {"steps": 20, "mean of": [{"steps": 20}, {"steps": 14}]},
-            "small (PATH), the mean of 2 trainings whose last phases had 20, 14 steps, ",
+            "small (PATH), mean of 2 trainings with 20, 14 steps in their last phases, ",
         ),
     ],
 )
-def test_weights_are_told_as_their_last_phase(tmp_path, hand_model, about, told):
-    """What came before stands in no metadata."""
+def test_weights_are_described_by_their_last_training_phase(tmp_path, hand_model, metadata, expected):
     path = tmp_path / "w.safetensors"
-    save_network(path, small_network(hand_model), {"preset": "small", **about})
-    assert check.check_weights(path).detail.startswith(told.replace("PATH", str(path)))
+    save_network(path, small_network(hand_model), {"preset": "small", **metadata})
+    assert check.check_weights(path).detail.startswith(expected.replace("PATH", str(path)))
 
 
-def test_unknown_device():
-    findings = {f.subject: f for f in check.run_checks(device="abacus")}
-    assert findings["device"].level is Level.PROBLEM
-    assert "take one of" in findings["device"].cure
+def test_missing_palm_detector(monkeypatch, tmp_path):
+    assert check.check_palm_detector_file().level is Level.OK
+    monkeypatch.setattr(checkpoint_files, "WEIGHTS_FOLDER", tmp_path)
+    finding = files(weights=save_untrained_network(tmp_path / "w.safetensors"))["palm detector"]
+    assert finding.level is Level.PROBLEM
+    assert "palm_detector.safetensors" in finding.detail
+    assert finding.remedy
 
 
-def test_cache_that_cannot_be_written(monkeypatch, tmp_path):
+def test_read_only_cache(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LGNET_CACHE_DIR", str(tmp_path / "file" / "cache"))
     finding = check.check_cache()
     assert finding.level is Level.NOTE
-    assert "LGNET_CACHE_DIR" in finding.cure
+    assert "LGNET_CACHE_DIR" in finding.remedy
 
 
-def test_networks_that_find_hands(monkeypatch, tmp_path):
-    from lgnet_core.network import pretrained
-
-    assert check.check_detectors().level is Level.OK
-    monkeypatch.setattr(pretrained, "WEIGHTS_FOLDER", tmp_path)
-    findings = {f.subject: f for f in check.run_checks()}
-    assert findings["hand finders"].level is Level.PROBLEM
-    assert "palm_detector.safetensors" in findings["hand finders"].detail
-    assert findings["hand finders"].cure
-    assert "one estimate" not in findings
+def test_unknown_device():
+    findings = runtime(device="abacus")
+    assert findings["device"].level is Level.PROBLEM
+    assert "choose one of" in findings["device"].remedy
+    assert "estimate" not in findings  # pointless after a problem
 
 
-def test_a_network_that_does_not_run_is_found(monkeypatch, tmp_path):
+def test_a_network_that_does_not_run(monkeypatch, tmp_path):
     def broken(*_):
         raise RuntimeError("no kernel image is available")
 
     monkeypatch.setenv("LGNET_CACHE_DIR", str(tmp_path))
-    load = HandEstimator.load  # with the engine that starts at once
+    load = HandEstimator.load  # with the engine that starts fastest
     monkeypatch.setattr(HandEstimator, "load", lambda *arguments: load(*arguments, engine="eager"))
     monkeypatch.setattr("lgnet_core.engines.eager.EagerEngine.__call__", broken)
-    weights = save_untrained_network(tmp_path / "w.safetensors")
-    findings = {f.subject: f for f in check.run_checks(weights=weights, device="cpu")}
-    assert findings["one estimate"].level is Level.PROBLEM
-    assert "no kernel image" in findings["one estimate"].detail
+    findings = runtime(weights=save_untrained_network(tmp_path / "w.safetensors"), device="cpu")
+    assert findings["estimate"].level is Level.PROBLEM
+    assert "no kernel image" in findings["estimate"].detail
 
 
-def test_all_is_well(monkeypatch, tmp_path):
+def test_a_sound_installation(monkeypatch, tmp_path):
     monkeypatch.setenv("LGNET_CACHE_DIR", str(tmp_path))
-    load = HandEstimator.load  # with the engine that starts at once
+    load = HandEstimator.load  # with the engine that starts fastest
     monkeypatch.setattr(HandEstimator, "load", lambda *arguments: load(*arguments, engine="eager"))
-    findings = check.run_checks(weights=save_untrained_network(tmp_path / "w.safetensors"), device="cpu")
-    assert [f for f in findings if f.level is Level.PROBLEM] == []
-    assert findings[-1].subject == "one estimate"
+    weights = save_untrained_network(tmp_path / "w.safetensors")
+    findings = [*check.check_files(weights), *check.check_runtime(weights, device="cpu")]
+    assert [finding for finding in findings if finding.level is Level.PROBLEM] == []
+    assert findings[-1].subject == "estimate"
     assert "hands found: right and left" in findings[-1].detail
     assert "landmarks: eager on cpu" in findings[-1].detail
-    assert np.unique([f.subject for f in findings]).size == len(findings)
+    assert len({finding.subject for finding in findings}) == len(findings)

@@ -1,4 +1,4 @@
-"""The demo writes what it names."""
+"""The demo writes the files of its summary."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from support.small_clip import small_clip
 from support.stubs import StubEstimator
 
 from lgnet_core.commands.demo import run_demo
-from lgnet_core.io.images import ImageSource
+from lgnet_core.io.sources import ImageSource
 
 
-def test_demo_writes_what_it_names(tmp_path):
+def test_demo_writes_the_files_of_its_summary(tmp_path):
     clip = small_clip()
     summary = run_demo(StubEstimator(), tmp_path / "a" / "demo", clip)
     assert summary.frames == 3
@@ -20,4 +20,4 @@ def test_demo_writes_what_it_names(tmp_path):
     assert len(list((summary.folder / "frames").glob("*.png"))) == 3
     assert len(list(ImageSource(summary.folder / "overlay.mp4"))) == 3
     assert (summary.folder / "view_3d_left.ply").exists()
-    run_demo(StubEstimator(), tmp_path / "a" / "demo", clip)  # again, over the old files
+    run_demo(StubEstimator(), tmp_path / "a" / "demo", clip)  # overwrites the files of the first run

@@ -1,4 +1,4 @@
-"""Images in, files out: complete, in the file's own pixels, and one bad image stops nothing."""
+"""Every image gives all its result files, in pixels of the file; a bad image does not stop the run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from support.stubs import StubEstimator
 
 from lgnet_core.commands.predict import predict
-from lgnet_core.io.images import ImageSource, InputError
+from lgnet_core.io.files import InputError
+from lgnet_core.io.sources import ImageSource
 from lgnet_core.types import Camera, Side
 
 CAMERA = Camera(np.array([[300.0, 0, 79.5], [0, 300, 59.5], [0, 0, 1]]), 160, 120)
@@ -22,28 +23,28 @@ def write(path: Path, height: int = 120, width: int = 160, value: int = 90) -> P
     return path
 
 
-def test_one_image_gives_every_file(tmp_path):
+def test_one_image_gives_all_result_files(tmp_path):
     path = write(tmp_path / "cat.png")
     report = predict(StubEstimator(), ImageSource(path), tmp_path / "a" / "out", CAMERA, {"weights": "stub"})
     made = sorted(p.name for p in (tmp_path / "a" / "out").iterdir())
     assert made == ["cat.json", "cat.npz", "cat_left.ply", "cat_overlay.png", "cat_view.png"]
     assert (report.images, report.hands[Side.LEFT], report.failures, report.notes) == (1, 1, [], [])
-    told = json.loads((tmp_path / "a" / "out" / "cat.json").read_text())
-    assert told["source"].endswith("cat.png")
-    assert told["weights"] == "stub"
-    assert told["metric"] is True
+    result = json.loads((tmp_path / "a" / "out" / "cat.json").read_text())
+    assert result["source"].endswith("cat.png")
+    assert result["weights"] == "stub"
+    assert result["metric"] is True
     overlay = cv2.imread(str(tmp_path / "a" / "out" / "cat_overlay.png"))
     assert overlay.shape == (120, 160, 3)
     assert (overlay != 90).any()
 
 
-def test_without_a_camera_it_says_what_the_numbers_are(tmp_path):
+def test_without_a_camera_hands_are_wrist_relative(tmp_path):
     report = predict(StubEstimator(), ImageSource(write(tmp_path / "cat.png")), tmp_path / "out")
     assert "relative to its own wrist; give --camera" in report.notes[0]
     assert json.loads((tmp_path / "out" / "cat.json").read_text())["metric"] is False
 
 
-def test_a_folder_with_bad_files_finishes_and_says_which(tmp_path):
+def test_bad_files_of_a_folder_are_reported_and_skipped(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     write(folder / "a.png")
@@ -60,17 +61,17 @@ def test_a_folder_with_bad_files_finishes_and_says_which(tmp_path):
     assert not list((tmp_path / "out").glob("[bc]*"))
 
 
-def test_refusals_of_the_estimator_name_the_file(tmp_path):
-    class Refuses:
+def test_errors_of_the_estimator_name_the_file(tmp_path):
+    class Failing:
         def estimate(self, image, camera=None):
             raise ValueError("image: too odd")
 
-    report = predict(Refuses(), ImageSource(write(tmp_path / "cat.png")), tmp_path / "out")
+    report = predict(Failing(), ImageSource(write(tmp_path / "cat.png")), tmp_path / "out")
     assert report.failures == [f"{tmp_path / 'cat.png'}: image: too odd"]
 
 
-def test_numbers_of_a_shrunk_image_are_in_the_files_pixels(tmp_path, monkeypatch):
-    """The same image read whole and shrunk: its joints are at the same pixels of the file."""
+def test_results_of_a_downscaled_image_are_in_pixels_of_the_file(tmp_path, monkeypatch):
+    """Joints are at the same pixels of the file whether it was downscaled or not."""
     path = write(tmp_path / "cat.png")
     pixels = []
     for limit in (24_000_000, 120 * 160 // 4):
@@ -78,27 +79,27 @@ def test_numbers_of_a_shrunk_image_are_in_the_files_pixels(tmp_path, monkeypatch
         report = predict(StubEstimator(), ImageSource(path), tmp_path / "out", CAMERA)
         assert len(report.notes) == (limit < 20_000)
         with np.load(tmp_path / "out" / "cat.npz") as file:
-            pixels.append(file["left_joints_image"])
+            pixels.append(file["left_joints_2d"])
     np.testing.assert_allclose(pixels[0], pixels[1], atol=1e-6)
     assert cv2.imread(str(tmp_path / "out" / "cat_overlay.png")).shape == (60, 80, 3)
 
 
-class StubView:
-    """Draws a red square of every image but black ones."""
+class StubAttention:
+    """Draws a red square for every image except black ones."""
 
     def draw(self, image, camera=None):
         return np.full((8, 8, 3), (255, 0, 0), np.uint8) if image[0, 0].any() else None
 
 
-def test_where_the_network_looks_is_drawn_beside_and_said_where_it_looks_nowhere(tmp_path):
+def test_attention_maps_are_written_beside_the_overlay(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     write(folder / "a.png")
     write(folder / "b.png", value=0)
-    report = predict(StubEstimator(), ImageSource(folder), tmp_path / "out", CAMERA, attention=StubView())
+    report = predict(StubEstimator(), ImageSource(folder), tmp_path / "out", CAMERA, attention=StubAttention())
     assert (cv2.imread(str(tmp_path / "out" / "a_attention.png")) == (0, 0, 255)).all()
     assert not (tmp_path / "out" / "b_attention.png").exists()
-    assert [note for note in report.notes if "b.png: no attention to draw" in note]
+    assert [note for note in report.notes if "b.png: no attention maps" in note]
 
 
 def test_video(tmp_path):
@@ -118,12 +119,12 @@ def test_video(tmp_path):
     other = Camera(CAMERA.matrix, 320, 240)
     report = predict(StubEstimator(), ImageSource(path), tmp_path / "out2", other)
     assert report.images == 0
-    assert len(report.failures) == 1  # told once, not for every frame
+    assert len(report.failures) == 1  # once, not for every frame
     assert "wave.avi: the image has 160x120 pixels, but the camera was calibrated for 320x240" in report.failures[0]
     assert not list((tmp_path / "out2").iterdir())
 
 
 def test_out_must_be_a_folder(tmp_path):
     (tmp_path / "out").write_text("taken")
-    with pytest.raises(InputError, match=r"cannot be made a folder .* name another with -o"):
+    with pytest.raises(InputError, match=r"cannot be created as a folder .* choose another with -o"):
         predict(StubEstimator(), ImageSource(write(tmp_path / "cat.png")), tmp_path / "out")

@@ -1,4 +1,4 @@
-"""The bundled clip is whole, and its truth lies on its frames."""
+"""The demo clip: round trip, errors, and consistency of the bundled file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from support.small_clip import small_clip
 
-from lgnet_core.data.clip import BUNDLED_CLIP, read_clip, write_clip
+from lgnet_core.data.clip import BUNDLED_CLIP, ping_pong_indices, read_clip, write_clip
 from lgnet_core.geometry.camera import project_distorted
-from lgnet_core.io.images import InputError
+from lgnet_core.io.files import InputError
 from lgnet_core.types import Side
 
 
@@ -22,16 +22,22 @@ def test_clip_round_trip(tmp_path):
     assert (read.camera.width, read.camera.height, read.frames_per_second) == (160, 120, 10)
 
 
+def test_ping_pong_has_no_jumps():
+    indices = ping_pong_indices(5)
+    assert indices == [0, 1, 2, 3, 4, 3, 2, 1]
+    assert max(abs(a - b) for a, b in zip(indices, indices[1:] + indices[:1])) == 1
+
+
 @pytest.mark.parametrize("content", [None, b"", b"nonsense"])
-def test_a_clip_that_is_none(tmp_path, content):
+def test_invalid_clip_is_rejected(tmp_path, content):
     if content is not None:
         (tmp_path / "clip.npz").write_bytes(content)
-    with pytest.raises(InputError, match=r"is no demo clip .* reinstall"):
+    with pytest.raises(InputError, match=r"not a demo clip .* reinstall"):
         read_clip(tmp_path / "clip.npz")
 
 
 def test_bundled_clip(hand_model):
-    """Small, both hands and one, interaction; bones as long as the bundled hand's; joints on the hands' pixels."""
+    """Small; one or two hands with interaction; bones as long as the bundled hand's; joints on the hands' pixels."""
     clip = read_clip()
     assert BUNDLED_CLIP.stat().st_size < 1_000_000
     assert 30 <= len(clip.frames) <= 60

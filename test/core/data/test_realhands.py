@@ -1,4 +1,4 @@
-"""The index of realhands: made up, and the real one where it is."""
+"""Index of realhands: a made-up one, and the real data set where available."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from support.paths import SHARED
 
 from lgnet_core.data.realhands import read_index
-from lgnet_core.io.images import InputError
+from lgnet_core.io.files import InputError
 
 ROOT = SHARED / "realhands"
 
@@ -19,7 +19,7 @@ def row(file: str, split: str = "dev", source: str = "subhih", boxes: list[list[
     return {"file": file, "width": 32, "height": 24, "source": source, "split": split, "boxes": boxes, "original": ""}
 
 
-def test_rows_of_a_split(tmp_path):
+def test_index_of_a_split(tmp_path):
     (tmp_path / "images").mkdir()
     cv2.imwrite(str(tmp_path / "images" / "a.png"), np.full((24, 32, 3), (255, 0, 0), np.uint8))  # BGR
     rows = [row("b.png", boxes=[[1, 2, 3, 4], [5, 6, 7, 8]]), row("c.png", "train"), row("a.png", source="asl")]
@@ -36,16 +36,16 @@ def test_rows_of_a_split(tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, "{", "[1]", '[{"file": "a"}]'])
-def test_a_folder_that_is_no_such_set(tmp_path, content):
+def test_invalid_index_is_rejected(tmp_path, content):
     if content is not None:
         (tmp_path / "index.json").write_text(content)
-    with pytest.raises(InputError, match=r"index\.json: is missing or no index of realhands"):
+    with pytest.raises(InputError, match=r"index\.json: missing, or not an index of realhands"):
         read_index(tmp_path, "dev")
 
 
-@pytest.mark.skipif(not ROOT.is_dir(), reason="the real images are not here (LGNET_TEST_DATA/realhands)")
-def test_the_real_set():
-    """As its description counts them; boxes lie in their images."""
+@pytest.mark.skipif(not ROOT.is_dir(), reason="requires real images (LGNET_TEST_DATA/realhands)")
+def test_real_data_set():
+    """Counts as documented; boxes lie in their images."""
     images = read_index(ROOT, "dev")
     counts = {source: sum(i.source == source for i in images) for source in ("subhih", "lebanese", "asl", "rf100")}
     assert counts == {"subhih": 108, "lebanese": 82, "asl": 84, "rf100": 114}

@@ -1,5 +1,6 @@
-"""HandsBatch: labels follow from the parameters, batches are cut, joined and changed without losing a field."""
+"""HandsBatch: labels derived from parameters, selection, concatenation and replacement of fields."""
 
+import pickle
 from dataclasses import fields
 
 import pytest
@@ -28,7 +29,7 @@ def make_batch(count: int, seed: int = 0) -> HandsBatch:
     )
 
 
-def test_labels_put_the_wrist_where_the_batch_says(hand_model):
+def test_wrist_label_equals_batch_wrist(hand_model):
     batch = make_batch(3)
     labels = batch.labels(hand_model)
     assert_close(labels.joints[:, :, 0], batch.wrist, atol=1e-6, rtol=0)
@@ -37,7 +38,7 @@ def test_labels_put_the_wrist_where_the_batch_says(hand_model):
     assert labels.vertices.shape == (3, 2, 778, 3)
 
 
-def test_labels_equal_the_model_moved_by_its_translation(hand_model):
+def test_labels_equal_translated_model(hand_model):
     batch = make_batch(2, seed=1)
     plain = hand_model(batch.rotations, batch.shape)
     moved = hand_model(batch.rotations, batch.shape, batch.wrist - plain.joints[:, :, 0])
@@ -46,7 +47,23 @@ def test_labels_equal_the_model_moved_by_its_translation(hand_model):
     assert_close(labels.joints, moved.joints, atol=1e-6, rtol=0)
 
 
-def test_cutting_and_joining_gives_the_batch_back():
+def test_labels_are_computed_once(hand_model):
+    """They are kept by replacements of other fields, recomputed after changes of their sources, and never pickled."""
+    batch = make_batch(2)
+    labels = batch.labels(hand_model)
+    assert batch.labels(hand_model) is labels
+    assert batch.replace(visibility=~batch.visibility).labels(hand_model) is labels
+    shifted = batch.replace(wrist=batch.wrist + 1).labels(hand_model)
+    assert_close(shifted.joints, labels.joints + 1)
+    restored = pickle.loads(pickle.dumps(batch))
+    assert vars(restored).keys() == {f.name for f in fields(HandsBatch)}
+    with torch.inference_mode():
+        assert make_batch(1).labels(hand_model).vertices.is_inference()
+    tracked = batch.replace(wrist=batch.wrist.clone().requires_grad_())
+    assert tracked.labels(hand_model) is not tracked.labels(hand_model)
+
+
+def test_slices_concatenate_to_the_batch():
     batch = make_batch(5)
     again = concatenate([batch[:2], batch[torch.tensor([2])], batch[3:]])
     assert len(again) == 5
@@ -54,7 +71,7 @@ def test_cutting_and_joining_gives_the_batch_back():
         assert torch.equal(getattr(again, f.name), getattr(batch, f.name)), f.name
 
 
-def test_replace_changes_one_field_and_no_other():
+def test_replace_changes_only_the_given_field():
     batch = make_batch(2)
     changed = batch.replace(wrist=batch.wrist + 1)
     assert torch.equal(changed.wrist, batch.wrist + 1)

@@ -1,4 +1,4 @@
-"""Trees of images and videos, as in-the-wild sets come: each folder and each video is a film of its own."""
+"""Directory trees of images and videos: each folder with images and each video is a sequence."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from support.stubs import StubEstimator
 
 from lgnet_core.commands.predict import predict_sequences
-from lgnet_core.data.folders import films
-from lgnet_core.io.images import InputError
+from lgnet_core.data.sequences import image_sequences
+from lgnet_core.io.files import InputError
 from lgnet_core.types import Side
 
 
@@ -30,7 +30,7 @@ def video(path: Path, frames: int = 3) -> None:
 
 @pytest.fixture
 def tree(tmp_path) -> Path:
-    """EgoHands' way (a folder for each film) and loose videos, with other things about."""
+    """EgoHands' layout (one folder per sequence), loose videos, and unrelated files."""
     root = tmp_path / "set"
     for name in ("CARDS_B_T/frame_0011.jpg", "CARDS_B_T/frame_0042.jpg", "CHESS/left/0001.png", "cover.png"):
         image(root / name)
@@ -42,29 +42,29 @@ def tree(tmp_path) -> Path:
     return root
 
 
-def test_every_folder_and_every_video_is_a_film(tree):
-    found = films(tree)
-    assert [str(film.name) for film in found] == [".", "CARDS_B_T", "CHESS/wave.avi", "CHESS/left"]
-    assert [len(film.source) for film in found] == [1, 2, 3, 1]
+def test_every_folder_and_video_is_a_sequence(tree):
+    found = image_sequences(tree)
+    assert [str(sequence.name) for sequence in found] == [".", "CARDS_B_T", "CHESS/wave.avi", "CHESS/left"]
+    assert [len(sequence.source) for sequence in found] == [1, 2, 3, 1]
     assert [item.name for item in found[1].source] == ["frame_0011", "frame_0042"]
 
 
-def test_a_file_is_a_film_by_itself(tree):
-    (film,) = films(tree / "cover.png")
-    assert str(film.name) == "."
-    (film,) = films(tree / "CHESS" / "wave.avi")
-    assert film.source.is_video
+def test_single_file_is_a_sequence(tree):
+    (sequence,) = image_sequences(tree / "cover.png")
+    assert str(sequence.name) == "."
+    (sequence,) = image_sequences(tree / "CHESS" / "wave.avi")
+    assert sequence.source.is_video
 
 
-def test_results_lie_in_the_same_tree(tree, tmp_path):
+def test_results_keep_the_directory_structure(tree, tmp_path):
     (tree / "CHESS" / "broken.mp4").write_bytes(b"nothing")
     out = tmp_path / "out"
-    report = predict_sequences(StubEstimator(), films(tree), out)
+    report = predict_sequences(StubEstimator(), image_sequences(tree), out)
     assert report.images == 7
-    assert report.hands[Side.LEFT] == 6  # the stub sees none in a black image, the first of the video
+    assert report.hands[Side.LEFT] == 6  # the stub reports none in a black image, the first of the video
     assert len(report.failures) == 1
     assert "broken.mp4" in report.failures[0]
-    assert len(report.notes) == 1  # the missing camera is told once
+    assert len(report.notes) == 1  # the missing camera is reported once
     for name in (
         "cover.json",
         "CARDS_B_T/frame_0042.json",
@@ -74,52 +74,52 @@ def test_results_lie_in_the_same_tree(tree, tmp_path):
         assert (out / name).exists(), name
 
 
-def test_no_film_writes_over_another(tmp_path):
-    """Two videos and an image whose names differ by their suffixes alone."""
+def test_sequences_do_not_overwrite_each_other(tmp_path):
+    """Two videos and an image whose names differ only in their suffixes."""
     folder, out = tmp_path / "set", tmp_path / "out"
     image(folder / "wave_000001.png")
     video(folder / "wave.avi", 3)
     (folder / "wave.mkv").write_bytes((folder / "wave.avi").read_bytes())
-    report = predict_sequences(StubEstimator(), films(folder), out)
+    report = predict_sequences(StubEstimator(), image_sequences(folder), out)
     assert report.failures == []
     assert len(list(out.rglob("*.json"))) == report.images == 7
 
 
-def test_results_are_not_taken_for_images(tmp_path):
+def test_results_folder_is_skipped(tmp_path):
     folder = tmp_path / "set"
     image(folder / "a.png")
     for _ in range(2):
-        assert predict_sequences(StubEstimator(), films(folder, folder / "out"), folder / "out").images == 1
-    with pytest.raises(InputError, match="name another with -o"):
-        films(folder, folder / ".")
+        assert predict_sequences(StubEstimator(), image_sequences(folder, folder / "out"), folder / "out").images == 1
+    with pytest.raises(InputError, match="choose another folder with -o"):
+        image_sequences(folder, folder / ".")
 
 
-def test_what_only_has_the_name_of_a_image_is_left_alone(tmp_path):
-    """A folder, and what another system writes beside each image."""
+def test_files_that_only_look_like_images_are_skipped(tmp_path):
+    """A folder with an image suffix, and macOS metadata files."""
     image(tmp_path / "a.png")
     (tmp_path / "old.jpg").mkdir()
     (tmp_path / "._a.png").write_bytes(b"\0\5\x16\7")
-    assert [len(film.source) for film in films(tmp_path)] == [1]
+    assert [len(sequence.source) for sequence in image_sequences(tmp_path)] == [1]
 
 
-def test_a_folder_that_may_not_be_read_stops_nothing(tree, monkeypatch):
+def test_unreadable_folder_is_reported_and_skipped(tree, monkeypatch):
     locked, iterdir = tree / "CARDS_B_T", Path.iterdir
 
-    def look(folder: Path):
+    def iterdir_with_locked_folder(folder: Path):
         if folder == locked:
             raise PermissionError(13, "Permission denied")
         return iterdir(folder)
 
-    monkeypatch.setattr(Path, "iterdir", look)
-    found = films(tree)
-    (error,) = (film for film in found if isinstance(film, InputError))
-    assert "CARDS_B_T: cannot be looked into (Permission denied)" in str(error)
+    monkeypatch.setattr(Path, "iterdir", iterdir_with_locked_folder)
+    found = image_sequences(tree)
+    (error,) = (sequence for sequence in found if isinstance(sequence, InputError))
+    assert "CARDS_B_T: cannot be listed (Permission denied)" in str(error)
     assert len(found) == 4
 
 
-def test_nothing_there_is_told(tmp_path):
+def test_missing_or_empty_path_is_rejected(tmp_path):
     with pytest.raises(InputError, match="no such file or folder"):
-        films(tmp_path / "nowhere")
+        image_sequences(tmp_path / "nowhere")
     (tmp_path / "empty" / "deeper").mkdir(parents=True)
-    with pytest.raises(InputError, match="nor do the folders in it"):
-        films(tmp_path / "empty")
+    with pytest.raises(InputError, match="nor do its subfolders"):
+        image_sequences(tmp_path / "empty")

@@ -1,4 +1,4 @@
-"""All figures at once: each metric gets what it is to judge, and each figure has a name, a unit and a protocol."""
+"""All metrics together: names, units, protocols, and the inputs that each metric depends on."""
 
 from __future__ import annotations
 
@@ -6,47 +6,54 @@ import math
 
 import pytest
 import torch
-from support.perfect import STD, perfect
+from support.oracle_network import STD, perfect_prediction
 
-from lgnet_core.data.sample import HandsTruth
-from lgnet_core.evaluation.baselines import Guess, RandomHands
+from lgnet_core.data.sample import HandsGroundTruth
+from lgnet_core.evaluation.baselines import RandomHands, WristRelativeHands
 from lgnet_core.evaluation.comparison import Comparison, compare
-from lgnet_core.evaluation.metrics import procrustes_errors
-from lgnet_core.evaluation.protocol import PROTOCOLS
-from lgnet_core.evaluation.scores import FIGURES, TERMS, HandScores, Key, Scored, Scores
+from lgnet_core.evaluation.metrics.alignment import ALIGNMENTS
+from lgnet_core.evaluation.metrics.errors import procrustes_errors
+from lgnet_core.evaluation.scores import (
+    METRICS,
+    PROTOCOL_DESCRIPTIONS,
+    HandScores,
+    MetricKey,
+    PredictionScores,
+    ScoreSummary,
+)
 from lgnet_core.synthetic.generator import SyntheticHands
 
 
 @pytest.fixture(scope="module")
-def outcome(hand_model) -> Comparison:
+def comparison(hand_model) -> Comparison:
     batch = SyntheticHands(9, hand_model).crops(torch.arange(16), 64)
-    return compare(perfect(batch, hand_model), batch.wrist, batch, HandsTruth.of(batch, hand_model))
+    return compare(perfect_prediction(batch, hand_model), batch.wrist, batch, HandsGroundTruth.of(batch, hand_model))
 
 
-def scored(outcome: Comparison, **settings) -> Scored:
-    scores = Scores(**settings)
-    scores.update(outcome)
+def score(comparison: Comparison, **settings) -> ScoreSummary:
+    scores = PredictionScores(**settings)
+    scores.update(comparison)
     return scores.compute()
 
 
-def test_every_figure_has_a_name_and_a_protocol(outcome):
-    found = scored(outcome)
-    assert {key.figure for key in found.figures} == set(FIGURES)
-    assert {key.protocol for key in found.figures} == set(TERMS)
-    assert set(found.pck) == {p.name for p in PROTOCOLS}
-    assert {p.name for p in PROTOCOLS} < set(TERMS)
+def test_every_metric_has_a_name_and_a_protocol(comparison):
+    scores = score(comparison)
+    assert {key.metric for key in scores.metrics} == set(METRICS)
+    assert {key.protocol for key in scores.metrics} == set(PROTOCOL_DESCRIPTIONS)
+    assert set(scores.pck) == {alignment.name for alignment in ALIGNMENTS}
+    assert {alignment.name for alignment in ALIGNMENTS} < set(PROTOCOL_DESCRIPTIONS)
 
 
-def test_the_truth_is_without_fault(outcome):
-    """All errors 0, all shares 1; an uncertainty of 4 mm about errors of 0 is too cautious."""
-    for key, value in scored(outcome).figures.items():
-        if key.figure.startswith("coverage"):
+def test_perfect_prediction_has_perfect_scores(comparison):
+    """All errors are 0, all fractions 1; an uncertainty of 4 mm with errors of 0 is underconfident."""
+    for key, value in score(comparison).metrics.items():
+        if key.metric.startswith("coverage"):
             assert value == 1
-        elif key.figure == "sigma_mm":
+        elif key.metric == "sigma_mm":
             assert value == pytest.approx(1000 * STD)
-        elif FIGURES[key.figure].perfect is not None and key.figure != "calibration_error":
-            assert value == pytest.approx(FIGURES[key.figure].perfect, abs=2e-3), key
-    assert scored(outcome).figures[Key("calibration_error", "per-axis")] == pytest.approx(0.5)
+        elif METRICS[key.metric].perfect is not None and key.metric != "calibration_error":
+            assert value == pytest.approx(METRICS[key.metric].perfect, abs=2e-3), key
+    assert score(comparison).metrics[MetricKey("calibration_error", "per-axis")] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
@@ -66,68 +73,72 @@ def test_the_truth_is_without_fault(outcome):
         ("joint_log_variance", lambda x: x + 1, {"nll", "sigma_mm"}),
     ],
 )
-def test_what_changes_moves_its_figures_alone(outcome, field, change, moved):
-    before = scored(outcome).figures
-    after = scored(outcome._replace(**{field: change(getattr(outcome, field))})).figures
-    found = {key.figure for key in before if abs(after[key] - before[key]) > 1e-2}
-    found.discard("coverage_2sigma")  # 10 % of a hand is about two of its sigmas
-    assert found == moved
+def test_change_affects_only_its_metrics(comparison, field, change, moved):
+    before = score(comparison).metrics
+    after = score(comparison._replace(**{field: change(getattr(comparison, field))})).metrics
+    scores = {key.metric for key in before if abs(after[key] - before[key]) > 1e-2}
+    scores.discard("coverage_2sigma")  # 10 % of a hand is about two of its sigmas
+    assert scores == moved
 
 
-def test_regressed_and_placed_translations_are_told_apart(outcome):
+def test_regressed_and_placed_translations_are_distinguished(comparison):
     shift = torch.tensor([0.0, 0.0, 0.1])
-    wrist = outcome.wrist.clone()
+    wrist = comparison.wrist.clone()
     wrist[:, 1] += shift
-    found = scored(outcome._replace(wrist=wrist)).figures
-    assert found[Key("mrrpe_mm", "regressed")] == pytest.approx(0, abs=1e-3)
-    assert found[Key("mrrpe_mm", "placed")] == pytest.approx(100, abs=1e-2)
+    scores = score(comparison._replace(wrist=wrist)).metrics
+    assert scores[MetricKey("mrrpe_mm", "regressed")] == pytest.approx(0, abs=1e-3)
+    assert scores[MetricKey("mrrpe_mm", "placed")] == pytest.approx(100, abs=1e-2)
 
 
-def test_hands_that_are_not_there_do_not_count(outcome):
-    wild = outcome.joints.clone()
-    wild[~outcome.hands] = 100.0
-    assert not outcome.hands.all()
-    for key, value in scored(outcome._replace(joints=wild)).figures.items():
-        assert value == pytest.approx(scored(outcome).figures[key], abs=1e-9)
+def test_absent_hands_do_not_count(comparison):
+    outliers = comparison.joints.clone()
+    outliers[~comparison.presence] = 100.0
+    assert not comparison.presence.all()
+    for key, value in score(comparison._replace(joints=outliers)).metrics.items():
+        assert value == pytest.approx(score(comparison).metrics[key], abs=1e-9)
 
 
-def test_images_without_hands_have_no_errors(outcome):
-    nobody = outcome.select(~outcome.hands.any(1))
-    assert len(nobody.hands)
-    for key, value in scored(nobody).figures.items():
-        assert math.isnan(value) == (key.figure != "presence"), key
+def test_images_without_hands_have_nan_errors(comparison):
+    without_hands = comparison.select(~comparison.presence.any(1))
+    assert len(without_hands.presence)
+    for key, value in score(without_hands).metrics.items():
+        assert math.isnan(value) == (key.metric != "presence"), key
 
 
-def test_without_uncertainty_there_is_no_calibration(outcome):
-    found = scored(outcome, uncertainty=False)
-    assert {key.protocol for key in found.figures} == set(TERMS) - {"per-axis"}
-    assert not found.reliability
+def test_no_calibration_without_uncertainty(comparison):
+    scores = score(comparison, uncertainty=False)
+    assert {key.protocol for key in scores.metrics} == set(PROTOCOL_DESCRIPTIONS) - {"per-axis"}
+    assert not scores.reliability
 
 
-def test_a_guess_may_differ_by_protocol(hand_model, outcome):
-    """Each figure of the nearest hand is of the hand that is nearest under its protocol."""
-    nearest = RandomHands(hand_model).nearest(outcome.true_joints, outcome.hands)
+def test_hands_may_differ_by_alignment(hand_model, comparison):
+    """The nearest hand under an alignment determines the metrics of that alignment."""
+    nearest = RandomHands(hand_model).nearest(comparison.true_joints, comparison.presence)
     scores = HandScores()
-    scores.update(nearest, outcome)
-    found = scores.compute().figures
-    hands = outcome.hands
-    for p in PROTOCOLS:
-        said, true = nearest[p.name].joints[hands], outcome.true_joints[hands]
-        assert found[Key("mpjpe_mm", p.name)] == pytest.approx(float(p.errors(said, said, true, true).mean()), rel=1e-5)
-    errors = procrustes_errors(nearest["similarity"].joints[hands], outcome.true_joints[hands])
-    assert found[Key("pa_mpjpe_mm", "similarity")] == pytest.approx(float(errors.mean()), rel=1e-5)
+    scores.update(nearest, comparison)
+    scores = scores.compute().metrics
+    hands = comparison.presence
+    for alignment in ALIGNMENTS:
+        predicted, true = nearest[alignment.name].joints[hands], comparison.true_joints[hands]
+        assert scores[MetricKey("mpjpe_mm", alignment.name)] == pytest.approx(
+            float(alignment.errors(predicted, predicted, true, true).mean()), rel=1e-5
+        )
+    errors = procrustes_errors(nearest["similarity"].joints[hands], comparison.true_joints[hands])
+    assert scores[MetricKey("pa_mpjpe_mm", "similarity")] == pytest.approx(float(errors.mean()), rel=1e-5)
 
 
-def test_the_nearest_under_a_protocol_is_the_best_under_it(hand_model, outcome):
-    """No other protocol's choice has a smaller error under this one."""
-    nearest = RandomHands(hand_model).nearest(outcome.true_joints, outcome.hands)
+def test_nearest_hand_is_best_under_its_alignment(hand_model, comparison):
+    """The nearest hand of another alignment has no smaller error."""
+    nearest = RandomHands(hand_model).nearest(comparison.true_joints, comparison.presence)
 
-    def mpjpe(choice: Guess) -> dict[Key, float]:
+    def mpjpe(hands_: WristRelativeHands) -> dict[MetricKey, float]:
         scores = HandScores()
-        scores.update(dict.fromkeys(nearest, choice), outcome)
-        return scores.compute().figures
+        scores.update(dict.fromkeys(nearest, hands_), comparison)
+        return scores.compute().metrics
 
-    by_choice = {name: mpjpe(choice) for name, choice in nearest.items()}
-    for p in PROTOCOLS:
-        key = Key("mpjpe_mm", p.name)
-        assert by_choice[p.name][key] == pytest.approx(min(figures[key] for figures in by_choice.values()), rel=1e-6)
+    by_baseline = {name: mpjpe(hands_) for name, hands_ in nearest.items()}
+    for alignment in ALIGNMENTS:
+        key = MetricKey("mpjpe_mm", alignment.name)
+        assert by_baseline[alignment.name][key] == pytest.approx(
+            min(metrics[key] for metrics in by_baseline.values()), rel=1e-6
+        )

@@ -1,4 +1,4 @@
-"""How two crops lie to each other: against affines written out, and what does not change it."""
+"""Relation of two hand crops: against explicit transforms, and its invariances."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from lgnet_core.geometry.camera import pixels_to_normalised, project
-from lgnet_core.geometry.crop_geometry import RELATION_SIZE, CropGeometry, crop_geometry
-from lgnet_core.geometry.hand_crops import HandCrops, crop_projection, to_crop, to_image
+from lgnet_core.geometry.affine import inverse_transform_points, transform_points
+from lgnet_core.geometry.camera import project
+from lgnet_core.geometry.coordinates import pixels_to_normalised
+from lgnet_core.geometry.crop_pairs import RELATION_FEATURES, CropPairGeometry, crop_pair_geometry
+from lgnet_core.geometry.crops import crop_projection
+from lgnet_core.geometry.hand_crops import HandCrops
 
 SIZE, MAP = 224, 7
 MATRIX = torch.tensor([[610.0, 0, 331.0], [0, 560.0, 228.0], [0, 0, 1]], dtype=torch.float64)
 SEEDS = st.integers(0, 999)
 
 
-def some_crops(seed: int, batch: int = 2) -> HandCrops:
-    """A right and a left hand's in each image."""
+def random_crops(seed: int, batch: int = 2) -> HandCrops:
+    """Crops of a right and a left hand in each image."""
     random = torch.Generator().manual_seed(seed)
     numbers = torch.rand(2 * batch, 4, generator=random, dtype=torch.float64)
     mirrored = torch.tensor([False, True]).repeat(batch)
@@ -32,33 +35,35 @@ OTHER = torch.tensor([1, 0, 3, 2])
 """The row of the other hand."""
 
 
-def geometry_of(crops: HandCrops, other: Tensor = OTHER) -> CropGeometry:
-    return crop_geometry(crop_projection(crops.affine(SIZE), MATRIX), crops.frame(MATRIX), other, SIZE, MAP)
+def geometry_of(crops: HandCrops, other: Tensor = OTHER) -> CropPairGeometry:
+    return crop_pair_geometry(
+        crop_projection(crops.affine(SIZE), MATRIX), crops.canonical_frames(MATRIX), other, SIZE, MAP
+    )
 
 
 @given(seed=SEEDS)
-def test_cells_of_the_other_map_lie_where_the_image_has_them(seed):
-    """From the centre of a cell to a pixel of the other crop, of the image, of the own crop, and to its [-1, 1]."""
-    crops = some_crops(seed)
+def test_cells_of_the_other_map_match_the_chain_of_transforms(seed):
+    """Centre of a cell -> pixel of the other crop -> of the image -> of this crop -> its [-1, 1]."""
+    crops = random_crops(seed)
     affine = crops.affine(SIZE)
     steps = (torch.arange(MAP, dtype=torch.float64) + 0.5) * SIZE / MAP - 0.5
     v, u = torch.meshgrid(steps, steps, indexing="ij")
     pixels = torch.stack([u, v], -1).reshape(1, -1, 2)
-    places = to_crop(affine, to_image(affine[OTHER], pixels))
-    expected = (2 * places + 1) / SIZE - 1
-    found = geometry_of(crops).cells
-    assert found.shape == (4, MAP * MAP, 2)
-    assert_close(found, torch.tanh(expected / 4) * 4)
+    own_pixels = transform_points(affine, inverse_transform_points(affine[OTHER], pixels))
+    expected = (2 * own_pixels + 1) / SIZE - 1
+    cells = geometry_of(crops).cells
+    assert cells.shape == (4, MAP * MAP, 2)
+    assert_close(cells, torch.tanh(expected / 4) * 4)
 
 
 @given(seed=SEEDS)
-def test_the_relation_is_both_frames_and_the_affine(seed):
-    crops = some_crops(seed)
+def test_relation_holds_relative_axes_and_affine_transform(seed):
+    crops = random_crops(seed)
     geometry = geometry_of(crops)
-    assert geometry.relation.shape == (4, RELATION_SIZE)
+    assert geometry.relation.shape == (4, RELATION_FEATURES)
     axes = geometry.relation[..., :9].unflatten(-1, (3, 3))
-    frames = crops.frame(MATRIX)
-    assert_close(axes @ frames[OTHER], frames)  # the other's axes, in own ones
+    frames = crops.canonical_frames(MATRIX)
+    assert_close(axes @ frames[OTHER], frames)  # axes of the other hand in this hand's frame
     assert_close(axes, axes[OTHER].mT)
     assert_close(torch.linalg.det(axes), -torch.ones(4, dtype=torch.float64))  # a right and a left hand
     affine = torch.atanh(geometry.relation[..., 9:] / 4) * 4
@@ -69,9 +74,9 @@ def test_the_relation_is_both_frames_and_the_affine(seed):
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_one_crop_twice_is_the_identity(alone):
-    """A hand without another one is its own; so are two hands in one crop."""
-    crops = some_crops(3)
+def test_relation_of_a_crop_to_itself_is_the_identity(alone):
+    """For a hand without a counterpart, and for two hands with the same crop."""
+    crops = random_crops(3)
     if alone:
         geometry = geometry_of(crops, torch.arange(4))
     else:
@@ -83,47 +88,47 @@ def test_one_crop_twice_is_the_identity(alone):
     assert_close(affine, (torch.tanh(identity / 4) * 4).expand(4, 6), atol=1e-12, rtol=0)
 
 
-def test_other_hands_may_be_in_any_rows():
+def test_rows_may_be_in_any_order():
     order = torch.tensor([2, 0, 3, 1])
-    mixed = geometry_of(some_crops(5).select(order), torch.tensor([2, 3, 0, 1]))
-    for name, a, b in zip(CropGeometry._fields, mixed, geometry_of(some_crops(5))):
+    shuffled = geometry_of(random_crops(5).select(order), torch.tensor([2, 3, 0, 1]))
+    for name, a, b in zip(CropPairGeometry._fields, shuffled, geometry_of(random_crops(5))):
         if name != "other":
             assert_close(a, b[order])
 
 
 @given(seed=SEEDS, angle=st.floats(-3.1, 3.1))
-def test_axes_of_the_camera_do_not_matter(seed, angle):
-    """Turned about the optical axis, or mirrored with the hands' sides swapped: for all that compares two crops."""
-    crops = some_crops(seed)
-    intrinsics, frames = crop_projection(crops.affine(SIZE), MATRIX), crops.frame(MATRIX)
-    plain = crop_geometry(intrinsics, frames, OTHER, SIZE, MAP)
+def test_relation_is_independent_of_the_camera_axes(seed, angle):
+    """Invariant to rotation about the optical axis, and to mirroring with the sides swapped."""
+    crops = random_crops(seed)
+    intrinsics, frames = crop_projection(crops.affine(SIZE), MATRIX), crops.canonical_frames(MATRIX)
+    original = crop_pair_geometry(intrinsics, frames, OTHER, SIZE, MAP)
     cos, sin = math.cos(angle), math.sin(angle)
-    turn = torch.tensor([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], dtype=torch.float64)
-    turned = crop_geometry(intrinsics @ turn.mT, frames @ turn.mT, OTHER, SIZE, MAP)
+    rotation = torch.tensor([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], dtype=torch.float64)
+    rotated = crop_pair_geometry(intrinsics @ rotation.mT, frames @ rotation.mT, OTHER, SIZE, MAP)
     mirror = torch.diag(torch.tensor([-1.0, 1, 1], dtype=torch.float64))
-    swapped = crop_geometry((intrinsics @ mirror)[OTHER], (frames @ mirror)[OTHER], OTHER, SIZE, MAP)
+    swapped = crop_pair_geometry((intrinsics @ mirror)[OTHER], (frames @ mirror)[OTHER], OTHER, SIZE, MAP)
     for name in ("log_focal", "relation", "cells"):
-        assert_close(getattr(turned, name), getattr(plain, name))
-        assert_close(getattr(swapped, name)[OTHER], getattr(plain, name))
-    assert_close(turned.reflection, plain.reflection)
-    assert_close(swapped.reflection, plain.reflection)
+        assert_close(getattr(rotated, name), getattr(original, name))
+        assert_close(getattr(swapped, name)[OTHER], getattr(original, name))
+    assert_close(rotated.reflection, original.reflection)
+    assert_close(swapped.reflection, original.reflection)
 
 
 @given(seed=SEEDS)
-def test_points_are_projected_and_their_rays_lead_back(seed):
-    """To the crop's [-1, 1] as to its pixels."""
-    crops = some_crops(seed)
+def test_projection_and_its_inverse(seed):
+    """Normalised coordinates agree with pixels of the crop, and rays are recovered from them."""
+    crops = random_crops(seed)
     intrinsics = crop_projection(crops.affine(SIZE), MATRIX)
     geometry = geometry_of(crops)
     points = torch.rand(4, 9, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.5
-    places = project(points, geometry.projection)
-    assert_close(places, pixels_to_normalised(project(points, intrinsics), SIZE))
-    rays = (places - geometry.projection[:, None, :2, 2]) @ geometry.inverse.mT
+    normalised = project(points, geometry.projection)
+    assert_close(normalised, pixels_to_normalised(project(points, intrinsics), SIZE))
+    rays = (normalised - geometry.projection[:, None, :2, 2]) @ geometry.inverse.mT
     assert_close(rays, points[..., :2] / points[..., 2:])
 
 
-def test_left_hands_turn_x_around():
-    reflection = geometry_of(some_crops(0)).reflection
+def test_reflection_of_mirrored_crops_negates_x():
+    reflection = geometry_of(random_crops(0)).reflection
     assert torch.equal(reflection[0], torch.ones(3, 3, dtype=torch.float64))
     mirror = torch.diag(torch.tensor([-1.0, 1, 1], dtype=torch.float64))
     any_matrix = torch.rand(3, 3, dtype=torch.float64)
@@ -131,8 +136,8 @@ def test_left_hands_turn_x_around():
 
 
 @given(seed=SEEDS, factor=st.floats(0.3, 3))
-def test_the_focal_length_is_in_sides_of_the_crop(seed, factor):
-    crops = some_crops(seed)
+def test_focal_length_is_relative_to_the_crop_side(seed, factor):
+    crops = random_crops(seed)
     focal = math.sqrt(610 * 560)
     own = torch.log(focal / crops.side)
     assert_close(geometry_of(crops).focal[:, 0], 2 * focal / crops.side)
@@ -141,8 +146,8 @@ def test_the_focal_length_is_in_sides_of_the_crop(seed, factor):
     assert_close(larger.log_focal, geometry_of(crops).log_focal - math.log(factor))
 
 
-def test_crops_that_lie_far_apart_give_bounded_numbers():
-    crops = some_crops(0)
+def test_features_of_distant_crops_are_bounded():
+    crops = random_crops(0)
     far = crops._replace(centre=crops.centre + torch.tensor([[0.0, 0], [1e5, 0]]).repeat(2, 1))
     geometry = geometry_of(far)
     assert geometry.cells.abs().max() <= 4

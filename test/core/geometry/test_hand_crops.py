@@ -1,4 +1,4 @@
-"""Crops of one hand: MediaPipe's rules written out, what turning and mirroring an image do, canonical frames."""
+"""Hand crops: MediaPipe's rules, equivariance to image transforms, and canonical frames."""
 
 from __future__ import annotations
 
@@ -10,18 +10,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
+from lgnet_core.geometry.affine import inverse_transform_points, transform_points
 from lgnet_core.geometry.camera import project
-from lgnet_core.geometry.hand_crops import (
-    CropRule,
-    HandCrops,
-    crop_projection,
-    crops_of_joints,
-    crops_of_palms,
-    to_crop,
-    to_image,
-    usable,
-)
-from lgnet_core.inference.crops import cut
+from lgnet_core.geometry.crops import crop_projection
+from lgnet_core.geometry.hand_crops import CropConfig, HandCrops, crops_from_joints, crops_from_palms, valid_crops
+from lgnet_core.inference.crops import extract_crops
 from lgnet_core.types import Side
 
 SIZE = 224
@@ -30,33 +23,33 @@ INTRINSICS = torch.tensor([[610.0, 0, 331.0], [0, 560.0, 228.0], [0, 0, 1]], dty
 SQUARE_PIXELS = torch.tensor([[600.0, 0, 320.0], [0, 600.0, 240.0], [0, 0, 1]], dtype=torch.float64)
 
 
-def some_joints(seed: int, count: int = 3) -> Tensor:
-    """(N, 21, 2) pixels of an image of 640 x 480, about as far apart as a hand's."""
+def random_joints(seed: int, count: int = 3) -> Tensor:
+    """(N, 21, 2) pixels in a 640 x 480 image, with the extent of a hand."""
     random = torch.Generator().manual_seed(seed)
     centre = torch.rand(count, 1, 2, generator=random, dtype=torch.float64) * 300 + 100
     return centre + torch.randn(count, 21, 2, generator=random, dtype=torch.float64) * 40
 
 
-def some_crops(seed: int, count: int = 6) -> HandCrops:
+def random_crops(seed: int, count: int = 6) -> HandCrops:
     random = torch.Generator().manual_seed(seed)
     centre, side, angle = torch.rand(count, 4, generator=random, dtype=torch.float64).split([2, 1, 1], -1)
     mirrored = torch.arange(count) % 2 > 0
     return HandCrops(centre * 400 + 50, side[:, 0] * 300 + 30, (angle[:, 0] - 0.5) * 2 * torch.pi, mirrored)
 
 
-def apply(affine: Tensor, image_map: Tensor) -> Tensor:
-    """The crop's affine after an affine of the image: (N, 2, 3), (2, 3) -> (N, 2, 3)."""
+def compose(affine: Tensor, image_map: Tensor) -> Tensor:
+    """Crop transforms applied after a transform of the image: (N, 2, 3), (2, 3) -> (N, 2, 3)."""
     last = torch.tensor([[0.0, 0, 1]], dtype=image_map.dtype)
     return affine @ torch.cat([image_map, last])
 
 
-def wrapped(angle: Tensor) -> Tensor:
-    """To (-pi, pi]."""
+def wrap_angle(angle: Tensor) -> Tensor:
+    """Wrap to (-pi, pi]."""
     return torch.atan2(torch.sin(angle), torch.cos(angle))
 
 
-# MediaPipe 0.10.21, written out: rotation = pi / 2 - atan2(-(y1 - y0), x1 - x0), boxes in axes that are turned about
-# the middle of the upright box, the shift along the turned y axis before the longer side makes a square.
+# Reference implementation of MediaPipe 0.10.21: rotation = pi / 2 - atan2(-(y1 - y0), x1 - x0); boxes in axes rotated
+# about the centre of the upright box; shift along the rotated y axis before the box is extended to a square.
 
 
 def mediapipe_rotation(start: np.ndarray, end: np.ndarray) -> float:
@@ -69,30 +62,30 @@ def mediapipe_crop(centre, width: float, height: float, rotation: float, scale: 
     return np.array([x, y]), max(width, height) * scale
 
 
-def test_a_palms_crop_is_mediapipes():
+def test_crop_from_palm_matches_mediapipe():
     box = np.array([100.0, 200, 160, 260])
     keypoints = np.random.default_rng(0).uniform(100, 260, (7, 2))
     keypoints[0], keypoints[2] = [110, 250], [150, 220]  # wrist and middle MCP
     rotation = mediapipe_rotation(keypoints[0], keypoints[2])
     centre, side = mediapipe_crop([130, 230], 60, 60, rotation, 2.6, -0.5)
-    crops = crops_of_palms(torch.from_numpy(box)[None], torch.from_numpy(keypoints)[None])
+    crops = crops_from_palms(torch.from_numpy(box)[None], torch.from_numpy(keypoints)[None])
     np.testing.assert_allclose(crops.centre[0], centre)
     assert float(crops.side) == pytest.approx(side) == 156
-    assert float(wrapped(crops.angle - rotation)) == pytest.approx(0, abs=1e-12)
+    assert float(wrap_angle(crops.angle - rotation)) == pytest.approx(0, abs=1e-12)
     assert not crops.mirrored.any()
 
 
-def test_a_palm_that_points_right_is_turned_by_a_quarter():
+def test_palm_pointing_right_is_rotated_by_90_degrees():
     keypoints = torch.zeros(1, 7, 2)
     keypoints[0, 2, 0] = 40  # the middle MCP, right of the wrist
-    crops = crops_of_palms(torch.tensor([[0.0, -20, 40, 20]]), keypoints)
+    crops = crops_from_palms(torch.tensor([[0.0, -20, 40, 20]]), keypoints)
     assert_close(crops.centre, torch.tensor([[40.0, 0]]))  # half a box further towards the fingers
     assert_close(crops.angle, torch.tensor([torch.pi / 2]))
 
 
 @given(seed=SEEDS)
-def test_a_hands_crop_is_mediapipes(seed):
-    joints = some_joints(seed, 1)[0].numpy()
+def test_crop_from_joints_matches_mediapipe(seed):
+    joints = random_joints(seed, 1)[0].numpy()
     end = ((joints[5] + joints[13]) / 2 + joints[9]) / 2
     rotation = mediapipe_rotation(joints[0], end)
     chosen = joints[[0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]]
@@ -102,151 +95,153 @@ def test_a_hands_crop_is_mediapipes(seed):
     projected = (upright.max(0) + upright.min(0)) / 2
     width, height = upright.max(0) - upright.min(0)
     centre, side = mediapipe_crop(reverse.T @ projected + middle, width, height, rotation, 2.0, -0.1)
-    crops = crops_of_joints(torch.from_numpy(joints)[None])
+    crops = crops_from_joints(torch.from_numpy(joints)[None])
     np.testing.assert_allclose(crops.centre[0], centre, atol=1e-9)
     assert float(crops.side) == pytest.approx(side)
-    assert float(wrapped(crops.angle - rotation)) == pytest.approx(0, abs=1e-9)
+    assert float(wrap_angle(crops.angle - rotation)) == pytest.approx(0, abs=1e-9)
 
 
-def test_another_rule_gives_another_crop():
-    joints = some_joints(0)
-    plain, wide = crops_of_joints(joints), crops_of_joints(joints, CropRule(joint_scale=3.0, joint_shift=0.0))
-    assert_close(wide.side, 1.5 * plain.side)
-    moved = (plain.centre - wide.centre).norm(dim=-1)
+def test_configured_scale_and_shift_are_applied():
+    joints = random_joints(0)
+    default, wide = crops_from_joints(joints), crops_from_joints(joints, CropConfig(joint_scale=3.0, joint_shift=0.0))
+    assert_close(wide.side, 1.5 * default.side)
+    moved = (default.centre - wide.centre).norm(dim=-1)
     assert (moved > 0).all()
-    assert (moved <= 0.1 * plain.side / 2 + 1e-9).all()
+    assert (moved <= 0.1 * default.side / 2 + 1e-9).all()
 
 
 @given(seed=SEEDS)
-def test_points_go_to_the_crop_and_back(seed):
-    affine = some_crops(seed).affine(SIZE).float()
-    points = some_joints(seed, 6).float()
-    assert_close(to_image(affine, to_crop(affine, points)), points, atol=1e-4, rtol=0)
+def test_points_round_trip_through_the_crop(seed):
+    affine = random_crops(seed).affine(SIZE).float()
+    points = random_joints(seed, 6).float()
+    assert_close(inverse_transform_points(affine, transform_points(affine, points)), points, atol=1e-4, rtol=0)
 
 
-def test_the_crops_square_is_centred_and_the_hand_points_up():
-    crops = some_crops(1)
+def test_crop_is_centred_and_upright():
+    crops = random_crops(1)
     affine = crops.affine(SIZE)
     middle = torch.full((6, 1, 2), (SIZE - 1) / 2, dtype=torch.float64)
-    assert_close(to_crop(affine, crops.centre[:, None]), middle)
+    assert_close(transform_points(affine, crops.centre[:, None]), middle)
     up = torch.stack([torch.sin(crops.angle), -torch.cos(crops.angle)], -1)  # clockwise from up, in the image
-    top = to_crop(affine, (crops.centre + up * crops.side[:, None] / 2)[:, None])
+    top = transform_points(affine, (crops.centre + up * crops.side[:, None] / 2)[:, None])
     assert_close(top, middle - torch.tensor([0.0, SIZE / 2], dtype=torch.float64))
 
 
 @given(seed=SEEDS, angle=st.floats(-3.1, 3.1), scale=st.floats(0.5, 2), u=st.floats(-50, 50), v=st.floats(-50, 50))
-def test_crops_follow_an_image_that_is_turned_scaled_and_moved(seed, angle, scale, u, v):
-    """The crop shows the same: what the similarity does to the image, it does to the crop's square."""
-    joints = some_joints(seed)
+def test_crops_are_equivariant_to_similarity_transforms(seed, angle, scale, u, v):
+    """The content of the crop does not change when the image is rotated, scaled and shifted."""
+    joints = random_joints(seed)
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     similarity = torch.tensor([[cos, -sin, u], [sin, cos, v]], dtype=torch.float64)
-    moved = crops_of_joints(to_crop(similarity, joints)).affine(SIZE)
-    assert_close(apply(moved, similarity), crops_of_joints(joints).affine(SIZE), atol=1e-7, rtol=1e-9)
+    moved = crops_from_joints(transform_points(similarity, joints)).affine(SIZE)
+    assert_close(compose(moved, similarity), crops_from_joints(joints).affine(SIZE), atol=1e-7, rtol=1e-9)
 
 
 @given(seed=SEEDS)
-def test_the_left_hands_crop_of_a_mirrored_image_is_the_right_hands_crop(seed):
-    joints = some_joints(seed)
+def test_left_crop_of_a_mirrored_image_is_the_right_crop(seed):
+    joints = random_joints(seed)
     mirror = torch.tensor([[-1.0, 0, 639], [0, 1, 0]], dtype=torch.float64)
-    left = crops_of_joints(to_crop(mirror, joints)).mirror_left(torch.full((3,), int(Side.LEFT)))
-    right = crops_of_joints(joints).mirror_left(torch.full((3,), int(Side.RIGHT)))
+    left = crops_from_joints(transform_points(mirror, joints)).mirror_left(torch.full((3,), int(Side.LEFT)))
+    right = crops_from_joints(joints).mirror_left(torch.full((3,), int(Side.RIGHT)))
     assert left.mirrored.all()
     assert not right.mirrored.any()
-    assert_close(apply(left.affine(SIZE), mirror), right.affine(SIZE), atol=1e-8, rtol=1e-9)
-    # Its frame is the right hand's, seen in mirrored camera axes.
+    assert_close(compose(left.affine(SIZE), mirror), right.affine(SIZE), atol=1e-8, rtol=1e-9)
+    # Its canonical frame is that of the right hand in mirrored camera axes.
     matrix = INTRINSICS.clone()
     matrix[0, 2] = 639 - matrix[0, 2]
     mirrored_axes = torch.diag(torch.tensor([-1.0, 1, 1], dtype=torch.float64))
-    assert_close(left.frame(matrix), right.frame(INTRINSICS) @ mirrored_axes)
+    assert_close(left.canonical_frames(matrix), right.canonical_frames(INTRINSICS) @ mirrored_axes)
 
 
-def test_mirrored_pixels_are_cut_alike():
-    """To two grey levels: OpenCV interpolates in steps of 1/32 pixel."""
+def test_pixels_of_mirrored_crops_agree():
+    """Within two grey levels: OpenCV interpolates in steps of 1/32 pixel."""
     image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8).repeat(10, 0).repeat(10, 1)
     image = torch.nn.functional.avg_pool2d(torch.from_numpy(image).permute(2, 0, 1).float(), 9, 1, 4)  # smooth
     image = image.permute(1, 2, 0).byte().numpy()
-    joints = some_joints(2, 2)
-    right = crops_of_joints(joints).affine(SIZE).numpy()
-    left = crops_of_joints(torch.stack([639 - joints[..., 0], joints[..., 1]], -1)).mirror_left(torch.ones(2))
+    joints = random_joints(2, 2)
+    right = crops_from_joints(joints).affine(SIZE).numpy()
+    left = crops_from_joints(torch.stack([639 - joints[..., 0], joints[..., 1]], -1)).mirror_left(torch.ones(2))
     flipped = np.ascontiguousarray(image[:, ::-1])
-    np.testing.assert_allclose(cut(flipped, left.affine(SIZE).numpy(), SIZE), cut(image, right, SIZE), atol=2.01 / 255)
+    np.testing.assert_allclose(
+        extract_crops(flipped, left.affine(SIZE).numpy(), SIZE), extract_crops(image, right, SIZE), atol=2.01 / 255
+    )
 
 
 @given(seed=SEEDS)
-def test_a_frames_axes_are_the_crops(seed):
-    """z through the crop's centre; a step along y moves straight down the crop, one along x to its right."""
-    crops = some_crops(seed)
-    frames, affine = crops.frame(INTRINSICS), crops.affine(SIZE)
+def test_canonical_axes_are_aligned_with_the_crop(seed):
+    """z passes through the centre of the crop; steps along y and x move down and to the right in the crop."""
+    crops = random_crops(seed)
+    frames, affine = crops.canonical_frames(INTRINSICS), crops.affine(SIZE)
     assert_close(frames @ frames.mT, torch.eye(3, dtype=torch.float64).expand(6, 3, 3), atol=1e-12, rtol=0)
     assert_close(torch.linalg.det(frames), torch.where(crops.mirrored, -1.0, 1.0).double())
     x, y, z = frames.unbind(-2)
 
-    def seen(points: Tensor) -> Tensor:  # (N, 3) camera axes -> (N, 2) pixels of the crops
-        return to_crop(affine, project(points[:, None], INTRINSICS))[:, 0]
+    def crop_pixels(points: Tensor) -> Tensor:  # (N, 3) camera axes -> (N, 2) pixels of the crops
+        return transform_points(affine, project(points[:, None], INTRINSICS))[:, 0]
 
     middle = torch.full((6, 2), (SIZE - 1) / 2, dtype=torch.float64)
-    assert_close(seen(z), middle)
+    assert_close(crop_pixels(z), middle)
     step = 1e-6
-    down, right = (seen(z + step * y) - middle) / step, (seen(z + step * x) - middle) / step
+    down, right = (crop_pixels(z + step * y) - middle) / step, (crop_pixels(z + step * x) - middle) / step
     assert (down[:, 1] > 0).all()
     assert (down[:, 0].abs() < 1e-3 * down[:, 1]).all()
     assert (right[:, 0] > 0).all()
 
 
 @given(seed=SEEDS, angle=st.floats(-3.1, 3.1))
-def test_a_hand_is_the_same_in_its_own_frame_however_the_camera_is_turned(seed, angle):
-    """About its optical axis, where pixels are square: joints in the canonical frame do not change."""
+def test_canonical_joints_are_invariant_to_camera_roll(seed, angle):
+    """For square pixels."""
     random = torch.Generator().manual_seed(seed)
     joints = torch.randn(2, 21, 3, generator=random, dtype=torch.float64) * 0.05 + torch.tensor([0.02, 0.05, 0.6])
     cos, sin = np.cos(angle), np.sin(angle)
-    turn = torch.tensor([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], dtype=torch.float64)
-    in_own = []
-    for points in (joints, joints @ turn.mT):
-        crops = crops_of_joints(project(points, SQUARE_PIXELS)).mirror_left(torch.tensor(list(Side)))
-        in_own.append(points @ crops.frame(SQUARE_PIXELS).mT)
-    assert_close(*in_own, atol=1e-9, rtol=1e-9)
+    rotation = torch.tensor([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], dtype=torch.float64)
+    canonical = []
+    for points in (joints, joints @ rotation.mT):
+        crops = crops_from_joints(project(points, SQUARE_PIXELS)).mirror_left(torch.tensor(list(Side)))
+        canonical.append(points @ crops.canonical_frames(SQUARE_PIXELS).mT)
+    assert_close(*canonical, atol=1e-9, rtol=1e-9)
 
 
 @given(seed=SEEDS)
-def test_a_mirrored_hand_is_the_same_in_its_own_frame(seed):
+def test_canonical_joints_are_invariant_to_mirroring(seed):
     random = torch.Generator().manual_seed(seed)
     joints = torch.randn(1, 21, 3, generator=random, dtype=torch.float64) * 0.05 + torch.tensor([0.1, 0.05, 0.6])
     mirrored_axes = torch.diag(torch.tensor([-1.0, 1, 1], dtype=torch.float64))
-    in_own = []
+    canonical = []
     for side, points, centre in ((Side.RIGHT, joints, 331.0), (Side.LEFT, joints @ mirrored_axes, 639 - 331.0)):
         matrix = INTRINSICS.clone()
         matrix[0, 2] = centre
-        crops = crops_of_joints(project(points, matrix)).mirror_left(torch.tensor([int(side)]))
-        in_own.append(points @ crops.frame(matrix).mT)
-    assert_close(*in_own)
+        crops = crops_from_joints(project(points, matrix)).mirror_left(torch.tensor([int(side)]))
+        canonical.append(points @ crops.canonical_frames(matrix).mT)
+    assert_close(*canonical)
 
 
 @given(seed=SEEDS)
-def test_a_crops_projection_is_projecting_and_then_cropping(seed):
+def test_crop_projection_equals_projection_followed_by_cropping(seed):
     random = torch.Generator().manual_seed(seed)
     points = torch.randn(6, 21, 3, generator=random, dtype=torch.float64) * 0.1 + torch.tensor([0.0, 0, 0.7])
-    affine = some_crops(seed).affine(SIZE)
-    found = project(points, crop_projection(affine, INTRINSICS))
-    assert_close(found, to_crop(affine, project(points, INTRINSICS)))
-    each = crop_projection(affine, INTRINSICS.expand(6, 3, 3))
-    assert_close(each, crop_projection(affine, INTRINSICS))
+    affine = random_crops(seed).affine(SIZE)
+    pixels = project(points, crop_projection(affine, INTRINSICS))
+    assert_close(pixels, transform_points(affine, project(points, INTRINSICS)))
+    per_crop = crop_projection(affine, INTRINSICS.expand(6, 3, 3))
+    assert_close(per_crop, crop_projection(affine, INTRINSICS))
 
 
-def test_rows_are_selected_together():
-    crops = some_crops(3)
+def test_select_applies_to_all_fields():
+    crops = random_crops(3)
     rows = torch.tensor([4, 0])
     for chosen, all_of_them in zip(crops.select(rows), crops):
         assert torch.equal(chosen, all_of_them[rows])
 
 
-def test_usable_crops_are_finite_and_large_enough():
-    crops = some_crops(4, 5)
+def test_valid_crops_are_finite_and_large_enough():
+    crops = random_crops(4, 5)
     centre, side, angle = crops.centre.clone(), crops.side.clone(), crops.angle.clone()
     centre[0, 1], side[1], angle[2], side[3], side[4] = torch.nan, torch.inf, torch.nan, 7.9, 8
-    assert usable(HandCrops(centre, side, angle, crops.mirrored), 8.0).tolist() == [False] * 4 + [True]
+    assert valid_crops(HandCrops(centre, side, angle, crops.mirrored), 8.0).tolist() == [False] * 4 + [True]
 
 
-def test_no_hands_are_no_crops():
-    for crops in (crops_of_joints(torch.zeros(0, 21, 2)), crops_of_palms(torch.zeros(0, 4), torch.zeros(0, 7, 2))):
+def test_empty_input_gives_no_crops():
+    for crops in (crops_from_joints(torch.zeros(0, 21, 2)), crops_from_palms(torch.zeros(0, 4), torch.zeros(0, 7, 2))):
         assert crops.affine(SIZE).shape == (0, 2, 3)
-        assert usable(crops, 8.0).shape == (0,)
+        assert valid_crops(crops, 8.0).shape == (0,)

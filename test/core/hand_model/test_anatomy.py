@@ -1,4 +1,4 @@
-"""Anatomy: the axes bend the way they say, limits hold, presets neither leave them nor let the hand enter itself."""
+"""Anatomy: directions of flexion and abduction, joint limits, and presets without self-penetration."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ from lgnet_core.types import Side
 PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
 TIPS = {anatomy.THUMB: 0, anatomy.INDEX: 1, anatomy.MIDDLE: 2, anatomy.RING: 3, anatomy.PINKY: 4}
 MIRROR = torch.tensor([-1.0, 1.0, 1.0])
-SKIN_FOLD = 4e-3  # vertices this near another segment at rest belong to the fold of skin between both
-DEPTH_ALLOWED = 1e-3
+SKIN_FOLD = 4e-3  # vertices this close to another segment at rest belong to the skin fold between both
+MAX_DEPTH = 1e-3
 
 
 def angles_within_limits() -> st.SearchStrategy[torch.Tensor]:
@@ -26,52 +26,52 @@ def angles_within_limits() -> st.SearchStrategy[torch.Tensor]:
 
 
 def pose_hand(hand_model: HandModel, angles: torch.Tensor, side: Side = Side.RIGHT) -> torch.Tensor:
-    """Vertices (778, 3) of the mean hand."""
+    """Vertices (778, 3) of the posed mean hand."""
     rotations = anatomy.angles_to_rotations(angles[None], side)
     return hand_model(rotations, torch.zeros(1, 10), torch.zeros(1, 3), side=side).vertices[0]
 
 
 class Segments:
-    """The hand cut into the 16 parts that follow one joint most, each closed by fans over its cuts.
+    """The hand split into 16 segments by dominant skinning weight, each closed by triangle fans.
 
-    Depth of self-penetration: how far the vertices of one part lie inside another part's closed surface (generalised
-    winding number above 1/2), measured to the skin of that part. Left out are parts that share a joint, where linear
-    blend skinning folds, and vertices within `SKIN_FOLD` of the other part in the rest pose (webs between the fingers).
+    Depth of self-penetration: distance of the vertices of one segment inside the closed surface of another (generalised
+    winding number above 1/2) to the skin of the latter. Excluded are segments that share a joint, where linear blend
+    skinning folds, and vertices within `SKIN_FOLD` of the other segment in the rest pose (webs between the fingers).
     """
 
     def __init__(self, hand_model: HandModel) -> None:
         rest = hand_model.v_template[Side.RIGHT].numpy()
         faces = hand_model.faces[Side.RIGHT].numpy()
-        follows = hand_model.weights[Side.RIGHT].numpy().argmax(1)
-        owner = np.array([np.bincount(follows[face]).argmax() for face in faces])
+        segment = hand_model.weights[Side.RIGHT].numpy().argmax(1)
+        owner = np.array([np.bincount(segment[face]).argmax() for face in faces])
         self.skin = [faces[owner == j] for j in range(16)]
         self.cuts = [_open_loops(part) for part in self.skin]
-        self.watched = {}
+        self.tested = {}
         for j in range(16):
             for k in range(16):
                 if j == k or PARENTS[j] == k or PARENTS[k] == j:
                     continue
-                own = np.flatnonzero(follows == j)
-                self.watched[j, k] = own[_distance(rest[own], rest[self.skin[k]]) > SKIN_FOLD]
+                own = np.flatnonzero(segment == j)
+                self.tested[j, k] = own[_distance(rest[own], rest[self.skin[k]]) > SKIN_FOLD]
 
     def depths(self, vertices: np.ndarray) -> dict[tuple[int, int], float]:
-        """Greatest depth (metres) of part j inside part k, for the pairs that touch."""
-        found = {}
+        """Maximum depth (metres) of segment j inside segment k, for intersecting pairs."""
+        depths = {}
         for k, (skin, cuts) in enumerate(zip(self.skin, self.cuts)):
             caps = [[vertices[b], vertices[a], vertices[loop[:, 0]].mean(0)] for loop in cuts for a, b in loop]
             closed = np.concatenate([vertices[skin], np.array(caps).reshape(-1, 3, 3)])
             low, high = closed.min((0, 1)), closed.max((0, 1))
             for j in range(16):
-                points = vertices[self.watched.get((j, k), np.empty(0, int))]
+                points = vertices[self.tested.get((j, k), np.empty(0, int))]
                 points = points[((points > low) & (points < high)).all(1)]
                 inside = points[_winding_number(points, closed) > 0.5]
                 if len(inside):
-                    found[j, k] = float(_distance(inside, vertices[skin]).max())
-        return found
+                    depths[j, k] = float(_distance(inside, vertices[skin]).max())
+        return depths
 
 
 def _open_loops(faces: np.ndarray) -> list[np.ndarray]:
-    """Boundary half-edges (n, 2) of a patch, one array for each connected boundary."""
+    """Boundary half-edges (n, 2) of a patch, one array per connected boundary."""
     halves = {(int(f[i]), int(f[i - 2])) for f in faces for i in range(3)}
     remaining = {(a, b) for a, b in halves if (b, a) not in halves}
     loops = []
@@ -96,7 +96,7 @@ def _winding_number(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def _distance(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Distance of each point to the nearest triangle: to its plane where the foot lies inside, else to its edges."""
+    """Distance of each point to the nearest triangle: to its plane if the projection lies inside, else to its edges."""
     a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
     normal = np.cross(b - a, c - a)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
@@ -116,7 +116,7 @@ def segments(hand_model: HandModel) -> Segments:
     return Segments(hand_model)
 
 
-def test_frames_are_proper_rotations_along_the_bones(hand_model: HandModel) -> None:
+def test_anatomical_frames_are_rotations_aligned_with_the_bones(hand_model: HandModel) -> None:
     frames = anatomy.anatomical_frames()
     assert_close(frames @ frames.mT, torch.eye(3).expand(16, 3, 3), atol=1e-5, rtol=0)
     assert_close(torch.linalg.det(frames), torch.ones(16), atol=1e-5, rtol=0)
@@ -128,7 +128,7 @@ def test_frames_are_proper_rotations_along_the_bones(hand_model: HandModel) -> N
 
 
 @pytest.mark.parametrize("chain", [anatomy.INDEX, anatomy.MIDDLE, anatomy.RING, anatomy.PINKY])
-def test_positive_flexion_bends_to_the_palm_and_abduction_to_the_thumb(hand_model: HandModel, chain: int) -> None:
+def test_flexion_bends_towards_the_palm_and_abduction_towards_the_thumb(hand_model: HandModel, chain: int) -> None:
     tip = hand_model.tip_vertices[TIPS[chain]]
     rest = hand_model.v_template[Side.RIGHT][tip]
     for s in range(3):
@@ -140,7 +140,7 @@ def test_positive_flexion_bends_to_the_palm_and_abduction_to_the_thumb(hand_mode
     assert (pose_hand(hand_model, angles)[tip] - rest)[2] > 5e-3  # the thumb's side is +z
 
 
-def test_thumb_flexion_crosses_the_palm(hand_model: HandModel) -> None:
+def test_thumb_flexion_moves_it_across_the_palm(hand_model: HandModel) -> None:
     tip = hand_model.tip_vertices[0]
     pinky_knuckle = (hand_model.J_regressor[Side.RIGHT] @ hand_model.v_template[Side.RIGHT])[anatomy.PINKY]
     before = (hand_model.v_template[Side.RIGHT][tip] - pinky_knuckle).norm()
@@ -151,7 +151,7 @@ def test_thumb_flexion_crosses_the_palm(hand_model: HandModel) -> None:
 
 
 @given(angles=angles_within_limits())
-def test_rotations_are_proper_and_the_wrist_stays(angles: torch.Tensor) -> None:
+def test_angles_give_rotations_and_leave_the_wrist(angles: torch.Tensor) -> None:
     both = anatomy.angles_to_rotations(angles.expand(2, 16, 3))
     assert_close(both @ both.mT, torch.eye(3).expand(2, 16, 3, 3), atol=1e-5, rtol=0)
     assert_close(torch.linalg.det(both), torch.ones(2, 16), atol=1e-5, rtol=0)
@@ -161,12 +161,12 @@ def test_rotations_are_proper_and_the_wrist_stays(angles: torch.Tensor) -> None:
 
 
 @given(angles=angles_within_limits())
-def test_the_same_angles_give_mirror_images(hand_model: HandModel, angles: torch.Tensor) -> None:
+def test_same_angles_give_mirror_image_hands(hand_model: HandModel, angles: torch.Tensor) -> None:
     right, left = (pose_hand(hand_model, angles, side) for side in Side)
     assert_close(left * MIRROR, right, atol=1e-6, rtol=0)
 
 
-def test_angle_is_recovered_from_the_rotation() -> None:
+def test_flexion_rotates_about_the_flexion_axis() -> None:
     """A single flexion of 0.7 rad is a rotation by 0.7 rad about the flexion axis."""
     for joint in range(1, 16):
         angles = torch.zeros(16, 3, dtype=torch.float64)
@@ -177,27 +177,27 @@ def test_angle_is_recovered_from_the_rotation() -> None:
         assert torch.arccos((rotation.trace() - 1) / 2).item() == pytest.approx(0.7, abs=1e-6)
 
 
-def test_angles_carry_gradients() -> None:
+def test_gradients_of_the_angles() -> None:
     angles = torch.full((2, 16, 3), 0.1, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(anatomy.angles_to_rotations, angles, fast_mode=True)
 
 
 @pytest.mark.parametrize("name", anatomy.preset_names())
-def test_preset_lies_within_the_limits(name: str) -> None:
+def test_preset_is_within_the_joint_limits(name: str) -> None:
     low, high = anatomy.JOINT_LIMITS.unbind(-1)
     angles = anatomy.preset(name)
     assert ((angles >= low - 1e-6) & (angles <= high + 1e-6)).all()
 
 
 @pytest.mark.parametrize("name", anatomy.preset_names())
-def test_preset_does_not_enter_itself(hand_model: HandModel, segments: Segments, name: str) -> None:
+def test_preset_has_no_self_penetration(hand_model: HandModel, segments: Segments, name: str) -> None:
     depths = segments.depths(pose_hand(hand_model, anatomy.preset(name)).numpy())
-    too_deep = {pair: round(1000 * depth, 2) for pair, depth in depths.items() if depth > DEPTH_ALLOWED}
+    too_deep = {pair: round(1000 * depth, 2) for pair, depth in depths.items() if depth > MAX_DEPTH}
     assert not too_deep, f"depth in mm by (segment, inside segment): {too_deep}"
 
 
-def test_the_measure_sees_a_penetration(hand_model: HandModel, segments: Segments) -> None:
-    """The thumb driven through the bent index finger is reported, and not as a graze."""
+def test_penetration_is_detected(hand_model: HandModel, segments: Segments) -> None:
+    """The thumb pushed through the bent index finger is reported with a depth of millimetres."""
     angles = anatomy.preset("pinch")
     angles[anatomy.INDEX + 1, anatomy.FLEXION] += 0.5
     depths = segments.depths(pose_hand(hand_model, angles).numpy())
@@ -205,13 +205,13 @@ def test_the_measure_sees_a_penetration(hand_model: HandModel, segments: Segment
 
 
 @pytest.mark.parametrize("name", ["pinch", "ok"])
-def test_pinch_closes(hand_model: HandModel, name: str) -> None:
-    """The foremost vertices of thumb and index, not just some of their skin, come within 3 mm."""
+def test_pinch_brings_the_fingertips_together(hand_model: HandModel, name: str) -> None:
+    """The tip vertices of thumb and index, not just any skin, are within 3 mm of each other."""
     vertices = pose_hand(hand_model, anatomy.preset(name))
     thumb, index = hand_model.tip_vertices[:2]
     assert (vertices[thumb] - vertices[index]).norm() <= 3e-3
 
 
-def test_unknown_preset_names_the_known_ones() -> None:
+def test_unknown_preset_error_lists_the_names() -> None:
     with pytest.raises(KeyError, match="pinch"):
-        anatomy.preset("sign of the horns")
+        anatomy.preset("horns")

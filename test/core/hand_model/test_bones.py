@@ -1,4 +1,4 @@
-"""Rotations of bones: chains against the hand layer, and the laws of the shortest turn."""
+"""Bone rotations: global rotations against the hand layer, minimal rotations and bone alignment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from support.bones import BONES, directions, random_rotations
 
-from lgnet_core.hand_model.bones import shortest_turn, swings, to_camera, to_parents
+from lgnet_core.hand_model.bones import align_bones, global_rotations, local_rotations, minimal_rotation
 from lgnet_core.types import Side
 
 SEEDS = st.integers(0, 2**20)
@@ -25,10 +25,10 @@ def random_hand(hand_model, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(seed=SEEDS)
-def test_turns_carry_the_rest_bones_to_the_posed_ones(hand_model, seed):
+def test_global_rotations_map_rest_bones_to_posed_bones(hand_model, seed):
     rotations, joints = random_hand(hand_model, seed)
     rest = hand_model.joints_from_vertices(hand_model.v_template).double().numpy()
-    turns = to_camera(rotations)
+    turns = global_rotations(rotations)
     for end in BONES:
         start = end - 1
         turn = turns[:, 1 + 3 * ((start - 1) // 4) + (start - 1) % 4]
@@ -37,18 +37,18 @@ def test_turns_carry_the_rest_bones_to_the_posed_ones(hand_model, seed):
 
 
 @given(seed=SEEDS)
-def test_to_parents_undoes_to_camera(seed):
+def test_local_rotations_invert_global_rotations(seed):
     rotations = random_rotations(seed, 3, 2, 16)
     before = rotations.copy()
-    np.testing.assert_allclose(to_parents(to_camera(rotations)), rotations, atol=1e-12)
+    np.testing.assert_allclose(local_rotations(global_rotations(rotations)), rotations, atol=1e-12)
     np.testing.assert_array_equal(rotations, before)
 
 
 @given(seed=SEEDS)
-def test_the_shortest_turn_takes_one_direction_to_the_other_and_twists_nothing(seed):
-    start, goal = np.random.default_rng(seed).normal(size=(2, 7, 3))
-    turn = shortest_turn(start, goal)
-    unit = [v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (start, goal)]
+def test_minimal_rotation_aligns_directions_without_twist(seed):
+    start, target = np.random.default_rng(seed).normal(size=(2, 7, 3))
+    turn = minimal_rotation(start, target)
+    unit = [v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (start, target)]
     np.testing.assert_allclose((turn @ unit[0][..., None])[..., 0], unit[1], atol=1e-9)
     axes = Rotation.from_matrix(turn).as_rotvec()
     np.testing.assert_allclose((axes * start).sum(-1), 0, atol=1e-7)
@@ -56,37 +56,37 @@ def test_the_shortest_turn_takes_one_direction_to_the_other_and_twists_nothing(s
 
 
 @pytest.mark.parametrize("axis", [(1.0, 0, 0), (0, -2.0, 0), (1.0, 1.0, 1.0)])
-def test_opposite_directions_are_a_half_turn_apart(axis):
-    turn = shortest_turn(np.array(axis), -np.array(axis))
+def test_minimal_rotation_of_opposite_directions_is_a_half_turn(axis):
+    turn = minimal_rotation(np.array(axis), -np.array(axis))
     np.testing.assert_allclose(turn @ axis, -np.array(axis), atol=1e-9)
     np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-9)
     assert np.linalg.det(turn) == pytest.approx(1)
 
 
 @given(seed=SEEDS)
-def test_swings_lay_bones_along_bones(hand_model, seed):
-    """Applied to the turns of the first hand's bones they give the second's, fingers exactly."""
-    (_, start), (_, goal) = (random_hand(hand_model, s) for s in (seed, seed + 1))
-    found = swings(start, goal)
-    ours, theirs = directions(start), directions(goal)
+def test_align_bones_aligns_every_finger_bone(hand_model, seed):
+    """Exactly, except for the bones at the wrist, which are aligned in the least-squares sense."""
+    (_, start), (_, target) = (random_hand(hand_model, s) for s in (seed, seed + 1))
+    found = align_bones(start, target)
+    ours, theirs = directions(start), directions(target)
     for end in (joint for joint in range(1, 21) if joint % 4 != 1):
         turn = found[:, 1 + 3 * ((end - 2) // 4) + (end - 2) % 4]
         np.testing.assert_allclose((turn @ ours[:, end - 1, :, None])[..., 0], theirs[:, end - 1], atol=1e-9)
 
 
 @given(seed=SEEDS)
-def test_swings_of_a_turned_hand(hand_model, seed):
-    """A hand turned as a whole needs that turn everywhere; of two hands only their relation matters."""
-    (_, start), (_, goal) = (random_hand(hand_model, s) for s in (seed, seed + 1))
+def test_align_bones_is_equivariant_to_rotation(hand_model, seed):
+    """A rotated copy of a hand needs the same rotation for every bone."""
+    (_, start), (_, target) = (random_hand(hand_model, s) for s in (seed, seed + 1))
     turn, other = random_rotations(seed + 2, 2, spread=2.0)
     same = np.broadcast_to(turn, (2, 16, 3, 3))
-    np.testing.assert_allclose(swings(start, start @ turn.T), same, atol=1e-6)
-    expected = other @ swings(start, goal) @ turn.T
-    np.testing.assert_allclose(swings(start @ turn.T, goal @ other.T), expected, atol=1e-6)
+    np.testing.assert_allclose(align_bones(start, start @ turn.T), same, atol=1e-6)
+    expected = other @ align_bones(start, target) @ turn.T
+    np.testing.assert_allclose(align_bones(start @ turn.T, target @ other.T), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("side", Side)
-def test_a_mirror_image_is_never_taken_for_a_turn(hand_model, side):
+def test_align_bones_of_mirror_images_gives_proper_rotations(hand_model, side):
     _, joints = random_hand(hand_model, 3)
-    found = swings(joints[side], joints[side.other])
+    found = align_bones(joints[side], joints[side.other])
     np.testing.assert_allclose(np.linalg.det(found), 1, atol=1e-9)

@@ -1,4 +1,4 @@
-"""The mesh graph: its forms agree with each other and with the faces; the clusters are connected and fixed."""
+"""Mesh graph: consistency of its representations, and connected, reproducible clusters."""
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ def adjacency(graph):
     return matrix
 
 
-def pieces(matrix):
-    """Number of connected pieces of a dense adjacency."""
+def count_components(matrix):
+    """Number of connected components of a dense adjacency."""
     reach = ((matrix + torch.eye(len(matrix))) > 0).float()
     for _ in range(int(np.ceil(np.log2(len(matrix)))) + 1):
         reach = (reach @ reach > 0).float()
@@ -27,11 +27,11 @@ def graph(request, hand_model):
     return hand_model.graph if request.param == "mesh" else hand_model.graph.coarse
 
 
-def test_edges_are_the_sides_of_the_faces(hand_model):
+def test_edges_are_those_of_the_faces(hand_model):
     expected = {frozenset(pair) for a, b, c in hand_model.faces[0].tolist() for pair in ((a, b), (b, c), (c, a))}
     assert {frozenset(pair) for pair in hand_model.graph.edges.tolist()} == expected
     assert len(hand_model.graph.edges) == len(expected)
-    # 778 vertices and 1538 faces with one open ring of 16 edges: 2 E = 3 F + 16
+    # one open boundary of 16 edges: 2 E = 3 F + 16
     assert 2 * len(expected) == 3 * len(hand_model.faces[0]) + 16
 
 
@@ -41,7 +41,7 @@ def test_both_hands_have_the_same_edges(hand_model):
     assert np.array_equal(edges, hand_model.graph.edges)
 
 
-def test_the_forms_of_a_graph_agree(graph):
+def test_representations_of_a_graph_agree(graph):
     matrix = adjacency(graph)
     assert torch.equal(matrix, matrix.T)
     assert matrix.diagonal().sum() == 0
@@ -64,7 +64,7 @@ def test_encoding_fills_the_unit_cube(graph):
     assert len(torch.unique(graph.encoding, dim=0)) == graph.node_count
 
 
-def test_pooling_takes_means_over_the_clusters(hand_model):
+def test_pooling_averages_over_clusters(hand_model):
     graph = hand_model.graph
     assert graph.pooling.shape == (COARSE_NODES, 778)
     torch.testing.assert_close(graph.pooling.sum(1), torch.ones(COARSE_NODES))
@@ -74,21 +74,21 @@ def test_pooling_takes_means_over_the_clusters(hand_model):
         torch.testing.assert_close(pooled[node], values[graph.assignment == node].mean(0))
 
 
-def test_clusters_are_connected_and_the_coarse_graph_joins_touching_ones(hand_model):
+def test_clusters_are_connected_and_adjacent_ones_share_a_coarse_edge(hand_model):
     graph = hand_model.graph
     matrix = adjacency(graph)
-    assert pieces(matrix) == pieces(adjacency(graph.coarse)) == 1
+    assert count_components(matrix) == count_components(adjacency(graph.coarse)) == 1
     assert graph.assignment.unique().tolist() == list(range(COARSE_NODES))
     for node in range(COARSE_NODES):
         inside = graph.assignment == node
-        assert pieces(matrix[inside][:, inside]) == 1
+        assert count_components(matrix[inside][:, inside]) == 1
     member = (graph.pooling > 0).float()
     touching = ((member @ matrix @ member.T) > 0).float().fill_diagonal_(0)
     assert torch.equal(touching, adjacency(graph.coarse))
 
 
-def test_clusters_are_of_similar_extent_and_keep_to_one_finger(hand_model):
-    """No cluster spans more than 5 cm, nor joins two finger tips."""
+def test_clusters_are_compact_and_within_one_finger(hand_model):
+    """No cluster spans more than 5 cm or contains two fingertips."""
     graph, template = hand_model.graph, hand_model.v_template[0]
     for node in range(COARSE_NODES):
         points = template[graph.assignment == node]
@@ -96,7 +96,7 @@ def test_clusters_are_of_similar_extent_and_keep_to_one_finger(hand_model):
     assert len(set(graph.assignment[hand_model.tip_vertices].tolist())) == 5
 
 
-def test_clusters_are_the_same_every_time_and_for_a_scaled_hand(hand_model):
+def test_clusters_are_deterministic_and_invariant_to_scale_and_face_order(hand_model):
     faces, template = hand_model.faces[0].numpy(), hand_model.v_template[0].numpy()
     assert torch.equal(MeshGraph(faces, template).assignment, hand_model.graph.assignment)
     assert torch.equal(MeshGraph(faces, 2.0 * template).assignment, hand_model.graph.assignment)
@@ -104,8 +104,8 @@ def test_clusters_are_the_same_every_time_and_for_a_scaled_hand(hand_model):
     assert torch.equal(MeshGraph(faces[shuffled], template).assignment, hand_model.graph.assignment)
 
 
-def test_a_small_graph_by_hand():
-    """A path 0-1-2 given twice and back to front."""
+def test_small_graph():
+    """A path 0-1-2 with duplicate and reversed edges."""
     graph = Graph(np.array([[1, 0], [0, 1], [2, 1]]), np.array([[0.0, 0, 0], [1, 2, 3], [2, 4, 6]]))
     assert graph.edges.tolist() == [[0, 1], [1, 2]]
     assert graph.edge_index.tolist() == [[0, 1, 1, 2], [1, 0, 2, 1]]
@@ -114,7 +114,7 @@ def test_a_small_graph_by_hand():
     assert graph.encoding.tolist() == [[0, 0, 0], [0.5, 0.5, 0.5], [1, 1, 1]]
 
 
-def test_a_mesh_in_pieces_is_refused(hand_model):
+def test_disconnected_mesh_is_rejected(hand_model):
     faces, template = hand_model.faces[0].numpy(), hand_model.v_template[0].numpy()
-    with pytest.raises(ValueError, match="several pieces"):
+    with pytest.raises(ValueError, match="not connected"):
         MeshGraph(np.concatenate([faces, faces + 778]), np.concatenate([template, template + 1]))

@@ -1,4 +1,4 @@
-"""The bundled hand: MANO's format and public ids, a clean mesh, joints that follow the shape, a licence-clean size."""
+"""The bundled hand: MANO's format and vertex ids, mesh quality, joint regression, shape and pose components."""
 
 from collections import Counter
 from pathlib import Path
@@ -37,14 +37,14 @@ def half_edges(faces: np.ndarray) -> Counter[tuple[int, int]]:
     return Counter((int(f[i]), int(f[(i + 1) % 3])) for f in faces for i in range(3))
 
 
-def test_layout_is_manos_and_small(asset: dict[str, np.ndarray]) -> None:
+def test_layout_matches_mano_and_file_is_small(asset: dict[str, np.ndarray]) -> None:
     for name, (shape, dtype) in LAYOUT.items():
         assert (asset[name].shape, asset[name].dtype) == (shape, dtype), name
         assert np.isfinite(asset[name]).all(), name
     assert ASSET.stat().st_size <= 400_000
 
 
-def test_mesh_is_an_outward_disc_open_at_the_wrist(asset: dict[str, np.ndarray]) -> None:
+def test_mesh_is_an_outward_oriented_disc_open_at_the_wrist(asset: dict[str, np.ndarray]) -> None:
     vertices, faces = asset["v_template"].astype(np.float64), asset["f"].astype(np.int64)
     halves = half_edges(faces)
     assert max(halves.values()) == 1  # oriented manifold
@@ -53,25 +53,25 @@ def test_mesh_is_an_outward_disc_open_at_the_wrist(asset: dict[str, np.ndarray])
     assert len(boundary) == len(WRIST_LOOP)
     edges = (len(halves) + len(boundary)) // 2
     assert len(vertices) - edges + len(faces) == 1  # Euler: a disc
-    corners = vertices[faces] - vertices[WRIST_LOOP].mean(0)  # the open wrist, closed by a fan, then adds no volume
+    corners = vertices[faces] - vertices[WRIST_LOOP].mean(0)  # so that the fan that closes the wrist adds no volume
     volume = np.linalg.det(corners).sum() / 6
     assert 150e-6 < volume < 600e-6  # cubic metres; a hand holds 0.3 to 0.4 litres
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
     assert areas.min() > 1e-8
 
 
-def test_rest_pose_lies_in_manos_axes(asset: dict[str, np.ndarray]) -> None:
-    """Fingers along -x, thumb side +z, hand length near an adult's."""
+def test_rest_pose_is_in_mano_axes(asset: dict[str, np.ndarray]) -> None:
+    """Fingers along -x, thumb side +z, hand length of an adult."""
     vertices, joints = asset["v_template"], asset["J"]
     assert np.linalg.norm(vertices[444] - joints[0]) == pytest.approx(0.187, abs=0.005)
     for finger in (1, 4, 7, 10):
         assert (joints[finger] - joints[0])[0] < -0.06
     assert joints[1, 2] > joints[4, 2] > joints[10, 2] > joints[7, 2]
     assert joints[15, 2] > joints[1, 2]  # the thumb
-    assert vertices[745, 1] < joints[0, 1]  # lies towards the palm, -y
+    assert vertices[745, 1] < joints[0, 1]  # on the palm side, -y
 
 
-def test_public_tip_ids_are_the_fingertips(asset: dict[str, np.ndarray]) -> None:
+def test_public_tip_ids_are_fingertips(asset: dict[str, np.ndarray]) -> None:
     for ids in TIPS.values():
         chain_joint = int(asset["weights"][ids[0]].argmax())
         own = np.flatnonzero(asset["weights"][:, chain_joint] > 0.9)
@@ -84,32 +84,32 @@ def test_public_tip_ids_are_the_fingertips(asset: dict[str, np.ndarray]) -> None
 
 
 def test_weights_and_regressor_are_sparse_convex_rows(asset: dict[str, np.ndarray]) -> None:
-    for rows, most in ((asset["weights"], 4), (asset["J_regressor"], 150)):
+    for rows, max_nonzeros in ((asset["weights"], 4), (asset["J_regressor"], 150)):
         assert (rows >= 0).all()
         np.testing.assert_allclose(rows.sum(1), 1, atol=1e-5)
-        assert ((rows > 0).sum(1) <= most).all()
+        assert ((rows > 0).sum(1) <= max_nonzeros).all()
     np.testing.assert_allclose(asset["J_regressor"] @ asset["v_template"], asset["J"], atol=1e-6)
 
 
-def test_joints_follow_the_shape(asset: dict[str, np.ndarray]) -> None:
-    """Regressed joints stay where they are in the skin around them: within 1.5 mm, over 800 people.
+def test_joints_move_with_the_shape(asset: dict[str, np.ndarray]) -> None:
+    """Regressed joints keep their position relative to the surrounding skin, within 1.5 mm over 800 hand shapes.
 
-    Independent reference: the mean hand's joint, carried over by the best similarity of the 40 vertices nearest to it.
+    Independent reference: the joint of the mean hand, mapped by the best similarity of its 40 nearest vertices.
     """
-    people = np.random.default_rng(0).normal(size=(800, 10))
+    shapes = np.random.default_rng(0).normal(size=(800, 10))
     template, regressor = asset["v_template"].astype(np.float64), asset["J_regressor"].astype(np.float64)
-    vertices = template + np.einsum("nk,vck->nvc", people, asset["shapedirs"].astype(np.float64))
+    vertices = template + np.einsum("nk,vck->nvc", shapes, asset["shapedirs"].astype(np.float64))
     joints = np.einsum("jv,nvc->njc", regressor, vertices)
     rest = regressor @ template
     for j in range(16):
-        slice_ids = np.argsort(np.linalg.norm(template - rest[j], axis=1))[:40]
-        expected = [_similarity(template[slice_ids], v[slice_ids], rest[j]) for v in vertices]
+        nearest = np.argsort(np.linalg.norm(template - rest[j], axis=1))[:40]
+        expected = [_similarity(template[nearest], v[nearest], rest[j]) for v in vertices]
         error = np.linalg.norm(joints[:, j] - np.array(expected), axis=1)
         assert error.max() <= 1.5e-3, f"joint {j}: {1000 * error.max():.2f} mm"
 
 
 def _similarity(source: np.ndarray, target: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """`point` moved by the least-squares similarity source -> target. Source: Umeyama, 1991."""
+    """`point` mapped by the least-squares similarity source -> target. Source: Umeyama, 1991."""
     s, t = source - source.mean(0), target - target.mean(0)
     u, singular, vt = np.linalg.svd(t.T @ s)
     flip = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])

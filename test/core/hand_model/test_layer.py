@@ -1,4 +1,4 @@
-"""The hand layer against smplx on the same file, its gradients, and the laws of rigid motion and mirror."""
+"""Hand layer: against smplx on the same file, gradients, equivariance, mirroring and export."""
 
 import copy
 import warnings
@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lgnet_core.hand_model import MANO_TO_OPENPOSE, HandModel, HandModelError, load_hand_model, read_asset
-from lgnet_core.hand_model.layer import BUNDLED_ASSET
+from lgnet_core.hand_model.asset import BUNDLED_ASSET
 from lgnet_core.types import JOINT_NAMES, Side
 
 MIRROR = torch.tensor([-1.0, 1.0, 1.0])
-MANO_JOINTS = [MANO_TO_OPENPOSE.index(joint) for joint in range(16)]  # where MANO's 16 stand among the 21
+MANO_JOINTS = [MANO_TO_OPENPOSE.index(joint) for joint in range(16)]  # positions of MANO's 16 joints among the 21
 
 seeds = st.integers(0, 2**31 - 1)
 sides = st.sampled_from(list(Side))
@@ -39,7 +39,7 @@ def smplx():
 
 @pytest.fixture(scope="module")
 def smplx_folder(tmp_path_factory):
-    """The bundled hand and its mirror image where smplx looks for them."""
+    """The bundled hand and its mirror image, in the folder layout of smplx."""
     folder = tmp_path_factory.mktemp("models")
     (folder / "mano").mkdir()
     right = read_asset(BUNDLED_ASSET)
@@ -52,10 +52,10 @@ def smplx_folder(tmp_path_factory):
 @pytest.mark.parametrize("side", list(Side))
 @pytest.mark.parametrize("flat", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_equals_smplx_on_the_same_file(hand_model, smplx, smplx_folder, side, flat, dtype):
-    """Vertices and joints agree to 1e-3 mm over shapes and poses far beyond a hand's."""
+def test_matches_smplx_on_the_same_file(hand_model, smplx, smplx_folder, side, flat, dtype):
+    """Vertices and joints agree within 1e-3 mm, over shapes and poses far beyond those of hands."""
     model = copy.deepcopy(hand_model).to(dtype)
-    theirs = smplx.create(
+    reference = smplx.create(
         str(smplx_folder),
         "mano",
         is_rhand=side is Side.RIGHT,
@@ -66,7 +66,7 @@ def test_equals_smplx_on_the_same_file(hand_model, smplx, smplx_folder, side, fl
         dtype=dtype,
     )
     pose, shape, translation = random_hands(7, 64, both=False, spread=1.0, dtype=dtype)
-    expected = theirs(betas=2 * shape, global_orient=pose[:, :3], hand_pose=pose[:, 3:].clone(), transl=translation)
+    expected = reference(betas=2 * shape, global_orient=pose[:, :3], hand_pose=pose[:, 3:].clone(), transl=translation)
     mesh = model(model.pose_to_rotations(pose, side, flat_hand_mean=flat), 2 * shape, translation, side)
     assert (mesh.vertices - expected.vertices).abs().max() < 1e-6
     assert (mesh.joints[:, MANO_JOINTS] - expected.joints).abs().max() < 1e-6
@@ -81,11 +81,11 @@ def test_from_smplx_objects(hand_model, smplx, smplx_folder, kind):
     )
     pose, shape, translation = random_hands(1, 3)
     expected = hand_model(hand_model.pose_to_rotations(pose), shape, translation)
-    for taken in (HandModel.from_smplx(right), HandModel.from_smplx((right, left))):
-        mesh = taken(taken.pose_to_rotations(pose), shape, translation)
+    for converted in (HandModel.from_smplx(right), HandModel.from_smplx((right, left))):
+        mesh = converted(converted.pose_to_rotations(pose), shape, translation)
         torch.testing.assert_close(mesh.vertices, expected.vertices, atol=1e-7, rtol=0)
         torch.testing.assert_close(mesh.joints[..., MANO_JOINTS, :], expected.joints[..., MANO_JOINTS, :])
-        assert torch.equal(taken.faces, hand_model.faces)
+        assert torch.equal(converted.faces, hand_model.faces)
     with pytest.raises(ValueError, match="right hand, or the pair"):
         HandModel.from_smplx((left, right))
     with pytest.raises(ValueError, match="right hand, or the pair"):
@@ -95,15 +95,15 @@ def test_from_smplx_objects(hand_model, smplx, smplx_folder, kind):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_from_smplx_corrects_the_left_fault_and_says_so(hand_model, smplx, smplx_folder):
+def test_from_smplx_corrects_left_shapedirs_with_a_warning(hand_model, smplx, smplx_folder):
     right, left = (
         smplx.MANOLayer(str(smplx_folder / "mano"), is_rhand=side is Side.RIGHT, use_pca=False, ext="npz")
         for side in Side
     )
     left.shapedirs[:, 0] *= -1
     with pytest.warns(UserWarning, match="wrong sign on the first coordinate"):
-        taken = HandModel.from_smplx((right, left))
-    torch.testing.assert_close(taken.shapedirs, hand_model.shapedirs)
+        converted = HandModel.from_smplx((right, left))
+    torch.testing.assert_close(converted.shapedirs, hand_model.shapedirs)
     left.shapedirs[:, 0] *= -1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -111,7 +111,7 @@ def test_from_smplx_corrects_the_left_fault_and_says_so(hand_model, smplx, smplx
 
 
 @given(seed=seeds, side=sides)
-def test_one_side_is_the_same_as_both_at_once(hand_model, seed, side):
+def test_single_side_equals_both_sides(hand_model, seed, side):
     pose, shape, translation = random_hands(seed, 2)
     both = hand_model(hand_model.pose_to_rotations(pose), shape, translation)
     rotations = hand_model.pose_to_rotations(pose[:, side], side)
@@ -137,8 +137,8 @@ def test_mirrored_hand_is_the_other_hand(hand_model, seed, side):
 
 
 @given(seed=seeds)
-def test_bones_have_one_length_in_every_pose(hand_model, seed):
-    """The lengths told from the shape are those between the joints of the posed hand."""
+def test_bone_lengths_are_independent_of_the_pose(hand_model, seed):
+    """The lengths computed from the shape equal the distances of the joints of the posed hand."""
     pose, shape, _ = random_hands(seed, 2)
     joints = hand_model(hand_model.pose_to_rotations(pose), shape).joints[..., hand_model.mano_to_openpose.argsort(), :]
     parents = torch.tensor([-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14])  # MANO's tree
@@ -150,29 +150,29 @@ def test_bones_have_one_length_in_every_pose(hand_model, seed):
 
 
 @given(seed=seeds)
-def test_rigid_motion_of_the_root_moves_the_hand_rigidly(hand_model, seed):
-    """Turning the root by R about the wrist turns the wrist-relative hand by R; a translation moves everything."""
+def test_root_rotation_and_translation_move_the_hand_rigidly(hand_model, seed):
+    """Rotating the root by R rotates the wrist-relative hand by R; a translation moves all points."""
     pose, shape, translation = random_hands(seed, 2)
-    turn = roma.random_rotmat(1, generator=torch.Generator().manual_seed(seed))
+    rotation = roma.random_rotmat(1, generator=torch.Generator().manual_seed(seed))
     rotations = hand_model.pose_to_rotations(pose)
-    turned_rotations = torch.cat([turn @ rotations[:, :, :1], rotations[:, :, 1:]], 2)
+    root_rotated = torch.cat([rotation @ rotations[:, :, :1], rotations[:, :, 1:]], 2)
     plain = hand_model(rotations, shape)
-    turned = hand_model(turned_rotations, shape, translation)
-    torch.testing.assert_close(turned.joints[..., 0, :], plain.joints[..., 0, :] + translation, atol=1e-6, rtol=0)
-    for mine, theirs in zip(turned.wrist_relative(), plain.wrist_relative()):
-        torch.testing.assert_close(mine, theirs @ turn[0].T, atol=2e-6, rtol=0)
+    moved = hand_model(root_rotated, shape, translation)
+    torch.testing.assert_close(moved.joints[..., 0, :], plain.joints[..., 0, :] + translation, atol=1e-6, rtol=0)
+    for mine, theirs in zip(moved.wrist_relative(), plain.wrist_relative()):
+        torch.testing.assert_close(mine, theirs @ rotation[0].T, atol=2e-6, rtol=0)
 
 
 @given(seed=seeds, flat=st.booleans())
-def test_a_pose_is_made_of_rotation_vectors_beside_the_mean(hand_model, seed, flat):
-    """By roma, whichever way the angle-axis wraps; one side alone as well as both."""
+def test_pose_is_rotation_vectors_relative_to_the_mean_pose(hand_model, seed, flat):
+    """Round trip through roma, for a single side as well as for both."""
     rotations = roma.random_rotmat((2, 2, 16), generator=torch.Generator().manual_seed(seed))
     pose = roma.rotmat_to_rotvec(rotations).flatten(-2)
     if not flat:
         pose[..., 3:] -= hand_model.hands_mean  # the root has none
-    back = hand_model.pose_to_rotations(pose, flat_hand_mean=flat)
-    torch.testing.assert_close(back, rotations, atol=2e-5, rtol=0)
-    assert torch.equal(hand_model.pose_to_rotations(pose[:, 1], Side.LEFT, flat_hand_mean=flat), back[:, 1])
+    recovered = hand_model.pose_to_rotations(pose, flat_hand_mean=flat)
+    torch.testing.assert_close(recovered, rotations, atol=2e-5, rtol=0)
+    assert torch.equal(hand_model.pose_to_rotations(pose[:, 1], Side.LEFT, flat_hand_mean=flat), recovered[:, 1])
 
 
 def test_zero_pose_is_the_mean_pose(hand_model):
@@ -182,7 +182,7 @@ def test_zero_pose_is_the_mean_pose(hand_model):
     torch.testing.assert_close(rotations[:, :, 0], torch.eye(3).expand(1, 2, 3, 3))
 
 
-def test_rest_hand_is_the_template_and_its_joints_are_regressed(hand_model):
+def test_rest_hand_is_the_template_with_regressed_joints(hand_model):
     identity = torch.eye(3).expand(1, 2, 16, 3, 3)
     mesh = hand_model(identity, torch.zeros(1, 2, 10))
     torch.testing.assert_close(mesh.vertices[0], hand_model.v_template, atol=1e-7, rtol=0)
@@ -193,14 +193,14 @@ def test_rest_hand_is_the_template_and_its_joints_are_regressed(hand_model):
 
 
 def test_joints_are_in_openpose_order(hand_model):
-    """Each finger's four joints follow one another from the wrist outwards, and end at its tip vertex."""
+    """The four joints of each finger are ordered from the wrist outwards and end at its tip vertex."""
     joints = hand_model(torch.eye(3).expand(1, 2, 16, 3, 3), torch.zeros(1, 2, 10)).joints[0]
     assert len(JOINT_NAMES) == 21
     tips = [JOINT_NAMES.index(f"{finger}_4") for finger in ("thumb", "index", "middle", "ring", "pinky")]
     torch.testing.assert_close(joints[:, tips], hand_model.v_template[:, hand_model.tip_vertices], atol=1e-7, rtol=0)
     from_wrist = (joints - joints[:, :1]).norm(dim=-1)[:, 1:].unflatten(1, (5, 4))
     assert (from_wrist.diff(dim=-1) > 0.01).all()
-    across = joints[Side.RIGHT, [5, 9, 13, 17]]  # knuckles from index to pinky lie in a row
+    across = joints[Side.RIGHT, [5, 9, 13, 17]]  # knuckles from index to pinky are in a row
     assert (across.diff(dim=0) @ (across[-1] - across[0]) > 0).all()
 
 
@@ -224,7 +224,7 @@ def test_gradients_are_finite_at_zero_pose(hand_model):
     assert pose.grad.abs().max() > 0
 
 
-def test_autocast_does_not_coarsen_the_mesh(hand_model):
+def test_autocast_does_not_reduce_precision(hand_model):
     pose, shape, translation = random_hands(5, 2)
     rotations = hand_model.pose_to_rotations(pose)
     expected = hand_model(rotations, shape, translation).vertices
@@ -233,19 +233,19 @@ def test_autocast_does_not_coarsen_the_mesh(hand_model):
     assert torch.equal(vertices, expected)
 
 
-def test_nothing_is_saved_with_a_networks_weights(hand_model):
+def test_hand_model_is_not_part_of_a_state_dict(hand_model):
     assert not hand_model.state_dict()
     assert not list(hand_model.parameters())
 
 
-def test_faces_wind_outwards_on_both_sides(hand_model):
+def test_faces_are_oriented_outwards_on_both_sides(hand_model):
     for side in Side:
         a, b, c = (hand_model.v_template[side] - hand_model.v_template[side].mean(0))[hand_model.faces[side]].unbind(1)
         volume = (a * torch.linalg.cross(b, c)).sum() / 6
-        assert 5e-5 < volume < 1e-3  # a hand has 0.3 litres
+        assert 5e-5 < volume < 1e-3  # a hand has a volume of 0.3 litres
 
 
-def test_wrong_shapes_are_named(hand_model):
+def test_wrong_input_shapes_are_rejected(hand_model):
     rotations, shape = torch.eye(3).expand(1, 2, 16, 3, 3), torch.zeros(1, 2, 10)
     with pytest.raises(ValueError, match=r"rotations has shape \(1, 16, 3, 3\), expected \(\.\.\., 2, 16, 3, 3\)"):
         hand_model(rotations[:, 0], shape)
@@ -272,7 +272,7 @@ def test_load_from_a_directory(hand_model, tmp_path):
         load_hand_model(tmp_path)
 
 
-class PartOfANetwork(torch.nn.Module):
+class ExportWrapper(torch.nn.Module):
     def __init__(self, hand_model):
         super().__init__()
         self.hand_model = hand_model
@@ -282,12 +282,12 @@ class PartOfANetwork(torch.nn.Module):
         return tuple(self.hand_model(rotations, shape, translation))
 
 
-def test_onnx_runtime_gives_the_same_hand(hand_model, tmp_path):
+def test_onnx_runtime_matches_torch(hand_model, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     pose, shape, translation = random_hands(9, 2)
     inputs = (hand_model.pose_to_rotations(pose), shape, translation)
-    program = torch.onnx.export(PartOfANetwork(hand_model), inputs, dynamo=True, verbose=False)
+    program = torch.onnx.export(ExportWrapper(hand_model), inputs, dynamo=True, verbose=False)
     program.save(tmp_path / "hand.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "hand.onnx", providers=["CPUExecutionProvider"])
     outputs = session.run(None, {i.name: x.numpy() for i, x in zip(session.get_inputs(), inputs)})
@@ -298,7 +298,7 @@ def test_onnx_runtime_gives_the_same_hand(hand_model, tmp_path):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_gives_the_same_hand(hand_model):
+def test_cuda_matches_cpu(hand_model):
     model = copy.deepcopy(hand_model).cuda()
     pose, shape, translation = random_hands(11, 4)
     expected = hand_model(hand_model.pose_to_rotations(pose), shape, translation)

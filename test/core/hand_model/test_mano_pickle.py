@@ -1,4 +1,4 @@
-"""MANO-shaped pickles give their arrays back; anything else in a pickle is refused by name and never runs."""
+"""Safe unpickling: arrays of forged MANO files, rejection of all other names and opcodes, and malformed data."""
 
 import os
 import pickle
@@ -11,10 +11,10 @@ import scipy.sparse
 from support.forged_mano import Chumpy, mano_entries, python_2_pickle, python_3_pickle
 
 from lgnet_core.hand_model import HandModelError, read_asset
-from lgnet_core.hand_model.layer import BUNDLED_ASSET
+from lgnet_core.hand_model.asset import BUNDLED_ASSET
 from lgnet_core.hand_model.mano_pickle import read_mano_pickle
 
-DENSE = {"J_regressor", "v_template", "shapedirs"}  # what the file holds in another form
+DENSE = {"J_regressor", "v_template", "shapedirs"}  # stored as sparse or chumpy objects
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def asset():
 
 @pytest.fixture
 def read(tmp_path):
-    """Reads a pickle given as bytes."""
+    """Function that reads a pickle passed as bytes."""
 
     def read_bytes(content):
         (tmp_path / "MANO_RIGHT.pkl").write_bytes(content)
@@ -37,7 +37,7 @@ def read(tmp_path):
     ("write", "protocol"),
     [(python_2_pickle, 0), (python_2_pickle, 2), *((python_3_pickle, protocol) for protocol in range(6))],
 )
-def test_reads_every_array_of_a_forged_mano_file(asset, read, write, protocol):
+def test_all_arrays_of_a_forged_mano_file_are_read(asset, read, write, protocol):
     chumpy = Chumpy()
     entries = mano_entries(asset, chumpy)
     read_back = read(write(entries, chumpy, protocol))
@@ -51,15 +51,15 @@ def test_reads_every_array_of_a_forged_mano_file(asset, read, write, protocol):
 
 @pytest.mark.parametrize("form", ["csc", "csr", "coo"])
 @pytest.mark.parametrize("write", [python_2_pickle, python_3_pickle])
-def test_sparse_matrices_become_dense(read, form, write):
-    """Random matrices with empty rows and columns, and entries given twice."""
-    draw = np.random.default_rng(0)
-    rows, columns, values = draw.integers(0, 5, 12), draw.integers(0, 9, 12), draw.normal(size=12)
+def test_sparse_matrices_are_converted_to_dense(read, form, write):
+    """Random matrices with empty rows and columns, and duplicate entries."""
+    rng = np.random.default_rng(0)
+    rows, columns, values = rng.integers(0, 5, 12), rng.integers(0, 9, 12), rng.normal(size=12)
     matrix = scipy.sparse.coo_matrix((values, (rows, columns)), shape=(6, 10)).asformat(form)
     np.testing.assert_allclose(read(write({"m": matrix}, Chumpy(), 2))["m"], matrix.toarray())
 
 
-def test_plain_arrays_of_all_kinds(read):
+def test_plain_arrays_of_all_types(read):
     arrays = {
         "scalar": np.float32(1.5),
         "big_endian": np.arange(4, dtype=">i2"),
@@ -74,12 +74,12 @@ def test_plain_arrays_of_all_kinds(read):
             assert read_back[key].dtype == array.dtype
 
 
-def test_entries_that_are_no_arrays_are_left_out(read):
+def test_other_entries_are_dropped(read):
     assert read(pickle.dumps({"a": [1, 2], "b": None, "c": {"d": 1}, "e": "text", "f": {1, 2}}, 2)) == {"e": "text"}
 
 
 class Call:
-    """Pickles as a call of ``function`` with ``arguments``."""
+    """Pickled as a call of ``function`` with ``arguments``."""
 
     def __init__(self, function, *arguments):
         self.call = function, arguments
@@ -88,7 +88,7 @@ class Call:
         return self.call
 
 
-def called_by_name(module, name, argument, protocol=2):
+def pickled_call(module, name, argument, protocol=2):
     """A hand-written pickle that calls ``module.name(argument)``."""
     text = pickle.BINUNICODE + struct.pack("<I", len(argument)) + argument.encode()
     if protocol < 4:
@@ -131,26 +131,26 @@ def called_by_name(module, name, argument, protocol=2):
     ],
 )
 @pytest.mark.parametrize("protocol", [2, 4])
-def test_every_other_name_is_refused_by_name(read, tmp_path, module, name, protocol):
+def test_forbidden_names_are_rejected_and_reported(read, tmp_path, module, name, protocol):
     marker = tmp_path / "ran"
-    with pytest.raises(HandModelError) as refused:
-        read(called_by_name(module, name, f"touch {marker}", protocol))
-    assert f"the pickle asks for {module}.{name}, " in str(refused.value)
-    assert "MANO_RIGHT.pkl: refused" in str(refused.value)
+    with pytest.raises(HandModelError) as rejected:
+        read(pickled_call(module, name, f"touch {marker}", protocol))
+    assert f"the pickle refers to {module}.{name}, " in str(rejected.value)
+    assert "MANO_RIGHT.pkl: rejected" in str(rejected.value)
     assert not marker.exists()
 
 
 @pytest.mark.parametrize(
     "path", ["ndarray.__class__", "ndarray.__init__.__globals__", "dtype.__subclasses__", "Ch.__setstate__"]
 )
-def test_dotted_names_do_not_reach_into_what_is_allowed(read, path):
+def test_dotted_names_are_rejected(read, path):
     module = "chumpy" if path.startswith("Ch") else "numpy"
-    with pytest.raises(HandModelError, match=rf"asks for {module}\.{path}"):
-        read(called_by_name(module, path, "x", protocol=4))
+    with pytest.raises(HandModelError, match=rf"refers to {module}\.{path}"):
+        read(pickled_call(module, path, "x", protocol=4))
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_malicious_objects_inside_a_good_file(asset, read, tmp_path, protocol):
+def test_malicious_objects_inside_a_valid_file_are_rejected(asset, read, tmp_path, protocol):
     """A call hidden in an array entry, a chumpy state, a sparse matrix, a key, a dtype's state."""
     marker = tmp_path / "ran"
     trap = Call(os.system, f"touch {marker}")
@@ -165,13 +165,13 @@ def test_malicious_objects_inside_a_good_file(asset, read, tmp_path, protocol):
         {trap: 1},
         {"posedirs": np.array([trap], dtype=object)},
     ):
-        with pytest.raises(HandModelError, match=r"asks for (posix|nt|os)\.system"):
+        with pytest.raises(HandModelError, match=r"refers to (posix|nt|os)\.system"):
             read(python_3_pickle({**mano_entries(asset, chumpy), **poison}, chumpy, protocol))
         assert not marker.exists()
 
 
-def test_stand_ins_keep_state_and_obey_none_of_it(read):
-    """A state given to a stand-in's class, an item put into one, a call of one: an error, and no trace afterwards."""
+def test_stubs_record_state_without_applying_it(read):
+    """Setting the state of a stub class, setting items of a stub and calling one are errors without side effects."""
     state = b"cchumpy.ch\nCh\n)\x81}(X\x0c\x00\x00\x00__setstate__K\x01X\x01\x00\x00\x00xK\x02ub"
     assert read(b"\x80\x02}X\x01\x00\x00\x00k" + state + b"s.")["k"] == 2
     cases = {
@@ -202,7 +202,7 @@ def test_stand_ins_keep_state_and_obey_none_of_it(read):
         b"\x80\x05C\x01a" + pickle.READONLY_BUFFER + b".",
     ],
 )
-def test_instructions_that_reach_outside_the_file_are_unknown(read, content):
+def test_opcodes_that_refer_outside_the_file_are_unsupported(read, content):
     with pytest.raises(HandModelError, match="not a readable pickle"):
         read(content)
 
@@ -216,7 +216,7 @@ def test_instructions_that_reach_outside_the_file_are_unknown(read, content):
         b"\x80\x04" + pickle.FRAME + struct.pack("<Q", 2**46) + b"N.",
     ],
 )
-def test_claimed_sizes_reserve_no_memory(read, content):
+def test_claimed_sizes_allocate_no_memory(read, content):
     with pytest.raises(HandModelError):
         read(content)
 
@@ -236,19 +236,19 @@ def forged_array(shape, code="f8", content=b"\0" * 8):
         (forged_array((2**40,)), "number of bytes"),
         (forged_array((2,)), "number of bytes"),
         (forged_array((-1,)), "number of bytes"),
-        (forged_array((1.0,)), "whole numbers"),
-        (forged_array((1,), "V8"), "not of plain numbers"),
-        (forged_array((1,), "O"), "not of plain numbers"),
-        (forged_array((1,), "i4,i4"), "not of plain numbers"),
+        (forged_array((1.0,)), "not made of integers"),
+        (forged_array((1,), "V8"), "not numeric"),
+        (forged_array((1,), "O"), "not numeric"),
+        (forged_array((1,), "i4,i4"), "not numeric"),
         (forged_array((1,), content=[1.0]), "number of bytes"),
     ],
 )
-def test_forged_arrays_are_refused(read, value, message):
+def test_malformed_arrays_are_rejected(read, value, message):
     with pytest.raises(HandModelError, match=f"entry 'v' is not an array .*{message}"):
         read(pickle.dumps({"v": value}, 2))
 
 
-def test_forged_chumpy_and_sparse_are_refused(read):
+def test_malformed_chumpy_and_sparse_objects_are_rejected(read):
     chumpy = Chumpy()
     endless = chumpy.make("Reshape", newshape=(1,))
     endless.a = endless
@@ -261,15 +261,15 @@ def test_forged_chumpy_and_sparse_are_refused(read):
     unfit = scipy.sparse.csr_matrix(np.eye(3))
     unfit.indptr = np.array([0, 9, 1, 3], np.int32)
     for value, message in (
-        (endless, "without end"),
+        (endless, "nested too deeply"),
         (chumpy.make("Select", a=chumpy.array(np.zeros(3)), idxs=np.array([5])), "out of bounds"),
-        (chumpy.make("Ch"), "without the parts"),
-        (chumpy.make("Ch", x="text"), "without the parts"),
-        (chumpy.make("Ch", x=["text"]), "other things than numbers"),
+        (chumpy.make("Ch"), "without its required parts"),
+        (chumpy.make("Ch", x="text"), "without its required parts"),
+        (chumpy.make("Ch", x=["text"]), "a list that is not numeric"),
         (huge, r"sparse matrix of shape \(1000000, 1000000\)"),
         (outside, "out of bounds"),
-        (negative, "do not fit"),
-        (unfit, "does not fit"),
+        (negative, "do not match"),
+        (unfit, "does not match"),
     ):
         with pytest.raises(HandModelError, match=f"entry 'v' is not an array .*{message}"):
             read(python_3_pickle({"v": value}, chumpy, 2))
@@ -286,12 +286,12 @@ def test_forged_chumpy_and_sparse_are_refused(read):
         (pickle.dumps([1, 2]), "holds a list, not a dictionary"),
     ],
 )
-def test_files_that_are_no_mano_pickle(read, content, message):
+def test_other_files_are_rejected(read, content, message):
     with pytest.raises(HandModelError, match=rf"MANO_RIGHT\.pkl: .*{message}.*https://mano\.is\.tue\.mpg\.de"):
         read(content)
 
 
-def test_truncated_files_are_refused_wherever_they_end(asset, read):
+def test_files_truncated_at_any_position_are_rejected(asset, read):
     chumpy = Chumpy()
     whole = python_2_pickle(mano_entries(asset, chumpy), chumpy)
     small = pickle.dumps({"a": np.eye(3)}, 2)
@@ -302,10 +302,10 @@ def test_truncated_files_are_refused_wherever_they_end(asset, read):
                 read(content[:end])
 
 
-def test_missing_and_oversized_files(tmp_path):
+def test_missing_and_oversized_files_are_rejected(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file; download"):
         read_mano_pickle(tmp_path / "MANO_LEFT.pkl")
     with open(tmp_path / "large.pkl", "wb") as file:
         file.truncate(200_000_000)
-    with pytest.raises(HandModelError, match="200,000,000 bytes are no MANO hand"):
+    with pytest.raises(HandModelError, match="200,000,000 bytes are too many for a MANO hand"):
         read_mano_pickle(tmp_path / "large.pkl")

@@ -1,4 +1,4 @@
-"""Detection over scripted networks: which crops they are given, what is kept, what it costs."""
+"""Hand detection with scripted networks: crops of both passes, verification, duplicates and cost."""
 
 from __future__ import annotations
 
@@ -14,159 +14,163 @@ from support.scripted_engines import (
     hand_at,
 )
 
-from lgnet_core.geometry.camera import transform_points
-from lgnet_core.geometry.hand_crops import crops_of_joints, crops_of_palms
+from lgnet_core.geometry.affine import transform_points
+from lgnet_core.geometry.hand_crops import crops_from_joints, crops_from_palms
+from lgnet_core.inference.context import ImageContext
 from lgnet_core.inference.detection import HandDetector
 from lgnet_core.inference.observation import HandObservation, HandObserver
 from lgnet_core.inference.palms import PalmDetection
 from lgnet_core.inference.thresholds import Thresholds
-from lgnet_core.inference.timing import Stopwatch
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
 from lgnet_core.types import Side
 
 THRESHOLDS = Thresholds()
 
 
-class Bench:
-    """A detector over hands that a test places."""
+class Setup:
+    """A hand detector with scripted networks.
+
+    Attributes:
+        seconds: spent in each stage of the last detection.
+    """
 
     def __init__(self, *hands: ScriptedHand) -> None:
         self.hands = list(hands)
         self.palms, self.landmarks = ScriptedPalms(self.hands), ScriptedLandmarks(self.hands)
-        self.watch = Stopwatch()
+        self.seconds: dict[str, float] = {}
 
-    def detect(self, known: list[HandObservation] | None = None, **settings: float) -> list[HandObservation]:
+    def detect(self, known: list[HandObservation] | None = None, **thresholds: float) -> list[HandObservation]:
         detector = HandDetector(PalmDetection(self.palms), HandObserver(self.landmarks))
-        thresholds = Thresholds(**settings)
-        return detector.detect(coordinate_image(), CAMERA, thresholds, self.watch, known or [])
+        context = ImageContext.from_image(coordinate_image(), CAMERA, Thresholds(**thresholds))
+        hands = detector.detect(context, known or [])
+        self.seconds = context.stopwatch.seconds
+        return hands
 
 
-def test_hands_are_found_the_surer_first():
-    bench = Bench(hand_at(60, 130, presence=0.7), hand_at(180, 110, Side.LEFT, presence=0.8))
-    found = bench.detect()
-    for seen, hand in zip(found, reversed(bench.hands), strict=True):
-        np.testing.assert_allclose(seen.joints, hand.joints, atol=0.05)
-        assert seen.presence == pytest.approx(hand.presence)
-    assert [seen.mirrored for seen in found] == [True, False]  # each in the crop of its side
-    assert bench.landmarks.batches == [2, 2]
-    assert len(bench.palms.scales) == 1
-    assert bench.watch.seconds["detect"] > 0
+def test_hands_are_sorted_by_presence():
+    setup = Setup(hand_at(60, 130, presence=0.7), hand_at(180, 110, Side.LEFT, presence=0.8))
+    observations = setup.detect()
+    for observation, hand in zip(observations, reversed(setup.hands), strict=True):
+        np.testing.assert_allclose(observation.joints, hand.joints, atol=0.05)
+        assert observation.presence == pytest.approx(hand.presence)
+    assert [observation.mirrored for observation in observations] == [True, False]  # according to the sides
+    assert setup.landmarks.batches == [2, 2]
+    assert len(setup.palms.scales) == 1
+    assert setup.seconds["detect"] > 0
 
 
-def test_the_first_crop_is_the_palms_and_the_second_the_joints():
-    bench = Bench(hand_at(120, 120, Side.LEFT))
-    seen_in: list[np.ndarray] = []
+def test_the_first_crop_follows_from_the_palm_and_the_second_from_the_joints():
+    setup = Setup(hand_at(120, 120, Side.LEFT))
+    affines: list[np.ndarray] = []
 
     class Recording(ScriptedLandmarks):
         def __call__(self, crops):
-            found = super().__call__(crops)
-            seen_in.extend(self.affines)
-            return found
+            output = super().__call__(crops)
+            affines.extend(self.affines)
+            return output
 
-    bench.landmarks = Recording(bench.hands)
-    bench.detect()
-    (hand,) = bench.hands
-    palm = crops_of_palms(
+    setup.landmarks = Recording(setup.hands)
+    setup.detect()
+    (hand,) = setup.hands
+    palm = crops_from_palms(
         torch.from_numpy(hand.palm_box)[None], torch.from_numpy(hand.joints[[0, 5, 9, 13, 17, 1, 2]])[None]
     )
-    joints = crops_of_joints(torch.from_numpy(hand.joints)[None]).mirror_left(torch.tensor([1]))
+    joints = crops_from_joints(torch.from_numpy(hand.joints)[None]).mirror_left(torch.tensor([1]))
     corners = np.array([[60.0, 60], [180, 140]])
-    for read, crop in zip(seen_in, (palm, joints), strict=True):
-        wanted = transform_points(crop.affine(HAND_CROP_SIZE)[0].numpy(), corners)
-        np.testing.assert_allclose(transform_points(read, corners), wanted, atol=0.7)
+    for affine, crop in zip(affines, (palm, joints), strict=True):
+        expected = transform_points(crop.affine(HAND_CROP_SIZE)[0].numpy(), corners)
+        np.testing.assert_allclose(transform_points(affine, corners), expected, atol=0.7)
 
 
-def test_where_nothing_is_found_the_image_is_shown_smaller():
-    bench = Bench(hand_at(120, 120))
-    bench.palms.largest_scale = 0.7  # 192 / 240 is 0.8
-    (seen,) = bench.detect()
-    np.testing.assert_allclose(seen.joints, bench.hands[0].joints, atol=0.05)
-    np.testing.assert_allclose(bench.palms.scales, [0.8, 0.8 / THRESHOLDS.wide_margin], rtol=1e-3)
+def test_detection_is_retried_on_the_downscaled_image():
+    setup = Setup(hand_at(120, 120))
+    setup.palms.max_scale = 0.7  # 192 / 240 is 0.8
+    (observation,) = setup.detect()
+    np.testing.assert_allclose(observation.joints, setup.hands[0].joints, atol=0.05)
+    np.testing.assert_allclose(setup.palms.scales, [0.8, 0.8 / THRESHOLDS.retry_margin], rtol=1e-3)
 
 
-def test_a_hand_among_what_is_found_is_enough():
-    """The image is not shown smaller for the other one's sake."""
-    bench = Bench(hand_at(60, 130), hand_at(180, 110, presence=0.3))
-    assert len(bench.detect()) == 1
-    assert len(bench.palms.scales) == 1
+def test_detection_is_not_retried_for_a_second_hand():
+    setup = Setup(hand_at(60, 130), hand_at(180, 110, presence=0.3))
+    assert len(setup.detect()) == 1
+    assert len(setup.palms.scales) == 1
 
 
-def test_palms_that_are_no_hands_count_for_nothing():
-    bench = Bench(hand_at(60, 130, presence=0.01), hand_at(180, 110, presence=0.02))
-    assert bench.detect() == []
-    assert len(bench.palms.scales) == 2
-    assert bench.landmarks.batches == [2, 2]  # in each size of the image once: no second crops
+def test_rejected_candidates_do_not_prevent_a_retry():
+    setup = Setup(hand_at(60, 130, presence=0.01), hand_at(180, 110, presence=0.02))
+    assert setup.detect() == []
+    assert len(setup.palms.scales) == 2
+    assert setup.landmarks.batches == [2, 2]  # one pass at each scale, no second pass
 
 
-def test_a_face_costs_a_first_crop_only():
-    bench = Bench(hand_at(60, 130), hand_at(180, 110, presence=0.04))
-    assert len(bench.detect()) == 1
-    assert bench.landmarks.batches == [2, 1]
+def test_a_false_positive_costs_a_first_pass_only():
+    setup = Setup(hand_at(60, 130), hand_at(180, 110, presence=0.04))
+    assert len(setup.detect()) == 1
+    assert setup.landmarks.batches == [2, 1]
 
 
-def test_a_hand_that_is_doubtful_in_its_first_crop_gets_a_second():
-    bench = Bench(hand_at(60, 130, presence=0.3))
-    assert bench.detect() == []
-    (seen,) = bench.detect(presence=0.25)
-    assert seen.presence == pytest.approx(0.3)
+def test_a_hand_of_low_presence_gets_a_second_pass():
+    setup = Setup(hand_at(60, 130, presence=0.3))
+    assert setup.detect() == []
+    (observation,) = setup.detect(presence=0.25)
+    assert observation.presence == pytest.approx(0.3)
 
 
-def test_an_image_without_palms_costs_no_crop():
-    bench = Bench(hand_at(60, 130, palm_score=0.0))
-    assert bench.detect() == []
-    assert bench.landmarks.batches == []
+def test_an_image_without_palms_costs_no_crops():
+    setup = Setup(hand_at(60, 130, palm_score=0.0))
+    assert setup.detect() == []
+    assert setup.landmarks.batches == []
 
 
-def test_two_palms_of_one_hand_are_one_hand():
-    """Candidates too far from each other to be merged, whose crops show the same hand."""
-    bench = Bench(hand_at(120, 120))
+def test_two_candidates_of_one_hand_give_one_hand():
+    """They are too far apart for non-maximum suppression, but their crops show the same hand."""
+    setup = Setup(hand_at(120, 120))
     beside = hand_at(108, 120)
-    bench.palms = ScriptedPalms([bench.hands[0], beside])
-    (seen,) = bench.detect(palm_distance=0.1)
-    np.testing.assert_allclose(seen.joints, bench.hands[0].joints, atol=0.05)
-    assert bench.landmarks.batches == [2, 1]
+    setup.palms = ScriptedPalms([setup.hands[0], beside])
+    (observation,) = setup.detect(palm_nms_distance=0.1)
+    np.testing.assert_allclose(observation.joints, setup.hands[0].joints, atol=0.05)
+    assert setup.landmarks.batches == [2, 1]
 
 
-def test_known_hands_are_left_out_before_they_cost_a_crop():
-    bench = Bench(hand_at(60, 130), hand_at(180, 110, Side.LEFT))
-    known = bench.detect()
-    bench.landmarks.batches.clear()
-    assert bench.detect(known) == []
-    assert bench.landmarks.batches == []
-    assert len(bench.palms.scales) == 2, "where a hand is known the image is not shown smaller"
-    (seen,) = bench.detect(known[:1])
-    np.testing.assert_allclose(seen.joints, known[1].joints, atol=1e-6)
-    assert bench.landmarks.batches == [1, 1]
+def test_palms_of_known_hands_cost_no_crops():
+    setup = Setup(hand_at(60, 130), hand_at(180, 110, Side.LEFT))
+    known = setup.detect()
+    setup.landmarks.batches.clear()
+    assert setup.detect(known) == []
+    assert setup.landmarks.batches == []
+    assert len(setup.palms.scales) == 2, "no retry if a hand is known"
+    (observation,) = setup.detect(known[:1])
+    np.testing.assert_allclose(observation.joints, known[1].joints, atol=1e-6)
+    assert setup.landmarks.batches == [1, 1]
 
 
-def test_a_palm_beside_a_known_hand_that_turns_out_to_be_its():
-    """It is no palm of the known hand by its place, but its crop shows that hand."""
-    bench = Bench(hand_at(120, 120))
-    known = bench.detect()
-    bench.landmarks.batches.clear()
-    bench.palms = ScriptedPalms([hand_at(102, 120)])
-    assert bench.detect(known) == []
-    assert bench.landmarks.batches == [1]
+def test_a_misplaced_palm_of_a_known_hand_is_rejected_after_the_first_pass():
+    setup = Setup(hand_at(120, 120))
+    known = setup.detect()
+    setup.landmarks.batches.clear()
+    setup.palms = ScriptedPalms([hand_at(102, 120)])
+    assert setup.detect(known) == []
+    assert setup.landmarks.batches == [1]
 
 
-def test_crossed_hands_are_two():
-    """Their palms lie on each other and point elsewhere."""
+def test_crossed_hands_are_both_detected():
+    """Their palms overlap but point in different directions."""
     one, other = hand_at(110, 120), hand_at(110, 120, Side.LEFT)
-    middle = one.joints[[0, 9]].mean(0)
-    quarter = np.array([[0.0, 1], [-1, 0]])
-    other.joints = (other.joints - middle) @ quarter + middle
+    centre = one.joints[[0, 9]].mean(0)
+    quarter_turn = np.array([[0.0, 1], [-1, 0]])
+    other.joints = (other.joints - centre) @ quarter_turn + centre
 
     class ByDirection(ScriptedLandmarks):
-        """Both lie in either crop; the upright one is seen."""
+        """Both hands are inside either crop; the upright one is detected."""
 
-        def _hand_in(self, affine):
+        def find_hand(self, affine):
             up = [affine[1, :2] @ (hand.joints[0] - hand.joints[9]) for hand in self.hands]
             return self.hands[int(np.argmax(up))]
 
-    bench = Bench(one, other)
-    bench.landmarks = ByDirection(bench.hands)
-    found = bench.detect()
-    assert sorted(seen.side for seen in found) == list(Side)
-    for seen in found:
-        wanted = one if seen.side is Side.RIGHT else other
-        np.testing.assert_allclose(seen.joints, wanted.joints, atol=0.05)
+    setup = Setup(one, other)
+    setup.landmarks = ByDirection(setup.hands)
+    observations = setup.detect()
+    assert sorted(observation.side for observation in observations) == list(Side)
+    for observation in observations:
+        expected = one if observation.side is Side.RIGHT else other
+        np.testing.assert_allclose(observation.joints, expected.joints, atol=0.05)

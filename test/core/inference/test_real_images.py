@@ -1,4 +1,4 @@
-"""Real images go through everything with the bundled weights. Accuracy is judged by ``lgnet eval``, not here."""
+"""End-to-end prediction of real images with the bundled weights. Accuracy is measured by ``lgnet eval``, not here."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from support.paths import SHARED
 
 from lgnet_core.commands.predict import predict
 from lgnet_core.inference import HandEstimator
-from lgnet_core.io.images import ImageSource
+from lgnet_core.io.sources import ImageSource
 from lgnet_core.types import Side
 
 DATA = SHARED / "testdata"
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the real images are not here (LGNET_TEST_DATA/testdata)")
+pytestmark = pytest.mark.skipif(
+    not DATA.is_dir(), reason="no real images: set LGNET_TEST_DATA to the folder that holds testdata/"
+)
 
 
-def test_predict_gives_valid_numbers(tmp_path):
-    """Hands are found, and every number of them is one; a mesh is no larger than a hand."""
+def test_predictions_are_finite(tmp_path):
+    """And meshes are not larger than a hand."""
     estimator = HandEstimator.load(device="cpu", threads=1)
     for folder, count in (("interhand2.6m", 4), ("hands", 1)):
         done = predict(estimator, ImageSource(DATA / folder), tmp_path)

@@ -1,6 +1,6 @@
-"""One model's hands as another's: the same for the same model, bones parallel, lengths met, sides mirrored.
+"""Retargeting between hand models: identity, parallel bones, bone lengths, symmetry of the sides.
 
-Targets are the bundled hand made different: turned, scaled, with bent fingers at rest, with other proportions.
+Target models are variants of the bundled hand: rotated, scaled, with a bent rest pose, with other proportions.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from scipy.spatial.transform import Rotation
 from support.bones import BONES, TIPS, directions, random_rotations
 
 from lgnet_core.hand_model import HandAsset, HandModel, read_asset
-from lgnet_core.hand_model.layer import BUNDLED_ASSET
-from lgnet_core.inference.retarget import Retarget
+from lgnet_core.hand_model.asset import BUNDLED_ASSET
+from lgnet_core.inference.retarget import Retargeter
 from lgnet_core.types import Hand, Side, TwoHands
 
 MILLIMETRE = 1e-3
@@ -25,22 +25,22 @@ SEEDS = st.integers(0, 2**20)
 MIRROR = np.array([-1.0, 1.0, 1.0])
 
 
-def deformed(asset: HandAsset, turns: np.ndarray, scale: float = 1.0, shift: np.ndarray | float = 0.0) -> HandAsset:
-    """The hand with every vertex, and what shape and pose do to it, turned by its own rotation (778, 3, 3)."""
-    turns = turns.astype(np.float32)
-    local = asset.posedirs.reshape(778, 3, 15, 3, 3)  # features turn with the joints, here as the vertex does
-    local = np.einsum("vab,vbjkl,vmk,vnl->vajmn", turns, local, turns, turns).reshape(778, 3, 135)
+def deformed(asset: HandAsset, rotations: np.ndarray, scale: float = 1.0, shift: np.ndarray | float = 0.0) -> HandAsset:
+    """The hand with every vertex and its shape and pose blend shapes rotated by ``rotations`` (778, 3, 3)."""
+    rotations = rotations.astype(np.float32)
+    local = asset.posedirs.reshape(778, 3, 15, 3, 3)  # pose features rotate with the joints, here like the vertex
+    local = np.einsum("vab,vbjkl,vmk,vnl->vajmn", rotations, local, rotations, rotations).reshape(778, 3, 135)
     return replace(
         asset,
-        v_template=(scale * np.einsum("vab,vb->va", turns, asset.v_template) + shift).astype(np.float32),
-        shapedirs=scale * np.einsum("vab,vbk->vak", turns, asset.shapedirs),
+        v_template=(scale * np.einsum("vab,vb->va", rotations, asset.v_template) + shift).astype(np.float32),
+        shapedirs=scale * np.einsum("vab,vbk->vak", rotations, asset.shapedirs),
         posedirs=scale * local,
     )
 
 
-def turned(asset: HandAsset) -> HandAsset:
-    turn = Rotation.from_rotvec([0.7, -1.9, 0.4]).as_matrix()
-    return deformed(asset, np.broadcast_to(turn, (778, 3, 3)), shift=np.array([0.1, -0.02, 0.3]))
+def rotated(asset: HandAsset) -> HandAsset:
+    rotation = Rotation.from_rotvec([0.7, -1.9, 0.4]).as_matrix()
+    return deformed(asset, np.broadcast_to(rotation, (778, 3, 3)), shift=np.array([0.1, -0.02, 0.3]))
 
 
 def scaled(asset: HandAsset) -> HandAsset:
@@ -48,36 +48,36 @@ def scaled(asset: HandAsset) -> HandAsset:
 
 
 def bent(asset: HandAsset) -> HandAsset:
-    """At rest the fingers are bent as the bundled hand's are in a relaxed pose; shape directions follow the skin."""
+    """A rest pose with bent fingers; shape directions rotate with the skin."""
     model = HandModel(asset)
     rotations = random_rotations(4, 16, spread=0.2)
     rotations[0] = np.eye(3)
     with torch.inference_mode():
         mesh = model(torch.tensor(rotations[None]).float(), torch.zeros(1, 10), side=Side.RIGHT)
-    to_camera = rotations.copy()
+    global_rotations = rotations.copy()
     for joint, parent in enumerate((-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)):
         if joint:
-            to_camera[joint] = to_camera[parent] @ rotations[joint]
-    blended = np.einsum("vj,jab->vab", asset.weights, to_camera)
+            global_rotations[joint] = global_rotations[parent] @ rotations[joint]
+    blended = np.einsum("vj,jab->vab", asset.weights, global_rotations)
     return replace(deformed(asset, blended), v_template=mesh.vertices[0].numpy())
 
 
-def grown(asset: HandAsset) -> HandAsset:
-    """Other proportions: the template moved by smooth waves of about 2 mm."""
+def reshaped(asset: HandAsset) -> HandAsset:
+    """Other proportions: the template displaced by a smooth field of about 2 mm."""
     random = np.random.default_rng(0)
     waves, phases = random.normal(0, 25, (32, 3)), random.uniform(0, 2 * np.pi, 32)
     field = np.sin(asset.v_template @ waves.T + phases) @ random.normal(0, 0.25, (32, 3))
     return replace(asset, v_template=(asset.v_template + 2 * MILLIMETRE * field).astype(np.float32))
 
 
-MADE = {"turned": turned, "scaled": scaled, "bent": bent, "grown": grown}
+VARIANTS = {"rotated": rotated, "scaled": scaled, "bent": bent, "reshaped": reshaped}
 
 
 @pytest.fixture(scope="module")
-def retargets(hand_model) -> dict[str, Retarget]:
+def retargeters(hand_model) -> dict[str, Retargeter]:
     asset = read_asset(BUNDLED_ASSET)
-    return {"same": Retarget(hand_model, hand_model)} | {
-        name: Retarget(hand_model, HandModel(make(asset))) for name, make in MADE.items()
+    return {"same": Retargeter(hand_model, hand_model)} | {
+        name: Retargeter(hand_model, HandModel(make(asset))) for name, make in VARIANTS.items()
     }
 
 
@@ -98,110 +98,112 @@ def lengths(joints: np.ndarray) -> np.ndarray:
     return np.linalg.norm(joints[..., ends, :] - joints[..., starts, :], axis=-1)
 
 
-def fingers_bend(joints: np.ndarray) -> np.ndarray:
+def finger_angles(joints: np.ndarray) -> np.ndarray:
     """(..., 5) radians between the first and the second bone of each finger."""
     bones = directions(joints)
     return np.arccos((bones[..., 1::4, :] * bones[..., 2::4, :]).sum(-1))
 
 
 @given(seed=SEEDS)
-def test_the_same_model_gives_the_same_hand(hand_model, retargets, seed):
+def test_the_same_model_gives_the_same_hand(hand_model, retargeters, seed):
     rotations, shape, vertices, joints = hands(hand_model, seed)
-    found = retargets["same"](rotations, shape, joints)
-    np.testing.assert_allclose(found.vertices, vertices, atol=2e-5)
-    np.testing.assert_allclose(found.joints, joints, atol=2e-5)
-    np.testing.assert_allclose(found.wrist, 0, atol=2e-5)
-    np.testing.assert_allclose(found.rotations, rotations, atol=1e-3)
-    np.testing.assert_allclose(found.shape, shape, atol=0.02)
+    retargeted = retargeters["same"](rotations, shape, joints)
+    np.testing.assert_allclose(retargeted.vertices, vertices, atol=2e-5)
+    np.testing.assert_allclose(retargeted.joints, joints, atol=2e-5)
+    np.testing.assert_allclose(retargeted.wrist, 0, atol=2e-5)
+    np.testing.assert_allclose(retargeted.rotations, rotations, atol=1e-3)
+    np.testing.assert_allclose(retargeted.shape, shape, atol=0.02)
 
 
 @given(seed=SEEDS)
-def test_a_turned_template_gives_the_same_hand(hand_model, retargets, seed):
+def test_a_rotated_template_gives_the_same_mesh(hand_model, retargeters, seed):
     """A model with other axes: the mesh is the same, its rotations differ."""
     rotations, shape, vertices, joints = hands(hand_model, seed)
-    found = retargets["turned"](rotations, shape, joints)
-    np.testing.assert_allclose(found.vertices, vertices, atol=1e-4)
-    np.testing.assert_allclose(found.joints, joints, atol=1e-4)
-    assert np.abs(found.rotations - rotations).max() > 0.1
+    retargeted = retargeters["rotated"](rotations, shape, joints)
+    np.testing.assert_allclose(retargeted.vertices, vertices, atol=1e-4)
+    np.testing.assert_allclose(retargeted.joints, joints, atol=1e-4)
+    assert np.abs(retargeted.rotations - rotations).max() > 0.1
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", VARIANTS)
 @given(seed=SEEDS)
-def test_bones_stay_parallel_and_bends_the_same(hand_model, retargets, name, seed):
+def test_bone_directions_and_finger_angles_are_preserved(hand_model, retargeters, name, seed):
     rotations, shape, _, joints = hands(hand_model, seed)
-    found = retargets[name](rotations, shape, joints)
-    parallel = (directions(found.joints) * directions(joints)).sum(-1)
+    retargeted = retargeters[name](rotations, shape, joints)
+    parallel = (directions(retargeted.joints) * directions(joints)).sum(-1)
     between_joints = [joint - 1 for joint in BONES]
     assert parallel[..., between_joints].min() > np.cos(1e-3)
-    np.testing.assert_allclose(fingers_bend(found.joints), fingers_bend(joints), atol=1e-3)
-    to_tips = [joint - 1 for joint in TIPS]  # vertices: the skin moves them a little against their bone
+    np.testing.assert_allclose(finger_angles(retargeted.joints), finger_angles(joints), atol=1e-3)
+    to_tips = [joint - 1 for joint in TIPS]  # vertices, which the pose moves a little relative to their bone
     assert parallel[..., to_tips].min() > np.cos(np.radians(6))
 
 
-@pytest.mark.parametrize("name", ["turned", "scaled", "bent"])
+@pytest.mark.parametrize("name", ["rotated", "scaled", "bent"])
 @given(seed=SEEDS)
-def test_lengths_are_met_where_the_shapes_can(hand_model, retargets, name, seed):
+def test_bone_lengths_are_preserved_if_the_shape_space_allows(hand_model, retargeters, name, seed):
     rotations, shape, _, joints = hands(hand_model, seed)
-    found = retargets[name](rotations, shape, joints)
-    tolerance = 2 * MILLIMETRE if name == "bent" else 0.3 * MILLIMETRE  # bent: its joints are other means of the skin
-    np.testing.assert_allclose(lengths(found.joints), lengths(joints), atol=tolerance)
+    retargeted = retargeters[name](rotations, shape, joints)
+    tolerance = 2 * MILLIMETRE if name == "bent" else 0.3 * MILLIMETRE  # the joint regressor sees a bent rest pose
+    np.testing.assert_allclose(lengths(retargeted.joints), lengths(joints), atol=tolerance)
 
 
-def test_lengths_are_nearer_than_with_the_mean_shape(hand_model, retargets):
-    """Also with proportions that no shape of the target has."""
+def test_bone_lengths_are_closer_than_with_the_mean_shape(hand_model, retargeters):
+    """Even for proportions outside the target's shape space."""
     rotations, shape, _, joints = hands(hand_model, 0, count=16)
-    retarget = retargets["grown"]
-    found = retarget(rotations, shape, joints)
+    retargeter = retargeters["reshaped"]
+    retargeted = retargeter(rotations, shape, joints)
     with torch.inference_mode():
-        mean = retarget.target(torch.tensor(rotations).float(), torch.zeros(16, 2, 10)).joints.numpy()
-    error, uncorrected = (np.abs(lengths(x) - lengths(joints)).mean() for x in (found.joints, mean))
+        mean = retargeter.target(torch.tensor(rotations).float(), torch.zeros(16, 2, 10)).joints.numpy()
+    error, uncorrected = (np.abs(lengths(x) - lengths(joints)).mean() for x in (retargeted.joints, mean))
     assert error < 0.5 * uncorrected
-    assert np.abs(found.shape).max() < 10
+    assert np.abs(retargeted.shape).max() < 10
 
 
-@pytest.mark.parametrize("name", ["same", *MADE])
+@pytest.mark.parametrize("name", ["same", *VARIANTS])
 @given(seed=SEEDS)
-def test_sides_are_mirror_images(hand_model, retargets, name, seed):
+def test_sides_are_mirror_images(hand_model, retargeters, name, seed):
     rotations, shape, _, joints = hands(hand_model, seed, count=1)
     swapped = rotations[:, ::-1] * (MIRROR[:, None] * MIRROR)
-    retarget = retargets[name]
-    one = retarget(rotations, shape, joints)
-    two = retarget(swapped, shape[:, ::-1], joints[:, ::-1] * MIRROR)
+    retargeter = retargeters[name]
+    one = retargeter(rotations, shape, joints)
+    two = retargeter(swapped, shape[:, ::-1], joints[:, ::-1] * MIRROR)
     np.testing.assert_allclose(two.vertices[:, ::-1] * MIRROR, one.vertices, atol=1e-5)
     np.testing.assert_allclose(two.shape[:, ::-1], one.shape, atol=1e-3)
     for side in Side:
-        alone = retarget(rotations[:, side], shape[:, side], joints[:, side], side)
+        alone = retargeter(rotations[:, side], shape[:, side], joints[:, side], side)
         np.testing.assert_allclose(alone.vertices, one.vertices[:, side], atol=1e-6)
 
 
 @given(seed=SEEDS)
-def test_the_refined_joints_decide(hand_model, retargets, seed):
-    """Where they lie elsewhere than the rough ones, bones, lengths and the mean of the joints follow them."""
+def test_refined_joints_override_the_rough_mesh(hand_model, retargeters, seed):
+    """Bone directions, bone lengths and the mean of the joints follow the refined joints."""
     rotations, shape, _, _ = hands(hand_model, seed)
-    other, near = random_rotations(seed + 5, 2, 2, 16, spread=0.05), 0.2
+    offsets, shape_offset = random_rotations(seed + 5, 2, 2, 16, spread=0.05), 0.2
     with torch.inference_mode():
-        mesh = hand_model(torch.tensor(rotations @ other).float(), torch.tensor(shape + near).float())
+        mesh = hand_model(torch.tensor(rotations @ offsets).float(), torch.tensor(shape + shape_offset).float())
     refined = mesh.joints.double().numpy()
-    found = retargets["same"](rotations, shape, refined)
+    retargeted = retargeters["same"](rotations, shape, refined)
     relative = refined - refined[..., :1, :]
     between_joints = [joint - 1 for joint in BONES]
-    parallel = (directions(found.joints) * directions(refined)).sum(-1)[..., between_joints]
+    parallel = (directions(retargeted.joints) * directions(refined)).sum(-1)[..., between_joints]
     assert parallel.min() > np.cos(1e-3)
-    np.testing.assert_allclose(lengths(found.joints), lengths(refined), atol=0.3 * MILLIMETRE)
-    np.testing.assert_allclose((found.joints + found.wrist[..., None, :]).mean(-2), relative.mean(-2), atol=1e-7)
+    np.testing.assert_allclose(lengths(retargeted.joints), lengths(refined), atol=0.3 * MILLIMETRE)
+    np.testing.assert_allclose(
+        (retargeted.joints + retargeted.wrist[..., None, :]).mean(-2), relative.mean(-2), atol=1e-7
+    )
 
 
 @pytest.mark.parametrize("metric", [True, False])
-def test_hands_of_a_image(hand_model, retargets, metric):
+def test_retargeting_the_hands_of_an_image(hand_model, retargeters, metric):
     rotations, shape, vertices, joints = hands(hand_model, 8, count=1)
-    places = np.array([[0.1, 0.0, 0.5], [-0.05, 0.02, 0.6]])
-    retarget = retargets["grown"]
-    made = [
+    positions = np.array([[0.1, 0.0, 0.5], [-0.05, 0.02, 0.6]])
+    retargeter = retargeters["reshaped"]
+    originals = [
         Hand(
             side=side,
             presence=0.9,
-            joints=joints[0, side] + metric * places[side],
-            vertices=vertices[0, side] + metric * places[side],
+            joints=joints[0, side] + metric * positions[side],
+            vertices=vertices[0, side] + metric * positions[side],
             faces=hand_model.faces[side].numpy(),
             joints_2d=np.full((21, 2), 5.0),
             joint_std=np.full(21, 0.01),
@@ -210,11 +212,13 @@ def test_hands_of_a_image(hand_model, retargets, metric):
         )
         for side in Side
     ]
-    found = retarget.hands(TwoHands(*made, relative_translation=places[1] - places[0], metric=metric))
-    for before, after in zip(made, found.hands):
+    retargeted = retargeter.retarget(
+        TwoHands(*originals, relative_translation=positions[1] - positions[0], metric=metric)
+    )
+    for before, after in zip(originals, retargeted.hands):
         with torch.inference_mode():
             parameters = (torch.tensor(x[None]).float() for x in (after.rotations, after.shape))
-            surface = retarget.target(*parameters, side=after.side).wrist_relative()
+            surface = retargeter.target(*parameters, side=after.side).wrist_relative()
         np.testing.assert_allclose(after.vertices - after.joints[0], surface.vertices[0], atol=1e-6)
         np.testing.assert_allclose(after.joints - after.joints[0], surface.joints[0], atol=1e-6)
         assert (after.side, after.presence) == (before.side, before.presence)
@@ -223,19 +227,19 @@ def test_hands_of_a_image(hand_model, retargets, metric):
             np.testing.assert_allclose(after.joints.mean(0), before.joints.mean(0), atol=1e-7)
         else:
             np.testing.assert_allclose(after.joints[0], 0, atol=1e-12)
-    wrists = retarget(rotations, shape, joints).wrist[0]
-    expected = places[1] - places[0] + wrists[1] - wrists[0]
-    np.testing.assert_allclose(found.relative_translation, expected, atol=1e-6)
-    one = retarget.hands(TwoHands(None, made[1], None, metric=metric))
+    wrists = retargeter(rotations, shape, joints).wrist[0]
+    expected = positions[1] - positions[0] + wrists[1] - wrists[0]
+    np.testing.assert_allclose(retargeted.relative_translation, expected, atol=1e-6)
+    one = retargeter.retarget(TwoHands(None, originals[1], None, metric=metric))
     assert one.right is None
     assert one.relative_translation is None
-    np.testing.assert_allclose(one.left.vertices, found.left.vertices, atol=1e-9)
+    np.testing.assert_allclose(one.left.vertices, retargeted.left.vertices, atol=1e-9)
 
 
-def test_joint_distances_tell_how_alike_two_models_are(retargets):
-    distances = {name: retarget.joint_distances(64) / MILLIMETRE for name, retarget in retargets.items()}
+def test_joint_distances_measure_the_similarity_of_models(retargeters):
+    distances = {name: retargeter.joint_distances(64) / MILLIMETRE for name, retargeter in retargeters.items()}
     assert distances["same"].shape == (64, 2, 21)
     assert distances["same"].max() < 0.05
     assert distances["scaled"].mean() < 0.2
-    assert 0.5 < distances["grown"].mean() < 5
-    np.testing.assert_array_equal(distances["grown"], retargets["grown"].joint_distances(64) / MILLIMETRE)
+    assert 0.5 < distances["reshaped"].mean() < 5
+    np.testing.assert_array_equal(distances["reshaped"], retargeters["reshaped"].joint_distances(64) / MILLIMETRE)

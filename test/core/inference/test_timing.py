@@ -1,4 +1,4 @@
-"""The stopwatch adds up by stage, also what an error cuts short."""
+"""Stopwatch: accumulation by stage, also of blocks that raise."""
 
 import pytest
 
@@ -6,18 +6,18 @@ from lgnet_core.inference import timing
 from lgnet_core.inference.timing import STAGES, Stopwatch
 
 
-def test_stages_add_up(monkeypatch):
+def test_stages_accumulate(monkeypatch):
     now = iter([10.0, 12.0, 20.0, 25.0, 30.0, 31.0])
     monkeypatch.setattr(timing.time, "perf_counter", lambda: next(now))
-    watch = Stopwatch()
+    stopwatch = Stopwatch()
     for _ in range(2):
-        with watch("crop"):
+        with stopwatch("crop"):
             pass
-    with pytest.raises(KeyError), watch("place"):
+    with pytest.raises(KeyError), stopwatch("place"):
         raise KeyError
-    assert watch.seconds == dict.fromkeys(STAGES, 0.0) | {"crop": 7.0, "place": 1.0}
+    assert stopwatch.seconds == dict.fromkeys(STAGES, 0.0) | {"crop": 7.0, "place": 1.0}
 
 
-def test_a_stage_that_is_none_is_refused():
+def test_unknown_stages_are_rejected():
     with pytest.raises(KeyError, match="lunch"), Stopwatch()("lunch"):
         pass

@@ -1,55 +1,40 @@
-"""What is written to disk says the same as the hands in memory."""
+"""Result files: JSON and npz contents, and the set of files of an image."""
 
 from __future__ import annotations
 
 import json
-import re
-import struct
 
 import numpy as np
 
-from lgnet_core.io.results import hands_to_arrays, hands_to_dict, write_hands, write_ply
+from lgnet_core.io.results import hands_to_arrays, hands_to_dict, write_hands
 from lgnet_core.types import JOINT_NAMES, Camera, Hand, Side, TwoHands
 
 
-def some_hand(side: Side) -> Hand:
-    draw = np.random.default_rng(side)
-    faces = draw.integers(0, 778, (1538, 3))
-    arrays = [draw.normal(size=s) for s in ((21, 3), (778, 3))]
-    rest = [draw.normal(size=s) for s in ((21, 2), (21,), (16, 3, 3), (10,))]
-    return Hand(side, 0.75, *arrays, faces, *rest)
+def random_hand(side: Side) -> Hand:
+    rng = np.random.default_rng(side)
+    faces = rng.integers(0, 778, (1538, 3))
+    joints, vertices = (rng.normal(size=shape) for shape in ((21, 3), (778, 3)))
+    others = [rng.normal(size=shape) for shape in ((21, 2), (21,), (16, 3, 3), (10,))]
+    return Hand(side, 0.75, joints, vertices, faces, *others)
 
 
-def test_ply_holds_the_mesh(tmp_path):
-    hand = some_hand(Side.RIGHT)
-    write_ply(tmp_path / "a.ply", hand.vertices, hand.faces)
-    header, body = (tmp_path / "a.ply").read_bytes().split(b"end_header\n")
-    assert header.startswith(b"ply\nformat binary_little_endian 1.0\n")
-    vertices, faces = re.findall(rb"element (?:vertex|face) (\d+)", header)
-    assert (int(vertices), int(faces)) == (778, 1538)
-    read = struct.unpack("<" + "f" * 3 * 778, body[: 12 * 778])
-    np.testing.assert_allclose(np.reshape(read, (778, 3)), hand.vertices, rtol=1e-6)
-    rows = list(struct.iter_unpack("<B3i", body[12 * 778 :]))
-    np.testing.assert_array_equal(rows, np.column_stack([np.full(1538, 3), hand.faces]))
-
-
-def test_json_names_frames_and_holds_the_numbers():
-    hand = some_hand(Side.LEFT)
+def test_json_states_the_frame_and_holds_the_values():
+    hand = random_hand(Side.LEFT)
     camera = Camera(np.diag([500.0, 500, 1]), 640, 480)
-    told = json.loads(json.dumps(hands_to_dict(TwoHands(None, hand, None, True), camera, source="a.png")))
-    assert told["source"] == "a.png"
-    assert told["metric"] is True
-    assert "camera optical frame" in told["frame"]
-    assert told["joint_names"] == list(JOINT_NAMES)
-    assert told["relative_translation"] is None
-    assert [h["side"] for h in told["hands"]] == ["left"]
-    np.testing.assert_allclose(told["hands"][0]["joints"], hand.joints, atol=1e-5)
-    np.testing.assert_allclose(told["camera"]["matrix"], camera.matrix)
+    content = json.loads(json.dumps(hands_to_dict(TwoHands(None, hand, None, True), camera, source="a.png")))
+    assert content["source"] == "a.png"
+    assert content["metric"] is True
+    assert "camera optical frame" in content["frame"]
+    assert content["joint_names"] == list(JOINT_NAMES)
+    assert content["relative_translation"] is None
+    assert [h["side"] for h in content["hands"]] == ["left"]
+    np.testing.assert_allclose(content["hands"][0]["joints"], hand.joints, atol=1e-5)
+    np.testing.assert_allclose(content["camera"]["matrix"], camera.matrix)
     assert "wrist" in hands_to_dict(TwoHands(None, None, None, False))["frame"]
 
 
-def test_arrays_mark_what_was_not_seen():
-    hand = some_hand(Side.LEFT)
+def test_arrays_of_a_missing_hand():
+    hand = random_hand(Side.LEFT)
     arrays = hands_to_arrays(TwoHands(None, hand, None, False))
     assert np.isnan(arrays["presence"][Side.RIGHT])
     assert arrays["presence"][Side.LEFT] == hand.presence
@@ -58,8 +43,8 @@ def test_arrays_mark_what_was_not_seen():
     np.testing.assert_array_equal(arrays["left_vertices"], hand.vertices)
 
 
-def test_files_of_one_image(tmp_path):
-    right, left = some_hand(Side.RIGHT), some_hand(Side.LEFT)
+def test_written_files_match_the_detected_hands(tmp_path):
+    right, left = random_hand(Side.RIGHT), random_hand(Side.LEFT)
     paths = write_hands(tmp_path, "a", TwoHands(right, left, np.ones(3), True))
     assert sorted(p.name for p in paths) == ["a.json", "a.npz", "a_left.ply", "a_right.ply"]
     with np.load(tmp_path / "a.npz", allow_pickle=False) as file:

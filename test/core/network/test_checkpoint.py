@@ -1,3 +1,5 @@
+"""Checkpoints: round trip, averaging, half precision and error messages."""
+
 import json
 import pickle
 import struct
@@ -8,16 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lgnet_core.hand_model import HandModel, read_asset
-from lgnet_core.hand_model.layer import BUNDLED_ASSET
-from lgnet_core.network import PRESETS, build_network, checkpoint
-from lgnet_core.network.checkpoint import (
-    CheckpointError,
-    load_mean_network,
-    load_network,
-    read_metadata,
-    save_network,
-    weights_digest,
-)
+from lgnet_core.hand_model.asset import BUNDLED_ASSET
+from lgnet_core.io import checkpoint_files
+from lgnet_core.io.checkpoint_files import CheckpointError, read_metadata, weights_digest
+from lgnet_core.network import PRESETS, build_network
+from lgnet_core.network.checkpoint import load_averaged_network, load_network, save_network
 
 CONFIG = replace(PRESETS["lgnet-mini"], channels=32, self_joint_depth=1)
 
@@ -45,7 +42,7 @@ def rewritten(path, tensors=None, **header):
 
 
 def test_round_trip(network, hand_model, saved):
-    """The same network comes back: weights, statistics, output, description."""
+    """Weights, buffers, output and metadata are restored."""
     loaded, metadata = load_network(saved, hand_model)
     assert loaded.config == CONFIG
     assert not loaded.training
@@ -59,12 +56,12 @@ def test_round_trip(network, hand_model, saved):
         torch.testing.assert_close(loaded(image, intrinsics), network(image, intrinsics), rtol=0, atol=0)
 
 
-def test_the_hand_is_not_in_the_file(saved):
+def test_hand_model_is_not_saved(saved):
     assert not [name for name in load_file(saved) if "hand_model" in name or "v_template" in name]
 
 
-def test_the_mean_of_several_trainings(network, hand_model, saved, tmp_path):
-    """Each parameter is the mean of those who have it; what each saw is told."""
+def test_averaging_several_trainings(network, hand_model, saved, tmp_path):
+    """Each parameter is averaged over the files that contain it; the metadata list the sources."""
     torch.manual_seed(1)
     plain = replace(CONFIG, refine_stage=False)
     others = {
@@ -72,28 +69,28 @@ def test_the_mean_of_several_trainings(network, hand_model, saved, tmp_path):
     }
     for path, other in others.items():
         save_network(path, other, {"steps": 9})
-    mean, metadata = load_mean_network([saved, *others], hand_model)
-    assert mean.config == CONFIG
+    average, metadata = load_averaged_network([saved, *others], hand_model)
+    assert average.config == CONFIG
     assert [part["steps"] for part in metadata["mean of"]] == [7, 9, 9]
-    mine, first, second = network.state_dict(), *(other.state_dict() for other in others.values())
-    for name, value in mean.state_dict().items():
-        having = [state[name].double() for state in (mine, first, second) if name in state]
-        torch.testing.assert_close(value, (sum(having) / len(having)).to(value.dtype), msg=name)
-    assert 0 < len(mine.keys() - second.keys()) < len(mine)
+    base, first, second = network.state_dict(), *(other.state_dict() for other in others.values())
+    for name, value in average.state_dict().items():
+        values = [state[name].double() for state in (base, first, second) if name in state]
+        torch.testing.assert_close(value, (sum(values) / len(values)).to(value.dtype), msg=name)
+    assert 0 < len(base.keys() - second.keys()) < len(base)
 
-    alone, metadata = load_mean_network([saved], hand_model)
-    torch.testing.assert_close(alone.state_dict(), mine, rtol=0, atol=0)
+    single, metadata = load_averaged_network([saved], hand_model)
+    torch.testing.assert_close(single.state_dict(), base, rtol=0, atol=0)
     assert "mean of" not in metadata
 
 
-def test_a_mean_of_different_networks_is_refused(hand_model, saved, tmp_path):
+def test_averaging_different_networks_raises(hand_model, saved, tmp_path):
     small, wide = tmp_path / "small.safetensors", tmp_path / "wide.safetensors"
     save_network(small, build_network(replace(CONFIG, refine_stage=False), hand_model), {})
     save_network(wide, build_network(replace(CONFIG, channels=48), hand_model), {})
     for first, other in ((small, saved), (saved, wide)):
-        told = rf"{other.name}: \S+ is not as in \S+{first.name}: two networks have no mean"
-        with pytest.raises(CheckpointError, match=told):
-            load_mean_network([first, other], hand_model)
+        message = rf"{other.name}: \S+ differs from \S+{first.name}: only equal networks can be averaged"
+        with pytest.raises(CheckpointError, match=message):
+            load_averaged_network([first, other], hand_model)
 
 
 def test_half_precision_halves_matrices_and_keeps_vectors(network, hand_model, tmp_path):
@@ -107,7 +104,7 @@ def test_half_precision_halves_matrices_and_keeps_vectors(network, hand_model, t
     torch.testing.assert_close(loaded.state_dict(), full, rtol=1e-3, atol=1e-6)  # and the same dtypes
 
 
-def test_a_value_beyond_half_precision_is_refused(hand_model, tmp_path):
+def test_saving_values_out_of_range_raises(hand_model, tmp_path):
     network = build_network(CONFIG, hand_model)
     with torch.no_grad():
         network.presence[0].weight[0, 0] = 1e6
@@ -120,7 +117,7 @@ def test_a_value_beyond_half_precision_is_refused(hand_model, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_does_not_fit_is_named(hand_model, saved):
+def test_mismatched_parameters_are_listed(hand_model, saved):
     tensors = load_file(saved)
     tensors["presence.9.weight"] = tensors.pop("presence.0.weight")
     tensors["presence.1.weight"] = torch.zeros(3, 3)
@@ -134,47 +131,47 @@ def test_what_does_not_fit_is_named(hand_model, saved):
     assert "export it again" in message
 
 
-def test_weights_that_are_not_numbers_are_refused(hand_model, saved):
+def test_nan_weights_raise(hand_model, saved):
     tensors = load_file(saved)
     tensors["presence.0.bias"][:] = torch.nan
     with pytest.raises(CheckpointError, match=r"not finite: presence\.0\.bias"):
         load_network(rewritten(saved, tensors), hand_model)
 
 
-def test_another_hand_model_is_refused(saved):
+def test_wrong_hand_model_raises(saved):
     right = read_asset(BUNDLED_ASSET)
     other = HandModel(replace(right, v_template=right.v_template * 1.1, name="big hand"))
     with pytest.raises(CheckpointError, match=r"trained with the hand model.*'big hand'.*--hand-model"):
         load_network(saved, other)
 
 
-def test_another_versions_settings_are_named(hand_model, saved):
+def test_config_fields_of_another_version_are_listed(hand_model, saved):
     rewritten(saved, config={"channels": 32, "colour": "red"}, version="9.9")
     with pytest.raises(CheckpointError, match=r"backbone.*colour.*9\.9"):
         load_network(saved, hand_model)
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"), [({"backbone": "vgg"}, "vgg"), ({"channels": "many"}, "settings are not valid")]
+    ("settings", "message"), [({"backbone": "vgg"}, "vgg"), ({"channels": "many"}, "invalid network configuration")]
 )
-def test_invalid_settings_are_refused(hand_model, saved, settings, message):
+def test_invalid_config_raises(hand_model, saved, settings, message):
     config = read_metadata(saved)["config"] | settings
     with pytest.raises(CheckpointError, match=message):
         load_network(rewritten(saved, config=config), hand_model)
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, -10])
-def test_a_cut_off_file_is_refused(saved, keep):
+def test_truncated_file_raises(saved, keep):
     saved.write_bytes(saved.read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match="damaged or cut off"):
+    with pytest.raises(CheckpointError, match="damaged or truncated"):
         load_network(saved)
 
 
-def test_a_foreign_safetensors_file_is_refused(tmp_path):
+def test_foreign_safetensors_file_raises(tmp_path):
     path = tmp_path / "other.safetensors"
     for header in (None, {"format": "pt"}, {"lgnet": "{"}, {"lgnet": "[]"}, {"lgnet": "{}"}):
         save_file({"x": torch.zeros(2)}, path, header)
-        with pytest.raises(CheckpointError, match="not of an LGNet"):
+        with pytest.raises(CheckpointError, match="not a checkpoint of this project"):
             load_network(path)
 
 
@@ -191,17 +188,17 @@ def test_pickles_are_never_opened(tmp_path, name):
         load_network(path)
 
 
-def test_missing_files_say_so(tmp_path, monkeypatch):
+def test_missing_file_raises(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="no such weights file"):
         load_network(tmp_path / "none.safetensors")
     with pytest.raises(FileNotFoundError, match="is a folder"):
         load_network(tmp_path)
-    monkeypatch.setattr(checkpoint, "BUNDLED_WEIGHTS", tmp_path / "lgnet-mini.safetensors")
+    monkeypatch.setattr(checkpoint_files, "BUNDLED_WEIGHTS", tmp_path / "lgnet-mini.safetensors")
     with pytest.raises(FileNotFoundError, match="bundled weights are not installed"):
         load_network()
 
 
-def test_digest_is_the_files(saved):
+def test_digest_is_the_sha256_of_the_file(saved):
     import hashlib
 
     assert weights_digest(saved) == hashlib.sha256(saved.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""LGNetConfig: presets, refusals, and the way into a checkpoint's metadata and back."""
+"""Network configurations: presets, names, validation, JSON round trip."""
 
 import json
 from dataclasses import asdict, replace
@@ -19,7 +19,7 @@ from lgnet_core.network.config import (
 LGNETS = {name: config for name, config in PRESETS.items() if isinstance(config, LGNetConfig)}
 
 
-def test_presets_are_the_papers_two_and_ours():
+def test_presets_match_the_paper():
     assert PRESETS["lgnet"] == LGNetConfig(backbone="resnet50", channels=512, self_joint_depth=4)
     assert replace(PRESETS["lgnet-light"], channels=512) == PRESETS["lgnet"]
     assert PRESETS["lgnet-light"].channels == 256
@@ -29,37 +29,37 @@ def test_presets_are_the_papers_two_and_ours():
 
 
 @pytest.mark.parametrize("name", LGNETS)
-def test_paper_variant_changes_geometry_alone(name):
+def test_paper_variant_changes_only_the_geometry(name):
     paper = find_config(f"{name}-paper")
     assert (paper.depth_box, paper.refine_projection, paper.refine_smoothing) == (0.3, "weak", 0.0)
     assert replace(paper, depth_box=0.5, refine_projection="full", refine_smoothing=3.0) == find_config(name)
 
 
 @pytest.mark.parametrize("config", PRESETS.values(), ids=PRESETS)
-def test_survives_json(config):
+def test_json_round_trip(config):
     assert type(config)(**json.loads(json.dumps(asdict(config)))) == config
 
 
 @pytest.mark.parametrize(("name", "box"), [("eanet", 0.3), ("intershape-mini", 0.4)])
-def test_other_networks_have_their_authors_depth_box(name, box):
+def test_paper_variants_of_baselines_have_their_authors_depth_box(name, box):
     assert find_config(f"{name}-paper") == replace(PRESETS[name], depth_box=box)
 
 
 @pytest.mark.parametrize(("switch", "suffix"), list(product(SWITCHES, ("", "-paper"))))
-def test_a_part_can_be_left_out_by_name(switch, suffix):
-    whole = find_config(f"lgnet-mini{suffix}")
-    assert find_config(f"lgnet-mini-without-{switch.replace('_', '-')}{suffix}") == replace(whole, **{switch: False})
+def test_name_without_a_part_turns_its_switch_off(switch, suffix):
+    full = find_config(f"lgnet-mini{suffix}")
+    assert find_config(f"lgnet-mini-without-{switch.replace('_', '-')}{suffix}") == replace(full, **{switch: False})
 
 
-def test_every_name_stands_for_a_network_of_its_own():
+def test_preset_names_are_unique_configurations():
     configs = [find_config(name) for name in preset_names()]
     assert all(configs.count(config) == 1 for config in configs)
-    hand = 1  # it has no variant of the paper, and nothing of it is left out by name
-    assert len(configs) == 3 * (1 + len(SWITCHES)) * 2 + hand + 4 * 2
+    per_hand = 1  # lgnet-hand has no paper variant and no parts to leave out
+    assert len(configs) == 3 * (1 + len(SWITCHES)) * 2 + per_hand + 4 * 2
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"backbone": "resnet18"}, "resnet50"),
         ({"lgfa": "big"}, "eanet"),
@@ -72,24 +72,24 @@ def test_every_name_stands_for_a_network_of_its_own():
         ({"local_unit": False, "global_unit": False}, "lgblock=False"),
     ],
 )
-def test_refuses_and_names_the_cure(change, said):
-    with pytest.raises(ValueError, match=said):
+def test_invalid_setting_raises(change, message):
+    with pytest.raises(ValueError, match=message):
         LGNetConfig(**change)
 
 
-def test_unknown_preset_lists_the_known():
+def test_unknown_preset_raises_with_the_known_ones():
     with pytest.raises(ValueError, match="lgnet-mini"):
         find_config("lgnet-nano")
 
 
 @pytest.mark.parametrize("name", ["lgnet-without-thumbs", "eanet-without-lgblock"])
-def test_an_unknown_part_lists_the_known(name):
+def test_unknown_part_raises_with_the_known_ones(name):
     with pytest.raises(ValueError, match=r"joint-stage.*refine-stage"):
         find_config(name)
 
 
 @pytest.mark.parametrize(
-    ("kind", "change", "said"),
+    ("kind", "change", "message"),
     [
         (EANetConfig, {"backbone": "vgg"}, "resnet50"),
         (EANetConfig, {"channels": 30}, "multiple of 4"),
@@ -99,6 +99,6 @@ def test_an_unknown_part_lists_the_known(name):
         (InterShapeConfig, {"depth_box": -1.0}, "positive"),
     ],
 )
-def test_settings_of_every_kind_of_network_are_checked(kind, change, said):
-    with pytest.raises(ValueError, match=rf"{kind.__name__}.*{said}"):
+def test_invalid_setting_of_any_network_raises(kind, change, message):
+    with pytest.raises(ValueError, match=rf"{kind.__name__}.*{message}"):
         kind(**change)

@@ -1,4 +1,4 @@
-"""What networks say of their inputs and outputs, held to what they do."""
+"""Declared inputs and outputs of exportable modules."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def network(request, hand_model) -> ExportableModule:
     return makers[request.param]().eval()
 
 
-def test_it_runs_on_its_example_and_returns_what_it_says(network):
+def test_example_inputs_give_the_declared_outputs(network):
     inputs = network.example_inputs()
     assert len(inputs) == len(network.INPUTS)
     with torch.inference_mode():
@@ -34,17 +34,17 @@ def test_it_runs_on_its_example_and_returns_what_it_says(network):
         assert (value.dtype, len(value), value.device.type) == (torch.float32, 2, "cpu")
 
 
-def test_a_name_is_an_input_or_an_output(network):
-    """In a file it cannot be both."""
+def test_input_and_output_names_are_disjoint(network):
+    """ONNX requires unique names."""
     assert len({*network.INPUTS, *network.OUTPUTS._fields}) == len(network.INPUTS) + len(network.OUTPUTS._fields)
 
 
-def test_shapes_are_without_the_batch():
+def test_input_shapes_exclude_the_batch():
     network = TinyNetwork()
     assert input_shapes(network, network.example_inputs()) == {"image": (3, 8, 8), "scale": (2,), "unused": ()}
 
 
-def test_a_missing_input_is_named():
+def test_missing_input_raises():
     network = TinyNetwork()
     with pytest.raises(ValueError, match=r"TinyNetwork takes 3 inputs \(image, scale, unused\), got 2"):
         input_shapes(network, network.example_inputs()[:2])

@@ -1,19 +1,20 @@
-"""What holds for every network: LGNet and those it is compared with, behind one interface."""
+"""Properties of all networks with one crop: LGNet and the baselines."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from support.random_labels import some_batch
+from support.random_batch import random_batch
 from support.small_network import crops
 from torch.testing import assert_close
 
 from lgnet_core.engines.eager import EagerEngine
 from lgnet_core.engines.export import export_onnx
 from lgnet_core.evaluation.benchmark.bench import count_macs
+from lgnet_core.io.checkpoint_files import CheckpointError, read_metadata
 from lgnet_core.network import HandsPrediction, build_network, find_config
-from lgnet_core.network.checkpoint import CheckpointError, load_network, read_metadata, save_network
+from lgnet_core.network.checkpoint import load_network, save_network
 from lgnet_core.network.config import EANetConfig, InterShapeConfig, LGNetConfig, preset_name
 from lgnet_core.training.losses.config import LOSS_PRESETS, loss_weights
 from lgnet_core.training.losses.criterion import HandsLoss
@@ -34,7 +35,7 @@ def _seed():
 
 @pytest.fixture
 def network(config, hand_model):
-    """Random weights; what starts at or near zero is made to matter."""
+    """Random weights; parameters initialised close to zero are enlarged."""
     network = build_network(config, hand_model)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -72,7 +73,7 @@ def test_shapes_at_any_size(network, size):
 
 
 @every_network
-def test_rotations_and_shape_are_those_of_the_rough_mesh(network, hand_model):
+def test_rotations_and_shape_reproduce_the_rough_mesh(network, hand_model):
     prediction = network.eval()(*crops(2, 64))
     mesh = hand_model(prediction.rotations, prediction.shape).wrist_relative()
     assert_close(prediction.rough_vertices, mesh.vertices)
@@ -81,47 +82,48 @@ def test_rotations_and_shape_are_those_of_the_rough_mesh(network, hand_model):
 
 @every_network
 @pytest.mark.parametrize("shape", [(1, 3, 64, 96), (1, 3, 100, 100)])
-def test_refuses_other_images(network, shape):
+def test_invalid_image_size_raises(network, shape):
     with pytest.raises(ValueError, match="multiple of 32"):
         network(torch.rand(shape), crops(1, 64)[1])
 
 
 @every_network
-def test_a_image_is_seen_alike_in_any_batch(network):
+def test_prediction_is_independent_of_the_batch(network):
     image, intrinsics = crops(3, 64)
     with torch.no_grad():
-        all_three, alone = network.eval()(image, intrinsics), network(image[1:2], intrinsics[1:2])
-    for a, b in zip(all_three, alone):
+        batch, single = network.eval()(image, intrinsics), network(image[1:2], intrinsics[1:2])
+    for a, b in zip(batch, single):
         assert_close(a[1:2], b, atol=1e-4, rtol=1e-4)
 
 
 @every_network
-def test_its_loss_reaches_every_parameter(network, hand_model):
-    """Under the network's own ``default``; without this, a head would stay random."""
-    batch, weights = some_batch(hand_model), loss_weights("default", network.config.kind)
+def test_loss_has_a_gradient_for_every_parameter(network, hand_model):
+    """With the network's ``default`` loss preset; otherwise a head would never be trained."""
+    batch, weights = random_batch(hand_model), loss_weights("default", network.config.kind)
     criterion = HandsLoss(hand_model, weights, network.config.depth_box)
-    prediction, cascade = network.forward_intermediates(torch.rand(2, 3, 128, 128), batch.intrinsics)
-    total, terms = criterion(prediction, batch, batch.labels(hand_model), cascade)
+    prediction, intermediates = network.forward_intermediates(torch.rand(2, 3, 128, 128), batch.intrinsics)
+    total, terms = criterion(prediction, batch, batch.labels(hand_model), intermediates)
     assert total.isfinite()
     assert set(terms) <= set(vars(weights))
     total.backward()
-    still = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
-    assert still == []
+    without_gradient = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert without_gradient == []
 
 
 @every_network
-def test_every_loss_preset_counts_only_its_terms(network, hand_model):
-    batch = some_batch(hand_model)
+def test_total_loss_is_the_weighted_sum_of_its_terms(network, hand_model):
+    batch = random_batch(hand_model)
+    labels = batch.labels(hand_model)
     with torch.no_grad():
-        said = network.eval().forward_intermediates(torch.rand(2, 3, 128, 128), batch.intrinsics)
+        prediction, intermediates = network.eval().forward_intermediates(torch.rand(2, 3, 128, 128), batch.intrinsics)
         for weights in LOSS_PRESETS[network.config.kind].values():
-            total, terms = HandsLoss(hand_model, weights, 0.5)(said[0], batch, batch.labels(hand_model), said[1])
+            total, terms = HandsLoss(hand_model, weights, 0.5)(prediction, batch, labels, intermediates)
             expected = sum(getattr(weights, name) * term.item() for name, term in terms.items())
             assert total.item() == pytest.approx(expected, rel=1e-5)
 
 
 @every_network
-def test_weights_come_back_from_a_file(network, hand_model, tmp_path):
+def test_checkpoint_round_trip(network, hand_model, tmp_path):
     path = tmp_path / "weights.safetensors"
     save_network(path, network, {})
     loaded, metadata = load_network(path, hand_model)
@@ -134,17 +136,17 @@ def test_weights_come_back_from_a_file(network, hand_model, tmp_path):
             assert_close(a, b, rtol=0, atol=0)
 
 
-def test_a_file_that_names_no_network_is_an_lgnet(hand_model, tmp_path, monkeypatch):
-    """As those that were written before there was another."""
+def test_checkpoint_without_network_kind_is_an_lgnet(hand_model, tmp_path, monkeypatch):
+    """For files written before there were other kinds."""
     network = build_network(CONFIGS[0], hand_model)
-    described = read_metadata(_saved(network, tmp_path / "new.safetensors"))
-    assert described["network"] == "lgnet"
+    metadata = read_metadata(_saved(network, tmp_path / "new.safetensors"))
+    assert metadata["network"] == "lgnet"
     unnamed = _saved(network, tmp_path / "old.safetensors", lambda header: header.pop("network"), monkeypatch)
     assert "network" not in read_metadata(unnamed)
     assert load_network(unnamed, hand_model)[0].config == network.config
 
 
-def test_a_network_of_another_version_is_refused(hand_model, tmp_path, monkeypatch):
+def test_unknown_network_kind_raises(hand_model, tmp_path, monkeypatch):
     network = build_network(CONFIGS[0], hand_model)
     path = _saved(network, tmp_path / "x.safetensors", lambda header: header.update(network="handsnet"), monkeypatch)
     with pytest.raises(CheckpointError, match=r"'handsnet'.*use the version that wrote it"):
@@ -168,8 +170,8 @@ def _saved(network, path, change=None, monkeypatch=None):
 
 
 @every_network
-def test_the_export_gives_the_same(network, tmp_path):
-    """At any batch: ONNX Runtime beside plain torch."""
+def test_onnx_export_agrees(network, tmp_path):
+    """ONNX Runtime agrees with eager torch for any batch size."""
     pytest.importorskip("onnx")
     onnx_engine = pytest.importorskip("lgnet_core.engines.onnx")
     inputs = network.example_inputs(64)
@@ -184,7 +186,7 @@ def test_the_export_gives_the_same(network, tmp_path):
 
 @every_network
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_mixed_precision_keeps_geometry_in_single(network, dtype):
+def test_mixed_precision_returns_float32(network, dtype):
     inputs = crops(2, 64)
     with torch.autocast("cpu", dtype):
         prediction, _ = network.forward_intermediates(*inputs)
@@ -194,32 +196,31 @@ def test_mixed_precision_keeps_geometry_in_single(network, dtype):
 
 
 @every_network
-def test_where_it_looks(network):
-    """Parts by name, shares that are no less than 0, and as many images as were given."""
+def test_attention_maps(network):
+    """Unique names, non-negative weights, one map per image."""
     with torch.no_grad():
-        looked = network.eval().attention_maps(*crops(2, 64))
-    assert len({look.part for look in looked}) == len(looked) >= 6
-    for _, share in looked:
-        assert share.shape[0] == 2
-        assert share.ndim == 3
-        assert share.isfinite().all()
-        assert (share >= 0).all()
+        maps = network.eval().attention_maps(*crops(2, 64))
+    assert len({attention_map.name for attention_map in maps}) == len(maps) >= 6
+    for _, weights in maps:
+        assert weights.shape[0] == 2
+        assert weights.ndim == 3
+        assert weights.isfinite().all()
+        assert (weights >= 0).all()
 
 
 @every_network
-def test_its_cost_is_counted(network):
+def test_macs_are_counted(network):
     assert count_macs(network.eval(), network.example_inputs(64)) > 1e7
     assert preset_name(network.config) == "custom"
 
 
 @pytest.mark.parametrize("preset", ["lgnet-mini", "lgnet-mini-paper", "eanet", "intershape-mini-paper"])
-def test_presets_are_known_by_name(preset):
+def test_preset_name_of_a_preset(preset):
     assert preset_name(find_config(preset)) == preset
 
 
 @every_network
-def test_another_backbone_fits(config, hand_model):
-    """To compare networks on the same one."""
+def test_network_with_another_backbone(config, hand_model):
     network = build_network(replace(config, backbone="resnet50"), hand_model).eval()
     assert all(backbone.deep_channels == 2048 for backbone in network.backbones())
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Files of MediaPipe's networks: strict, and errors that say the cure."""
+"""Weights files of MediaPipe's networks: strict loading, half precision, error messages."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lgnet_core.network.pretrained import (
     MEDIAPIPE_PALM_DETECTOR,
     PALM_DETECTOR,
     WEIGHTS_FOLDER,
-    file_name,
     read_weights,
     save_half_precision,
+    weights_filename,
 )
 
 NETWORKS = [(HAND_LANDMARK, load_hand_landmark_net), (MEDIAPIPE_PALM_DETECTOR, load_mediapipe_palm_detector)]
@@ -26,8 +26,8 @@ Load = Callable[..., nn.Module]
 
 
 @pytest.mark.parametrize(("name", "load"), NETWORKS)
-def test_a_value_that_is_missing_or_too_many_is_named(name: str, load: Load, tmp_path: Path) -> None:
-    state = load_file(WEIGHTS_FOLDER / file_name(name, "full"))
+def test_missing_and_unexpected_parameters_are_listed(name: str, load: Load, tmp_path: Path) -> None:
+    state = load_file(WEIGHTS_FOLDER / weights_filename(name, "full"))
     last, path = sorted(state)[-1], tmp_path / "changed.safetensors"
     save_file({key: value for key, value in state.items() if key != last}, path)
     with pytest.raises(ValueError, match=f"(?s)changed.*{last}.*read_mediapipe"):
@@ -38,22 +38,22 @@ def test_a_value_that_is_missing_or_too_many_is_named(name: str, load: Load, tmp
 
 
 @pytest.mark.parametrize(("name", "load"), NETWORKS)
-def test_the_other_variant_is_refused(name: str, load: Load) -> None:
+def test_weights_of_another_variant_raise(name: str, load: Load) -> None:
     with pytest.raises(ValueError, match=f"not the weights of the lite {name}"):
-        load("lite", WEIGHTS_FOLDER / file_name(name, "full"))
+        load("lite", WEIGHTS_FOLDER / weights_filename(name, "full"))
 
 
 @pytest.mark.parametrize(("name", "load"), NETWORKS)
-def test_the_lite_variant_is_not_brought_and_the_error_says_how_to_get_it(name: str, load: Load) -> None:
+def test_missing_lite_weights_raise_with_remedy(name: str, load: Load) -> None:
     with pytest.raises(FileNotFoundError, match=rf"{name}_lite\.safetensors.*--variant lite --out"):
         load("lite")
 
 
-def test_written_weights_are_read_back_with_their_kernels_in_half_precision(tmp_path: Path) -> None:
-    """What is in half precision already comes back as it was, and nothing else is left in the folder."""
+def test_half_precision_round_trip(tmp_path: Path) -> None:
+    """Kernels that are half precision already are restored exactly; no temporary file remains."""
     detector, path = load_palm_detector(), tmp_path / "palms.safetensors"
     save_half_precision(detector, path, {"source": "here"})
-    bundled = load_file(WEIGHTS_FOLDER / file_name(PALM_DETECTOR, "full"))
+    bundled = load_file(WEIGHTS_FOLDER / weights_filename(PALM_DETECTOR, "full"))
     written = load_file(path)
     assert {key: value.dtype for key, value in written.items()} == {key: value.dtype for key, value in bundled.items()}
     for key, value in load_palm_detector(path).state_dict().items():
@@ -61,22 +61,22 @@ def test_written_weights_are_read_back_with_their_kernels_in_half_precision(tmp_
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_is_no_fine_tuned_detector_is_refused(tmp_path: Path) -> None:
+def test_other_weights_for_the_fine_tuned_detector_raise(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="lgnet train-palms"):
         load_palm_detector(tmp_path / "none.safetensors")
     with pytest.raises(ValueError, match=r"(?s)not the weights of the full palm_detector.*lgnet train-palms"):
-        load_palm_detector(WEIGHTS_FOLDER / file_name(HAND_LANDMARK, "full"))
+        load_palm_detector(WEIGHTS_FOLDER / weights_filename(HAND_LANDMARK, "full"))
 
 
-def test_a_damaged_file_and_one_of_another_network_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "torn.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match=r"torn\.safetensors: not a readable safetensors file"):
-        read_weights(HAND_LANDMARK, "full", tmp_path / "torn.safetensors")
-    with pytest.raises(ValueError, match="holds no encoder"):
-        read_weights(HAND_LANDMARK, "full", WEIGHTS_FOLDER / file_name(PALM_DETECTOR, "full"), "encoder")
+def test_damaged_file_and_missing_submodule_raise(tmp_path: Path) -> None:
+    (tmp_path / "damaged.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match=r"damaged\.safetensors: not a readable safetensors file"):
+        read_weights(HAND_LANDMARK, "full", tmp_path / "damaged.safetensors")
+    with pytest.raises(ValueError, match="contains no encoder"):
+        read_weights(HAND_LANDMARK, "full", WEIGHTS_FOLDER / weights_filename(PALM_DETECTOR, "full"), "encoder")
 
 
-def test_a_part_is_what_the_whole_network_has() -> None:
-    part, whole = read_weights(PALM_DETECTOR, "full", part="body"), load_palm_detector().body.state_dict()
+def test_submodule_weights_equal_those_of_the_whole_network() -> None:
+    part, whole = read_weights(PALM_DETECTOR, "full", submodule="body"), load_palm_detector().body.state_dict()
     assert set(part) == set(whole)
     assert all((part[name].float() == whole[name]).all() for name in part)

@@ -1,4 +1,4 @@
-"""The generator's labels held against its own images: masks, depth, joints, visibility, and determinism."""
+"""Generator: consistency of labels with rendered images, and determinism."""
 
 from dataclasses import fields
 
@@ -11,15 +11,14 @@ from lgnet_core.data.sample import ARM, HandsBatch
 from lgnet_core.geometry.camera import project
 from lgnet_core.hand_model import HandModel
 from lgnet_core.synthetic.generator import SyntheticHands
-from lgnet_core.synthetic.random import Draws
 from lgnet_core.synthetic.render.renderer import Renderer
-from lgnet_core.synthetic.sheet import contact_sheet
+from lgnet_core.synthetic.rng import CounterRng
 
 COUNT, SIZE = 24, 256
 
 
-class KeepingRenderer(Renderer):
-    """A renderer that keeps the depth map, which is no label."""
+class RecordingRenderer(Renderer):
+    """Renderer that keeps its last output, for the depth map."""
 
     def render(self, *args, **kwargs):
         self.last = super().render(*args, **kwargs)
@@ -28,9 +27,9 @@ class KeepingRenderer(Renderer):
 
 @pytest.fixture(scope="module")
 def generator(hand_model) -> SyntheticHands:
-    made = SyntheticHands(seed=11, hand_model=hand_model)
-    made.renderer = KeepingRenderer(hand_model, "cpu")
-    return made
+    generator = SyntheticHands(seed=11, hand_model=hand_model)
+    generator.renderer = RecordingRenderer(hand_model, "cpu")
+    return generator
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +39,13 @@ def crops(generator) -> tuple[HandsBatch, Tensor]:
 
 
 def silhouettes(batch: HandsBatch, hand_model: HandModel) -> list[tuple[int, int, Tensor, Tensor, Tensor]]:
-    """Per hand that is there: image, side, pixels (K, 2) of vertices on the silhouette, outward directions, depths.
+    """Per present hand: image, side, pixels (K, 2) of silhouette vertices, outward directions and depths.
 
-    A vertex is on the silhouette if faces around it look both ways. The open wrist, where the arm goes on, is left out.
+    A vertex is on the silhouette if it has front- and back-facing faces. The open wrist, which the arm extends, is
+    excluded.
     """
     labels = batch.labels(hand_model)
-    found = []
+    result = []
     for k, side in batch.presence.nonzero().tolist():
         vertices, faces = labels.vertices[k, side], hand_model.faces[side]
         a, b, c = vertices[faces].unbind(1)
@@ -62,12 +62,12 @@ def silhouettes(batch: HandsBatch, hand_model: HandModel) -> list[tuple[int, int
         )
         keep = front & back & ((root_weight < 0.9) | (inward > 0.025))
         outward = torch.nn.functional.normalize(direction[keep, :2], dim=-1)
-        found.append((k, side, project(vertices[keep], batch.intrinsics[k]), outward, vertices[keep, 2]))
-    return found
+        result.append((k, side, project(vertices[keep], batch.intrinsics[k]), outward, vertices[keep, 2]))
+    return result
 
 
 def border_points(mask: Tensor) -> Tensor:
-    """(N, 2) pixels half way between neighbours of which one belongs to the mask (H, W)."""
+    """Points (N, 2) halfway between neighbouring pixels of which exactly one is in the mask (H, W), pixels."""
     across = (mask[:, 1:] != mask[:, :-1]).nonzero().flip(1) + torch.tensor([0.5, 0.0])
     down = (mask[1:] != mask[:-1]).nonzero().flip(1) + torch.tensor([0.0, 0.5])
     return torch.cat([across, down])
@@ -80,7 +80,7 @@ def at(image: Tensor, pixels: Tensor) -> Tensor:
 
 
 def covered(points: Tensor, triangles: Tensor) -> Tensor:
-    """(K,) bool: points (K, 2) that lie in one of the projected triangles (F, 3, 2)."""
+    """Mask (K,) of points (K, 2) that lie in any of the projected triangles (F, 3, 2)."""
     edges = triangles.roll(-1, 1) - triangles
     out = points[:, None, None] - triangles  # (K, F, 3, 2)
     turns = edges[..., 0] * out[..., 1] - edges[..., 1] * out[..., 0]
@@ -88,10 +88,10 @@ def covered(points: Tensor, triangles: Tensor) -> Tensor:
 
 
 def silhouette_errors(batch: HandsBatch, depth: Tensor, hand_model: HandModel, shift: float = 0.0) -> Tensor:
-    """Distances in pixels from the silhouette's vertices to the mask's border.
+    """Distances from silhouette vertices to the border of the mask, pixels.
 
-    That a vertex lies on the outline of the hands, rather than before another part of them, is told by the meshes
-    alone: half a pixel further out no triangle projects. Where an arm is near, or a surface in front, it is left out.
+    Vertices on the outline of the hands are identified from the meshes: half a pixel further out there is no projected
+    triangle. Vertices near an arm or occluded by another surface are excluded.
     """
     errors = []
     labels = batch.labels(hand_model)
@@ -110,18 +110,18 @@ def silhouette_errors(batch: HandsBatch, depth: Tensor, hand_model: HandModel, s
     return torch.cat(errors)
 
 
-def test_silhouette_vertices_lie_on_the_masks_border(crops, hand_model):
+def test_silhouette_vertices_lie_on_mask_border(crops, hand_model):
     batch, depth = crops
     errors = silhouette_errors(batch, depth, hand_model)
     assert len(errors) > 300
     assert errors.max() <= 1.0
     assert errors.mean() < 0.4
-    # The test can fail: labels one and a half pixels off do not pass.
+    # Sensitivity: labels shifted by one and a half pixels fail.
     assert silhouette_errors(batch, depth, hand_model, shift=1.5).max() > 1.0
 
 
-def test_the_depth_map_is_the_meshs_depth(crops, hand_model):
-    """Casting rays through pixels of a hand meets its mesh at the rendered depth, to 1e-4 m."""
+def test_depth_map_matches_ray_casting(crops, hand_model):
+    """Rays through the pixels of a hand intersect its mesh at the rendered depth, to 1e-4 m."""
     batch, depth = crops
     labels = batch.labels(hand_model)
     checked = 0
@@ -132,7 +132,7 @@ def test_the_depth_map_is_the_meshs_depth(crops, hand_model):
         rays = torch.cat([pixels, torch.ones(len(pixels), 1)], -1) @ torch.linalg.inv(intrinsics).T
         triangles = labels.vertices[k, side].double()[hand_model.faces[side]]
         a, ab, ac = triangles[:, 0], triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
-        # Moeller and Trumbore: ray t r = a + u ab + v ac, all rays against all triangles
+        # Moeller-Trumbore intersection of all rays with all triangles: t r = a + u ab + v ac
         p = torch.linalg.cross(rays[:, None].expand(-1, len(a), -1), ac.expand(len(rays), -1, -1))
         determinant = (p * ab).sum(-1)
         u = -(p * a).sum(-1) / determinant
@@ -142,14 +142,14 @@ def test_the_depth_map_is_the_meshs_depth(crops, hand_model):
         hit = (u > -1e-9) & (v > -1e-9) & (u + v < 1 + 1e-9) & (t > 0)
         nearest = t.masked_fill(~hit, torch.inf).amin(1)
         met = nearest.isfinite()
-        assert met.float().mean() > 0.98  # pixels on the very edge may miss by rounding
+        assert met.float().mean() > 0.98  # rays at silhouettes may miss by rounding
         error = (nearest - depth[k][rows, columns]).abs()[met]
         assert error.max() < 1e-4
         checked += int(met.sum())
     assert checked > 300
 
 
-def test_joints_in_2d_and_3d_agree(crops, hand_model):
+def test_2d_and_3d_joints_agree(crops, hand_model):
     batch, _ = crops
     labels = batch.labels(hand_model)
     homogeneous = labels.joints @ batch.intrinsics[:, None].transpose(-1, -2)
@@ -162,27 +162,27 @@ def test_joints_in_2d_and_3d_agree(crops, hand_model):
     assert_close(labels.joints[:, :, [4, 8, 12, 16, 20]], tips, atol=1e-5, rtol=0)
 
 
-def test_what_was_drawn_is_what_the_parameters_say(generator, hand_model):
-    """The meshes handed to the renderer are those that the batch's parameters give back, to 1e-4 m."""
-    seen = {}
+def test_rendered_vertices_match_labels(generator, hand_model):
+    """The meshes passed to the renderer are those of the label parameters, to 1e-4 m."""
+    rendered = {}
     original = generator.renderer.render
 
-    def spy(vertices, *rest):
-        seen["vertices"] = vertices
+    def record(vertices, *rest):
+        rendered["vertices"] = vertices
         return original(vertices, *rest)
 
-    generator.renderer.render = spy
+    generator.renderer.render = record
     try:
         batch = generator.crops(torch.arange(6), 64)
     finally:
         del generator.renderer.render
-    assert_close(seen["vertices"], batch.labels(hand_model).vertices, atol=1e-4, rtol=0)
+    assert_close(rendered["vertices"], batch.labels(hand_model).vertices, atol=1e-4, rtol=0)
 
 
-def test_visible_joints_are_not_behind_the_surface(crops, hand_model):
+def test_visible_joints_are_not_behind_surface(crops, hand_model):
     batch, depth = crops
     joints, pixels = batch.labels(hand_model).joints, batch.labels(hand_model).joints_2d
-    shares = []
+    visible_fractions = []
     for k, side in batch.presence.nonzero().tolist():
         visible = batch.visibility[k, side]
         inside = ((pixels[k, side] >= -0.5) & (pixels[k, side] < SIZE - 0.5)).all(-1)
@@ -191,13 +191,13 @@ def test_visible_joints_are_not_behind_the_surface(crops, hand_model):
         behind = (joints[k, side, :, 2] - surface) * (surface > 0)
         assert (behind[visible & (surface > 0)] < 0.04).all()
         assert not visible[inside & (behind > 0.05)].any()
-        shares.append(visible.float().mean())
-    assert 0.4 < torch.stack(shares).mean() < 0.95
+        visible_fractions.append(visible.float().mean())
+    assert 0.4 < torch.stack(visible_fractions).mean() < 0.95
     assert not batch.visibility[~batch.presence].any()
 
 
-def test_a_full_image_holds_the_crop(generator, hand_model):
-    """A crop's labels, taken back by its affine, are pixels of a full image with an undistorted camera."""
+def test_crop_maps_to_full_image_with_undistorted_camera(generator, hand_model):
+    """The inverse affine map of a crop gives the full image of a camera without skew."""
     batch = generator.crops(torch.arange(8), SIZE)
     labels = batch.labels(hand_model)
     linear = torch.linalg.inv(batch.affine[:, :, :2])
@@ -215,29 +215,29 @@ def test_a_full_image_holds_the_crop(generator, hand_model):
     assert_close(cut[here], labels.joints_2d[here], atol=0.05, rtol=0)
 
 
-def test_images_have_the_size_that_was_asked(generator):
+def test_full_images_have_requested_size(generator):
     batch = generator.images(torch.arange(2), width=160, height=96)
     assert batch.image.shape == (2, 3, 96, 160)
     assert batch.segmentation.shape == (2, 96, 160)
     assert_close(batch.affine, torch.eye(3)[:2].expand(2, 2, 3))
 
 
-def test_what_a_camera_adds_to_a_far_hand_is_as_coarse_as_its_pixels(generator):
-    """A crop enlarged k times is photographed at a k-th of its size: blocks of k pixels differ, not their pixels."""
+def test_noise_of_upscaled_crops_is_coarse(generator):
+    """A crop upscaled k times is captured at 1 / k of its size: noise varies between blocks of k pixels, not within."""
     grey = torch.full((COUNT, 3, SIZE, SIZE), 0.5)
-    draws = Draws(3, torch.arange(COUNT))
+    rng = CounterRng(3, torch.arange(COUNT))
     roughness = []
     for factor in (1, 4):
         affine = torch.eye(3)[:2].expand(COUNT, 2, 3) * factor
-        taken = generator._photograph(grey, affine, draws)
-        within = (taken[..., 1::4] - taken[..., 2::4]).square().mean((1, 2, 3))  # inside blocks of 4
-        across = (taken[..., 1:-4:4] - taken[..., 5::4]).square().mean((1, 2, 3))
-        roughness.append((within / across).nan_to_num())  # an image without noise is plain: 0 / 0
+        captured = generator._capture(grey, affine, rng)
+        within = (captured[..., 1::4] - captured[..., 2::4]).square().mean((1, 2, 3))  # inside blocks of 4
+        across = (captured[..., 1:-4:4] - captured[..., 5::4]).square().mean((1, 2, 3))
+        roughness.append((within / across).nan_to_num())  # 0 / 0 for images without noise
     near, far = roughness
     assert far.max() < 0.1 < near.median()
 
 
-def test_the_same_index_gives_the_same_sample_in_any_batch(generator):
+def test_sample_is_independent_of_batch(generator):
     together = generator.crops(torch.arange(10), 96)
     some = torch.tensor([7, 2])
     alone = generator.crops(some, 96)
@@ -245,7 +245,7 @@ def test_the_same_index_gives_the_same_sample_in_any_batch(generator):
         a, b = getattr(together, f.name)[some], getattr(alone, f.name)
         if a.dtype in (torch.bool, torch.uint8) and f.name != "image":
             assert (a != b).float().mean() < 1e-3, f.name
-        elif f.name == "image":  # rounding may move a pixel by one level, or an edge pixel to the next surface
+        elif f.name == "image":  # rounding may change pixels by one level, or the surface of edge pixels
             assert ((a.int() - b.int()).abs() > 1).float().mean() < 1e-3
         else:
             assert_close(a, b, atol=5e-3 if f.name in ("affine", "intrinsics") else 1e-5, rtol=1e-4, msg=f.name)
@@ -253,7 +253,7 @@ def test_the_same_index_gives_the_same_sample_in_any_batch(generator):
     assert (other.image.int() - alone.image.int()).abs().float().mean() > 5
 
 
-def test_absent_hands_are_not_in_the_segmentation(crops):
+def test_absent_hands_are_not_segmented(crops):
     batch, _ = crops
     for side in range(2):
         pixels = (batch.segmentation == side + 1).flatten(1).sum(1)
@@ -267,14 +267,3 @@ def test_labels_are_finite_and_rotations_proper(crops):
     for f in fields(HandsBatch):
         assert getattr(batch, f.name).double().isfinite().all(), f.name
     assert_close(torch.linalg.det(batch.rotations), torch.ones(COUNT, 2, 16), atol=1e-4, rtol=0)
-
-
-def test_the_contact_sheet_draws_skeletons_where_hands_are(crops, hand_model):
-    batch, _ = crops
-    plain = contact_sheet(batch, hand_model, columns=6, skeletons=False)
-    drawn = contact_sheet(batch, hand_model, columns=6, captions=["a"])
-    assert plain.shape == drawn.shape == (4 * SIZE, 6 * SIZE, 3)
-    changed = (plain != drawn).any(-1).reshape(4, SIZE, 6, SIZE).transpose(0, 2, 1, 3).reshape(COUNT, -1).any(1)
-    expected = batch.presence.any(1).numpy().copy()
-    expected[0] = True  # its caption
-    assert (changed == expected).all()

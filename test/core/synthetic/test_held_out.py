@@ -1,4 +1,4 @@
-"""The frozen held-out set is what it was frozen as, and its labels fit its images."""
+"""Frozen held-out set: integrity, consistency of labels with images, writing and reading."""
 
 import hashlib
 
@@ -7,8 +7,8 @@ import torch
 
 from lgnet_core.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 from lgnet_core.synthetic.held_out import BUNDLED_SET, HeldOutHands, write_held_out
-from lgnet_core.synthetic.reserved import Part
-from lgnet_core.synthetic.scene.interactions import COMPOSITION, Kind
+from lgnet_core.synthetic.scene.interactions import SCENE_KIND_WEIGHTS, SceneKind
+from lgnet_core.synthetic.splits import Split
 
 FROZEN = "43dea2f91408ea3ee2aee27d886f436c69b9ffaa402e0b2024edb16f55a6a5af"
 
@@ -18,8 +18,8 @@ def frozen(hand_model):
     return HeldOutHands(hand_model)
 
 
-def test_the_set_is_frozen(frozen):
-    """If this fails, somebody has drawn the set anew: no figure could be compared with those before."""
+def test_bundled_set_is_unchanged(frozen):
+    """If this fails, the set was generated again and results are no longer comparable with earlier ones."""
     assert hashlib.sha256(BUNDLED_SET.read_bytes()).hexdigest() == frozen.metadata["digest"] == FROZEN
     assert len(frozen) == 2000
     assert {key: frozen.metadata[key] for key in ("name", "seed", "first_index", "generator_version")} == {
@@ -30,24 +30,24 @@ def test_the_set_is_frozen(frozen):
     }
 
 
-def test_it_holds_every_kind_of_scene(frozen):
-    shares = torch.bincount(frozen.kind, minlength=len(Kind)) / len(frozen)
-    torch.testing.assert_close(shares, torch.tensor(COMPOSITION), rtol=0, atol=0.03)
+def test_all_scene_kinds_are_represented(frozen):
+    frequencies = torch.bincount(frozen.kind, minlength=len(SceneKind)) / len(frozen)
+    torch.testing.assert_close(frequencies, torch.tensor(SCENE_KIND_WEIGHTS), rtol=0, atol=0.03)
 
 
-def test_presence_goes_with_the_kind(frozen):
+def test_presence_matches_scene_kind(frozen):
     presence = frozen.batch(torch.arange(200), 64).presence
     kind = frozen.kind[:200]
-    assert not presence[kind == Kind.NONE].any()
-    assert not presence[kind == Kind.SINGLE_RIGHT, 1].any()
-    assert not presence[kind == Kind.SINGLE_LEFT, 0].any()
-    assert presence[kind < Kind.SEPARATE].float().mean() > 0.95
+    assert not presence[kind == SceneKind.NONE].any()
+    assert not presence[kind == SceneKind.SINGLE_RIGHT, 1].any()
+    assert not presence[kind == SceneKind.SINGLE_LEFT, 0].any()
+    assert presence[kind < SceneKind.SEPARATE].float().mean() > 0.95
 
 
-def test_labels_lie_on_the_images(frozen, hand_model):
-    """Joints that are said to be visible lie on their hand's part of the segmentation.
+def test_visible_joints_lie_on_segmentation_of_their_hand(frozen, hand_model):
+    """Visible joints lie on the segmentation of their hand.
 
-    Fingertips, which lie on the surface, and wrists, on the arm's border, may miss it by a pixel.
+    Fingertips, which are on the surface, and wrists, at the border to the arm, may be off by a pixel.
     """
     inner = [joint for joint in range(1, 21) if joint % 4]
     for size in (256, 128):
@@ -60,34 +60,34 @@ def test_labels_lie_on_the_images(frozen, hand_model):
         assert on_own_hand[..., inner][batch.visibility[..., inner]].float().mean() > 0.99
 
 
-@pytest.mark.skipif(GENERATOR_VERSION != 3, reason="the generator has moved on since the set was frozen")
-def test_it_is_what_the_generator_draws(frozen, hand_model):
-    drawn = SyntheticHands(20_261_121, hand_model, part=Part.HELD_OUT).crops(torch.arange(4), 256)
+@pytest.mark.skipif(GENERATOR_VERSION != 3, reason="the generator has changed since the set was frozen")
+def test_bundled_set_matches_generator(frozen, hand_model):
+    generated = SyntheticHands(20_261_121, hand_model, split=Split.HELD_OUT).crops(torch.arange(4), 256)
     stored = frozen.batch(torch.arange(4))
     for name in ("intrinsics", "rotations", "shape", "wrist"):
-        torch.testing.assert_close(getattr(stored, name), getattr(drawn, name), rtol=1e-4, atol=1e-4)
-    assert (drawn.image.float() - stored.image.float()).abs().mean() < 6
+        torch.testing.assert_close(getattr(stored, name), getattr(generated, name), rtol=1e-4, atol=1e-4)
+    assert (generated.image.float() - stored.image.float()).abs().mean() < 6
 
 
-def test_a_set_is_written_once_and_read_back(tmp_path, hand_model):
+def test_set_is_written_once_and_read_back(tmp_path, hand_model):
     path = tmp_path / "set.npz"
     write_held_out(path, hand_model, "small", 5, 6)
     stored = HeldOutHands(hand_model, path)
-    generator = SyntheticHands(5, hand_model, part=Part.HELD_OUT)
-    drawn = generator.crops(torch.arange(6), 256)
+    generator = SyntheticHands(5, hand_model, split=Split.HELD_OUT)
+    generated = generator.crops(torch.arange(6), 256)
     batch = stored.batch(torch.tensor([4, 1]))
-    assert torch.equal(stored.kind, generator.kinds(torch.arange(6)))
-    assert torch.equal(batch.segmentation, drawn.segmentation[[4, 1]])
-    assert torch.equal(batch.presence, drawn.presence[[4, 1]])
-    torch.testing.assert_close(batch.rotations, drawn.rotations[[4, 1]], rtol=0, atol=1e-5)
-    assert (batch.image.float() - drawn.image[[4, 1]].float()).abs().mean() < 6, "WebP loses a little"
-    with pytest.raises(FileExistsError, match="stays as it is"):
+    assert torch.equal(stored.kind, generator.scene_kinds(torch.arange(6)))
+    assert torch.equal(batch.segmentation, generated.segmentation[[4, 1]])
+    assert torch.equal(batch.presence, generated.presence[[4, 1]])
+    torch.testing.assert_close(batch.rotations, generated.rotations[[4, 1]], rtol=0, atol=1e-5)
+    assert (batch.image.float() - generated.image[[4, 1]].float()).abs().mean() < 6, "WebP is lossy"
+    with pytest.raises(FileExistsError, match="never overwritten"):
         write_held_out(path, hand_model, "small", 5, 6)
 
 
-def test_another_hand_model_is_refused():
+def test_other_hand_model_is_rejected():
     class Other:
         name, digest = "mano", "0" * 64
 
-    with pytest.raises(ValueError, match="labels are of the hand model"):
+    with pytest.raises(ValueError, match="generated with the hand model"):
         HeldOutHands(Other())

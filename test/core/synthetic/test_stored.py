@@ -1,4 +1,4 @@
-"""Stored sets: what was generated comes back, interrupted writing resumes, wrong sets are refused with the cure."""
+"""Stored sets: round trip, resumption, extension, and errors that name the remedy."""
 
 from dataclasses import fields
 
@@ -12,8 +12,8 @@ from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import (
     StoredHands,
     StoredSetError,
+    write_dataset,
     write_shards,
-    write_sheet_and_shards,
 )
 
 SIZE = 48
@@ -27,7 +27,7 @@ def generator():
 @pytest.fixture
 def small_shards(monkeypatch):
     monkeypatch.setattr(stored, "SHARD_SIZE", 4)
-    monkeypatch.setattr(stored, "_BATCH", 4)
+    monkeypatch.setattr(stored, "_BATCH_SIZE", 4)
 
 
 def assert_same(a: HandsBatch, b: HandsBatch) -> None:
@@ -35,7 +35,7 @@ def assert_same(a: HandsBatch, b: HandsBatch) -> None:
         assert torch.equal(getattr(a, f.name), getattr(b, f.name)), f.name
 
 
-def test_a_stored_set_gives_back_what_was_generated(tmp_path, generator, small_shards):
+def test_stored_set_returns_generated_crops(tmp_path, generator, small_shards):
     write_shards(tmp_path, generator, 10, SIZE, first_index=5, progress=False)
     data = StoredHands(tmp_path, generator.hand_model)
     assert len(data) == 10
@@ -48,7 +48,7 @@ def test_a_stored_set_gives_back_what_was_generated(tmp_path, generator, small_s
         data[10]
 
 
-def test_writing_resumes_shard_by_shard_and_may_grow(tmp_path, generator, small_shards):
+def test_writing_resumes_by_shard_and_extends_set(tmp_path, generator, small_shards):
     write_shards(tmp_path, generator, 6, SIZE, progress=False)
     first = tmp_path / "shard_00000.safetensors"
     stamp = first.stat().st_mtime_ns
@@ -61,17 +61,17 @@ def test_writing_resumes_shard_by_shard_and_may_grow(tmp_path, generator, small_
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_the_sheet_of_a_set_stays_its_own(tmp_path, generator, small_shards):
-    sheet = write_sheet_and_shards(tmp_path, generator, 2, SIZE)
+def test_contact_sheet_is_kept_on_parameter_mismatch(tmp_path, generator, small_shards):
+    sheet = write_dataset(tmp_path, generator, 2, SIZE)
     before = sheet.read_bytes()
-    with pytest.raises(StoredSetError, match="seed 3 there, 4 asked"):
-        write_sheet_and_shards(tmp_path, SyntheticHands(4, generator.hand_model), 2, SIZE)
+    with pytest.raises(StoredSetError, match="seed is 3, requested 4"):
+        write_dataset(tmp_path, SyntheticHands(4, generator.hand_model), 2, SIZE)
     assert sheet.read_bytes() == before
 
 
-def test_a_set_made_otherwise_is_refused(tmp_path, generator, small_shards):
+def test_mismatched_or_invalid_set_is_rejected(tmp_path, generator, small_shards):
     write_shards(tmp_path, generator, 2, SIZE, progress=False)
-    with pytest.raises(StoredSetError, match="seed 3 there, 4 asked"):
+    with pytest.raises(StoredSetError, match="seed is 3, requested 4"):
         write_shards(tmp_path, SyntheticHands(4, generator.hand_model), 2, SIZE, progress=False)
 
     class Other:
@@ -86,7 +86,7 @@ def test_a_set_made_otherwise_is_refused(tmp_path, generator, small_shards):
         StoredHands(tmp_path)
 
 
-def test_sheet_and_shards(tmp_path, generator, small_shards):
-    sheet = write_sheet_and_shards(tmp_path, generator, 3, SIZE)
+def test_write_dataset_writes_sheet_and_shards(tmp_path, generator, small_shards):
+    sheet = write_dataset(tmp_path, generator, 3, SIZE)
     assert sheet.exists()
     assert len(StoredHands(tmp_path)) == 3

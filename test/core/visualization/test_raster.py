@@ -1,4 +1,4 @@
-"""The rasteriser against a per-pixel reference in double precision, and the laws a z-buffer must keep."""
+"""Rasterisation: comparison with a per-pixel reference in double precision, coverage, interpolation and culling."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lgnet_core.visualization.raster import NEAR, depth_map, rasterize
+from lgnet_core.visualization.raster import NEAR_PLANE, depth_map, rasterize
 
 HEIGHT, WIDTH = 20, 28
 
 
 def reference(vertices, faces, height, width):
-    """Per pixel: every face whose triangle holds the centre, as (inside margin, depth, weights); double precision."""
+    """Per face and pixel: smallest barycentric weight (>= 0 inside), depth, perspective-correct weights."""
     grid_v, grid_u = np.mgrid[:height, :width].astype(float)
     margins, depths, weights = [], [], []
     for face in faces:
@@ -44,10 +44,10 @@ def dense(fragments, values, batch, height, width):
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_random_triangles_agree_with_the_reference(seed):
-    """Face, depth and weights at every pixel that lies clearly inside or outside of every triangle."""
+def test_random_triangles_match_the_reference(seed):
+    """Face, depth and weights at every pixel that is clearly inside or outside every triangle."""
     vertices, faces = triangle_soup(seed)
-    drawable = vertices[faces][..., 2].min(1) >= NEAR + 1e-3
+    drawable = vertices[faces][..., 2].min(1) >= NEAR_PLANE + 1e-3
     margins, depths, weights = reference(vertices, faces, HEIGHT, WIDTH)
     margins[~drawable] = -1
     fragments = rasterize(torch.tensor(vertices)[None].float(), torch.tensor(faces), HEIGHT, WIDTH)
@@ -55,9 +55,9 @@ def test_random_triangles_agree_with_the_reference(seed):
     depth = dense(fragments, fragments.depth, 1, HEIGHT, WIDTH)[0].numpy()
     weight = dense(fragments, fragments.barycentric.T, 1, HEIGHT, WIDTH)[0].numpy()
 
-    hidden = np.where(margins >= 0, depths, np.inf)
-    expected = np.where(np.isfinite(hidden.min(0)), hidden.argmin(0), -1)
-    nearest_two = np.sort(hidden, 0)[:2]
+    candidates = np.where(margins >= 0, depths, np.inf)
+    expected = np.where(np.isfinite(candidates.min(0)), candidates.argmin(0), -1)
+    nearest_two = np.sort(candidates, 0)[:2]
     with np.errstate(invalid="ignore"):
         tie = np.nan_to_num(nearest_two[1] - nearest_two[0], nan=1.0) < 1e-5
     clear = (np.abs(margins) > 1e-4).all(0) & ~tie
@@ -65,13 +65,13 @@ def test_random_triangles_agree_with_the_reference(seed):
     np.testing.assert_array_equal(face[clear], expected[clear])
     covered = clear & (expected >= 0)
     rows, columns = np.nonzero(covered)
-    chosen = expected[covered]
-    np.testing.assert_allclose(depth[covered], depths[chosen, rows, columns], rtol=2e-4)
-    np.testing.assert_allclose(weight[covered], weights[chosen, rows, columns], atol=2e-3)
+    faces = expected[covered]
+    np.testing.assert_allclose(depth[covered], depths[faces, rows, columns], rtol=2e-4)
+    np.testing.assert_allclose(weight[covered], weights[faces, rows, columns], atol=2e-3)
 
 
 def plane_grid(corners, cells):
-    """A bilinear sheet over four (u, v, z) corners as (cells + 1)^2 vertices and 2 cells^2 faces."""
+    """A bilinear patch between four (u, v, z) corners: (cells + 1)^2 vertices and 2 cells^2 faces."""
     axis = torch.linspace(0, 1, cells + 1, dtype=torch.float64)
     t, s = torch.meshgrid(axis, axis, indexing="ij")
     s, t = s.reshape(-1, 1), t.reshape(-1, 1)
@@ -84,8 +84,8 @@ def plane_grid(corners, cells):
 
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), cells=st.integers(1, 40))
-def test_no_pixel_falls_between_neighbours(seed, cells):
-    """A random fine sheet over the whole image covers every pixel of it."""
+def test_adjacent_triangles_leave_no_gaps(seed, cells):
+    """A random triangulation that extends over the whole image covers every pixel."""
     generator = torch.Generator().manual_seed(seed)
     corners = torch.tensor([[-9, -9, 1], [WIDTH + 8, -9, 1], [-9, HEIGHT + 8, 1], [WIDTH + 8, HEIGHT + 8, 1]])
     points, faces = plane_grid(corners.double(), cells)
@@ -95,32 +95,32 @@ def test_no_pixel_falls_between_neighbours(seed, cells):
     assert len(fragments.pixel) == HEIGHT * WIDTH
 
 
-def test_vertices_on_pixel_centres_leave_no_hole():
+def test_vertices_on_pixel_centres_leave_no_gaps():
     corners = torch.tensor([[0.0, 0, 1], [12, 0, 1], [0, 12, 1], [12, 12, 1]])
     for cells in (1, 2, 3, 4, 6, 12):
         points, faces = plane_grid(corners.double(), cells)
         assert len(rasterize(points.float()[None], faces, HEIGHT, WIDTH).pixel) == 13 * 13
 
 
-def test_interpolation_is_exact_on_a_slanted_plane():
-    """Attributes that are linear in space come out as the ray hits the plane, not as the image would blend them."""
+def test_interpolation_is_perspective_correct():
+    """On a slanted plane: attributes that are linear in space are exact at the intersection of ray and plane."""
     focal, centre = 40.0, torch.tensor([13.3, 9.1])
     corners = torch.tensor([[-0.4, -0.3, 0.5], [0.5, -0.4, 1.5], [-0.5, 0.4, 0.7], [0.6, 0.5, 1.7]])
     corners[3] = corners[1] + corners[2] - corners[0]
     points, faces = plane_grid(corners.double(), 3)
     pixels = torch.cat([points[:, :2] / points[:, 2:] * focal + centre, points[:, 2:]], 1)
     fragments = rasterize(pixels.float()[None], faces, HEIGHT, WIDTH)
-    found = fragments.interpolate(points.float().T[:, None].contiguous(), faces)  # (3, N)
+    interpolated = fragments.interpolate(points.float().T[:, None].contiguous(), faces)  # (3, N)
     normal = torch.linalg.cross(corners[1] - corners[0], corners[2] - corners[0])
     v, u = fragments.pixel // WIDTH, fragments.pixel % WIDTH
     ray = torch.stack([(u - centre[0]) / focal, (v - centre[1]) / focal, torch.ones(len(u))], 1)
     depth = (corners[0] @ normal) / (ray @ normal)
     assert len(u) > 100
     torch.testing.assert_close(fragments.depth, depth, rtol=1e-5, atol=0)
-    torch.testing.assert_close(found.T, ray * depth[:, None], rtol=0, atol=2e-6)
+    torch.testing.assert_close(interpolated.T, ray * depth[:, None], rtol=0, atol=2e-6)
 
 
-def test_the_winding_that_camera_frames_call_outward_survives_culling():
+def test_culling_keeps_front_faces():
     front = torch.tensor([[[2.0, 2, 1], [2, 12, 1], [12, 2, 1]]])  # counter-clockwise as seen, v down
     faces = torch.tensor([[0, 1, 2]])
     assert len(rasterize(front, faces, HEIGHT, WIDTH, cull=True).pixel) > 0
@@ -128,8 +128,8 @@ def test_the_winding_that_camera_frames_call_outward_survives_culling():
     assert len(rasterize(front, faces.flip(1), HEIGHT, WIDTH).pixel) > 0
 
 
-def test_masked_near_and_unseen_faces_are_dropped():
-    soup = torch.tensor([[0.0, 0, 1], [0, 9, 1], [9, 0, 1], [0, 0, NEAR / 2], [0, 9, 1], [9, 0, 1]])
+def test_masked_near_and_off_screen_faces_are_dropped():
+    soup = torch.tensor([[0.0, 0, 1], [0, 9, 1], [9, 0, 1], [0, 0, NEAR_PLANE / 2], [0, 9, 1], [9, 0, 1]])
     faces = torch.tensor([[0, 1, 2], [3, 4, 5]])
     both = soup.expand(2, -1, -1)
     fragments = rasterize(both, faces, HEIGHT, WIDTH, torch.tensor([[True, True], [False, True]]))
@@ -141,7 +141,7 @@ def test_masked_near_and_unseen_faces_are_dropped():
     assert len(rasterize(soup[None] + torch.tensor([1e5, 0, 0]), faces, HEIGHT, WIDTH).pixel) == 0
 
 
-def test_scatter_puts_values_at_their_pixels():
+def test_scatter_writes_to_the_covered_pixels():
     vertices = torch.tensor([[[1.0, 1, 1], [1, 5, 1], [5, 1, 1]], [[3.0, 3, 1], [3, 4, 1], [4, 3, 1]]])
     fragments = rasterize(vertices, torch.tensor([[0, 1, 2]]), HEIGHT, WIDTH)
     values = torch.arange(2.0 * len(fragments.pixel)).view(2, -1)
@@ -152,7 +152,7 @@ def test_scatter_puts_values_at_their_pixels():
     assert (planes[1, 0] >= 0).nonzero().tolist() == [[3, 3], [3, 4], [4, 3]]
 
 
-def test_the_light_sees_linear_depth():
+def test_orthographic_depth_is_linear():
     corners = torch.tensor([[1.0, 1, 1], [13, 1, 3], [1, 13, 2], [13, 13, 4]])
     points, faces = plane_grid(corners.double(), 2)
     depth = depth_map(points.float()[None], faces, HEIGHT, WIDTH)[0]
@@ -163,10 +163,10 @@ def test_the_light_sees_linear_depth():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_cuda_draws_the_same_triangles():
+def test_cuda_matches_the_cpu():
     vertices, faces = triangle_soup(3, 200)
     vertices, faces = torch.tensor(vertices)[None].float(), torch.tensor(faces)
     cpu = rasterize(vertices, faces, HEIGHT, WIDTH)
     cuda = rasterize(vertices.cuda(), faces.cuda(), HEIGHT, WIDTH)
-    here, there = (dense(f, f.face.cpu(), 1, HEIGHT, WIDTH) for f in (cpu, cuda._replace(pixel=cuda.pixel.cpu())))
-    assert (here != there).float().mean() < 0.01
+    on_cpu, on_cuda = (dense(f, f.face.cpu(), 1, HEIGHT, WIDTH) for f in (cpu, cuda._replace(pixel=cuda.pixel.cpu())))
+    assert (on_cpu != on_cuda).float().mean() < 0.01

@@ -1,4 +1,4 @@
-"""The camera that plays the clip: what it publishes can be seen and believed."""
+"""Tests of the demo camera: sequence of frames, images and calibration."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from std_msgs.msg import Header
 from lgnet_core.data.clip import read_clip
 from lgnet_ros.demo.camera import ping_pong, to_camera_info
 from lgnet_ros.input.camera_info import camera_from_info
-from lgnet_ros.input.intake import decode_image
+from lgnet_ros.input.decode import decode_image
 from lgnet_ros.output.messages import to_image
 
 
 @given(count=st.integers(1, 50), start=st.integers(0, 1000))
-def test_the_clip_goes_on_for_ever_without_a_jump(count, start):
-    played = [ping_pong(k, count) for k in range(start, start + 3 * count)]
-    assert set(played) == set(range(count))
-    assert max(np.abs(np.diff(played)), default=0) <= 1
+def test_frame_sequence_has_no_jumps(count, start):
+    indices = [ping_pong(k, count) for k in range(start, start + 3 * count)]
+    assert set(indices) == set(range(count))
+    assert max(np.abs(np.diff(indices)), default=0) <= 1
 
 
 @pytest.mark.parametrize("distortion", [[], [-0.1, 0.02, 0.001, -0.002], [0.1, 0, 0, 0, 0.3, 0.1, 0.2, 0.05]])
-def test_images_and_calibration_come_back_as_they_were(distortion):
+def test_images_and_calibration_are_unchanged(distortion):
     clip = read_clip()
     camera = replace(clip.camera, distortion=np.array(distortion))
     np.testing.assert_array_equal(decode_image(to_image(clip.frames[3], Header())), clip.frames[3])
-    back = camera_from_info(to_camera_info(camera, "optical"), camera.width, camera.height, "raw", "/image")
-    np.testing.assert_array_equal(back.matrix, camera.matrix)
-    np.testing.assert_array_equal(back.distortion, camera.distortion)
+    decoded = camera_from_info(to_camera_info(camera, "optical"), camera.width, camera.height, "raw", "/image")
+    np.testing.assert_array_equal(decoded.matrix, camera.matrix)
+    np.testing.assert_array_equal(decoded.distortion, camera.distortion)

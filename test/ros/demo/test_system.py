@@ -1,4 +1,4 @@
-"""`make demo`: three processes, one command, a summary and two images at the end."""
+"""Tests of the demo: camera, node and listener processes, report and images."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import cv2
 import numpy as np
 from std_msgs.msg import Header
 from support.fixed_hands import two_hands
-from support.ros_world import wait_for
+from support.ros_domain import wait_for
 
 from lgnet_core.geometry.hand_frame import HandFrames
-from lgnet_ros.demo.listener import Arrivals, to_two_hands
+from lgnet_ros.demo.listener import TopicStatistics, to_two_hands
 from lgnet_ros.demo.system import run_demo
 from lgnet_ros.output.messages import to_joints_array, to_mesh_array
 
 
-def test_demo_ends_by_itself_with_a_summary(tmp_path):
-    """As a user runs it: exit code 0, /hands/mesh with its rate, an overlay and a view in space."""
+def test_demo_prints_a_report_and_exits(tmp_path):
+    """Exit code 0, the rate of /hands/mesh, an overlay and a 3D view."""
     code = (
         "import sys; from pathlib import Path; from lgnet_ros.demo.system import run_demo\n"
         f"sys.exit(run_demo(Path({str(tmp_path)!r}), seconds=2.0))"
@@ -32,9 +32,9 @@ def test_demo_ends_by_itself_with_a_summary(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=200, env=environment, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "/hands/mesh arrives at" in done.stdout
+    assert "/hands/mesh received at" in done.stdout
     assert "Hz" in done.stdout
-    assert "right and left hand seen" in " ".join(done.stdout.split()), "the images show as many hands as were seen"
+    assert "right and left hand detected" in " ".join(done.stdout.split()), "the images must show all detected hands"
     assert "Traceback" not in done.stderr
     for name in ("overlay.png", "view_3d.png"):
         image = cv2.imread(str(tmp_path / name))
@@ -42,7 +42,7 @@ def test_demo_ends_by_itself_with_a_summary(tmp_path):
         assert image.std() > 5, f"{name} is blank"
 
 
-def test_terminated_it_takes_its_processes_along_and_the_camera_is_where_the_node_looks(tmp_path):
+def test_sigterm_stops_all_processes_and_remappings_apply_to_the_camera(tmp_path):
     log = tmp_path / "log"
     command = [sys.executable, "-m", "lgnet_ros.cli", "--demo", str(tmp_path), "--namespace", "arm"]
     command += ["--image", "wrist/image"]
@@ -64,33 +64,33 @@ def test_terminated_it_takes_its_processes_along_and_the_camera_is_where_the_nod
                 os.kill(int(pid), signal.SIGKILL)
 
 
-def test_a_file_is_no_folder_for_images(tmp_path, capsys):
+def test_output_path_must_be_a_folder(tmp_path, capsys):
     file = tmp_path / "text.jpg"
     file.touch()
     assert run_demo(file) == 1
-    assert f"{file} is no folder" in capsys.readouterr().err
+    assert f"{file} is not a folder" in capsys.readouterr().err
 
 
-def test_messages_hold_what_a_listener_draws(hand_model):
-    """From hands to messages and back: sides, places and triangles are the same."""
+def test_conversion_of_messages_to_hands(hand_model):
+    """Converting hands to messages and back preserves sides, positions and triangles."""
     hands, header = two_hands(hand_model, track_id=7), Header(frame_id="camera")
     poses = HandFrames(hand_model).poses(hands.hands)
-    back = to_two_hands(to_joints_array(hands, header, poses), to_mesh_array(hands, header, poses))
-    assert back.metric
-    for mine, theirs in zip(hands.hands, back.hands, strict=True):
-        assert (mine.side, mine.track_id) == (theirs.side, theirs.track_id)
-        np.testing.assert_array_equal(mine.joints, theirs.joints)
-        np.testing.assert_array_equal(mine.faces, theirs.faces)
-        np.testing.assert_allclose(mine.vertices, theirs.vertices, atol=1e-6)
-        np.testing.assert_allclose(mine.joints_2d, theirs.joints_2d, atol=1e-3)
+    converted = to_two_hands(to_joints_array(hands, header, poses), to_mesh_array(hands, header, poses))
+    assert converted.metric
+    for expected, hand in zip(hands.hands, converted.hands, strict=True):
+        assert (hand.side, hand.track_id) == (expected.side, expected.track_id)
+        np.testing.assert_array_equal(hand.joints, expected.joints)
+        np.testing.assert_array_equal(hand.faces, expected.faces)
+        np.testing.assert_allclose(hand.vertices, expected.vertices, atol=1e-6)
+        np.testing.assert_allclose(hand.joints_2d, expected.joints_2d, atol=1e-3)
 
 
-def test_rates_and_ages():
-    arrivals = Arrivals("/hands/mesh")
-    assert arrivals.rate == 0
-    assert np.isnan(arrivals.age(50))
+def test_topic_statistics():
+    statistics = TopicStatistics("/hands/mesh")
+    assert statistics.rate == 0
+    assert np.isnan(statistics.age(50))
     for k in range(5):
-        arrivals.add(0.1 * k)
-        arrivals.times[-1] = 2.0 * k
-    assert arrivals.rate == 0.5
-    np.testing.assert_allclose(arrivals.age(50), 0.2)
+        statistics.add(0.1 * k)
+        statistics.times[-1] = 2.0 * k
+    assert statistics.rate == 0.5
+    np.testing.assert_allclose(statistics.age(50), 0.2)

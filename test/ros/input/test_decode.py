@@ -1,4 +1,4 @@
-"""Images from messages: every encoding against an encoder of the test's own, and nothing else than a refusal."""
+"""Tests of image decoding: each encoding against a reference, rejection of invalid messages."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sensor_msgs.msg import Image
 
 from lgnet_core.types import FloatArray
+from lgnet_ros.input.decode import decode_image
 from lgnet_ros.input.encodings import BAYER, ENCODINGS, MAX_PIXELS
-from lgnet_ros.input.intake import decode_image
 from lgnet_ros.input.invalid_message import InvalidMessageError
 
 WIDTH, HEIGHT = 20, 16
@@ -28,21 +28,21 @@ def random_pixels(seed: int = 0, grey: bool = False) -> FloatArray:
 
 
 def image(rows: FloatArray, encoding: str, padding: int = 0, height: int = HEIGHT, **fields: Any) -> Image:
-    """A message of rows (R, bytes) uint8, each followed by padding that is no image."""
+    """Message of rows (R, bytes) uint8, each followed by padding bytes."""
     rows = np.pad(rows.reshape(len(rows), -1), ((0, 0), (0, padding)), constant_values=0xAB)
     data = array.array("B", rows.tobytes())
     return Image(height=height, width=WIDTH, encoding=encoding, step=rows.shape[1], data=data, **fields)
 
 
 def bytes_of(values: FloatArray, big: int = 0) -> FloatArray:
-    """(H, ...) numbers of 16 bits as rows of bytes."""
+    """(H, ...) 16-bit samples as rows of bytes."""
     ordered = np.ascontiguousarray(values, ">u2" if big else "<u2")
     return ordered.reshape(len(ordered), -1).view(np.uint8)
 
 
 @pytest.mark.parametrize("padding", [0, 1, 12])
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8", "8UC1", "8UC3", "8UC4"])
-def test_colours_of_8_bits(encoding: str, padding: int) -> None:
+def test_8_bit_encodings(encoding: str, padding: int) -> None:
     order = {"8UC1": "mono", "8UC3": "bgr", "8UC4": "bgra"}.get(encoding, encoding[:-1])
     expected = random_pixels(grey=order == "mono")
     np.testing.assert_array_equal(decode_image(image(expected[..., CHANNELS[order]], encoding, padding)), expected)
@@ -51,24 +51,24 @@ def test_colours_of_8_bits(encoding: str, padding: int) -> None:
 @pytest.mark.parametrize("big", [0, 1])
 @pytest.mark.parametrize("padding", [0, 1, 6])
 @pytest.mark.parametrize("encoding", ["rgb16", "bgr16", "rgba16", "bgra16", "mono16", "16UC1"])
-def test_colours_of_16_bits(encoding: str, padding: int, big: int) -> None:
+def test_16_bit_encodings(encoding: str, padding: int, big: int) -> None:
     order = {"16UC1": "mono"}.get(encoding, encoding[:-2])
     expected = random_pixels(grey=order == "mono")
-    expected[0, 0] = 255  # the fullest bit
-    wide = expected[..., CHANNELS[order]].astype(np.uint16) * 256 + 99  # what 8 bits cannot hold
+    expected[0, 0] = 255  # sets the highest bit
+    wide = expected[..., CHANNELS[order]].astype(np.uint16) * 256 + 99  # the low byte is discarded
     rows = bytes_of(wide, big)
     np.testing.assert_array_equal(decode_image(image(rows, encoding, padding, is_bigendian=big)), expected)
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
-def test_sensors_of_fewer_bits_are_as_bright(bits: int) -> None:
+def test_images_with_fewer_bits_have_full_brightness(bits: int) -> None:
     grey = random_pixels(grey=True)
     grey[0, 0] = 255
     rows = bytes_of(grey[..., 0].astype(np.uint16) << (bits - 8))
     np.testing.assert_array_equal(decode_image(image(rows, "mono16")), grey)
 
 
-def test_an_rgb_image_is_not_copied() -> None:
+def test_rgb8_image_is_not_copied() -> None:
     for padding in (0, 5):
         message = image(random_pixels(), "rgb8", padding)
         assert np.shares_memory(decode_image(message), np.frombuffer(message.data, np.uint8))
@@ -77,7 +77,7 @@ def test_an_rgb_image_is_not_copied() -> None:
 @pytest.mark.parametrize("pattern", sorted(BAYER))
 @pytest.mark.parametrize("bits", [8, 16])
 def test_bayer_patterns(pattern: str, bits: int) -> None:
-    """Areas of one colour come out in this colour, and each pixel that sees a colour keeps it."""
+    """A uniform colour is preserved."""
     colour = np.array([200, 120, 40], np.uint8)
     flat = np.broadcast_to(colour, (HEIGHT, WIDTH, 3))
     mosaic = mosaic_of(flat, pattern)
@@ -86,7 +86,7 @@ def test_bayer_patterns(pattern: str, bits: int) -> None:
     np.testing.assert_array_equal(decode_image(image(mosaic, f"bayer_{pattern}{bits}")), flat)
 
 
-def test_bayer_pixels_keep_what_they_saw() -> None:
+def test_demosaicing_preserves_measured_values() -> None:
     noise = random_pixels(3)
     for pattern in BAYER:
         decoded = decode_image(image(mosaic_of(noise, pattern), f"bayer_{pattern}8"))
@@ -97,7 +97,7 @@ def test_bayer_pixels_keep_what_they_saw() -> None:
 
 
 def mosaic_of(rgb: FloatArray, pattern: str) -> FloatArray:
-    """(H, W) what a sensor sees behind the filter whose first four pixels are ``pattern``, row by row."""
+    """(H, W) raw image behind a Bayer filter whose first four pixels are ``pattern``, row by row."""
     mosaic = np.empty(rgb.shape[:2], np.uint8)
     for k, letter in enumerate(pattern):
         rows, columns = slice(k // 2, None, 2), slice(k % 2, None, 2)
@@ -106,7 +106,7 @@ def mosaic_of(rgb: FloatArray, pattern: str) -> FloatArray:
 
 
 def yuv_to_rgb(y: FloatArray, u: FloatArray, v: FloatArray) -> FloatArray:
-    """BT.601 with the range 16 to 235, as video has it."""
+    """BT.601 limited range (16 to 235)."""
     y, u, v = (np.asarray(x, np.float64) for x in (1.164 * (np.asarray(y, np.float64) - 16), u, v))
     u, v = u - 128, v - 128
     return np.stack([y + 1.596 * v, y - 0.813 * v - 0.391 * u, y + 2.018 * u], -1).clip(0, 255)
@@ -114,25 +114,25 @@ def yuv_to_rgb(y: FloatArray, u: FloatArray, v: FloatArray) -> FloatArray:
 
 @pytest.mark.parametrize("padding", [0, 2, 3])
 @pytest.mark.parametrize(("encoding", "luma"), [("yuv422", 1), ("uyvy", 1), ("yuv422_yuy2", 0), ("yuyv", 0)])
-def test_two_pixels_share_their_colour_in_yuv422(encoding: str, luma: int, padding: int) -> None:
+def test_yuv422_encodings(encoding: str, luma: int, padding: int) -> None:
     samples = np.random.default_rng(1).integers(40, 200, (HEIGHT, WIDTH, 2), np.uint8)
-    y, colour = samples[..., luma], samples[..., 1 - luma]
-    u, v = (np.repeat(colour[:, k::2], 2, 1) for k in (0, 1))
+    y, chroma = samples[..., luma], samples[..., 1 - luma]
+    u, v = (np.repeat(chroma[:, k::2], 2, 1) for k in (0, 1))
     decoded = decode_image(image(samples, encoding, padding))
     np.testing.assert_allclose(decoded, yuv_to_rgb(y, u, v), atol=1.5)
 
 
 @pytest.mark.parametrize("padding", [0, 4])
 @pytest.mark.parametrize(("encoding", "first"), [("nv12", 0), ("nv21", 1)])
-def test_four_pixels_share_their_colour_in_yuv420(encoding: str, first: int, padding: int) -> None:
+def test_yuv420_encodings(encoding: str, first: int, padding: int) -> None:
     samples = np.random.default_rng(2).integers(40, 200, (HEIGHT * 3 // 2, WIDTH), np.uint8)
-    y, colour = samples[:HEIGHT], samples[HEIGHT:]
-    planes = [np.kron(colour[:, k::2], np.ones((2, 2))) for k in (0, 1)]
+    y, chroma = samples[:HEIGHT], samples[HEIGHT:]
+    planes = [np.kron(chroma[:, k::2], np.ones((2, 2))) for k in (0, 1)]
     expected = yuv_to_rgb(y, planes[first], planes[1 - first])
     np.testing.assert_allclose(decode_image(image(samples, encoding, padding)), expected, atol=1.5)
 
 
-def test_grey_of_yuv_is_grey() -> None:
+def test_yuv_range_is_expanded() -> None:
     samples = np.full((HEIGHT, WIDTH, 2), 128, np.uint8)
     samples[..., 1] = 16
     assert not decode_image(image(samples, "uyvy")).any()
@@ -140,7 +140,7 @@ def test_grey_of_yuv_is_grey() -> None:
     assert (decode_image(image(samples, "uyvy")) >= 254).all()
 
 
-def refused(message: Image) -> InvalidMessageError:
+def rejection_of(message: Image) -> InvalidMessageError:
     with pytest.raises(InvalidMessageError) as caught:
         decode_image(message)
     return caught.value
@@ -149,8 +149,8 @@ def refused(message: Image) -> InvalidMessageError:
 @pytest.mark.parametrize(
     "encoding", ["", "RGB8", "32FC1", "8SC3", "64FC1", "rgb8 ", "bayer_rggb32", "nv24", "Ünbekannt"]
 )
-def test_other_encodings_are_refused_with_those_that_are_known(encoding: str) -> None:
-    rejection = refused(image(random_pixels(), encoding))
+def test_unsupported_encoding_is_rejected_with_the_supported_ones(encoding: str) -> None:
+    rejection = rejection_of(image(random_pixels(), encoding))
     assert rejection.key == "image_encoding"
     assert repr(encoding) in str(rejection)
     assert "rgb8" in str(rejection)
@@ -168,29 +168,29 @@ def test_other_encodings_are_refused_with_those_that_are_known(encoding: str) ->
         ({"step": 59}, "image_step", "59 bytes, but a row of 20 pixels in rgb8 has 60"),
         ({"step": 0}, "image_step", "0 bytes"),
         ({"width": 21}, "image_step", "63"),
-        ({"height": 17}, "image_data", "960 bytes of data, but 17 rows in steps of 60 bytes"),
+        ({"height": 17}, "image_data", "960 bytes of data, but 17 rows with a step of 60 bytes"),
         ({"step": 61}, "image_data", "976"),
-        ({"step": 2**32 - 1}, "image_data", "mend the driver"),
+        ({"step": 2**32 - 1}, "image_data", "fix the camera driver"),
         ({"data": []}, "image_data", "0 bytes of data"),
         ({"encoding": "nv12"}, "image_data", "nv12"),
     ],
 )
-def test_what_does_not_fit_together_is_refused(changes: dict[str, Any], key: str, text: str) -> None:
+def test_inconsistent_messages_are_rejected(changes: dict[str, Any], key: str, text: str) -> None:
     message = image(random_pixels(), "rgb8")
     for name, value in changes.items():
         setattr(message, name, array.array("B", value) if name == "data" else value)
-    rejection = refused(message)
+    rejection = rejection_of(message)
     assert (rejection.key, text in str(rejection)) == (key, True), rejection
 
 
 @pytest.mark.parametrize(("encoding", "samples"), [("uyvy", 2), ("yuyv", 2), ("nv12", 1), ("nv21", 1)])
-def test_shared_colours_need_whole_groups(encoding: str, samples: int) -> None:
+def test_subsampled_chroma_requires_even_sizes(encoding: str, samples: int) -> None:
     message = image(np.zeros((HEIGHT, WIDTH, samples), np.uint8), encoding)
     message.width -= 1
-    assert "multiples of 2" in str(refused(message))
+    assert "multiples of 2" in str(rejection_of(message))
 
 
-def test_a_image_of_the_largest_size_passes_the_check() -> None:
+def test_maximum_size_is_accepted() -> None:
     with pytest.raises(InvalidMessageError) as caught:
         decode_image(Image(height=8000, width=MAX_PIXELS // 8000, encoding="mono8", step=MAX_PIXELS // 8000))
     assert caught.value.key == "image_data"
@@ -208,7 +208,7 @@ SIZES = st.sampled_from([0, 1, 15, 16, 17, 20, 60, 2**31, 2**32 - 1]) | st.integ
     data=st.binary(max_size=64),
     copies=st.integers(0, 40),
 )
-def test_anything_is_decoded_or_refused(
+def test_any_message_is_decoded_or_rejected(
     width: int, height: int, step: int, encoding: str, big: int, data: bytes, copies: int
 ) -> None:
     content = array.array("B", data * copies)
@@ -227,11 +227,11 @@ def test_anything_is_decoded_or_refused(
     encoding=st.sampled_from(sorted(ENCODINGS)),
     big=st.booleans(),
 )
-def test_what_fits_together_is_decoded(width: int, height: int, padding: int, encoding: str, big: bool) -> None:
-    form = ENCODINGS[encoding]
-    width, height = (size - size % divisor for size, divisor in zip((width, height), form.divisor))
-    step = width * form.samples * form.bits // 8 + padding
-    data = np.random.default_rng(width).integers(0, 256, step * height * form.halves // 2, np.uint8)
+def test_any_consistent_message_is_decoded(width: int, height: int, padding: int, encoding: str, big: bool) -> None:
+    layout = ENCODINGS[encoding]
+    width, height = (size - size % divisor for size, divisor in zip((width, height), layout.divisor))
+    step = width * layout.samples * layout.bits // 8 + padding
+    data = np.random.default_rng(width).integers(0, 256, step * height * layout.rows_per_two // 2, np.uint8)
     content = array.array("B", data.tobytes())
     message = Image(height=height, width=width, encoding=encoding, is_bigendian=big, step=step, data=content)
     decoded = decode_image(message)
@@ -239,13 +239,13 @@ def test_what_fits_together_is_decoded(width: int, height: int, padding: int, en
     assert decoded.dtype == np.uint8
 
 
-def test_every_reason_of_a_image_can_happen() -> None:
-    """The table of reasons names nothing that no message is refused for."""
-    seen = set()
+def test_every_image_rejection_reason_occurs() -> None:
+    """All image reasons can be produced by invalid messages."""
+    keys = set()
     for width, encoding, step, size in itertools.product((0, 20), ("rgb8", "no"), (10, 60), (960, 3)):
         message = Image(height=16, width=width, encoding=encoding, step=step, data=array.array("B", bytes(size)))
         try:
             decode_image(message)
         except InvalidMessageError as rejection:
-            seen.add(rejection.key)
-    assert seen == {"image_encoding", "image_size", "image_step", "image_data"}
+            keys.add(rejection.key)
+    assert keys == {"image_encoding", "image_size", "image_step", "image_data"}

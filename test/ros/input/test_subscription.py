@@ -1,4 +1,4 @@
-"""A subscription that keeps to its publishers, and what it says when nothing comes."""
+"""Tests of the QoS-matching subscription."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import String
-from support.ros_world import World, wait_for
+from support.ros_domain import RosDomain, wait_for
 
-from lgnet_ros.input.subscription import MatchedSubscription
+from lgnet_ros.input.subscription import QoSMatchingSubscription
 
 RELIABLE, BEST_EFFORT = (
     QoSProfile(depth=5, reliability=policy) for policy in (ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT)
@@ -19,86 +19,88 @@ RELIABLE, BEST_EFFORT = (
 
 
 @pytest.fixture
-def make(world: World) -> Iterator[Callable[[str, str], tuple[MatchedSubscription, list[String]]]]:
-    made = []
+def make(ros_domain: RosDomain) -> Iterator[Callable[[str, str], tuple[QoSMatchingSubscription, list[String]]]]:
+    subscriptions = []
 
-    def make(topic: str, policy: str) -> tuple[MatchedSubscription, list[String]]:
-        heard: list[String] = []
-        made.append(MatchedSubscription(world.node, String, topic, policy, heard.append))
-        return made[-1], heard
+    def make(topic: str, policy: str) -> tuple[QoSMatchingSubscription, list[String]]:
+        received: list[String] = []
+        subscriptions.append(QoSMatchingSubscription(ros_domain.node, String, topic, policy, received.append))
+        return subscriptions[-1], received
 
     yield make
-    for subscription in made:
+    for subscription in subscriptions:
         subscription.close()
 
 
-def test_it_follows_the_publishers_reliability(world, make):
-    """Nobody, a reliable one, a best-effort one beside it, then that one alone: every message arrives."""
-    subscription, heard = make("/follows", "auto")
-    subscription.match()
-    assert subscription.state == "best_effort, volatile, 0 publisher(s)"
+def test_reliability_follows_the_publishers(ros_domain, make):
+    """No publisher, a reliable one, then also a best-effort one, then only the latter: all messages are received."""
+    subscription, received = make("/follows", "auto")
+    subscription.update()
+    assert subscription.status == "best_effort, volatile, 0 publisher(s)"
     publishers = []
-    for qos, state in ((RELIABLE, "reliable, volatile, 1"), (BEST_EFFORT, "best_effort, volatile, 2")):
-        publishers.append(world.node.create_publisher(String, "/follows", qos))
-        wait_for(lambda state=state: subscription.match() or subscription.state.startswith(state))
+    for qos, status in ((RELIABLE, "reliable, volatile, 1"), (BEST_EFFORT, "best_effort, volatile, 2")):
+        publishers.append(ros_domain.node.create_publisher(String, "/follows", qos))
+        wait_for(lambda status=status: subscription.update() or subscription.status.startswith(status))
         wait_for(lambda: publishers[-1].get_subscription_count())
-        publishers[-1].publish(String(data=state))
-        wait_for(lambda state=state: [m for m in heard if m.data == state])
-    world.node.destroy_publisher(publishers[0])
-    wait_for(lambda: world.node.count_publishers("/follows") == 1)
-    subscription.match()
-    assert subscription.state.startswith("best_effort")
-    world.node.destroy_publisher(publishers[1])
+        publishers[-1].publish(String(data=status))
+        wait_for(lambda status=status: [m for m in received if m.data == status])
+    ros_domain.node.destroy_publisher(publishers[0])
+    wait_for(lambda: ros_domain.node.count_publishers("/follows") == 1)
+    subscription.update()
+    assert subscription.status.startswith("best_effort")
+    ros_domain.node.destroy_publisher(publishers[1])
 
 
-def test_without_publishers_it_stays_as_it_is(world, make):
-    """A camera that is restarted finds the subscription that it left."""
+def test_qos_is_kept_when_all_publishers_disappear(ros_domain, make):
+    """A restarted camera finds the same subscription."""
     subscription, _ = make("/stays", "auto")
-    publisher = world.node.create_publisher(String, "/stays", RELIABLE)
-    wait_for(lambda: world.node.count_publishers("/stays"))
-    subscription.match()
-    world.node.destroy_publisher(publisher)
-    wait_for(lambda: world.node.count_publishers("/stays") == 0)
-    subscription.match()
-    assert subscription.state.startswith("reliable")
+    publisher = ros_domain.node.create_publisher(String, "/stays", RELIABLE)
+    wait_for(lambda: ros_domain.node.count_publishers("/stays"))
+    subscription.update()
+    ros_domain.node.destroy_publisher(publisher)
+    wait_for(lambda: ros_domain.node.count_publishers("/stays") == 0)
+    subscription.update()
+    assert subscription.status.startswith("reliable")
 
 
-def test_a_policy_that_does_not_fit_is_told_with_both_profiles(world, make, capfd):
-    subscription, heard = make("/unfit", "reliable")
-    subscription.match()
-    publisher = world.node.create_publisher(String, "/unfit", BEST_EFFORT)
-    (problem,) = wait_for(subscription.problems)
+def test_incompatible_policy_is_reported_with_both_profiles(ros_domain, make, capfd):
+    subscription, received = make("/unfit", "reliable")
+    subscription.update()
+    publisher = ros_domain.node.create_publisher(String, "/unfit", BEST_EFFORT)
+    (problem,) = wait_for(subscription.qos_problems)
     assert "offers best_effort, volatile" in problem
-    assert "reliable, volatile is asked for" in problem
+    assert "the subscription requests reliable, volatile" in problem
     assert "set image_qos to auto" in problem
-    assert problem in subscription.state
-    assert problem in subscription.explain_silence()
-    wait_for(lambda: subscription.match() or problem in capfd.readouterr().err, "a warning")
+    assert problem in subscription.status
+    assert problem in subscription.explain_no_messages()
+    wait_for(lambda: subscription.update() or problem in capfd.readouterr().err, "a warning")
     publisher.publish(String())
-    assert not heard
-    world.node.destroy_publisher(publisher)
+    assert not received
+    ros_domain.node.destroy_publisher(publisher)
 
 
-def test_silence_is_explained_by_what_there_is(world, make):
+def test_missing_messages_are_explained(ros_domain, make):
     subscription, _ = make("/silent", "auto")
-    subscription.match()
-    own = world.node.create_publisher(String, "/own", RELIABLE)
-    camera = Node("camera", context=world.context, use_global_arguments=False)
-    camera.create_publisher(String, "/loud", RELIABLE)
+    subscription.update()
+    own = ros_domain.node.create_publisher(String, "/own", RELIABLE)
+    camera = Node("camera", context=ros_domain.context, use_global_arguments=False)
+    camera.create_publisher(String, "/other", RELIABLE)
     camera.create_publisher(CompressedImage, "/silent/compressed", RELIABLE)
-    text = wait_for(lambda: all(n in (text := subscription.explain_silence()) for n in ("/loud", "image_t")) and text)
-    assert "/silent: nobody publishes there" in text
-    assert text.endswith("std_msgs/msg/String is published on /loud"), "its own topics are left out"
-    assert "/silent/compressed carries compressed images: set image_transport to compressed" in text
+    text = wait_for(
+        lambda: all(n in (text := subscription.explain_no_messages()) for n in ("/other", "image_t")) and text
+    )
+    assert text.startswith("no publishers")
+    assert text.endswith("std_msgs/msg/String is published on /other"), "the node's own topics must be excluded"
+    assert "Compressed images are published on /silent/compressed: set image_transport to compressed" in text
     camera.destroy_node()
-    world.node.destroy_publisher(own)
+    ros_domain.node.destroy_publisher(own)
 
 
-def test_closed_it_hears_nothing(world, make):
+def test_close_unsubscribes(ros_domain, make):
     subscription, _ = make("/closed", "auto")
-    publisher = world.node.create_publisher(String, "/closed", RELIABLE)
-    wait_for(lambda: subscription.match() or publisher.get_subscription_count())
+    publisher = ros_domain.node.create_publisher(String, "/closed", RELIABLE)
+    wait_for(lambda: subscription.update() or publisher.get_subscription_count())
     subscription.close()
-    assert subscription.state == "not subscribed"
+    assert subscription.status == "not subscribed"
     wait_for(lambda: publisher.get_subscription_count() == 0)
-    world.node.destroy_publisher(publisher)
+    ros_domain.node.destroy_publisher(publisher)

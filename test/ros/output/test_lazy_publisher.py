@@ -1,4 +1,4 @@
-"""An output of the node: heard by whom it fits, and it names who cannot hear it."""
+"""Tests of the lazy publisher: publishing while active, detection of incompatible subscribers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import serialize_message
 from std_msgs.msg import String
-from support.ros_world import World, wait_for
+from support.ros_domain import RosDomain, wait_for
 
-from lgnet_ros.output.publisher import Output, problems
+from lgnet_ros.output.lazy_publisher import LazyPublisher, qos_problems
 from lgnet_ros.qos import tf_profile
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 ACTIVE = LifecycleState(state_id=3, label="active")
 
 
-class Log:
-    """Stands in for the node's logger."""
+class LoggerStub:
+    """Records warnings."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -29,52 +29,56 @@ class Log:
 
 
 @pytest.fixture
-def node(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[LifecycleNode]:
-    node = LifecycleNode("hands", namespace="arm", context=world.context, use_global_arguments=False)
-    log = Log()
+def node(ros_domain: RosDomain, monkeypatch: pytest.MonkeyPatch) -> Iterator[LifecycleNode]:
+    node = LifecycleNode("hands", namespace="arm", context=ros_domain.context, use_global_arguments=False)
+    log = LoggerStub()
     monkeypatch.setattr(node, "get_logger", lambda: log)
-    world.executor.add_node(node)
+    ros_domain.executor.add_node(node)
     yield node
-    world.executor.remove_node(node)
+    ros_domain.executor.remove_node(node)
     node.destroy_node()
 
 
-def test_messages_and_bytes_are_heard_while_the_node_is_active(world: World, node: LifecycleNode) -> None:
-    output = Output(node, String, "hands/words")
-    assert not output.wanted
-    heard = world.hear(String, "/arm/hands/words")
-    wait_for(lambda: output.wanted)
-    output.publish(String(data="early"))  # thrown away
+def test_messages_and_bytes_are_published_while_the_node_is_active(ros_domain: RosDomain, node: LifecycleNode) -> None:
+    publisher = LazyPublisher(node, String, "hands/words")
+    assert not publisher.has_subscribers
+    received = ros_domain.subscribe(String, "/arm/hands/words")
+    wait_for(lambda: publisher.has_subscribers)
+    publisher.publish(String(data="early"))  # discarded
     LifecycleNode.on_activate(node, ACTIVE)
-    output.publish(String(data="message"))
-    output.publish(serialize_message(String(data="bytes")))
-    wait_for(lambda: len(heard) == 2)
-    assert [message.data for message in heard] == ["message", "bytes"]
-    assert output.problems() == node.get_logger().warnings == []
-    output.destroy()
-    wait_for(lambda: world.node.count_publishers("/arm/hands/words") == 0)
+    publisher.publish(String(data="message"))
+    publisher.publish(serialize_message(String(data="bytes")))
+    wait_for(lambda: len(received) == 2)
+    assert [message.data for message in received] == ["message", "bytes"]
+    assert publisher.qos_problems() == node.get_logger().warnings == []
+    publisher.destroy()
+    wait_for(lambda: ros_domain.node.count_publishers("/arm/hands/words") == 0)
 
 
-def test_each_subscriber_that_cannot_hear_is_named_once(world: World, node: LifecycleNode) -> None:
-    first, second = Output(node, String, "hands/first"), Output(node, String, "hands/second")
+def test_incompatible_subscribers_are_reported_once(ros_domain: RosDomain, node: LifecycleNode) -> None:
+    first, second = LazyPublisher(node, String, "hands/first"), LazyPublisher(node, String, "hands/second")
     for topic in ("/arm/hands/first", "/arm/hands/second"):
-        world.node.create_subscription(String, topic, lambda _: None, LATCHED)
+        ros_domain.node.create_subscription(String, topic, lambda _: None, LATCHED)
     log = node.get_logger()
-    outputs = (first, second)
-    wait_for(lambda: [o.watch() for o in outputs] and len(log.warnings) == 2, "a warning of each topic")
-    assert sorted(log.warnings) == first.problems() + second.problems()
+    publishers = (first, second)
+    wait_for(
+        lambda: [p.report_qos_problems() for p in publishers] and len(log.warnings) == 2, "a warning for each topic"
+    )
+    assert sorted(log.warnings) == first.qos_problems() + second.qos_problems()
     for topic, text in zip(("/arm/hands/first", "/arm/hands/second"), sorted(log.warnings)):
-        assert text.startswith(f"{topic}: /test cannot hear it: it asks for reliable, transient_local")
-        assert "reliable, volatile is offered" in text
-    assert not first.wanted
-    first._incompatible.notice(None)  # as for one more of the same name
-    first.watch()
-    assert len(log.warnings) == 2, "told a moment ago"
+        assert text.startswith(
+            f"{topic}: incompatible QoS with subscriber /test: it requests reliable, transient_local"
+        )
+        assert "the publisher offers reliable, volatile" in text
+    assert not first.has_subscribers
+    first._qos_reporter.on_event(None)  # like for another subscriber of the same node
+    first.report_qos_problems()
+    assert len(log.warnings) == 2, "must be throttled"
 
 
-def test_any_publisher_can_be_asked(world: World, node: LifecycleNode) -> None:
+def test_incompatible_subscribers_of_any_publisher(ros_domain: RosDomain, node: LifecycleNode) -> None:
     publisher = node.create_publisher(String, "/elsewhere", tf_profile())
-    assert problems(node, publisher) == []
-    world.node.create_subscription(String, "/elsewhere", lambda _: None, LATCHED)
-    (text,) = wait_for(lambda: problems(node, publisher))
-    assert "/elsewhere: /test cannot hear it" in text
+    assert qos_problems(node, publisher) == []
+    ros_domain.node.create_subscription(String, "/elsewhere", lambda _: None, LATCHED)
+    (text,) = wait_for(lambda: qos_problems(node, publisher))
+    assert "/elsewhere: incompatible QoS with subscriber /test" in text

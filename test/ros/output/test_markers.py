@@ -1,4 +1,4 @@
-"""Markers as bytes: those that rclpy makes of the same message, which here is built object by object."""
+"""Tests of the serialised markers, compared with rclpy's serialisation of the same message."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from hypothesis import strategies as st
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import ColorRGBA, Header
-from support.cdr import Encoder
-from support.ros_hands import no_hands, two_hands, unplaced
-from support.ros_node import lone_node
-from support.ros_world import wait_for
+from support.cdr import CdrEncoder
+from support.ros_domain import wait_for
+from support.ros_hands import no_hands, two_hands, uncalibrated_hands
+from support.ros_node import isolated_node
 from visualization_msgs.msg import Marker, MarkerArray
 
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import Side, TwoHands
-from lgnet_ros.output.markers import MarkerWriter
+from lgnet_ros.output.markers import MarkerSerializer
 from lgnet_ros.qos import output_profile
 
 HEADER = Header(stamp=Time(sec=1234567890, nanosec=987654321), frame_id="camera")
-SEEN = [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)]
-ORANGE, BLUE = (230, 159, 0), (0, 114, 178)  # as the overlay has them
+SIDE_COMBINATIONS = [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)]
+ORANGE, BLUE = (230, 159, 0), (0, 114, 178)  # same as in the overlay
 
 
 def expected(hands: TwoHands, header: Header, lifetime: Duration) -> MarkerArray:
-    """The message, a Point for each corner of each triangle."""
+    """The message, with a Point for each corner of each triangle."""
     markers = []
     for side, hand, colour in zip(Side, (hands.right, hands.left), (ORANGE, BLUE)):
         corners = [] if hand is None else hand.vertices[hand.faces].reshape(-1, 3).tolist()
@@ -52,36 +52,36 @@ def expected(hands: TwoHands, header: Header, lifetime: Duration) -> MarkerArray
 
 
 def assert_same_bytes(data: bytes, message: MarkerArray) -> None:
-    """Of rclpy and of the standard. Bytes between fields, there to align them, are whatever memory held."""
+    """Compare both serialisations with the CDR standard. Padding bytes are undefined."""
     for candidate in (data, serialize_message(message)):
-        Encoder(message).assert_same(candidate)
+        CdrEncoder(message).assert_equal(candidate)
 
 
-@pytest.mark.parametrize("sides", SEEN)
-def test_bytes_are_rclpys(hand_model: HandModel, sides: tuple[Side, ...]) -> None:
+@pytest.mark.parametrize("sides", SIDE_COMBINATIONS)
+def test_bytes_equal_rclpys_serialization(hand_model: HandModel, sides: tuple[Side, ...]) -> None:
     hands = two_hands(hand_model, sides)
-    data = MarkerWriter(0.3).write(hands, HEADER)
+    data = MarkerSerializer(0.3).serialize(hands, HEADER)
     message = expected(hands, HEADER, Duration(sec=0, nanosec=300_000_000))
     assert_same_bytes(data, message)
     assert deserialize_message(data, MarkerArray) == deserialize_message(serialize_message(message), MarkerArray)
 
 
-def test_one_writer_follows_hands_that_come_and_go(hand_model: HandModel) -> None:
-    writer = MarkerWriter(1.5)
-    for seed, sides in enumerate([*SEEN, *SEEN[::-1], SEEN[3]]):
+def test_appearing_and_disappearing_hands(hand_model: HandModel) -> None:
+    serializer = MarkerSerializer(1.5)
+    for seed, sides in enumerate([*SIDE_COMBINATIONS, *SIDE_COMBINATIONS[::-1], SIDE_COMBINATIONS[3]]):
         hands = two_hands(hand_model, sides, seed)
         header = Header(stamp=Time(sec=seed, nanosec=7 * seed), frame_id="cam" * (seed % 3))
         message = expected(hands, header, Duration(sec=1, nanosec=500_000_000))
-        assert_same_bytes(writer.write(hands, header), message)
+        assert_same_bytes(serializer.serialize(hands, header), message)
 
 
-def test_earlier_bytes_are_not_touched(hand_model: HandModel) -> None:
-    writer = MarkerWriter(0.3)
+def test_earlier_results_are_not_modified(hand_model: HandModel) -> None:
+    serializer = MarkerSerializer(0.3)
     hands = two_hands(hand_model)
-    first = writer.write(hands, HEADER)
-    kept = bytes(bytearray(first))
-    writer.write(two_hands(hand_model, seed=1), HEADER)
-    assert first == kept
+    first = serializer.serialize(hands, HEADER)
+    copy = bytes(bytearray(first))
+    serializer.serialize(two_hands(hand_model, seed=1), HEADER)
+    assert first == copy
 
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))
@@ -92,7 +92,7 @@ frame_ids = texts | st.integers(0, 300).map("f".__mul__)
     frame_id=frame_ids,
     sec=st.integers(-(2**31), 2**31 - 1),
     nanosec=st.integers(0, 2**32 - 1),
-    sides=st.sampled_from(SEEN),
+    sides=st.sampled_from(SIDE_COMBINATIONS),
     lifetime=st.sampled_from([0.0, 0.3, 2.0]),
 )
 def test_any_header(
@@ -103,60 +103,63 @@ def test_any_header(
     header = Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=frame_id)
     whole = int(lifetime)
     message = expected(hands, header, Duration(sec=whole, nanosec=round((lifetime - whole) * 1e9)))
-    assert_same_bytes(MarkerWriter(lifetime).write(hands, header), message)
+    assert_same_bytes(MarkerSerializer(lifetime).serialize(hands, header), message)
 
 
 @given(values=st.lists(st.floats(width=64), min_size=12, max_size=12))
-def test_any_place(small_hands: TwoHands, values: list[float]) -> None:
+def test_any_coordinates(small_hands: TwoHands, values: list[float]) -> None:
     assert small_hands.right is not None
     hand = replace(small_hands.right, vertices=np.reshape(values, (4, 3)))
     hands = TwoHands(hand, None, None, metric=True)
-    data = MarkerWriter(0.3).write(hands, HEADER)
+    data = MarkerSerializer(0.3).serialize(hands, HEADER)
     points = deserialize_message(data, MarkerArray).markers[0].points
     np.testing.assert_array_equal([(p.x, p.y, p.z) for p in points], hand.vertices[hand.faces].reshape(-1, 3))
 
 
 @pytest.fixture(scope="module")
 def small_hands(hand_model: HandModel) -> TwoHands:
-    """Two triangles each: hundreds of examples in no time."""
+    """Hands of two triangles, for fast examples."""
     hands = two_hands(hand_model)
     faces = np.array([[0, 2, 1], [0, 3, 2]])
     small = [replace(hand, vertices=hand.vertices[:4], faces=faces) for hand in hands.hands]
     return TwoHands(small[0], small[1], None, metric=True)
 
 
-def test_a_lifetime_can_be_changed(hand_model: HandModel) -> None:
-    writer = MarkerWriter(0.3)
-    writer.write(no_hands(), HEADER)
-    writer.lifetime = 2.25
-    told = deserialize_message(writer.write(no_hands(), HEADER), MarkerArray)
-    assert [m.lifetime for m in told.markers] == [Duration(sec=2, nanosec=250_000_000)] * 2
+def test_lifetime_can_be_changed(hand_model: HandModel) -> None:
+    serializer = MarkerSerializer(0.3)
+    serializer.serialize(no_hands(), HEADER)
+    serializer.lifetime = 2.25
+    message = deserialize_message(serializer.serialize(no_hands(), HEADER), MarkerArray)
+    assert [m.lifetime for m in message.markers] == [Duration(sec=2, nanosec=250_000_000)] * 2
 
 
-def test_no_hands_delete_both() -> None:
-    told = deserialize_message(MarkerWriter(0.3).write(no_hands(), HEADER), MarkerArray)
-    assert [(m.ns, m.id, m.action) for m in told.markers] == [("hands", 0, Marker.DELETE), ("hands", 1, Marker.DELETE)]
+def test_no_hands_deletes_both_markers() -> None:
+    message = deserialize_message(MarkerSerializer(0.3).serialize(no_hands(), HEADER), MarkerArray)
+    assert [(m.ns, m.id, m.action) for m in message.markers] == [
+        ("hands", 0, Marker.DELETE),
+        ("hands", 1, Marker.DELETE),
+    ]
 
 
-def test_hands_without_a_place_are_refused() -> None:
+def test_uncalibrated_hands_are_rejected() -> None:
     with pytest.raises(ValueError, match="uncalibrated"):
-        MarkerWriter(0.3).write(unplaced(), HEADER)
+        MarkerSerializer(0.3).serialize(uncalibrated_hands(), HEADER)
 
 
-def test_a_subscriber_gets_the_message(hand_model: HandModel) -> None:
-    with lone_node() as node:
-        heard: list[MarkerArray] = []
-        node.create_subscription(MarkerArray, "markers", heard.append, output_profile())
+def test_subscriber_receives_the_message(hand_model: HandModel) -> None:
+    with isolated_node() as node:
+        received: list[MarkerArray] = []
+        node.create_subscription(MarkerArray, "markers", received.append, output_profile())
         publisher = node.create_publisher(MarkerArray, "markers", output_profile())
         executor = SingleThreadedExecutor(context=node.context)
         executor.add_node(node)
-        data = MarkerWriter(0.3).write(two_hands(hand_model), HEADER)
+        data = MarkerSerializer(0.3).serialize(two_hands(hand_model), HEADER)
 
-        def published_and_heard() -> bool:
+        def publish_and_receive() -> bool:
             publisher.publish(data)
             executor.spin_once(timeout_sec=0.05)
-            return bool(heard)
+            return bool(received)
 
-        wait_for(published_and_heard, "markers")
+        wait_for(publish_and_receive, "markers")
         executor.shutdown()
-    assert heard[0] == deserialize_message(data, MarkerArray)
+    assert received[0] == deserialize_message(data, MarkerArray)

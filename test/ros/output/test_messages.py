@@ -1,4 +1,4 @@
-"""Hands in messages: every number where it belongs, the header untouched, nothing of what has no place."""
+"""Tests of the conversion of hands to messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lgnet_ros.msg import HandJoints, HandJointsArray, HandMesh, HandMeshArray, 
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
-from support.ros_hands import make_hand, no_hands, two_hands, unplaced
+from support.ros_hands import make_hand, no_hands, two_hands, uncalibrated_hands
 from support.ros_matrices import to_matrix
 
 from lgnet_core.geometry.hand_frame import HandFrames
@@ -23,10 +23,10 @@ from lgnet_core.geometry.inter_hand import InterHand, relative_pose
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import JOINT_NAMES, Side
 from lgnet_ros.output import messages
-from lgnet_ros.output.messages import POINT, to_image, to_inter_hand, to_joints_array, to_mesh_array, to_points
+from lgnet_ros.output.messages import POINT_DTYPE, to_image, to_inter_hand, to_joints_array, to_mesh_array, to_points
 
 HEADER = Header(stamp=Time(sec=1234567890, nanosec=987654321), frame_id="camera_color_optical_frame")
-SEEN = [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)]
+SIDE_COMBINATIONS = [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)]
 
 headers = st.builds(
     Header,
@@ -40,42 +40,42 @@ def frames(hand_model: HandModel) -> HandFrames:
     return HandFrames(hand_model)
 
 
-def sent(message: Any) -> Any:
-    """What a subscriber gets."""
+def transmitted(message: Any) -> Any:
+    """The message after serialisation and deserialisation."""
     return deserialize_message(serialize_message(message), type(message))
 
 
-@pytest.mark.parametrize("sides", SEEN)
-def test_joints_arrive(hand_model: HandModel, frames: HandFrames, sides: tuple[Side, ...]) -> None:
+@pytest.mark.parametrize("sides", SIDE_COMBINATIONS)
+def test_joints_message(hand_model: HandModel, frames: HandFrames, sides: tuple[Side, ...]) -> None:
     hands = two_hands(hand_model, sides)
-    message: HandJointsArray = sent(to_joints_array(hands, HEADER, frames.poses(hands.hands)))
+    message: HandJointsArray = transmitted(to_joints_array(hands, HEADER, frames.poses(hands.hands)))
     assert message.header == HEADER
     assert [hand.side for hand in message.hands] == list(sides)
-    for hand, told in zip(hands.hands, message.hands):
-        assert told.track_id == hand.track_id
-        assert told.presence == np.float32(hand.presence)
-        np.testing.assert_array_equal([(p.x, p.y, p.z) for p in told.joints], hand.joints)
-        np.testing.assert_array_equal(told.joint_std, hand.joint_std.astype(np.float32))
-        np.testing.assert_array_equal(told.joints_2d, hand.joints_2d.astype(np.float32).ravel())
-        assert_pose_is(told.pose, frames, hand)
+    for hand, hand_message in zip(hands.hands, message.hands):
+        assert hand_message.track_id == hand.track_id
+        assert hand_message.presence == np.float32(hand.presence)
+        np.testing.assert_array_equal([(p.x, p.y, p.z) for p in hand_message.joints], hand.joints)
+        np.testing.assert_array_equal(hand_message.joint_std, hand.joint_std.astype(np.float32))
+        np.testing.assert_array_equal(hand_message.joints_2d, hand.joints_2d.astype(np.float32).ravel())
+        assert_pose_is(hand_message.pose, frames, hand)
 
 
-@pytest.mark.parametrize("sides", SEEN)
-def test_meshes_arrive(hand_model: HandModel, frames: HandFrames, sides: tuple[Side, ...]) -> None:
+@pytest.mark.parametrize("sides", SIDE_COMBINATIONS)
+def test_mesh_message(hand_model: HandModel, frames: HandFrames, sides: tuple[Side, ...]) -> None:
     hands = two_hands(hand_model, sides)
-    message: HandMeshArray = sent(to_mesh_array(hands, HEADER, frames.poses(hands.hands)))
+    message: HandMeshArray = transmitted(to_mesh_array(hands, HEADER, frames.poses(hands.hands)))
     assert message.header == HEADER
     assert [hand.side for hand in message.hands] == list(sides)
-    for hand, told in zip(hands.hands, message.hands):
-        assert (told.track_id, told.presence) == (hand.track_id, np.float32(hand.presence))
-        vertices = np.reshape(told.vertices, (-1, 3))
-        triangles = np.reshape(told.triangles, (-1, 3))
+    for hand, hand_message in zip(hands.hands, message.hands):
+        assert (hand_message.track_id, hand_message.presence) == (hand.track_id, np.float32(hand.presence))
+        vertices = np.reshape(hand_message.vertices, (-1, 3))
+        triangles = np.reshape(hand_message.triangles, (-1, 3))
         np.testing.assert_array_equal(vertices, hand.vertices.astype(np.float32))
         np.testing.assert_array_equal(triangles, hand.faces)
         a, b, c = vertices[triangles].transpose(1, 0, 2)
         outward = np.einsum("ij,ij->i", np.cross(b - a, c - a), a - vertices.mean(0))
-        assert outward.sum() > 0, "wound inwards"
-        assert_pose_is(told.pose, frames, hand)
+        assert outward.sum() > 0, "triangles must be counter-clockwise from outside"
+        assert_pose_is(hand_message.pose, frames, hand)
 
 
 def assert_pose_is(pose: Pose, frames: HandFrames, hand: object) -> None:
@@ -88,13 +88,13 @@ def assert_pose_is(pose: Pose, frames: HandFrames, hand: object) -> None:
     assert np.linalg.norm([q.x, q.y, q.z, q.w]) == pytest.approx(1, abs=1e-12)
 
 
-def test_the_relation_of_the_hands_arrives(hand_model: HandModel, frames: HandFrames) -> None:
+def test_inter_hand_message(hand_model: HandModel, frames: HandFrames) -> None:
     hands = two_hands(hand_model)
     assert hands.right is not None
     assert hands.left is not None
     pose = relative_pose(*frames.poses(hands.hands).values())
     relation = InterHand(pose, 0.0625, np.array([1.0, 2, 3]), np.array([4.0, 5, 6]), 0.5)
-    message: InterHandTransform = sent(to_inter_hand(relation, HEADER, "arm/"))
+    message: InterHandTransform = transmitted(to_inter_hand(relation, HEADER, "arm/"))
     assert message.header == HEADER
     assert (message.right_frame, message.left_frame) == ("arm/hand_right", "arm/hand_left")
     assert (message.distance, message.confidence) == (0.0625, 0.5)
@@ -104,20 +104,22 @@ def test_the_relation_of_the_hands_arrives(hand_model: HandModel, frames: HandFr
     np.testing.assert_allclose(camera_right @ to_matrix(message.transform), camera_left, atol=1e-12)
 
 
-@pytest.mark.parametrize("sides", SEEN)
-def test_points_are_the_vertices_with_their_side(hand_model: HandModel, sides: tuple[Side, ...]) -> None:
+@pytest.mark.parametrize("sides", SIDE_COMBINATIONS)
+def test_point_cloud_contains_vertices_and_sides(hand_model: HandModel, sides: tuple[Side, ...]) -> None:
     hands = two_hands(hand_model, sides)
-    cloud: PointCloud2 = sent(to_points(hands, HEADER))
+    cloud: PointCloud2 = transmitted(to_points(hands, HEADER))
     assert cloud.header == HEADER
     assert (cloud.height, cloud.width, cloud.point_step) == (1, 778 * len(sides), 16)
     assert [(f.name, f.offset) for f in cloud.fields] == [("x", 0), ("y", 4), ("z", 8), ("side", 12)]
-    points = np.frombuffer(cloud.data, POINT)
+    points = np.frombuffer(cloud.data, POINT_DTYPE)
     for hand in hands.hands:
-        mine = points[points["side"] == hand.side]
-        np.testing.assert_array_equal(np.stack([mine[axis] for axis in "xyz"], -1), hand.vertices.astype(np.float32))
+        side_points = points[points["side"] == hand.side]
+        np.testing.assert_array_equal(
+            np.stack([side_points[axis] for axis in "xyz"], -1), hand.vertices.astype(np.float32)
+        )
 
 
-def test_points_are_read_by_sensor_msgs_py(hand_model: HandModel) -> None:
+def test_point_cloud_can_be_read_by_sensor_msgs_py(hand_model: HandModel) -> None:
     point_cloud2 = pytest.importorskip("sensor_msgs_py.point_cloud2", reason="sensor_msgs_py is not on PyPI")
     hands = two_hands(hand_model, (Side.LEFT,))
     read = point_cloud2.read_points(to_points(hands, HEADER), ["x", "y", "z"])
@@ -125,32 +127,32 @@ def test_points_are_read_by_sensor_msgs_py(hand_model: HandModel) -> None:
     np.testing.assert_array_equal(np.stack([read[a] for a in "xyz"], -1), hands.left.vertices.astype(np.float32))
 
 
-def test_an_overlay_arrives() -> None:
+def test_image_message() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     for image in (pixels, pixels[:, ::-1]):
-        message = sent(to_image(image, HEADER))
+        message = transmitted(to_image(image, HEADER))
         assert (message.header, message.encoding, message.step) == (HEADER, "rgb8", 90)
         np.testing.assert_array_equal(np.reshape(message.data, image.shape), image)
 
 
 @given(header=headers)
-def test_headers_are_bit_exact(hand_model: HandModel, frames: HandFrames, header: Header) -> None:
+def test_headers_are_unmodified(hand_model: HandModel, frames: HandFrames, header: Header) -> None:
     hands = two_hands(hand_model)
     for message in (to_joints_array(hands, header, frames.poses(hands.hands)), to_mesh_array(no_hands(), header, {})):
-        assert sent(message).header == header
-    assert sent(to_points(no_hands(), header)).header == header
+        assert transmitted(message).header == header
+    assert transmitted(to_points(no_hands(), header)).header == header
 
 
-def test_hands_without_a_place_are_refused() -> None:
+def test_uncalibrated_hands_are_rejected() -> None:
     for make in (to_joints_array, to_mesh_array):
         with pytest.raises(ValueError, match="uncalibrated"):
-            make(unplaced(), HEADER, {})
+            make(uncalibrated_hands(), HEADER, {})
     with pytest.raises(ValueError, match="uncalibrated"):
-        to_points(unplaced(), HEADER)
+        to_points(uncalibrated_hands(), HEADER)
 
 
-def test_arrays_are_taken_as_they_are(hand_model: HandModel, frames: HandFrames) -> None:
-    """Lists and ndarrays would be looked at element by element on ROS 2 Humble."""
+def test_arrays_are_assigned_without_conversion(hand_model: HandModel, frames: HandFrames) -> None:
+    """ROS 2 Humble checks lists and ndarrays element by element."""
     hands = two_hands(hand_model)
     poses = frames.poses(hands.hands)
     mesh, joints = (make(hands, HEADER, poses).hands[0] for make in (to_mesh_array, to_joints_array))
@@ -184,7 +186,7 @@ def test_every_field_passes_the_checks_of_rclpy(
     to_inter_hand(InterHand(pose, 0.0, np.zeros(3), np.zeros(3), 1.0), HEADER, "")
 
 
-def test_the_messages_constants_are_the_cores() -> None:
+def test_message_constants_match_lgnet_core() -> None:
     for kind in (HandJoints, HandMesh):
         assert (kind.RIGHT, kind.LEFT) == (Side.RIGHT, Side.LEFT)
     assert [getattr(HandJoints, name.upper()) for name in JOINT_NAMES] == list(range(HandJoints.NUM_KEYPOINTS))

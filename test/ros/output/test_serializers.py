@@ -1,4 +1,4 @@
-"""Messages as bytes: those that rclpy makes of the message objects, whoever is seen and whatever the numbers are."""
+"""Tests of the template-based serializers, compared with rclpy's serialisation of the same messages."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header, String
-from support.cdr import Encoder
-from support.ros_hands import no_hands, two_hands, unplaced
+from support.cdr import CdrEncoder
+from support.ros_hands import no_hands, two_hands, uncalibrated_hands
 from tf2_msgs.msg import TFMessage
 
 from lgnet_core.geometry.hand_frame import HandFrames, Pose
@@ -22,12 +22,18 @@ from lgnet_core.geometry.inter_hand import InterHand
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import Side, TwoHands
 from lgnet_ros.output.messages import to_inter_hand, to_joints_array, to_mesh_array
-from lgnet_ros.output.serialized import HandsWriter, InterHandWriter
-from lgnet_ros.output.template import Template, Templates, mark, marked_header, stamp_numbers
-from lgnet_ros.output.transforms import TransformWriter, to_transforms
+from lgnet_ros.output.serialization_template import (
+    SerializedTemplate,
+    TemplateCache,
+    placeholder,
+    placeholder_header,
+    stamp_fields,
+)
+from lgnet_ros.output.serializers import HandsSerializer, InterHandSerializer
+from lgnet_ros.output.transforms import TransformSerializer, to_transforms
 
 HEADER = Header(stamp=Time(sec=1234567890, nanosec=987654321), frame_id="camera")
-SEEN = [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)]
+SIDE_COMBINATIONS = [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)]
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1)
 headers = st.builds(
@@ -43,37 +49,37 @@ def frames(hand_model: HandModel) -> HandFrames:
     return HandFrames(hand_model)
 
 
-def assert_same(data: bytes | None, message: Any) -> None:
-    """Of rclpy and of the standard; bytes between fields, there to align them, are whatever memory held."""
+def assert_serialized(data: bytes | None, message: Any) -> None:
+    """Compare with rclpy's serialisation and the CDR standard. Padding bytes are undefined."""
     assert data is not None
     assert deserialize_message(data, type(message)) == deserialize_message(serialize_message(message), type(message))
-    Encoder(message).assert_same(data)
+    CdrEncoder(message).assert_equal(data)
 
 
 @pytest.fixture(scope="module")
 def small_hands(hand_model: HandModel) -> TwoHands:
-    """Meshes of two triangles: hundreds of examples in no time."""
+    """Hands of two triangles, for fast examples."""
     faces = np.array([[0, 2, 1], [0, 3, 2]])
     right, left = (replace(h, vertices=h.vertices[:4], faces=faces) for h in two_hands(hand_model).hands)
     return TwoHands(right, left, None, metric=True)
 
 
-def test_one_writer_follows_hands_that_come_and_go(hand_model: HandModel, frames: HandFrames) -> None:
-    hands_writer, transforms = HandsWriter(), TransformWriter("arm/")
-    for seed, sides in enumerate([*SEEN, *SEEN[::-1], SEEN[3]]):
+def test_appearing_and_disappearing_hands(hand_model: HandModel, frames: HandFrames) -> None:
+    hands_serializer, transforms = HandsSerializer(), TransformSerializer("arm/")
+    for seed, sides in enumerate([*SIDE_COMBINATIONS, *SIDE_COMBINATIONS[::-1], SIDE_COMBINATIONS[3]]):
         hands = two_hands(hand_model, sides, seed)
         header = Header(stamp=Time(sec=seed, nanosec=7 * seed), frame_id="cam" * (1 + seed % 3))
         poses = frames.poses(hands.hands)
         joints = {hand.side: frames.joint_poses(hand) for hand in hands.hands if seed % 2}
-        assert_same(hands_writer.joints(hands, header, poses), to_joints_array(hands, header, poses))
-        assert_same(hands_writer.mesh(hands, header, poses), to_mesh_array(hands, header, poses))
+        assert_serialized(hands_serializer.joints(hands, header, poses), to_joints_array(hands, header, poses))
+        assert_serialized(hands_serializer.mesh(hands, header, poses), to_mesh_array(hands, header, poses))
         if sides:
-            made = TFMessage(transforms=to_transforms(hands, header, poses, "arm/", joints))
-            assert_same(transforms.write(hands, header, poses, joints), made)
+            expected = TFMessage(transforms=to_transforms(hands, header, poses, "arm/", joints))
+            assert_serialized(transforms.serialize(hands, header, poses, joints), expected)
 
 
-@given(header=headers, sides=st.sampled_from(SEEN), track_id=st.integers(0, 2**32 - 1), number=numbers)
-def test_any_header_and_any_number(
+@given(header=headers, sides=st.sampled_from(SIDE_COMBINATIONS), track_id=st.integers(0, 2**32 - 1), number=numbers)
+def test_any_header_and_any_numbers(
     small_hands: TwoHands, header: Header, sides: tuple[Side, ...], track_id: int, number: float
 ) -> None:
     right, left = (
@@ -83,93 +89,101 @@ def test_any_header_and_any_number(
     hands = TwoHands(right, left, None, metric=True)
     pose = Pose(np.array([number, -number, 0.0]), np.array([1.0, number, 0.0, -number]))
     poses = dict.fromkeys(Side, pose)
-    writer = HandsWriter()
-    assert_same(writer.joints(hands, header, poses), to_joints_array(hands, header, poses))
-    assert_same(writer.mesh(hands, header, poses), to_mesh_array(hands, header, poses))
+    serializer = HandsSerializer()
+    assert_serialized(serializer.joints(hands, header, poses), to_joints_array(hands, header, poses))
+    assert_serialized(serializer.mesh(hands, header, poses), to_mesh_array(hands, header, poses))
     if sides:
-        made = TFMessage(transforms=to_transforms(hands, header, poses, ""))
-        assert_same(TransformWriter("").write(hands, header, poses), made)
+        expected = TFMessage(transforms=to_transforms(hands, header, poses, ""))
+        assert_serialized(TransformSerializer("").serialize(hands, header, poses), expected)
     relation = InterHand(pose, abs(number), np.full(3, number), np.full(3, -number), number)
-    inter_hand = InterHandWriter("left/")
+    inter_hand = InterHandSerializer("left/")
     for _ in range(2):
-        assert_same(inter_hand.write(relation, header), to_inter_hand(relation, header, "left/"))
+        assert_serialized(inter_hand.serialize(relation, header), to_inter_hand(relation, header, "left/"))
 
 
-def test_the_constants_of_the_messages_stay(hand_model: HandModel, frames: HandFrames) -> None:
-    """Sides and names are in no number."""
+def test_sides_and_frame_names_are_constant(hand_model: HandModel, frames: HandFrames) -> None:
+    """They are part of the template."""
     hands = two_hands(hand_model)
     poses = frames.poses(hands.hands)
-    told: HandJointsArray = deserialize_message(HandsWriter().joints(hands, HEADER, poses), HandJointsArray)
-    assert [hand.side for hand in told.hands] == [0, 1]
+    joints: HandJointsArray = deserialize_message(HandsSerializer().joints(hands, HEADER, poses), HandJointsArray)
+    assert [hand.side for hand in joints.hands] == [0, 1]
     relation = InterHand(poses[Side.LEFT], 0.1, np.zeros(3), np.ones(3), 0.5)
-    said: InterHandTransform = deserialize_message(InterHandWriter("p_").write(relation, HEADER), InterHandTransform)
-    assert (said.right_frame, said.left_frame, said.distance) == ("p_hand_right", "p_hand_left", np.float32(0.1))
+    message: InterHandTransform = deserialize_message(
+        InterHandSerializer("p_").serialize(relation, HEADER), InterHandTransform
+    )
+    assert (message.right_frame, message.left_frame, message.distance) == (
+        "p_hand_right",
+        "p_hand_left",
+        np.float32(0.1),
+    )
 
 
-def test_earlier_bytes_are_not_touched(hand_model: HandModel, frames: HandFrames) -> None:
-    writer = HandsWriter()
+def test_earlier_results_are_not_modified(hand_model: HandModel, frames: HandFrames) -> None:
+    serializer = HandsSerializer()
     hands, others = two_hands(hand_model), two_hands(hand_model, seed=1)
-    first = writer.mesh(hands, HEADER, frames.poses(hands.hands))
-    kept = bytes(bytearray(first))
-    writer.mesh(others, HEADER, frames.poses(others.hands))
-    assert first == kept
+    first = serializer.mesh(hands, HEADER, frames.poses(hands.hands))
+    copy = bytes(bytearray(first))
+    serializer.mesh(others, HEADER, frames.poses(others.hands))
+    assert first == copy
 
 
-def test_triangles_are_the_images_own(hand_model: HandModel, frames: HandFrames) -> None:
-    """Another hand model of the same size may have them in another order."""
-    writer, hands = HandsWriter(), two_hands(hand_model, (Side.RIGHT,))
+def test_triangles_are_not_cached(hand_model: HandModel, frames: HandFrames) -> None:
+    """Another hand model of the same size may order them differently."""
+    serializer, hands = HandsSerializer(), two_hands(hand_model, (Side.RIGHT,))
     assert hands.right is not None
-    turned = TwoHands(replace(hands.right, faces=np.roll(hands.right.faces, 1, 0)), None, None, metric=True)
+    reordered = TwoHands(replace(hands.right, faces=np.roll(hands.right.faces, 1, 0)), None, None, metric=True)
     poses = frames.poses(hands.hands)
-    for each in (hands, turned):
-        assert_same(writer.mesh(each, HEADER, poses), to_mesh_array(each, HEADER, poses))
+    for each in (hands, reordered):
+        assert_serialized(serializer.mesh(each, HEADER, poses), to_mesh_array(each, HEADER, poses))
 
 
-def test_no_hands_have_messages_but_no_frames() -> None:
-    told: HandMeshArray = deserialize_message(HandsWriter().mesh(no_hands(), HEADER, {}), HandMeshArray)
-    assert (told.header, list(told.hands)) == (HEADER, [])
-    assert TransformWriter("").write(no_hands(), HEADER, {}) is None
+def test_no_hands_give_an_empty_message_and_no_transforms() -> None:
+    message: HandMeshArray = deserialize_message(HandsSerializer().mesh(no_hands(), HEADER, {}), HandMeshArray)
+    assert (message.header, list(message.hands)) == (HEADER, [])
+    assert TransformSerializer("").serialize(no_hands(), HEADER, {}) is None
 
 
-def test_nothing_stands_under_no_frame(hand_model: HandModel, frames: HandFrames) -> None:
+def test_no_transforms_without_parent_frame(hand_model: HandModel, frames: HandFrames) -> None:
     hands = two_hands(hand_model)
-    assert TransformWriter("").write(hands, Header(), frames.poses(hands.hands)) is None
+    assert TransformSerializer("").serialize(hands, Header(), frames.poses(hands.hands)) is None
 
 
-def test_hands_without_a_place_are_refused() -> None:
-    for write in (HandsWriter().joints, HandsWriter().mesh, TransformWriter("").write):
+def test_uncalibrated_hands_are_rejected() -> None:
+    for serialize in (HandsSerializer().joints, HandsSerializer().mesh, TransformSerializer("").serialize):
         with pytest.raises(ValueError, match="uncalibrated"):
-            write(unplaced(), HEADER, {})
+            serialize(uncalibrated_hands(), HEADER, {})
 
 
-def test_marks_between_which_fields_are_aligned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What memory held between two fields may look like a mark."""
+def test_padding_that_equals_the_placeholder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Padding bytes are uninitialised and may equal the placeholder."""
     padded = b"\0\1\0\0" + b"\xfe" * 1 + b"\xfe" * 3 + b"\xfe" * 4 + b"\xfe" * 8 + b"\0" * 4
-    monkeypatch.setattr("lgnet_ros.output.template.serialize_message", lambda message: padded)
-    template = Template(None, [(np.uint8, 0), (np.uint32, 0), (np.float64, 0.0)])
+    monkeypatch.setattr("lgnet_ros.output.serialization_template.serialize_message", lambda message: padded)
+    template = SerializedTemplate(None, [(np.uint8, 0), (np.uint32, 0), (np.float64, 0.0)])
     filled = template.fill([(np.uint8, 7), (np.uint32, 0x01020304), (np.float64, 1.0)])
     assert filled[4] == 7
     assert filled[8:12] == bytes([4, 3, 2, 1])
     assert filled[12:20] == np.float64(1.0).tobytes()
 
 
-def test_templates_are_few() -> None:
-    """A camera that names every image's frame anew does not fill the memory."""
-    templates, made = Templates(), []
+def test_number_of_cached_templates_is_limited() -> None:
+    """A different frame_id in every image must not exhaust the memory."""
+    templates, created = TemplateCache(), []
     for k in range(100):
         header = Header(frame_id=str(k))
 
-        def make(header: Header = header) -> Header:
-            made.append(header.frame_id)
-            return marked_header(header)
+        def create_message(header: Header = header) -> Header:
+            created.append(header.frame_id)
+            return placeholder_header(header)
 
         for _ in range(2):
-            assert deserialize_message(templates.write(str(k), stamp_numbers(header), make), Header) == header
-    assert len(made) == 100
+            assert (
+                deserialize_message(templates.serialize(str(k), stamp_fields(header), create_message), Header) == header
+            )
+    assert len(created) == 100
     assert len(templates._templates) <= 8
 
 
-def test_no_text_holds_a_mark() -> None:
+def test_no_text_contains_the_placeholder() -> None:
     for text in ("\u00fe", "\ufefe", "\U000efefe"):
         assert b"\xfe" not in serialize_message(String(data=text))
-    assert mark(np.float32) == np.float32(mark(np.float32))
+    assert placeholder(np.float32) == np.float32(placeholder(np.float32))

@@ -1,4 +1,4 @@
-"""Frames for TF: right-handed, unit, under the image's frame, silent on what is not seen."""
+"""Tests of the TF transforms of hands and joints."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
-from support.ros_hands import no_hands, two_hands, unplaced
+from support.ros_hands import no_hands, two_hands, uncalibrated_hands
 from support.ros_matrices import to_matrix
 
 from lgnet_core.geometry.hand_frame import HandFrames
@@ -26,7 +26,7 @@ def frames(hand_model: HandModel) -> HandFrames:
 
 @pytest.mark.parametrize("sides", [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)])
 @pytest.mark.parametrize("prefix", ["", "arm/"])
-def test_hands_that_are_seen_have_frames(
+def test_present_hands_have_frames(
     hand_model: HandModel, frames: HandFrames, sides: tuple[Side, ...], prefix: str
 ) -> None:
     hands = two_hands(hand_model, sides)
@@ -40,44 +40,44 @@ def test_hands_that_are_seen_have_frames(
         assert np.linalg.det(matrix[:3, :3]) == pytest.approx(1)
 
 
-def test_joints_have_frames_where_they_are(hand_model: HandModel, frames: HandFrames) -> None:
+def test_joint_frames_are_at_the_joints(hand_model: HandModel, frames: HandFrames) -> None:
     hands = two_hands(hand_model)
     joint_poses = {hand.side: frames.joint_poses(hand) for hand in hands.hands}
-    made = to_transforms(hands, HEADER, frames.poses(hands.hands), "arm/", joint_poses)
-    transforms = {t.child_frame_id: t for t in made}
+    stamped = to_transforms(hands, HEADER, frames.poses(hands.hands), "arm/", joint_poses)
+    transforms = {t.child_frame_id: t for t in stamped}
     assert len(transforms) == 2 * 21
     for hand in hands.hands:
         for joint in range(1, 21):
-            told = transforms[f"arm/hand_{hand.side.label}_{JOINT_NAMES[joint]}"]
-            assert told.header == HEADER
-            matrix = to_matrix(told.transform)
+            transform = transforms[f"arm/hand_{hand.side.label}_{JOINT_NAMES[joint]}"]
+            assert transform.header == HEADER
+            matrix = to_matrix(transform.transform)
             np.testing.assert_array_equal(matrix[:3, 3], hand.joints[joint])
             np.testing.assert_allclose(matrix[:3, :3], joint_poses[hand.side][joint].rotation, atol=1e-12)
-            q = told.transform.rotation
+            q = transform.transform.rotation
             assert np.linalg.norm([q.x, q.y, q.z, q.w]) == pytest.approx(1, abs=1e-12)
     assert "arm/hand_right_index_2" in transforms
 
 
-def test_a_lookup_between_the_hands_is_the_relation_of_the_hands(hand_model: HandModel, frames: HandFrames) -> None:
+def test_lookup_between_the_hands_equals_the_relative_pose(hand_model: HandModel, frames: HandFrames) -> None:
     hands = two_hands(hand_model)
     poses = frames.poses(hands.hands)
     right, left = (to_matrix(t.transform) for t in to_transforms(hands, HEADER, poses, ""))
     relation = relative_pose(*poses.values())
-    looked_up = np.linalg.inv(right) @ left
-    np.testing.assert_allclose(looked_up[:3, :3], relation.rotation, atol=1e-12)
-    np.testing.assert_allclose(looked_up[:3, 3], relation.position, atol=1e-12)
+    lookup = np.linalg.inv(right) @ left
+    np.testing.assert_allclose(lookup[:3, :3], relation.rotation, atol=1e-12)
+    np.testing.assert_allclose(lookup[:3, 3], relation.position, atol=1e-12)
 
 
-def test_nothing_stands_under_no_frame(hand_model: HandModel, frames: HandFrames) -> None:
+def test_no_transforms_without_parent_frame(hand_model: HandModel, frames: HandFrames) -> None:
     hands = two_hands(hand_model)
     assert to_transforms(hands, Header(), frames.poses(hands.hands), "") == []
 
 
-def test_no_hands_no_frames() -> None:
+def test_no_transforms_without_hands() -> None:
     assert to_transforms(no_hands(), HEADER, {}, "") == []
     with pytest.raises(ValueError, match="uncalibrated"):
-        to_transforms(unplaced(), HEADER, {}, "")
+        to_transforms(uncalibrated_hands(), HEADER, {}, "")
 
 
-def test_frames_are_named_by_side() -> None:
+def test_frame_names() -> None:
     assert [hand_frame_name("p_", side) for side in Side] == ["p_hand_right", "p_hand_left"]

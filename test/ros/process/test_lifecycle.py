@@ -1,4 +1,4 @@
-"""The client that does what launch does, against a managed node of rclpy's own."""
+"""Tests of the lifecycle client with a managed node of rclpy."""
 
 from __future__ import annotations
 
@@ -7,58 +7,58 @@ from collections.abc import Iterator
 import pytest
 from lifecycle_msgs.msg import State, Transition
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from support.ros_world import World
+from support.ros_domain import RosDomain
 
 from lgnet_ros.process.lifecycle import LifecycleClient, LifecycleError
 
 
-class Managed(LifecycleNode):
-    """Refuses to be configured as often as it is told to."""
+class ManagedNode(LifecycleNode):
+    """Fails to configure a given number of times."""
 
-    refusals = 0
+    num_failures = 0
 
     def on_configure(self, state):
-        self.refusals -= 1
-        return TransitionCallbackReturn.SUCCESS if self.refusals < 0 else TransitionCallbackReturn.FAILURE
+        self.num_failures -= 1
+        return TransitionCallbackReturn.SUCCESS if self.num_failures < 0 else TransitionCallbackReturn.FAILURE
 
 
 @pytest.fixture
-def managed(world: World) -> Iterator[Managed]:
-    node = Managed("managed", context=world.context)
-    world.executor.add_node(node)
+def managed(ros_domain: RosDomain) -> Iterator[ManagedNode]:
+    node = ManagedNode("managed", context=ros_domain.context)
+    ros_domain.executor.add_node(node)
     yield node
-    world.executor.remove_node(node)
+    ros_domain.executor.remove_node(node)
     node.destroy_node()
 
 
-def test_bring_up_from_every_state(world, managed):
-    client = LifecycleClient(world.node, "/managed")
-    for down in (
+def test_bring_up_from_every_state(ros_domain, managed):
+    client = LifecycleClient(ros_domain.node, "/managed")
+    for transitions in (
         [],
         [Transition.TRANSITION_DEACTIVATE],
         [Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP],
     ):
-        for transition in down:
+        for transition in transitions:
             client.change(transition)
         client.bring_up()
         assert client.state() == State.PRIMARY_STATE_ACTIVE
     client.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
-    with pytest.raises(LifecycleError, match="start it again"):
+    with pytest.raises(LifecycleError, match="restart the node"):
         client.bring_up()
     client.destroy()
 
 
-def test_a_refusal_is_told_and_can_be_mended(world, managed):
-    managed.refusals = 1
-    client = LifecycleClient(world.node, "/managed")
-    with pytest.raises(LifecycleError, match="/managed: configure failed; the node's log says why"):
+def test_failed_transition_is_reported_and_can_be_repeated(ros_domain, managed):
+    managed.num_failures = 1
+    client = LifecycleClient(ros_domain.node, "/managed")
+    with pytest.raises(LifecycleError, match="/managed: transition configure failed; see the node's log"):
         client.bring_up()
     client.bring_up()
     client.destroy()
 
 
-def test_nobody_there(world):
-    client = LifecycleClient(world.node, "/nobody")
-    with pytest.raises(LifecycleError, match=r"/nobody: no such managed node within 0.2 s.*ROS_DOMAIN_ID"):
+def test_missing_node_is_reported(ros_domain):
+    client = LifecycleClient(ros_domain.node, "/missing")
+    with pytest.raises(LifecycleError, match=r"/missing: managed node not found within 0.2 s.*ROS_DOMAIN_ID"):
         client.state(timeout=0.2)
     client.destroy()

@@ -1,4 +1,4 @@
-"""Busy neighbours: at work while the block runs, gone after it."""
+"""Background load: processes are busy during the block and end after it."""
 
 import os
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lgnet_core.evaluation.benchmark.busy import busy_processes
+from lgnet_core.evaluation.benchmark.background_load import background_load
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads CPU times from /proc")
 
@@ -25,22 +25,22 @@ def exists(pid: int) -> bool:
 
 
 @needs_proc
-def test_they_work_until_the_end_of_the_block():
-    with busy_processes(2) as pids:
+def test_processes_are_busy_during_the_block():
+    with background_load(2) as pids:
         assert len(pids) == 2
         before, deadline = [cpu_seconds(pid) for pid in pids], time.monotonic() + 30
         while any(cpu_seconds(pid) < start + 0.05 for pid, start in zip(pids, before)):
-            assert time.monotonic() < deadline, "a neighbour does not work"
+            assert time.monotonic() < deadline, "a background process is idle"
             time.sleep(0.02)
     assert not any(map(exists, pids))
 
 
-def test_an_error_ends_them_too():
-    with pytest.raises(KeyboardInterrupt), busy_processes(1) as pids:
+def test_processes_end_after_an_exception():
+    with pytest.raises(KeyboardInterrupt), background_load(1) as pids:
         raise KeyboardInterrupt
     assert not any(map(exists, pids))
 
 
-def test_without_any_nothing_runs():
-    with busy_processes(0) as pids:
+def test_no_background_processes():
+    with background_load(0) as pids:
         assert pids == []

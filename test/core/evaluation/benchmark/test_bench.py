@@ -1,4 +1,4 @@
-"""The benchmark: what is measured, and what it counts."""
+"""Benchmark: latencies by stage and module, settings, and counted operations."""
 
 import pytest
 from support.small_network import small_network
@@ -11,7 +11,7 @@ from lgnet_core.types import TwoHands
 
 
 class StubEstimator:
-    """Has a network, sees no hands."""
+    """Has one engine and reports no hands."""
 
     def __init__(self, *given, **named):
         self.engines = {"tiny": bench.EagerEngine(TinyNetwork(), "cpu")}
@@ -20,7 +20,7 @@ class StubEstimator:
     @classmethod
     def load(cls, *given, **named):
         cls.loaded = cls()
-        cls.loaded.asked = (given, named)
+        cls.loaded.load_arguments = (given, named)
         return cls.loaded
 
     def estimate(self, image, camera):
@@ -29,7 +29,7 @@ class StubEstimator:
 
 
 class StubTracker:
-    """Two stages."""
+    """Reports two stages."""
 
     def __init__(self, estimator):
         self.stamps = []
@@ -47,23 +47,31 @@ def report(hand_model):
         patch.setattr(bench, "HandEstimator", StubEstimator)
         patch.setattr(bench, "HandTracker", StubTracker)
         return run_bench(
-            hand_model, ["lgnet-mini"], ["eager"], "cpu", repetitions=3, threads=1, size=64, weights="w", beside=1
+            hand_model,
+            ["lgnet-mini"],
+            ["eager"],
+            "cpu",
+            repetitions=3,
+            threads=1,
+            size=64,
+            weights="w",
+            background_processes=1,
         )
 
 
-def test_the_pipeline_is_timed_by_stage_and_by_network(report):
+def test_pipeline_latency_by_stage_and_engine(report):
     (cost,) = report.pipelines
     assert list(cost.latency) == ["estimate", "update", "update/detect", "update/crop", "tiny x1", "tiny x2"]
-    assert cost.latency["update/crop"].p50 == pytest.approx(5.0)  # calls 4 to 6; those before warm up
+    assert cost.latency["update/crop"].p50 == pytest.approx(5.0)  # calls 4 to 6, after the warm-up
     assert (cost.weights, cost.engine, cost.device, cost.hands) == ("w", "eager", "cpu", 0.0)
     assert cost.images_per_second == pytest.approx(1000 / cost.latency["update"].p50)
 
 
-def test_the_pipeline_is_that_of_the_weights_and_threads_asked_for(report, hand_model):
-    assert StubEstimator.loaded.asked == (("w", "cpu", hand_model, "eager"), {"threads": 1})
+def test_pipeline_uses_given_weights_and_threads(report, hand_model):
+    assert StubEstimator.loaded.load_arguments == (("w", "cpu", hand_model, "eager"), {"threads": 1})
 
 
-def test_a_network_is_timed_as_a_whole_and_in_parts(report):
+def test_network_latency_in_total_and_by_module(report):
     (cost,) = report.networks
     assert {"network", "network/backbone", "network/refine_stage"} <= set(cost.latency)
     for latency in cost.latency.values():
@@ -74,16 +82,16 @@ def test_a_network_is_timed_as_a_whole_and_in_parts(report):
     assert cost.peak_memory_mb > 50
 
 
-def test_the_report_tells_how_it_was_measured(report):
-    assert (report.beside, report.machine["threads"]) == (1, 1)
+def test_report_contains_settings(report):
+    assert (report.background_processes, report.machine["threads"]) == (1, 1)
     assert report.image_size == (read_clip().camera.width, read_clip().camera.height)
 
 
-def test_frames_go_to_and_fro():
-    frames = bench._to_and_fro([0, 1, 2, 3])
+def test_frames_are_repeated_forwards_and_backwards():
+    frames = bench._ping_pong([0, 1, 2, 3])
     assert [next(frames) for _ in range(9)] == [0, 1, 2, 3, 2, 1, 0, 1, 2]
 
 
-def test_macs_are_those_of_the_layers():
+def test_macs_of_known_layers():
     assert count_macs(TinyNetwork(8)) == 4 * 4 * 4 * 3 * 2 * 2
     assert count_macs(TinyNetwork(8), TinyNetwork(16).example_inputs()) == 4 * count_macs(TinyNetwork(8))

@@ -1,4 +1,4 @@
-"""The benchmark's figures as JSON and as tables."""
+"""Benchmark report as JSON and as tables."""
 
 import io
 import json
@@ -6,7 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
-from lgnet_core.evaluation.benchmark.report import Latency, NetworkCost, PipelineCost, Report
+from lgnet_core.evaluation.benchmark.report import BenchmarkReport, Latency, NetworkCost, PipelineCost
 
 MACHINE = {"processor": "a CPU", "threads": 2, "torch": "2.0"}
 PIPELINE = PipelineCost(
@@ -31,8 +31,8 @@ NETWORK = NetworkCost(
 )
 
 
-def report(beside: int = 2) -> Report:
-    return Report(MACHINE, (640, 480), beside, [PIPELINE], [NETWORK])
+def report(background_processes: int = 2) -> BenchmarkReport:
+    return BenchmarkReport(MACHINE, (640, 480), background_processes, [PIPELINE], [NETWORK])
 
 
 def text(tables) -> str:
@@ -46,10 +46,10 @@ def test_percentiles_are_milliseconds_of_single_calls():
     assert Latency.of([k / 1000 for k in range(101)]) == Latency(50.0, 95.0, 99.0)
 
 
-def test_json_holds_every_figure(tmp_path):
+def test_json_contains_all_results(tmp_path):
     report().save(tmp_path / "bench.json")
     document = json.loads((tmp_path / "bench.json").read_text())
-    assert (document["machine"], document["image_size"], document["beside"]) == (MACHINE, [640, 480], 2)
+    assert (document["machine"], document["image_size"], document["background_processes"]) == (MACHINE, [640, 480], 2)
     (pipeline,), (network,) = document["pipelines"], document["networks"]
     assert Latency(**pipeline["latency"]["update"]) == PIPELINE.latency["update"]
     assert (pipeline["hands"], pipeline["images_per_second"]) == (1.75, 80.0)
@@ -57,12 +57,12 @@ def test_json_holds_every_figure(tmp_path):
     assert Latency(**network["latency"]["network/backbone"]) == NETWORK.latency["network/backbone"]
 
 
-def test_tables_show_it():
+def test_tables_contain_all_results():
     shown = text(report().tables())
     for part in ("640x480", "12.5 / 13.0 / 14.0", "update/crop", "80.0", "3x256x256", "12.3", "1.25", "lgnet-mini"):
         assert part in shown, part
 
 
-@pytest.mark.parametrize(("beside", "told"), [(2, True), (0, False)])
-def test_busy_neighbours_are_told(beside, told):
-    assert ("beside 2 busy processes" in text(report(beside).tables())) == told
+@pytest.mark.parametrize(("background_processes", "mentioned"), [(2, True), (0, False)])
+def test_background_processes_are_mentioned(background_processes, mentioned):
+    assert ("2 background processes" in text(report(background_processes).tables())) == mentioned

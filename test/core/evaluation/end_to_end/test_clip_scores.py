@@ -1,4 +1,4 @@
-"""What is measured on a clip, where it is known."""
+"""Scores of a clip with known errors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from support.small_clip import small_clip
 
 from lgnet_core.data.clip import Clip
-from lgnet_core.evaluation.clip_scores import measure
-from lgnet_core.evaluation.reported import ReportedHand
+from lgnet_core.evaluation.end_to_end.clip_scores import score_clip
+from lgnet_core.evaluation.end_to_end.reported_hand import ReportedHand
 from lgnet_core.geometry.camera import project_distorted
 from lgnet_core.types import Side
 
@@ -20,55 +20,55 @@ def true_hands(clip: Clip, k: int) -> list[ReportedHand]:
     return [ReportedHand(side, project_distorted(joints[side], clip.camera), joints[side], True) for side in Side]
 
 
-def test_truth_has_no_error():
+def test_true_hands_have_no_error():
     clip = small_clip()
-    scores = measure([true_hands(clip, k) for k in range(3)], clip)
+    scores = score_clip([true_hands(clip, k) for k in range(3)], clip)
     assert (scores.found, scores.missed, scores.extra) == (6, 0, 0)
     errors = [scores.error_pixels, scores.error_relative, scores.error_wrist, scores.error_between]
     np.testing.assert_allclose(errors, 0, atol=1e-9)
 
 
-def test_errors_are_what_they_say():
-    """The estimate shifted by 2 cm in depth: the wrists are 2 cm off, the hands themselves are right."""
+def test_depth_error():
+    """Estimates shifted by 2 cm in depth have a wrist error of 2 cm and no relative error."""
     clip = small_clip()
     shifted = replace(clip, joints=clip.joints + np.array([0, 0, 0.02]))
-    found = [true_hands(shifted, k) for k in range(3)]
-    found[1] = found[1][:1]
-    scores = measure(found, clip)
+    reported = [true_hands(shifted, k) for k in range(3)]
+    reported[1] = reported[1][:1]
+    scores = score_clip(reported, clip)
     assert (scores.found, scores.missed) == (5, 1)
     assert scores.error_wrist == pytest.approx(20)
     assert scores.error_relative == pytest.approx(0, abs=1e-9)
     assert scores.error_between == pytest.approx(0, abs=1e-9)
     assert scores.error_pixels > 0
-    absent = replace(clip, presence=np.zeros((3, 2), bool))
-    scores = measure(found, absent)
+    without_hands = replace(clip, presence=np.zeros((3, 2), bool))
+    scores = score_clip(reported, without_hands)
     assert (scores.found, scores.missed, scores.extra) == (0, 0, 5)
     assert np.isnan(scores.error_pixels)
 
 
-def test_between_the_wrists():
-    """The left hands 3 cm aside; where a hand is missing there is no pair."""
+def test_error_between_wrists():
+    """Left hands displaced by 3 cm; a frame with one hand has no pair."""
     clip = small_clip()
-    aside = np.array([0.03, 0, 0])
-    found = [
-        [right, left._replace(joints=left.joints + aside)] for right, left in (true_hands(clip, k) for k in range(3))
+    offset = np.array([0.03, 0, 0])
+    reported = [
+        [right, left._replace(joints=left.joints + offset)] for right, left in (true_hands(clip, k) for k in range(3))
     ]
-    found[2] = found[2][1:]
-    scores = measure(found, clip)
+    reported[2] = reported[2][1:]
+    scores = score_clip(reported, clip)
     assert scores.error_between == pytest.approx(30)
     assert scores.error_wrist == pytest.approx(30 * 3 / 5)
 
 
-def test_the_same_side_twice_counts_once():
+def test_second_hand_of_a_side_is_extra():
     clip = small_clip()
     right, left = true_hands(clip, 0)
-    scores = measure([[right, right], [], [left, right]], clip)
+    scores = score_clip([[right, right], [], [left, right]], clip)
     assert (scores.found, scores.missed, scores.extra) == (3, 3, 1)
 
 
-def test_hands_without_a_place_have_no_error_of_place():
+def test_unplaced_hands_have_no_wrist_error():
     clip = small_clip()
-    scores = measure([[hand._replace(placed=False) for hand in true_hands(clip, k)] for k in range(3)], clip)
+    scores = score_clip([[hand._replace(placed=False) for hand in true_hands(clip, k)] for k in range(3)], clip)
     assert scores.error_relative == pytest.approx(0, abs=1e-9)
     assert np.isnan(scores.error_wrist)
     assert np.isnan(scores.error_between)

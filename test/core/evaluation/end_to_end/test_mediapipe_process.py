@@ -1,4 +1,4 @@
-"""The pipe to MediaPipe's program, with a stand-in for MediaPipe."""
+"""Communication with the MediaPipe subprocess, with a stub of MediaPipe."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lgnet_core.evaluation.end_to_end.mediapipe_program import MediaPipeProgram, interpreter_with_mediapipe
+from lgnet_core.evaluation.end_to_end.mediapipe_process import MediaPipeProcess, interpreter_with_mediapipe
 from lgnet_core.types import Side
 
-PACKAGE = '''
-"""Sees a hand of MediaPipe's side "Left" in the middle of every image whose first pixel is not black."""
+STUB_PACKAGE = '''
+"""Reports a hand with MediaPipe's label "Left" in every image whose first pixel is not black."""
 from types import SimpleNamespace as Some
 __version__ = "0.0.stub"
 class Hands:
@@ -32,25 +32,25 @@ solutions = Some(hands=Some(Hands=Hands))
 
 @pytest.fixture
 def python(tmp_path) -> Path:
-    """An interpreter with the stand-in."""
-    (tmp_path / "mediapipe.py").write_text(PACKAGE)
-    program = tmp_path / "python"
+    """An interpreter with the stub."""
+    (tmp_path / "mediapipe.py").write_text(STUB_PACKAGE)
+    process = tmp_path / "python"
     run = f"import sys, runpy; sys.path.insert(0, {str(tmp_path)!r}); sys.argv = sys.argv[2:]"
-    program.write_text(
+    process.write_text(
         f'#!/bin/sh\nexec {sys.executable} -c "{run}; runpy.run_path(sys.argv[0], run_name=\'__main__\')" "$@"\n'
     )
-    program.chmod(0o755)
-    return program
+    process.chmod(0o755)
+    return process
 
 
-def test_images_there_hands_back(python):
+def test_hands_of_images(python):
     image = np.full((40, 60, 3), 9, np.uint8)
-    with MediaPipeProgram(python) as program:
-        assert program.name == "MediaPipe 0.0.stub"
-        (hand,) = program(image)
-        assert program(np.zeros((30, 20, 3), np.uint8)) == []
-        (again,) = program(image[:, ::2])  # not contiguous
-        assert len(program.seconds) == 3
+    with MediaPipeProcess(python) as process:
+        assert process.name == "MediaPipe 0.0.stub"
+        (hand,) = process(image)
+        assert process(np.zeros((30, 20, 3), np.uint8)) == []
+        (again,) = process(image[:, ::2])  # not contiguous
+        assert len(process.seconds) == 3
     assert hand.side is Side.RIGHT  # "Left" in a mirrored image
     np.testing.assert_allclose(hand.joints_2d, [[29.5, 9.5]] * 21)
     np.testing.assert_allclose(again.joints_2d, [[14.5, 9.5]] * 21)
@@ -58,29 +58,29 @@ def test_images_there_hands_back(python):
     assert not hand.placed
 
 
-def test_a_film(python):
-    with MediaPipeProgram(python, video=True) as program:
-        assert program(np.full((40, 60, 3), 9, np.uint8))[0].side is Side.LEFT
+def test_video_mode(python):
+    with MediaPipeProcess(python, video=True) as process:
+        assert process(np.full((40, 60, 3), 9, np.uint8))[0].side is Side.LEFT
 
 
-def test_a_python_without_mediapipe(tmp_path):
+def test_python_without_mediapipe(tmp_path):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'mediapipe'\" >&2\n")
     python.chmod(0o755)
-    with pytest.raises(RuntimeError, match=r"MediaPipe ended \(.*No module named 'mediapipe'\); give a"):
-        MediaPipeProgram(python)
+    with pytest.raises(RuntimeError, match=r"MediaPipe exited \(.*No module named 'mediapipe'\); pass a"):
+        MediaPipeProcess(python)
     with pytest.raises(RuntimeError, match="no-python: cannot be run"):
-        MediaPipeProgram(tmp_path / "no-python")
+        MediaPipeProcess(tmp_path / "no-python")
 
 
-def test_which_python(monkeypatch):
+def test_choice_of_interpreter(monkeypatch):
     assert interpreter_with_mediapipe(Path("/some/python")) == Path("/some/python")
     for installed, expected in ((None, None), (object(), Path(sys.executable))):
         monkeypatch.setattr("importlib.util.find_spec", lambda name, installed=installed: installed)
         assert interpreter_with_mediapipe(None) == expected
 
 
-@pytest.mark.skipif("LGNET_MEDIAPIPE" not in os.environ, reason="LGNET_MEDIAPIPE names no Python with mediapipe")
-def test_the_real_program():
-    with MediaPipeProgram(Path(os.environ["LGNET_MEDIAPIPE"])) as program:
-        assert program(np.zeros((240, 320, 3), np.uint8)) == []
+@pytest.mark.skipif("LGNET_MEDIAPIPE" not in os.environ, reason="requires LGNET_MEDIAPIPE, a Python with mediapipe")
+def test_real_mediapipe():
+    with MediaPipeProcess(Path(os.environ["LGNET_MEDIAPIPE"])) as process:
+        assert process(np.zeros((240, 320, 3), np.uint8)) == []

@@ -1,4 +1,4 @@
-"""A made-up set of real images, judged and drawn."""
+"""Evaluation of a made-up data set of real images."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.reported_hands import hand_in
+from support.reported_hands import hand_in_box
 
-from lgnet_core.evaluation.end_to_end.frozen_reference import Reference
-from lgnet_core.evaluation.end_to_end.real_images import evaluate_realhands
+from lgnet_core.evaluation.end_to_end.mediapipe_reference import Reference
+from lgnet_core.evaluation.end_to_end.realhands import evaluate_realhands
 from lgnet_core.types import Side
 
-BOX, OTHER = [10.0, 10, 30, 40], [60.0, 10, 80, 40]
+BOX, OTHER_BOX = [10.0, 10, 30, 40], [60.0, 10, 80, 40]
 ROWS = [
     ("subhih_1.png", "subhih", [BOX]),
-    ("subhih_2.png", "subhih", [BOX, OTHER]),
-    ("lebanese_1.png", "lebanese", [OTHER]),
+    ("subhih_2.png", "subhih", [BOX, OTHER_BOX]),
+    ("lebanese_1.png", "lebanese", [OTHER_BOX]),
     ("asl_1.png", "asl", None),
     ("rf100_0012.png", "rf100", [BOX]),
     ("rf100_0012.jpg", "rf100", [BOX]),
 ]
-FROZEN = "against MediaPipe's frozen networks"
+COMPARISON = "compared with MediaPipe's frozen networks"
 
 
 @pytest.fixture(scope="module")
@@ -37,40 +37,40 @@ def root(tmp_path_factory) -> Path:
     return folder
 
 
-def always_one(image, camera):
+def report_one_hand(image, camera):
     assert camera is None
-    return [hand_in(BOX)]
+    return [hand_in_box(BOX)]
 
 
-def nothing(image, camera):
+def report_nothing(image, camera):
     return []
 
 
-def test_figures(root, tmp_path):
-    attention_maps = []
+def test_metrics(root, tmp_path):
+    calls = []
 
     def reference(image):
-        attention_maps.append(image)
-        return Reference(Side.LEFT, hand_in(BOX).joints_2d) if len(attention_maps) < 3 else None
+        calls.append(image)
+        return Reference(Side.LEFT, hand_in_box(BOX).joints_2d) if len(calls) < 3 else None
 
-    programs = {"one": always_one, "none": nothing}
-    figures, details = evaluate_realhands(tmp_path, root, "dev", programs, reference)
-    assert figures["subhih"]["boxes found"] == {"one": 2, "none": 0}
-    assert figures["subhih"]["boxes missed"] == {"one": 1, "none": 3}
-    assert figures["lebanese"]["extra hands"] == {"one": 1, "none": 0}
-    assert figures["asl"]["images with one hand"] == {"one": 1, "none": 0}
-    assert figures["rf100"]["images of touching hands"] == {"one": 1, "none": 1}  # of the name that was chosen
-    assert len(attention_maps) == 3  # single hands only: asl, lebanese, subhih_1, in the order of their names
-    assert figures[f"single hands {FROZEN}"]["images where the reference is sure"] == {"one": 2, "none": 2}
-    assert figures[f"asl {FROZEN}"]["side right, %"]["one"] == 0
-    assert figures[f"asl {FROZEN}"]["2D difference, % of the hand"]["one"] == pytest.approx(0)
-    assert f"subhih {FROZEN}" not in figures
+    methods = {"one": report_one_hand, "none": report_nothing}
+    metrics, details = evaluate_realhands(tmp_path, root, "dev", methods, reference)
+    assert metrics["subhih"]["boxes found"] == {"one": 2, "none": 0}
+    assert metrics["subhih"]["boxes missed"] == {"one": 1, "none": 3}
+    assert metrics["lebanese"]["extra hands"] == {"one": 1, "none": 0}
+    assert metrics["asl"]["images with one hand"] == {"one": 1, "none": 0}
+    assert metrics["rf100"]["images of touching hands"] == {"one": 1, "none": 1}  # listed by its name
+    assert len(calls) == 3  # images of single hands only: asl, lebanese, subhih_1
+    assert metrics[f"single hands {COMPARISON}"]["images with a reference"] == {"one": 2, "none": 2}
+    assert metrics[f"asl {COMPARISON}"]["correct side, %"]["one"] == 0
+    assert metrics[f"asl {COMPARISON}"]["2D difference, % of the hand size"]["one"] == pytest.approx(0)
+    assert f"subhih {COMPARISON}" not in metrics
     assert [row["file"] for row in details["images"]["one"]] == sorted(file for file, _, _ in ROWS)
     sheets = {path.name for path in tmp_path.glob("*.png")}
     assert sheets == {"asl.png", "lebanese.png", "rf100.png", "rf100_touching.png", "subhih.png"}
 
 
-def test_some_of_the_images(root, tmp_path):
-    figures, details = evaluate_realhands(tmp_path, root, "dev", {"none": nothing}, lambda image: None, count=3)
+def test_limited_count(root, tmp_path):
+    metrics, details = evaluate_realhands(tmp_path, root, "dev", {"none": report_nothing}, lambda image: None, count=3)
     assert len(details["images"]["none"]) == 3
-    assert not any("frozen" in group for group in figures)
+    assert not any("frozen" in group for group in metrics)

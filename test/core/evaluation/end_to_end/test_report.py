@@ -1,4 +1,4 @@
-"""Figures of programs side by side."""
+"""Report of an end-to-end evaluation with several methods."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 
 from rich.console import Console
 
-from lgnet_core.evaluation.end_to_end.program_report import EndToEndReport, collect
+from lgnet_core.evaluation.end_to_end.report import EndToEndReport, collect
 
 GROUPS = {
     "boxes": {"ours": {"found": 3, "error, px": 2.25}, "theirs": {"found": 2, "error, px": math.nan, "recall": 0.9}},
@@ -19,13 +19,13 @@ def report() -> EndToEndReport:
     return EndToEndReport("some images", collect(GROUPS), {"seed": 1}, details={"images": [1, math.nan]})
 
 
-def test_collect_turns_programs_into_columns():
+def test_collect_orders_by_metric_then_method():
     assert collect(GROUPS)["boxes"]["found"] == {"ours": 3, "theirs": 2}
     assert list(collect(GROUPS)) == ["boxes", "latency"]
 
 
 def test_table():
-    assert report().programs == ["ours", "theirs"]
+    assert report().methods == ["ours", "theirs"]
     console = Console(width=80)
     with console.capture() as capture:
         console.print(report().table())

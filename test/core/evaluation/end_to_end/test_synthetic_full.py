@@ -1,12 +1,12 @@
-"""Figures of full images with hands whose places are known."""
+"""Detection scores of full images with known hands."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from lgnet_core.evaluation.end_to_end.synthetic_full import FullImage, FullImageFigures, draw
-from lgnet_core.evaluation.reported import ReportedHand
+from lgnet_core.evaluation.end_to_end.reported_hand import ReportedHand
+from lgnet_core.evaluation.end_to_end.synthetic_full import DetectionScores, FullImage, generate_image
 from lgnet_core.geometry.camera import project_distorted
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.types import Camera, Side
@@ -16,83 +16,88 @@ IMAGE = np.zeros((480, 640, 3), np.uint8)
 SHAPE = np.random.default_rng(1).uniform(-0.08, 0.08, (21, 3)) * [1, 1, 0.2]  # 16 cm: 160 px at half a metre
 
 
-def truth(present=(True, True), shown=(True, True), depth=0.5) -> FullImage:
+def full_image(presence=(True, True), visible=(True, True), depth=0.5) -> FullImage:
     joints = np.stack([SHAPE + np.array([x, 0, depth]) for x in (-0.15, 0.15)])
-    return FullImage(IMAGE, CAMERA, joints, np.array(present), np.array(shown))
+    return FullImage(IMAGE, CAMERA, joints, np.array(presence), np.array(visible))
 
 
-def hand(image: FullImage, place: Side, side: Side | None = None, moved=(0.0, 0, 0)) -> ReportedHand:
-    joints = image.joints[place] + moved
-    return ReportedHand(place if side is None else side, project_distorted(joints, CAMERA), joints, True)
+def reported_hand(image: FullImage, true_side: Side, side: Side | None = None, offset=(0.0, 0, 0)) -> ReportedHand:
+    joints = image.joints[true_side] + offset
+    return ReportedHand(true_side if side is None else side, project_distorted(joints, CAMERA), joints, True)
 
 
-def figures(*images) -> dict[str, float]:
-    score = FullImageFigures()
+def metrics(*images) -> dict[str, float]:
+    score = DetectionScores()
     for image, hands in images:
         score.update(image, hands)
     return score.compute()
 
 
-def test_the_truth_has_no_error():
-    image = truth()
-    found = figures((image, [hand(image, side) for side in Side]))
+def test_true_hands_have_perfect_scores():
+    image = full_image()
+    scores = metrics((image, [reported_hand(image, side) for side in Side]))
     for name in ("recall", "precision", "recall with side", "precision with side"):
-        for group in ("all", "large", "large and shown"):
-            assert found[f"{name}, {group}"] == 1
-    for name in ("2D error, px", "error from the wrist, mm", "error between the wrists, placed, mm"):
-        assert found[name] == pytest.approx(0, abs=1e-9)
+        for group in ("all", "large", "large and visible"):
+            assert scores[f"{name}, {group}"] == 1
+    for name in ("2D error, px", "error relative to the wrist, mm", "error between the wrists, placed, mm"):
+        assert scores[name] == pytest.approx(0, abs=1e-9)
 
 
-def test_a_wrong_side_is_found_but_not_with_its_side():
-    """Of two hands one is reported, as the other one: found at its place, and no error is taken of it."""
-    image = truth()
-    found = figures((image, [hand(image, Side.RIGHT, Side.LEFT)]))
-    assert (found["hands, all"], found["recall, all"], found["precision, all"]) == (2, 0.5, 1)
-    assert (found["recall with side, all"], found["precision with side, all"]) == (0, 0)
-    assert np.isnan(found["2D error, px"])
+def test_hand_with_wrong_side():
+    """One of two hands is reported with the wrong side: it is matched, but has no errors."""
+    image = full_image()
+    scores = metrics((image, [reported_hand(image, Side.RIGHT, Side.LEFT)]))
+    assert (scores["hands, all"], scores["recall, all"], scores["precision, all"]) == (2, 0.5, 1)
+    assert (scores["recall with side, all"], scores["precision with side, all"]) == (0, 0)
+    assert np.isnan(scores["2D error, px"])
 
 
-def test_errors_of_moved_hands():
-    """The left hand 1 cm to the right, 10 px at half a metre: between the wrists 10 mm, from the wrist nothing."""
-    image = truth()
-    found = figures((image, [hand(image, Side.RIGHT), hand(image, Side.LEFT, moved=(0.01, 0, 0))]))
-    assert found["2D error, px"] == pytest.approx(5, rel=0.05)
-    assert found["error from the wrist, mm"] == pytest.approx(0, abs=1e-9)
-    assert found["error between the wrists, placed, mm"] == pytest.approx(10)
+def test_errors_of_displaced_hands():
+    """The left hand is displaced by 1 cm (10 px at half a metre): 10 mm between the wrists, no relative error."""
+    image = full_image()
+    scores = metrics((image, [reported_hand(image, Side.RIGHT), reported_hand(image, Side.LEFT, offset=(0.01, 0, 0))]))
+    assert scores["2D error, px"] == pytest.approx(5, rel=0.05)
+    assert scores["error relative to the wrist, mm"] == pytest.approx(0, abs=1e-9)
+    assert scores["error between the wrists, placed, mm"] == pytest.approx(10)
 
 
-def test_hidden_and_small_hands_count_apart():
-    """A hidden hand that is missed counts against all, not against those that are shown; a far hand is not large."""
-    hidden, far = truth(shown=(False, True)), truth(depth=5.0)
-    found = figures((hidden, [hand(hidden, Side.LEFT)]), (far, []))
-    assert (found["hands, all"], found["hands, large"], found["hands, large and shown"]) == (4, 2, 1)
-    assert (found["recall, all"], found["recall, large"], found["recall, large and shown"]) == (0.25, 0.5, 1)
-    wrong = figures((truth((False, False)), [hand(hidden, Side.LEFT)]), (hidden, [hand(hidden, Side.RIGHT)]))
-    assert (wrong["precision, all"], wrong["precision, large and shown"]) == (0.5, 0)  # the hidden one counts not
+def test_occluded_and_small_hands_are_counted_separately():
+    """A missed occluded hand lowers the recall of all hands, not of visible hands; a distant hand is not large."""
+    hidden, distant = full_image(visible=(False, True)), full_image(depth=5.0)
+    scores = metrics((hidden, [reported_hand(hidden, Side.LEFT)]), (distant, []))
+    assert (scores["hands, all"], scores["hands, large"], scores["hands, large and visible"]) == (4, 2, 1)
+    assert (scores["recall, all"], scores["recall, large"], scores["recall, large and visible"]) == (0.25, 0.5, 1)
+    false_positives = metrics(
+        (full_image((False, False)), [reported_hand(hidden, Side.LEFT)]), (hidden, [reported_hand(hidden, Side.RIGHT)])
+    )
+    assert (false_positives["precision, all"], false_positives["precision, large and visible"]) == (
+        0.5,
+        0,
+    )  # the occluded one does not count
 
 
-def test_hands_that_are_not_placed_have_no_error_between_them():
-    image = truth()
-    found = figures((image, [hand(image, side)._replace(placed=False) for side in Side]))
-    assert np.isnan(found["error between the wrists, placed, mm"])
-    assert found["error from the wrist, mm"] == pytest.approx(0, abs=1e-9)
+def test_unplaced_hands_have_no_error_between_wrists():
+    image = full_image()
+    scores = metrics((image, [reported_hand(image, side)._replace(placed=False) for side in Side]))
+    assert np.isnan(scores["error between the wrists, placed, mm"])
+    assert scores["error relative to the wrist, mm"] == pytest.approx(0, abs=1e-9)
 
 
-def test_the_same_side_twice_is_one_hand_and_an_extra():
-    image = truth((True, False))
-    found = figures((image, [hand(image, Side.RIGHT), hand(image, Side.LEFT, Side.RIGHT)]))
-    assert (found["recall, all"], found["precision, all"]) == (1, 0.5)
+def test_second_hand_of_a_side_is_a_false_positive():
+    image = full_image((True, False))
+    scores = metrics((image, [reported_hand(image, Side.RIGHT), reported_hand(image, Side.LEFT, Side.RIGHT)]))
+    assert (scores["recall, all"], scores["precision, all"]) == (1, 0.5)
 
 
-def test_drawn_images(hand_model):
-    """The truth lies in the image, and the same number is the same image."""
-    image, again = (draw(SyntheticHands(3, hand_model), 1) for _ in range(2))
+def test_generated_images(hand_model):
+    """Images are reproducible, and their true hands have perfect scores."""
+    image, again = (generate_image(SyntheticHands(3, hand_model), 1) for _ in range(2))
     np.testing.assert_array_equal(image.image, again.image)
     assert image.image.shape == (480, 640, 3)
     assert (image.camera.width, image.camera.height) == (640, 480)
-    there = [side for side in Side if image.presence[side]]
-    places = [project_distorted(image.joints[side], image.camera) for side in there]
-    hands = [ReportedHand(side, pixels, image.joints[side], True) for side, pixels in zip(there, places)]
-    found = figures((image, hands))
-    assert found["hands, all"] == len(there)
-    assert not there or found["recall with side, all"] == 1
+    present_sides = [side for side in Side if image.presence[side]]
+    pixels = [project_distorted(image.joints[side], image.camera) for side in present_sides]
+    hands = [ReportedHand(side, pixels, image.joints[side], True) for side, pixels in zip(present_sides, pixels)]
+    scores = metrics((image, hands))
+    assert scores["hands, all"] == len(present_sides)
+    assert not present_sides or scores["recall with side, all"] == 1

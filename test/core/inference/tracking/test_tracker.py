@@ -1,4 +1,4 @@
-"""The tracker over scripted networks: when it detects, where it takes its crops, what it keeps and forgets."""
+"""Tracking with scripted networks: detection schedule, predicted crops, track ids, resets and smoothing."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ WRISTS = np.stack([point_at(60, 130, 0.6, CAMERA), point_at(180, 130, 0.65, CAME
 
 
 class World:
-    """Two hands that a test moves, shows and hides, before a tracker.
+    """Two scripted hands that a test moves, shows and hides, and a tracker.
 
-    The networks see flat hands, :func:`hand_at`; what the stages say of their meshes is a scene's.
+    The detectors see flat hands, :func:`hand_at`; the meshes are a scene's.
     """
 
     def __init__(self, hand_model, thresholds: Thresholds | None = None, **settings) -> None:
@@ -45,16 +45,16 @@ class World:
 
     @property
     def detections(self) -> int:
-        """How often the palm detector ran."""
+        """Number of runs of the palm detector."""
         return len(self.script.palms.scales)
 
     @property
     def batches(self) -> list[int]:
-        """Crops of each run of the landmark network."""
+        """Number of crops in each run of the hand-landmark network."""
         return self.script.landmarks.batches
 
     def hide(self, *hands) -> None:
-        """Neither palm nor presence."""
+        """Remove palms and presence."""
         for hand in hands:
             hand.palm_score, hand.presence = 0.0, 0.01
 
@@ -67,48 +67,48 @@ def ids(hands: TwoHands) -> dict[Side, int]:
     return {hand.side: hand.track_id for hand in hands.hands}
 
 
-def assert_same(mine: TwoHands, theirs: TwoHands, but: Sequence[str] = ("track_id",)) -> None:
-    """To the last bit."""
-    assert mine.metric is theirs.metric
-    assert (mine.relative_translation is None) == (theirs.relative_translation is None)
-    if mine.relative_translation is not None:
-        np.testing.assert_array_equal(mine.relative_translation, theirs.relative_translation)
-    assert [hand.side for hand in mine.hands] == [hand.side for hand in theirs.hands]
-    for a, b in zip(mine.hands, theirs.hands):
+def assert_equal(actual: TwoHands, expected: TwoHands, ignored: Sequence[str] = ("track_id",)) -> None:
+    """Bit-identical except for the ignored fields."""
+    assert actual.metric is expected.metric
+    assert (actual.relative_translation is None) == (expected.relative_translation is None)
+    if actual.relative_translation is not None:
+        np.testing.assert_array_equal(actual.relative_translation, expected.relative_translation)
+    assert [hand.side for hand in actual.hands] == [hand.side for hand in expected.hands]
+    for a, b in zip(actual.hands, expected.hands):
         for f in fields(Hand):
-            if f.name not in but:
+            if f.name not in ignored:
                 np.testing.assert_array_equal(getattr(a, f.name), getattr(b, f.name), err_msg=f.name)
 
 
 @settings(max_examples=8)
-@given(there=st.sampled_from([(1, 1), (1, 0), (0, 1), (0, 0)]), seed=st.integers(0, 99))
-def test_detection_in_every_image_is_estimate(hand_model, there, seed):
+@given(present=st.sampled_from([(1, 1), (1, 0), (0, 1), (0, 0)]), seed=st.integers(0, 99))
+def test_detection_in_every_image_equals_estimate(hand_model, present, seed):
     world = World(hand_model, detection_interval=1)
-    world.hide(*(hand for hand, shown in zip((world.right, world.left), there) if not shown))
+    world.hide(*(hand for hand, shown in zip((world.right, world.left), present) if not shown))
     rng = np.random.default_rng(seed)
     for _ in range(3):
         for hand in (world.right, world.left):
             hand.move(*rng.uniform(-5, 5, 2))
-        assert_same(world.step(), world.estimator.estimate(world.image, CAMERA))
+        assert_equal(world.step(), world.estimator.estimate(world.image, CAMERA))
     assert world.detections >= 6
 
 
 @pytest.mark.parametrize("camera", [CAMERA, None], ids=["calibrated", "uncalibrated"])
-def test_still_hands_are_what_estimate_gives(hand_model, camera):
-    """Without smoothing: the crops of followed hands are those of a second look, so the observations are the same."""
+def test_tracking_still_hands_matches_estimate(hand_model, camera):
+    """Crops of tracked hands are those of the second detection pass, so the observations are the same."""
     world = World(hand_model)
-    wanted = world.estimator.estimate(world.image, camera)
+    expected = world.estimator.estimate(world.image, camera)
     for _ in range(3):
         hands = world.step(camera=camera)
         assert hands.metric is (camera is not None)
-        for mine, theirs in zip(hands.hands, wanted.hands, strict=True):
-            np.testing.assert_allclose(mine.joints, theirs.joints, atol=1e-3)
-            np.testing.assert_allclose(mine.joints_2d, theirs.joints_2d, atol=0.05)
+        for a, b in zip(hands.hands, expected.hands, strict=True):
+            np.testing.assert_allclose(a.joints, b.joints, atol=1e-3)
+            np.testing.assert_allclose(a.joints_2d, b.joints_2d, atol=0.05)
     assert ids(hands) == {Side.RIGHT: 1, Side.LEFT: 2}
 
 
 @pytest.mark.parametrize("interval", [2, 5, 10])
-def test_two_followed_hands_cost_a_detection_every_so_many_images(hand_model, interval):
+def test_two_tracked_hands_cost_a_detection_per_interval(hand_model, interval):
     world = World(hand_model, detection_interval=interval)
     detections = [0]
     for _ in range(2 * interval + 2):
@@ -117,7 +117,7 @@ def test_two_followed_hands_cost_a_detection_every_so_many_images(hand_model, in
     assert np.diff(detections).tolist() == [int(k % interval == 0) for k in range(2 * interval + 2)]
 
 
-def test_a_followed_hand_costs_one_crop(hand_model):
+def test_a_tracked_hand_costs_one_crop(hand_model):
     world = World(hand_model)
     world.step()
     world.batches.clear()
@@ -126,19 +126,19 @@ def test_a_followed_hand_costs_one_crop(hand_model):
     assert world.detections == 1
 
 
-def test_while_a_hand_is_missing_the_image_is_searched(hand_model):
-    """At its plain size: what is followed is no hand that the detector finds too large."""
+def test_detection_runs_in_every_image_while_a_hand_is_missing(hand_model):
+    """Without a retry on the downscaled image, as one hand is known."""
     world = World(hand_model)
     world.hide(world.left)
     for k in range(3):
         assert ids(world.step()) == {Side.RIGHT: 1}
         assert world.detections == k + 1
-    assert world.batches == [1, 1, 1, 1]  # the detected hand twice, then once an image: its palm is known
+    assert world.batches == [1, 1, 1, 1]  # two detection passes, then one crop per image, as the palm is known
     world.show(world.left)
     assert ids(world.step()) == {Side.RIGHT: 1, Side.LEFT: 2}
 
 
-def test_an_image_without_hands_is_searched_in_two_sizes_every_time(hand_model):
+def test_detection_is_retried_in_every_image_without_hands(hand_model):
     world = World(hand_model)
     world.hide(world.right, world.left)
     for k in range(3):
@@ -146,8 +146,8 @@ def test_an_image_without_hands_is_searched_in_two_sizes_every_time(hand_model):
         assert world.detections == 2 * (k + 1)
 
 
-def test_moving_hands_are_followed(hand_model):
-    """By 9 pixels an image, a tenth of a crop: with its velocity a crop is in place."""
+def test_moving_hands_are_tracked(hand_model):
+    """At 9 pixels, a tenth of a crop, per image: the predicted crop compensates for the motion."""
     world = World(hand_model, detection_interval=1000)
     for _ in range(8):
         hands = world.step()
@@ -157,11 +157,11 @@ def test_moving_hands_are_followed(hand_model):
         world.left.move(-4, -3)
     assert world.detections == 1
     centres = [np.linalg.solve(a[:, :2], np.full(2, 111.5) - a[:, 2]) for a in world.script.landmarks.affines]
-    middle = world.right.joints - [9, 0]  # where it was seen last
-    assert abs(centres[0][0] - middle[:, 0].mean()) < 10
+    last_joints = world.right.joints - [9, 0]
+    assert abs(centres[0][0] - last_joints[:, 0].mean()) < 10
 
 
-def test_a_hand_that_jumps_is_found_in_the_same_image_as_another_track(hand_model):
+def test_a_hand_that_jumps_gets_a_new_track_in_the_same_image(hand_model):
     world = World(hand_model)
     world.hide(world.left)
     assert ids(world.step()) == {Side.RIGHT: 1}
@@ -173,7 +173,7 @@ def test_a_hand_that_jumps_is_found_in_the_same_image_as_another_track(hand_mode
 
 
 def test_a_presence_below_the_threshold_ends_a_track(hand_model):
-    """And the image is searched at once: a hand that is there after all is back with another number."""
+    """Detection runs immediately; a hand that reappears gets a new track id."""
     world = World(hand_model)
     world.step()
     world.right.presence = 0.49
@@ -183,7 +183,7 @@ def test_a_presence_below_the_threshold_ends_a_track(hand_model):
     assert ids(world.step()) == {Side.RIGHT: 3, Side.LEFT: 2}
 
 
-def test_the_presence_threshold_may_be_changed_between_images(hand_model):
+def test_the_presence_threshold_can_be_changed_between_images(hand_model):
     world = World(hand_model)
     world.right.presence = 0.6
     assert set(ids(world.step())) == set(Side)
@@ -193,7 +193,7 @@ def test_the_presence_threshold_may_be_changed_between_images(hand_model):
     assert set(ids(world.step())) == set(Side)
 
 
-def test_a_detector_that_misses_followed_hands_does_not_lose_them(hand_model):
+def test_tracked_hands_do_not_depend_on_detection(hand_model):
     world = World(hand_model, detection_interval=2)
     first = ids(world.step())
     world.right.palm_score = world.left.palm_score = 0.0
@@ -202,8 +202,8 @@ def test_a_detector_that_misses_followed_hands_does_not_lose_them(hand_model):
     assert world.detections > 2
 
 
-def test_one_hand_is_not_followed_twice(hand_model):
-    """Where two hands become one in the image, the better observation stays."""
+def test_duplicate_tracks_are_suppressed(hand_model):
+    """If two tracks converge to one hand, the observation of higher presence is kept."""
     world = World(hand_model)
     world.step()
     world.left.joints = world.right.joints + 1.0
@@ -214,8 +214,8 @@ def test_one_hand_is_not_followed_twice(hand_model):
     assert hands.hands[0].presence == pytest.approx(0.9, abs=1e-5)
 
 
-def test_a_side_is_remembered(hand_model):
-    """Images in which a followed hand looks like the other side do not turn it: the memory is of ten images or so."""
+def test_handedness_is_averaged_over_a_track(hand_model):
+    """Single images with the wrong handedness do not change the side: the average spans about ten images."""
     world = World(hand_model)
     world.hide(world.left)
     world.step()
@@ -224,22 +224,24 @@ def test_a_side_is_remembered(hand_model):
         assert ids(world.step()) == {Side.RIGHT: 1}
     while set(ids(world.step())) == {Side.RIGHT}:
         pass
-    turned = world.step()
-    assert set(ids(turned)) == {Side.LEFT}
-    assert turned.left.track_id == 2
+    changed = world.step()
+    assert set(ids(changed)) == {Side.LEFT}
+    assert changed.left.track_id == 2
 
 
-def test_two_hands_that_look_alike_are_a_right_and_a_left_one(hand_model):
+def test_two_hands_of_the_same_handedness_get_both_sides(hand_model):
     world = World(hand_model)
     world.left.right_probability = 0.6
     for _ in range(3):
         hands = world.step()
         assert ids(hands) == {Side.RIGHT: 1, Side.LEFT: 2}
     np.testing.assert_allclose(hands.left.joints_2d, world.left.joints, atol=0.05)
-    assert world.batches[-1] == 2, "a followed hand is cropped as its side asks, so nothing is observed again"
+    assert world.batches[-1] == 2, (
+        "crops of tracked hands are mirrored according to their side, so no hand is observed again"
+    )
 
 
-def test_at_most_two_hands_are_followed(hand_model):
+def test_at_most_two_hands_are_tracked(hand_model):
     world = World(hand_model, detection_interval=2)
     world.script.hands.append(hand_at(120, 60, size=0.7, presence=0.55))
     for _ in range(6):
@@ -262,7 +264,7 @@ def changed_camera() -> Camera:
     ],
     ids=["clock-back", "gap", "intrinsics", "distortion", "no-camera", "reset"],
 )
-def test_what_makes_it_forget(hand_model, disturb):
+def test_reset_conditions(hand_model, disturb):
     world = World(hand_model, smoothing=Smoothing(min_cutoff=0.1, beta=0))
     for _ in range(3):
         world.step()
@@ -272,11 +274,11 @@ def test_what_makes_it_forget(hand_model, disturb):
     hands = world.step()
     assert world.detections >= 2
     assert min(ids(hands).values()) >= 3, "track ids count on"
-    wanted = world.estimator.estimate(world.image, CAMERA)
-    np.testing.assert_allclose(hands.right.joints, wanted.right.joints, atol=1e-6)  # nothing of the slow filter's past
+    expected = world.estimator.estimate(world.image, CAMERA)
+    np.testing.assert_allclose(hands.right.joints, expected.right.joints, atol=1e-6)  # the filter was reset, too
 
 
-def test_the_size_of_the_image_makes_it_forget(hand_model):
+def test_another_image_size_resets(hand_model):
     world = World(hand_model)
     world.step(camera=None)
     world.now += FRAME
@@ -285,8 +287,8 @@ def test_the_size_of_the_image_makes_it_forget(hand_model):
 
 
 @pytest.mark.parametrize("frames", [0, 0.2, 1, 14])
-def test_what_does_not(hand_model, frames):
-    """Irregular stamps up to the gap, a stamp that stands still, and a camera that is sent anew with each image."""
+def test_conditions_that_do_not_reset(hand_model, frames):
+    """Irregular stamps up to the maximum gap, equal stamps, and a new camera object with the same calibration."""
     world = World(hand_model, smoothing=Smoothing())
     for k in range(4):
         camera = Camera(CAMERA.matrix.copy(), WIDTH, HEIGHT)
@@ -296,38 +298,38 @@ def test_what_does_not(hand_model, frames):
     assert world.detections == 1
 
 
-def test_smoothing_holds_a_noisy_hand_and_keeps_relations(hand_model):
+def test_smoothing_reduces_jitter_and_keeps_the_relative_translation_consistent(hand_model):
     rng = np.random.default_rng(0)
     worlds = [World(hand_model, smoothing=s) for s in (None, Smoothing(min_cutoff=1.0, beta=5.0))]
-    tracks: list[list[np.ndarray]] = [[], []]
+    trajectories: list[list[np.ndarray]] = [[], []]
     for _ in range(20):
         noise = rng.normal(0, 0.5, (2, 2))
-        for world, track in zip(worlds, tracks):
+        for world, trajectory in zip(worlds, trajectories):
             for hand, shift in zip((world.right, world.left), noise):
                 hand.move(*shift)
             hands = world.step()
             for hand, shift in zip((world.right, world.left), noise):
                 hand.move(*-shift)
-            track.append(hands.right.joints)
+            trajectory.append(hands.right.joints)
             np.testing.assert_allclose(
                 hands.relative_translation, hands.left.joints[0] - hands.right.joints[0], atol=1e-12
             )
-    rough, calm = (np.diff(np.array(track), 2, axis=0)[5:].std() for track in tracks)
-    assert calm < 0.5 * rough
+    raw, smoothed = (np.diff(np.array(joints), 2, axis=0)[5:].std() for joints in trajectories)
+    assert smoothed < 0.5 * raw
 
 
 def test_smoothing_is_not_fed_back_into_the_crops(hand_model):
-    """A slow filter lags behind what is reported, not behind where the next crop is taken."""
+    """The lag of a slow filter affects the output, not the predicted crops."""
     slow, plain = (World(hand_model, smoothing=s) for s in (Smoothing(min_cutoff=0.05, beta=0.0), None))
     for _ in range(5):
         for world in (slow, plain):
             world.right.move(6, 0)
             world.step()
-        for mine, theirs in zip(slow.script.landmarks.affines, plain.script.landmarks.affines, strict=True):
-            np.testing.assert_array_equal(mine, theirs)
+        for a, b in zip(slow.script.landmarks.affines, plain.script.landmarks.affines, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
-def test_smoothing_can_be_switched_while_it_runs(hand_model):
+def test_smoothing_can_be_switched_at_run_time(hand_model):
     world, plain = World(hand_model, smoothing=Smoothing(min_cutoff=0.1, beta=0.0)), World(hand_model)
     hands = [(world.step(), plain.step())]
     for smoothing in (world.tracker.smoothing, None, Smoothing(min_cutoff=0.1, beta=0.0)):
@@ -336,12 +338,12 @@ def test_smoothing_can_be_switched_while_it_runs(hand_model):
             each.right.move(8, 0)
             each.left.move(0, -5)
         hands.append((world.step(), plain.step()))
-    lag = [np.abs(mine.right.joints - theirs.right.joints).max() for mine, theirs in hands]
+    lag = [np.abs(smoothed.right.joints - raw.right.joints).max() for smoothed, raw in hands]
     assert lag[1] > 1e-3
-    assert max(lag[0], lag[2], lag[3]) < 1e-12, "begins with what is seen, not with what it held before"
+    assert max(lag[0], lag[2], lag[3]) < 1e-12, "restarts from the current hands, not from its last state"
 
 
-def test_an_error_is_forgotten(hand_model):
+def test_tracking_continues_after_an_exception(hand_model):
     world = World(hand_model)
     first = ids(world.step())
     engine = world.estimator.reconstructor.engine
@@ -356,8 +358,8 @@ def test_an_error_is_forgotten(hand_model):
     assert world.detections == 1
 
 
-def test_a_mesh_that_is_not_finite_costs_its_image_only(hand_model):
-    """An overflow in half precision: the hand is followed on by its joints, and no filter keeps it."""
+def test_a_mesh_that_is_not_finite_affects_one_image_only(hand_model):
+    """An overflow in half precision: tracking continues with the joints, and the filter state stays finite."""
     world = World(hand_model, smoothing=Smoothing())
     first = world.step()
     engine = world.script.stages
@@ -384,9 +386,9 @@ def test_landmarks_that_are_not_finite_end_a_track(hand_model):
 
     class Overflowing(type(engine)):
         def __call__(self, crops):
-            found = super().__call__(crops)
-            found.landmarks[0] = torch.nan
-            return found
+            output = super().__call__(crops)
+            output.landmarks[0] = torch.nan
+            return output
 
     observer = world.estimator.detector.observer
     observer.engine = Overflowing(engine.hands)
@@ -409,7 +411,7 @@ def test_stages_are_timed(hand_model):
 
 
 def busy_threads(run) -> set[str]:
-    """The process's other threads that compute while something runs."""
+    """Other threads of this process that consume CPU time while ``run`` executes."""
 
     def computed() -> dict[str, int]:  # nanoseconds of each
         stats = Path("/proc/self/task").glob("*/schedstat")
@@ -417,15 +419,15 @@ def busy_threads(run) -> set[str]:
 
     before = computed()
     run()
-    time.sleep(0.2)  # what a thread computes counts once it sleeps
+    time.sleep(0.2)  # the statistics of a thread are updated when it sleeps
     after = computed()
     return {name for name, spent in after.items() if spent > before.get(name, 0)} - {str(get_native_id())}
 
 
-@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="Linux says what each thread computes")
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="needs the per-thread statistics of Linux")
 @pytest.mark.parametrize("count", [1, 2])
-def test_torchs_threads_sleep(hand_model, count):
-    """Once woken they busy-wait, on a core that the networks' own threads want."""
+def test_torchs_thread_pool_is_not_used(hand_model, count):
+    """Its threads would busy-wait on cores that the engines' threads need."""
     world = World(hand_model, detection_interval=3)
     if count == 1:
         world.hide(world.left)
@@ -433,14 +435,14 @@ def test_torchs_threads_sleep(hand_model, count):
     world.step()
 
     def replay(engine):
-        """Its answers by size of the batch, without computing them again."""
-        answers: dict[int, object] = {}
+        """An engine that repeats its recorded outputs by batch size, without computing them again."""
+        outputs: dict[int, object] = {}
 
         class Replay(type(engine)):
             def __call__(self, *inputs):
-                if len(inputs[0]) not in answers:
-                    answers[len(inputs[0])] = engine(*inputs)
-                return answers[len(inputs[0])]
+                if len(inputs[0]) not in outputs:
+                    outputs[len(inputs[0])] = engine(*inputs)
+                return outputs[len(inputs[0])]
 
         return Replay.__new__(Replay)
 
@@ -456,13 +458,13 @@ def test_torchs_threads_sleep(hand_model, count):
         torchs = busy_threads(lambda: torch.rand(2_000_000).sum())
         if not torchs:
             pytest.skip("torch computes in one thread here")
-        time.sleep(0.5)  # until torch's do
+        time.sleep(0.5)  # until torch's threads sleep
         assert not torchs & busy_threads(lambda: [world.step() for _ in range(6)])
     finally:
         torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("setting", [{"detection_interval": 0}, {"max_gap": 0.0}, {"max_gap": float("nan")}])
-def test_settings_out_of_range_are_refused(hand_model, setting):
+def test_settings_out_of_range_are_rejected(hand_model, setting):
     with pytest.raises(ValueError, match=next(iter(setting))):
         World(hand_model, **setting)

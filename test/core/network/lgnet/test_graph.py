@@ -1,4 +1,4 @@
-"""Graph layers: a case by hand, torch-geometric as the reference, and all ways of summing neighbours."""
+"""Graph convolutions: manual examples, PyG as reference, and agreement of all implementations of the neighbour sum."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
-from lgnet_core.network.lgnet.graph import SMALL_GRAPH, ChebConv, GINConv, GraphResiduals, NeighbourSum
+from lgnet_core.network.lgnet.graph import MAX_DENSE_NODES, ChebConv, GINConv, GraphResiduals, NeighbourSum
 
 PATH = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])  # 0 - 1 - 2
 
@@ -45,35 +45,35 @@ def test_gin_by_hand():
     assert_close(y.flatten(), torch.tensor([1.0, 5.0, 3.0]))
 
 
-@given(nodes=st.sampled_from([5, 40, SMALL_GRAPH + 30]), hidden=st.sampled_from([4, 6]), seed=st.integers(0, 50))
+@given(nodes=st.sampled_from([5, 40, MAX_DENSE_NODES + 30]), hidden=st.sampled_from([4, 6]), seed=st.integers(0, 50))
 @settings(max_examples=15)
 def test_gin_equals_torch_geometric(nodes, hidden, seed):
-    """Whether the sum runs before the first linear layer or, where that narrows, after it."""
+    """With the sum before the first linear layer or, if the layer reduces the width, after it."""
     geometric = pytest.importorskip("torch_geometric.nn")
     edge_index = random_graph(nodes, 3 * nodes, seed)
-    ours = GINConv(6, hidden, 4)
-    theirs = geometric.GINConv(nn.Sequential(nn.Linear(6, hidden), nn.ReLU(), nn.Linear(hidden, 4)))
-    missing, unexpected = theirs.load_state_dict(ours.state_dict(), strict=False)
+    conv = GINConv(6, hidden, 4)
+    reference = geometric.GINConv(nn.Sequential(nn.Linear(6, hidden), nn.ReLU(), nn.Linear(hidden, 4)))
+    missing, unexpected = reference.load_state_dict(conv.state_dict(), strict=False)
     assert (missing, unexpected) == (["eps"], [])  # epsilon is a constant 0
     x = torch.randn(nodes, 3, 6)
-    y = ours(x.flatten(0, 1), NeighbourSum(edge_index, nodes)).view(nodes, 3, 4)
-    assert_close(y.transpose(0, 1), theirs(x.transpose(0, 1), edge_index), atol=1e-5, rtol=1e-5)
+    y = conv(x.flatten(0, 1), NeighbourSum(edge_index, nodes)).view(nodes, 3, 4)
+    assert_close(y.transpose(0, 1), reference(x.transpose(0, 1), edge_index), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("order", [2, 3, 4])
-@pytest.mark.parametrize("nodes", [20, SMALL_GRAPH + 30])
+@pytest.mark.parametrize("nodes", [20, MAX_DENSE_NODES + 30])
 def test_chebyshev_equals_torch_geometric(order, nodes):
     geometric = pytest.importorskip("torch_geometric.nn")
     edge_index = random_graph(nodes, 2 * nodes, order)
-    ours = ChebConv(6, 4, order)
-    theirs = geometric.ChebConv(6, 4, order)
-    theirs.load_state_dict(ours.state_dict(), strict=True)
+    conv = ChebConv(6, 4, order)
+    reference = geometric.ChebConv(6, 4, order)
+    reference.load_state_dict(conv.state_dict(), strict=True)
     x = torch.randn(nodes, 2, 6)
-    y = ours(x.flatten(0, 1), NeighbourSum(edge_index, nodes)).view(nodes, 2, 4)
-    assert_close(y.transpose(0, 1), theirs(x.transpose(0, 1), edge_index), atol=1e-5, rtol=1e-5)
+    y = conv(x.flatten(0, 1), NeighbourSum(edge_index, nodes)).view(nodes, 2, 4)
+    assert_close(y.transpose(0, 1), reference(x.transpose(0, 1), edge_index), atol=1e-5, rtol=1e-5)
 
 
-def test_sparse_product_gather_and_dense_agree_on_the_hand(mesh_graph, monkeypatch):
+def test_sparse_product_gather_and_dense_matrix_agree(mesh_graph, monkeypatch):
     neighbour_sum = NeighbourSum(mesh_graph.edge_index, 778).double()
     x = torch.randn(778 * 2, 5, dtype=torch.float64)
     sparse = neighbour_sum(x)
@@ -93,11 +93,11 @@ def test_gradients_of_sparse_product_and_gather_agree(mesh_graph, monkeypatch):
     assert_close(torch.autograd.grad((neighbour_sum(x) * weight).sum(), x)[0], sparse)
 
 
-def test_graph_is_no_part_of_the_weights(mesh_graph):
+def test_graph_is_not_saved_with_the_weights(mesh_graph):
     assert not NeighbourSum(mesh_graph.edge_index, 778).state_dict()
 
 
-def test_residual_blocks_start_from_their_input():
+def test_residual_blocks_with_zero_scale_are_the_identity():
     residuals = GraphResiduals(lambda: GINConv(4, 4, 4), 4).eval()
     for residual in residuals:
         nn.init.zeros_(residual.second.norm.norm.weight)

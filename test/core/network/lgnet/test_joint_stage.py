@@ -1,10 +1,10 @@
-"""Joint stage: the soft-argmax's laws, its convention, and what is read at the joints."""
+"""Joint stage: soft-argmax, coordinate conventions and sampling at the joints."""
 
 import pytest
 import torch
 from torch.testing import assert_close
 
-from lgnet_core.geometry.camera import depth_to_grid, pixels_to_grid, pixels_to_normalised
+from lgnet_core.geometry.coordinates import depth_to_grid, pixels_to_grid, pixels_to_normalised
 from lgnet_core.network.lgnet.joint_stage import DEPTH_CELLS, JointStage, MeanTokens, normalise_joints, soft_argmax_3d
 
 
@@ -13,7 +13,7 @@ def _seed():
     torch.manual_seed(0)
 
 
-def test_one_hot_returns_its_index():
+def test_one_hot_volume_gives_its_index():
     d, h, w = 8, 8, 8
     index = torch.arange(d * h * w)
     volume = torch.full((1, d * h * w, d * h * w), -1e4)
@@ -33,11 +33,11 @@ def test_shifting_the_volume_shifts_the_joint(axis):
     assert_close(moved[0, 0], soft_argmax_3d(volume)[0, 0] + shift)
 
 
-def test_uniform_volume_is_the_middle_of_every_axis():
+def test_uniform_volume_gives_its_centre():
     assert_close(soft_argmax_3d(torch.zeros(1, 1, 8, 4, 6)), torch.tensor([[[2.5, 1.5, 3.5]]]))
 
 
-def test_gradients_against_finite_differences():
+def test_gradients_of_soft_argmax():
     volume = torch.randn(1, 2, 3, 4, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(soft_argmax_3d, volume)
 
@@ -57,20 +57,20 @@ def test_shapes(size):
     assert MeanTokens(20, 16)(torch.randn(2, 20, size, size)).shape == (2, 21, 16)
 
 
-def test_joints_start_at_the_middle_of_the_crop():
+def test_joints_are_initialised_to_the_centre_of_the_crop():
     joints, _ = JointStage(20, 16)(torch.randn(2, 20, 8, 8))
     assert_close(joints, torch.full((2, 21, 3), 3.5), atol=0.02, rtol=0)
 
 
-def test_tokens_are_read_at_the_joints_which_they_do_not_move():
+def test_tokens_are_sampled_at_the_detached_joints():
     stage = JointStage(20, 16).eval()
     torch.nn.init.zeros_(stage.volume.weight)
     enhanced = torch.randn(1, 20, 8, 8, requires_grad=True)
     joints, tokens = stage(enhanced)
-    places = joints[..., :2]
+    points = joints[..., :2]
     features = stage.features(enhanced)
-    corners = features[..., 3:5, 3:5].mean((-2, -1))  # all joints lie between the four middle cells
-    assert_close(places, torch.full_like(places, 3.5))
+    corners = features[..., 3:5, 3:5].mean((-2, -1))  # all joints lie between the four central cells
+    assert_close(points, torch.full_like(points, 3.5))
     assert_close(tokens, corners[:, None].expand_as(tokens))
     gradient = torch.autograd.grad(tokens.sum(), stage.volume.weight, allow_unused=True)[0]
     assert gradient is None

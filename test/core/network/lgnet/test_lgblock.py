@@ -26,20 +26,20 @@ def inputs(size=SIZE):
 
 @pytest.mark.parametrize("size", [8, 4])
 @pytest.mark.parametrize("layer", ["gin", "chebyshev"])
-@pytest.mark.parametrize("mode", ["mesh63", "grid", "none"])
-def test_shapes(hand_model, mode, layer, size):
-    block = make(hand_model, local_graph=mode, graph_layer=layer)
+@pytest.mark.parametrize("local_graph", ["mesh63", "grid", "none"])
+def test_shapes(hand_model, local_graph, layer, size):
+    block = make(hand_model, local_graph=local_graph, graph_layer=layer)
     assert block(*inputs(size)).shape == (2, 2, C + C // 4, size, size)
 
 
 @pytest.mark.parametrize("switch", [{}, {"local_unit": False}, {"global_unit": False}])
-def test_own_features_pass_through(hand_model, switch):
-    """F*_h begins with F_h; with the global unit both hands share what is added, without it they do not."""
+def test_output_starts_with_the_input_features(hand_model, switch):
+    """F*_h starts with F_h; the added channels are common to both hands only with the global unit."""
     backbone_map, features = inputs()
     enhanced = make(hand_model, **switch)(backbone_map, features)
     assert torch.equal(enhanced[:, :, :C], features)
-    shared = torch.equal(enhanced[:, 0, C:], enhanced[:, 1, C:])
-    assert shared == switch.get("global_unit", True)
+    common = torch.equal(enhanced[:, 0, C:], enhanced[:, 1, C:])
+    assert common == switch.get("global_unit", True)
 
 
 def test_switches_remove_their_modules(hand_model):
@@ -53,7 +53,7 @@ def test_switches_remove_their_modules(hand_model):
 
 
 def test_wiring_is_equations_7_to_10(hand_model):
-    """With LGFAs that add their inputs, weighted, the wiring can be read from the result."""
+    """With LGFA modules replaced by weighted sums, the output reveals the wiring."""
     block = make(hand_model, local_graph="none")
     for weight, lgfa in (
         (2, block.lgfa_local),
@@ -72,7 +72,7 @@ def test_wiring_is_equations_7_to_10(hand_model):
     assert_close(block(backbone_map, features)[:, 0, C], expected[:, 0], atol=1e-4, rtol=1e-5)
 
 
-def test_each_hand_sees_the_other(hand_model):
+def test_each_hand_depends_on_the_other(hand_model):
     backbone_map, features = inputs()
     features.requires_grad_()
     enhanced = make(hand_model)(backbone_map, features)
@@ -80,7 +80,7 @@ def test_each_hand_sees_the_other(hand_model):
     assert gradient[:, 1].abs().max() > 0
 
 
-def test_mesh_graph_starts_as_identity_and_learns(hand_model):
+def test_mesh_graph_is_initialised_to_the_identity_and_trainable(hand_model):
     unit = MeshLocalGraph(DEEP, C, "gin", hand_model.graph.coarse)
     mean, features = torch.randn(2, DEEP), torch.randn(2, C, SIZE, SIZE)
     assert torch.equal(unit(mean, features), features)
@@ -92,15 +92,15 @@ def test_mesh_graph_starts_as_identity_and_learns(hand_model):
     assert_close(unit.encoding.amin(0), -torch.ones(3))
 
 
-def test_lattice_joins_the_eight_neighbours():
+def test_lattice_connects_the_eight_neighbours():
     lattice = _lattice(3, 4, torch.device("cpu"))
-    one = torch.zeros(12, 1)
-    one[5] = 1  # row 1, column 1
-    reached = lattice(one).flatten().nonzero().flatten().tolist()
+    impulse = torch.zeros(12, 1)
+    impulse[5] = 1  # row 1, column 1
+    reached = lattice(impulse).flatten().nonzero().flatten().tolist()
     assert reached == [0, 1, 2, 4, 5, 6, 8, 9, 10]
 
 
-def test_grid_graph_commutes_with_turning_the_map():
+def test_grid_graph_commutes_with_rotation_of_the_map():
     unit = GridLocalGraph(C, "gin").double().eval()
     features = torch.randn(2, C, 4, 4, dtype=torch.float64)
     assert_close(unit(None, features.rot90(1, (2, 3))), unit(None, features).rot90(1, (2, 3)))

@@ -1,4 +1,4 @@
-"""Arms and sleeves grow out of the wrist, outwards, watertight, and move rigidly with the hand."""
+"""Forearms and sleeves: closed and oriented meshes, rigid motion with the hand, symmetry, lengths."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ from lgnet_core.synthetic.body.forearm import (
     boundary_loop,
     rigid_rotation,
 )
-from lgnet_core.synthetic.random import Draws
+from lgnet_core.synthetic.rng import CounterRng
 from lgnet_core.types import Side
 
 
@@ -31,7 +31,7 @@ def rest_hands(hand_model, batch=3):
 
 
 @pytest.mark.parametrize("side", list(Side))
-def test_the_wrist_is_the_one_hole(hand_model, side):
+def test_hand_mesh_has_one_hole_at_wrist(hand_model, side):
     faces = hand_model.faces[side]
     loop = boundary_loop(faces)
     assert len(loop) == LOOP_SIZE
@@ -41,14 +41,14 @@ def test_the_wrist_is_the_one_hole(hand_model, side):
         assert (b, a) not in edges
 
 
-def test_a_torn_mesh_is_refused():
+def test_mesh_with_several_holes_is_rejected():
     with pytest.raises(ValueError, match="one hole"):
         boundary_loop(torch.tensor([[0, 1, 2], [3, 4, 5]]))
 
 
 @pytest.mark.parametrize("side", list(Side))
-def test_hand_and_arm_close_with_one_orientation(geometry, side):
-    """Every edge of the skin is shared by exactly two faces that run along it in opposite directions."""
+def test_skin_mesh_is_closed_and_oriented(geometry, side):
+    """Every edge of the skin mesh is shared by exactly two faces with opposite directions."""
     skin = geometry.faces[(geometry.face_material == SKIN) & (geometry.face_side == side)]
     edges = torch.cat([skin[:, [0, 1]], skin[:, [1, 2]], skin[:, [2, 0]]]).tolist()
     assert len({tuple(edge) for edge in edges}) == len(edges)
@@ -57,8 +57,8 @@ def test_hand_and_arm_close_with_one_orientation(geometry, side):
 
 @pytest.mark.parametrize("side", list(Side))
 def test_arm_and_sleeve_face_outwards(hand_model, geometry, side):
-    """The volume that a closed, outward surface encloses is positive; a hem's edge faces the fingers."""
-    mesh, _ = geometry(rest_hands(hand_model), Draws(1, torch.arange(3)))
+    """The enclosed volume is positive, sleeves face away from the arm, and hems face the fingers."""
+    mesh, _ = geometry(rest_hands(hand_model), CounterRng(1, torch.arange(3)))
 
     def moments(material):
         faces = geometry.faces[(geometry.face_material == material) & (geometry.face_side == side)]
@@ -68,7 +68,7 @@ def test_arm_and_sleeve_face_outwards(hand_model, geometry, side):
 
     corners, normals = moments(SKIN)
     volume = (corners.mean(2) * normals).sum((1, 2)) / 6
-    assert (volume > 3e-4).all()  # a hand and 30 cm of forearm hold about a litre
+    assert (volume > 3e-4).all()  # hand and 30 cm of forearm: about a litre
     assert (volume < 3e-3).all()
     axis = torch.tensor([1.0 if side is Side.RIGHT else -1.0, 0.0, 0.0])  # towards the elbow
     corners, normals = moments(SLEEVE)
@@ -80,18 +80,18 @@ def test_arm_and_sleeve_face_outwards(hand_model, geometry, side):
     assert ((normals @ axis) < 0).float().mean() > 0.95
 
 
-def test_arms_follow_the_hand_rigidly(hand_model, geometry):
-    hands, draws = rest_hands(hand_model), Draws(2, torch.arange(3))
-    turn = draws.rotation("turn")[:, None]
-    still, _ = geometry(hands, draws)
-    moved, _ = geometry(hands @ turn.transpose(-1, -2), draws)
+def test_arms_move_rigidly_with_hand(hand_model, geometry):
+    hands, rng = rest_hands(hand_model), CounterRng(2, torch.arange(3))
+    turn = rng.rotation("turn")[:, None]
+    still, _ = geometry(hands, rng)
+    moved, _ = geometry(hands @ turn.transpose(-1, -2), rng)
     torch.testing.assert_close(moved.vertices, still.vertices @ turn[:, 0].transpose(-1, -2), rtol=0, atol=2e-5)
     torch.testing.assert_close(moved.rest, still.rest)
 
 
-def test_left_arm_mirrors_the_right(hand_model, geometry):
-    """Without bends, folds and sleeves' chance, the rest arm of the left hand is the right one's mirror image."""
-    mesh, _ = geometry(rest_hands(hand_model), Draws(3, torch.arange(3)))
+def test_left_arm_mirrors_right_arm(hand_model, geometry):
+    """The rest pose of the left arm, without bend and folds, is the mirror image of the right one."""
+    mesh, _ = geometry(rest_hands(hand_model), CounterRng(3, torch.arange(3)))
     right, left = mesh.rest.unflatten(1, (2, -1)).unbind(1)
     count = 778 + len(ARM_STATIONS) * LOOP_SIZE
     mirrored = right * torch.tensor([-1.0, 1.0, 1.0])
@@ -99,8 +99,8 @@ def test_left_arm_mirrors_the_right(hand_model, geometry):
     assert distance.max() < 1e-4
 
 
-def test_the_arm_has_its_length_whatever_the_bend(geometry):
-    """The centre line has unit speed: chords of a finely divided one add up to its length."""
+def test_arm_length_is_independent_of_bend(geometry):
+    """The chords of a finely sampled centre line add up to its length."""
     stations = torch.linspace(0, 0.3, 301).expand(1, 2, -1)
     for bend in (0.0, 1e-7, 0.3, MAX_FLEXION + MAX_DEVIATION):
         line = geometry._bent(stations, torch.zeros(1, 2, 301, 1, 2), torch.full((1, 2, 2), bend / 2**0.5))[:, :, :, 0]
@@ -111,16 +111,16 @@ def test_the_arm_has_its_length_whatever_the_bend(geometry):
 
 
 @given(seed=st.integers(0, 2**31 - 1), scale=st.floats(0.5, 2.0))
-def test_rigid_rotation_recovers_a_turn(seed, scale):
-    draws = Draws(seed, torch.zeros(1, dtype=torch.int64))
-    points, rotation, shift = draws.normal("points", 20, 3), draws.rotation("turn"), draws.normal("shift", 1, 3)
-    found = rigid_rotation(points, scale * points @ rotation.transpose(1, 2) + shift)
-    torch.testing.assert_close(found, rotation, rtol=0, atol=1e-5)
+def test_rigid_rotation_recovers_rotation(seed, scale):
+    rng = CounterRng(seed, torch.zeros(1, dtype=torch.int64))
+    points, rotation, shift = rng.normal("points", 20, 3), rng.rotation("turn"), rng.normal("shift", 1, 3)
+    result = rigid_rotation(points, scale * points @ rotation.transpose(1, 2) + shift)
+    torch.testing.assert_close(result, rotation, rtol=0, atol=1e-5)
 
 
-def test_sleeves_come_in_all_lengths(hand_model, geometry):
-    draws = Draws(4, torch.arange(300))
-    stations, widening, worn = geometry._sleeve(draws)
+def test_sleeves_have_all_lengths(hand_model, geometry):
+    rng = CounterRng(4, torch.arange(300))
+    stations, widening, worn = geometry._sample_sleeves(rng)
     assert 0.4 < worn.float().mean() < 0.8
     assert (worn[:, 0] == worn[:, 1]).float().mean() > 0.85
     start = stations[..., 0]

@@ -1,4 +1,4 @@
-"""Nails sit on the backs of fingertips, palms on the palm, and tables answer as they were filled."""
+"""Skin texture: position of details, symmetry, table lookups, noise statistics."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ def test_each_finger_has_one_nail_near_its_tip(hand_model, details, side):
     assert all((nailed[owner == finger] > 0.5).any() for finger in range(5))
 
 
-def test_both_hands_are_painted_alike(details):
+def test_skin_details_match_between_sides(details):
     for channel in range(4):
         right, left = (details[side, :, :, channel].mean() for side in Side)
         assert right > 0.002
@@ -47,7 +47,7 @@ def test_both_hands_are_painted_alike(details):
 
 
 @pytest.mark.parametrize("side", list(Side))
-def test_palms_and_their_lines_face_the_palm(hand_model, details, side):
+def test_palm_details_are_on_palmar_side(hand_model, details, side):
     centres, normals = face_geometry(hand_model, side)
     palm = details[side, :, :, PALM].mean(1)
     assert (normals[palm > 0.7, 1] < 0).float().mean() > 0.98  # the palm faces -y on both rest hands
@@ -57,14 +57,14 @@ def test_palms_and_their_lines_face_the_palm(hand_model, details, side):
     assert (details[side] >= 0).all()
 
 
-def test_lookups_hit_their_cells():
+def test_lookup_returns_matching_texels():
     table = torch.arange(3 * TEXELS**2).float().expand(4, -1)
     barycentric = torch.tensor([[0.01, 0.99, 0.51], [0.98, 0.005, 0.26], [0.01, 0.005, 0.23]])
-    found = lookup_details(table, torch.tensor([0, 1, 2]), barycentric)[0]
-    assert found.tolist() == [TEXELS - 1, TEXELS**2 + (TEXELS - 1) * TEXELS, 2 * TEXELS**2 + 4 * TEXELS + 2]
+    result = lookup_details(table, torch.tensor([0, 1, 2]), barycentric)[0]
+    assert result.tolist() == [TEXELS - 1, TEXELS**2 + (TEXELS - 1) * TEXELS, 2 * TEXELS**2 + 4 * TEXELS + 2]
 
 
-def test_noise_is_standard_and_periodic():
+def test_noise_is_standardized_and_periodic():
     volume = noise_volume()
     assert volume.shape == (4, NOISE_SIZE**3)
     torch.testing.assert_close(volume.mean(1), torch.zeros(4), rtol=0, atol=1e-4)

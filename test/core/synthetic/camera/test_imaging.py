@@ -1,62 +1,68 @@
-"""The camera: how often each effect is met, what its noise is like, and that no image sees another."""
+"""Imaging pipeline: effect frequencies, noise statistics, independence of images."""
 
 import pytest
 import torch
 
-from lgnet_core.synthetic.camera import sensor as module
-from lgnet_core.synthetic.camera.sensor import Sensor, noise_fields, white_electrons
-from lgnet_core.synthetic.random import Draws
-from lgnet_core.synthetic.scene.appearance import INFRARED, infrared
+from lgnet_core.synthetic.camera import imaging as module
+from lgnet_core.synthetic.camera.imaging import ImagingPipeline, noise_fields, sample_full_scale_electrons
+from lgnet_core.synthetic.rng import CounterRng
+from lgnet_core.synthetic.scene.appearance import INFRARED_PROBABILITY, sample_infrared
 
 MANY = torch.arange(64)
-SHARES = {
-    "motion_blur": module.MOVING,
-    "defocus": module.DEFOCUSED,
-    "vignette": module.VIGNETTED,
-    "infrared_spot": INFRARED,
-    "missed_exposure": module.MISEXPOSED,
-    "noise": 1 - module.CLEAN,
-    "colour_cast": module.CAST,
-    "greyscale": 1 - (1 - INFRARED) * (1 - module.GREY),
-    "tone_curve": module.TONED,
-    "sharpen": module.SHARPENED,
-    "compress_some": module.COMPRESSED,
+PROBABILITIES = {
+    "motion_blur": module.MOTION_BLUR_PROBABILITY,
+    "defocus": module.DEFOCUS_PROBABILITY,
+    "vignette": module.VIGNETTE_PROBABILITY,
+    "infrared_spot": INFRARED_PROBABILITY,
+    "exposure_error": module.EXPOSURE_ERROR_PROBABILITY,
+    "noise": 1 - module.NOISE_FREE_PROBABILITY,
+    "colour_cast": module.COLOUR_CAST_PROBABILITY,
+    "greyscale": 1 - (1 - INFRARED_PROBABILITY) * (1 - module.GREYSCALE_PROBABILITY),
+    "tone_curve": module.TONE_CURVE_PROBABILITY,
+    "sharpen": module.SHARPENING_PROBABILITY,
+    "jpeg_artefacts": module.JPEG_PROBABILITY,
 }
 
 
 @pytest.fixture(scope="module")
-def sensor():
-    return Sensor()
+def imaging():
+    return ImagingPipeline()
 
 
-def test_each_effect_is_as_frequent_as_named(sensor, monkeypatch):
-    count, met = 4000, {}
+def test_effect_frequencies_match_probabilities(imaging, monkeypatch):
+    count, frequencies = 4000, {}
 
-    def noting(image, chosen, effect, draws):
-        met[getattr(effect, "func", effect).__name__] = chosen.float().mean().item()
+    def recording(image, chosen, effect, rng):
+        frequencies[getattr(effect, "func", effect).__name__] = chosen.float().mean().item()
         return image
 
-    monkeypatch.setattr(sensor, "_some", noting)
-    sensor(torch.zeros(count, 3, 2, 2), Draws(1, torch.arange(count)))
-    assert met.keys() == SHARES.keys()
-    for name, share in SHARES.items():
-        assert abs(met[name] - share) < 4 * (share * (1 - share) / count) ** 0.5, name
+    monkeypatch.setattr(imaging, "_apply_to", recording)
+    imaging(torch.zeros(count, 3, 2, 2), CounterRng(1, torch.arange(count)))
+    assert frequencies.keys() == PROBABILITIES.keys()
+    for name, probability in PROBABILITIES.items():
+        assert abs(frequencies[name] - probability) < 4 * (probability * (1 - probability) / count) ** 0.5, name
 
 
-def test_most_images_are_those_of_a_decent_camera():
-    """Neither smeared nor out of focus, nor badly exposed, nor of high gain."""
-    draws = Draws(1, torch.arange(4000))
-    bad = draws.bernoulli("sensor/moving", module.MOVING) | draws.bernoulli("sensor/defocused", module.DEFOCUSED)
-    bad |= module.misexposed(draws) | infrared(draws) | (white_electrons(draws) < module.ELECTRONS[0])
+def test_most_images_have_no_severe_degradation():
+    """No motion blur, defocus, exposure error, infrared or high gain."""
+    rng = CounterRng(1, torch.arange(4000))
+    bad = rng.bernoulli("sensor/moving", module.MOTION_BLUR_PROBABILITY) | rng.bernoulli(
+        "sensor/defocused", module.DEFOCUS_PROBABILITY
+    )
+    bad |= (
+        module.sample_exposure_errors(rng)
+        | sample_infrared(rng)
+        | (sample_full_scale_electrons(rng) < module.FULL_SCALE_ELECTRONS[0])
+    )
     assert bad.float().mean() < 0.4
 
 
-def test_noise_grows_with_the_light_as_counting_does(sensor):
-    draws = Draws(1, MANY)
-    electrons = white_electrons(draws)
+def test_noise_variance_is_linear_in_light(imaging):
+    rng = CounterRng(1, MANY)
+    electrons = sample_full_scale_electrons(rng)
     variances = []
     for level in (0.0, 0.25, 0.5):
-        noise = sensor.noise(torch.full((64, 3, 64, 64), level), draws) - level
+        noise = imaging.noise(torch.full((64, 3, 64, 64), level), rng) - level
         assert noise.mean().abs() < 2e-3
         variances.append(noise.var((1, 2, 3)) * (256 / 64) ** 2)  # small images average noise
     dark, grey, bright = variances
@@ -66,15 +72,15 @@ def test_noise_grows_with_the_light_as_counting_does(sensor):
         torch.testing.assert_close((lit - dark) * electrons, torch.full((64,), level), rtol=0.2, atol=0)
 
 
-def test_dark_images_are_noisier():
-    draws = Draws(1, torch.arange(20_000))
-    under = module.misexposed(draws) & (module.processing.missed_stops(draws) < 0)
-    noisy = white_electrons(draws) < module.ELECTRONS[0]
+def test_underexposed_images_are_noisier():
+    rng = CounterRng(1, torch.arange(20_000))
+    under = module.sample_exposure_errors(rng) & (module.isp.sample_exposure_error_stops(rng) < 0)
+    noisy = sample_full_scale_electrons(rng) < module.FULL_SCALE_ELECTRONS[0]
     assert noisy[under].float().mean() > 0.4
     assert noisy[~under].float().mean() < 0.15
 
 
-def test_fields_are_standard_periodic_and_of_three_kinds():
+def test_noise_fields_are_standardized_periodic_and_of_three_kinds():
     fields = noise_fields()
     torch.testing.assert_close(fields.mean((2, 3)), torch.zeros(3, 3), rtol=0, atol=1e-4)
     torch.testing.assert_close(fields.std((2, 3)), torch.ones(3, 3), rtol=0, atol=1e-3)
@@ -85,35 +91,37 @@ def test_fields_are_standard_periodic_and_of_three_kinds():
         assert seam < 1.2 * inner
 
 
-def test_noise_differs_from_image_to_image_and_reaches_every_size(sensor):
-    draws = Draws(1, MANY[:8])
-    noise = sensor._field(48, 300, draws).flatten(1)
+def test_noise_differs_between_images_and_fits_any_size(imaging):
+    rng = CounterRng(1, MANY[:8])
+    noise = imaging._field(48, 300, rng).flatten(1)
     assert noise.shape == (8, 3 * 48 * 300)
     assert (torch.corrcoef(noise) - torch.eye(8)).abs().max() < 0.2
 
 
-def test_small_images_of_a_scene_are_as_noisy_as_large_ones_scaled_down(sensor):
-    white = (Draws(1, MANY).choice("sensor/noise kind", [1.0] * 3) == 0).nonzero()[:, 0]
-    draws = Draws(1, MANY[white])
-    large, small = (sensor.noise(torch.full((len(white), 3, s, s), 0.4), draws) for s in (256, 128))
+def test_noise_of_small_images_matches_downscaled_images(imaging):
+    white = (CounterRng(1, MANY).choice("sensor/noise kind", [1.0] * 3) == 0).nonzero()[:, 0]
+    rng = CounterRng(1, MANY[white])
+    large, small = (imaging.noise(torch.full((len(white), 3, s, s), 0.4), rng) for s in (256, 128))
     scaled = torch.nn.functional.avg_pool2d(large, 2)
     torch.testing.assert_close(scaled.std((1, 2, 3)), small.std((1, 2, 3)), rtol=0.05, atol=0)
 
 
-def test_images_stay_in_range_and_most_stay_close(sensor):
-    scene = torch.nn.functional.interpolate(Draws(2, MANY).uniform("image", 3, 6, 6), size=(64, 64), mode="bicubic")
+def test_outputs_are_in_range_and_close_to_inputs(imaging):
+    scene = torch.nn.functional.interpolate(
+        CounterRng(2, MANY).uniform("image", 3, 6, 6), size=(64, 64), mode="bicubic"
+    )
     scene = scene.clamp(0, 1)
-    seen = sensor(scene.clone(), Draws(1, MANY))
-    assert seen.shape == scene.shape
-    assert seen.min() >= 0
-    assert seen.max() <= 1
-    assert (seen - scene).abs().mean((1, 2, 3)).median() < 0.08
+    output = imaging(scene.clone(), CounterRng(1, MANY))
+    assert output.shape == scene.shape
+    assert output.min() >= 0
+    assert output.max() <= 1
+    assert (output - scene).abs().mean((1, 2, 3)).median() < 0.08
 
 
-def test_each_image_on_its_own(sensor):
-    scene = Draws(2, MANY).uniform("image", 3, 32, 32)
-    together = sensor(scene.clone(), Draws(1, MANY))
+def test_pipeline_is_independent_of_batch(imaging):
+    scene = CounterRng(2, MANY).uniform("image", 3, 32, 32)
+    together = imaging(scene.clone(), CounterRng(1, MANY))
     for k in (5, 11, 40):
-        alone = sensor(scene[k : k + 1].clone(), Draws(1, MANY[k : k + 1]))
-        # a coefficient of JPEG on the edge of rounding may fall to the other side
+        alone = imaging(scene[k : k + 1].clone(), CounterRng(1, MANY[k : k + 1]))
+        # JPEG coefficients may round differently
         assert ((alone - together[k : k + 1]).abs() > 1e-5).float().mean() < 0.05

@@ -1,4 +1,4 @@
-"""What the renderer says is seen agrees with the geometry it was given, and depends on nothing else."""
+"""Renderer: agreement of label maps with the geometry, determinism, absent hands, near plane."""
 
 import copy
 
@@ -9,10 +9,10 @@ from torch.nn.functional import max_pool2d
 from lgnet_core.data.sample import ARM, BACKGROUND, LEFT_HAND, RIGHT_HAND
 from lgnet_core.geometry.camera import project
 from lgnet_core.hand_model.anatomy import angles_to_rotations, preset
-from lgnet_core.synthetic.random import Draws
 from lgnet_core.synthetic.render.renderer import Renderer
+from lgnet_core.synthetic.rng import CounterRng
 from lgnet_core.types import Side
-from lgnet_core.visualization.raster import NEAR
+from lgnet_core.visualization.raster import NEAR_PLANE
 
 SIZE = 128
 COUNT = 6
@@ -25,14 +25,14 @@ def renderer(hand_model):
 
 @pytest.fixture(scope="module")
 def scene(hand_model):
-    """Vertices, presence and K of a few images: half-closed hands, turned at random, 12 cm apart, 60 cm away."""
-    draws = Draws(11, torch.arange(COUNT))
+    """Vertices, presence and intrinsics of a few images: half-closed, randomly rotated hands at 60 cm, 12 cm apart."""
+    rng = CounterRng(11, torch.arange(COUNT))
     angles = torch.stack([preset("relaxed"), preset("open")]).expand(COUNT, -1, -1, -1)
     rotations = angles_to_rotations(angles)
-    rotations = torch.cat([draws.rotation("root", 2)[:, :, None], rotations[:, :, 1:]], 2)
-    mesh = hand_model(rotations, draws.normal("shape", 2, 10, std=0.5)).wrist_relative()
-    place = torch.tensor([[-0.06, 0.0, 0.6], [0.06, 0.0, 0.6]])
-    vertices = mesh.vertices - mesh.vertices.mean(2, keepdim=True) + place[:, None]
+    rotations = torch.cat([rng.rotation("root", 2)[:, :, None], rotations[:, :, 1:]], 2)
+    mesh = hand_model(rotations, rng.normal("shape", 2, 10, std=0.5)).wrist_relative()
+    positions = torch.tensor([[-0.06, 0.0, 0.6], [0.06, 0.0, 0.6]])
+    vertices = mesh.vertices - mesh.vertices.mean(2, keepdim=True) + positions[:, None]
     intrinsics = torch.tensor([[200.0, 3.0, 60.0], [0.0, 215.0, 66.0], [0.0, 0.0, 1.0]]).expand(COUNT, 3, 3)
     return vertices, torch.ones(COUNT, 2, dtype=torch.bool), intrinsics
 
@@ -43,11 +43,11 @@ def render(renderer, scene, indices=None, seed=5, **changes):
     vertices = changes.get("vertices", vertices)
     indices = torch.arange(COUNT) if indices is None else indices
     return renderer.render(
-        vertices[indices], presence[indices], intrinsics[indices], SIZE, SIZE - 16, Draws(seed, indices)
+        vertices[indices], presence[indices], intrinsics[indices], SIZE, SIZE - 16, CounterRng(seed, indices)
     )
 
 
-def test_types_ranges_and_agreement_of_the_maps(renderer, scene):
+def test_render_outputs_have_consistent_types_and_ranges(renderer, scene):
     rendered = render(renderer, scene)
     assert rendered.image.shape == (COUNT, 3, SIZE, SIZE - 16)
     assert rendered.image.dtype == torch.float32
@@ -59,8 +59,8 @@ def test_types_ranges_and_agreement_of_the_maps(renderer, scene):
     assert rendered.image.std() > 0.05
 
 
-def test_outermost_vertices_lie_at_the_border_of_their_mask(renderer, scene):
-    """Of a hand alone, the projected vertices furthest in any direction are within 1 px of the mask's own extent."""
+def test_extreme_vertices_lie_on_mask_border(renderer, scene):
+    """For a single hand, the extent of its projected vertices in any direction matches that of its mask to 1 px."""
     vertices, _, intrinsics = scene
     for side in Side:
         alone = torch.zeros(COUNT, 2, dtype=torch.bool)
@@ -77,22 +77,22 @@ def test_outermost_vertices_lie_at_the_border_of_their_mask(renderer, scene):
             for angle in torch.arange(0, 6.28, 0.2):
                 direction = torch.stack([angle.cos(), angle.sin()])
                 furthest = (pixels[k] @ direction).max()
-                seen = torch.stack([u, v], 1).float() @ direction
+                mask_extent = torch.stack([u, v], 1).float() @ direction
                 arm = torch.stack([arm_u, arm_v], 1).float() @ direction
-                if len(arm) and arm.max() > furthest - 6:  # the arm may hide or carry on the outline there
+                if len(arm) and arm.max() > furthest - 6:  # the outline may be occluded or extended by the arm
                     continue
-                # a pixel's centre lies inside; the outline may pass up to one pixel (0.7 diagonally) beyond it
-                assert -0.05 <= furthest - seen.max() <= 1.45
+                # pixel centres are inside of the outline, which may extend up to a pixel (0.7 diagonally) beyond
+                assert -0.05 <= furthest - mask_extent.max() <= 1.45
                 checked += 1
         assert checked > 30
 
 
-def test_unhidden_vertices_lie_on_their_own_mask(renderer, scene):
-    """A vertex as near as what is drawn at its pixel lies within 1 px of its hand's mask; none is nearer than that."""
+def test_visible_vertices_lie_on_mask_of_their_hand(renderer, scene):
+    """Vertices at the rendered depth lie within 1 px of the mask of their hand; none is nearer than the depth map."""
     vertices, _, intrinsics = scene
     rendered = render(renderer, scene)
-    drawn = torch.where(rendered.depth > 0, rendered.depth, torch.inf)
-    nearest = -max_pool2d(-drawn, 3, 1, 1)  # of the pixel and its neighbours
+    surface_depth = torch.where(rendered.depth > 0, rendered.depth, torch.inf)
+    nearest = -max_pool2d(-surface_depth, 3, 1, 1)  # of the pixel and its neighbours
     for side in Side:
         pixels = project(vertices[:, side], intrinsics)
         near_mask = max_pool2d((rendered.segmentation == RIGHT_HAND + side).float(), 3, 1, 1)
@@ -101,12 +101,12 @@ def test_unhidden_vertices_lie_on_their_own_mask(renderer, scene):
             inside = (u > 1) & (u < SIZE - 18) & (v > 1) & (v < SIZE - 2)
             u, v, depth = u[inside], v[inside], vertices[k, side, inside, 2]
             assert (nearest[k, v, u] < depth + 0.004).all()
-            unhidden = (depth - drawn[k, v, u]).abs() < 0.001
-            if unhidden.sum() > 20:  # where hands touch, the other may lie at the very same depth
-                assert near_mask[k, v[unhidden], u[unhidden]].mean() > 0.99
+            visible = (depth - surface_depth[k, v, u]).abs() < 0.001
+            if visible.sum() > 20:  # touching hands may have the same depth
+                assert near_mask[k, v[visible], u[visible]].mean() > 0.99
 
 
-def test_a_image_is_the_same_in_any_batch(renderer, scene):
+def test_image_is_independent_of_batch(renderer, scene):
     together = render(renderer, scene)
     for subset in (torch.tensor([4]), torch.tensor([5, 0, 3])):
         some = render(renderer, scene, subset)
@@ -117,14 +117,14 @@ def test_a_image_is_the_same_in_any_batch(renderer, scene):
     assert torch.equal(again.image, together.image)
 
 
-def test_looks_change_with_the_seed_but_not_the_hands(renderer, scene):
+def test_seed_changes_appearance_but_not_geometry(renderer, scene):
     one, other = render(renderer, scene, seed=1), render(renderer, scene, seed=2)
     assert (one.image - other.image).abs().mean() > 0.05
     hands = [(p.segmentation == RIGHT_HAND).sum() + (p.segmentation == LEFT_HAND).sum() for p in (one, other)]
-    assert abs(hands[0] - hands[1]) < 0.3 * hands[0]  # but for what arms and sleeves hide
+    assert abs(hands[0] - hands[1]) < 0.3 * hands[0]  # up to occlusion by arms and sleeves
 
 
-def test_an_absent_hand_leaves_no_trace(renderer, scene):
+def test_absent_hand_is_not_rendered(renderer, scene):
     presence = torch.tensor([[True, False], [False, True], [False, False]] * 2)
     rendered = render(renderer, scene, presence=presence)
     for k, (right, left) in enumerate(presence.tolist()):
@@ -134,28 +134,28 @@ def test_an_absent_hand_leaves_no_trace(renderer, scene):
             assert (rendered.segmentation[k] == BACKGROUND).all()
             assert (rendered.depth[k] == 0).all()
     moved = scene[0].clone()
-    moved[~presence] = float("nan")  # whatever stands in for an absent hand
+    moved[~presence] = float("nan")  # vertices of absent hands must be ignored
     same = render(renderer, scene, presence=presence, vertices=moved)
     assert torch.equal(same.image, rendered.image)
 
 
-def test_hands_at_and_behind_the_camera_are_left_out(renderer, scene):
+def test_near_plane_and_hands_behind_camera(renderer, scene):
     vertices = scene[0].clone()
     vertices[:2, :, :, 2] -= 0.6  # half of each hand behind the camera
     vertices[2:4, :, :, 2] -= 2.0
     rendered = render(renderer, scene, vertices=vertices)
     assert torch.isfinite(rendered.image).all()
     assert (rendered.segmentation[2:4] == BACKGROUND).all()
-    assert (rendered.depth[rendered.depth > 0] >= NEAR).all()
+    assert (rendered.depth[rendered.depth > 0] >= NEAR_PLANE).all()
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_cuda_draws_the_same_image(hand_model, renderer, scene):
+def test_cuda_and_cpu_images_match(hand_model, renderer, scene):
     on_gpu = Renderer(copy.deepcopy(hand_model), "cuda")
     vertices, presence, intrinsics = (t.cuda() for t in scene)
-    draws = Draws(5, torch.arange(COUNT), "cuda")
-    there = on_gpu.render(vertices, presence, intrinsics, SIZE, SIZE - 16, draws)
+    rng = CounterRng(5, torch.arange(COUNT), "cuda")
+    present = on_gpu.render(vertices, presence, intrinsics, SIZE, SIZE - 16, rng)
     here = render(renderer, scene)
-    assert (there.segmentation.cpu() != here.segmentation).float().mean() < 1e-3
-    assert (there.image.cpu() - here.image).abs().mean() < 2e-3
+    assert (present.segmentation.cpu() != here.segmentation).float().mean() < 1e-3
+    assert (present.image.cpu() - here.image).abs().mean() < 2e-3

@@ -1,15 +1,15 @@
-"""The images that ship, and the noise that is made: sizes, ranges, spectra, licences."""
+"""Background textures: licences, sizes, value ranges and variety."""
 
 from importlib.resources import files
 
 import torch
 
-from lgnet_core.synthetic.render.textures import TEXTURE_SIZE, noise_textures, photographs
+from lgnet_core.synthetic.render.textures import TEXTURE_SIZE, load_photographs, make_noise_textures
 
 FOLDER = files("lgnet_core.synthetic.render") / "photographs"
 
 
-def test_every_photograph_has_its_licence_and_they_are_small():
+def test_photographs_have_licences_and_limited_size():
     names = [entry.name for entry in FOLDER.iterdir() if entry.name.endswith(".jpg")]
     licences = (FOLDER / "LICENSES.md").read_text()
     assert len(names) >= 10
@@ -19,8 +19,8 @@ def test_every_photograph_has_its_licence_and_they_are_small():
     assert sum(len((FOLDER / name).read_bytes()) for name in names) <= 300_000
 
 
-def test_photographs_come_sharp_and_out_of_focus():
-    images = photographs()
+def test_photographs_include_defocused_variants():
+    images = load_photographs()
     assert images.shape[1:] == (3, TEXTURE_SIZE, TEXTURE_SIZE)
     assert images.min() >= 0
     assert images.max() <= 1
@@ -31,8 +31,8 @@ def test_photographs_come_sharp_and_out_of_focus():
     torch.testing.assert_close(soft.mean((2, 3)), sharp.mean((2, 3)), rtol=0, atol=0.03)
 
 
-def test_noise_has_fine_and_coarse_grey_and_colourful_kinds():
-    noise = noise_textures()
+def test_noise_textures_vary_in_frequency_and_colour():
+    noise = make_noise_textures()
     assert noise.shape[1:] == (3, TEXTURE_SIZE, TEXTURE_SIZE)
     assert noise.min() >= 0
     assert noise.max() <= 1
@@ -41,4 +41,4 @@ def test_noise_has_fine_and_coarse_grey_and_colourful_kinds():
     colour = (noise.amax(1) - noise.amin(1)).mean((1, 2))
     assert (colour < 1e-4).sum() >= 10
     assert (colour > 0.1).sum() >= 4
-    assert torch.equal(noise, noise_textures())
+    assert torch.equal(noise, make_noise_textures())

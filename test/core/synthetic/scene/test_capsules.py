@@ -1,4 +1,4 @@
-"""Capsules: segment distances against brute force, points equal to the hand model's joints, flesh where it belongs."""
+"""Capsule model: segment distances against brute force, agreement with joints and mesh of the hand model."""
 
 import pytest
 import torch
@@ -6,20 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lgnet_core.synthetic.random import Draws
-from lgnet_core.synthetic.scene.capsules import SEGMENTS, CapsuleHands, segment_parameters
-from lgnet_core.synthetic.scene.poses import EVERYDAY, both_rotations, draw_angles
+from lgnet_core.synthetic.rng import CounterRng
+from lgnet_core.synthetic.scene.capsules import SEGMENTS, CapsuleHandModel, segment_parameters
+from lgnet_core.synthetic.scene.poses import DEFAULT_STYLE_WEIGHTS, joint_rotations, sample_joint_angles
 
 
 @pytest.fixture(scope="module")
 def hands(hand_model):
-    return CapsuleHands(hand_model)
+    return CapsuleHandModel(hand_model)
 
 
 def posed(count: int):
-    draws = Draws(5, torch.arange(count))
-    angles = draw_angles(draws, "pose", draws.choice("style", EVERYDAY, 2))
-    return both_rotations(angles, draws.rotation("root", 2)), draws.normal("shape", 2, 10)
+    rng = CounterRng(5, torch.arange(count))
+    angles = sample_joint_angles(rng, "pose", rng.choice("style", DEFAULT_STYLE_WEIGHTS, 2))
+    return joint_rotations(angles, rng.rotation("root", 2)), rng.normal("shape", 2, 10)
 
 
 @given(st.integers(0, 2**31), st.booleans())
@@ -39,8 +39,8 @@ def test_segment_distance_equals_brute_force(seed, parallel):
     assert distance >= brute - 0.05
 
 
-def test_points_are_the_hand_models_joints(hand_model, hands):
-    """Joints exactly; the tips but for the skinning that the capsules leave out."""
+def test_capsule_points_match_hand_model_joints(hand_model, hands):
+    """Joints match exactly, fingertips up to the skinning that capsules omit."""
     rotations, shape = posed(20)
     joints = hand_model(rotations, shape).wrist_relative().joints
     points = hands.pose(rotations, shape).points[:, :, :21]
@@ -50,8 +50,8 @@ def test_points_are_the_hand_models_joints(hand_model, hands):
     assert (points[:, :, tips] - joints[:, :, tips]).norm(dim=-1).max() < 5e-3
 
 
-def test_frames_mean_the_same_on_both_hands(hands):
-    """x to the fingers, z out of the palm, a proper rotation; y to the right pinky and to the left thumb."""
+def test_hand_frames_are_consistent_between_sides(hands):
+    """Proper rotations with x towards the fingers, z out of the palm, y towards the right pinky and the left thumb."""
     assert_close(torch.linalg.det(hands.frames), torch.ones(2))
     flat = hands.pose(torch.eye(3).expand(1, 2, 16, 3, 3), torch.zeros(1, 2, 10))
     points = (flat.points @ hands.frames)[0]
@@ -59,14 +59,14 @@ def test_frames_mean_the_same_on_both_hands(hands):
     assert points[0, 20, 1] > 0.03  # right pinky
     assert points[1, 4, 1] > 0.03  # left thumb
     bent = torch.eye(3).repeat(1, 2, 16, 1, 1)
-    draws = Draws(0, torch.arange(1))
-    bent = both_rotations(draw_angles(draws, "fist", torch.full((1, 2), 2)))
+    rng = CounterRng(0, torch.arange(1))
+    bent = joint_rotations(sample_joint_angles(rng, "fist", torch.full((1, 2), 2)))
     fist = (hands.pose(bent, torch.zeros(1, 2, 10)).points @ hands.frames)[0]
-    assert (fist[:, [8, 12, 16, 20], 2] > 0.005).all()  # fingers close on the palm's side
+    assert (fist[:, [8, 12, 16, 20], 2] > 0.005).all()  # fingers close on the palmar side
 
 
-def test_capsules_fill_the_mesh(hand_model, hands):
-    """Most vertices lie within a few millimetres of the capsules' surface."""
+def test_capsules_approximate_mesh(hand_model, hands):
+    """Most vertices are within a few millimetres of the surface of the capsules."""
     rotations, shape = posed(8)
     mesh = hand_model(rotations, shape).wrist_relative()
     capsules = hands.pose(rotations, shape)
@@ -78,17 +78,17 @@ def test_capsules_fill_the_mesh(hand_model, hands):
     assert distance.quantile(0.95) < 7e-3
 
 
-def test_clearance_is_symmetric_and_grows_with_distance(hands):
+def test_clearance_grows_with_distance(hands):
     rotations, shape = posed(6)
     capsules = hands.pose(rotations, shape)
-    near = hands.pair_clearance(capsules.moved(torch.tensor([[0.05, 0.0, 0.0]]).expand(6, 3)))
-    far = hands.pair_clearance(capsules.moved(torch.tensor([[2.0, 0.0, 0.0]]).expand(6, 3)))
+    near = hands.pair_clearance(capsules.translate_left(torch.tensor([[0.05, 0.0, 0.0]]).expand(6, 3)))
+    far = hands.pair_clearance(capsules.translate_left(torch.tensor([[2.0, 0.0, 0.0]]).expand(6, 3)))
     assert near.shape == (6, len(SEGMENTS), len(SEGMENTS))
     assert (far > 1.0).all()
     assert (near.amin((1, 2)) < 0).all()
 
 
-def test_a_flat_hand_is_clear_of_itself(hands):
+def test_flat_hand_has_no_self_penetration(hands):
     flat = hands.pose(torch.eye(3).expand(1, 2, 16, 3, 3), torch.zeros(1, 2, 10))
     assert (hands.self_clearance(flat) > 0).all()
-    assert_close(flat.radii[:, 0], flat.radii[:, 1], atol=1e-4, rtol=0)  # a mirror image for the bundled hand
+    assert_close(flat.radii[:, 0], flat.radii[:, 1], atol=1e-4, rtol=0)  # the bundled hands are mirror images

@@ -1,4 +1,4 @@
-"""Networks trained alike and judged alike, in a small way."""
+"""Ablation of tiny networks."""
 
 import json
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pytest
 from support.train_process import TINY, TINY_HAND
 from typer.testing import CliRunner
 
-from lgnet_core.cli.ablation import ROWS
+from lgnet_core.cli.ablate import ROWS
 from lgnet_core.cli.app import app
 from lgnet_core.evaluation.benchmark.bench import count_macs
 from lgnet_core.hand_model import load_hand_model
@@ -16,12 +16,12 @@ from lgnet_core.network import PRESETS, build_network
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import write_shards
 from lgnet_core.training.ablation import run as ablation
-from lgnet_core.training.ablation.published import PRINTED
+from lgnet_core.training.ablation.published import PUBLISHED
 from lgnet_core.training.ablation.run import AblationConfig, ablate
 from lgnet_core.training.ablation.table import Table, published_name
 from lgnet_core.training.train_config import TrainConfig
 
-LITE = "efficientnet_lite0"
+BACKBONE = "efficientnet_lite0"
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def config(out: Path, data: Path | str, rows=("tiny", "tiny-without-refine-stage
     training = TrainConfig(
         out=out,
         preset="tiny",
-        backbone=LITE,
+        backbone=BACKBONE,
         data=str(data),
         size=64,
         batch_size=2,
@@ -53,8 +53,8 @@ def config(out: Path, data: Path | str, rows=("tiny", "tiny-without-refine-stage
     return AblationConfig(replace(training, **changes), rows, count=4)
 
 
-def test_a_network_of_one_crop_per_hand_is_a_row_like_others(tmp_path, stored, monkeypatch):
-    """Its cost does not depend on the size of the images that its crops are cut from."""
+def test_per_hand_network_is_a_row(tmp_path, stored, monkeypatch):
+    """Its operation count does not depend on the image size."""
     monkeypatch.setitem(PRESETS, "tiny-hand", TINY_HAND)
     (run,) = ablate(config(tmp_path / "a", stored, ("tiny-hand",), backbone=None)).runs
     assert run.figures["mpjpe_mm/wrist-raw"] > 0
@@ -62,8 +62,8 @@ def test_a_network_of_one_crop_per_hand_is_a_row_like_others(tmp_path, stored, m
     assert run.macs == count_macs(network)
 
 
-def test_one_table_of_all_rows_and_nothing_twice(tmp_path, stored, monkeypatch):
-    """Stopped after the first row and started again: only the other is trained, and both stand under each other."""
+def test_interrupted_ablation_trains_only_missing_rows(tmp_path, stored, monkeypatch):
+    """Restarted after the first row; the table then has both rows."""
     first = ablate(config(tmp_path, stored, ("tiny",)))
     trained = []
     train = ablation.train
@@ -76,21 +76,21 @@ def test_one_table_of_all_rows_and_nothing_twice(tmp_path, stored, monkeypatch):
     document = json.loads((tmp_path / "ablation.json").read_text())
     assert document["reduced"]
     assert {"command", "commit", "torch"} <= set(document["machine"])
-    assert document["conditions"]["backbone"] == LITE
+    assert document["conditions"]["backbone"] == BACKBONE
     for run in document["runs"]:
         assert run["images"] == 2
         assert run["figures"]["mpjpe_mm/wrist-scaled"] > 0
         assert run["mean_pose"] == document["runs"][0]["mean_pose"]
-    whole, part = (run["parameters"] for run in document["runs"])
-    assert part < whole
+    complete, reduced = (run["parameters"] for run in document["runs"])
+    assert reduced < complete
     text = (tmp_path / "ablation.md").read_text()
     assert "REDUCED" in text
     assert document["machine"]["commit"] in text
     settings = json.loads((tmp_path / "tiny-without-refine-stage_without-edge/seed_0/settings.json").read_text())
-    assert (settings["losses"], settings["backbone"]) == ("without-edge", LITE)
+    assert (settings["losses"], settings["backbone"]) == ("without-edge", BACKBONE)
 
 
-def test_other_conditions_are_another_ablation(tmp_path):
+def test_rejects_other_conditions_in_the_same_folder(tmp_path):
     ablation._check_conditions(tmp_path, ablation._conditions(config(tmp_path, "somewhere")))
     with pytest.raises(ValueError, match=r"other conditions \(batch_size=2\)"):
         ablate(config(tmp_path, "somewhere", batch_size=4))
@@ -100,31 +100,31 @@ def test_other_conditions_are_another_ablation(tmp_path):
     ("rows", "message"),
     [
         ((), "nothing to compare"),
-        (("tiny", "tiny"), "named twice"),
+        (("tiny", "tiny"), "is repeated"),
         (("tiny", "vitnet"), "unknown"),
         (("tiny:heatmaps",), "no such preset"),
-        (("tiny-without-thumbs",), "left out"),
+        (("tiny-without-thumbs",), "unknown part"),
     ],
 )
-def test_rows_without_sense_are_refused_before_anything_is_trained(tmp_path, rows, message):
+def test_rejects_invalid_rows_before_training(tmp_path, rows, message):
     with pytest.raises(ValueError, match=message):
         config(tmp_path, "somewhere", rows)
 
 
-def test_the_default_rows_are_the_papers(tmp_path):
-    """LGNet, ours, both rivals and four rows of the ablation table: all on one backbone, all with something printed."""
+def test_default_rows_have_published_results(tmp_path):
+    """LGNet, LGNet-mini, both baselines and four rows of the paper's ablation table, on one backbone."""
     rows = config(tmp_path, "synthetic", ROWS).rows
     assert {"lgnet", "lgnet-mini", "eanet", "intershape"} < set(rows)
     assert sum("-without-" in row for row in rows) >= 4
-    assert all(published_name(row) in PRINTED for row in rows)
+    assert all(published_name(row) in PUBLISHED for row in rows)
     networks = [config(tmp_path, "synthetic", ROWS).settings(row, 0).network() for row in rows]
-    assert {network.backbone for network in networks} == {LITE}
+    assert {network.backbone for network in networks} == {BACKBONE}
 
 
-def test_the_command_asks_for_what_it_is_told(tmp_path, monkeypatch):
-    asked = []
-    table = Table({"steps": 7, "batch_size": 2, "size": 64, "backbone": LITE, "data": "x"}, {}, [])
-    monkeypatch.setattr(ablation, "ablate", lambda config, console: asked.append(config) or table)
+def test_command_line_options_reach_the_configuration(tmp_path, monkeypatch):
+    configs = []
+    table = Table({"steps": 7, "batch_size": 2, "size": 64, "backbone": BACKBONE, "data": "x"}, {}, [])
+    monkeypatch.setattr(ablation, "ablate", lambda config, console: configs.append(config) or table)
     options = [
         "-p",
         "tiny",
@@ -143,7 +143,7 @@ def test_the_command_asks_for_what_it_is_told(tmp_path, monkeypatch):
     ]
     result = CliRunner().invoke(app, ["ablate", "-o", str(tmp_path), *options])
     assert result.exit_code == 0, result.output
-    (given,) = asked
-    assert (given.rows, given.seeds, given.count) == (("tiny", "eanet-mini"), (3, 4), 5)
-    training = given.training
-    assert (training.steps, training.epoch_steps, training.warmup, training.backbone) == (7, 7, 0, LITE)
+    (parsed,) = configs
+    assert (parsed.rows, parsed.seeds, parsed.count) == (("tiny", "eanet-mini"), (3, 4), 5)
+    training = parsed.training
+    assert (training.steps, training.epoch_steps, training.warmup, training.backbone) == (7, 7, 0, BACKBONE)

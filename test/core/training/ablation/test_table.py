@@ -1,11 +1,11 @@
-"""What an ablation's table says of its rows, on figures made up for the test."""
+"""Results table of an ablation, with made-up values."""
 
 import json
 
 import pytest
 from rich.console import Console
 
-from lgnet_core.training.ablation.published import PRINTED
+from lgnet_core.training.ablation.published import PUBLISHED
 from lgnet_core.training.ablation.table import COLUMNS, COMPARED, Run, Table, published_name, reference_of
 
 CONDITIONS = {"steps": 1250, "batch_size": 32, "size": 256, "backbone": "efficientnet_lite0", "data": "synthetic"}
@@ -21,35 +21,35 @@ def contradictions(*runs):
     return [note for note in Table(CONDITIONS, MACHINE, list(runs)).notes() if note.startswith("contradicts")]
 
 
-def test_a_part_whose_loss_helps_contradicts_the_paper():
-    """Without the LGBlock the paper is worse by 2.95 mm."""
+def test_improvement_by_removing_a_part_contradicts_the_paper():
+    """In the paper, removing the LGBlock increases the error by 2.95 mm."""
     (note,) = contradictions(run("lgnet-mini", 12.0), run("lgnet-mini-without-lgblock", 11.0))
     assert "lgnet-mini-without-lgblock is better than lgnet-mini in MPJPE wrist-scaled, 11.0 against 12.0" in note
     assert "published: 8.25 against 5.3" in note
     assert "one seed" in note
 
 
-def test_what_agrees_is_not_told():
+def test_agreement_has_no_note():
     assert contradictions(run("lgnet", 12.0), run("lgnet-without-lgblock", 13.0, mpvpe=11.0, mrrpe=31.0)) == []
     assert contradictions(run("lgnet", 12.0), run("lgnet-without-lgblock", 12.0)) == []
 
 
-def test_each_figure_speaks_for_itself():
-    """EANet's MPVPE is published as below LGNet's, its MPJPE as above."""
+def test_metrics_are_compared_separately():
+    """EANet's published MPVPE is lower than LGNet's, its MPJPE is higher."""
     notes = contradictions(run("lgnet", 12.0, 12.0, 30.0), run("eanet", 11.0, 13.0, 31.0))
     assert len(notes) == 2
     assert "better than lgnet in MPJPE" in notes[0]
     assert "worse than lgnet in MPVPE" in notes[1]
 
 
-def test_seeds_are_averaged_and_their_spread_is_told():
+def test_seeds_are_averaged_and_their_deviation_is_noted():
     seeds = [run("lgnet", value, seed=k) for k, value in enumerate((10.0, 12.0, 14.0))]
     (note,) = contradictions(*seeds, *(run("lgnet:without-edge", v, seed=k) for k, v in enumerate((11.0, 11.5, 12.0))))
     assert "11.5 against 12.0" in note
-    assert "3 seeds, whose standard deviation is 2.0, as large" in note
+    assert "3 seeds with a standard deviation of 2.0, not less than the difference" in note
 
 
-def test_without_a_reference_nothing_is_compared():
+def test_rows_without_a_reference_are_not_compared():
     assert contradictions(run("lgnet-without-lgblock", 1.0), run("lgnet-mini", 99.0)) == []
     assert contradictions(run("lgnet", 9.0), run("hands-net", 1.0)) == []
 
@@ -66,22 +66,22 @@ def test_without_a_reference_nothing_is_compared():
     ],
 )
 def test_rows_have_a_published_name_and_a_reference(row, published, reference):
-    assert published_name(row) in PRINTED
+    assert published_name(row) in PUBLISHED
     assert (published_name(row), reference_of(row)) == (published, reference)
 
 
 @pytest.mark.parametrize(
     ("images", "size", "reduced"), [(40_000, 256, False), (39_999, 256, True), (40_000, 128, True)]
 )
-def test_less_than_a_full_comparison_is_labelled(images, size, reduced):
+def test_reduced_comparison_is_labelled(images, size, reduced):
     table = Table({**CONDITIONS, "size": size}, MACHINE, [run("lgnet", 9.0, images=images)])
     assert table.reduced == reduced
     assert ("REDUCED" in table.title) == reduced
     assert any(note.startswith("reduced:") for note in table.notes()) == reduced
 
 
-def test_the_same_figures_everywhere(tmp_path):
-    """JSON, Markdown and terminal, with the guess that does not look and the published figures beside."""
+def test_all_formats_have_the_same_values(tmp_path):
+    """JSON, Markdown and terminal, with the mean-pose baseline and the published results."""
     table = Table(CONDITIONS, MACHINE, [run("lgnet", 12.34), run("eanet", 13.5, seed=1, commit="def5678")])
     table.write(tmp_path)
     document = json.loads((tmp_path / "ablation.json").read_text())

@@ -1,4 +1,4 @@
-"""Which anchor shall see which palm: hand-made cases, and MediaPipe's own detector on a photograph."""
+"""Target assignment of the palm detector, against hand-computed cases and MediaPipe's detector on a photograph."""
 
 from __future__ import annotations
 
@@ -15,119 +15,120 @@ from lgnet_core.network.detector.palm_detector import (
     anchors,
     load_mediapipe_palm_detector,
 )
-from lgnet_core.training.palms.labels import (
+from lgnet_core.training.palms.targets import (
     BOX_SCALE,
-    NEGATIVE,
+    NEGATIVE_IOU,
     PalmTargets,
-    anchor_overlap,
+    anchor_iou,
+    assign_targets,
+    composite_targets,
     label_from_teacher,
-    label_palms,
-    lay_over,
     palm_boxes,
 )
 
 FINE = 24 * 24 * 2
-SHOWN, HIDDEN = torch.tensor([True]), torch.tensor([False])
+OCCLUDED = torch.tensor([False])
 
 
 def palm(u: float, v: float, side: float) -> Tensor:
-    """(7, 2) keypoints whose square has that centre and that side."""
+    """(7, 2) keypoints of a palm whose square has the given centre and side."""
     offsets = torch.tensor([[0.0, 0.5], [-0.3, -0.5], [-0.1, -0.5], [0.1, -0.5], [0.3, -0.4], [-0.3, 0.3], [-0.3, 0.1]])
     return torch.tensor([u, v]) + offsets * side / BOX_SCALE
 
 
-def label(*palms: Tensor, shown: Tensor | None = None) -> PalmTargets:
-    shown = torch.ones(len(palms), dtype=torch.bool) if shown is None else shown
-    return label_palms(torch.stack(palms) if palms else torch.zeros(0, 7, 2), shown, anchors())
+def targets_of(*palms: Tensor, visible: Tensor | None = None) -> PalmTargets:
+    visible = torch.ones(len(palms), dtype=torch.bool) if visible is None else visible
+    return assign_targets(torch.stack(palms) if palms else torch.zeros(0, 7, 2), visible, anchors())
 
 
-def kinds(targets: PalmTargets) -> set[int]:
-    """Of the eight kinds of anchors, which shall see a palm."""
+def positive_kinds(targets: PalmTargets) -> set[int]:
+    """Kinds of anchors, of eight, that are positive."""
     kind = torch.cat([torch.arange(FINE) % 2, 2 + torch.arange(PALM_CANDIDATES - FINE) % 6])
-    return set(kind[targets.fitted].tolist())
+    return set(kind[targets.positive].tolist())
 
 
-def test_the_square_of_a_palm_moves_and_grows_with_it():
+def test_palm_box_is_equivariant_to_shift_and_scale():
     keypoints = palm(80.0, 60.0, 40.0)
     assert_close(palm_boxes(keypoints), torch.tensor([60.0, 40.0, 100.0, 80.0]))
     assert_close(palm_boxes(3 * keypoints + 7), 3 * palm_boxes(keypoints) + 7)
 
 
-def test_an_anchor_of_the_same_square_overlaps_wholly_and_one_beside_it_not():
-    """The third kind of anchor is 48 px wide; shifted by a third of its side two equal squares share a half."""
+def test_iou_of_equal_squares():
+    """The third kind of anchor is 48 px wide; two equal squares shifted by a third of their side have an IoU of 0.5."""
     centre = anchors()[FINE]
     boxes = palm_boxes(torch.stack([palm(float(centre[0]) + shift, float(centre[1]), 48.0) for shift in (0, 16, 48)]))
-    assert_close(anchor_overlap(boxes, anchors())[FINE], torch.tensor([1.0, 0.5, 0.0]))
+    assert_close(anchor_iou(boxes, anchors())[FINE], torch.tensor([1.0, 0.5, 0.0]))
 
 
 @pytest.mark.parametrize(
     ("side", "expected"), [(9, {0}), (20, {0}), (30, {0, 1}), (46, {1, 2, 3}), (100, {4, 5, 6, 7}), (190, {5, 6, 7})]
 )
-def test_small_palms_are_seen_by_small_anchors_and_large_ones_by_large(side, expected):
-    """However small or large, a palm is some anchor's, with its own box and keypoints."""
-    keypoints = palm(103.5, 87.5, float(side))  # a coarse cell's centre
-    targets = label(keypoints)
-    assert kinds(targets) == expected
-    assert_close(targets.boxes[targets.fitted], palm_boxes(keypoints).expand(int(targets.fitted.sum()), 4))
-    assert (targets.keypoints[targets.fitted] == keypoints).all()
-    assert (targets.scores == targets.fitted.float()).all()
+def test_palms_are_assigned_to_anchors_of_their_size(side, expected):
+    """A palm of any size has positive anchors, with its box and keypoints as targets."""
+    keypoints = palm(103.5, 87.5, float(side))  # centre of a coarse cell
+    targets = targets_of(keypoints)
+    assert positive_kinds(targets) == expected
+    assert_close(targets.boxes[targets.positive], palm_boxes(keypoints).expand(int(targets.positive.sum()), 4))
+    assert (targets.keypoints[targets.positive] == keypoints).all()
+    assert (targets.scores == targets.positive.float()).all()
 
 
-def test_of_two_palms_an_anchor_sees_the_one_that_it_overlaps_more():
+def test_anchor_is_assigned_to_the_palm_with_the_highest_iou():
     left, right = palm(71.5, 95.5, 48.0), palm(119.5, 95.5, 48.0)
-    targets = label(left, right)
-    for fitted, keypoints in zip(anchors()[targets.fitted], targets.keypoints[targets.fitted], strict=True):
-        assert (keypoints == (left if fitted[0] < 95.5 else right)).all()
-    assert {float(x[0, 0]) for x in targets.keypoints[targets.fitted]} == {71.5, 119.5}
+    targets = targets_of(left, right)
+    for anchor, keypoints in zip(anchors()[targets.positive], targets.keypoints[targets.positive], strict=True):
+        assert (keypoints == (left if anchor[0] < 95.5 else right)).all()
+    assert {float(x[0, 0]) for x in targets.keypoints[targets.positive]} == {71.5, 119.5}
 
 
-def test_nothing_is_asked_near_a_hidden_palm_nor_between_the_limits():
-    hidden, shown = label(palm(87.5, 87.5, 40.0), shown=HIDDEN), label(palm(87.5, 87.5, 40.0))
-    assert not hidden.fitted.any()
-    assert (hidden.known <= shown.known).all()
-    assert (~hidden.known)[shown.fitted].all()
-    overlap = anchor_overlap(palm_boxes(palm(87.5, 87.5, 40.0)[None]), anchors())[:, 0]
-    assert (hidden.known == (overlap < NEGATIVE)).all()
-    between = ~shown.known
-    assert between.any()
-    assert not (between & shown.fitted).any()
+def test_anchors_near_occluded_palms_and_between_the_thresholds_are_ignored():
+    occluded = targets_of(palm(87.5, 87.5, 40.0), visible=OCCLUDED)
+    visible = targets_of(palm(87.5, 87.5, 40.0))
+    assert not occluded.positive.any()
+    assert (occluded.score_mask <= visible.score_mask).all()
+    assert (~occluded.score_mask)[visible.positive].all()
+    iou = anchor_iou(palm_boxes(palm(87.5, 87.5, 40.0)[None]), anchors())[:, 0]
+    assert (occluded.score_mask == (iou < NEGATIVE_IOU)).all()
+    ignored = ~visible.score_mask
+    assert ignored.any()
+    assert not (ignored & visible.positive).any()
 
 
-def test_an_image_without_palms_asks_for_none_anywhere():
-    targets = label()
-    assert targets.known.all()
-    assert not targets.fitted.any()
-    assert [x.shape for x in targets] == [x.shape for x in label(palm(50, 50, 20))]
+def test_all_anchors_of_an_image_without_palms_are_negative():
+    targets = targets_of()
+    assert targets.score_mask.all()
+    assert not targets.positive.any()
+    assert [x.shape for x in targets] == [x.shape for x in targets_of(palm(50, 50, 20))]
 
 
-def test_what_is_taught_is_left_out_where_the_teacher_is_unsure():
+def test_uncertain_teacher_scores_are_ignored():
     scores = torch.tensor([0.9, 0.5, 0.3, 0.06, 0.04])
     candidates = PalmCandidates(scores.logit(), torch.rand(5, 4), torch.rand(5, 7, 2))
     targets = label_from_teacher(candidates)
-    assert targets.known.tolist() == [True, True, False, False, True]
-    assert targets.fitted.tolist() == [True, True, False, False, False]
+    assert targets.score_mask.tolist() == [True, True, False, False, True]
+    assert targets.positive.tolist() == [True, True, False, False, False]
     assert_close(targets.scores, scores)
 
 
-def test_a_palm_that_is_laid_over_is_seen_and_one_that_is_covered_is_not_asked_for():
-    """Three palms below: one is left free, one is covered, and one lies under the palm of the upper image."""
-    free, covered, under = palm(39.5, 39.5, 30.0), palm(39.5, 151.5, 30.0), palm(151.5, 95.5, 30.0)
-    upper = palm(152.5, 96.5, 30.0)
-    cover = torch.zeros(192, 192)
-    cover[120:, :80] = 1
-    below, above = label(free, covered, under), label(upper)
-    targets = lay_over(below, above, cover)
-    assert (targets.known & targets.fitted)[above.fitted].all()
-    assert (targets.keypoints[above.fitted] == upper).all()
-    of_free, of_covered = (label(keypoints).fitted for keypoints in (free, covered))
-    assert targets.fitted[of_free].all()
-    assert not (targets.known | targets.fitted)[of_covered].any()
-    assert not targets.scores[targets.known & ~targets.fitted].any()
+def test_compositing_keeps_visible_palms_and_ignores_covered_ones():
+    """Three palms in the background: one uncovered, one covered, and one at the position of the foreground palm."""
+    uncovered, covered, replaced = palm(39.5, 39.5, 30.0), palm(39.5, 151.5, 30.0), palm(151.5, 95.5, 30.0)
+    foreground_palm = palm(152.5, 96.5, 30.0)
+    alpha = torch.zeros(192, 192)
+    alpha[120:, :80] = 1
+    background, foreground = targets_of(uncovered, covered, replaced), targets_of(foreground_palm)
+    targets = composite_targets(background, foreground, alpha)
+    assert (targets.score_mask & targets.positive)[foreground.positive].all()
+    assert (targets.keypoints[foreground.positive] == foreground_palm).all()
+    uncovered_anchors, covered_anchors = (targets_of(keypoints).positive for keypoints in (uncovered, covered))
+    assert targets.positive[uncovered_anchors].all()
+    assert not (targets.score_mask | targets.positive)[covered_anchors].any()
+    assert not targets.scores[targets.score_mask & ~targets.positive].any()
 
 
 @torch.no_grad()
-def test_mediapipes_detector_follows_these_rules():
-    """On a photograph of one hand the palm's anchors by the rule are those that fire, and the box is the rule's."""
+def test_rules_agree_with_mediapipes_detector():
+    """On a photograph of one hand, the assigned anchors are those with high scores, and the box is the same."""
     image = photograph()
     small = cv2.resize(image, (192, round(image.shape[0] * 192 / image.shape[1])), interpolation=cv2.INTER_AREA)
     above = (192 - len(small)) // 2
@@ -137,9 +138,9 @@ def test_mediapipes_detector_follows_these_rules():
     box, keypoints = candidates.boxes[0, best], candidates.keypoints[0, best]
     side = float(box[2] - box[0])
     assert_close(palm_boxes(keypoints), box, atol=0.06 * side, rtol=0)
-    targets = label(keypoints)
+    targets = targets_of(keypoints)
     scores = candidates.logits[0].sigmoid()
-    overlap = anchor_overlap(box[None], anchors())[:, 0]
-    assert scores[overlap > 0.55].min() > 0.5
-    assert scores[overlap < NEGATIVE].max() < 0.5
-    assert int((targets.fitted & (scores > 0.5)).sum()) > 0.7 * int(targets.fitted.sum())
+    iou = anchor_iou(box[None], anchors())[:, 0]
+    assert scores[iou > 0.55].min() > 0.5
+    assert scores[iou < NEGATIVE_IOU].max() < 0.5
+    assert int((targets.positive & (scores > 0.5)).sum()) > 0.7 * int(targets.positive.sum())

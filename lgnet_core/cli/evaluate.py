@@ -1,0 +1,93 @@
+"""``lgnet eval``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lgnet_core.cli.options import (
+    AnnotationOption,
+    DataRoot,
+    DeviceOption,
+    HandModelPath,
+    SubsetOption,
+    Weights,
+    console,
+    needs_training_extra,
+    print_line,
+    wide_console,
+)
+
+
+def evaluate(
+    data: Annotated[
+        str,
+        typer.Option(
+            help="Crops of ground-truth hands: synthetic (the frozen held-out set), interhand26m or hic (with --root), "
+            "or a folder written by `lgnet synth`. Full images through the whole pipeline: realhands or testdata, "
+            "with --root; synthetic-full; clip; jitter."
+        ),
+    ] = "synthetic",
+    root: DataRoot = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="InterHand2.6M: train, val or test (default); realhands: train or dev (default)."),
+    ] = None,
+    annotation: AnnotationOption = "H+M",
+    subset: SubsetOption = "all",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for JSON, CSV and PNG files.")] = Path("out/eval"),
+    weights: Weights = None,
+    hand_model: HandModelPath = None,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            "--count",
+            "-n",
+            min=1,
+            help="Number of images, spread evenly over the set. Default: all; synthetic-full: 200.",
+        ),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Batch size.")] = 32,
+    workers: Annotated[int, typer.Option(min=0, help="Data loader processes.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of synthetic-full.")] = 20_262,
+    mediapipe: Annotated[
+        Path | None,
+        typer.Option(
+            help="Python interpreter with mediapipe 0.10.21, to evaluate its hand tracker on the same full images."
+        ),
+    ] = None,
+    beside: Annotated[
+        int, typer.Option(min=0, help="clip: measure latency a second time beside so many busy processes.")
+    ] = 0,
+    device: DeviceOption = "auto",
+) -> None:
+    """Evaluate weights: on crops under every protocol, beside two baselines; on full images the whole pipeline."""
+    from lgnet_core.hand_model import load_hand_model
+    from lgnet_core.inference import HandEstimator
+
+    with needs_training_extra("evaluation"):
+        from lgnet_core.evaluation.end_to_end.run import END_TO_END_DATASETS, EndToEndConfig, run_end_to_end
+    if data in END_TO_END_DATASETS:
+        full = EndToEndConfig(data, root, split or "dev", seed, count, mediapipe, beside)
+        judged = run_end_to_end(out, full, HandEstimator.load(weights, device, hand_model), weights, console)
+        wide_console().print(judged.table())
+        for note in judged.notes:
+            print_line(f"note: {note}", "yellow")
+        print_line(f"figures and images: {out}")
+        return
+    with needs_training_extra("evaluation"):
+        from lgnet_core.data.interhand26m import AnnotationSet, Subset
+        from lgnet_core.evaluation.datasets.factory import DatasetConfig
+        from lgnet_core.evaluation.run import run_evaluation
+    dataset = DatasetConfig(data, root, split or "test", AnnotationSet(annotation), Subset(subset))
+    mano = None if hand_model is None else load_hand_model(hand_model)
+    report = run_evaluation(out, dataset, weights, mano, count, device, batch, console, workers)
+    for table in (report.table(), *report.analyses.tables()):
+        wide_console().print(table)
+    for note in report.analyses.notes:
+        print_line(f"note: {note}", "yellow")
+    for reason, skipped in report.analyses.skipped.items():
+        print_line(f"skipped: {skipped} x {reason}", "yellow")
+    print_line(f"figures and images: {out}")

@@ -1,0 +1,19 @@
+from .asset import HandAsset, HandModelError, read_asset
+from .graph import COARSE_NODES, Graph, MeshGraph
+from .layer import MANO_TO_OPENPOSE, HandMesh, HandModel, load_hand_model
+from .mano import ManoConversion, convert_mano
+
+__all__ = [
+    "COARSE_NODES",
+    "MANO_TO_OPENPOSE",
+    "Graph",
+    "HandAsset",
+    "HandMesh",
+    "HandModel",
+    "HandModelError",
+    "ManoConversion",
+    "MeshGraph",
+    "convert_mano",
+    "load_hand_model",
+    "read_asset",
+]

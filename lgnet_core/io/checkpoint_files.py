@@ -1,0 +1,110 @@
+"""Weights files without their networks: locations, metadata, digests and sizes. Needs neither torch nor the networks.
+
+A checkpoint of this project is a safetensors file whose header has a JSON entry ``lgnet``, see
+:mod:`lgnet_core.network.checkpoint`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
+BUNDLED_WEIGHTS = WEIGHTS_FOLDER / "lgnet-hand.safetensors"
+METADATA_KEY = "lgnet"
+
+
+class CheckpointError(ValueError):
+    """A weights file cannot be used; the message contains the reason and the remedy."""
+
+
+def locate_weights(path: str | Path | None) -> Path:
+    """Path of a checkpoint; None for the bundled one.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+    """
+    if path is None:
+        if not BUNDLED_WEIGHTS.is_file():
+            raise FileNotFoundError(
+                f"{BUNDLED_WEIGHTS}: the bundled weights are not installed; reinstall lgnet_ros, or pass a weights "
+                "file (`lgnet train` writes one)"
+            )
+        return BUNDLED_WEIGHTS
+    path = Path(path)
+    if not path.is_file():
+        reason = "is a folder; pass the .safetensors file in it" if path.is_dir() else "no such weights file"
+        raise FileNotFoundError(f"{path}: {reason}")
+    return path
+
+
+def read_metadata(path: str | Path | None = None) -> dict[str, Any]:
+    """Read a checkpoint's metadata without its weights; None for the bundled one.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        CheckpointError: if it is not a checkpoint of this project.
+    """
+    path = locate_weights(path)
+    try:
+        with safe_open(path, "numpy") as file:
+            return parse_metadata(path, file.metadata())
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(unreadable(path, error)) from error
+
+
+def parse_metadata(path: Path, header: Mapping[str, str] | None) -> dict[str, Any]:
+    """The ``lgnet`` entry of a safetensors header.
+
+    Raises:
+        CheckpointError: if there is none or it is invalid; ``path`` is named in the message.
+    """
+    foreign = f"{path}: not a checkpoint of this project (its header has no valid {METADATA_KEY!r} entry)"
+    try:
+        metadata = json.loads((header or {})[METADATA_KEY])
+    except (KeyError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{foreign}; pass a file written by `lgnet train`") from error
+    if not (isinstance(metadata, dict) and isinstance(metadata.get("config"), dict)):
+        raise CheckpointError(f"{foreign}; pass a file written by `lgnet train`")
+    return metadata
+
+
+def unreadable(path: Path, error: Exception) -> str:
+    """Message for a file that safetensors cannot read."""
+    if path.suffix == ".safetensors":
+        return f"{path}: not a readable safetensors file ({error}); it is damaged or truncated: copy or export it again"
+    return (
+        f"{path}: not a safetensors file ({error}); pickled weights (.pth, .pt, .ckpt) are never opened: "
+        "pass the .safetensors file that training writes beside its .ckpt"
+    )
+
+
+def weights_digest(path: str | Path | None = None) -> str:
+    """SHA-256 (hex) of a weights file; None for the bundled one."""
+    digest = hashlib.sha256()
+    with locate_weights(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def count_values(path: Path) -> int:
+    """Number of values in all tensors of a safetensors file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        CheckpointError: if it cannot be read.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such weights file; reinstall lgnet_ros")
+    try:
+        with safe_open(path, "numpy") as file:
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(unreadable(path, error)) from error

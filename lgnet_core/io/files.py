@@ -1,0 +1,28 @@
+"""Reading of input files with error messages that name the file, the problem and the remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class InputError(ValueError):
+    """An input file (image, video, mesh, camera calibration, data set) that cannot be used."""
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        InputError: if the path is missing, a folder, unreadable or empty.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, not a file; pass the path of a file")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path (relative to {Path.cwd()})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions and the disk") from error
+    if not data:
+        raise InputError(f"{path}: is empty (0 bytes); copy or record it again")
+    return data

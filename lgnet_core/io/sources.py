@@ -1,0 +1,67 @@
+"""Sequences of input images from an image file, a folder or a video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from lgnet_core.io.files import InputError
+from lgnet_core.io.images import IMAGE_SUFFIXES, LoadedImage, is_image_file, load_image
+from lgnet_core.io.video import VIDEO_SUFFIXES, Video
+
+
+class ImageSource:
+    """The images of a file, a folder (sorted by name, not recursive) or a video.
+
+    Iterating yields a :class:`LoadedImage`, or the :class:`InputError` of a file that cannot be used, so that one bad
+    file does not end a folder.
+
+    Raises:
+        InputError: if the path holds no image at all, or a video that cannot be opened.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._video: Video | None = None
+        self._files: list[Path] = []
+        if self.path.is_file() and self.path.suffix.lower() in VIDEO_SUFFIXES:
+            self._video = Video(self.path)
+        else:
+            self._files = self._list_files()
+
+    @property
+    def is_video(self) -> bool:
+        return self._video is not None
+
+    @property
+    def frames_per_second(self) -> float:
+        """Frame rate of a video; 0 for images."""
+        return 0.0 if self._video is None else self._video.frames_per_second
+
+    def __len__(self) -> int:
+        """Number of images; of a video as its header states it, which may be wrong or 0 (unknown)."""
+        return len(self._files) if self._video is None else self._video.frame_count
+
+    def __iter__(self) -> Iterator[LoadedImage | InputError]:
+        yield from self._images() if self._video is None else self._video
+
+    def _list_files(self) -> list[Path]:
+        if not self.path.exists():
+            raise InputError(f"{self.path}: no such file or folder; check the path (relative to {Path.cwd()})")
+        if not self.path.is_dir():
+            return [self.path]
+        files = sorted(f for f in self.path.iterdir() if is_image_file(f))
+        if not files:
+            known = ", ".join(sorted(s[1:] for s in IMAGE_SUFFIXES))
+            raise InputError(f"{self.path}: contains no images; supported formats are {known}")
+        return files
+
+    def _images(self) -> Iterator[LoadedImage | InputError]:
+        stems = [file.stem for file in self._files]
+        for file in self._files:
+            try:
+                loaded = load_image(file)
+                yield loaded if stems.count(file.stem) == 1 else replace(loaded, name=file.name.replace(".", "_"))
+            except InputError as error:
+                yield error

@@ -1,0 +1,57 @@
+"""Construction and configuration of the hand tracker from the node's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from lgnet_core.inference import HandEstimator, HandTracker, Smoothing
+from lgnet_core.types import Camera, ImageArray, TwoHands
+from lgnet_ros.parameters import Settings
+
+
+class Tracker(Protocol):
+    """Interface of :class:`lgnet_core.inference.tracking.tracker.HandTracker` as used by the node."""
+
+    estimator: HandEstimator
+    smoothing: Smoothing | None
+    detection_interval: int
+    max_gap: float
+    last_stages: dict[str, float]
+
+    def update(self, image: ImageArray, camera: Camera | None, stamp_ns: int) -> TwoHands: ...
+
+    def reset(self) -> None: ...
+
+
+TrackerFactory = Callable[[Settings], Tracker]
+
+
+def load_tracker(settings: Settings) -> HandTracker:
+    """Load the network selected by the parameters and create a tracker for it.
+
+    Raises:
+        ValueError, RuntimeError, ImportError, OSError: from the component that failed, with the remedy.
+    """
+    estimator = HandEstimator.load(
+        settings.weights or None,
+        settings.device,
+        settings.hand_model or None,
+        settings.engine,
+        presence_threshold=settings.presence_threshold,
+        hand_length=settings.hand_length or None,
+        threads=settings.threads or None,
+    )
+    return HandTracker(estimator)
+
+
+def configure_tracker(tracker: Tracker, settings: Settings) -> None:
+    """Apply the parameters that can be changed at run time."""
+    tracker.estimator.presence_threshold = settings.presence_threshold
+    tracker.detection_interval = settings.detection_interval
+    tracker.max_gap = settings.tracking_max_gap
+    tracker.smoothing = (
+        Smoothing(min_cutoff=settings.smoothing_min_cutoff, beta=settings.smoothing_beta)
+        if settings.smoothing
+        else None
+    )

@@ -1,0 +1,59 @@
+"""Video files: frames, frame rate, and unusable videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support.image_files import quadrants
+
+from lgnet_core.io.files import InputError
+from lgnet_core.io.sources import ImageSource
+from lgnet_core.io.video import Video
+
+IMAGE = quadrants()
+
+
+@pytest.fixture
+def video(tmp_path) -> Path:
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
+    for k in range(12):
+        writer.write(np.roll(IMAGE, k, axis=1)[..., ::-1])
+    writer.release()
+    return path
+
+
+def test_frames_and_frame_rate(video):
+    source = ImageSource(video)
+    frames = list(source)
+    assert source.is_video
+    assert len(source) == len(frames) == 12
+    assert source.frames_per_second == pytest.approx(25)
+    assert [f.name for f in frames[:2]] == ["clip_000000", "clip_000001"]
+    assert np.abs(frames[3].image.astype(int) - np.roll(IMAGE, 3, axis=1)).mean() < 8
+
+
+def test_video_with_small_frames_yields_one_error(tmp_path):
+    path = tmp_path / "tiny.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (8, 8))
+    for _ in range(3):
+        writer.write(np.zeros((8, 8, 3), np.uint8))
+    writer.release()
+    (error,) = Video(path)
+    assert "has 8x8 pixels" in str(error)
+
+
+def test_video_without_frames_yields_an_error(tmp_path):
+    path = tmp_path / "none.avi"
+    cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48)).release()
+    (error,) = Video(path)
+    assert "has no readable frame" in str(error)
+
+
+def test_damaged_video_is_rejected(video):
+    video.write_bytes(b"RIFF")
+    with pytest.raises(InputError, match="cannot be opened as a video"):
+        Video(video)

@@ -1,0 +1,47 @@
+"""Shaded meshes: normals, opacity, occlusion."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lgnet_core.visualization.shading import ScreenMesh, draw_meshes, vertex_normals
+
+SQUARE = np.array([[10.0, 10, 1], [50, 10, 1], [50, 40, 1], [10, 40, 1]])  # u, v, depth
+FACES = np.array([[0, 2, 1], [0, 3, 2]])
+RED, BLUE = (200, 0, 0), (0, 0, 200)
+
+
+def square(colour: tuple[int, int, int], depth: float = 1.0) -> ScreenMesh:
+    """Facing the viewer."""
+    return ScreenMesh(colour, SQUARE * [1, 1, depth], np.tile([0.0, 0, -1], (4, 1)), FACES)
+
+
+def grey() -> np.ndarray:
+    return np.full((60, 80, 3), 120, np.uint8)
+
+
+def test_normals_of_a_plane():
+    np.testing.assert_allclose(vertex_normals(SQUARE, FACES), np.tile([0.0, 0, -1], (4, 1)), atol=1e-12)
+
+
+def test_nearer_meshes_occlude_farther_ones_in_any_order():
+    near, far = square(RED), square(BLUE, depth=2.0)
+    for meshes in ([near, far], [far, near]):
+        red, green, blue = draw_meshes(meshes, grey(), alpha=1.0)[25, 30]
+        assert red > 150
+        assert green == blue == 0
+
+
+def test_alpha_blends_with_the_image():
+    image = grey()
+    opaque, half = (draw_meshes([square(RED)], image, alpha) for alpha in (1.0, 0.5))
+    np.testing.assert_allclose(half[25, 30], (opaque[25, 30].astype(float) + 120) / 2, atol=1)
+    assert (image == 120).all()
+    assert (half[50:] == 120).all()
+
+
+def test_without_meshes_the_image_is_copied():
+    image = grey()
+    result = draw_meshes([], image, alpha=1.0)
+    assert result is not image
+    np.testing.assert_array_equal(result, image)
