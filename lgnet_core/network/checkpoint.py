@@ -217,21 +217,21 @@ def _check_hand_model(path: Path, metadata: Mapping[str, Any], hand_model: HandM
         )
 
 
-def _check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+def _check_tensors(path: Path, expected: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> None:
     """Raise an error that lists all mismatches."""
     problems = []
     for problem, names in (
-        ("missing", [n for n in expected if n not in found]),
-        ("unexpected", [n for n in found if n not in expected]),
+        ("missing", [n for n in expected if n not in stored]),
+        ("unexpected", [n for n in stored if n not in expected]),
         (
             "of another shape",
             [
-                f"{n} {tuple(found[n].shape)} instead of {tuple(expected[n].shape)}"
+                f"{n} {tuple(stored[n].shape)} instead of {tuple(expected[n].shape)}"
                 for n in expected
-                if n in found and found[n].shape != expected[n].shape
+                if n in stored and stored[n].shape != expected[n].shape
             ],
         ),
-        ("not finite", [n for n in found if not torch.isfinite(found[n]).all()]),
+        ("not finite", [n for n in stored if not torch.isfinite(stored[n]).all()]),
     ):
         if names:
             more = f" and {len(names) - 8} more" if len(names) > 8 else ""

@@ -1,0 +1,1 @@
+"""Baseline networks: EANet and InterShape."""

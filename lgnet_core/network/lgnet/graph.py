@@ -7,10 +7,11 @@ sparse product, and CUDA has none in half precision: there the neighbours are ga
 to :data:`MAX_DENSE_NODES` nodes use a dense adjacency.
 
 The layers have the parameters of ``torch_geometric.nn.GINConv`` and ``ChebConv`` and are tested against them, but are
-not built on them. PyG gathers and scatters along the edges: on one core (one hand pair, batch 2) lgnet-hand's refine
-stage takes 8.8 ms with PyG and 3.0 ms with these layers in eager PyTorch, 18.0 and 3.1 ms in ONNX Runtime, whose
-ScatterElements is slow. PyG with a sparse adjacency is nearly as fast in eager PyTorch (3.9 ms), but cannot be
-exported and needs a block-diagonal matrix for each batch size.
+not built on them, since PyG gathers and scatters along the edges, which is slow in ONNX Runtime in particular. Times on
+one core with these layers and with PyG: lgnet-hand's refine stage (2 hands) 3.0 and 8.8 ms in eager PyTorch, 3.1 and
+18.0 ms in ONNX Runtime; LGNet's local graph (512 channels, 1 hand) 11.7 and 18.9 ms, 7.7 and 20.8 ms. With a sparse
+adjacency PyG is almost as fast in eager PyTorch, but needs a block-diagonal matrix for each batch size and cannot be
+exported.
 """
 
 from __future__ import annotations

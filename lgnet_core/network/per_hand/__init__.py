@@ -1,0 +1,1 @@
+"""LGNet with one upright crop per hand."""

@@ -66,8 +66,8 @@ def test_onnx_export_agrees_for_any_batch_size(network: HandLandmarkNet, tmp_pat
         crop = torch.rand(count, 3, HAND_CROP_SIZE, HAND_CROP_SIZE)
         with torch.no_grad():
             expected = network(crop)
-        for found, reference in zip(session.run(None, {"crop": crop.numpy()}), expected, strict=True):
-            assert_close(torch.from_numpy(found), reference, atol=1e-4, rtol=1e-4)
+        for actual, reference in zip(session.run(None, {"crop": crop.numpy()}), expected, strict=True):
+            assert_close(torch.from_numpy(actual), reference, atol=1e-4, rtol=1e-4)
 
 
 def test_crop_of_wrong_size_raises(network: HandLandmarkNet) -> None:

@@ -86,8 +86,8 @@ def test_onnx_export_agrees_for_any_batch_size(detector: PalmDetector, tmp_path:
         image = torch.rand(batch, 3, PALM_IMAGE_SIZE, PALM_IMAGE_SIZE)
         with torch.no_grad():
             expected = detector(image)
-        for found, reference in zip(session.run(None, {"image": image.numpy()}), expected, strict=True):
-            assert_close(torch.from_numpy(found), reference, atol=1e-4, rtol=1e-5)
+        for actual, reference in zip(session.run(None, {"image": image.numpy()}), expected, strict=True):
+            assert_close(torch.from_numpy(actual), reference, atol=1e-4, rtol=1e-5)
 
 
 def test_shapes_and_parameter_counts_of_the_variants() -> None:
@@ -124,5 +124,5 @@ def test_palm_in_a_photograph_is_detected(detector: PalmDetector) -> None:
     assert points["thumb_2"][1] < points["thumb_1"][1] < points["wrist"][1]
     assert all(points[f"{finger}_1"][0] > points["wrist"][0] for finger in ("index", "middle", "ring", "pinky"))
     assert points["index_1"][1] < points["middle_1"][1] < points["ring_1"][1] < points["pinky_1"][1]
-    found = candidates.boxes[0, candidates.logits[0] > 0]
-    assert (found - candidates.boxes[0, best]).abs().max() < 5  # all confident candidates are the same palm
+    confident = candidates.boxes[0, candidates.logits[0] > 0]
+    assert (confident - candidates.boxes[0, best]).abs().max() < 5  # all confident candidates are the same palm
