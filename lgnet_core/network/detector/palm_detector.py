@@ -135,7 +135,8 @@ def load_mediapipe_palm_detector(variant: Variant = "full", path: str | Path | N
     """The detector as published by MediaPipe, in evaluation mode.
 
     Args:
-        path: a file of tools/read_mediapipe.py; None for the package's own, which contains the full variant only.
+        path: a file of tools/builders/read_mediapipe.py; None for the package's own, which contains the full variant
+            only.
 
     Raises:
         FileNotFoundError: if there is no such file.

@@ -10,7 +10,7 @@ from lgnet_core.synthetic.generator import SyntheticHands
 
 
 def test_features_agree_with_litert():
-    """Reference values: output of tools/read_mediapipe.py for the analytic image."""
+    """Reference values: output of tools/builders/read_mediapipe.py for the analytic image."""
     network = HandLandmarkEncoder()
     load_pretrained(network)
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """Make the images of README and of the model card, from synthetic images only.
 
     lgnet eval -o out/eval
-    python tools/make_readme_images.py [--weights FILE] [--worst out/eval/worst.png]
+    python tools/builders/make_readme_images.py [--weights FILE] [--worst out/eval/worst.png]
 
 Writes to docs/images:
     hands.jpg: a frame of the bundled clip with the hands found in it, and their meshes from three sides.
@@ -32,7 +32,7 @@ from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
 from lgnet_core.visualization.drawing import draw_overlay
 
-FOLDER = Path(__file__).parents[1] / "docs" / "images"
+FOLDER = Path(__file__).parents[2] / "docs" / "images"
 WIDTH, HEIGHT = 960, 540
 CAMERA = Camera(np.array([[900.0, 0, WIDTH / 2], [0, 900.0, HEIGHT / 2], [0, 0, 1]]), WIDTH, HEIGHT)
 AXES = ((220, 40, 40), (40, 150, 40), (40, 70, 220))  # x, y, z: red, green, blue, as in RViz

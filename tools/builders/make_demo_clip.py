@@ -1,6 +1,6 @@
 """Build lgnet_core/assets/demo_clip.npz: two hands in front of a fixed camera wave, pray, cross, point, make fists.
 
-    python tools/make_demo_clip.py [-o FILE] [--sheet sheet.png]
+    python tools/builders/make_demo_clip.py [-o FILE] [--sheet sheet.png]
 
 The animation is defined in :mod:`lgnet_core.synthetic.demo_animation` and rendered like the training images, so that
 the same licence applies.

@@ -2,8 +2,8 @@
 
     pip download mediapipe==0.10.21 --no-deps --only-binary :all: -d DIR
     pip install -e .[assets]
-    python tools/read_mediapipe.py DIR/mediapipe-*.whl
-    python tools/read_mediapipe.py DIR/mediapipe-*.whl --variant lite --out FOLDER
+    python tools/builders/read_mediapipe.py DIR/mediapipe-*.whl
+    python tools/builders/read_mediapipe.py DIR/mediapipe-*.whl --variant lite --out FOLDER
 
 writes ``hand_landmark.safetensors`` and ``palm_detector_mediapipe.safetensors`` (``_lite`` for the smaller variants,
 which the package does not contain), with kernels in half precision, as in the wheel. All outputs are compared with

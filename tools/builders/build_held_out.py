@@ -1,6 +1,6 @@
 """Generate the frozen held-out set lgnet_core/assets/held_out.npz; an existing set is never overwritten.
 
-    python tools/build_held_out.py [--sheet sheet.png]
+    python tools/builders/build_held_out.py [--sheet sheet.png]
 
 ``--sheet`` also writes a contact sheet of the first stored images.
 """

@@ -2,9 +2,9 @@
 
 MediaPipe 0.10.21 (Apache-2.0, models included in the wheel) requires numpy 1 and therefore a separate environment:
 
-    python tools/realism_check.py draw out/realism --count 200
+    python tools/benchmarks/realism_check.py draw out/realism --count 200
     python -m venv /tmp/mediapipe && /tmp/mediapipe/bin/pip install mediapipe==0.10.21
-    /tmp/mediapipe/bin/python tools/realism_check.py find out/realism
+    /tmp/mediapipe/bin/python tools/benchmarks/realism_check.py find out/realism
 
 ``draw`` writes full images (640 x 480) and the number of hands in each as JSON. ``find`` prints, for images with no,
 one and two hands, the fractions in which at least one hand and at least that many hands are detected. For inspection of

@@ -1,6 +1,6 @@
 """Build the thousand random hands of the random-hand baseline: lgnet_core/assets/random_hands.npz.
 
-    python tools/build_random_hands.py
+    python tools/builders/build_random_hands.py
 
 The first thousand hands in the images of the synthetic generator with seed 31,415; left hands are mirrored. The file is
 built once and never replaced, so that published results remain comparable.

@@ -1,6 +1,7 @@
 """Evaluate trained weights on the frozen held-out set, and bundle them with the results.
 
-    python tools/ship_weights.py runs/lgnet-hand/weights.safetensors --data "description of the training data" [--ship]
+    python tools/builders/ship_weights.py runs/lgnet-hand/weights.safetensors \
+        --data "description of the training data" [--ship]
 
 Several weights files are averaged (:func:`lgnet_core.network.checkpoint.load_averaged_network`). The script evaluates
 the network in half precision, as it is shipped, prints the table of ``lgnet eval`` and writes its files to ``--out``.

