@@ -1,4 +1,4 @@
-"""Optional use of cv_bridge, sensor_msgs_py and tf2_ros, with fallbacks if they are missing or broken.
+"""Optional use of cv_bridge, sensor_msgs_py, tf2_ros and tf_transformations, with fallbacks if missing or broken.
 
 ROS 2 from apt provides these packages, ROS 2 from PyPI does not. An installed package may still fail: cv_bridge built
 for NumPy 1 fails with NumPy 2, depending on its version either on import or on first use. Therefore each package is
@@ -15,11 +15,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from geometry_msgs.msg import Quaternion
 from rclpy.logging import get_logger
 from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
+from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.types import FloatArray, ImageArray
 from lgnet_ros.qos import output_overrides, tf_profile
 from lgnet_ros.topics import TF
@@ -134,6 +136,24 @@ def _create_cloud(header: Header, fields: list[PointField], points: FloatArray) 
         data=array.array("B", points.tobytes()),
         is_dense=True,
     )
+
+
+def rotation_matrix(quaternion: Quaternion) -> FloatArray:
+    """(3, 3) rotation matrix of a message's unit quaternion; its columns are the axes of the rotated frame."""
+    return _quaternion_to_matrix()(np.array([quaternion.x, quaternion.y, quaternion.z, quaternion.w]))
+
+
+@functools.cache
+def _quaternion_to_matrix() -> Callable[[FloatArray], FloatArray]:
+    def load(tf_transformations: Any) -> Callable[[FloatArray], FloatArray]:
+        def convert(quaternion: FloatArray) -> FloatArray:
+            return np.asarray(tf_transformations.quaternion_matrix(quaternion))[:3, :3]
+
+        if not np.allclose(convert(np.array([1.0, 0, 0, 0])), np.diag([1, -1, -1])):
+            raise ValueError("quaternion_matrix does not take (x, y, z, w)")
+        return convert
+
+    return load_optional("tf_transformations", load) or (lambda quaternion: Pose(np.zeros(3), quaternion).rotation)
 
 
 class TransformPublisher:

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import TransformStamped
+from geometry_msgs.msg import Quaternion, TransformStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import Header
 from support.ros_domain import wait_for
@@ -24,7 +25,7 @@ from tf2_msgs.msg import TFMessage
 from lgnet_ros import interop
 from lgnet_ros.input.decode import decode_image
 
-OPTIONAL_MODULES = ("cv_bridge", "sensor_msgs_py", "sensor_msgs_py.point_cloud2", "tf2_ros")
+OPTIONAL_MODULES = ("cv_bridge", "sensor_msgs_py", "sensor_msgs_py.point_cloud2", "tf2_ros", "tf_transformations")
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,12 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(interop, "get_logger", lambda _: types.SimpleNamespace(warning=lines.append))
     for name in OPTIONAL_MODULES:
         monkeypatch.setitem(sys.modules, name, None)  # import raises ModuleNotFoundError
-    cached: list[Any] = [interop.image_bridge, interop._cloud_factory, interop._warn_broken]
+    cached: list[Any] = [
+        interop.image_bridge,
+        interop._cloud_factory,
+        interop._quaternion_to_matrix,
+        interop._warn_broken,
+    ]
     for function in cached:
         function.cache_clear()
     yield lines
@@ -273,3 +279,43 @@ def test_broken_tf2_ros_is_reported_once(
         publisher.destroy()
     assert len(log) == 1
     assert "tf2_ros" in log[0]
+
+
+QUATERNION = (0.5, -0.5, 0.1, 0.7)  # not normalised here
+
+
+def turned() -> tuple[Quaternion, Any]:
+    """A quaternion message and its rotation matrix by scipy."""
+    rotation = Rotation.from_quat(QUATERNION)
+    x, y, z, w = rotation.as_quat().tolist()
+    return Quaternion(x=x, y=y, z=z, w=w), rotation.as_matrix()
+
+
+def test_tf_transformations_is_used(monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
+    calls = []
+
+    def quaternion_matrix(quaternion: Any) -> Any:
+        calls.append(quaternion)
+        matrix = np.eye(4)
+        matrix[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
+        return matrix
+
+    install(monkeypatch, "tf_transformations", quaternion_matrix=quaternion_matrix)
+    message, expected = turned()
+    np.testing.assert_allclose(interop.rotation_matrix(message), expected, atol=1e-12)
+    assert len(calls) == 2  # the check and the call
+    assert log == []
+
+
+def test_rotations_without_tf_transformations(log: list[str]) -> None:
+    message, expected = turned()
+    np.testing.assert_allclose(interop.rotation_matrix(message), expected, atol=1e-12)
+    assert log == []
+
+
+def test_tf_transformations_with_another_order_is_not_used(monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
+    install(monkeypatch, "tf_transformations", quaternion_matrix=lambda quaternion: np.eye(4))
+    message, expected = turned()
+    np.testing.assert_allclose(interop.rotation_matrix(message), expected, atol=1e-12)
+    assert len(log) == 1
+    assert "tf_transformations" in log[0]
