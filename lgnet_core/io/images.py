@@ -89,16 +89,20 @@ class LoadedImage:
         """Whether ``image`` is smaller than the image in the file."""
         return self.image.shape[1] != self.width
 
-    def scale_camera(self, camera: Camera) -> Camera:
-        """The camera of ``image``, given that of the image in the file: turned by its EXIF orientation, and scaled.
+    def upright_camera(self, camera: Camera) -> Camera:
+        """The camera of the image in the file, turned by its EXIF orientation, given its calibration.
 
         Raises:
             InputError: if the camera was calibrated for another size.
         """
         try:
-            camera = camera_of_upright_image(camera, (self.width, self.height), self.orientation)
+            return camera_of_upright_image(camera, (self.width, self.height), self.orientation)
         except ValueError as error:
             raise InputError(f"{self.source}: {error}") from error
+
+    def scale_camera(self, camera: Camera) -> Camera:
+        """The camera of ``image``: as :meth:`upright_camera`, but downscaled with the image."""
+        camera = self.upright_camera(camera)
         height, width = self.image.shape[:2]
         scale = np.diag([width / self.width, height / self.height, 1.0])
         scale[:2, 2] = (scale.diagonal()[:2] - 1) / 2  # pixel centres lie at integers in both
