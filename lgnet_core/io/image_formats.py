@@ -11,6 +11,8 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SIGNATURES = (jpeg.SIGNATURE, PNG_SIGNATURE, b"BM", b"II*\0", b"MM\0*", b"P5", b"P6", b"\0\0\0\x0cjP  ")
 _HEIF_BRANDS = frozenset([b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"])
 _AVIF_BRANDS = frozenset([b"avif", b"avis"])
+_META_BYTES = 4096  # of an AVIF file: its properties come first
+_AVIF_ORIENTATIONS = (1, 8, 3, 6)  # by the quarter turns anticlockwise of the property irot; EXIF does not count
 _ORIENTATION_TAG, _SUBFILE_TAG = 0x0112, 0x00FE
 _REDUCED_OR_MASK = 0b101  # NewSubfileType: a smaller version of another page, or its transparency mask
 _MAX_PAGES = 10_000  # a damaged TIFF can link its pages in a circle
@@ -52,6 +54,9 @@ def read_orientation(data: bytes) -> int:
         exif = next((body for name, body in _png_chunks(data) if name == b"eXIf"), b"")
     elif data[:4] == b"RIFF":
         exif = next((body for name, body in _riff_chunks(data) if name == b"EXIF"), b"").removeprefix(b"Exif\0\0")
+    elif is_avif(data):
+        rotation = data.find(b"irot", 0, _META_BYTES)
+        return _AVIF_ORIENTATIONS[data[rotation + 4] & 3] if 0 <= rotation < len(data) - 4 else 1
     else:
         exif = data
     value = next(_tiff_pages(exif), {}).get(_ORIENTATION_TAG, 1)

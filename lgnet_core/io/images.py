@@ -186,7 +186,7 @@ def _read(data: bytes, path: Path) -> ImageArray:
         image = reduce_to_8_bit(image)
     if image.dtype != np.uint8:
         raise InputError(f"{path}: has {image.dtype} pixels; save it with 8 or 16 bits per channel")
-    if data.startswith((JPEG_SIGNATURE, PNG_SIGNATURE, b"RIFF")):  # OpenCV turns TIFF images in any case
+    if not data.startswith((b"II", b"MM")):  # OpenCV turns TIFF images in any case
         image = turn_image(image, read_orientation(data))
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 

@@ -120,6 +120,22 @@ def test_avif_is_read_where_opencv_can(tmp_path):
         pytest.skip("this build of OpenCV has no AVIF")
     image = load_image(write_image(tmp_path / "a.avif", IMAGE)).image
     assert np.abs(image.astype(int) - IMAGE).mean() < 8
+    pillow = pytest.importorskip("PIL.Image")  # writes the orientation as a property of the format
+    exif = pillow.Exif()
+    for orientation, quarter_turns in ((3, 2), (6, 3), (8, 1)):
+        exif[0x0112] = orientation
+        pillow.fromarray(IMAGE).save(tmp_path / "b.avif", exif=exif)
+        turned = load_image(tmp_path / "b.avif")
+        assert turned.orientation == orientation
+        assert np.abs(turned.image.astype(int) - np.rot90(IMAGE, quarter_turns)).mean() < 8
+
+
+def test_tiff_orientation_is_applied_once(tmp_path):
+    pillow = pytest.importorskip("PIL.Image")
+    pillow.fromarray(IMAGE).save(tmp_path / "a.tiff", tiffinfo={0x0112: 6})
+    loaded = load_image(tmp_path / "a.tiff")
+    assert loaded.orientation == 6
+    assert (loaded.image == np.rot90(IMAGE, 3)).all()
 
 
 def test_further_pages_are_counted(tmp_path):
