@@ -46,6 +46,12 @@ JOINT_PARENTS: tuple[int, ...] = tuple(-1 if j == 0 else (0 if (j - 1) % 4 == 0 
 
 WRIST, MIDDLE_MCP = 0, 9
 
+DISTORTION_COUNTS = (0, 4, 5, 8, 12, 14)
+"""Numbers of distortion coefficients for which OpenCV has a lens model."""
+
+_MAX_RAY = 10.0
+"""Tangent (84 degrees): no pinhole lens shows what is farther from its axis, not even in a crop of its image."""
+
 
 @dataclass(frozen=True, eq=False)
 class Camera:
@@ -54,10 +60,13 @@ class Camera:
     Args:
         matrix: (3, 3) intrinsics K, pixels.
         width, height: image size, pixels.
-        distortion: OpenCV's distortion coefficients (k1, k2, p1, p2[, k3[, k4, k5, k6]]); empty for a rectified image.
+        distortion: OpenCV's distortion coefficients (k1, k2, p1, p2[, k3[, k4, k5, k6[, s1, s2, s3, s4[, tx, ty]]]]);
+            empty for a rectified image.
 
     Raises:
-        ValueError: if K is not finite, or a focal length or the image size is not positive.
+        ValueError: if K is not finite, a focal length or the image size is not positive, the principal point is so far
+            outside the image that no lens could show it, or the number of coefficients is not of
+            :data:`DISTORTION_COUNTS`.
     """
 
     matrix: FloatArray
@@ -80,9 +89,27 @@ class Camera:
                 "an all-zero K means an uncalibrated camera: calibrate it, or pass no camera"
             )
         if self.width <= 0 or self.height <= 0:
-            raise ValueError(f"camera: size must be positive, got {self.width}x{self.height}")
+            raise ValueError(
+                f"camera: width and height are {self.width} and {self.height}; set them to the size of the calibrated "
+                "images in pixels"
+            )
+        if distortion.size not in DISTORTION_COUNTS:
+            raise ValueError(
+                f"camera: {distortion.size} distortion coefficients; expected {_join(DISTORTION_COUNTS)} "
+                "(k1, k2, p1, p2, k3, ...): append zeros for missing ones, or calibrate again"
+            )
+        self._check_principal_point(matrix)
         object.__setattr__(self, "matrix", matrix)
         object.__setattr__(self, "distortion", distortion)
+
+    def _check_principal_point(self, matrix: FloatArray) -> None:
+        centre, size = matrix[:2, 2], np.array([self.width, self.height])
+        outside = np.maximum(np.maximum(-0.5 - centre, centre - (size - 0.5)), 0)  # pixels, to the nearest border
+        if (outside > _MAX_RAY * matrix.diagonal()[:2]).any():
+            raise ValueError(
+                f"camera matrix: the principal point ({centre[0]:g}, {centre[1]:g}) is far outside the image of "
+                f"{self.width}x{self.height} pixels; calibrate the camera again, or pass no camera"
+            )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -149,3 +176,7 @@ class TwoHands:
         if self.relative_translation is not None:
             parts.append(f"wrists {np.linalg.norm(self.relative_translation):.2f} m apart")
         return f"TwoHands({', '.join(parts)})"
+
+
+def _join(numbers: tuple[int, ...]) -> str:
+    return f"{', '.join(map(str, numbers[:-1]))} or {numbers[-1]}"

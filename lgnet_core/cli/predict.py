@@ -24,7 +24,8 @@ def predict(
     source: Annotated[
         Path,
         typer.Argument(
-            help="An image, a video, or a folder of images and videos (searched recursively).",
+            help="An image, a video, or a folder of images and videos (searched recursively). "
+            "Write ./-name for a name that begins with a dash.",
             metavar="IMAGE|FOLDER|VIDEO",
         ),
     ],
@@ -44,13 +45,14 @@ def predict(
 
     The exit code is 1 if an image could not be used; the others are processed all the same.
     """
-    from lgnet_core.data.sequences import image_sequences
+    from lgnet_core.data.sequences import find_other_files, image_sequences
     from lgnet_core.io.calibration import read_camera
 
     sequences = image_sequences(source, out)  # report bad input before the network is loaded
+    others = find_other_files(source, out)
     calibration = None if camera is None else read_camera(camera)
 
-    from lgnet_core.commands.predict import predict_sequences
+    from lgnet_core.commands.predict import describe_other_files, predict_sequences
     from lgnet_core.inference import HandEstimator
     from lgnet_core.io.checkpoint_files import weights_digest
     from lgnet_core.network.checkpoint import load_network_for
@@ -79,6 +81,8 @@ def predict(
         sides = ", ".join(f"{report.hands[side]} {side.label}" for side in Side)
         rate = f", {report.images / report.seconds:.1f} images/s" if report.seconds else ""
         print_line(f"{report.images} image(s): hands found: {sides}{rate}; results in {out}")
+    if others:
+        report.notes.append(describe_other_files(others))
     for note in report.notes:
         print_line(f"note: {note}", "yellow")
     for failure in report.failures:

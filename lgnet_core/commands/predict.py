@@ -5,6 +5,9 @@ An image ``cat.jpg`` gives ``cat_overlay.png``, ``cat_view.png`` (the meshes fro
 ``wave_overlay.mp4`` and, for each frame, ``wave_000000.json``, ``.npz`` and meshes. The results of each subfolder and
 of each video in a folder (``wave.mp4/``) go to a folder of the same name. Images that cannot be used are reported at
 the end and do not stop the run.
+
+Hands are in the camera frame of the upright image: if a header turns the image (EXIF, or the rotation of a film), the
+camera is turned with it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import lgnet_core
 from lgnet_core.data.sequences import ImageSequence
-from lgnet_core.io.files import InputError
+from lgnet_core.io.files import InputError, opencv_path
 from lgnet_core.io.images import LoadedImage
 from lgnet_core.io.results import write_hands
 from lgnet_core.io.sources import ImageSource
@@ -30,6 +33,9 @@ from lgnet_core.types import Camera, FloatArray, Side, TwoHands
 from lgnet_core.visualization.drawing import draw_3d, draw_overlay, write_png
 
 VIEW_HEIGHT = 320
+
+MAX_NAMES = 5
+"""Files named in one note."""
 
 
 class Estimator(Protocol):
@@ -151,6 +157,13 @@ def predict_sequences(
     return report
 
 
+def describe_other_files(files: Sequence[Path]) -> str:
+    """A note about files of an input folder that are neither images nor videos."""
+    names = ", ".join(str(file) for file in files[:MAX_NAMES])
+    more = f" and {len(files) - MAX_NAMES} more" if len(files) > MAX_NAMES else ""
+    return f"{len(files)} file(s) are neither images nor videos and were left out: {names}{more}"
+
+
 def make_folder(path: Path) -> None:
     """Create a folder for results, with its parents.
 
@@ -187,7 +200,8 @@ def _process_image(
         "lgnet_version": lgnet_core.__version__,
         **provenance,
     }
-    write_hands(out, loaded.name, _in_file_pixels(hands, loaded), camera, **metadata)
+    upright_camera = None if camera is None else loaded.upright_camera(camera)
+    write_hands(out, loaded.name, _in_file_pixels(hands, loaded), upright_camera, **metadata)
     if with_images:
         write_png(out / f"{loaded.name}_overlay.png", overlay)
         write_png(out / f"{loaded.name}_view.png", draw_3d(hands, VIEW_HEIGHT))
@@ -197,6 +211,12 @@ def _process_image(
             report.notes,
             f"{loaded.source}: {loaded.width}x{loaded.height} was shrunk to {width}x{height} for the network and "
             "the overlay; 2D results are in pixels of the file",
+        )
+    if loaded.pages > 1:
+        _add_once(
+            report.notes,
+            f"{loaded.source}: has more than one page or frame, of which the first was used; save the others as files "
+            "of their own",
         )
     return overlay
 
@@ -243,7 +263,7 @@ class OverlayVideo:
     def add(self, image: FloatArray) -> None:
         if self._writer is None:
             size = (image.shape[1], image.shape[0])
-            self._writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*"mp4v"), self._rate, size)
+            self._writer = cv2.VideoWriter(opencv_path(self.path), cv2.VideoWriter.fourcc(*"mp4v"), self._rate, size)
             if not self._writer.isOpened():
                 self.notes.append(
                     f"{self.path}: this build of OpenCV cannot write MPEG-4, so no overlay video was written; "

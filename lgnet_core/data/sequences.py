@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,32 +41,58 @@ def image_sequences(path: str | Path, results: Path | None = None) -> list[Image
     if results is not None and results.resolve() == path.resolve():
         raise InputError(f"{path}: the results would be written among the input images; choose another folder with -o")
     found: list[ImageSequence | InputError] = []
-    for source in _find_sources(path, set() if results is None else {results.resolve()}):
-        if isinstance(source, InputError):
-            found.append(source)
+    for folder in _walk(path, set() if results is None else {results.resolve()}):
+        if isinstance(folder, InputError):
+            found.append(folder)
             continue
-        try:
-            found.append(ImageSequence(source.relative_to(path), ImageSource(source)))
-        except InputError as error:
-            found.append(error)
+        sources = [folder.path] if any(is_image_file(entry) for entry in folder.entries) else []
+        sources += [entry for entry in folder.entries if _is_video_file(entry)]
+        for source in sources:
+            try:
+                found.append(ImageSequence(source.relative_to(path), ImageSource(source)))
+            except InputError as error:
+                found.append(error)
     if not found:
         known = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES))
         raise InputError(f"{path}: contains no images and no videos, nor do its subfolders; supported formats: {known}")
     return found
 
 
-def _find_sources(folder: Path, visited: set[Path]) -> list[Path | InputError]:
-    """Folders with images, the given one first, and videos; a folder reached through several links is listed once."""
-    if folder.resolve() in visited:
+def find_other_files(path: str | Path, results: Path | None = None) -> list[Path]:
+    """Files at or below a folder that :func:`image_sequences` leaves out, as they are neither images nor videos.
+
+    Dangling links are among them; hidden files are not. Arguments: see :func:`image_sequences`.
+    """
+    path = Path(path)
+    if not path.is_dir():
         return []
+    folders = _walk(path, set() if results is None else {results.resolve()})
+    entries = [entry for folder in folders if isinstance(folder, _Folder) for entry in folder.entries]
+    return [entry for entry in entries if not (entry.is_dir() or is_image_file(entry) or _is_video_file(entry))]
+
+
+class _Folder(NamedTuple):
+    """A folder and its visible entries, sorted by name."""
+
+    path: Path
+    entries: list[Path]
+
+
+def _is_video_file(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+
+
+def _walk(folder: Path, visited: set[Path]) -> Iterator[_Folder | InputError]:
+    """The folder, then those below it; one that is reached through several links comes once, hidden ones never."""
+    if folder.resolve() in visited:
+        return
     visited.add(folder.resolve())
     try:
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError as error:
-        return [InputError(f"{folder}: cannot be listed ({error.strerror}); check its permissions")]
-    found: list[Path | InputError] = [folder] if any(is_image_file(entry) for entry in entries) else []
-    found += [entry for entry in entries if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file()]
+        yield InputError(f"{folder}: cannot be listed ({error.strerror}); check its permissions")
+        return
+    yield _Folder(folder, entries)
     for entry in entries:
         if entry.is_dir():
-            found += _find_sources(entry, visited)
-    return found
+            yield from _walk(entry, visited)

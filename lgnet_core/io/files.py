@@ -26,3 +26,18 @@ def read_bytes(path: Path) -> bytes:
     if not data:
         raise InputError(f"{path}: is empty (0 bytes); copy or record it again")
     return data
+
+
+def opencv_path(path: Path) -> str:
+    """A path as OpenCV's readers and writers need it.
+
+    Absolute, because FFmpeg takes a relative name with a colon for a network address (``http:x.mp4``).
+
+    Raises:
+        InputError: if the name is not UTF-8, for which OpenCV ends the process.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{path}: the name is not UTF-8, which OpenCV cannot open; rename it") from None
+    return str(path.absolute())

@@ -1,6 +1,7 @@
 """Still images: decoding to uint8 RGB, conversion to 8 bits, and downscaling of very large images.
 
-Greyscale, palette, alpha (dropped) and 16-bit images with any EXIF orientation are supported.
+Greyscale, palette, alpha (dropped) and 16-bit images with any EXIF orientation are supported. Of a file with several
+pages the first one is read.
 """
 
 from __future__ import annotations
@@ -13,9 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lgnet_core.io.files import InputError, read_bytes
+from lgnet_core.io.image_formats import (
+    PNG_SIGNATURE,
+    UNSUPPORTED_SUFFIXES,
+    count_pages,
+    is_avif,
+    is_heic,
+    is_image_data,
+    read_orientation,
+)
+from lgnet_core.io.jpeg import SIGNATURE as JPEG_SIGNATURE
+from lgnet_core.io.jpeg import complete_jpeg, jpeg_size
+from lgnet_core.io.orientation import UPRIGHT, camera_of_upright_image, swaps_sides, turn_image
 from lgnet_core.types import Camera, FloatArray, ImageArray
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2", ".avif"})
+
+_HEAD_BYTES = 256
+"""Of a file without a known suffix, to recognise an image."""
 
 MAX_PIXELS = 24_000_000
 """Larger images are downscaled: the network crops are 224 or 256 pixels wide, so no detail that matters is lost."""
@@ -36,6 +52,8 @@ class LoadedImage:
         source: the file; for a video frame, the video.
         name: unique within its source, usable in a file name.
         width, height: size in the file (after its EXIF orientation), pixels; larger than ``image`` if ``downscaled``.
+        orientation: EXIF orientation by which the image was turned upright.
+        pages: number of images in the file, of which this is the first.
     """
 
     image: ImageArray
@@ -43,9 +61,13 @@ class LoadedImage:
     name: str
     width: int
     height: int
+    orientation: int = UPRIGHT
+    pages: int = 1
 
     @classmethod
-    def from_pixels(cls, image: ImageArray, source: Path, name: str) -> LoadedImage:
+    def from_pixels(
+        cls, image: ImageArray, source: Path, name: str, orientation: int = UPRIGHT, pages: int = 1
+    ) -> LoadedImage:
         """Downscale an image above :data:`MAX_PIXELS` by an integer factor.
 
         Raises:
@@ -60,24 +82,27 @@ class LoadedImage:
             factor = int(np.ceil(np.sqrt(width * height / MAX_PIXELS)))
             size = max(1, width // factor), max(1, height // factor)
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-        return cls(image, source, name, width, height)
+        return cls(image, source, name, width, height, orientation, pages)
 
     @property
     def downscaled(self) -> bool:
         """Whether ``image`` is smaller than the image in the file."""
         return self.image.shape[1] != self.width
 
-    def scale_camera(self, camera: Camera) -> Camera:
-        """The camera of ``image``, given the camera of the image in the file.
+    def upright_camera(self, camera: Camera) -> Camera:
+        """The camera of the image in the file, turned by its EXIF orientation, given its calibration.
 
         Raises:
             InputError: if the camera was calibrated for another size.
         """
-        if (camera.width, camera.height) != (self.width, self.height):
-            raise InputError(
-                f"{self.source}: the image has {self.width}x{self.height} pixels, but the camera was calibrated for "
-                f"{camera.width}x{camera.height}; pass the calibration for this image size, or none"
-            )
+        try:
+            return camera_of_upright_image(camera, (self.width, self.height), self.orientation)
+        except ValueError as error:
+            raise InputError(f"{self.source}: {error}") from error
+
+    def scale_camera(self, camera: Camera) -> Camera:
+        """The camera of ``image``: as :meth:`upright_camera`, but downscaled with the image."""
+        camera = self.upright_camera(camera)
         height, width = self.image.shape[:2]
         scale = np.diag([width / self.width, height / self.height, 1.0])
         scale[:2, 2] = (scale.diagonal()[:2] - 1) / 2  # pixel centres lie at integers in both
@@ -96,35 +121,52 @@ def load_image(path: str | Path) -> LoadedImage:
         InputError: if the file cannot be read, is not an image, or is smaller than :data:`MIN_SIDE`.
     """
     path = Path(path)
-    return LoadedImage.from_pixels(read_image(path), path, path.stem)
+    data = read_bytes(path)
+    return LoadedImage.from_pixels(_read(data, path), path, path.stem, read_orientation(data), count_pages(data))
 
 
 def read_image(path: str | Path) -> ImageArray:
     """Read an image file as (H, W, 3) uint8 RGB in its own size, EXIF orientation applied.
 
+    The image is never downscaled, so the camera of the file is the camera of the result; for a file with an EXIF
+    orientation it is ``read_camera(calibration, image=path)``.
+
     Raises:
         InputError: if the file is missing, empty, truncated, not an image, or has neither 8 nor 16 bits per channel.
     """
     path = Path(path)
-    image = _decode(read_bytes(path), path)
-    if image.dtype == np.uint16:
-        image = reduce_to_8_bit(image)
-    if image.dtype != np.uint8:
-        raise InputError(f"{path}: has {image.dtype} pixels; save it with 8 or 16 bits per channel")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    return _read(read_bytes(path), path)
+
+
+def read_size_and_orientation(path: Path) -> tuple[tuple[int, int], int]:
+    """(width, height) of the upright image in a file, and its EXIF orientation.
+
+    Raises:
+        InputError: see :func:`read_image`.
+    """
+    data = read_bytes(path)
+    orientation, stored = read_orientation(data), jpeg_size(data) if data.startswith(JPEG_SIGNATURE) else None
+    if stored is not None:
+        return stored[::-1] if swaps_sides(orientation) else stored, orientation
+    height, width = _read(data, path).shape[:2]
+    return (width, height), orientation
 
 
 def is_image_file(path: Path) -> bool:
-    """Whether a folder entry is an image file, by its name.
+    """Whether a folder entry is an image file: by its name, or without a known suffix by its content.
 
-    Hidden files are excluded: macOS writes ``._name.jpg`` files beside images.
+    Formats that cannot be read (HEIC, raw photographs) count as well, so that reading them names the remedy. Hidden
+    files are excluded: macOS writes ``._name.jpg`` files beside images.
     """
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-
-
-def is_truncated_jpeg(data: bytes) -> bool:
-    """Whether a JPEG lacks its end-of-image marker; some decoders silently fill the missing part with grey."""
-    return data.startswith(b"\xff\xd8") and data.find(b"\xff\xd9", data.rfind(b"\xff\xda")) < 0
+    if path.name.startswith(".") or not path.is_file():
+        return False
+    if path.suffix.lower() in IMAGE_SUFFIXES or path.suffix.lower() in UNSUPPORTED_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            return is_image_data(file.read(_HEAD_BYTES))
+    except OSError:
+        return False
 
 
 def reduce_to_8_bit(image: NDArray[np.uint16]) -> NDArray[np.uint8]:
@@ -137,19 +179,40 @@ def reduce_to_8_bit(image: NDArray[np.uint16]) -> NDArray[np.uint8]:
     return (image >> (bits - 8)).astype(np.uint8)
 
 
+def _read(data: bytes, path: Path) -> ImageArray:
+    """Decode a file's content to upright RGB."""
+    image = _decode(data, path)
+    if image.dtype == np.uint16:
+        image = reduce_to_8_bit(image)
+    if image.dtype != np.uint8:
+        raise InputError(f"{path}: has {image.dtype} pixels; save it with 8 or 16 bits per channel")
+    if not data.startswith((b"II", b"MM")):  # OpenCV turns TIFF images in any case
+        image = turn_image(image, read_orientation(data))
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
 def _decode(data: bytes, path: Path) -> FloatArray:
-    """Decode to BGR of any bit depth."""
+    """Decode to BGR of any bit depth, in the orientation as stored (except TIFF)."""
+    unsupported = UNSUPPORTED_SUFFIXES.get(".heic" if is_heic(data) else path.suffix.lower())
+    if unsupported is not None:
+        raise InputError(f"{path}: is {unsupported}")
     truncated = InputError(f"{path}: is truncated after {len(data)} bytes; copy or download it again")
-    if is_truncated_jpeg(data):
-        raise truncated
+    if data.startswith(JPEG_SIGNATURE):
+        complete = complete_jpeg(data)
+        if complete is None:
+            raise truncated
+        data = complete
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except (cv2.error, MemoryError) as error:
         reason = getattr(error, "err", "") or "out of memory"
         raise InputError(f"{path}: cannot be decoded ({reason}); shrink it or save it as PNG or JPEG") from error
     if image is not None:
         return image
-    if data.startswith(b"\x89PNG") and b"IEND" not in data[-64:]:
+    if data.startswith(PNG_SIGNATURE) and b"IEND" not in data[-64:]:
         raise truncated
+    if is_avif(data):
+        raise InputError(f"{path}: is damaged, or AVIF that this build of OpenCV cannot read; save it as PNG or JPEG")
     known = ", ".join(sorted(s[1:] for s in IMAGE_SUFFIXES))
     raise InputError(f"{path}: is not a readable image, or is damaged; save it as one of {known}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -58,10 +59,14 @@ class ImageSource:
         return files
 
     def _images(self) -> Iterator[LoadedImage | InputError]:
-        stems = [file.stem for file in self._files]
+        stems = Counter(file.stem for file in self._files)
+        used: set[str] = set()
         for file in self._files:
+            name = file.stem if stems[file.stem] == 1 else file.name.replace(".", "_")
+            while name in used:  # c.png and c.bmp beside c_png.jpg
+                name += "_"
+            used.add(name)
             try:
-                loaded = load_image(file)
-                yield loaded if stems.count(file.stem) == 1 else replace(loaded, name=file.name.replace(".", "_"))
+                yield replace(load_image(file), name=name)
             except InputError as error:
                 yield error

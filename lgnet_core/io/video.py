@@ -8,13 +8,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lgnet_core.io.files import InputError
+from lgnet_core.io.files import InputError, opencv_path
 from lgnet_core.io.images import LoadedImage
+from lgnet_core.io.orientation import UPRIGHT
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".gif"})
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".gif", ".3gp", ".mts", ".m2ts", ".wmv", ".ogv"}
+)
 
 DEFAULT_FRAME_RATE = 30.0
 """Frames per second assumed for a video whose header holds no plausible rate."""
+
+_ORIENTATIONS = {90: 6, 180: 3, 270: 8}
+"""EXIF orientation by the clockwise rotation in degrees that a phone writes into the header of a film."""
 
 _CONVERT = "convert it: ffmpeg -i IN -c:v libx264 OUT.mp4"
 
@@ -44,14 +50,16 @@ class Video:
 
     def __iter__(self) -> Iterator[LoadedImage | InputError]:
         capture = self._open()
-        count = 0
+        count, orientation = 0, UPRIGHT
+        if capture.get(cv2.CAP_PROP_ORIENTATION_AUTO):  # OpenCV turns the frames
+            orientation = _ORIENTATIONS.get(int(capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360, UPRIGHT)
         while True:
             good, frame = capture.read()
             if not good:
                 break
             image = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
             try:
-                loaded = LoadedImage.from_pixels(image, self.path, f"{self.path.stem}_{count:06d}")
+                loaded = LoadedImage.from_pixels(image, self.path, f"{self.path.stem}_{count:06d}", orientation)
             except InputError as error:  # too small: all frames have the same size
                 capture.release()
                 yield error
@@ -68,7 +76,7 @@ class Video:
             )
 
     def _open(self) -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(str(self.path))
+        capture = cv2.VideoCapture(opencv_path(self.path))
         if not capture.isOpened():
             size = self.path.stat().st_size
             raise InputError(

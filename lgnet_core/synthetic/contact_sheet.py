@@ -11,6 +11,7 @@ import torch
 
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.hand_model import HandModel
+from lgnet_core.io.files import opencv_path
 from lgnet_core.types import JOINT_PARENTS, FloatArray
 
 _COLOURS = ((255, 40, 200), (40, 220, 255))  # RGB of right, left
@@ -60,7 +61,7 @@ def write_contact_sheet(
     path = Path(path)
     sheet = draw_contact_sheet(batch, hand_model, columns, skeletons)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
+    if not cv2.imwrite(opencv_path(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
         raise OSError(f"contact sheet {path}: cannot be written; choose a .png path in a writable folder")
     return path
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 
+from lgnet_core.io.calibration import Calibration, CalibrationError
 from lgnet_core.types import Camera, FloatArray
 from lgnet_ros.input.invalid_message import InvalidMessageError
 
-_PINHOLE_MODELS = frozenset({"", "none", "plumb_bob", "rational_polynomial"})
-_NUM_COEFFICIENTS = (0, 4, 5, 8)
-"""Supported numbers of distortion coefficients: k1, k2, p1, p2[, k3[, k4, k5, k6]]."""
+_REASONS = {"size": "camera_size", "model": "camera_model", "values": "camera_values"}
+"""Reason of the rejection by the part of the calibration that cannot be used."""
 
 
 def camera_from_info(info: CameraInfo, width: int, height: int, camera_model: str, image_topic: str) -> Camera | None:
@@ -33,28 +34,28 @@ def camera_from_info(info: CameraInfo, width: int, height: int, camera_model: st
         image_topic: resolved name of the image topic.
 
     Returns:
-        The camera, or None if it is not calibrated (K[0] = 0).
+        The camera, or None if it is not calibrated: ``K[0]`` is 0, unless the images are rectified and P is not 0. With
+        ``auto`` K all zero and P not 0 means rectified images, whatever the topic's name.
 
     Raises:
         InvalidMessageError: ``camera_size``, ``camera_roi``, ``camera_values``, ``camera_model``.
     """
-    if info.k[0] == 0:
-        return None
     rectified = camera_model == "rectified" or (camera_model == "auto" and is_rectified(image_topic))
-    if rectified:
-        name, matrix, distortion = "P", np.array(info.p, np.float64).reshape(3, 4)[:, :3], np.zeros(0)
-    else:
-        name, matrix, distortion = "K", np.array(info.k, np.float64).reshape(3, 3), _distortion(info)
-    if not np.isfinite(matrix).all() or (matrix[2] != (0, 0, 1)).any():
-        values = ", ".join(f"{value:g}" for value in matrix.flat)
-        raise InvalidMessageError(
-            "camera_values",
-            f"camera_info: {name} = [{values}] is not a valid camera matrix; calibrate the camera"
-            + (", or set camera_model to raw" if rectified else ", or publish zeros if it is not calibrated"),
-        )
-    matrix = _sensor_to_image(info, width, height) @ matrix
+    calibration = Calibration(
+        *(info.width, info.height, np.array(info.k, np.float64).reshape(3, 3), info.distortion_model),
+        *(np.array(info.d, np.float64), np.array(info.p, np.float64).reshape(3, 4)),
+    )
     try:
-        return Camera(matrix, width, height, distortion)
+        sensor = calibration.camera(rectified or (None if camera_model == "auto" else False))
+        if sensor is None:
+            return None
+        matrix = _sensor_to_image(info, width, height) @ sensor.matrix
+        return replace(sensor, matrix=matrix, width=width, height=height)
+    except CalibrationError as error:
+        remedy = ", or set camera_model to raw" if rectified and error.part == "values" else ""
+        raise InvalidMessageError(_REASONS[error.part], f"camera_info: {error}{remedy}") from error
+    except InvalidMessageError:
+        raise
     except ValueError as error:
         raise InvalidMessageError("camera_values", f"camera_info: {error}") from error
 
@@ -115,23 +116,3 @@ def _sensor_to_image(info: CameraInfo, width: int, height: int) -> FloatArray:
     affine = np.diag([*(1 / binning), 1.0])
     affine[:2, 2] = (0.5 - offset) / binning - 0.5
     return affine
-
-
-def _distortion(info: CameraInfo) -> FloatArray:
-    """Distortion coefficients in OpenCV's order, without trailing zeros as far as OpenCV allows."""
-    model, coefficients = info.distortion_model, np.array(info.d, np.float64)
-    if model.lower() not in _PINHOLE_MODELS:
-        raise InvalidMessageError(
-            "camera_model",
-            f"camera_info: distortion model {model!r} is not supported; rectify the images (image_proc) and "
-            "subscribe to image_rect, or calibrate with plumb_bob or rational_polynomial",
-        )
-    used = int(np.flatnonzero(coefficients).max(initial=-1)) + 1
-    if used > _NUM_COEFFICIENTS[-1]:
-        raise InvalidMessageError(
-            "camera_model",
-            f"camera_info: {len(coefficients)} distortion coefficients (model {model!r}), but at most "
-            f"{_NUM_COEFFICIENTS[-1]} are supported; rectify the images (image_proc) and subscribe to image_rect",
-        )
-    length = min(n for n in _NUM_COEFFICIENTS if n >= used)
-    return np.pad(coefficients[:used], (0, length - used))

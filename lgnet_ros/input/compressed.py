@@ -8,15 +8,13 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage
 
-from lgnet_core.io.images import is_truncated_jpeg, reduce_to_8_bit
+from lgnet_core.io.image_formats import PNG_SIGNATURE
+from lgnet_core.io.images import reduce_to_8_bit
+from lgnet_core.io.jpeg import SIGNATURE as JPEG_SIGNATURE
+from lgnet_core.io.jpeg import complete_jpeg, jpeg_size
 from lgnet_core.types import FloatArray, ImageArray
 from lgnet_ros.input.encodings import ENCODINGS, check_size, to_rgb
 from lgnet_ros.input.invalid_message import InvalidMessageError
-
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, all JPEG processes
-_STANDALONE_MARKERS = frozenset([0x01, *range(0xD0, 0xD9)])  # not followed by a segment length
-_END_OF_HEADER_MARKERS = frozenset([0xD9, 0xDA])  # end of image, start of scan
 
 
 def decode_compressed(message: CompressedImage) -> ImageArray:
@@ -24,7 +22,8 @@ def decode_compressed(message: CompressedImage) -> ImageArray:
 
     The file type is detected from the data. ``format`` is interpreted as by image_transport's subscriber: it marks a
     Bayer mosaic compressed as grayscale (``"bayer_rggb8; jpeg compressed "``) and images whose red and blue channels
-    were swapped before compression (``"rgb8; jpeg compressed rgb8"``).
+    were swapped before compression (``"rgb8; jpeg compressed rgb8"``). Bytes after a JPEG are ignored, and so is a
+    missing end marker if the image is complete (:func:`lgnet_core.io.jpeg.complete_jpeg`).
 
     Shapes:
         returns (H, W, 3) uint8.
@@ -33,11 +32,13 @@ def decode_compressed(message: CompressedImage) -> ImageArray:
         InvalidMessageError: ``image_encoding``, ``image_size``, ``image_compressed``.
     """
     data = bytes(message.data)
-    size = _png_size(data) if data.startswith(_PNG) else _jpeg_size(data) if data.startswith(_JPEG) else None
+    is_jpeg = data.startswith(JPEG_SIGNATURE)
+    size = jpeg_size(data) if is_jpeg else _png_size(data) if data.startswith(PNG_SIGNATURE) else None
     if size is None:
         raise _unsupported_format(message.format, len(data))
     check_size(*size)  # before decoding: a few bytes can expand to gigabytes
-    pixels = None if is_truncated_jpeg(data) else _decode(data)
+    complete = complete_jpeg(data) if is_jpeg else data
+    pixels = None if complete is None else _decode(complete)
     if pixels is None:
         raise InvalidMessageError(
             "image_compressed",
@@ -69,25 +70,6 @@ def _png_size(data: bytes) -> tuple[int, int] | None:
         return None
     width, height = struct.unpack_from(">II", data, 16)
     return width, height
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) from the frame header of a JPEG, skipping the segments before it; None if corrupt."""
-    offset = 2
-    while offset + 9 <= len(data) and data[offset] == 0xFF:
-        marker = data[offset + 1]
-        if marker in _FRAME_MARKERS:
-            height, width = struct.unpack_from(">HH", data, offset + 5)
-            return width, height
-        if marker in _END_OF_HEADER_MARKERS:
-            return None
-        if marker == 0xFF:  # fill byte
-            offset += 1
-        elif marker in _STANDALONE_MARKERS:
-            offset += 2
-        else:
-            offset += 2 + int.from_bytes(data[offset + 2 : offset + 4], "big")
-    return None
 
 
 def _unsupported_format(message_format: str, num_bytes: int) -> InvalidMessageError:

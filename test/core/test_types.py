@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lgnet_core.types import JOINT_NAMES, JOINT_PARENTS, Camera, Hand, Side, TwoHands
+from lgnet_core.geometry.camera import project_distorted
+from lgnet_core.types import DISTORTION_COUNTS, JOINT_NAMES, JOINT_PARENTS, Camera, Hand, Side, TwoHands
 
 
 @pytest.fixture
@@ -53,9 +54,28 @@ def test_skeleton_is_a_tree_rooted_at_the_wrist():
         (np.eye(2), (640, 480), r"expected shape \(3, 3\)"),
         (np.full((3, 3), np.nan), (640, 480), "NaN or infinity"),
         (np.zeros((3, 3)), (640, 480), "focal lengths must be positive"),
-        (np.eye(3), (640, 0), "size must be positive"),
+        (np.eye(3), (640, 0), "width and height are 640 and 0"),
+        ([[600, 0, 1e6], [0, 600, 240], [0, 0, 1]], (640, 480), r"principal point \(1e\+06, 240\) is far outside"),
+        ([[600, 0, 320], [0, 600, -1e6], [0, 0, 1]], (640, 480), r"principal point \(320, -1e\+06\) is far outside"),
     ],
 )
 def test_invalid_cameras_are_rejected(matrix, size, message):
     with pytest.raises(ValueError, match=message):
         Camera(matrix, *size)
+
+
+def test_principal_point_outside_a_crop_is_valid():
+    """A region of interest at the border of a wide sensor."""
+    assert Camera(np.array([[600.0, 0, 1900], [0, 600, -300], [0, 0, 1]]), 64, 48).matrix[0, 2] == 1900
+
+
+@pytest.mark.parametrize("count", range(1, 16))
+def test_cameras_are_valid_exactly_if_opencv_has_such_a_lens_model(count):
+    matrix, point = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), np.array([[0.1, 0.2, 1.0]])
+    try:
+        project_distorted(point, Camera(matrix, 640, 480, np.full(count, 0.01)))
+        valid = True
+    except ValueError as error:
+        assert f"{count} distortion coefficients; expected 0, 4, 5, 8, 12 or 14" in str(error)  # noqa: PT017
+        valid = False
+    assert valid == (count in DISTORTION_COUNTS)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from support.image_files import set_orientation, write_film, write_image
 from support.stubs import StubEstimator
 
-from lgnet_core.commands.predict import predict
+from lgnet_core.commands.predict import describe_other_files, predict, predict_sequences
+from lgnet_core.data.sequences import image_sequences
 from lgnet_core.io.files import InputError
 from lgnet_core.io.sources import ImageSource
 from lgnet_core.types import Camera, Side
@@ -128,3 +131,58 @@ def test_out_must_be_a_folder(tmp_path):
     (tmp_path / "out").write_text("taken")
     with pytest.raises(InputError, match=r"cannot be created as a folder .* choose another with -o"):
         predict(StubEstimator(), ImageSource(write(tmp_path / "cat.png")), tmp_path / "out")
+
+
+NAMES = ["a:b", "http:c", "50%", "a%03d", "q\"u'o", "-dash", "new\nline", "sp ace", "ümläut", "[x]", "a|b?c#", "b\\s"]
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_any_name_of_images_and_films(tmp_path, monkeypatch, relative):
+    """By file and by folder; the overlay film is named after its source."""
+    folder, image = tmp_path / "in", np.full((48, 64, 3), 90, np.uint8)
+    folder.mkdir()
+    for name in NAMES:
+        write_image(folder / "image.png", image).rename(folder / f"{name}.png")
+        write_film(folder / "film.mp4", image, 2).rename(folder / f"{name}.mp4")
+    monkeypatch.chdir(folder)
+    root = Path(".") if relative else folder
+    report = predict_sequences(StubEstimator(), image_sequences(root), tmp_path / "out")
+    for name in NAMES:
+        report.add(predict(StubEstimator(), ImageSource(root / f"{name}.mp4"), Path("out") if relative else folder))
+    assert report.failures == []
+    assert report.images == 5 * len(NAMES)
+    for name in NAMES:
+        assert (tmp_path / "out" / f"{name}_overlay.png").exists()
+        for out in (tmp_path / "out" / f"{name}.mp4", Path("out") if relative else folder):
+            assert len(list(ImageSource(out / f"{name}_overlay.mp4"))) == 2
+
+
+def test_a_name_that_is_not_utf8_is_refused_for_films_only(tmp_path):
+    """OpenCV ends the process with a segmentation fault."""
+    name, image = os.fsdecode(b"caf\xe9"), np.full((48, 64, 3), 90, np.uint8)
+    write_image(tmp_path / "image.png", image).rename(tmp_path / f"{name}.png")
+    write_film(tmp_path / "film.mp4", image).rename(tmp_path / f"{name}.mp4")
+    report = predict_sequences(StubEstimator(), image_sequences(tmp_path), tmp_path / "out")
+    assert report.images == 1
+    assert "is not UTF-8, which OpenCV cannot open; rename it" in report.failures[0]
+
+
+def test_results_of_a_turned_image_state_its_turned_camera(tmp_path):
+    path = set_orientation(write_image(tmp_path / "a.jpg", np.full((120, 160, 3), 90, np.uint8)), 6)
+    report = predict(StubEstimator(), ImageSource(path), tmp_path / "out", CAMERA)
+    assert report.failures == []
+    camera = json.loads((tmp_path / "out" / "a.json").read_text())["camera"]
+    assert (camera["width"], camera["height"]) == (120, 160)
+    assert camera["matrix"] == [[300, 0, 59.5], [0, 300, 79.5], [0, 0, 1]]
+
+
+def test_further_pages_are_named(tmp_path):
+    image = np.full((48, 64, 3), 90, np.uint8)
+    cv2.imwritemulti(str(tmp_path / "a.tiff"), [image, image])
+    report = predict(StubEstimator(), ImageSource(tmp_path / "a.tiff"), tmp_path / "out")
+    assert "a.tiff: has more than one page" in report.notes[-1]
+
+
+def test_other_files_are_described():
+    files = [Path(f"{k}.txt") for k in range(7)]
+    assert describe_other_files(files).endswith("left out: 0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 2 more")

@@ -10,7 +10,7 @@ import pytest
 from support.stubs import StubEstimator
 
 from lgnet_core.commands.predict import predict_sequences
-from lgnet_core.data.sequences import image_sequences
+from lgnet_core.data.sequences import find_other_files, image_sequences
 from lgnet_core.io.files import InputError
 from lgnet_core.types import Side
 
@@ -100,6 +100,17 @@ def test_files_that_only_look_like_images_are_skipped(tmp_path):
     (tmp_path / "old.jpg").mkdir()
     (tmp_path / "._a.png").write_bytes(b"\0\5\x16\7")
     assert [len(sequence.source) for sequence in image_sequences(tmp_path)] == [1]
+
+
+def test_other_files_are_listed(tree):
+    (tree / "CHESS" / "gone.jpg").symlink_to("nowhere")
+    (tree / "empty" / "labels.json").write_text("{}")
+    (tree / "out").mkdir()
+    (tree / "out" / "a.json").write_text("{}")
+    (tree / "a.heic").write_bytes(b"not read, but named as an image")
+    found = [str(file.relative_to(tree)) for file in find_other_files(tree, tree / "out")]
+    assert found == ["readme.txt", "CHESS/gone.jpg", "empty/labels.json"]
+    assert find_other_files(tree / "cover.png") == []
 
 
 def test_unreadable_folder_is_reported_and_skipped(tree, monkeypatch):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from support.image_files import quadrants, write_image
+from support.image_files import png_chunk, quadrants, set_orientation, write_image
 
 from lgnet_core.io.files import InputError
-from lgnet_core.io.images import LoadedImage, load_image, read_image
+from lgnet_core.io.image_formats import count_pages
+from lgnet_core.io.images import LoadedImage, is_image_file, load_image, read_image, read_size_and_orientation
 from lgnet_core.types import Camera
 
 IMAGE = quadrants()
@@ -34,18 +37,12 @@ def test_greyscale_is_replicated_and_alpha_dropped(tmp_path):
 
 def test_palette_png(tmp_path):
     """Encoded by hand, since OpenCV does not write palettes."""
-    import struct
-    import zlib
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     palette, index = np.unique(IMAGE.reshape(-1, 3), axis=0, return_inverse=True)
     rows = b"".join(b"\0" + row.astype(np.uint8).tobytes() for row in index.reshape(48, 64))
     header = struct.pack(">IIBBBBB", 64, 48, 8, 3, 0, 0, 0)
     parts = [(b"IHDR", header), (b"PLTE", palette.tobytes()), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     path = tmp_path / "palette.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*p) for p in parts))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*p) for p in parts))
     assert (load_image(path).image == IMAGE).all()
 
 
@@ -64,20 +61,94 @@ def test_float_images_are_rejected(tmp_path):
         load_image(path)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
 @pytest.mark.parametrize(("orientation", "quarter_turns"), [(1, 0), (3, 2), (6, 3), (8, 1)])
-def test_exif_orientation_is_applied(tmp_path, orientation, quarter_turns):
+def test_exif_orientation_is_applied(tmp_path, suffix, orientation, quarter_turns):
     """Orientation 6: rotate by 90 degrees clockwise for display."""
-    path = write_image(tmp_path / "exif.jpg", IMAGE)
-    jpeg = path.read_bytes()
-    entry = b"\x12\x01\x03\x00\x01\x00\x00\x00" + bytes([orientation, 0, 0, 0])
-    tiff = b"II*\x00\x08\x00\x00\x00\x01\x00" + entry + b"\0\0\0\0"
-    exif = b"Exif\0\0" + tiff
-    path.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
+    path = set_orientation(write_image(tmp_path / f"exif{suffix}", IMAGE), orientation)
     upright = np.rot90(IMAGE, quarter_turns)
     loaded = load_image(path)
     assert loaded.image.shape == upright.shape
     assert (loaded.height, loaded.width) == upright.shape[:2]
     assert np.abs(loaded.image.astype(int) - upright).mean() < 4
+    assert read_size_and_orientation(path) == ((loaded.width, loaded.height), orientation)
+
+
+def test_the_camera_is_turned_with_the_image(tmp_path):
+    """K of an image lying on its side, and of one upside down, which has the calibrated size."""
+    camera = Camera(np.array([[50.0, 0, 20], [0, 60, 30], [0, 0, 1]]), 64, 48)
+    for orientation, size, matrix in (
+        (6, (48, 64), [[60, 0, 17], [0, 50, 20], [0, 0, 1]]),
+        (3, (64, 48), [[50, 0, 43], [0, 60, 17], [0, 0, 1]]),
+    ):
+        path = set_orientation(write_image(tmp_path / "a.jpg", IMAGE), orientation)
+        turned = load_image(path).scale_camera(camera)
+        assert (turned.width, turned.height) == size
+        np.testing.assert_array_equal(turned.matrix, matrix)
+
+
+@pytest.mark.parametrize("tail", [b"\0\0\0\x18ftypmp42 film", b"\xff\xda\xff\xff", b"\0" * 99])
+def test_motion_photographs_are_read(tmp_path, tail):
+    path = write_image(tmp_path / "a.jpg", IMAGE)
+    expected = read_image(path)
+    path.write_bytes(path.read_bytes() + tail)
+    assert (read_image(path) == expected).all()
+
+
+def heif(brand: bytes) -> bytes:
+    return b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1" + brand + b"\0" * 300
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("a.heic", heif(b"heic"), "is HEIC.*convert it .heif-convert"),
+        ("a.jpg", heif(b"heic"), "is HEIC"),
+        ("a.avif", heif(b"avif"), "is damaged, or AVIF that this build of OpenCV cannot read; save it as"),
+        ("a.nef", b"MM\0*" + b"\0" * 300, "is a raw photograph; export it as JPEG"),
+    ],
+)
+def test_formats_that_cannot_be_read_are_named(tmp_path, name, data, message):
+    (tmp_path / name).write_bytes(data)
+    assert is_image_file(tmp_path / name)
+    with pytest.raises(InputError, match=message):
+        load_image(tmp_path / name)
+
+
+def test_avif_is_read_where_opencv_can(tmp_path):
+    if not cv2.haveImageWriter("a.avif"):
+        pytest.skip("this build of OpenCV has no AVIF")
+    image = load_image(write_image(tmp_path / "a.avif", IMAGE)).image
+    assert np.abs(image.astype(int) - IMAGE).mean() < 8
+    pillow = pytest.importorskip("PIL.Image")  # writes the orientation as a property of the format
+    exif = pillow.Exif()
+    for orientation, quarter_turns in ((3, 2), (6, 3), (8, 1)):
+        exif[0x0112] = orientation
+        pillow.fromarray(IMAGE).save(tmp_path / "b.avif", exif=exif)
+        turned = load_image(tmp_path / "b.avif")
+        assert turned.orientation == orientation
+        assert np.abs(turned.image.astype(int) - np.rot90(IMAGE, quarter_turns)).mean() < 8
+
+
+def test_tiff_orientation_is_applied_once(tmp_path):
+    pillow = pytest.importorskip("PIL.Image")
+    pillow.fromarray(IMAGE).save(tmp_path / "a.tiff", tiffinfo={0x0112: 6})
+    loaded = load_image(tmp_path / "a.tiff")
+    assert loaded.orientation == 6
+    assert (loaded.image == np.rot90(IMAGE, 3)).all()
+
+
+def test_further_pages_are_counted(tmp_path):
+    tiff, png, webp = tmp_path / "a.tiff", tmp_path / "a.png", tmp_path / "a.webp"
+    assert cv2.imwritemulti(str(tiff), [IMAGE, IMAGE, IMAGE])
+    chunks = write_image(png, IMAGE).read_bytes()
+    png.write_bytes(chunks[:33] + png_chunk(b"acTL", struct.pack(">II", 4, 0)) + chunks[33:])
+    still = write_image(webp, IMAGE).read_bytes()
+    frames = b"".join(b"ANMF" + struct.pack("<I", 4) + b"\0" * 4 for _ in range(2))
+    assert [count_pages(path.read_bytes()) for path in (tiff, png)] == [3, 4]
+    assert [count_pages(still), count_pages(still + frames)] == [1, 2]
+    assert load_image(tiff).pages == 3
+    assert load_image(write_image(tmp_path / "b.tiff", IMAGE)).pages == 1
 
 
 def test_error_messages_name_file_problem_and_remedy(tmp_path):

@@ -24,6 +24,21 @@ def test_folder_continues_after_an_unreadable_file(tmp_path):
     assert [f.name if isinstance(f, LoadedImage) else "error" for f in images] == ["a", "error", "c_bmp", "c_png"]
 
 
+def test_names_are_unique(tmp_path):
+    for name in ("c.png", "c.bmp", "c_png.jpg"):
+        write_image(tmp_path / name, IMAGE)
+    names = [loaded.name for loaded in ImageSource(tmp_path)]
+    assert len(set(names)) == 3
+
+
+def test_images_without_extension_are_found(tmp_path):
+    for suffix in (".jpg", ".png", ".webp", ".tiff", ".bmp"):
+        path = write_image(tmp_path / f"a{suffix}", IMAGE)
+        path.rename(tmp_path / f"download{suffix[1:]}")
+    (tmp_path / "README").write_text("no image")
+    assert [loaded.image.shape for loaded in ImageSource(tmp_path)] == [IMAGE.shape] * 5
+
+
 def test_empty_folder_and_missing_path_are_rejected(tmp_path):
     with pytest.raises(InputError, match="contains no images"):
         ImageSource(tmp_path)

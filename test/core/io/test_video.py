@@ -7,11 +7,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.image_files import quadrants
+from support.image_files import quadrants, write_film
 
 from lgnet_core.io.files import InputError
+from lgnet_core.io.images import LoadedImage
+from lgnet_core.io.orientation import turn_camera
 from lgnet_core.io.sources import ImageSource
 from lgnet_core.io.video import Video
+from lgnet_core.types import Camera
 
 IMAGE = quadrants()
 
@@ -34,6 +37,18 @@ def test_frames_and_frame_rate(video):
     assert source.frames_per_second == pytest.approx(25)
     assert [f.name for f in frames[:2]] == ["clip_000000", "clip_000001"]
     assert np.abs(frames[3].image.astype(int) - np.roll(IMAGE, 3, axis=1)).mean() < 8
+
+
+@pytest.mark.parametrize(("clockwise", "orientation"), [(0, 1), (90, 6), (180, 3), (270, 8)])
+def test_the_camera_is_turned_with_a_film(tmp_path, clockwise, orientation):
+    """Phones film lying frames and write their rotation into the header."""
+    camera = Camera(np.array([[50.0, 0, 20], [0, 60, 30], [0, 0, 1]]), 64, 48)
+    (frame, *_) = Video(write_film(tmp_path / "phone.mp4", IMAGE, clockwise=clockwise))
+    assert isinstance(frame, LoadedImage)
+    assert np.abs(frame.image.astype(int) - np.rot90(IMAGE, -clockwise // 90)).mean() < 20
+    turned, expected = frame.scale_camera(camera), turn_camera(camera, orientation)
+    np.testing.assert_array_equal(turned.matrix, expected.matrix)
+    assert (turned.width, turned.height) == frame.image.shape[1::-1]
 
 
 def test_video_with_small_frames_yields_one_error(tmp_path):

@@ -80,7 +80,7 @@ def test_auto_detects_rectified_topics(topic: str, rectified: bool) -> None:
 @pytest.mark.parametrize("topic", ["/image", "/image_rect"])
 def test_uncalibrated_camera_is_none(topic: str) -> None:
     assert camera_from_info(CameraInfo(), WIDTH, HEIGHT, "auto", topic) is None
-    assert camera_from_info(info(k=[0.0] * 9), WIDTH, HEIGHT, "auto", topic) is None
+    assert camera_from_info(info(k=[0.0] * 9, p=[0.0] * 12), WIDTH, HEIGHT, "auto", topic) is None
 
 
 @pytest.mark.parametrize("binning", [(1, 1), (2, 2), (4, 2), (0, 3)])
@@ -142,8 +142,26 @@ def test_fisheye_models_are_rejected_unless_rectified(model: str) -> None:
     assert camera_from_info(message, WIDTH, HEIGHT, "rectified", "/image") is not None
 
 
-def test_too_many_coefficients_are_rejected() -> None:
-    assert rejection_of(info(d=[0.1] * 12)).key == "camera_model"
+@pytest.mark.parametrize("fields", [{"width": 0}, {"height": 0}, {"width": 0, "height": 0}])
+def test_a_size_of_zero_is_named(fields: dict[str, int]) -> None:
+    """As drivers publish it that read no calibration file; not as a region of interest."""
+    rejection = rejection_of(info(**fields))
+    assert rejection.key == "camera_size"
+    assert "width and height are" in str(rejection)
+
+
+def test_k_of_zero_with_p_is_a_rectified_camera() -> None:
+    message = info(k=[0.0] * 9, d=[])
+    for model, topic in (("auto", "/image"), ("auto", "/image_rect"), ("rectified", "/image")):
+        camera = camera_from_info(message, WIDTH, HEIGHT, model, topic)
+        assert camera is not None
+        np.testing.assert_array_equal(camera.matrix, [[550, 0, 330], [0, 550, 230], [0, 0, 1]])
+    assert camera_from_info(message, WIDTH, HEIGHT, "raw", "/image") is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 7, 9, 13, 15])
+def test_other_numbers_of_coefficients_are_rejected(count: int) -> None:
+    assert rejection_of(info(d=[0.1] * count)).key == "camera_model"
 
 
 def test_different_size_is_rejected_with_both_sizes() -> None:
@@ -161,8 +179,6 @@ def test_different_size_is_rejected_with_both_sizes() -> None:
         {"roi": RegionOfInterest(x_offset=10, y_offset=10)},
         {"roi": RegionOfInterest(width=100)},
         {"roi": RegionOfInterest(x_offset=2**32 - 1, width=2**32 - 1, height=480)},
-        {"width": 0},
-        {"width": 0, "height": 0},
     ],
 )
 def test_roi_outside_the_image_is_rejected(fields: dict[str, Any]) -> None:
