@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from lgnet_core.data.augmentation import Augmentation
 from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.io.output import make_folder
 from lgnet_core.network import HandLGNet, HandsNetwork
 from lgnet_core.network.baselines.intershape import InterShape
 from lgnet_core.training.callbacks import (
@@ -59,7 +60,7 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
         ValueError: if the settings contradict each other, the data, or the training to be resumed.
         FileNotFoundError: if data, hand model, initial weights or the checkpoint to resume are missing.
     """
-    config.out.mkdir(parents=True, exist_ok=True)
+    make_folder(config.out)
     silence_lightning()
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -94,7 +95,12 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     training, validation = data_loaders(config, mixture, trainer)
     if trainer.is_global_zero:
         write_settings(config.out, asdict(config))
-    trainer.fit(module, training, validation, ckpt_path=checkpoint, weights_only=True)
+    try:
+        trainer.fit(module, training, validation, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as error:  # how Lightning answers an interruption
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
     return config.out / WEIGHTS
 
 
