@@ -77,9 +77,8 @@ def evaluate(
         torch.set_num_threads(threads)
     if data in END_TO_END_DATASETS:
         full = EndToEndConfig(data, root, split or "dev", seed, count, mediapipe, beside)
-        judged = run_end_to_end(
-            out, full, HandEstimator.load(weights, device, hand_model, threads=threads), weights, console
-        )
+        estimator = HandEstimator.load(weights, device, hand_model, threads=threads)
+        judged = run_end_to_end(out, full, estimator, weights, console)
         wide_console().print(judged.table())
         for note in judged.notes:
             print_line(f"note: {note}", "yellow")

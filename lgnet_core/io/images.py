@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lgnet_core.io.files import InputError, read_bytes
+from lgnet_core.io.image_size import check_image_size
 from lgnet_core.types import Camera, FloatArray, ImageArray
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2"})
@@ -142,6 +143,7 @@ def _decode(data: bytes, path: Path) -> FloatArray:
     truncated = InputError(f"{path}: is truncated after {len(data)} bytes; copy or download it again")
     if is_truncated_jpeg(data):
         raise truncated
+    check_image_size(data, path)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except (cv2.error, MemoryError) as error:

@@ -60,6 +60,18 @@ def make_folder(path: Path) -> None:
         raise OutputError(f"{path}: is not a writable folder; check its permissions, or choose another folder")
 
 
+def check_folder_path(path: Path) -> None:
+    """Check that :func:`make_folder` will succeed, without creating anything.
+
+    Raises:
+        OutputError: see :func:`make_folder`.
+    """
+    existing = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not existing.is_dir():
+        raise OutputError(f"{path}: {existing} is a file; choose another path")
+    make_folder(existing)
+
+
 def check_output_file(path: Path) -> None:
     """Check that a file can be written, before the work whose result it will hold; creates its folder.
 

@@ -138,9 +138,8 @@ def _initialize(directory: Path, metadata: dict[str, Any]) -> int:
     path = directory / METADATA_FILE
     if path.exists():
         existing = _read_metadata(directory)
-        differing = [
-            key for key in metadata if key not in ("count", "shard_size") and existing.get(key) != metadata[key]
-        ]
+        fixed = [key for key in metadata if key not in ("count", "shard_size")]
+        differing = [key for key in fixed if existing.get(key) != metadata[key]]
         if differing:
             changes = ", ".join(f"{key} is {existing.get(key)!r}, requested {metadata[key]!r}" for key in differing)
             raise StoredSetError(

@@ -33,6 +33,7 @@ from lgnet_core.training.callbacks import (
 )
 from lgnet_core.training.initial_weights import frozen_parts, initial_network
 from lgnet_core.training.losses.config import AUXILIARY, HEATMAPS, loss_weights
+from lgnet_core.training.memory import check_memory
 from lgnet_core.training.mixture import DataMixture, MixtureDataset, collate, open_mixture
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.resume import check_settings, write_settings
@@ -65,7 +66,7 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     if config.threads:
         torch.set_num_threads(config.threads)
     cuda = uses_cuda(config)
-    checkpoint = _checkpoint_to_resume(config)
+    checkpoint = checkpoint_to_resume(config)
     lightning.seed_everything(config.seed, verbose=False)
     hand_model = load_hand_model(config.hand_model)
     frozen = initial_network(config, hand_model) if config.freeze_backbone else None
@@ -75,6 +76,7 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     config = epochs_to_steps(config, mixture, devices * nodes)
     network = initial_network(config, hand_model, resumed=checkpoint is not None)
     module = _training_module(config, network, mixture.augmentation)
+    check_memory(config, module, mixture, devices)
     trainer = lightning.Trainer(
         accelerator="cuda" if cuda else "cpu",
         devices=devices,
@@ -200,7 +202,13 @@ def _loggers(out: Path) -> list[Any]:
     return [CSVLogger(out, name="logs", version=version), TensorBoardLogger(str(out), name="logs", version=version)]
 
 
-def _checkpoint_to_resume(config: TrainConfig) -> Path | None:
+def checkpoint_to_resume(config: TrainConfig) -> Path | None:
+    """The checkpoint with which the training starts; None for a new training.
+
+    Raises:
+        ValueError: if the output folder holds a training with other settings, or one that must not be resumed.
+        FileNotFoundError: if the checkpoint does not exist.
+    """
     last = config.out / LAST
     if config.resume == "auto":
         path = last if last.exists() else None

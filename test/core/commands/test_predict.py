@@ -11,7 +11,6 @@ import pytest
 from support.stubs import StubEstimator
 
 from lgnet_core.commands.predict import predict
-from lgnet_core.io.files import InputError
 from lgnet_core.io.output import OutputError
 from lgnet_core.io.sources import ImageSource
 from lgnet_core.types import Camera, Side

@@ -69,9 +69,13 @@ def test_files_have_the_permissions_of_the_umask(tmp_path, kind):
 
 
 def test_an_interruption_leaves_nothing_behind(tmp_path):
-    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "file") as partial:
-        partial.write_bytes(b"half")
-        raise KeyboardInterrupt
+    def write() -> None:
+        with replacing(tmp_path / "file") as partial:
+            partial.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
     assert not list(tmp_path.iterdir())
 
 
