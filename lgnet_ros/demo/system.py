@@ -16,7 +16,7 @@ from lgnet_core.io.output import OutputError, make_folder
 from lgnet_ros.resources import fast_dds_environment
 
 DOMAINS = range(1, 102)  # domain ids whose ports are below Linux's ephemeral port range
-SHUTDOWN_TIMEOUT = 10.0  # seconds until a process that ignores SIGINT is killed
+SHUTDOWN_TIMEOUT = 10.0  # seconds until a process that ignores SIGTERM is killed
 
 
 def run_demo(
@@ -55,12 +55,11 @@ def run_demo(
     ros_arguments = ["--ros-args", *remappings]
     listener_arguments = [*ros_arguments, "-p", f"out:={out}", "-p", f"seconds:={float(seconds)}"]
     signal.signal(signal.SIGTERM, _raise_terminated)  # runs the finally clause below, which stops the processes
-    processes = {
-        "camera": start("demo.camera", *ros_arguments),
-        "node": start("cli", *node_arguments),
-        "listener": start("demo.listener", *listener_arguments),
-    }
+    processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
+        processes["camera"] = start("demo.camera", *ros_arguments)
+        processes["node"] = start("cli", *node_arguments)
+        processes["listener"] = start("demo.listener", *listener_arguments)
         failed = _wait_for_listener(processes)
     except KeyboardInterrupt as error:
         print(f"lgnet-hands: the demo was stopped before it wrote images to {out}; start it again", file=sys.stderr)
@@ -69,7 +68,7 @@ def run_demo(
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C must not leave processes behind
         for process in processes.values():
             if process.poll() is None:
-                process.send_signal(signal.SIGINT)
+                process.terminate()  # without the traceback that SIGINT causes while libraries are imported
         exit_codes = {name: _wait(process) for name, process in processes.items()}
     for name, exit_code in exit_codes.items():
         if exit_code:
@@ -96,7 +95,7 @@ def _wait_for_listener(processes: dict[str, subprocess.Popen[bytes]]) -> bool:
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for an interrupted process and return its exit code."""
+    """Wait for a terminated process and return its exit code."""
     try:
         return process.wait(SHUTDOWN_TIMEOUT)
     except subprocess.TimeoutExpired:
