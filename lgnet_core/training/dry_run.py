@@ -73,7 +73,7 @@ def dry_run(config: TrainConfig) -> Cost:
             epoch_steps=total_steps,
             warmup=min(config.warmup, total_steps),
             epochs=0.0,
-            validation=min(config.batch_size, MAX_VALIDATION),
+            validation=min(config.validation, config.batch_size, MAX_VALIDATION),
             resume="never",
         )
         train(shortened, [clock])

@@ -169,9 +169,9 @@ def test_version():
         "synth -n 1 -o FILE/set",
         "predict IMAGE -o FILE",
         "demo -o FILE/out",
-        "train --steps 1 -o FILE",
-        "train --steps 1 --dry-run -o FILE/run",
-        "train --steps 1 --data FILE -o OUT",
+        "train --warmup 0 --steps 1 -o FILE",
+        "train --warmup 0 --steps 1 --dry-run -o FILE/run",
+        "train --warmup 0 --steps 1 --data FILE -o OUT",
     ],
 )
 def test_bad_paths_are_refused_in_words(monkeypatch, capsys, stub, image, tmp_path, command):
