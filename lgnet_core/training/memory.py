@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from lgnet_core.io.memory import available_memory, require_memory
 from lgnet_core.training.mixture import DataMixture, MixtureDataset, collate
@@ -58,6 +57,8 @@ def activation_bytes(module: TrainingModule, mixture: DataMixture) -> float:
     saved: dict[int, int] = {}
 
     def record(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.layout is not torch.strided:  # a sparse matrix of the mesh: a constant of the network
+            return tensor
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
             saved[storage.data_ptr()] = storage.nbytes()  # alive as long as the prediction: addresses are unique
@@ -65,7 +66,7 @@ def activation_bytes(module: TrainingModule, mixture: DataMixture) -> float:
 
     network.eval()  # leaves the statistics of the norms alone
     try:
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(record, nn.Identity()):
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
             labels = (getattr(sample, "batch", sample)).labels(network.hand_model)
             prediction = module.predict(sample, labels, network, training=False)
     finally:
