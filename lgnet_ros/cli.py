@@ -7,13 +7,12 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rclpy.node import Node
+if TYPE_CHECKING:
+    from rclpy.node import Node
 
-from lgnet_ros.node import HandsNode
-from lgnet_ros.process.arguments import split_parameters
-from lgnet_ros.process.lifecycle import LifecycleClient, LifecycleError
-from lgnet_ros.process.runner import NodeRunner
+    from lgnet_ros.process.runner import NodeRunner
 
 
 def parse_arguments(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -61,6 +60,8 @@ def remappings(options: argparse.Namespace) -> list[str]:
 
 def bring_up(runner: NodeRunner, node: Node, target: str) -> None:
     """Configure and activate the target node; end the process if that fails."""
+    from lgnet_ros.process.lifecycle import LifecycleClient, LifecycleError
+
     client = LifecycleClient(node, target)
     try:
         client.bring_up()
@@ -76,6 +77,12 @@ def main(args: Sequence[str] | None = None) -> int:
         from lgnet_ros.demo.system import run_demo
 
         return run_demo(options.demo, node_arguments=ros_arguments, remappings=remappings(options))
+    from rclpy.node import Node  # the libraries take seconds to import, which --help and the demo need not wait for
+
+    from lgnet_ros.node import HandsNode
+    from lgnet_ros.process.arguments import split_parameters
+    from lgnet_ros.process.runner import NodeRunner
+
     other_arguments, parameters = split_parameters(ros_arguments)
     with NodeRunner(other_arguments) as runner:
         hands_node = HandsNode(cli_args=parameters)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lgnet_core.cli.interruption import on_interruption
 from lgnet_core.cli.options import HandModelPath, console, needs_training_extra, print_line, wide_console
 
 ROWS = (
@@ -42,7 +43,7 @@ def ablate(
         typer.Option("--count", "-n", min=1, help="Evaluate on so many images of the frozen set. Default: all."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0: torch's default.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: torch's default.")] = 0,
     workers: Annotated[int, typer.Option(help="Data loader processes.")] = 0,
 ) -> None:
     """Train presets on equal data, budget and backbone, and compare them in one table; resumes where it stopped."""
@@ -71,6 +72,7 @@ def ablate(
         workers=workers,
         progress=console.is_terminal,
     )
-    table = run(AblationConfig(training, rows, tuple(seed or (0,)), count), console)
+    with on_interruption(lambda: f"finished rows and checkpoints are in {out}; the same command goes on"):
+        table = run(AblationConfig(training, rows, tuple(seed or (0,)), count), console)
     wide_console().print(table.rich())
     print_line(f"table: {out / 'ablation.md'}, {out / 'ablation.json'}")

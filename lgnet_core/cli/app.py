@@ -1,8 +1,8 @@
 """The ``lgnet`` command: its subcommands, common options and error handling.
 
 Each command parses its options, calls one function and prints the result. Heavy libraries are imported inside the
-commands, so that ``lgnet --help`` starts quickly. Errors are printed as one line; ``--debug`` or the environment
-variable ``LGNET_DEBUG`` shows the traceback.
+commands, so that ``lgnet --help`` starts quickly. Errors and interruptions are printed as one line; ``--debug`` or the
+environment variable ``LGNET_DEBUG`` shows the traceback of an error.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from lgnet_core import __version__
 from lgnet_core.cli.ablate import ablate
 from lgnet_core.cli.bench import bench
 from lgnet_core.cli.check import check
 from lgnet_core.cli.demo import demo
 from lgnet_core.cli.evaluate import evaluate
 from lgnet_core.cli.export import export
+from lgnet_core.cli.interruption import exit_interrupted, interruptible, raise_on_sigterm
 from lgnet_core.cli.mano import mano
 from lgnet_core.cli.predict import predict
 from lgnet_core.cli.synth import synth
@@ -40,9 +42,18 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"lgnet {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Options of all commands."""
     if debug:
@@ -52,22 +63,35 @@ def common(
 
 
 for command in (check, demo, predict, synth, train, train_palms, ablate, export, bench):
-    app.command()(command)
-app.command("eval")(evaluate)
+    app.command()(interruptible(command))
+app.command("eval")(interruptible(evaluate))
 app.add_typer(mano, name="mano")
 
 
 def main() -> None:
     """Console script: run a command and print its error, if any, as one line."""
+    raise_on_sigterm()
     try:
         app()
+    except KeyboardInterrupt as error:  # before or after the command itself
+        exit_interrupted(error)
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        expected = isinstance(error, (ValueError, OSError, RuntimeError, ImportError))
-        text = str(error) if expected and str(error) else f"{type(error).__name__}: {error} (--debug shows where)"
-        Console(stderr=True).print(Text(f"lgnet: {text}", "red"), soft_wrap=True)
+        Console(stderr=True).print(Text(f"lgnet: {_describe(error)}", "red"), soft_wrap=True)
         sys.exit(1)
+
+
+def _describe(error: Exception) -> str:
+    """One line about an error; those that are no bug already say what is wrong, where, and how to fix it."""
+    if isinstance(error, OSError):
+        from lgnet_core.io.output import explain_os_error
+
+        return explain_os_error(error)
+    if isinstance(error, MemoryError):
+        return f"out of memory{f' ({error})' if str(error) else ''}; use smaller images, sets or batches"
+    expected = isinstance(error, (ValueError, RuntimeError, ImportError)) and str(error)
+    return str(error) if expected else f"{type(error).__name__}: {error} (--debug shows where)"
 
 
 if __name__ == "__main__":

@@ -35,7 +35,11 @@ def bench(
     """Measure latency per stage of the pipeline, and parameters, MACs, latency and memory of each preset."""
     from lgnet_core.evaluation.benchmark.bench import run_bench
     from lgnet_core.hand_model import load_hand_model
+    from lgnet_core.io.output import check_output_file
     from lgnet_core.network import PRESETS
+
+    if out is not None:
+        check_output_file(out)
 
     presets = tuple(PRESETS) if preset is None else preset
     engines = [name.value for name in engine] if engine else None
@@ -54,6 +58,5 @@ def bench(
     for table in report.tables():
         wide_console().print(table)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         report.save(out)
         print_line(f"figures: {out}")

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from lgnet_core.cli.interruption import on_interruption
 from lgnet_core.cli.options import (
     DeviceOption,
     EngineName,
     EngineOption,
     HandModelPath,
+    Threads,
     Weights,
     console,
     print_line,
@@ -25,14 +27,18 @@ def demo(
     hand_model: HandModelPath = None,
     device: DeviceOption = "auto",
     engine: EngineOption = EngineName.auto,
+    threads: Threads = None,
 ) -> None:
     """Estimate the hands in the bundled clip and write images of the result."""
     from lgnet_core.commands.demo import run_demo
     from lgnet_core.inference import HandEstimator
+    from lgnet_core.io.output import make_folder
 
+    make_folder(out)
     with console.status("loading the network"):
-        estimator = HandEstimator.load(weights, device, hand_model, engine.value)
-    summary = run_demo(estimator, out, console=console)
+        estimator = HandEstimator.load(weights, device, hand_model, engine.value, threads=threads)
+    with on_interruption(lambda: f"the images so far are in {out}"):
+        summary = run_demo(estimator, out, console=console)
     scores = summary.scores
     extra = f", {scores.extra} false positives" if scores.extra else ""
     table = Table(title="lgnet demo: the bundled synthetic clip", show_header=False)

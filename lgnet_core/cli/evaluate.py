@@ -13,6 +13,7 @@ from lgnet_core.cli.options import (
     DeviceOption,
     HandModelPath,
     SubsetOption,
+    Threads,
     Weights,
     console,
     needs_training_extra,
@@ -62,16 +63,22 @@ def evaluate(
         int, typer.Option(min=0, help="clip: measure latency a second time beside so many busy processes.")
     ] = 0,
     device: DeviceOption = "auto",
+    threads: Threads = None,
 ) -> None:
     """Evaluate weights: on crops under every protocol, beside two baselines; on full images the whole pipeline."""
+    import torch
+
     from lgnet_core.hand_model import load_hand_model
     from lgnet_core.inference import HandEstimator
 
     with needs_training_extra("evaluation"):
         from lgnet_core.evaluation.end_to_end.run import END_TO_END_DATASETS, EndToEndConfig, run_end_to_end
+    if threads is not None:
+        torch.set_num_threads(threads)
     if data in END_TO_END_DATASETS:
         full = EndToEndConfig(data, root, split or "dev", seed, count, mediapipe, beside)
-        judged = run_end_to_end(out, full, HandEstimator.load(weights, device, hand_model), weights, console)
+        estimator = HandEstimator.load(weights, device, hand_model, threads=threads)
+        judged = run_end_to_end(out, full, estimator, weights, console)
         wide_console().print(judged.table())
         for note in judged.notes:
             print_line(f"note: {note}", "yellow")

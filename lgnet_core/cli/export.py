@@ -22,12 +22,13 @@ def export(
     """
     from lgnet_core.engines.export import export_onnx
     from lgnet_core.hand_model import load_hand_model
+    from lgnet_core.io.output import check_output_file
     from lgnet_core.network.checkpoint import crop_size, load_network_for
     from lgnet_core.network.exportable import input_shapes
 
+    check_output_file(out)
     requested = load_hand_model(hand_model)
     network, metadata = load_network_for(weights, requested)
-    out.parent.mkdir(parents=True, exist_ok=True)
     for name, part in network.engine_parts().items():
         whole = part is network
         path = out if whole else out.with_stem(f"{out.stem}_{name}")

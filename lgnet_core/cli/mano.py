@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lgnet_core.cli.interruption import interruptible
 from lgnet_core.cli.options import print_line
 
 mano = typer.Typer(
@@ -20,6 +21,7 @@ def group() -> None:
 
 
 @mano.command()
+@interruptible
 def convert(
     right: Annotated[Path, typer.Argument(help="MANO_RIGHT.pkl")],
     left: Annotated[Path, typer.Argument(help="MANO_LEFT.pkl")],

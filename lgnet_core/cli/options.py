@@ -68,6 +68,11 @@ HandLength = Annotated[
 ]
 
 
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="CPU threads. Default: one per core available to the process.")
+]
+
+
 def wide_console() -> Console:
     """Console for tables; wider than 80 columns when the output is not a terminal."""
     return console if console.is_terminal else Console(width=150)
@@ -76,6 +81,13 @@ def wide_console() -> Console:
 def print_line(text: str, style: str = "") -> None:
     """Print one line unwrapped, without interpreting brackets as markup."""
     console.print(Text(text, style), soft_wrap=True)
+
+
+def describe_checkpoint(path: Path) -> str:
+    """What an interrupted training leaves, and how it goes on."""
+    if path.exists():
+        return f"the same command goes on from {path}"
+    return f"there is no checkpoint yet in {path.parent}; the same command starts again"
 
 
 @contextmanager

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lgnet_core.cli.interruption import on_interruption
 from lgnet_core.cli.options import (
     DeviceOption,
     EngineName,
     EngineOption,
     HandLength,
     HandModelPath,
+    Threads,
     Threshold,
     Weights,
     console,
@@ -21,17 +24,23 @@ from lgnet_core.cli.options import (
 
 
 def predict(
-    source: Annotated[
-        Path,
+    sources: Annotated[
+        list[Path],
         typer.Argument(
-            help="An image, a video, or a folder of images and videos (searched recursively). "
+            help="Images, videos, and folders of images and videos (searched recursively). "
             "Write ./-name for a name that begins with a dash.",
-            metavar="IMAGE|FOLDER|VIDEO",
+            metavar="IMAGE|FOLDER|VIDEO...",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("out/predict"),
     camera: Annotated[
         Path | None, typer.Option("--camera", "-c", help="Calibration file written by ROS's camera_calibration.")
+    ] = None,
+    fov: Annotated[
+        float | None, typer.Option("--fov", help="Instead of a calibration: horizontal field of view, degrees.")
+    ] = None,
+    focal: Annotated[
+        float | None, typer.Option("--focal", help="Instead of a calibration: focal length, pixels of the image.")
     ] = None,
     weights: Weights = None,
     hand_model: HandModelPath = None,
@@ -39,24 +48,35 @@ def predict(
     engine: EngineOption = EngineName.auto,
     threshold: Threshold = None,
     hand_length: HandLength = None,
+    threads: Threads = None,
     attention: Annotated[bool, typer.Option("--attention", help="Also draw attention maps (images only).")] = False,
 ) -> None:
     """Estimate hands in images: overlay, PLY meshes, JSON and npz for each image.
 
     The exit code is 1 if an image could not be used; the others are processed all the same.
     """
-    from lgnet_core.data.sequences import find_other_files, image_sequences
+    from lgnet_core.data.sequences import find_other_files, input_sequences
+    from lgnet_core.io.assumed_camera import AssumedCamera
     from lgnet_core.io.calibration import read_camera
+    from lgnet_core.io.output import make_folder
+    from lgnet_core.types import Camera, Side
 
-    sequences = image_sequences(source, out)  # report bad input before the network is loaded
-    others = find_other_files(source, out)
-    calibration = None if camera is None else read_camera(camera)
+    # Report bad input before the network is loaded.
+    sequences = input_sequences(sources, out)
+    others = [file for source in sources for file in find_other_files(source, out)]
+    make_folder(out)
+    if sum(value is not None for value in (camera, fov, focal)) > 1:
+        raise ValueError("--camera, --fov, --focal: give only one of them")
+    calibration: Camera | AssumedCamera | None = None
+    if camera is not None:
+        calibration = read_camera(camera)
+    elif fov is not None or focal is not None:
+        calibration = AssumedCamera(None if fov is None else math.radians(fov), focal)
 
-    from lgnet_core.commands.predict import describe_other_files, predict_sequences
+    from lgnet_core.commands.predict import Report, describe_other_files, predict_sequences
     from lgnet_core.inference import HandEstimator
     from lgnet_core.io.checkpoint_files import weights_digest
     from lgnet_core.network.checkpoint import load_network_for
-    from lgnet_core.types import Side
     from lgnet_core.visualization.attention import AttentionView
 
     with console.status("loading the network"):
@@ -67,6 +87,7 @@ def predict(
             engine.value,
             presence_threshold=threshold,
             hand_length=hand_length,
+            threads=threads,
         )
     provenance = {
         "weights": str(weights or "bundled"),
@@ -76,10 +97,15 @@ def predict(
     view = None
     if attention:
         view = AttentionView(load_network_for(weights, estimator.hand_model)[0], estimator)
-    report = predict_sequences(estimator, sequences, out, calibration, provenance, console, view)
+    report = Report()
+    with on_interruption(lambda: f"{report.images} image(s) were processed; their results are in {out}"):
+        predict_sequences(estimator, sequences, out, calibration, provenance, console, view, report)
     if report.images:
         sides = ", ".join(f"{report.hands[side]} {side.label}" for side in Side)
-        rate = f", {report.images / report.seconds:.1f} images/s" if report.seconds else ""
+        rate = ""
+        if report.seconds:
+            rate = f", {report.images / report.total_seconds:.1f} images/s (estimation alone: "
+            rate += f"{report.images / report.seconds:.1f})"
         print_line(f"{report.images} image(s): hands found: {sides}{rate}; results in {out}")
     if others:
         report.notes.append(describe_other_files(others))

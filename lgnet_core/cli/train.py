@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lgnet_core.cli.interruption import on_interruption
 from lgnet_core.cli.options import (
     AnnotationOption,
     Backbone,
@@ -15,6 +16,7 @@ from lgnet_core.cli.options import (
     Preset,
     SubsetOption,
     console,
+    describe_checkpoint,
     needs_training_extra,
     print_line,
 )
@@ -83,7 +85,7 @@ def train(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     devices: Annotated[int | None, typer.Option(help="Number of devices; under torchrun: as it says.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, or one of Lightning's precision names.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads of torch.")] = None,
+    threads: Annotated[int | None, typer.Option(min=0, help="CPU threads of torch; 0: its default.")] = None,
     workers: Annotated[int | None, typer.Option(help="Data loader processes.")] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Estimate time and memory; train nothing.")] = False,
@@ -94,7 +96,7 @@ def train(
     with needs_training_extra("training"):
         from lgnet_core.training.dry_run import dry_run as measure
         from lgnet_core.training.train import train as run
-        from lgnet_core.training.train_config import TrainConfig
+        from lgnet_core.training.train_config import LAST, TrainConfig
 
     config = TrainConfig(**given)
     if dry_run:
@@ -104,5 +106,6 @@ def train(
             f"peak memory {cost.memory / 2**30:.1f} GiB; {cost.steps} steps take {cost.hours:.1f} h"
         )
         return
-    weights = run(config)
+    with on_interruption(lambda: describe_checkpoint(config.out / LAST)):
+        weights = run(config)
     print_line(f"weights: {weights}; try them with `lgnet demo -w {weights}`")

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lgnet_core.cli.options import print_line
+from lgnet_core.cli.interruption import on_interruption
+from lgnet_core.cli.options import describe_checkpoint, print_line
 
 
 def train_palms(
@@ -32,4 +33,6 @@ def train_palms(
     config = palms.PalmTrainConfig(
         out, folders, root, steps, batch_size, learning_rate, initial=initial, threads=threads, seed=seed
     )
-    print_line(f"weights: {palms.train_palms(config)}")
+    with on_interruption(lambda: describe_checkpoint(out / palms.CHECKPOINT)):
+        weights = palms.train_palms(config)
+    print_line(f"weights: {weights}")

@@ -10,10 +10,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from lgnet_core.commands.predict import Estimator, OverlayVideo, make_folder
+from lgnet_core.commands.predict import Estimator, OverlayVideo
 from lgnet_core.data.clip import Clip, read_clip
 from lgnet_core.evaluation.end_to_end.clip_scores import ClipScores, score_clip
 from lgnet_core.evaluation.end_to_end.reported_hand import to_reported_hands
+from lgnet_core.io.output import make_folder
 from lgnet_core.io.results import write_hands
 from lgnet_core.visualization.drawing import contact_sheet, draw_3d, draw_overlay, write_png
 
@@ -47,7 +48,8 @@ def run_demo(estimator: Estimator, out: Path, clip: Clip | None = None, console:
         console: for a progress bar; None: quiet.
 
     Raises:
-        InputError: if the clip cannot be read or ``out`` is not a folder.
+        InputError: if the clip cannot be read.
+        OutputError: if ``out`` is not a folder, or a result cannot be written.
     """
     clip = read_clip() if clip is None else clip
 
@@ -55,16 +57,15 @@ def run_demo(estimator: Estimator, out: Path, clip: Clip | None = None, console:
     console = console or Console(quiet=True)
     estimator.estimate(clip.frames[0], clip.camera)  # warm-up, not timed
     seconds, found, overlays = 0.0, [], []
-    video = OverlayVideo(out / "overlay.mp4", clip.frames_per_second)
-    for k, frame in enumerate(track(clip.frames, "finding hands", console=console, transient=True)):
-        start = time.perf_counter()
-        hands = estimator.estimate(frame, clip.camera)
-        seconds += time.perf_counter() - start
-        found.append(hands)
-        overlays.append(draw_overlay(frame, hands, clip.camera))
-        write_png(out / "frames" / f"frame_{k:03d}.png", overlays[-1])
-        video.add(overlays[-1])
-    video.close()
+    with OverlayVideo(out / "overlay.mp4", clip.frames_per_second) as video:
+        for k, frame in enumerate(track(clip.frames, "finding hands", console=console, transient=True)):
+            start = time.perf_counter()
+            hands = estimator.estimate(frame, clip.camera)
+            seconds += time.perf_counter() - start
+            found.append(hands)
+            overlays.append(draw_overlay(frame, hands, clip.camera))
+            write_png(out / "frames" / f"frame_{k:03d}.png", overlays[-1])
+            video.add(overlays[-1])
 
     chosen = np.unique(np.linspace(0, len(overlays) - 1, SHEET_COLUMNS * SHEET_ROWS).round().astype(int))
     sheet, view = out / "contact_sheet.png", out / "view_3d.png"

@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,8 +26,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import lgnet_core
 from lgnet_core.data.sequences import ImageSequence
+from lgnet_core.io.assumed_camera import AssumedCamera
 from lgnet_core.io.files import InputError, opencv_path
 from lgnet_core.io.images import LoadedImage
+from lgnet_core.io.output import OutputError, make_folder
 from lgnet_core.io.results import write_hands
 from lgnet_core.io.sources import ImageSource
 from lgnet_core.types import Camera, FloatArray, Side, TwoHands
@@ -59,6 +62,7 @@ class Report:
         hands: number of hands found, by side.
         failures: one sentence for each input that could not be used.
         seconds: total time in the estimator.
+        total_seconds: total time, with reading, drawing and writing.
         notes: remarks about the results for the user.
     """
 
@@ -66,6 +70,7 @@ class Report:
     hands: Counter[Side] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    total_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
 
     def add(self, other: Report) -> None:
@@ -73,6 +78,7 @@ class Report:
         self.images += other.images
         self.hands.update(other.hands)
         self.seconds += other.seconds
+        self.total_seconds += other.total_seconds
         for mine, theirs in ((self.failures, other.failures), (self.notes, other.notes)):
             for sentence in theirs:
                 _add_once(mine, sentence)
@@ -82,28 +88,33 @@ def predict(
     estimator: Estimator,
     source: ImageSource,
     out: Path,
-    camera: Camera | None = None,
+    camera: Camera | AssumedCamera | None = None,
     provenance: dict[str, Any] | None = None,
     console: Console | None = None,
     attention: AttentionDrawer | None = None,
+    report: Report | None = None,
 ) -> Report:
     """Estimate the hands in every image and write the results to the folder ``out``, which is created.
 
+    If the run is interrupted, the results so far are complete, and a video can be played.
+
     Args:
-        camera: calibration of the images; None: hands are relative to their wrists, and the report says so.
+        camera: of the images; None: hands are relative to their wrists, and the report says so.
         provenance: further entries of each JSON file (weights, ...).
         console: for a progress bar; None: quiet.
         attention: draws the attention maps of each image; not used for videos.
+        report: is filled while the run goes on, so that it is known after an interruption; None: a new one.
 
     Raises:
-        InputError: if ``out`` is not a folder.
-        OSError: if a result cannot be written.
+        OutputError: if ``out`` is not a folder, or a result cannot be written.
     """
     make_folder(out)
-    report = Report()
+    report = Report() if report is None else report
+    started = time.perf_counter()
     video = OverlayVideo(out / f"{source.path.stem}_overlay.mp4", source.frames_per_second) if source.is_video else None
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with Progress(*columns, console=console or Console(quiet=True), transient=True) as progress:
+    progress_bar = Progress(*columns, console=console or Console(quiet=True), transient=True)
+    with video or nullcontext(), progress_bar as progress:
         task = progress.add_task("finding hands", total=len(source) or None)
         for item in source:
             try:
@@ -119,14 +130,18 @@ def predict(
             except ValueError as error:  # unusable input; any other exception is a bug and ends the run
                 _add_once(report.failures, _with_file(error, item))
             progress.advance(task)
+    report.total_seconds += time.perf_counter() - started
     if video is not None:
-        video.close()
         report.notes += video.notes
     if camera is None and report.images:
         report.notes.insert(
             0,
             "no camera was given: each hand is relative to its own wrist; give --camera K.yaml "
-            "(ROS's calibration file) for hands in metres in the camera frame",
+            "(ROS's calibration file), or roughly --fov DEGREES, for hands in metres in the camera frame",
+        )
+    if isinstance(camera, AssumedCamera) and report.images:
+        _add_once(
+            report.notes, "the camera is assumed, not calibrated: distances are only as right as its focal length"
         )
     return report
 
@@ -135,25 +150,30 @@ def predict_sequences(
     estimator: Estimator,
     sequences: Sequence[ImageSequence | InputError],
     out: Path,
-    camera: Camera | None = None,
+    camera: Camera | AssumedCamera | None = None,
     provenance: dict[str, Any] | None = None,
     console: Console | None = None,
     attention: AttentionDrawer | None = None,
+    report: Report | None = None,
 ) -> Report:
     """Run :func:`predict` for several folders and videos, each into a folder of its name below ``out``.
 
     Args:
-        sequences: from :func:`lgnet_core.data.sequences.image_sequences`. Others: see :func:`predict`.
+        sequences: from :func:`lgnet_core.data.sequences.input_sequences`. Others: see :func:`predict`.
 
     Raises:
-        InputError, OSError: see :func:`predict`.
+        OutputError: see :func:`predict`.
     """
-    report = Report()
+    report = Report() if report is None else report
     for sequence in sequences:
         if isinstance(sequence, InputError):
             _add_once(report.failures, str(sequence))
             continue
-        report.add(predict(estimator, sequence.source, out / sequence.name, camera, provenance, console, attention))
+        part = Report()
+        try:
+            predict(estimator, sequence.source, out / sequence.name, camera, provenance, console, attention, part)
+        finally:
+            report.add(part)
     return report
 
 
@@ -164,28 +184,17 @@ def describe_other_files(files: Sequence[Path]) -> str:
     return f"{len(files)} file(s) are neither images nor videos and were left out: {names}{more}"
 
 
-def make_folder(path: Path) -> None:
-    """Create a folder for results, with its parents.
-
-    Raises:
-        InputError: if the path is a file or not writable.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be created as a folder ({error.strerror}); choose another with -o") from error
-
-
 def _process_image(
     estimator: Estimator,
     loaded: LoadedImage,
     out: Path,
-    camera: Camera | None,
+    camera: Camera | AssumedCamera | None,
     provenance: dict[str, Any],
     report: Report,
     with_images: bool,
 ) -> FloatArray:
     """Estimate the hands of one image, write the results, and return its overlay."""
+    camera = _file_camera(camera, loaded)
     image_camera = None if camera is None else loaded.scale_camera(camera)
     start = time.perf_counter()
     hands = estimator.estimate(loaded.image, image_camera)
@@ -222,13 +231,19 @@ def _process_image(
 
 
 def _draw_attention(
-    view: AttentionDrawer, loaded: LoadedImage, out: Path, camera: Camera | None, report: Report
+    view: AttentionDrawer, loaded: LoadedImage, out: Path, camera: Camera | AssumedCamera | None, report: Report
 ) -> None:
+    camera = _file_camera(camera, loaded)
     drawn = view.draw(loaded.image, None if camera is None else loaded.scale_camera(camera))
     if drawn is not None:
         write_png(out / f"{loaded.name}_attention.png", drawn)
     else:
         _add_once(report.notes, f"{loaded.source}: no attention maps, since no hand was detected")
+
+
+def _file_camera(camera: Camera | AssumedCamera | None, loaded: LoadedImage) -> Camera | None:
+    """The camera of the image in the file."""
+    return camera.for_size(loaded.width, loaded.height) if isinstance(camera, AssumedCamera) else camera
 
 
 def _in_file_pixels(hands: TwoHands, loaded: LoadedImage) -> TwoHands:
@@ -252,7 +267,13 @@ def _with_file(error: ValueError, item: LoadedImage | InputError) -> str:
 
 
 class OverlayVideo:
-    """Writer of an overlay video; its size is that of the first frame."""
+    """Writer of an overlay video, as a context manager; its size is that of the first frame.
+
+    On exit the video is finished, also after an interruption, so that what was written can be played.
+
+    Raises:
+        OutputError: on exit, if the video could not be written, e.g. to a full disk; nothing is left of it.
+    """
 
     def __init__(self, path: Path, frames_per_second: float) -> None:
         self.path = path
@@ -266,12 +287,29 @@ class OverlayVideo:
             self._writer = cv2.VideoWriter(opencv_path(self.path), cv2.VideoWriter.fourcc(*"mp4v"), self._rate, size)
             if not self._writer.isOpened():
                 self.notes.append(
-                    f"{self.path}: this build of OpenCV cannot write MPEG-4, so no overlay video was written; "
-                    "pip install opencv-python-headless"
+                    f"{self.path}: no overlay video was written: the file cannot be written, or this build of OpenCV "
+                    "lacks MPEG-4 (pip install opencv-python-headless)"
                 )
         if self._writer.isOpened():
             self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.release()
+    def __enter__(self) -> OverlayVideo:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._writer is None or not self._writer.isOpened():
+            return
+        self._writer.release()
+        if _is_playable(self.path):  # OpenCV does not report failed writes
+            return
+        self.path.unlink(missing_ok=True)
+        if kind is None:
+            raise OutputError(f"{self.path}: the video could not be written; free some space, or choose another folder")
+
+
+def _is_playable(path: Path) -> bool:
+    """Whether a video has a readable index and first frame."""
+    capture = cv2.VideoCapture(str(path))
+    good = bool(capture.isOpened() and capture.read()[0])
+    capture.release()
+    return good

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +56,41 @@ def image_sequences(path: str | Path, results: Path | None = None) -> list[Image
     if not found:
         known = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES))
         raise InputError(f"{path}: contains no images and no videos, nor do its subfolders; supported formats: {known}")
+    return found
+
+
+def input_sequences(paths: Sequence[str | Path], results: Path | None = None) -> list[ImageSequence | InputError]:
+    """Sequences of several inputs, named so that their results do not overwrite each other.
+
+    The results of a single input are named as by :func:`image_sequences`. Of several, a folder's are in a folder of its
+    name, and those of a further file or folder of the same name in ``NAME-2`` and so on. An input that is given twice
+    is used once.
+
+    Args:
+        results: see :func:`image_sequences`.
+
+    Raises:
+        InputError: if no input can be used.
+    """
+    inputs = list({Path(path).resolve(): Path(path) for path in paths}.values())
+    if len(inputs) == 1:
+        return image_sequences(inputs[0], results)
+    found: list[ImageSequence | InputError] = []
+    taken: set[str] = set()
+    for path in inputs:
+        try:
+            sequences = image_sequences(path, results)
+        except InputError as error:
+            found.append(error)
+            continue
+        own = path.resolve().name if path.is_dir() else path.stem
+        numbered = itertools.chain([own], (f"{own}-{k}" for k in itertools.count(2)))
+        name = next(name for name in numbered if name not in taken)
+        taken.add(name)
+        folder = Path(name) if path.is_dir() or name != own else Path(".")
+        found += [s if isinstance(s, InputError) else s._replace(name=folder / s.name) for s in sequences]
+    if found and all(isinstance(item, InputError) for item in found):
+        raise InputError("; ".join(str(item) for item in found))
     return found
 
 

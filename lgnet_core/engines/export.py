@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 import warnings
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 import lgnet_core
+from lgnet_core.io.output import write_bytes
 from lgnet_core.network.exportable import ExportableModule, Outputs, input_shapes
 
 OPSET = 17
@@ -44,7 +44,7 @@ def export_onnx(network: ExportableModule[Outputs], path: str | Path, inputs: tu
     model = onnx.load_model_from_string(_trace(network, inputs))
     onnx.helper.set_model_props(model, description(network, inputs))
     onnx.checker.check_model(model)
-    write_atomically(path, model.SerializeToString())
+    write_bytes(path, model.SerializeToString())
 
 
 def description(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...]) -> dict[str, str]:
@@ -118,16 +118,3 @@ def _export_prelu(graph: Any, x: Any, slope: Any) -> Any:
         for value, factor in ((x, linear), (graph.op("Relu", x), rectified))
     ]
     return graph.op("Add", *scaled)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a temporary file and rename it: readers see the old content or the new one, never a part."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

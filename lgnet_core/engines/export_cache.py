@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 import lgnet_core
-from lgnet_core.engines.export import export_onnx, network_digest, write_atomically
+from lgnet_core.engines.export import export_onnx, network_digest
 from lgnet_core.io.cache import CACHE_VARIABLE, cache_directory
+from lgnet_core.io.output import write_bytes
 from lgnet_core.network.exportable import ExportableModule, Outputs, input_shapes
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def cached_onnx(
             return path
     log.info("exporting %s to %s (only once)", type(network).__name__, path)
     export_onnx(network, path, inputs)
-    write_atomically(_checksum_path(path), _file_digest(path).encode())
+    write_bytes(_checksum_path(path), _file_digest(path).encode())
     _evict_least_recently_used(path.parent)
     return path
 

@@ -21,6 +21,7 @@ from lgnet_core.evaluation.report.prediction_sheet import WorstImages, write_she
 from lgnet_core.evaluation.report.report import EvaluationReport
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.io.checkpoint_files import weights_digest
+from lgnet_core.io.output import make_folder
 from lgnet_core.network import HandLGNet
 from lgnet_core.network.checkpoint import crop_size, load_network_for
 
@@ -60,7 +61,7 @@ def run_evaluation(
     network, metadata = load_network_for(weights, hand_model or load_hand_model())
     network = network.to(resolve_device(device))
     images = open_images(dataset, network.hand_model, mano, console)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     size = crop_size(metadata)
     if isinstance(network, HandLGNet) and images.size is not None:
         size = images.size  # its crops are cut from the images at their own resolution

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lgnet_core.io.output import replacing
+
 NUM_VERTICES, NUM_FACES, NUM_MANO_JOINTS, NUM_SHAPE_PARAMETERS = 778, 1538, 16, 10
 NUM_POSE_FEATURES = 9 * (NUM_MANO_JOINTS - 1)
 
@@ -125,23 +127,24 @@ class HandAsset:
     def write(self, path: str | Path) -> None:
         """Write MANO's layout as a compressed npz without pickled objects; ``smplx`` reads it too (``ext="npz"``)."""
         parents = np.array([2**32 - 1, *PARENTS[1:]], np.int64)  # MANO stores -1 as an unsigned 32-bit number
-        np.savez_compressed(
-            path,
-            v_template=self.v_template,
-            shapedirs=self.shapedirs,
-            posedirs=self.posedirs,
-            J_regressor=self.J_regressor,
-            weights=self.weights,
-            kintree_table=np.stack([parents, np.arange(NUM_MANO_JOINTS)]),
-            f=self.faces.astype(np.uint32),
-            hands_mean=self.hands_mean,
-            hands_components=self.hands_components,
-            J=self.J_regressor @ self.v_template,
-            bs_style=np.array("lbs"),
-            bs_type=np.array("lrotmin"),
-            tip_vertices=self.tip_vertices,
-            name=np.array(self.name),
-        )
+        with replacing(Path(path)) as partial, partial.open("wb") as file:
+            np.savez_compressed(
+                file,
+                v_template=self.v_template,
+                shapedirs=self.shapedirs,
+                posedirs=self.posedirs,
+                J_regressor=self.J_regressor,
+                weights=self.weights,
+                kintree_table=np.stack([parents, np.arange(NUM_MANO_JOINTS)]),
+                f=self.faces.astype(np.uint32),
+                hands_mean=self.hands_mean,
+                hands_components=self.hands_components,
+                J=self.J_regressor @ self.v_template,
+                bs_style=np.array("lbs"),
+                bs_type=np.array("lrotmin"),
+                tip_vertices=self.tip_vertices,
+                name=np.array(self.name),
+            )
 
 
 def read_hand_assets(path: str | Path | None = None) -> tuple[HandAsset, ...]:

@@ -5,7 +5,6 @@ MANO is provided by the user (non-commercial licence, by registration) and never
 
 from __future__ import annotations
 
-import os
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from lgnet_core.hand_model.asset import (
     asset_from_arrays,
 )
 from lgnet_core.hand_model.mano_pickle import read_mano_pickle
+from lgnet_core.io.output import make_folder
 from lgnet_core.types import Side
 
 LEFT_SHAPEDIRS_FAULT = (
@@ -69,12 +69,10 @@ def convert_mano(right_pickle: str | Path, left_pickle: str | Path, directory: s
     left, corrected = correct_left_shapedirs(hands[Side.RIGHT], hands[Side.LEFT])
     hands[Side.LEFT] = left
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
     written = {side: directory / FILE_NAMES[side] for side in Side}
     for side, path in written.items():
-        partial = path.with_name(f".{path.stem}.partial.npz")
-        hands[side].write(partial)
-        os.replace(partial, path)
+        hands[side].write(path)
     return ManoConversion(
         right=written[Side.RIGHT],
         left=written[Side.LEFT],

@@ -23,6 +23,7 @@ from lgnet_core.io.image_formats import (
     is_image_data,
     read_orientation,
 )
+from lgnet_core.io.image_size import check_image_size
 from lgnet_core.io.jpeg import SIGNATURE as JPEG_SIGNATURE
 from lgnet_core.io.jpeg import complete_jpeg, jpeg_size
 from lgnet_core.io.orientation import UPRIGHT, camera_of_upright_image, swaps_sides, turn_image
@@ -202,6 +203,7 @@ def _decode(data: bytes, path: Path) -> FloatArray:
         if complete is None:
             raise truncated
         data = complete
+    check_image_size(data, path)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lgnet_core.io.files import InputError, read_bytes
+from lgnet_core.io.output import write_bytes
 from lgnet_core.types import FloatArray
 
 
@@ -37,6 +38,9 @@ def write_ply(path: str | Path, vertices: FloatArray, faces: FloatArray) -> None
 
     Shapes:
         vertices: (V, 3) metres; faces: (F, 3) indices, counter-clockwise seen from outside.
+
+    Raises:
+        OutputError: if the file cannot be written.
     """
     header = (
         "ply\nformat binary_little_endian 1.0\ncomment metres\n"
@@ -45,4 +49,4 @@ def write_ply(path: str | Path, vertices: FloatArray, faces: FloatArray) -> None
     )
     rows = np.empty(len(faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
     rows["count"], rows["corners"] = 3, faces
-    Path(path).write_bytes(header.encode("ascii") + np.asarray(vertices, "<f4").tobytes() + rows.tobytes())
+    write_bytes(Path(path), header.encode("ascii") + np.asarray(vertices, "<f4").tobytes() + rows.tobytes())

@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 
 from lgnet_core.io.meshes import write_ply
+from lgnet_core.io.output import replacing, write_text
 from lgnet_core.types import JOINT_NAMES, Camera, FloatArray, Hand, Side, TwoHands
 
 
 def hands_to_dict(hands: TwoHands, camera: Camera | None = None, **metadata: Any) -> dict[str, Any]:
     """Convert the hands to JSON types, without their meshes, which are in the PLY and npz files.
+
+    The ``box`` of a hand is [left, top, right, bottom] in pixels, the smallest that holds its 21 joints; it may extend
+    beyond the image.
 
     Args:
         metadata: additional entries (source, image size, weights, ...), placed first.
@@ -40,6 +44,7 @@ def _hand_to_dict(hand: Hand) -> dict[str, Any]:
     return {
         "side": hand.side.label,
         "presence": round(float(hand.presence), 4),
+        "box": _numbers(np.concatenate([hand.joints_2d.min(0), hand.joints_2d.max(0)]), digits=2),
         "joints": _numbers(hand.joints),
         "joints_2d": _numbers(hand.joints_2d, digits=2),
         "joint_std": _numbers(hand.joint_std),
@@ -80,12 +85,13 @@ def write_hands(folder: Path, name: str, hands: TwoHands, camera: Camera | None 
     The mesh file of a hand that is no longer detected is removed, so that all files describe the same result.
 
     Raises:
-        OSError: if a file cannot be written.
+        OutputError: if a file cannot be written.
     """
     written = [folder / f"{name}.json", folder / f"{name}.npz"]
-    written[0].write_text(json.dumps(hands_to_dict(hands, camera, **metadata)) + "\n")
+    write_text(written[0], json.dumps(hands_to_dict(hands, camera, **metadata)) + "\n")
     arrays: dict[str, Any] = hands_to_arrays(hands)
-    np.savez_compressed(written[1], **arrays)
+    with replacing(written[1]) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
     for side in Side:
         (folder / f"{name}_{side.label}.ply").unlink(missing_ok=True)
     for hand in hands.hands:

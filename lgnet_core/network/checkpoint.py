@@ -29,6 +29,7 @@ from lgnet_core.io.checkpoint_files import (
     read_metadata,
     unreadable,
 )
+from lgnet_core.io.output import make_folder, write_bytes
 from lgnet_core.network import CONFIGS, HandLGNet, HandsNetwork, LGNetConfig, NetworkConfig, build_network
 from lgnet_core.network.detector.hand_landmark import HandLandmarkNet
 
@@ -100,10 +101,8 @@ def _write(path: Path, module: nn.Module, header: Mapping[str, Any], half: bool)
             reason = "out of range in half precision: save with half=False" if to_half else "the training diverged"
             raise CheckpointError(f"{path}: {name} is not finite; {reason}")
         tensors[name] = stored
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(save(tensors, {METADATA_KEY: json.dumps({**header, "version": __version__})}))
-    unfinished.replace(path)
+    make_folder(path.parent)
+    write_bytes(path, save(tensors, {METADATA_KEY: json.dumps({**header, "version": __version__})}))
 
 
 def load_network(

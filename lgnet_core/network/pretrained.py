@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lgnet_core.io.checkpoint_files import WEIGHTS_FOLDER
 from lgnet_core.io.evaluation_data import locate_evaluation_data
+from lgnet_core.io.output import replacing
 
 Variant = Literal["full", "lite"]
 HAND_LANDMARK, MEDIAPIPE_PALM_DETECTOR = "hand_landmark", "palm_detector_mediapipe"
@@ -98,6 +99,5 @@ def save_half_precision(network: nn.Module, path: Path, metadata: Mapping[str, s
     half = {id(kernel) for kernel in kernel_weights(network)}
     state = network.state_dict(keep_vars=True)
     state = {key: (v.half() if id(v) in half else v).detach().contiguous() for key, v in state.items()}
-    partial = path.with_suffix(".partial")
-    save_file(state, partial, dict(metadata))
-    partial.replace(path)
+    with replacing(path) as partial:
+        save_file(state, partial, dict(metadata))

@@ -11,8 +11,9 @@ import torch
 
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.hand_model import HandModel
-from lgnet_core.io.files import opencv_path
+from lgnet_core.io.output import make_folder
 from lgnet_core.types import JOINT_PARENTS, FloatArray
+from lgnet_core.visualization.drawing import write_png
 
 _COLOURS = ((255, 40, 200), (40, 220, 255))  # RGB of right, left
 _SHIFT = 4  # fractional bits of the fixed-point coordinates that cv2 draws at
@@ -56,13 +57,12 @@ def write_contact_sheet(
     """Write a contact sheet as PNG; see :func:`draw_contact_sheet`.
 
     Raises:
-        OSError: if the file cannot be written.
+        OutputError: if the file cannot be written.
     """
     path = Path(path)
     sheet = draw_contact_sheet(batch, hand_model, columns, skeletons)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(opencv_path(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"contact sheet {path}: cannot be written; choose a .png path in a writable folder")
+    make_folder(path.parent)
+    write_png(path, sheet)
     return path
 
 

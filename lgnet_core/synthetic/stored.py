@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,22 @@ from torch.utils.data import Dataset
 
 from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.hand_model import HandModel
+from lgnet_core.io.memory import require_memory
+from lgnet_core.io.output import make_folder, replacing, write_text
 from lgnet_core.synthetic.contact_sheet import write_contact_sheet
 from lgnet_core.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 
 METADATA_FILE = "set.json"
 SHARD_SIZE = 512
-"""Crops per shard: about 130 MB at 256 x 256."""
+"""Maximum number of crops per shard, up to 256 x 256; about 130 MB."""
+SAVE_SECONDS = 60.0
+"""Time after which the images of an unfinished shard are written."""
+_SHARD_PIXELS = SHARD_SIZE * 256**2
+_SHARD_PATTERN = "shard_*.safetensors"
 _BATCH_SIZE = 32
+_BATCH_PIXELS = _BATCH_SIZE * 256**2
+_GENERATION_BYTES_PER_PIXEL = 140
+"""Peak memory of generating crops on a CPU, per pixel of all crops of a batch; measured from 256 to 1024 pixels."""
 _FIELDS = tuple(f.name for f in fields(HandsBatch))
 
 
@@ -42,7 +52,7 @@ def _metadata(generator: SyntheticHands, count: int, size: int, first_index: int
         "first_index": first_index,
         "count": count,
         "size": size,
-        "shard_size": SHARD_SIZE,
+        "shard_size": max(1, min(SHARD_SIZE, _SHARD_PIXELS // size**2)),
         "hand_model": generator.hand_model.name,
         "hand_model_digest": generator.hand_model.digest,
     }
@@ -56,9 +66,10 @@ def write_shards(
     first_index: int = 0,
     progress: bool = True,
 ) -> Path:
-    """Generate crops and write them as shards; complete shards that exist already are kept.
+    """Generate crops and write them as shards; images that exist already are kept.
 
-    An existing set can be extended: ``count`` may grow between calls, all other parameters must be unchanged.
+    The shard that is being generated is written every :data:`SAVE_SECONDS`, and when the work is interrupted. An
+    existing set can be extended: ``count`` may grow between calls, all other parameters must be unchanged.
 
     Args:
         count: images in the whole set, indices ``first_index`` to ``first_index + count - 1``.
@@ -66,64 +77,102 @@ def write_shards(
 
     Raises:
         StoredSetError: if the folder holds a set with other parameters.
+        InsufficientMemoryError: if crops of this size need more memory than there is.
+        OutputError: if the folder or a shard cannot be written.
     """
     directory = Path(directory)
-    _initialize(directory, _metadata(generator, count, size, first_index))
+    _check_memory(generator, size)
+    shard_size = _initialize(directory, _metadata(generator, count, size, first_index))
     rate = TextColumn("{task.fields[rate]}")
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()]
     with Progress(*columns, disable=not progress) as bar:
         task = bar.add_task("synthetic images", total=count, rate="")
         generated, seconds = 0, 0.0
-        for start in range(0, count, SHARD_SIZE):
-            length = min(SHARD_SIZE, count - start)
-            shard = directory / _shard_name(start // SHARD_SIZE)
-            if _shard_length(shard) < length:
-                batches = []
-                for first in range(start, start + length, _BATCH_SIZE):
+        for start in range(0, count, shard_size):
+            length = min(shard_size, count - start)
+            shard = directory / _shard_name(start // shard_size)
+            existing = _shard_length(shard)
+            bar.advance(task, min(existing, length))
+            if existing >= length:
+                continue
+            batches, unsaved, saved_at = [_read_shard(shard)] if existing else [], 0, time.monotonic()
+            try:
+                for indices in torch.arange(start + existing, start + length).split(_batch_size(size)):
                     started = time.perf_counter()
-                    indices = torch.arange(first, min(first + _BATCH_SIZE, start + length)) + first_index
-                    batches.append(generator.crops(indices, size).to("cpu"))
+                    batches.append(generator.crops(indices + first_index, size).to("cpu"))
                     generated, seconds = generated + len(indices), seconds + time.perf_counter() - started
-                    bar.update(task, advance=len(indices), rate=f"{generated / seconds:.0f} images/s")
-                _write_shard(shard, concatenate(batches))
-            else:
-                bar.advance(task, length)
+                    bar.update(task, advance=len(indices), rate=f"{generated / seconds:.1f} images/s")
+                    unsaved += len(indices)
+                    if time.monotonic() - saved_at >= SAVE_SECONDS:
+                        batches = [_write_shard(shard, batches)]
+                        unsaved, saved_at = 0, time.monotonic()
+            finally:
+                if unsaved:
+                    _write_shard(shard, batches)
     return directory
 
 
-def _initialize(directory: Path, metadata: dict[str, Any]) -> None:
-    """Create the folder and its metadata file, or check that the parameters match those of the existing set."""
-    directory.mkdir(parents=True, exist_ok=True)
+def stored_count(directory: str | Path) -> int:
+    """Number of images in the shards of a set, also of an unfinished one; 0 without one."""
+    return sum(_shard_length(path) for path in Path(directory).glob(_SHARD_PATTERN))
+
+
+def _batch_size(size: int) -> int:
+    """Crops that are generated at once: the larger, the fewer."""
+    return max(1, min(_BATCH_SIZE, _BATCH_PIXELS // size**2))
+
+
+def _check_memory(generator: SyntheticHands, size: int) -> None:
+    if generator.device.type == "cpu":
+        need = _batch_size(size) * size**2 * _GENERATION_BYTES_PER_PIXEL
+        require_memory(need, f"synthetic images of {size}x{size} pixels", "choose a smaller --size: networks use 256")
+
+
+def _initialize(directory: Path, metadata: dict[str, Any]) -> int:
+    """Create the folder and its metadata file, or check that the parameters match those of the existing set.
+
+    Returns:
+        Images per shard, which an existing set keeps.
+    """
+    make_folder(directory)
     path = directory / METADATA_FILE
     if path.exists():
         existing = _read_metadata(directory)
-        differing = [key for key in metadata if key != "count" and existing.get(key) != metadata[key]]
+        fixed = [key for key in metadata if key not in ("count", "shard_size")]
+        differing = [key for key in fixed if existing.get(key) != metadata[key]]
         if differing:
             changes = ", ".join(f"{key} is {existing.get(key)!r}, requested {metadata[key]!r}" for key in differing)
             raise StoredSetError(
                 f"stored set {directory}: exists with other parameters ({changes}); choose another folder"
             )
-        metadata = {**metadata, "count": max(metadata["count"], existing["count"])}
+        metadata |= {"count": max(metadata["count"], existing["count"]), "shard_size": existing["shard_size"]}
     # Written before the shards, so that a resumed run is checked against it; missing shards mark an unfinished set.
-    path.write_text(json.dumps(metadata, indent=1) + "\n")
+    write_text(path, json.dumps(metadata, indent=1) + "\n")
+    return int(metadata["shard_size"])
 
 
 def write_dataset(
     directory: str | Path, generator: SyntheticHands, count: int, size: int = 256, sheet_tiles: int = 64
 ) -> Path:
-    """Write a contact sheet of the first images (``sheet.png``), then the shards (``lgnet synth``).
+    """Write the shards and, as soon as its images are there, a contact sheet ``sheet.png`` (``lgnet synth``).
 
     Returns:
         Path of the contact sheet.
 
     Raises:
-        StoredSetError: if the folder holds a set with other parameters; it is left unchanged.
+        see :func:`write_shards`; a set with other parameters is left unchanged.
     """
-    _initialize(Path(directory), _metadata(generator, count, size, first_index=0))
-    indices = torch.arange(min(count, sheet_tiles))
-    batch = concatenate([generator.crops(part, size) for part in indices.split(_BATCH_SIZE)])
-    sheet = write_contact_sheet(Path(directory) / "sheet.png", batch, generator.hand_model)
-    write_shards(directory, generator, count, size)
+    directory = Path(directory)
+    _check_memory(generator, size)
+    _initialize(directory, _metadata(generator, count, size, first_index=0))
+    tiles = min(count, sheet_tiles)
+    write_shards(directory, generator, tiles, size, progress=tiles == count)
+    first_shards = [_read_shard(directory / _shard_name(0))]
+    while sum(len(shard) for shard in first_shards) < tiles:
+        first_shards.append(_read_shard(directory / _shard_name(len(first_shards))))
+    sheet = write_contact_sheet(directory / "sheet.png", concatenate(first_shards)[:tiles], generator.hand_model)
+    if count > tiles:
+        write_shards(directory, generator, count, size)
     return sheet
 
 
@@ -131,11 +180,18 @@ def _shard_name(number: int) -> str:
     return f"shard_{number:05d}.safetensors"
 
 
-def _write_shard(path: Path, batch: HandsBatch) -> None:
-    """Write to a temporary name and rename, so that a shard under its final name is always complete."""
-    partial = path.with_suffix(".partial")
-    save_file({name: getattr(batch, name).contiguous() for name in _FIELDS}, partial)
-    partial.rename(path)
+def _write_shard(path: Path, batches: Sequence[HandsBatch]) -> HandsBatch:
+    """Write the batches as one shard; returns them as one batch."""
+    batch = concatenate(batches)
+    with replacing(path) as partial:  # so that a shard under its final name is always complete
+        save_file({name: getattr(batch, name).contiguous() for name in _FIELDS}, partial)
+    return batch
+
+
+def _read_shard(path: Path) -> HandsBatch:
+    """All images of a shard."""
+    with safe_open(path, "pt") as shard:
+        return HandsBatch(*(shard.get_tensor(name).clone() for name in _FIELDS))  # not mapped: the file is replaced
 
 
 def _shard_length(path: Path) -> int:

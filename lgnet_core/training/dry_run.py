@@ -15,8 +15,9 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from lgnet_core.hand_model import load_hand_model
-from lgnet_core.training.mixture import open_mixture
-from lgnet_core.training.train import epochs_to_steps, train, uses_cuda, world_layout
+from lgnet_core.io.output import check_folder_path
+from lgnet_core.training.mixture import check_stored_sets, open_mixture
+from lgnet_core.training.train import checkpoint_to_resume, epochs_to_steps, train, uses_cuda, world_layout
 from lgnet_core.training.train_config import TrainConfig
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,13 @@ class Cost:
 def dry_run(config: TrainConfig) -> Cost:
     """Measure a few steps of a training in a temporary folder.
 
+    What would make the real run refuse its settings, data or output folder is checked first.
+
     Raises: see :func:`lgnet_core.training.train.train`.
     """
+    check_folder_path(config.out)
+    checkpoint_to_resume(config)
+    check_stored_sets(config, load_hand_model(config.hand_model))
     total_steps, warmup_steps = CUDA_STEPS if uses_cuda(config) else CPU_STEPS
     log.info("measuring %d steps, %d of them for warm-up", total_steps, warmup_steps)
     steps = config.steps
@@ -67,7 +73,7 @@ def dry_run(config: TrainConfig) -> Cost:
             epoch_steps=total_steps,
             warmup=min(config.warmup, total_steps),
             epochs=0.0,
-            validation=min(config.batch_size, MAX_VALIDATION),
+            validation=min(config.validation, config.batch_size, MAX_VALIDATION),
             resume="never",
         )
         train(shortened, [clock])

@@ -22,7 +22,14 @@ from lgnet_core.training.features.batch import FeatureBatch, concatenate_feature
 from lgnet_core.training.features.cache import FeatureCache, FeatureSource
 from lgnet_core.training.features.teacher_cache import TeacherCache
 from lgnet_core.training.sampling import MixtureComponent, SampleIndex
-from lgnet_core.training.sources import CachedFeatureSource, GeneratedSource, InterHandSource, Source, StoredSource
+from lgnet_core.training.sources import (
+    CachedFeatureSource,
+    GeneratedSource,
+    InterHandSource,
+    Source,
+    StoredSource,
+    training_length,
+)
 from lgnet_core.training.train_config import INTERHAND26M, REALHANDS, SYNTHETIC, TrainConfig
 
 log = logging.getLogger(__name__)
@@ -110,10 +117,9 @@ def open_mixture(
     if has_annotated and augmentation is not None and augmentation.is_geometric:
         geometric = replace(augmentation, flip=0.0, background=0.0, photometry=None)
         augmentation = replace(augmentation, rotation=0.0, scale=0.0, shift=0.0)
-    total_weight = sum(weight for _, weight in components)
     sources: list[Source] = []
     for name, weight in components:
-        validation = max(1, round(config.validation * weight / total_weight))
+        validation = _validation_share(config, weight)
         if name == SYNTHETIC:
             sources.append(GeneratedSource(SyntheticHands(config.seed, hand_model, device), config.size))
         elif name == INTERHAND26M:
@@ -128,6 +134,22 @@ def open_mixture(
             "workers are ignored: images are generated in the training process; store a set with lgnet synth instead"
         )
     return mixture
+
+
+def check_stored_sets(config: TrainConfig, hand_model: HandModel) -> None:
+    """Check that the stored sets of a configuration exist, fit, and have images left for training.
+
+    Raises:
+        ValueError: as :func:`open_mixture`.
+    """
+    for name, weight in config.components():
+        if name not in (SYNTHETIC, INTERHAND26M, REALHANDS):
+            training_length(name, len(StoredHands(Path(name), hand_model)), _validation_share(config, weight))
+
+
+def _validation_share(config: TrainConfig, weight: float) -> int:
+    """Number of held-out images of a source with this weight."""
+    return max(1, round(config.validation * weight / sum(weight for _, weight in config.components())))
 
 
 def _open_features(name: str, config: TrainConfig, frozen: HandLGNet, hand_model: HandModel) -> FeatureSource:

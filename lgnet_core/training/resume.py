@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lgnet_core.io.output import write_text
+
 SETTINGS = "settings.json"
 
 
 def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """Write the settings of a training into its folder."""
-    (folder / SETTINGS).write_text(json.dumps(settings, default=str, indent=2) + "\n")
+    write_text(folder / SETTINGS, json.dumps(settings, default=str, indent=2) + "\n")
 
 
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:

@@ -92,7 +92,7 @@ class StoredSource:
     ) -> None:
         self.set, self.hand_model = StoredHands(directory, hand_model), hand_model
         self.size, self.geometric, self.seed = size, geometric, seed
-        self.length = _training_length(str(directory), len(self.set), validation)
+        self.length = training_length(str(directory), len(self.set), validation)
 
     def read(self, samples: Sequence[SampleIndex]) -> HandsBatch:
         batch = resize(concatenate([self.set[sample.image] for sample in samples]), self.size)
@@ -119,7 +119,7 @@ class CachedFeatureSource:
 
     def __init__(self, name: str, cache: FeatureSource, validation: int) -> None:
         self.cache = cache
-        self.length = _training_length(name, len(cache), validation)
+        self.length = training_length(name, len(cache), validation)
 
     def read(self, samples: Sequence[SampleIndex]) -> FeatureBatch:
         return concatenate_features([self.cache.read(sample.image) for sample in samples])
@@ -210,7 +210,7 @@ class _SampleDataset(Dataset[HandsBatch]):
         return self.read(index)
 
 
-def _training_length(name: str, count: int, validation: int) -> int:
+def training_length(name: str, count: int, validation: int) -> int:
     """Number of images that remain for training."""
     if validation >= count:
         raise ValueError(

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from lgnet_core.data.augmentation import Augmentation
 from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.io.output import make_folder
 from lgnet_core.network import HandLGNet, HandsNetwork
 from lgnet_core.network.baselines.intershape import InterShape
 from lgnet_core.training.callbacks import (
@@ -32,6 +33,7 @@ from lgnet_core.training.callbacks import (
 )
 from lgnet_core.training.initial_weights import frozen_parts, initial_network
 from lgnet_core.training.losses.config import AUXILIARY, HEATMAPS, loss_weights
+from lgnet_core.training.memory import check_memory
 from lgnet_core.training.mixture import DataMixture, MixtureDataset, collate, open_mixture
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.resume import check_settings, write_settings
@@ -59,12 +61,12 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
         ValueError: if the settings contradict each other, the data, or the training to be resumed.
         FileNotFoundError: if data, hand model, initial weights or the checkpoint to resume are missing.
     """
-    config.out.mkdir(parents=True, exist_ok=True)
+    make_folder(config.out)
     silence_lightning()
     if config.threads:
         torch.set_num_threads(config.threads)
     cuda = uses_cuda(config)
-    checkpoint = _checkpoint_to_resume(config)
+    checkpoint = checkpoint_to_resume(config)
     lightning.seed_everything(config.seed, verbose=False)
     hand_model = load_hand_model(config.hand_model)
     frozen = initial_network(config, hand_model) if config.freeze_backbone else None
@@ -74,6 +76,7 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     config = epochs_to_steps(config, mixture, devices * nodes)
     network = initial_network(config, hand_model, resumed=checkpoint is not None)
     module = _training_module(config, network, mixture.augmentation)
+    check_memory(config, module, mixture, devices)
     trainer = lightning.Trainer(
         accelerator="cuda" if cuda else "cpu",
         devices=devices,
@@ -94,7 +97,12 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     training, validation = data_loaders(config, mixture, trainer)
     if trainer.is_global_zero:
         write_settings(config.out, asdict(config))
-    trainer.fit(module, training, validation, ckpt_path=checkpoint, weights_only=True)
+    try:
+        trainer.fit(module, training, validation, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as error:  # how Lightning answers an interruption
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
     return config.out / WEIGHTS
 
 
@@ -194,7 +202,13 @@ def _loggers(out: Path) -> list[Any]:
     return [CSVLogger(out, name="logs", version=version), TensorBoardLogger(str(out), name="logs", version=version)]
 
 
-def _checkpoint_to_resume(config: TrainConfig) -> Path | None:
+def checkpoint_to_resume(config: TrainConfig) -> Path | None:
+    """The checkpoint with which the training starts; None for a new training.
+
+    Raises:
+        ValueError: if the output folder holds a training with other settings, or one that must not be resumed.
+        FileNotFoundError: if the checkpoint does not exist.
+    """
     last = config.out / LAST
     if config.resume == "auto":
         path = last if last.exists() else None

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from lgnet_core.geometry.camera import project_distorted
+from lgnet_core.io.output import write_bytes
 from lgnet_core.types import JOINT_PARENTS, WRIST, Camera, FloatArray, Hand, ImageArray, Side, TwoHands
 from lgnet_core.visualization.shading import ScreenMesh, draw_meshes, vertex_normals
 
@@ -144,11 +145,12 @@ def write_png(path: str | Path, image: ImageArray) -> None:
     """Write an RGB image (H, W, 3).
 
     Raises:
-        OSError: if the file cannot be written.
+        OutputError: if the file cannot be written.
     """
-    success, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    success, data = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])  # half the time, a fifth larger
     assert success
-    Path(path).write_bytes(data.tobytes())
+    write_bytes(Path(path), data.tobytes())
 
 
 def _project_mesh(hand: Hand, offset: FloatArray, camera: Camera | None) -> ScreenMesh:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import cv2
@@ -62,11 +63,23 @@ def draw_meshes(meshes: Sequence[ScreenMesh], image: ImageArray, alpha: float) -
         return image
     window = image[top:bottom, left:right]
     samples = 2 if window.shape[0] * window.shape[1] * 4 <= _MAX_SUPERSAMPLED_PIXELS else 1
-    layer = _render(meshes, (left, top), window.shape[0] * samples, window.shape[1] * samples, samples)
+    with _single_thread():
+        layer = _render(meshes, (left, top), window.shape[0] * samples, window.shape[1] * samples, samples)
     layer = cv2.resize(layer, (window.shape[1], window.shape[0]), interpolation=cv2.INTER_AREA)
     opacity = layer[..., 3:] * alpha
     window[:] = np.rint(window * (1 - opacity) + layer[..., :3] * alpha).astype(np.uint8)
     return image
+
+
+@contextmanager
+def _single_thread() -> Iterator[None]:
+    """Run torch on one thread: the many short operations of a drawing take several times longer on all busy cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _render(meshes: Sequence[ScreenMesh], origin: tuple[int, int], height: int, width: int, samples: int) -> FloatArray:

@@ -10,11 +10,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
+from lgnet_core.io.output import OutputError, make_folder
 from lgnet_ros.resources import fast_dds_environment
 
 DOMAINS = range(1, 102)  # domain ids whose ports are below Linux's ephemeral port range
-SHUTDOWN_TIMEOUT = 10.0  # seconds until a process that ignores SIGINT is killed
+SHUTDOWN_TIMEOUT = 10.0  # seconds until a process that ignores SIGTERM is killed
 
 
 def run_demo(
@@ -29,9 +31,14 @@ def run_demo(
         seconds: duration of the measurement.
         node_arguments: arguments of ``lgnet-hands``.
         remappings: ROS arguments among these that also apply to camera and listener.
+
+    Returns:
+        0, or 1 if a process failed; 130 after Ctrl-C and 143 after SIGTERM, with all processes stopped.
     """
-    if out.exists() and not out.is_dir():
-        print(f"{out} is not a folder; choose a folder for the demo's images.", file=sys.stderr)
+    try:
+        make_folder(out)
+    except OutputError as error:
+        print(f"lgnet-hands: {error}", file=sys.stderr)
         return 1
     environment = {
         **os.environ,
@@ -47,20 +54,34 @@ def run_demo(
 
     ros_arguments = ["--ros-args", *remappings]
     listener_arguments = [*ros_arguments, "-p", f"out:={out}", "-p", f"seconds:={float(seconds)}"]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # runs the finally clause below, which stops the processes
-    processes = {
-        "camera": start("demo.camera", *ros_arguments),
-        "node": start("cli", *node_arguments),
-        "listener": start("demo.listener", *listener_arguments),
-    }
+    signal.signal(signal.SIGTERM, _raise_terminated)  # runs the finally clause below, which stops the processes
+    processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
+        processes["camera"] = start("demo.camera", *ros_arguments)
+        processes["node"] = start("cli", *node_arguments)
+        processes["listener"] = start("demo.listener", *listener_arguments)
         failed = _wait_for_listener(processes)
+    except KeyboardInterrupt as error:
+        print(f"lgnet-hands: the demo was stopped before it wrote images to {out}; start it again", file=sys.stderr)
+        return 128 + (signal.SIGTERM if isinstance(error, _Terminated) else signal.SIGINT)
     finally:
-        exit_codes = {name: _stop(process) for name, process in processes.items()}
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C must not leave processes behind
+        for process in processes.values():
+            if process.poll() is None:
+                process.terminate()  # without the traceback that SIGINT causes while libraries are imported
+        exit_codes = {name: _wait(process) for name, process in processes.items()}
     for name, exit_code in exit_codes.items():
         if exit_code:
             print(f"The {name} process exited with code {exit_code}.", file=sys.stderr)
     return int(failed or any(exit_codes.values()))
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM was received."""
+
+
+def _raise_terminated(*_: object) -> NoReturn:
+    raise _Terminated
 
 
 def _wait_for_listener(processes: dict[str, subprocess.Popen[bytes]]) -> bool:
@@ -73,10 +94,8 @@ def _wait_for_listener(processes: dict[str, subprocess.Popen[bytes]]) -> bool:
     return False
 
 
-def _stop(process: subprocess.Popen[bytes]) -> int:
-    """Interrupt a process and return its exit code."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a terminated process and return its exit code."""
     try:
         return process.wait(SHUTDOWN_TIMEOUT)
     except subprocess.TimeoutExpired:

@@ -9,7 +9,6 @@ import fcntl
 import hashlib
 import json
 import logging
-import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from safetensors.numpy import save_file
 from lgnet_core.data.interhand26m.layout import SplitFiles
 from lgnet_core.data.interhand26m.parse import NO_CAMERA, NO_IMAGE, NO_JOINTS, AnnotationReader, Arrays, read_ids
 from lgnet_core.io.cache import cache_directory
+from lgnet_core.io.output import OutputError, replacing
 from lgnet_core.types import FloatArray
 
 log = logging.getLogger(__name__)
@@ -184,11 +184,10 @@ def _default_cache(sources: SplitFiles) -> Path:
 def _write(path: Path, index: Index) -> None:
     """Write to a temporary file and rename it, so that an existing index file is always complete."""
     arrays = {name: np.ascontiguousarray(getattr(index, name)) for name in _ARRAYS}
-    partial = path.with_suffix(".partial")
     try:
-        save_file(arrays, partial, metadata={"about": json.dumps(index.about)})
-        os.replace(partial, path)
-    except (OSError, SafetensorError) as error:
+        with replacing(path) as partial:
+            save_file(arrays, partial, metadata={"about": json.dumps(index.about)})
+    except OutputError as error:
         log.warning("%s: cannot cache the index (%s); it is rebuilt at each start", path, error)
 
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.table import Table
 
+from lgnet_core.io.output import write_text
+
 
 class Latency(NamedTuple):
     """Percentiles over single calls, milliseconds."""
@@ -99,7 +101,7 @@ class BenchmarkReport:
             "pipelines": [_row(cost) for cost in self.pipelines],
             "networks": [_row(cost) for cost in self.networks],
         }
-        Path(path).write_text(json.dumps(document, indent=2) + "\n")
+        write_text(Path(path), json.dumps(document, indent=2) + "\n")
 
     def tables(self) -> list[Table]:
         """Tables for a terminal."""

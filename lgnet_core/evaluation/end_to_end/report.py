@@ -12,6 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from lgnet_core.evaluation.report.report import without_nan
+from lgnet_core.io.output import write_text
 
 _ONE_DECIMAL_UNITS = (", px", ", mm", ", ms", "%")
 """Metrics with one of these in their name have one decimal; others are counts, or fractions with three decimals."""
@@ -78,7 +79,7 @@ class EndToEndReport:
             "figures": self.metrics,
             **self.details,
         }
-        path.write_text(json.dumps(without_nan(document), indent=1, allow_nan=False) + "\n")
+        write_text(path, json.dumps(without_nan(document), indent=1, allow_nan=False) + "\n")
 
 
 def _format_value(name: str, value: float) -> str:

@@ -28,6 +28,7 @@ from lgnet_core.evaluation.end_to_end.synthetic_full import COUNT, SEED, Detecti
 from lgnet_core.evaluation.end_to_end.testdata import evaluate_testdata
 from lgnet_core.inference import HandEstimator, HandTracker
 from lgnet_core.io.checkpoint_files import read_metadata, weights_digest
+from lgnet_core.io.output import make_folder
 from lgnet_core.synthetic.demo_animation import render_clip
 from lgnet_core.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 from lgnet_core.types import Camera, ImageArray
@@ -89,7 +90,7 @@ def run_end_to_end(
     started = time.perf_counter()
     run_dataset = END_TO_END_DATASETS[config.data]
     python = interpreter_with_mediapipe(config.mediapipe)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     evaluation = _Evaluation(out, config, estimator, python, console or Console(quiet=True))
     metrics, details = run_dataset(evaluation)
     notes = [] if python else ["MediaPipe is not installed; evaluate it too with --mediapipe PYTHON"]

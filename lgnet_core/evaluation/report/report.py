@@ -18,6 +18,7 @@ from lgnet_core.evaluation.metrics.calibration import NOMINAL, levels
 from lgnet_core.evaluation.metrics.pck import thresholds
 from lgnet_core.evaluation.report.analyses import Analyses
 from lgnet_core.evaluation.scores import METRICS, PROTOCOL_DESCRIPTIONS, MetricKey
+from lgnet_core.io.output import replacing, write_text
 
 NEAREST = f"nearest_of_{NUM_RANDOM_HANDS}"
 CSV_FIELDS = (
@@ -92,11 +93,11 @@ class EvaluationReport:
             "categories": {name: self._category_dict(name) for name in self.results},
             **self.analyses.to_dict(),
         }
-        path.write_text(json.dumps(without_nan(document), indent=1, allow_nan=False) + "\n")
+        write_text(path, json.dumps(without_nan(document), indent=1, allow_nan=False) + "\n")
 
     def write_csv(self, path: Path) -> None:
         """Write one row per category and metric; empty without data."""
-        with path.open("w", newline="") as file:
+        with replacing(path) as partial, partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, CSV_FIELDS)
             writer.writeheader()
             writer.writerows(self._rows())

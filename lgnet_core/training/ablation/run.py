@@ -15,6 +15,7 @@ from lgnet_core.evaluation.datasets.factory import DatasetConfig
 from lgnet_core.evaluation.run import run_evaluation
 from lgnet_core.hand_model import load_hand_model
 from lgnet_core.io.checkpoint_files import read_metadata
+from lgnet_core.io.output import make_folder, write_text
 from lgnet_core.network import HandLGNet
 from lgnet_core.network.checkpoint import load_network
 from lgnet_core.training.ablation.table import Run, Table
@@ -111,7 +112,7 @@ def _run(config: AblationConfig, row: str, seed: int, console: Console) -> Run:
         figures={name: values["weights"] for name, values in figures.items()},
         mean_pose={name: values["mean_pose"] for name, values in figures.items()},
     )
-    result_path.write_text(json.dumps(asdict(run), indent=1) + "\n")
+    write_text(result_path, json.dumps(asdict(run), indent=1) + "\n")
     return run
 
 
@@ -135,5 +136,5 @@ def _check_conditions(out: Path, conditions: dict[str, Any]) -> None:
                 f"{out}: contains an ablation under other conditions ({', '.join(changed)}), so its rows would not be "
                 "comparable; use these conditions, or another folder"
             )
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(conditions, indent=1) + "\n")
+    make_folder(out)
+    write_text(path, json.dumps(conditions, indent=1) + "\n")

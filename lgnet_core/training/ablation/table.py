@@ -12,6 +12,7 @@ from typing import Any
 
 import rich.table
 
+from lgnet_core.io.output import write_text
 from lgnet_core.training.ablation.published import PUBLISHED, PublishedErrors
 
 REFERENCE = "lgnet"
@@ -91,8 +92,8 @@ class Table:
             "runs": [asdict(run) | {"published": _published(run.row)} for run in self.runs],
             "notes": list(self.notes()),
         }
-        (out / "ablation.json").write_text(json.dumps(document, indent=1) + "\n")
-        (out / "ablation.md").write_text(self.markdown())
+        write_text(out / "ablation.json", json.dumps(document, indent=1) + "\n")
+        write_text(out / "ablation.md", self.markdown())
 
     def rich(self) -> rich.table.Table:
         """Table for a terminal."""

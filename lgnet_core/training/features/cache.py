@@ -20,6 +20,7 @@ from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.engines.base import Engine
 from lgnet_core.engines.factory import make_engine
 from lgnet_core.hand_model import HandModel
+from lgnet_core.io.output import make_folder
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks
 from lgnet_core.synthetic.render.visibility import MIN_JOINTS
 from lgnet_core.synthetic.stored import StoredHands
@@ -64,7 +65,7 @@ class FeatureCache:
     ) -> None:
         self.images, self.hand_model, self.jitter = images, hand_model, jitter
         self.folder = images.directory / f"features-{cache_digest(landmarker, repr(jitter))}"
-        self.folder.mkdir(exist_ok=True)
+        make_folder(self.folder)
         self._reader = ShardReader()
         # A set that has grown since has a longer last shard than its features.
         missing = [k for k in range(images.shard_count) if shard_length(self._path(k)) < len(self._samples(k))]

@@ -10,6 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lgnet_core.io.output import replacing
+
 
 class ShardReader:
     """Safetensors files, each opened at its first use. When pickled to a worker process, it reopens them there."""
@@ -29,9 +31,8 @@ class ShardReader:
 
 def write_shard(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a shard through a temporary file, so that an interrupted write leaves no truncated shard."""
-    partial = path.with_suffix(".partial")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
-    partial.rename(path)
+    with replacing(path) as partial:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
 
 
 def shard_length(path: Path) -> int:

@@ -29,6 +29,7 @@ from lgnet_core.geometry.hand_crops import HandCrops, crops_from_joints
 from lgnet_core.inference.camera import default_camera
 from lgnet_core.inference.crops import extract_crops
 from lgnet_core.io.files import InputError
+from lgnet_core.io.output import make_folder
 from lgnet_core.network.detector.hand_landmark import (
     HAND_CROP_SIZE,
     HandLandmarkNet,
@@ -79,7 +80,7 @@ class TeacherCache:
         settings = settings or TeacherSettings()
         index = read_index(root, "train")
         self.folder = folder / f"teacher-{cache_digest(landmarker, f'{settings.cache_key()} {image_size} {VARIANTS}')}"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         self._reader = ShardReader()
         missing = [number for number in range(VARIANTS) if not self._path(number).exists()]
         if missing:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from lgnet_core.data.realhands import RealImage, read_index
 from lgnet_core.hand_model import load_hand_model
+from lgnet_core.io.output import make_folder, replacing
 from lgnet_core.network.detector.palm_detector import (
     PalmCandidates,
     PalmDetector,
@@ -207,17 +208,16 @@ class _TrainingState:
 
     def save(self) -> None:
         """Write the checkpoint atomically."""
-        path = self.config.out / CHECKPOINT
-        partial = path.with_suffix(".partial")
-        torch.save({"step": self.step, **{name: part.state_dict() for name, part in self._parts().items()}}, partial)
-        partial.replace(path)
+        states = {name: part.state_dict() for name, part in self._parts().items()}
+        with replacing(self.config.out / CHECKPOINT) as partial:
+            torch.save({"step": self.step, **states}, partial)
 
     def _parts(self) -> dict[str, Any]:
         return {"network": self.network, "average": self.average, "optimiser": self._optimiser}
 
     def _resume(self) -> None:
         out, settings = self.config.out, _fixed_settings(self.config)
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         path = out / CHECKPOINT
         if path.exists():
             check_settings(out, settings)

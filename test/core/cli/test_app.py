@@ -19,6 +19,7 @@ from support.stubs import StubEstimator, save_untrained_network
 from support.synthetic_interhand import write_interhand
 from typer.testing import CliRunner
 
+from lgnet_core import __version__
 from lgnet_core.cli import app as cli
 from lgnet_core.data.clip import Clip, read_clip
 from lgnet_core.hand_model import load_hand_model, read_asset
@@ -111,6 +112,82 @@ def test_predict(stub, image, tmp_path):
     result = json.loads((tmp_path / "out" / "cat.json").read_text())
     assert (result["weights"], result["hand_model"]) == ("bundled", "CC0 hand")
     assert (stub["engine"], stub["presence_threshold"], stub["hand_length"]) == ("eager", 0.4, None)
+
+
+def test_predict_with_a_field_of_view(stub, image, tmp_path):
+    code, output = run("predict", image, "--fov", 90, "-o", tmp_path / "out", "--threads", 3)
+    assert code == 0, output
+    assert "the camera is assumed" in output
+    result = json.loads((tmp_path / "out" / "cat.json").read_text())
+    np.testing.assert_allclose(result["camera"]["matrix"], [[80, 0, 79.5], [0, 80, 59.5], [0, 0, 1]], atol=1e-9)
+    hand = result["hands"][0]
+    np.testing.assert_allclose(hand["box"], [*np.min(hand["joints_2d"], 0), *np.max(hand["joints_2d"], 0)])
+    assert stub["threads"] == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--fov", 70, "--focal", 500), "give only one of them"),
+        (("--fov", 200), "expected degrees between 0 and 180"),
+        (("--focal", -1), "expected a number of pixels above 0"),
+    ],
+)
+def test_predict_refuses_impossible_cameras(monkeypatch, capsys, stub, image, tmp_path, options, message):
+    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
+    code, output = run_main(monkeypatch, capsys, "predict", image, "-o", tmp_path / "out", *options)
+    assert code == 1
+    assert message in output
+
+
+def test_predict_several_inputs(stub, image, tmp_path):
+    """Equal names do not overwrite each other, an input given twice is used once, and a bad one stops no other."""
+    other = tmp_path / "cat"
+    other.mkdir()
+    write_png(other / "dog.png", np.zeros((48, 64, 3), np.uint8))
+    write_png(other / "cat.png", np.zeros((48, 64, 3), np.uint8))
+    inputs = (image, other / "cat.png", other, image, tmp_path / "none.png")
+    code, output = run("predict", *inputs, "-o", tmp_path / "out")
+    assert code == 1
+    assert "4 image(s)" in output
+    assert "none.png: no such file" in output
+    results = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.json")}
+    assert results == {"cat.json", "cat-2/cat.json", "cat-3/cat.json", "cat-3/dog.json"}
+
+
+def test_version():
+    assert run("--version") == (0, f"lgnet {__version__}")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "export -o FOLDER",
+        "export -o FILE/w.onnx",
+        "bench -o FOLDER",
+        "synth -n 1 -o FILE",
+        "synth -n 1 -o FILE/set",
+        "predict IMAGE -o FILE",
+        "demo -o FILE/out",
+        "train --warmup 0 --steps 1 -o FILE",
+        "train --warmup 0 --steps 1 --dry-run -o FILE/run",
+        "train --warmup 0 --steps 1 --data FILE -o OUT",
+    ],
+)
+def test_bad_paths_are_refused_in_words(monkeypatch, capsys, stub, image, tmp_path, command):
+    """Before the work, with the path and the remedy, and without an errno."""
+    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    names = {"FOLDER": tmp_path / "folder", "FILE": tmp_path / "file", "IMAGE": image, "OUT": tmp_path / "out"}
+    for name, path in names.items():
+        command = command.replace(name, str(path))
+    code, output = run_main(monkeypatch, capsys, *command.split())
+    assert code == 1
+    assert len(output.splitlines()) == 1
+    assert str(tmp_path) in output
+    assert "; " in output
+    assert "Errno" not in output
 
 
 def test_predict_documents_the_default_presence_threshold(stub, image, tmp_path):

@@ -14,7 +14,7 @@ from support.stubs import StubEstimator
 
 from lgnet_core.commands.predict import describe_other_files, predict, predict_sequences
 from lgnet_core.data.sequences import image_sequences
-from lgnet_core.io.files import InputError
+from lgnet_core.io.output import OutputError
 from lgnet_core.io.sources import ImageSource
 from lgnet_core.types import Camera, Side
 
@@ -129,7 +129,7 @@ def test_video(tmp_path):
 
 def test_out_must_be_a_folder(tmp_path):
     (tmp_path / "out").write_text("taken")
-    with pytest.raises(InputError, match=r"cannot be created as a folder .* choose another with -o"):
+    with pytest.raises(OutputError, match=r"cannot be created as a folder .*choose another path"):
         predict(StubEstimator(), ImageSource(write(tmp_path / "cat.png")), tmp_path / "out")
 
 

@@ -7,11 +7,13 @@ import torch
 from torch.utils.data import DataLoader
 
 from lgnet_core.data.sample import HandsBatch, concatenate
+from lgnet_core.io.memory import InsufficientMemoryError
 from lgnet_core.synthetic import stored
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import (
     StoredHands,
     StoredSetError,
+    stored_count,
     write_dataset,
     write_shards,
 )
@@ -90,3 +92,67 @@ def test_write_dataset_writes_sheet_and_shards(tmp_path, generator, small_shards
     sheet = write_dataset(tmp_path, generator, 3, SIZE)
     assert sheet.exists()
     assert len(StoredHands(tmp_path)) == 3
+
+
+class _Stopping:
+    """A generator that is interrupted, or killed, at an image."""
+
+    def __init__(self, generator: SyntheticHands, at: int, error: type[BaseException]) -> None:
+        self.generator, self.at, self.error = generator, at, error
+        self.drawn: list[int] = []
+
+    def __getattr__(self, name):
+        return getattr(self.generator, name)
+
+    def crops(self, indices, size):
+        if self.at in indices:
+            raise self.error
+        self.drawn += indices.tolist()
+        return self.generator.crops(indices, size)
+
+
+def test_an_interruption_keeps_what_was_generated(tmp_path, generator, monkeypatch):
+    monkeypatch.setattr(stored, "_BATCH_SIZE", 4)
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(tmp_path, _Stopping(generator, 8, KeyboardInterrupt), 10, SIZE, progress=False)
+    assert stored_count(tmp_path) == 8
+    with pytest.raises(StoredSetError, match="incomplete"):
+        StoredHands(tmp_path)
+    rest = _Stopping(generator, -1, KeyboardInterrupt)
+    write_shards(tmp_path, rest, 10, SIZE, progress=False)
+    assert rest.drawn == [8, 9]
+    data = StoredHands(tmp_path)
+    assert_same(concatenate([data[k] for k in range(8, 10)]), generator.crops(torch.arange(8, 10), SIZE))
+    assert_same(data[3], generator.crops(torch.arange(4), SIZE)[3:4])
+
+
+def test_an_unfinished_shard_is_written_from_time_to_time(tmp_path, generator, monkeypatch):
+    """So that a killed process, too, loses little."""
+    monkeypatch.setattr(stored, "_BATCH_SIZE", 2)
+    monkeypatch.setattr(stored, "SAVE_SECONDS", 0.0)
+    counts = []
+    crops = generator.crops
+    monkeypatch.setattr(generator, "crops", lambda *args: counts.append(stored_count(tmp_path)) or crops(*args))
+    write_shards(tmp_path, generator, 6, SIZE, progress=False)
+    assert counts == [0, 2, 4]
+
+
+def test_a_set_keeps_its_shard_size(tmp_path, generator, small_shards, monkeypatch):
+    """Sets of earlier versions are extended in their own layout."""
+    write_shards(tmp_path, generator, 6, SIZE, progress=False)
+    monkeypatch.setattr(stored, "SHARD_SIZE", 512)
+    write_shards(tmp_path, generator, 9, SIZE, progress=False)
+    assert len(StoredHands(tmp_path)) == 9
+    assert StoredHands(tmp_path).shard_count == 3
+
+
+def test_the_sheet_shows_stored_images_and_none_is_drawn_twice(tmp_path, generator, small_shards):
+    counting = _Stopping(generator, -1, KeyboardInterrupt)
+    write_dataset(tmp_path, counting, 9, SIZE, sheet_tiles=6)
+    assert counting.drawn == list(range(9))
+
+
+def test_sizes_that_need_too_much_memory_are_refused(tmp_path, generator):
+    with pytest.raises(InsufficientMemoryError, match=r"200000x200000 pixels: needs about 5600.0 GB .* --size"):
+        write_dataset(tmp_path / "set", generator, 1, 200_000)
+    assert not (tmp_path / "set").exists()

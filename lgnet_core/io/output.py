@@ -1,0 +1,123 @@
+"""Writing of output files as a whole or not at all, with errors that name the file, the reason and the remedy."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space, or choose another folder",
+    errno.EDQUOT: "free some space, or choose another folder",
+    errno.EFBIG: "raise the limit (ulimit -f), or choose another folder",
+    errno.EROFS: "choose another folder",
+    errno.EACCES: "check its permissions, or choose another path",
+    errno.EPERM: "check its permissions, or choose another path",
+    errno.EISDIR: "pass the path of a file",
+    errno.ENOTDIR: "a part of the path is a file; choose another path",
+    errno.EEXIST: "a part of the path is a file; choose another path",
+    errno.ENOENT: "check the path",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
+
+
+class OutputError(OSError):
+    """An output file or folder that cannot be written; the message names it, the reason and the remedy."""
+
+
+def explain_os_error(error: OSError, path: str | Path | None = None) -> str:
+    """An error of the operating system in words: path, reason and remedy, without its number.
+
+    Args:
+        path: what could not be accessed; None: as the error has it.
+    """
+    if error.errno is None:  # one of ours, which says all that in its message
+        return str(error)
+    reason = os.strerror(error.errno)
+    return f"{path or error.filename or 'a file'}: {reason[0].lower()}{reason[1:]}; {_remedy(error)}"
+
+
+def _remedy(error: OSError) -> str:
+    return _REMEDIES.get(error.errno or 0, "check the path and the disk")
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder for results, with its parents.
+
+    Raises:
+        OutputError: if the path is a file, or the folder cannot be created or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be created as a folder ({error.strerror}); {_remedy(error)}") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise OutputError(f"{path}: is not a writable folder; check its permissions, or choose another folder")
+
+
+def check_folder_path(path: Path) -> None:
+    """Check that :func:`make_folder` will succeed, without creating anything.
+
+    Raises:
+        OutputError: see :func:`make_folder`.
+    """
+    existing = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not existing.is_dir():
+        raise OutputError(f"{path}: {existing} is a file; choose another path")
+    make_folder(existing)
+
+
+def check_output_file(path: Path) -> None:
+    """Check that a file can be written, before the work whose result it will hold; creates its folder.
+
+    Raises:
+        OutputError: if the path is a folder, or its folder cannot be created or written to.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; pass the path of the file to write, e.g. {path / 'NAME'}")
+    make_folder(path.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Replace a file as a whole: the block writes to the given path beside it, which then gets its name.
+
+    If the block fails or is interrupted, the file stays as it was and nothing is left of the new one. The permissions
+    are the user's default ones (umask), also if a library creates the file for its owner only.
+
+    Raises:
+        OutputError: if the file cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        partial.touch()
+        mode = partial.stat().st_mode & 0o777
+        yield partial
+        partial.chmod(mode)
+        partial.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        if isinstance(error, SafetensorError):
+            raise OutputError(f"{path}: cannot be written ({error}); check the path and the disk") from error
+        if isinstance(error, OSError) and not isinstance(error, OutputError):
+            raise OutputError(f"cannot write {explain_os_error(error, path)}") from error
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file as a whole or not at all; raises: see :func:`replacing`."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a UTF-8 file as a whole or not at all; raises: see :func:`replacing`."""
+    write_bytes(path, content.encode())
