@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.client import Client
 from rclpy.node import Node
+
+POLL_PERIOD = 0.2  # seconds between two checks that the node still exists
 
 
 class LifecycleError(RuntimeError):
@@ -78,9 +81,16 @@ class LifecycleClient:
         done = threading.Event()
         future = client.call_async(request)
         future.add_done_callback(lambda _: done.set())
-        if not done.wait(timeout):
-            client.remove_pending_request(future)
-            raise LifecycleError(f"{self.target}: no response from {client.srv_name} within {timeout:g} s")
+        end = time.monotonic() + timeout
+        while not done.wait(POLL_PERIOD):
+            problem = ""
+            if not client.service_is_ready():
+                problem = f"the node ended before it responded to {client.srv_name}"
+            elif time.monotonic() > end:
+                problem = f"no response from {client.srv_name} within {timeout:g} s"
+            if problem and not done.is_set():
+                client.remove_pending_request(future)
+                raise LifecycleError(f"{self.target}: {problem}")
         return future.result()
 
 
