@@ -12,6 +12,7 @@ from rclpy.client import Client
 from rclpy.node import Node
 
 POLL_PERIOD = 0.2  # seconds between two checks that the node still exists
+RETRY_PERIOD = 5.0  # seconds until a request for the state is repeated
 
 
 class LifecycleError(RuntimeError):
@@ -54,8 +55,20 @@ class LifecycleClient:
             raise LifecycleError(f"{self.target}: cannot be activated from state {state}; restart the node")
 
     def state(self, timeout: float = 10.0) -> int:
-        """Return the node's state, one of ``lifecycle_msgs.msg.State.PRIMARY_STATE_*``."""
-        return int(self._call(self._get_state, GetState.Request(), timeout).current_state.id)
+        """Return the node's state, one of ``lifecycle_msgs.msg.State.PRIMARY_STATE_*``.
+
+        The request is repeated, since the first may reach a previous node of this name that has just ended.
+        """
+        end = time.monotonic() + timeout
+        while True:
+            remaining = max(0.0, end - time.monotonic())
+            last = remaining <= RETRY_PERIOD
+            try:
+                response = self._call(self._get_state, GetState.Request(), remaining if last else RETRY_PERIOD)
+                return int(response.current_state.id)
+            except LifecycleError:
+                if last:
+                    raise
 
     def change(self, transition: int, timeout: float = 10.0) -> None:
         """Request a transition, one of ``lifecycle_msgs.msg.Transition.TRANSITION_*``.

@@ -1,8 +1,9 @@
-"""Program that runs the node with a selectable tracker: ``node_process.py fixed|small|bundled [ROS arguments]``."""
+"""Program that runs the node with a tracker: ``node_process.py fixed|small|bundled|endless [ROS arguments]``."""
 
 from __future__ import annotations
 
 import sys
+import time
 
 import torch
 
@@ -25,7 +26,14 @@ def fixed_tracker(settings: Settings) -> Tracker:
     return FixedTracker()
 
 
+def endless_tracker(settings: Settings) -> Tracker:
+    """Never finishes loading."""
+    print("loading", flush=True)
+    while True:
+        time.sleep(3600)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    trackers = {"fixed": fixed_tracker, "small": small_tracker, "bundled": load_tracker}
+    trackers = {"fixed": fixed_tracker, "small": small_tracker, "bundled": load_tracker, "endless": endless_tracker}
     sys.exit(main(sys.argv[2:], trackers[sys.argv[1]]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -128,6 +129,13 @@ class HandsProcess:
         """Send a signal and return the exit code."""
         self.process.send_signal(signal_number)
         return self.process.wait(TIMEOUT)
+
+    def segments(self) -> list[Path]:
+        """Shared memory segments that the process owns, by the lock files that it holds open."""
+        folder = Path(f"/proc/{self.process.pid}/fd")
+        open_files = [os.readlink(file) for file in folder.iterdir() if file.is_symlink()]
+        locks = [name for name in open_files if re.fullmatch(r"/dev/shm/fast(dds|rtps)_\w{16}_el", name)]
+        return [Path(name.removesuffix("_el")) for name in locks]
 
     def logged(self, text: str) -> bool:
         return text in self.log.read_text()
