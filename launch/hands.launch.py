@@ -29,7 +29,7 @@ from launch import LaunchContext, LaunchDescription
 
 try:
     import lgnet_ros  # noqa: F401
-except ImportError:  # make and pip install into an environment whose packages the Python of `ros2` need not see
+except ImportError:  # installed into a virtual environment, whose packages the Python of `ros2` may not see
     sys.path.append(str(Path(__file__).resolve().parents[1]))
     sys.path.extend(map(str, Path(__file__).parent.glob("../../../lib/python3*/site-packages")))
 from lgnet_ros.process.arguments import OVERRIDES, check_parameter_file

@@ -35,11 +35,11 @@ class LifecycleClient:
         self._get_state: Client = node.create_client(GetState, f"{target}/get_state")
         self._change_state: Client = node.create_client(ChangeState, f"{target}/change_state")
 
-    def bring_up(self, discovery_timeout: float = 30.0, transition_timeout: float = 120.0) -> None:
+    def bring_up(self, discovery_timeout: float = 120.0, transition_timeout: float = 120.0) -> None:
         """Configure and activate the node from any primary state; no effect if it is active.
 
         Args:
-            discovery_timeout: seconds to wait for the node.
+            discovery_timeout: seconds to wait for the node, whose imports alone take a while on a busy machine.
             transition_timeout: seconds for one transition; loading and warming up a network takes a while.
 
         Raises:
@@ -60,6 +60,7 @@ class LifecycleClient:
         The request is repeated, since the first may reach a previous node of this name that has just ended.
         """
         end = time.monotonic() + timeout
+        self._wait_for(self._get_state, timeout)
         while True:
             remaining = max(0.0, end - time.monotonic())
             last = remaining <= RETRY_PERIOD
@@ -85,12 +86,15 @@ class LifecycleClient:
         for client in (self._get_state, self._change_state):
             self._node.destroy_client(client)
 
-    def _call(self, client: Client, request: Any, timeout: float) -> Any:
+    def _wait_for(self, client: Client, timeout: float) -> None:
         if not client.wait_for_service(timeout):
             raise LifecycleError(
                 f"{self.target}: managed node not found within {timeout:g} s; check that it is running, its namespace "
                 "and its ROS_DOMAIN_ID"
             )
+
+    def _call(self, client: Client, request: Any, timeout: float) -> Any:
+        self._wait_for(client, timeout)
         done = threading.Event()
         future = client.call_async(request)
         future.add_done_callback(lambda _: done.set())

@@ -5,15 +5,19 @@ from __future__ import annotations
 import sys
 import time
 
-import torch
+from lgnet_ros.process.signals import exit_on_signals
 
-from lgnet_core.hand_model import load_hand_model
-from lgnet_core.inference import HandEstimator, HandTracker
-from lgnet_ros.node import main
-from lgnet_ros.parameters import Settings
-from lgnet_ros.tracker import Tracker, load_tracker
-from support.fixed_hands import FixedTracker
-from support.small_network import small_network
+exit_on_signals()  # before the imports that take seconds, like the installed program
+
+import torch  # noqa: E402
+
+from lgnet_core.hand_model import load_hand_model  # noqa: E402
+from lgnet_core.inference import HandEstimator, HandTracker  # noqa: E402
+from lgnet_ros.node import main  # noqa: E402
+from lgnet_ros.parameters import Settings  # noqa: E402
+from lgnet_ros.tracker import Tracker, load_tracker  # noqa: E402
+from support.fixed_hands import FixedTracker  # noqa: E402
+from support.small_network import small_network  # noqa: E402
 
 
 def small_tracker(settings: Settings) -> HandTracker:

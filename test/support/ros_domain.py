@@ -29,7 +29,7 @@ from lgnet_ros.process.lifecycle import LifecycleClient
 from lgnet_ros.qos import output_profile
 from support.paths import ROOT
 
-TIMEOUT = 60.0  # seconds; generous for busy machines, and only reached by failing tests
+TIMEOUT = 120.0  # seconds; generous for busy machines, and only reached by failing tests
 
 Value = TypeVar("Value")
 
