@@ -36,7 +36,7 @@ $(VENV)/bin/pip:
 # Stamp files: reinstall only if the requirements changed, rebuild only if the messages did.
 REQUIREMENTS := pyproject.toml setup.py requirements.txt constraints.txt tools/ros/kilted.txt tools/ros/wheels.py
 MESSAGES := $(wildcard msg/*.msg tools/ros/packages/*/* tools/ros/packages/*/msg/* tools/ros/*.cmake) \
-	CMakeLists.txt package.xml tools/ros/interfaces.py
+	CMakeLists.txt package.xml tools/ros/interfaces.py resource/program.py.in $(wildcard launch/* config/*)
 
 $(VENV)/.installed: $(REQUIREMENTS) | $(VENV)/bin/pip
 	@$(BIN)/python tools/ros/install.py requirements

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lgnet_ros.process.arguments import OVERRIDES, split_parameters
+from lgnet_ros.process.signals import exit_on_signals
+
 if TYPE_CHECKING:
     from rclpy.node import Node
-
-    from lgnet_ros.process.runner import NodeRunner
 
 
 def parse_arguments(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -23,12 +23,11 @@ def parse_arguments(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
         epilog="ROS arguments may follow: --ros-args -p smoothing:=false -r hands/mesh:=/arm/mesh",
     )
     parser.add_argument("--image", metavar="TOPIC", help="image topic (default: image)")
-    parser.add_argument("--camera-info", metavar="TOPIC", help="camera calibration topic (default: camera_info)")
+    parser.add_argument("--camera-info", metavar="TOPIC", help="camera calibration topic (default: beside the images)")
     parser.add_argument("--namespace", metavar="NAME", help="namespace of the node and its topics")
     parser.add_argument("--params-file", metavar="YAML", help="parameter file (default: values of config/hands.yaml)")
-    parser.add_argument("--device", help="auto, cpu, cuda, cuda:0, ...")
-    parser.add_argument("--weights", metavar="FILE", help="weights of the network")
-    parser.add_argument("--hand-model", metavar="FOLDER", help="output folder of `lgnet mano convert`")
+    for name, (kind, description) in OVERRIDES.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=description)
     parser.add_argument("--use-sim-time", action="store_true", help="use the time of /clock")
     parser.add_argument("--no-autostart", action="store_true", help="do not configure and activate the node")
     parser.add_argument("--log-level", choices=["debug", "info", "warn", "error", "fatal"], default="info")
@@ -42,9 +41,9 @@ def parse_arguments(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
     if options.params_file:
         ros_arguments += ["--params-file", options.params_file]
     ros_arguments += remappings(options)
-    for name in ("device", "weights", "hand_model"):
-        if getattr(options, name):
-            ros_arguments += ["-p", f"{name}:='{getattr(options, name)}'"]
+    for name, (kind, _) in OVERRIDES.items():
+        if (value := getattr(options, name)) not in (None, ""):
+            ros_arguments += ["-p", f"{name}:='{value}'" if kind is str else f"{name}:={value}"]
     if options.use_sim_time:
         ros_arguments += ["-p", "use_sim_time:=true"]
     return options, [*ros_arguments, *args[split:]]
@@ -58,42 +57,25 @@ def remappings(options: argparse.Namespace) -> list[str]:
     return [part for name, value in names.items() if value for part in ("-r", f"{name}:={value}")]
 
 
-def bring_up(runner: NodeRunner, node: Node, target: str) -> None:
-    """Configure and activate the target node; end the process if that fails."""
-    from lgnet_ros.process.lifecycle import LifecycleClient, LifecycleError
-
-    client = LifecycleClient(node, target)
-    try:
-        client.bring_up()
-    except LifecycleError as error:
-        if not runner.stopping:
-            node.get_logger().error(str(error))
-            runner.stop(1)
-
-
 def main(args: Sequence[str] | None = None) -> int:
     options, ros_arguments = parse_arguments(sys.argv[1:] if args is None else args)
     if options.demo is not None:
         from lgnet_ros.demo.system import run_demo
 
         return run_demo(options.demo, node_arguments=ros_arguments, remappings=remappings(options))
-    from rclpy.node import Node  # the libraries take seconds to import, which --help and the demo need not wait for
-
+    exit_on_signals()
+    # Only now, since these imports take seconds.
     from lgnet_ros.node import HandsNode
-    from lgnet_ros.process.arguments import split_parameters
+    from lgnet_ros.process.bring_up import start_bring_up
     from lgnet_ros.process.runner import NodeRunner
 
     other_arguments, parameters = split_parameters(ros_arguments)
     with NodeRunner(other_arguments) as runner:
-        hands_node = HandsNode(cli_args=parameters)
+        hands_node = HandsNode(interrupted=lambda: runner.stopping, cli_args=parameters)
         nodes: list[Node] = [hands_node]
         if not options.no_autostart:
-            namespace = hands_node.get_namespace()
-            # Without global arguments, since a remapping of __node applies to the hands node only.
-            client_node = Node("lgnet_hands_lifecycle", use_global_arguments=False, namespace=namespace)
-            nodes.append(client_node)
-            target = f"{namespace.rstrip('/')}/{hands_node.get_name()}"
-            threading.Thread(target=bring_up, args=[runner, client_node, target], daemon=True).start()
+            target = hands_node.get_fully_qualified_name()
+            nodes.append(start_bring_up(runner, target, hands_node.get_namespace()))
         return runner.spin(nodes)
 
 

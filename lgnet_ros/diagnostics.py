@@ -31,6 +31,10 @@ class QoSStatus(Protocol):
     """QoS of the active node's endpoints, as provided by :class:`lgnet_ros.pipeline.Pipeline`."""
 
     @property
+    def resting(self) -> bool:
+        """Whether images are ignored, since no output has subscribers."""
+
+    @property
     def qos_status(self) -> Mapping[str, str]:
         """Status of the subscription to each topic."""
 
@@ -40,7 +44,12 @@ class QoSStatus(Protocol):
 
 
 def evaluate(
-    snapshot: Snapshot, qos_problems: Iterable[str], active_for: float | None, image_timeout: float, fault: str = ""
+    snapshot: Snapshot,
+    qos_problems: Iterable[str],
+    active_for: float | None,
+    image_timeout: float,
+    fault: str = "",
+    resting: bool = False,
 ) -> tuple[bytes, str]:
     """Determine the diagnostic level and message.
 
@@ -51,6 +60,7 @@ def evaluate(
         active_for: seconds since activation; None if the node is not active.
         image_timeout: maximum time without receiving, or without completing, an image, seconds.
         fault: of the node as a whole, such as a failed transition.
+        resting: images are ignored, since no output has subscribers.
 
     Returns:
         The worst applicable level of DiagnosticStatus, and all reasons, the worst first.
@@ -71,7 +81,9 @@ def evaluate(
             reasons.append((DiagnosticStatus.WARN, "Waiting for the first image"))
         elif snapshot.pending_time is not None and (pending := min(active_for, snapshot.pending_time)) > image_timeout:
             reasons.append((DiagnosticStatus.ERROR, f"Images are received, but none was processed for {pending:.1f} s"))
-    if not reasons:
+    if not reasons and resting:
+        reasons.append((DiagnosticStatus.OK, "Resting: no output has subscribers (parameter lazy)"))
+    elif not reasons:
         reasons.append((DiagnosticStatus.OK, f"Publishing hands at {snapshot.processed_rate:.1f} Hz"))
     reasons.sort(key=lambda reason: -_SEVERITY.index(reason[0]))
     return reasons[0][0], "; ".join(text for _, text in reasons)
@@ -185,7 +197,8 @@ class Diagnostics:
         active_for = None if pipeline is None else self._clock() - self._activation_time
         image_timeout = self._node.get_parameter("image_timeout").value  # can be changed at run time
         qos_problems = [] if pipeline is None else pipeline.qos_problems
-        level, text = evaluate(snapshot, qos_problems, active_for, image_timeout, self._fault)
+        resting = pipeline is not None and pipeline.resting
+        level, text = evaluate(snapshot, qos_problems, active_for, image_timeout, self._fault, resting)
         stamp_age = None if snapshot.last_stamp is None else (now_ns - snapshot.last_stamp) / 1e9
         values = {**self._configuration, **to_values(snapshot, stamp_age)}
         if pipeline is not None:

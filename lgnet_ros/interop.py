@@ -176,6 +176,10 @@ class TransformPublisher:
         """Publish a serialised TFMessage."""
         self.publisher.publish(message)
 
+    @property
+    def has_subscribers(self) -> bool:
+        return bool(self.publisher.get_subscription_count())
+
     def destroy(self) -> None:
         """Destroy the publisher, which tf2_ros would otherwise keep until the node is destroyed."""
         self._node.destroy_publisher(self.publisher)

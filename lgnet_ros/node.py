@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from lgnet_ros.pipeline import Pipeline
 from lgnet_ros.process.arguments import StartupError, split_parameters, startup_error
 from lgnet_ros.process.runner import NodeRunner
 from lgnet_ros.tracker import Tracker, TrackerFactory, load_tracker
+from lgnet_ros.worker import POLL_PERIOD, run_interruptibly
 
 DEACTIVATE_TIMEOUT = 5.0  # seconds to finish the current image when the node is deactivated
 SHUTDOWN_TIMEOUT = 1.0  # seconds to finish it when the process ends
@@ -61,18 +63,25 @@ class HandsNode(LifecycleNode):
 
     Args:
         make_tracker: loads the network; tests pass smaller ones.
+        interrupted: whether the process is ending; transitions then fail at once instead of waiting for the networks.
         options: keyword arguments of rclpy's node.
 
     Raises:
         StartupError: invalid arguments or parameters.
     """
 
-    def __init__(self, make_tracker: TrackerFactory = load_tracker, **options: Any) -> None:
+    def __init__(
+        self,
+        make_tracker: TrackerFactory = load_tracker,
+        interrupted: Callable[[], bool] = lambda: False,
+        **options: Any,
+    ) -> None:
         try:
             super().__init__("hands", **options)
         except RuntimeError as error:
             raise startup_error(error) from error
         self._make_tracker = make_tracker
+        self._interrupted = interrupted
         self._tracker: Tracker | None = None
         self._hands_publisher: HandsPublisher | None = None
         self._pipeline: Pipeline | None = None
@@ -82,6 +91,7 @@ class HandsNode(LifecycleNode):
             self._settings.check()
         except ValueError as error:
             raise StartupError(f"Parameter {error}") from error
+        self._warn(self._settings.warnings())
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._guard_transitions()
         self.diagnostics = Diagnostics(self)
@@ -96,8 +106,8 @@ class HandsNode(LifecycleNode):
         """Load and warm up the network, create the publishers."""
         self.diagnostics.reset()
         try:
-            self._tracker = self._make_tracker(self._settings)
-            self._tracker.estimator.warm_up()
+            self._settings.check()
+            self._tracker = run_interruptibly(self._load_tracker, self._interrupted)
             frames = HandFrames(self._tracker.estimator.hand_model)
             self._hands_publisher = HandsPublisher(self, frames, self._settings.frame_prefix)
         except Exception:
@@ -113,7 +123,11 @@ class HandsNode(LifecycleNode):
         assert self._tracker is not None
         assert self._hands_publisher is not None
         self._pipeline = Pipeline(
-            self, self._tracker, self._hands_publisher, self.diagnostics.statistics, lambda: self._settings
+            self,
+            self._tracker,
+            self._hands_publisher,
+            self.diagnostics.statistics,
+            lambda: self._settings.for_max_rate(),
         )
         self._pipeline.start()
 
@@ -154,15 +168,24 @@ class HandsNode(LifecycleNode):
             self._release()
             super().destroy_node()
 
+    def _load_tracker(self) -> Tracker:
+        tracker = self._make_tracker(self._settings)
+        tracker.estimator.warm_up()
+        return tracker
+
     def _stop_pipeline(self, timeout: float) -> None:
+        """Stop the pipeline; if the process is ending, wait :data:`SHUTDOWN_TIMEOUT` at most for the current image."""
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is None:
             return
-        stopped = pipeline.stop(timeout)
+        start = time.monotonic()
+        while not (stopped := pipeline.stop(POLL_PERIOD)):
+            if time.monotonic() - start > (min(timeout, SHUTDOWN_TIMEOUT) if self._interrupted() else timeout):
+                break
         if self._hands_publisher is not None:
             self._hands_publisher.delete_markers()
         if not stopped:
-            raise RuntimeError(f"Inference did not finish within {timeout:g} s")
+            raise RuntimeError(f"Inference did not finish within {time.monotonic() - start:.1f} s")
 
     def _release(self) -> None:
         if self._hands_publisher is not None:
@@ -176,10 +199,17 @@ class HandsNode(LifecycleNode):
     def _on_set_parameters(self, changes: Iterable[Parameter]) -> SetParametersResult:
         """Validate and apply parameter changes; the worker uses them from the next image on."""
         changes = list(changes)
-        result = check_changes(self._settings, changes)
+        configured = self._tracker is not None
+        result = check_changes(self._settings, changes, configured)
         if result.successful:
-            self._settings = self._settings.changed(changes)
+            before = self._settings.warnings()
+            self._settings = self._settings.changed(changes, configured)
+            self._warn(warning for warning in self._settings.warnings() if warning not in before)
         return result
+
+    def _warn(self, warnings: Iterable[str]) -> None:
+        for warning in warnings:
+            self.get_logger().warning(f"Parameter {warning}")
 
     def _guard_transitions(self) -> None:
         """Reject transitions that are invalid in the current state.
@@ -210,7 +240,7 @@ class HandsNode(LifecycleNode):
 def main(args: Sequence[str] | None = None, make_tracker: TrackerFactory = load_tracker) -> int:
     other_arguments, parameters = split_parameters(sys.argv[1:] if args is None else args)
     with NodeRunner(other_arguments) as runner:
-        return runner.spin([HandsNode(make_tracker, cli_args=parameters)])
+        return runner.spin([HandsNode(make_tracker, lambda: runner.stopping, cli_args=parameters)])
 
 
 if __name__ == "__main__":

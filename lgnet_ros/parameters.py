@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Value = bool | int | float | str
 
 _TYPE_NAMES: dict[type[Value], str] = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
+LOAD_TIME_NOTE = "Can be changed while the node is unconfigured."
 _SMOOTHING, _THRESHOLDS = Smoothing(), Thresholds()  # the node has lgnet_core's defaults
 
 
@@ -39,7 +40,8 @@ class Parameter:
         unit: of numeric values; empty if there is none.
         limits: minimum and maximum, inclusive; None: unlimited.
         choices: allowed strings; None: any.
-        read_only: fixed at startup; other parameters can be changed at run time.
+        load_time: takes effect when the node is configured and is fixed until clean-up; other parameters can be changed
+            at any time.
     """
 
     name: str
@@ -48,17 +50,18 @@ class Parameter:
     unit: str
     limits: tuple[float, float] | None
     choices: tuple[str, ...] | None
-    read_only: bool
+    load_time: bool
 
     def descriptor(self) -> ParameterDescriptor:
         """Descriptor for ``declare_parameter``, as shown by ``ros2 param describe``."""
         text = self.description + (f" Unit: {self.unit}." if self.unit else "")
+        constraints = [f"One of: {', '.join(self.choices)}."] if self.choices else []
+        constraints += [LOAD_TIME_NOTE] if self.load_time else []
         descriptor = ParameterDescriptor(
             name=self.name,
             type=RosParameter.Type.from_parameter_value(self.default).value,
             description=text,
-            additional_constraints=f"One of: {', '.join(self.choices)}." if self.choices else "",
-            read_only=self.read_only,
+            additional_constraints=" ".join(constraints),
             dynamic_typing=False,
         )
         if self.limits is not None and isinstance(self.default, float):
@@ -76,7 +79,7 @@ def _parameter(
     unit: str = "",
     limits: tuple[float, float] | None = None,
     choices: tuple[str, ...] | None = None,
-    read_only: bool = False,
+    load_time: bool = False,
 ) -> Any:
     """Define a field of :class:`Settings`."""
     return field(default=default, metadata=dict(locals()))
@@ -91,41 +94,41 @@ class Settings:
         "Transport of `image`: sensor_msgs/Image (`raw`), or JPEG or PNG in sensor_msgs/CompressedImage "
         "(`compressed`).",
         choices=("raw", "compressed"),
-        read_only=True,
+        load_time=True,
     )
     image_qos: str = _parameter(
         "auto",
         "Reliability of the subscriptions to `image` and `camera_info`. `auto` matches the publishers.",
         choices=("auto", "reliable", "best_effort"),
-        read_only=True,
+        load_time=True,
     )
     camera_model: str = _parameter(
         "auto",
         "Part of camera_info that describes the images: K and D (`raw`) or P (`rectified`). `auto` uses P if a word "
         "of the image topic's name is `rect` or `rectified`, otherwise K and D.",
         choices=("auto", "raw", "rectified"),
-        read_only=True,
+        load_time=True,
     )
     device: str = _parameter(
         "auto",
         f"Device of the networks: {', '.join(DEVICES)} or cuda:N. `auto` uses a GPU if PyTorch finds one.",
-        read_only=True,
+        load_time=True,
     )
     engine: str = _parameter(
         "auto",
         "Inference engine. `auto` uses cuda-graph on a GPU and onnx on a CPU.",
         choices=ENGINES,
-        read_only=True,
+        load_time=True,
     )
-    weights: str = _parameter("", "Checkpoint file (.safetensors); empty: bundled weights.", read_only=True)
+    weights: str = _parameter("", "Checkpoint file (.safetensors); empty: bundled weights.", load_time=True)
     hand_model: str = _parameter(
-        "", "Output folder of `lgnet mano convert`; empty: bundled hand model.", read_only=True
+        "", "Output folder of `lgnet mano convert`; empty: bundled hand model.", load_time=True
     )
     threads: int = _parameter(
         0,
         "CPU threads for inference; 0: number of cores available to the process (CPU affinity and cgroup quota).",
         limits=(0, 256),
-        read_only=True,
+        load_time=True,
     )
     hand_length: float = _parameter(
         0.0,
@@ -133,7 +136,7 @@ class Settings:
         f"0.18 for an adult, {HAND_LENGTH_RANGE[0]} to {HAND_LENGTH_RANGE[1]}; 0: unknown.",
         "m",
         limits=(0.0, HAND_LENGTH_RANGE[1]),
-        read_only=True,
+        load_time=True,
     )
     presence_threshold: float = _parameter(
         _THRESHOLDS.presence,
@@ -148,7 +151,11 @@ class Settings:
         limits=(1, 1000),
     )
     tracking_max_gap: float = _parameter(
-        0.5, "Maximum gap between image stamps; after a longer one, tracking restarts.", "s", limits=(0.05, 10.0)
+        0.5,
+        "Maximum gap between image stamps; after a longer one, tracking restarts. At least two periods of `max_rate` "
+        "are used.",
+        "s",
+        limits=(0.05, 10.0),
     )
     smoothing: bool = _parameter(True, "Temporal smoothing of the hands with the One Euro filter.")
     smoothing_min_cutoff: float = _parameter(
@@ -169,7 +176,7 @@ class Settings:
     frame_prefix: str = _parameter(
         "",
         "Prefix of all frame names, e.g. for several cameras: `left_arm/` gives left_arm/hand_right.",
-        read_only=True,
+        load_time=True,
     )
     publish_tf: bool = _parameter(True, "Publish the frames hand_right and hand_left on /tf.")
     publish_joint_frames: bool = _parameter(
@@ -180,7 +187,16 @@ class Settings:
     publish_overlay: bool = _parameter(True, "Publish `hands/overlay` while it has subscribers.")
     overlay_rate: float = _parameter(10.0, "Maximum rate of overlays. 0: one per image.", "Hz", limits=(0.0, 240.0))
     marker_lifetime: float = _parameter(
-        0.3, "Time until RViz removes a marker. 0: it stays until it is deleted.", "s", limits=(0.0, 60.0)
+        0.3,
+        "Time until RViz removes a marker. 0: it stays until it is deleted. At least two periods of `max_rate` "
+        "are used.",
+        "s",
+        limits=(0.0, 60.0),
+    )
+    lazy: bool = _parameter(
+        True,
+        "Process images only while an output has subscribers, /tf included if `publish_tf` is set. `hands/mesh` etc. "
+        "start with the first image after a subscription.",
     )
     image_timeout: float = _parameter(
         3.0, "Time without images after which the node warns and explains the likely cause.", "s", limits=(0.5, 600.0)
@@ -191,22 +207,29 @@ class Settings:
         """Read the current values of a node's declared parameters."""
         return cls(**{p.name: node.get_parameter(p.name).value for p in PARAMETERS})
 
-    def changed(self, changes: Iterable[RosParameter]) -> Settings:
+    def changed(self, changes: Iterable[RosParameter], configured: bool = False) -> Settings:
         """Return a copy with changed parameters.
 
         Args:
             changes: as passed to rclpy's callbacks; parameters not defined here (``use_sim_time``) are ignored.
+            configured: whether the node is configured, so that load-time parameters must keep their values.
 
         Raises:
-            ValueError: see :meth:`check`.
+            ValueError: see :meth:`check_values`; or a load-time parameter would change.
         """
         names = {p.name for p in PARAMETERS}
         settings = replace(self, **{change.name: change.value for change in changes if change.name in names})
-        settings.check()
+        settings.check_values()
+        for p in PARAMETERS if configured else ():
+            if p.load_time and getattr(settings, p.name) != getattr(self, p.name):
+                raise ValueError(
+                    f"{p.name}: fixed while the node is configured; clean up the node first (ros2 lifecycle set NODE "
+                    "deactivate, then cleanup), set the parameter and configure the node again"
+                )
         return settings
 
-    def check(self) -> None:
-        """Validate each value and their combinations.
+    def check_values(self) -> None:
+        """Validate each value by itself, so that parameters can be set one after the other, in any order.
 
         Raises:
             ValueError: which parameter is invalid, why, and the remedy.
@@ -218,26 +241,42 @@ class Settings:
                 f"hand_length: {self.hand_length:g} m is too short; measure from the wrist to the tip of the middle "
                 f"finger ({HAND_LENGTH_RANGE[0]} to {HAND_LENGTH_RANGE[1]} m), or set 0"
             )
-        if self.engine == "cuda-graph" and self.device == "cpu":
-            raise ValueError("engine: cuda-graph does not support device cpu; set one of the two to auto")
         if not re.fullmatch(r"([A-Za-z0-9_.-][A-Za-z0-9_./-]*)?", self.frame_prefix):
             raise ValueError(
                 f"frame_prefix: {self.frame_prefix!r} is not valid in TF frame names; use letters, digits, _ - . and "
                 "/, but no leading /"
             )
-        if self.max_rate > 0:
-            self._check_exceeds_period("tracking_max_gap", "tracking would restart with every image")
-            if self.marker_lifetime > 0:
-                self._check_exceeds_period("marker_lifetime", "markers would flicker")
 
-    def _check_exceeds_period(self, name: str, consequence: str) -> None:
-        """Check that a duration (seconds) is longer than the period of images at ``max_rate``."""
-        value, period = getattr(self, name), 1 / self.max_rate
-        if value <= period:
-            raise ValueError(
-                f"{name}: {value:g} s does not exceed the period of {period:g} s at max_rate {self.max_rate:g} Hz, so "
-                f"{consequence}; increase {name} or max_rate (or set both at once)"
-            )
+    def check(self) -> None:
+        """Validate each value and the combinations that cannot be loaded, at startup and on configure.
+
+        Raises:
+            ValueError: which parameter is invalid, why, and the remedy.
+        """
+        self.check_values()
+        if self.engine == "cuda-graph" and self.device == "cpu":
+            raise ValueError("engine: cuda-graph does not support device cpu; set one of the two to auto")
+
+    def for_max_rate(self) -> Settings:
+        """Copy whose durations are at least two periods of ``max_rate``.
+
+        Otherwise tracking would restart with every image, and markers would flicker.
+        """
+        if self.max_rate <= 0:
+            return self
+        minimum = 2 / self.max_rate
+        lifetime = max(self.marker_lifetime, minimum) if self.marker_lifetime > 0 else 0.0
+        return replace(self, tracking_max_gap=max(self.tracking_max_gap, minimum), marker_lifetime=lifetime)
+
+    def warnings(self) -> list[str]:
+        """Describe the durations that :meth:`for_max_rate` extends."""
+        used = self.for_max_rate()
+        return [
+            f"{name}: {getattr(self, name):g} s is too short for max_rate {self.max_rate:g} Hz; "
+            f"{getattr(used, name):g} s is used instead"
+            for name in ("tracking_max_gap", "marker_lifetime")
+            if getattr(self, name) != getattr(used, name)
+        ]
 
 
 PARAMETERS: tuple[Parameter, ...] = tuple(Parameter(name=f.name, **f.metadata) for f in fields(Settings))
@@ -266,10 +305,10 @@ def declare_parameters(node: Node) -> None:
             node.get_logger().warning(f"Unknown parameter {name} is ignored{suggestion}")
 
 
-def check_changes(current: Settings, changes: Iterable[RosParameter]) -> SetParametersResult:
-    """Validate parameter changes, for ``add_on_set_parameters_callback``."""
+def check_changes(current: Settings, changes: Iterable[RosParameter], configured: bool = False) -> SetParametersResult:
+    """Validate parameter changes, for ``add_on_set_parameters_callback``; see :meth:`Settings.changed`."""
     try:
-        current.changed(changes)
+        current.changed(changes, configured)
     except ValueError as error:
         return SetParametersResult(successful=False, reason=str(error))
     return SetParametersResult(successful=True)

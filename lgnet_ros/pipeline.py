@@ -61,7 +61,7 @@ class Pipeline:
         compressed = initial.image_transport == "compressed"
         # Like image_transport: the base topic is remapped, then the transport's suffix is appended.
         image_topic = node.resolve_topic_name(topics.IMAGE) + ("/compressed" if compressed else "")
-        info_topic = node.resolve_topic_name(topics.CAMERA_INFO)
+        info_topic = topics.camera_info_topic(node)
         self._image_subscription = QoSMatchingSubscription(
             node, CompressedImage if compressed else Image, image_topic, initial.image_qos, self._on_image
         )
@@ -73,6 +73,7 @@ class Pipeline:
         self._latest_image: LatestValue[ReceivedImage] = LatestValue()
         self._worker = Worker(self._latest_image, self._process_image, self._on_error)
         self._last_received = time.monotonic()
+        self._resting = False
         tracker.reset()
 
     def start(self) -> None:
@@ -100,6 +101,11 @@ class Pipeline:
             )
 
     @property
+    def resting(self) -> bool:
+        """Whether images are ignored, since no output has subscribers (parameter ``lazy``)."""
+        return self._resting
+
+    @property
     def qos_status(self) -> dict[str, str]:
         """Status of the subscription to each topic."""
         return {s.topic: s.status for s in (self._image_subscription, self._info_subscription)}
@@ -122,7 +128,9 @@ class Pipeline:
         self._last_received = time.monotonic()
         stamp_ns = stamp_to_ns(message.header.stamp)
         self._statistics.record_received(stamp_ns)
-        if not self._rate_limiter.allows(stamp_ns, self._settings().max_rate):
+        settings = self._settings()
+        self._resting = settings.lazy and not self._publisher.requested(settings)
+        if self._resting or not self._rate_limiter.allows(stamp_ns, settings.max_rate):
             return
         self._statistics.record_queued()
         if self._latest_image.put(ReceivedImage(message, time.perf_counter())):

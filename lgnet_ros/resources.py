@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+import ament_index_python
 
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 """Environment variables with the path of Fast DDS's XML profile: since version 3 (ROS 2 Kilted), and before."""
@@ -17,8 +17,9 @@ TRANSPORTS_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
 
 def resource_file(*parts: str) -> Path:
     """Path of a file in share/lgnet_ros, or in the checkout if it is not installed."""
-    installed = _share("lgnet_ros").joinpath(*parts)
-    return installed if installed.exists() else Path(__file__).resolve().parent.parent.joinpath(*parts)
+    checkout = Path(__file__).resolve().parent.parent
+    candidates = [*(prefix / "share" / "lgnet_ros" for prefix in _prefixes()), checkout]
+    return next((path for c in candidates if (path := c.joinpath(*parts)).exists()), checkout.joinpath(*parts))
 
 
 def fast_dds_environment() -> dict[str, str]:
@@ -30,12 +31,15 @@ def fast_dds_environment() -> dict[str, str]:
     if any(map(os.environ.get, (*PROFILE_VARIABLES, TRANSPORTS_VARIABLE))):
         return {}
     new, old = PROFILE_VARIABLES
-    return {new if _share("fastdds").is_dir() else old: str(resource_file("config", "fastdds.xml"))}
+    has_version_3 = any((prefix / "share" / "fastdds").is_dir() for prefix in _prefixes())
+    return {new if has_version_3 else old: str(resource_file("config", "fastdds.xml"))}
 
 
-def _share(package: str) -> Path:
-    """Share directory of a package; it need not exist."""
-    try:
-        return Path(get_package_share_directory(package))
-    except (PackageNotFoundError, OSError):  # ROS 2 from PyPI: no setup file adds the prefix to AMENT_PREFIX_PATH
-        return Path(sys.prefix) / "share" / package
+def _prefixes() -> list[Path]:
+    """Prefixes of the installed packages: sourced ones first, then those of ROS 2 from PyPI, which has no setup file.
+
+    The latter are the prefix of this Python and, if its packages are shared with another environment, that one.
+    """
+    sourced = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    wheels = [str(Path(file).parents[4])] if (file := ament_index_python.__file__) else []
+    return [Path(prefix) for prefix in dict.fromkeys([*sourced, sys.prefix, *wheels]) if prefix]

@@ -18,7 +18,7 @@ from lgnet_ros.topics import IMAGE, TOPICS
 _YAML_HEAD = """\
 # Parameters of the lgnet_ros node with their defaults. Copy this file and keep the parameters you want to change:
 #   ros2 launch lgnet_ros hands.launch.py params_file:=/path/to/params.yaml
-# Parameters marked "Read-only" are fixed at startup; the others can be changed at run time (ros2 param set).
+# All can be changed with `ros2 param set`: those marked "Load time" while the node is unconfigured, the others always.
 /**:
   ros__parameters:
 """
@@ -28,7 +28,7 @@ def parameters_markdown() -> str:
     """Table of the parameters, in Markdown."""
     rows = ["| parameter | default | values | run time | description |", "|---|---|---|---|---|"]
     for p in PARAMETERS:
-        runtime = "" if p.read_only else "yes"
+        runtime = "" if p.load_time else "yes"
         rows.append(f"| `{p.name}` | {_code(_scalar(p))} | {_values(p)} | {runtime} | {p.description} |")
     return "\n".join(rows)
 
@@ -56,7 +56,7 @@ def parameters_yaml() -> str:
     parts = []
     for p in PARAMETERS:
         notes = [p.description, f"Values: {_values(p).replace('`', '')}." if _values(p) else ""]
-        notes.append("Read-only." if p.read_only else "")
+        notes.append("Load time." if p.load_time else "")
         comment = textwrap.wrap(" ".join(note for note in notes if note).replace("`", "'"), width=110)
         parts.append("".join(f"    # {line}\n" for line in comment) + f"    {p.name}: {_scalar(p)}\n")
     return _YAML_HEAD + "\n".join(parts)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
 
 IMAGE = "image"
 CAMERA_INFO = "camera_info"
@@ -14,6 +18,20 @@ POINTS = "hands/points"
 OVERLAY = "hands/overlay"
 TF = "/tf"
 DIAGNOSTICS = "/diagnostics"
+
+
+def camera_info_of(image: str) -> str:
+    """Name that image_transport gives the camera_info of an image topic: the one beside it."""
+    parent, separator, _ = image.rpartition("/")
+    return parent + separator + CAMERA_INFO
+
+
+def camera_info_topic(node: Node) -> str:
+    """Resolved camera_info topic: as remapped, otherwise the one beside the image topic."""
+    resolved = node.resolve_topic_name(CAMERA_INFO)
+    remapped = resolved != node.resolve_topic_name(CAMERA_INFO, only_expand=True)
+    return resolved if remapped else camera_info_of(node.resolve_topic_name(IMAGE))
+
 
 _OUTPUT = "reliable, keep last 5"
 _INPUT = "matches the publisher (`image_qos`)"
@@ -45,7 +63,13 @@ TOPICS: tuple[Topic, ...] = (
         "instead of `image`, if `image_transport` is `compressed`",
         subscribed=True,
     ),
-    Topic(CAMERA_INFO, "sensor_msgs/CameraInfo", _INPUT, "calibration of the images", subscribed=True),
+    Topic(
+        CAMERA_INFO,
+        "sensor_msgs/CameraInfo",
+        _INPUT,
+        "calibration of the images; unless remapped, the topic beside `image`",
+        subscribed=True,
+    ),
     Topic(JOINTS, "lgnet_ros/HandJointsArray", _OUTPUT, "every image; empty if there are no hands"),
     Topic(MESH, "lgnet_ros/HandMeshArray", _OUTPUT, "every image; empty if there are no hands"),
     Topic(INTER_HAND, "lgnet_ros/InterHandTransform", _OUTPUT, "every image with both hands, while subscribed to"),

@@ -1,14 +1,46 @@
-"""Worker thread that processes images, so that inference never blocks the executor."""
+"""Background threads, so that inference and loading never block the executor beyond the end of the process."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Generic
+from concurrent.futures import Future, wait
+from typing import Generic, TypeVar
 
 from lgnet_ros.input.latest_value import Item, LatestValue
 
 WORKER_THREAD_NAME = "hands worker"
+"""Name of every thread that may still be busy with the networks when the process has to end."""
+
+POLL_PERIOD = 0.05  # seconds between two checks for an interruption
+
+Result = TypeVar("Result")
+
+
+class InterruptedWorkError(RuntimeError):
+    """The process is ending, so the result is no longer waited for."""
+
+
+def run_interruptibly(function: Callable[[], Result], interrupted: Callable[[], bool]) -> Result:
+    """Call a function in a background thread and return its result, or raise its exception.
+
+    Raises:
+        InterruptedWorkError: ``interrupted()`` became true first; the thread goes on without being waited for.
+    """
+    future: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name=WORKER_THREAD_NAME, daemon=True).start()
+    while not interrupted():
+        wait([future], timeout=POLL_PERIOD)
+        if future.done():
+            return future.result()
+    raise InterruptedWorkError("interrupted, since the process is ending")
 
 
 class Worker(Generic[Item]):

@@ -28,7 +28,7 @@ else:
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 CMAKE = (ROOT / "CMakeLists.txt").read_text()
-PROGRAMS = {"hands_node", "demo_camera", "demo_listener", "lgnet"}
+PROGRAMS = {"hands_node", "bring_up", "demo_camera", "demo_listener", "lgnet"}
 
 TF_MESSAGE = "RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087"
 """Type hash of the official tf2_msgs/msg/TFMessage, by which DDS tells whether two types are the same."""
@@ -72,7 +72,7 @@ def test_every_dependency_that_rosdep_knows_is_named() -> None:
         "rclpy ament_index_python std_msgs geometry_msgs sensor_msgs visualization_msgs diagnostic_msgs lifecycle_msgs"
     )
     preferred = "rcl_interfaces cv_bridge sensor_msgs_py tf2_ros tf2_ros_py tf2_msgs"
-    others = "launch launch_ros rviz2 rosidl_default_runtime python3-numpy python3-opencv python3-yaml"
+    others = "launch launch_ros rosidl_default_runtime python3-numpy python3-opencv python3-yaml"
     assert depends("depend", "exec_depend") >= set(f"{needed} {preferred} {others}".split())
     assert depends("buildtool_depend", "build_depend") >= {"ament_cmake", "rosidl_default_generators"}
     assert not {name for name in depends("depend", "exec_depend") if "torch" in name}, "pip's; see README"
@@ -84,6 +84,28 @@ def test_ros_modules_that_are_imported_are_named() -> None:
     for path in [*(ROOT / "lgnet_ros").rglob("*.py"), *(ROOT / "launch").glob("*.py")]:
         unknown = {name.split(".")[0] for name in imports_of(path)} - known - depends("depend", "exec_depend")
         assert not unknown, f"{path.name} imports {unknown}: name it in package.xml"
+
+
+def test_metadata_for_a_release() -> None:
+    """What bloom and the ROS index require; robots without a screen do not install RViz."""
+    assert {tag for tag in ("url", "author", "maintainer", "license") if PACKAGE.find(tag) is None} == set()
+    assert "rviz2" not in depends("depend", "exec_depend")
+    title, heading = re.findall(r"^(\S.*)\n[\^-]+$", (ROOT / "CHANGELOG.rst").read_text(), re.MULTILINE)
+    assert title == "Changelog for package lgnet_ros"
+    assert heading == "Forthcoming" or heading.startswith(lgnet_core.__version__)
+
+
+def test_programs_run_with_an_interpreter_in_any_path(wheels: ModuleType, tmp_path: Path) -> None:
+    interfaces = importlib.import_module("interfaces")
+    python = tmp_path / "a folder, ümlaut" / "python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    program = tmp_path / "program"
+    program.write_text(
+        interfaces.with_interpreter("#!/usr/bin/env python3\nimport sys\nprint(*sys.argv[1:])\n", python)
+    )
+    program.chmod(0o755)
+    assert subprocess.run([program, "a b", "c"], capture_output=True, text=True, check=True).stdout == "a b c\n"
 
 
 def test_every_message_is_built() -> None:

@@ -16,6 +16,7 @@ from lgnet_core.data.clip import Clip, read_clip
 from lgnet_core.types import Camera
 from lgnet_ros.output.messages import to_image
 from lgnet_ros.process.runner import NodeRunner
+from lgnet_ros.topics import camera_info_topic
 
 FRAME_ID = "camera_color_optical_frame"
 
@@ -41,7 +42,7 @@ class DemoCamera(Node):
         self._clip_frames_per_image = clip.frames_per_second / rate
         self._count = 0
         self._image_publisher = self.create_publisher(Image, "image", qos)
-        self._info_publisher = self.create_publisher(CameraInfo, "camera_info", qos)
+        self._info_publisher = self.create_publisher(CameraInfo, camera_info_topic(self), qos)
         # Steady time: like a real camera, it continues while simulated time is paused.
         self.create_timer(1 / rate, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(

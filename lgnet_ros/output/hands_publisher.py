@@ -68,6 +68,17 @@ class HandsPublisher:
         ):
             self._overlay.publish(to_image(draw_overlay(result.image, result.hands, result.camera), header))
 
+    def requested(self, settings: Settings) -> bool:
+        """Whether any enabled output, /tf included, has subscribers."""
+        optional = {
+            self._markers: settings.publish_markers,
+            self._points: settings.publish_points,
+            self._overlay: settings.publish_overlay,
+        }
+        return (settings.publish_tf and self._transforms.has_subscribers) or any(
+            publisher.has_subscribers and optional.get(publisher, True) for publisher in self._publishers
+        )
+
     def overlay_requested(self, settings: Settings) -> bool:
         """Whether overlays are enabled and have subscribers."""
         return settings.publish_overlay and self._overlay.has_subscribers

@@ -9,6 +9,21 @@ from typing import Any
 
 import yaml
 
+OVERRIDES: dict[str, tuple[type[str] | type[float], str]] = {
+    "device": (str, "auto, cpu, cuda, cuda:0, ..."),
+    "weights": (str, "weights file of the network"),
+    "hand_model": (str, "output folder of `lgnet mano convert`"),
+    "frame_prefix": (str, "prefix of all frame names, e.g. left_arm/"),
+    "image_transport": (str, "raw or compressed"),
+    "image_qos": (str, "auto, reliable or best_effort"),
+    "camera_model": (str, "auto, raw or rectified"),
+    "hand_length": (float, "length of the hand from wrist to middle fingertip, metres"),
+}
+"""Parameters that are arguments of hands.launch.py and lgnet-hands too: type and description.
+
+Arguments take precedence over the parameter file.
+"""
+
 
 class StartupError(Exception):
     """Invalid arguments or parameters that prevent a program from starting; the message is one line for the user."""
@@ -49,16 +64,24 @@ def check_parameter_files(args: Sequence[str]) -> None:
         StartupError: which file is invalid, and why.
     """
     for option, path in pairwise(args):
-        if option != "--params-file":
-            continue
-        try:
-            content = yaml.safe_load(Path(path).read_text())
-        except OSError as error:
-            raise StartupError(f"Parameter file {path}: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise StartupError(f"Parameter file {path}: invalid YAML: {' '.join(str(error).split())}") from error
-        if content is not None and not _has_parameters(content):
-            raise StartupError(f"Parameter file {path}: contains no ros__parameters; see config/hands.yaml")
+        if option == "--params-file":
+            check_parameter_file(path)
+
+
+def check_parameter_file(path: str) -> None:
+    """Validate one parameter file.
+
+    Raises:
+        StartupError: it is missing, unreadable or no parameter file.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise StartupError(f"Parameter file {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StartupError(f"Parameter file {path}: invalid YAML: {' '.join(str(error).split())}") from error
+    if content is not None and not _has_parameters(content):
+        raise StartupError(f"Parameter file {path}: contains no ros__parameters; see config/hands.yaml")
 
 
 def _has_parameters(content: Any) -> bool:

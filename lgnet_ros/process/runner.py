@@ -20,10 +20,11 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from lgnet_ros.process.arguments import StartupError, check_parameter_files, startup_error
+from lgnet_ros.process.shared_memory import remove_orphaned_segments, remove_own_segments
+from lgnet_ros.process.signals import SIGNALS
 from lgnet_ros.resources import fast_dds_environment
 from lgnet_ros.worker import WORKER_THREAD_NAME
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SHUTDOWN_TIMEOUT = 1.5  # seconds from a signal to the end of all clean-up; the process is documented to end within 2 s
 
 
@@ -55,6 +56,7 @@ class NodeRunner:
         # Without it, the Python logger of lgnet_core (e.g. warnings of engines) has no handler.
         logging.basicConfig(format="[%(levelname)s] [%(name)s]: %(message)s")
         os.environ.update(fast_dds_environment())
+        remove_orphaned_segments()  # e.g. of a node that was killed and is being respawned
         # Exclude everything imported so far from garbage collection: with torch, a collection takes 0.1 s, which would
         # otherwise delay images and the shutdown.
         gc.freeze()
@@ -142,6 +144,7 @@ class NodeRunner:
 
     def _exit_immediately(self) -> None:
         """End the process despite running threads: Python cannot interrupt inference in C++."""
+        remove_own_segments()
         print(
             "lgnet_ros: a callback or inference did not finish in time; terminating the process",
             file=sys.stderr,

@@ -13,14 +13,17 @@ from lgnet_ros.resources import resource_file
 def test_options_become_ros_arguments():
     line = (
         "--image /cam/image_raw --camera-info /cam/info --namespace /arm/ --device cuda:1 --weights w.safetensors "
-        "--hand-model mano --use-sim-time --log-level debug --params-file mine.yaml "
+        "--hand-model mano --frame-prefix arm/ --image-transport compressed --image-qos reliable --camera-model raw "
+        "--hand-length 0.2 --use-sim-time --log-level debug --params-file mine.yaml "
         "--ros-args -p smoothing:=false --params-file more.yaml"
     )
     _, ros_arguments = parse_arguments(line.split())
     assert ros_arguments == [
         "--ros-args", "--log-level", "debug", "--params-file", "mine.yaml", "-r", "image:=/cam/image_raw",
         "-r", "camera_info:=/cam/info", "-r", "__ns:=/arm", "-p", "device:='cuda:1'", "-p", "weights:='w.safetensors'",
-        "-p", "hand_model:='mano'", "-p", "use_sim_time:=true",
+        "-p", "hand_model:='mano'", "-p", "frame_prefix:='arm/'", "-p", "image_transport:='compressed'",
+        "-p", "image_qos:='reliable'", "-p", "camera_model:='raw'", "-p", "hand_length:=0.2",
+        "-p", "use_sim_time:=true",
         "--ros-args", "-p", "smoothing:=false", "--params-file", "more.yaml",
     ]  # fmt: skip
 
@@ -80,11 +83,11 @@ def test_parameters_are_split_from_other_arguments():
 
 
 def test_options_match_launch_arguments(capsys):
-    """All except rviz, which requires ROS from apt."""
+    """All except rviz, which requires ROS from apt, and respawn, which requires another process."""
     with pytest.raises(SystemExit):
         parse_arguments(["--help"])
     text = capsys.readouterr().out
-    for name in launch_arguments().keys() - {"rviz", "autostart"}:
+    for name in launch_arguments().keys() - {"rviz", "respawn", "autostart"}:
         assert f"--{name.replace('_', '-')}" in text
     assert "--no-autostart" in text
 

@@ -1,22 +1,31 @@
-"""Tests of the launch file and the RViz configuration. Those that import launch need ROS from apt."""
+"""Tests of the launch file, run by a stand-in for launch with real processes, and of the RViz configuration."""
 
 from __future__ import annotations
 
-import importlib.util
 import re
+import signal
 import sys
-from types import ModuleType
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import yaml
+from lifecycle_msgs.msg import State
+from rclpy.parameter_client import AsyncParameterClient
 from support.launch_arguments import FILE, launch_arguments
+from support.launch_stand_in import LaunchContext, load_launch_file, process_environment
+from support.paths import ROOT
+from support.ros_domain import TIMEOUT, RosDomain
 
 from lgnet_ros import topics
 from lgnet_ros.demo.camera import FRAME_ID
+from lgnet_ros.process.arguments import OVERRIDES, StartupError
+from lgnet_ros.process.lifecycle import LifecycleClient
 
 ARGUMENTS = {
     "image", "camera_info", "namespace", "params_file", "device", "weights", "hand_model", "use_sim_time", "autostart",
-    "rviz", "log_level", "demo",
+    "rviz", "log_level", "demo", "respawn", "frame_prefix", "image_transport", "image_qos", "camera_model",
+    "hand_length",
 }  # fmt: skip
 
 
@@ -40,33 +49,99 @@ def test_rviz_displays_use_the_nodes_topics():
     assert config["Visualization Manager"]["Global Options"]["Fixed Frame"] == FRAME_ID
 
 
+class Launch(LaunchContext):
+    """hands.launch.py with the node of test/support/node_process.py, in the domain of a test."""
+
+    def __init__(self, ros_domain: RosDomain, tmp_path: Path, tracker: str, **arguments: str) -> None:
+        program = [sys.executable, str(ROOT / "test" / "support" / "node_process.py"), tracker]
+        super().__init__(program, process_environment(ros_domain.domain_id, tmp_path), arguments)
+        self.client = LifecycleClient(ros_domain.node, "/" + f"{arguments.get('namespace', '')}/hands".lstrip("/"))
+
+    def brought_up(self, count: int = 1) -> bool:
+        return len(self.exit_codes.get("bring_up", [])) == count
+
+
 @pytest.fixture
-def launch_file() -> ModuleType:
-    # Not importorskip("launch"): the folder launch/ of the checkout can be imported as a namespace package.
-    pytest.importorskip("launch_ros", reason="launch is not on PyPI; requires ROS from apt")
-    spec = importlib.util.spec_from_file_location("hands_launch", FILE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["hands_launch"] = module
-    spec.loader.exec_module(module)
-    return module
+def launch(ros_domain: RosDomain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Launch]]:
+    """Starts hands.launch.py with a tracker and arguments."""
+    launch_file = load_launch_file(FILE, monkeypatch)
+    started: list[Launch] = []
+
+    def start(tracker: str = "fixed", **arguments: str) -> Launch:
+        started.append(Launch(ros_domain, tmp_path, tracker, **arguments))
+        started[-1].visit(launch_file.generate_launch_description())
+        return started[-1]
+
+    yield start
+    for context in started:
+        context.shut_down()
+        context.spin(lambda context=context: context.ended)
 
 
-def test_launch_description_entities(launch_file):
-    from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler, SetEnvironmentVariable
-    from launch_ros.actions import LifecycleNode
+def test_node_is_activated_and_its_end_ends_the_launch(launch: Callable[..., Launch]) -> None:
+    running = launch()
+    running.spin(running.brought_up)
+    assert running.client.state(TIMEOUT) == State.PRIMARY_STATE_ACTIVE
+    (node,) = running.processes.values()
+    node.send_signal(signal.SIGTERM)
+    running.spin(lambda: running.ended)
+    assert running.exit_codes == {"bring_up": [0], "hands_node": [0]}
+    assert running.log == ["hands: The node ended with exit code 0, shutting down"]
 
-    from launch import LaunchContext
 
-    description = launch_file.generate_launch_description()
-    entities = description.entities
-    assert {e.name for e in entities if isinstance(e, DeclareLaunchArgument)} == ARGUMENTS
-    assert any(isinstance(e, SetEnvironmentVariable) for e in entities)
-    context = LaunchContext()
-    for entity in entities:
-        if isinstance(entity, DeclareLaunchArgument):
-            entity.execute(context)
-    (opaque,) = (e for e in entities if isinstance(e, OpaqueFunction))
-    entities = opaque.execute(context)
-    assert sum(isinstance(e, LifecycleNode) for e in entities) == 1
-    assert sum(isinstance(e, RegisterEventHandler) for e in entities) == 2
-    assert isinstance(entities[-1], LifecycleNode), "the event handlers must come first, so that they miss no events"
+def test_killed_node_is_respawned_and_activated_again(launch: Callable[..., Launch]) -> None:
+    running = launch(respawn="true")
+    running.spin(running.brought_up)
+    (node,) = running.processes.values()
+    node.kill()
+    running.spin(lambda: running.brought_up(2))
+    assert running.client.state(TIMEOUT) == State.PRIMARY_STATE_ACTIVE
+    running.shut_down()
+    running.spin(lambda: running.ended)
+    assert running.exit_codes == {"bring_up": [0, 0], "hands_node": [-signal.SIGKILL, 0]}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"weights": "nowhere.safetensors"}, {"image_qos": "perfect"}, {"namespace": "a", "hand_length": "0.05"}],
+)
+def test_wrong_parameters_end_the_launch(launch: Callable[..., Launch], arguments: dict[str, str]) -> None:
+    running = launch("bundled", **arguments)
+    running.spin(lambda: running.ended)
+    assert running.is_shutdown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"params_file": "nowhere.yaml"}, "Parameter file nowhere.yaml: No such file or directory"),
+        ({"hand_length": "long"}, "Launch argument hand_length: expected a number, got 'long'"),
+    ],
+)
+def test_wrong_launch_arguments_start_nothing(launch: Callable[..., Launch], arguments: dict[str, str], message: str):
+    with pytest.raises((StartupError, ValueError), match=re.escape(message)):
+        launch(**arguments)
+
+
+def test_arguments_reach_the_node(launch: Callable[..., Launch], ros_domain: RosDomain) -> None:
+    overrides = {
+        "device": "cpu", "hand_model": "mano", "weights": "w", "frame_prefix": "left_arm/", "image_qos": "reliable",
+        "image_transport": "compressed", "camera_model": "raw",
+    }  # fmt: skip
+    assert {*overrides, "hand_length"} == OVERRIDES.keys()
+    running = launch(namespace="arm", image="/cam/color/image_raw", hand_length="0.2", **overrides)
+    running.spin(running.brought_up)
+    client = AsyncParameterClient(ros_domain.node, "/arm/hands")
+    future = client.get_parameters([*overrides, "hand_length"])
+    running.spin(future.done)
+    *texts, length = future.result().values
+    assert [value.string_value for value in texts] == list(overrides.values())
+    assert length.double_value == 0.2
+    subscribed = ["/cam/color/image_raw/compressed", "/cam/color/camera_info"]
+    running.spin(lambda: all(ros_domain.node.count_subscribers(topic) for topic in subscribed))
+
+
+def test_without_autostart_the_node_stays_unconfigured(launch: Callable[..., Launch]) -> None:
+    running = launch(autostart="false")
+    assert running.client.state(TIMEOUT) == State.PRIMARY_STATE_UNCONFIGURED
+    assert set(running.commands) == {"hands_node"}

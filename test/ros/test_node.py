@@ -227,7 +227,7 @@ def test_parameters_apply_to_the_next_image(node, camera, outputs):
     [
         ("presence_threshold", 1.5, "presence_threshold"),
         ("detection_interval", 0, "detection_interval"),
-        ("device", "cpu", "read-only"),
+        ("device", "cpu", "device: fixed while the node is configured"),
         ("max_rate", "x", "Wrong parameter type"),
     ],
 )

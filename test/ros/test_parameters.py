@@ -48,7 +48,8 @@ def test_descriptors_match_the_definitions(node: Node) -> None:
         assert descriptor.name == parameter.name
         assert descriptor.description.startswith(parameter.description)
         assert parameter.unit in descriptor.description
-        assert descriptor.read_only == parameter.read_only
+        assert not descriptor.read_only
+        assert ("while the node is unconfigured" in descriptor.additional_constraints) == parameter.load_time
         assert not descriptor.dynamic_typing
         assert descriptor.type == node.get_parameter(parameter.name).type_.value
         ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
@@ -90,12 +91,25 @@ def test_unknown_parameter_is_reported(capfd: pytest.CaptureFixture[str]) -> Non
     assert "Unknown parameter smothing is ignored; did you mean smoothing?" in text
 
 
-def test_read_only_parameters_cannot_be_changed(node: Node) -> None:
-    declare_parameters(node)
-    node.add_on_set_parameters_callback(lambda changes: check_changes(Settings.from_node(node), changes))
-    assert not node.set_parameters([ros_parameter("device", "cuda")])[0].successful
-    assert node.set_parameters([ros_parameter("presence_threshold", 0.7)])[0].successful
-    assert Settings.from_node(node) == Settings(presence_threshold=0.7)
+LOAD_TIME = {
+    "image_transport": "compressed", "image_qos": "reliable", "camera_model": "rectified", "device": "cpu",
+    "engine": "eager", "weights": "w.safetensors", "hand_model": "mano", "threads": 1, "hand_length": 0.18,
+    "frame_prefix": "arm/",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOAD_TIME)
+def test_load_time_parameters_are_fixed_while_the_node_is_configured(name: str) -> None:
+    """Setting the same value is accepted, so that `ros2 param load` works with a file of all parameters."""
+    change = ros_parameter(name, LOAD_TIME[name])
+    assert check_changes(Settings(), [change], configured=False).successful
+    reason = check_changes(Settings(), [change], configured=True).reason
+    assert reason.startswith(f"{name}: fixed while the node is configured")
+    assert check_changes(Settings().changed([change]), [change], configured=True).successful
+
+
+def test_all_other_parameters_can_be_changed_at_any_time() -> None:
+    assert {p.name for p in PARAMETERS if p.load_time} == LOAD_TIME.keys()
 
 
 @pytest.mark.parametrize(
@@ -108,11 +122,6 @@ def test_read_only_parameters_cannot_be_changed(node: Node) -> None:
         ({"engine": "cuda-graph", "device": "cpu"}, "does not support device cpu"),
         ({"frame_prefix": "/left/"}, "no leading /"),
         ({"frame_prefix": "left arm"}, "TF frame names"),
-        (
-            {"max_rate": 2.0, "tracking_max_gap": 0.4, "marker_lifetime": 1.0},
-            "tracking_max_gap.*tracking would restart",
-        ),
-        ({"max_rate": 2.0, "tracking_max_gap": 1.0, "marker_lifetime": 0.3}, "marker_lifetime.*flicker"),
         ({"detection_interval": 2.0}, "expected an integer, got 2.0"),
         ({"smoothing": 1}, "expected true or false, got 1"),
     ],
@@ -122,14 +131,35 @@ def test_invalid_settings_are_rejected_with_a_reason(values: dict[str, object], 
         Settings(**values).check()  # type: ignore[arg-type]
 
 
-def test_dependent_parameters_can_be_set_together() -> None:
-    changes = [ros_parameter("max_rate", 2.0), ros_parameter("tracking_max_gap", 1.0)]
-    assert "increase tracking_max_gap or max_rate" in check_changes(Settings(marker_lifetime=0.0), changes[:1]).reason
-    assert check_changes(Settings(marker_lifetime=0.0), changes).successful
+@pytest.mark.parametrize(
+    ("values", "gap", "lifetime"),
+    [
+        ({}, 0.5, 0.3),
+        ({"max_rate": 30.0}, 0.5, 0.3),
+        ({"max_rate": 5.0}, 0.5, 0.4),
+        ({"max_rate": 2.0, "tracking_max_gap": 1.5, "marker_lifetime": 0.0}, 1.5, 0.0),
+        ({"max_rate": 0.1, "marker_lifetime": 60.0}, 20.0, 60.0),
+    ],
+)
+def test_durations_cover_two_periods_of_the_maximum_rate(values: dict[str, float], gap: float, lifetime: float) -> None:
+    """Whatever is set first, and in whatever order; the duration that is used instead is reported."""
+    settings = Settings(**values)  # type: ignore[arg-type]
+    settings.check()
+    used = settings.for_max_rate()
+    assert (used.tracking_max_gap, used.marker_lifetime) == pytest.approx((gap, lifetime))
+    extended = [
+        name for name in ("tracking_max_gap", "marker_lifetime") if getattr(used, name) != getattr(settings, name)
+    ]
+    assert [warning.partition(":")[0] for warning in settings.warnings()] == extended
 
 
-def test_unlimited_marker_lifetime_allows_any_rate() -> None:
-    Settings(max_rate=2.0, tracking_max_gap=1.0, marker_lifetime=0.0).check()
+def test_parameters_that_exclude_each_other_can_be_set_in_any_order() -> None:
+    """The combination counts when the node is configured."""
+    settings = Settings(device="cuda").changed([ros_parameter("engine", "cuda-graph")])
+    settings = settings.changed([ros_parameter("device", "cpu")])
+    with pytest.raises(ValueError, match="does not support device cpu"):
+        settings.check()
+    settings.changed([ros_parameter("engine", "auto")]).check()
 
 
 @pytest.mark.parametrize("prefix", ["", "left_arm/", "cam-2.", "a/b/"])
@@ -154,7 +184,7 @@ def test_any_value_is_accepted_or_rejected_with_its_name(name: str, value: objec
     change = RosParameter.__new__(RosParameter)  # rclpy's constructor rejects some values that other clients can send
     change._name, change._value = name, value
     result = check_changes(Settings(), [change])
-    assert result.successful or result.reason.startswith((name, "tracking_max_gap", "marker_lifetime"))
+    assert result.successful or result.reason.startswith(name)
 
 
 def test_parameter_file_contains_all_defaults() -> None:

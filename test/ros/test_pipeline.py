@@ -44,9 +44,13 @@ class PublisherStub:
     def __init__(self) -> None:
         self.published: list[tuple[PerceptionResult, Settings]] = []
         self.num_reports = 0
+        self.subscribed = True
 
     def publish(self, result: PerceptionResult, settings: Settings) -> None:
         self.published.append((result, settings))
+
+    def requested(self, settings: Settings) -> bool:
+        return self.subscribed
 
     def overlay_requested(self, settings: Settings) -> bool:
         return False
@@ -131,6 +135,41 @@ def test_images_above_max_rate_are_skipped_and_not_counted_as_dropped(harness: P
     harness.settings = Settings()  # applies to the next image
     harness.receive()
     wait_for(lambda: harness.stamps[-1] == 30)
+
+
+def test_images_rest_without_subscribers_if_lazy(harness: PipelineHarness) -> None:
+    harness.publisher.subscribed = False
+    harness.receive(3)
+    assert harness.pipeline.resting
+    assert (harness.snapshot.received, harness.snapshot.pending_time) == (3, None)
+    harness.publisher.subscribed = True
+    harness.receive()
+    wait_for(lambda: harness.snapshot.processed == 1)
+    assert harness.stamps == [3], "only the image after the subscription"
+    harness.settings, harness.publisher.subscribed = Settings(lazy=False), False
+    harness.receive()
+    wait_for(lambda: harness.snapshot.processed == 2)
+    assert not harness.pipeline.resting
+
+
+@pytest.mark.parametrize(
+    ("remappings", "image", "info"),
+    [
+        ([], "/left/image", "/left/camera_info"),
+        (["image:=/cam/color/image_raw"], "/cam/color/image_raw", "/cam/color/camera_info"),
+        (["image:=/image"], "/image", "/camera_info"),
+        (["camera_info:=/other/info"], "/left/image", "/other/info"),
+        (["image:=/cam/image", "camera_info:=/other/info"], "/cam/image", "/other/info"),
+    ],
+)
+def test_camera_info_is_the_topic_beside_the_image_unless_remapped(
+    remappings: list[str], image: str, info: str
+) -> None:
+    arguments = [part for remapping in remappings for part in ("-r", remapping)]
+    with isolated_node(cli_args=["--ros-args", *arguments]) as node:
+        harness = PipelineHarness(node)
+        assert set(harness.pipeline.qos_status) == {image, info}
+        harness.pipeline.stop(10)
 
 
 def test_an_image_is_published_with_the_settings_it_was_processed_with(harness: PipelineHarness) -> None:

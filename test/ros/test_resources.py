@@ -41,6 +41,7 @@ def test_variable_matches_the_installed_fast_dds_version(monkeypatch, tmp_path):
     """Fast DDS 3 is the package fastdds, Fast DDS 2 is fastrtps."""
     monkeypatch.delenv("AMENT_PREFIX_PATH", raising=False)
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(resources.ament_index_python, "__file__", None)
     assert list(resources.fast_dds_environment()) == ["FASTRTPS_DEFAULT_PROFILES_FILE"]
     (tmp_path / "share" / "fastdds").mkdir(parents=True)
     assert list(resources.fast_dds_environment()) == ["FASTDDS_DEFAULT_PROFILES_FILE"]

@@ -1,18 +1,23 @@
-"""Program that runs the node with a selectable tracker: ``node_process.py fixed|small|bundled [ROS arguments]``."""
+"""Program that runs the node with a tracker: ``node_process.py fixed|small|bundled|endless [ROS arguments]``."""
 
 from __future__ import annotations
 
 import sys
+import time
 
-import torch
+from lgnet_ros.process.signals import exit_on_signals
 
-from lgnet_core.hand_model import load_hand_model
-from lgnet_core.inference import HandEstimator, HandTracker
-from lgnet_ros.node import main
-from lgnet_ros.parameters import Settings
-from lgnet_ros.tracker import Tracker, load_tracker
-from support.fixed_hands import FixedTracker
-from support.small_network import small_network
+exit_on_signals()  # before the imports that take seconds, like the installed program
+
+import torch  # noqa: E402
+
+from lgnet_core.hand_model import load_hand_model  # noqa: E402
+from lgnet_core.inference import HandEstimator, HandTracker  # noqa: E402
+from lgnet_ros.node import main  # noqa: E402
+from lgnet_ros.parameters import Settings  # noqa: E402
+from lgnet_ros.tracker import Tracker, load_tracker  # noqa: E402
+from support.fixed_hands import FixedTracker  # noqa: E402
+from support.small_network import small_network  # noqa: E402
 
 
 def small_tracker(settings: Settings) -> HandTracker:
@@ -25,7 +30,14 @@ def fixed_tracker(settings: Settings) -> Tracker:
     return FixedTracker()
 
 
+def endless_tracker(settings: Settings) -> Tracker:
+    """Never finishes loading."""
+    print("loading", flush=True)
+    while True:
+        time.sleep(3600)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    trackers = {"fixed": fixed_tracker, "small": small_tracker, "bundled": load_tracker}
+    trackers = {"fixed": fixed_tracker, "small": small_tracker, "bundled": load_tracker, "endless": endless_tracker}
     sys.exit(main(sys.argv[2:], trackers[sys.argv[1]]))

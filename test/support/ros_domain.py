@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from lgnet_ros.process.lifecycle import LifecycleClient
 from lgnet_ros.qos import output_profile
 from support.paths import ROOT
 
-TIMEOUT = 60.0  # seconds; generous for busy machines, and only reached by failing tests
+TIMEOUT = 120.0  # seconds; generous for busy machines, and only reached by failing tests
 
 Value = TypeVar("Value")
 
@@ -128,6 +129,13 @@ class HandsProcess:
         """Send a signal and return the exit code."""
         self.process.send_signal(signal_number)
         return self.process.wait(TIMEOUT)
+
+    def segments(self) -> list[Path]:
+        """Shared memory segments that the process owns, by the lock files that it holds open."""
+        folder = Path(f"/proc/{self.process.pid}/fd")
+        open_files = [os.readlink(file) for file in folder.iterdir() if file.is_symlink()]
+        locks = [name for name in open_files if re.fullmatch(r"/dev/shm/fast(dds|rtps)_\w{16}_el", name)]
+        return [Path(name.removesuffix("_el")) for name in locks]
 
     def logged(self, text: str) -> bool:
         return text in self.log.read_text()

@@ -58,23 +58,40 @@ def python_folder(tree: Path) -> Path:
 
 
 def install(tree: Path, prefix: Path) -> None:
-    """Copy the generated files of the tree to ``prefix``, and link the package's __init__ to the one in the checkout.
+    """Copy the generated files of the tree to ``prefix``; link __init__, launch/ and config/ to the checkout.
 
-    The other modules are used from the checkout; its __init__ finds both halves of the package.
+    The other modules are used from the checkout; __init__ finds both halves of the package. Files are linked one by
+    one, since ``ros2 launch`` does not search linked folders. The programs get this Python, so that ``ros2 run`` and
+    ``ros2 launch`` start them without an activated environment.
     """
-    python = python_folder(tree)
-    in_checkout = [python / "lgnet_core", Path("share/lgnet_ros/launch"), Path("share/lgnet_ros/config")]
+    python, share, programs = python_folder(tree), Path("share/lgnet_ros"), Path("lib/lgnet_ros")
+    links = {python / "lgnet_ros" / "__init__.py": CHECKOUT / "lgnet_ros" / "__init__.py"}
     for path in files(tree):
         is_module = path.is_relative_to(python / "lgnet_ros") and (CHECKOUT / path.relative_to(python)).exists()
-        if is_module or any(path.is_relative_to(folder) for folder in in_checkout):
-            continue
-        target = prefix / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)  # replaced, not overwritten: a running process may have the library mapped
-        shutil.copy2(tree / path, target)
-    init = prefix / python / "lgnet_ros" / "__init__.py"
-    init.unlink(missing_ok=True)
-    init.symlink_to(CHECKOUT / "lgnet_ros" / "__init__.py")
+        if any(path.is_relative_to(share / folder) for folder in ("launch", "config")):
+            links[path] = CHECKOUT / path.relative_to(share)
+        elif not is_module and not path.is_relative_to(python / "lgnet_core"):
+            shutil.copy2(tree / path, _make_room(prefix / path))
+            if path.is_relative_to(programs):
+                program = prefix / path
+                program.write_text(with_interpreter(program.read_text(), sys.executable))
+    for path, target in links.items():
+        _make_room(prefix / path).symlink_to(target)
+
+
+def with_interpreter(program: str, interpreter: str) -> str:
+    """Replace the first line of a Python program so that an interpreter with any path runs it, which ``#!`` does not.
+
+    The shell executes the first of the quoted lines; to Python they are a string.
+    """
+    return f"#!/bin/sh\n'''exec' \"{interpreter}\" \"$0\" \"$@\"\n' '''\n" + program.partition("\n")[2]
+
+
+def _make_room(target: Path) -> Path:
+    """Remove a file that is replaced, not overwritten: a running process may have the library mapped."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    return target
 
 
 def _environment(prefixes: list[Path]) -> dict[str, str]:

@@ -44,6 +44,8 @@ class FakePublisher:
 
 
 class FakeTransformPublisher:
+    has_subscribers = False
+
     def __init__(self, node: object) -> None:
         self.sent: list[TFMessage] = []
         self.destroyed = False
@@ -137,6 +139,29 @@ def test_lazy_outputs_are_computed_only_with_subscribers(
     assert len(harness.transforms) == 1
     expected = {topics.INTER_HAND: "inter_hand", topics.OVERLAY: "draw_overlay", topics.POINTS: "to_points"}
     assert computed == [name for topic, name in expected.items() if topic == subscribed]
+
+
+@pytest.mark.parametrize(
+    ("topic", "flag"),
+    [
+        (topics.JOINTS, None),
+        (topics.MESH, None),
+        (topics.INTER_HAND, None),
+        (topics.TF, "publish_tf"),
+        (topics.MARKERS, "publish_markers"),
+        (topics.POINTS, "publish_points"),
+        (topics.OVERLAY, "publish_overlay"),
+    ],
+)
+def test_images_are_requested_by_the_subscribers_of_enabled_outputs(
+    harness: PublisherHarness, monkeypatch: pytest.MonkeyPatch, topic: str, flag: str | None
+) -> None:
+    assert not harness.publisher.requested(Settings())
+    harness.subscribe(topic)
+    monkeypatch.setattr(FakeTransformPublisher, "has_subscribers", topic == topics.TF)
+    assert harness.publisher.requested(Settings())
+    if flag is not None:
+        assert not harness.publisher.requested(Settings(**{flag: False}))
 
 
 def test_outputs_can_be_disabled_by_parameters(harness: PublisherHarness) -> None:
