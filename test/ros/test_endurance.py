@@ -13,7 +13,8 @@ from lifecycle_msgs.msg import State
 from sensor_msgs.msg import CameraInfo, Image
 from support.fixed_hands import FixedTracker
 from support.memory import MEBIBYTE, memory_growth, resident_memory
-from support.ros_domain import HandsProcess, wait_for
+from support.ros_domain import HandsProcess
+from support.waiting import TIMEOUT, wait_for
 
 from lgnet_ros.input.invalid_message import REASONS
 from lgnet_ros.node import HandsNode
@@ -33,7 +34,7 @@ def test_lifecycles_do_not_leak(ros_domain, tmp_path):
         node.take_down()
         memory.append(resident_memory(node.process.pid))
     growth = memory_growth(memory)
-    assert node.lifecycle.state() == State.PRIMARY_STATE_UNCONFIGURED
+    assert node.lifecycle.state(TIMEOUT) == State.PRIMARY_STATE_UNCONFIGURED
     assert node.stop() == 0
     assert growth < 5 * MEBIBYTE, f"memory grew by {growth / MEBIBYTE:.1f} MiB"
     assert not node.logged("ERROR")
@@ -83,7 +84,7 @@ def test_invalid_messages_are_counted(ros_domain):
     node = HandsNode(lambda settings: FixedTracker(), context=ros_domain.context, use_global_arguments=False)
     ros_domain.executor.add_node(node)
     client = LifecycleClient(ros_domain.node, "/hands")
-    client.bring_up()
+    client.bring_up(TIMEOUT, TIMEOUT)
     pipeline, statistics = node._pipeline, node.diagnostics.statistics
     record_rejected, counted, sent = statistics.record_rejected, threading.Semaphore(0), 0
     statistics.record_rejected = lambda key: (record_rejected(key), counted.release())
@@ -98,7 +99,7 @@ def test_invalid_messages_are_counted(ros_domain):
             if isinstance(message, CameraInfo):
                 pipeline._camera_infos.put(message)
             pipeline._on_image(valid_image() if isinstance(message, CameraInfo) else message)
-            assert counted.acquire(timeout=10), f"not rejected: {message}"
+            assert counted.acquire(timeout=TIMEOUT), f"not rejected: {message}"
             sent += 1
 
     send()
@@ -107,7 +108,7 @@ def test_invalid_messages_are_counted(ros_domain):
     assert set(snapshot.rejected) <= set(REASONS)
     assert len(snapshot.rejected) >= 6, snapshot.rejected
     assert (snapshot.failed, snapshot.processed, snapshot.dropped) == (0, 0, 0)
-    assert client.state() == State.PRIMARY_STATE_ACTIVE
+    assert client.state(TIMEOUT) == State.PRIMARY_STATE_ACTIVE
 
     pipeline._camera_infos.put(CameraInfo(width=64, height=48, k=[50.0, 0.0, 31.5, 0.0, 50.0, 23.5, 0.0, 0.0, 1.0]))
     pipeline._on_image(valid_image())

@@ -17,8 +17,8 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import Header
-from support.ros_domain import wait_for
 from support.ros_node import isolated_node
+from support.waiting import wait_for
 from tf2_msgs.msg import TFMessage
 
 from lgnet_ros import interop

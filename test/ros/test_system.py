@@ -13,8 +13,9 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
 from support.paths import SHARED
-from support.ros_domain import HandsProcess, RosDomain, wait_for
+from support.ros_domain import HandsProcess, RosDomain
 from support.ros_matrices import to_matrix
+from support.waiting import wait_for
 from tf2_msgs.msg import TFMessage
 
 from lgnet_core.geometry.hand_frame import HandFrames

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from std_msgs.msg import Header
 from support.fixed_hands import two_hands
-from support.ros_domain import wait_for
+from support.waiting import wait_for
 
 from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_ros.demo.listener import TopicStatistics, to_two_hands
