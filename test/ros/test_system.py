@@ -109,7 +109,7 @@ def test_outputs_for_the_demo_camera(ros_domain, node, estimator, tmp_path):
     def comparable() -> list[tuple[int, int]]:
         return [stamp for stamp in received.stamps() if find(images, stamp) and find(infos, stamp)]
 
-    wait_for(lambda: len(comparable()) > NUM_IMAGES, "images with outputs", timeout=120)
+    wait_for(lambda: len(comparable()) > NUM_IMAGES, "images with outputs")
     camera.terminate()
     hand_frames, num_hands = HandFrames(estimator.hand_model), 0
     for stamp in comparable()[-NUM_IMAGES:]:
@@ -119,8 +119,8 @@ def test_outputs_for_the_demo_camera(ros_domain, node, estimator, tmp_path):
         hands = estimator.estimate(decode_image(message), camera_from_info(info, 640, 480, "auto", "/image"))
         num_hands += received.assert_equal(hands, stamp, hand_frames)
     assert num_hands, "the clip contains hands"
-    periods = np.diff(sorted(10**9 * s + n for s, n in map(key, images)))
-    assert np.median(periods) == pytest.approx(1e9 / 30, rel=0.1)
+    stamps = [key(image) for image in images]
+    assert stamps == sorted(set(stamps)) == [key(info) for info in infos if key(info) in stamps]
     assert node.stop() == 0
 
 
@@ -140,7 +140,7 @@ def test_recorded_images_use_their_own_calibration(ros_domain, node, estimator):
     for image, info in recorded:
         images.publish(image)  # before its camera_info, like some drivers
         infos.publish(info)
-        wait_for(lambda image=image: key(image) in received.stamps(), "the outputs of a recorded image", timeout=120)
+        wait_for(lambda image=image: key(image) in received.stamps(), "the outputs of a recorded image")
         camera = camera_from_info(info, image.width, image.height, "auto", "/image")
         assert isinstance(camera, Camera)
         assert camera.matrix[0, 0] == info.k[0]

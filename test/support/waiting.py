@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-TIMEOUT = 300.0
+TIMEOUT = 900.0
 """Seconds to wait for anything; only failing tests reach it."""
 
 Value = TypeVar("Value")
