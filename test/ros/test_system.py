@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
+from mcap.reader import make_reader
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
-from support.paths import SHARED
+from support.paths import SHARED, requires
 from support.ros_domain import HandsProcess, RosDomain
 from support.ros_matrices import to_matrix
 from support.waiting import wait_for
@@ -124,7 +125,7 @@ def test_outputs_for_the_demo_camera(ros_domain, node, estimator, tmp_path):
     assert node.stop() == 0
 
 
-@pytest.mark.skipif(not BAG.is_file(), reason="recorded images not found (testdata/replay_interhand)")
+@requires(BAG)
 def test_recorded_images_use_their_own_calibration(ros_domain, node, estimator):
     """Four real images of two sizes with four calibrations: each must be processed with its own."""
     recorded = read_bag(BAG)
@@ -150,10 +151,9 @@ def test_recorded_images_use_their_own_calibration(ros_domain, node, estimator):
 
 def read_bag(path: Path) -> list[tuple[Image, CameraInfo]]:
     """Read the images and their camera_info, ordered by stamp."""
-    reader = pytest.importorskip("mcap.reader", reason="pip install mcap to replay recorded images")
     images, infos = {}, {}
     with path.open("rb") as file:
-        for schema, _, record in reader.make_reader(file).iter_messages():
+        for schema, _, record in make_reader(file).iter_messages():
             if schema.name == "sensor_msgs/msg/Image":
                 message = deserialize_message(record.data, Image)
                 images[key(message)] = message
