@@ -128,7 +128,7 @@ def test_the_sets_of_wheels_and_of_the_rest_agree() -> None:
 
 
 def test_an_extra_is_added_to_what_is_installed() -> None:
-    """Named by its folder the package would be installed again, in place of the links that make laid."""
+    """Named by its folder the package would be installed again, in place of the editable installation of make."""
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     commands = [command for page in pages for command in re.findall(r"pip install .*\[.*", page.read_text())]
     named = {name for command in commands for name in re.findall(r"'([^']*)\[(\w+)\]'", command)}

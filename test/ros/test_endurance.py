@@ -1,4 +1,4 @@
-"""Endurance tests of the node: hundreds of lifecycles, thousands of invalid messages."""
+"""Endurance tests of the node: many lifecycles, thousands of invalid messages."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ from lgnet_ros.input.invalid_message import REASONS
 from lgnet_ros.node import HandsNode
 from lgnet_ros.process.lifecycle import LifecycleClient
 
-LIFECYCLES = 200
-MESSAGES = 10_000
+MESSAGES = 3_000
 
 
-@pytest.mark.timeout(900)  # two and a half minutes on two slow cores
-def test_lifecycles_do_not_leak(ros_domain, tmp_path):
-    """200 lifecycles with a small network, without errors or memory growth (make soak: 1000)."""
+@pytest.mark.parametrize("lifecycles", [50, pytest.param(200, marks=pytest.mark.slow)])
+def test_lifecycles_do_not_leak(ros_domain, tmp_path, lifecycles):
+    """With a small network, without errors or memory growth (make soak: 1000)."""
     node = HandsProcess(ros_domain, tmp_path / "log", "small")
     memory = []
-    for _ in range(LIFECYCLES):
+    for _ in range(lifecycles):
         node.bring_up()
         node.take_down()
         memory.append(resident_memory(node.process.pid))
@@ -80,7 +79,7 @@ def valid_image() -> Image:
 
 
 def test_invalid_messages_are_counted(ros_domain):
-    """10,000 invalid images and calibrations are each counted with their reason; then a valid image is processed."""
+    """3,000 invalid images and calibrations are each counted with their reason; then a valid image is processed."""
     node = HandsNode(lambda settings: FixedTracker(), context=ros_domain.context, use_global_arguments=False)
     ros_domain.executor.add_node(node)
     client = LifecycleClient(ros_domain.node, "/hands")
@@ -90,7 +89,7 @@ def test_invalid_messages_are_counted(ros_domain):
     statistics.record_rejected = lambda key: (record_rejected(key), counted.release())
 
     @settings(
-        max_examples=200, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck), deadline=None
+        max_examples=60, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck), deadline=None
     )
     @given(st.lists(st.one_of(invalid_images(), invalid_calibrations()), min_size=25, max_size=25))
     def send(messages: list[Image | CameraInfo]) -> None:
