@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 OUT    ?= out/demo
+# Processes that `make test` runs the tests in, one file at a time; 0: without processes, for debugging.
+TEST_WORKERS ?= 2
 # Command run by `make demo` after the installation.
 DEMO   ?= $(BIN)/lgnet-hands --demo $(OUT)
 
@@ -21,7 +23,7 @@ help:
 	@echo "make demo       install into $(VENV) and run the node on the bundled clip (images in $(OUT))"
 	@echo "make test       install the development tools; run linters, type checker and tests"
 	@echo "make docs       build the manual in out/docs; warnings and dead links are errors"
-	@echo "make test-slow  run the slow tests (every preset overfits 8 samples)"
+	@echo "make test-slow  run the slow tests (every preset overfits 8 samples, 200 lifecycles of the node)"
 	@echo "make colcon-check  build with colcon in each install layout, with ROS 2 from wheels"
 	@echo "make bench-node measure the overhead of the node without inference (JSON in out/)"
 	@echo "make soak       run the node for 10 minutes, then 1000 lifecycles (JSON in out/)"
@@ -63,7 +65,8 @@ lint: $(VENV)/.installed-dev
 
 test: lint $(VENV)/.messages
 	@echo "== Tests"
-	@$(BIN)/python -m pytest -m "not slow and not gpu" --durations=10 $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow and not gpu" \
+		--durations=10 $(PYTEST_ARGS)
 
 docs: $(VENV)/.installed-dev $(VENV)/.messages
 	@echo "== Building the manual in out/docs"

@@ -60,7 +60,9 @@ def mano(mano_folder: Path) -> HandModel:
 def ros_domain() -> Iterator[RosDomain]:
     """Isolated ROS domain shared by the tests of a module."""
     from support.ros_domain import RosDomain  # imported here, since most tests do not need ROS
+    from support.ros_domain_id import reserved_domain_id
 
-    ros_domain = RosDomain()
-    yield ros_domain
-    ros_domain.close()
+    with reserved_domain_id() as domain_id:
+        ros_domain = RosDomain(domain_id)
+        yield ros_domain
+        ros_domain.close()

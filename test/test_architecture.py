@@ -25,5 +25,7 @@ def test_every_test_stands_beside_its_module() -> None:
     """``test/core`` and ``test/ros`` have the folders of the packages that they test."""
     for folder, package in (("core", "lgnet_core"), ("ros", "lgnet_ros")):
         for path in (ROOT / "test" / folder).rglob("test_*.py"):
-            room = path.parent.relative_to(ROOT / "test" / folder)
-            assert (ROOT / package / room / "__init__.py").exists(), f"{path.relative_to(ROOT)}: no package {room}"
+            subpackage = path.parent.relative_to(ROOT / "test" / folder)
+            assert (ROOT / package / subpackage / "__init__.py").exists(), (
+                f"{path.relative_to(ROOT)}: no package {subpackage}"
+            )

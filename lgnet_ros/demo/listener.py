@@ -25,8 +25,6 @@ from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
 from lgnet_ros.process.runner import NodeRunner
 from lgnet_ros.qos import output_profile, tf_profile
 
-OVERLAY_TIMEOUT = 15.0  # seconds to wait for an overlay that shows as many hands as the messages did
-
 
 class TopicStatistics:
     """Number, rate and age of the messages received on one topic."""
@@ -52,7 +50,9 @@ class TopicStatistics:
 
 
 class DemoListener(Node):
-    """Receives meshes for ``seconds``, then waits for an overlay; gives up after ``patience`` seconds without a mesh.
+    """Receives meshes for ``seconds``, then waits for an overlay that shows as many hands as the meshes did.
+
+    Waits at most ``patience`` seconds for the first mesh, and for the overlay.
 
     Attributes ``overlay`` and ``hands`` belong to the same image, one with the maximum number of hands.
 
@@ -133,7 +133,7 @@ class DemoListener(Node):
         if self._unpaired_overlays is None:
             self._unpaired_overlays = {}
             self.create_subscription(Image, topics.OVERLAY, self._on_overlay, output_profile())
-        if self._shows_all_hands or elapsed > self._seconds + OVERLAY_TIMEOUT:
+        if self._shows_all_hands or elapsed > self._seconds + self._patience:
             self._on_done()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.launch_arguments import launch_arguments
+from support.waiting import TIMEOUT
 
 from lgnet_ros.cli import parse_arguments
 from lgnet_ros.process.arguments import split_parameters
@@ -35,7 +36,7 @@ def test_no_parameter_file_by_default():
 def startup_error(ros_domain, tmp_path, *arguments: str) -> str:
     """Output of a command that must fail with exit code 1, one error line and no traceback."""
     log = tmp_path / "log"
-    assert ros_domain.start("-m", "lgnet_ros.cli", "--no-autostart", *arguments, log=log).wait(60) == 1
+    assert ros_domain.start("-m", "lgnet_ros.cli", "--no-autostart", *arguments, log=log).wait(TIMEOUT) == 1
     text = log.read_text()
     assert "Traceback" not in text
     assert text.count("lgnet_ros: ") == 1
@@ -60,7 +61,7 @@ def test_invalid_value_is_reported_in_one_line(ros_domain, tmp_path, value, reas
 
 def test_missing_weights_are_reported_without_traceback(ros_domain, tmp_path):
     log = tmp_path / "log"
-    assert ros_domain.start("-m", "lgnet_ros.cli", "--weights", "nowhere.safetensors", log=log).wait(60) == 1
+    assert ros_domain.start("-m", "lgnet_ros.cli", "--weights", "nowhere.safetensors", log=log).wait(TIMEOUT) == 1
     text = log.read_text()
     assert "on_configure: " in text
     assert "nowhere.safetensors" in text

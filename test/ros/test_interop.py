@@ -18,8 +18,8 @@ from rclpy.serialization import serialize_message
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import Header
-from support.ros_domain import wait_for
 from support.ros_node import isolated_node
+from support.waiting import wait_for
 from tf2_msgs.msg import TFMessage
 
 from lgnet_ros import interop

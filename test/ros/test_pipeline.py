@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import array
 import threading
+import time
+import types
 from collections.abc import Iterator
 
 import pytest
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from support.fixed_hands import FixedTracker
-from support.ros_domain import wait_for
 from support.ros_node import isolated_node
+from support.waiting import TIMEOUT, wait_for
 
 from lgnet_core.types import Camera, FloatArray, TwoHands
 from lgnet_ros.parameters import Settings
@@ -34,7 +36,7 @@ class BlockingTracker(FixedTracker):
 
     def update(self, image: FloatArray, camera: Camera | None, stamp_ns: int) -> TwoHands:
         self.started.release()
-        assert self.resume.wait(30)
+        assert self.resume.wait(TIMEOUT)
         return super().update(image, camera, stamp_ns)
 
 
@@ -110,13 +112,13 @@ def harness(node: Node) -> Iterator[PipelineHarness]:
     harness = PipelineHarness(node)
     yield harness
     harness.tracker.resume.set()
-    assert harness.pipeline.stop(10)
+    assert harness.pipeline.stop(TIMEOUT)
 
 
 def test_only_the_latest_image_is_processed_and_others_are_counted_as_dropped(harness: PipelineHarness) -> None:
     harness.tracker.resume.clear()
     harness.receive()
-    assert harness.tracker.started.acquire(timeout=10)
+    assert harness.tracker.started.acquire(timeout=TIMEOUT)
     harness.receive(5)
     assert (harness.snapshot.received, harness.snapshot.dropped, harness.snapshot.processed) == (6, 4, 0)
     harness.tracker.resume.set()
@@ -176,7 +178,7 @@ def test_an_image_is_published_with_the_settings_it_was_processed_with(harness: 
     harness.tracker.resume.clear()
     initial = harness.settings
     harness.receive()
-    assert harness.tracker.started.acquire(timeout=10)
+    assert harness.tracker.started.acquire(timeout=TIMEOUT)
     harness.settings = Settings(presence_threshold=0.9)
     harness.tracker.resume.set()
     wait_for(lambda: harness.publisher.published)
@@ -187,7 +189,7 @@ def test_pending_time_grows_while_an_image_is_processed(harness: PipelineHarness
     harness.tracker.resume.clear()
     assert harness.snapshot.pending_time is None
     harness.receive()
-    assert harness.tracker.started.acquire(timeout=10)
+    assert harness.tracker.started.acquire(timeout=TIMEOUT)
     first = harness.snapshot.pending_time
     harness.receive(3)
     assert harness.snapshot.pending_time > first >= 0
@@ -202,7 +204,7 @@ def test_all_stages_are_timed(harness: PipelineHarness) -> None:
     assert list(harness.snapshot.latency) == ["wait", "decode", "calibration", "network", "publish", "total"]
     medians = {stage: median for stage, (median, _) in harness.snapshot.latency.items()}
     total = medians.pop("total")
-    assert 0 <= sum(medians.values()) <= total < 10
+    assert 0 <= sum(medians.values()) <= total
     assert harness.snapshot.last_stamp == 10**12
 
 
@@ -238,10 +240,10 @@ def test_stop_waits_for_the_current_image_with_a_timeout(node: Node) -> None:
     harness = PipelineHarness(node)
     harness.tracker.resume.clear()
     harness.receive()
-    assert harness.tracker.started.acquire(timeout=10)
+    assert harness.tracker.started.acquire(timeout=TIMEOUT)
     assert not harness.pipeline.stop(0.05)
     harness.tracker.resume.set()
-    assert harness.pipeline.stop(10)
+    assert harness.pipeline.stop(TIMEOUT)
     harness.receive(3)  # later images are discarded
     assert harness.snapshot.processed == 1
     assert node.count_subscribers("/left/image") == 0
@@ -251,24 +253,31 @@ def test_new_pipeline_resets_the_tracker(node: Node) -> None:
     """After a pause the hands can be anywhere."""
     harness = PipelineHarness(node)
     assert harness.tracker.resets == 1
-    harness.pipeline.stop(10)
+    harness.pipeline.stop(TIMEOUT)
 
 
-def test_missing_images_are_reported_after_the_timeout(node: Node, capfd: pytest.CaptureFixture[str]) -> None:
-    harness = PipelineHarness(node, image_timeout=0.2)
+def test_missing_images_are_reported_after_the_timeout(
+    node: Node, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    clock = types.SimpleNamespace(monotonic=lambda: now, perf_counter=time.perf_counter)
+    monkeypatch.setattr("lgnet_ros.pipeline.time", clock)
+    harness = PipelineHarness(node, image_timeout=3.0)
+    now += 2.9
     harness.pipeline.monitor()
     assert "No image" not in capfd.readouterr().err
+    now += 0.2
     log = ""
 
     def reported() -> bool:
         nonlocal log
         harness.pipeline.monitor()
         log += capfd.readouterr().err
-        return "No image received for 0.2 s on /left/image: no publishers" in log
+        return "No image received for 3.1 s on /left/image: no publishers" in log
 
     wait_for(reported)
     assert harness.publisher.num_reports > 1
-    harness.pipeline.stop(10)
+    harness.pipeline.stop(TIMEOUT)
 
 
 def test_qos_status_and_problems(harness: PipelineHarness) -> None:
@@ -281,4 +290,4 @@ def test_compressed_transport_subscribes_to_the_compressed_topic(node: Node) -> 
     types = dict(node.get_topic_names_and_types())
     assert types["/left/image/compressed"] == [f"sensor_msgs/msg/{CompressedImage.__name__}"]
     assert "/left/image" not in types
-    harness.pipeline.stop(10)
+    harness.pipeline.stop(TIMEOUT)

@@ -11,8 +11,8 @@ from geometry_msgs.msg import PoseStamped
 from std_msgs.msg import Header
 from support.fixed_hands import two_hands
 from support.paths import ROOT
-from support.ros_domain import wait_for
 from support.ros_matrices import to_matrix
+from support.waiting import wait_for
 
 from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_ros.output.messages import to_mesh_array

@@ -11,8 +11,8 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
-from support.ros_domain import wait_for
 from support.ros_node import isolated_node
+from support.waiting import wait_for
 
 from lgnet_ros import qos
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from support.waiting import TIMEOUT
+
 from lgnet_ros.input.latest_value import LatestValue
 from lgnet_ros.worker import Worker
 
@@ -27,8 +29,8 @@ def test_error_affects_only_its_item():
     worker.start()
     for item in range(6):
         buffer.put(item)
-        assert handled.acquire(timeout=10)
-    assert worker.stop(10)
+        assert handled.acquire(timeout=TIMEOUT)
+    assert worker.stop(TIMEOUT)
     assert (done, errors) == ([0, 2, 4], ["item 1", "item 3", "item 5"])
 
 
@@ -37,18 +39,18 @@ def test_stop_waits_for_the_current_item_and_discards_others():
 
     def process(item: int) -> None:
         started.set()
-        resume.wait(10)
+        resume.wait(TIMEOUT)
         done.append(item)
 
     buffer: LatestValue[int] = LatestValue()
     worker = Worker(buffer, process, lambda error: None)
     worker.start()
     buffer.put(1)
-    assert started.wait(10)
+    assert started.wait(TIMEOUT)
     buffer.put(2)
     assert not worker.stop(0.01), "the item is still being processed"
     resume.set()
-    assert worker.stop(10)
+    assert worker.stop(TIMEOUT)
     assert done == [1]
 
 

@@ -128,7 +128,7 @@ def curled(asset):
 
 
 def turn_first_coordinate(asset):
-    """The fault of MANO_LEFT.pkl, and its cure."""
+    """The fault of MANO_LEFT.pkl, and its remedy."""
     return replace(asset, shapedirs=asset.shapedirs * np.array([[-1], [1], [1]], np.float32))
 
 

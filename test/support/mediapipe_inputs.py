@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from support.paths import SHARED, missing
 
 
 def analytic_image(size: int) -> Tensor:
@@ -22,9 +21,9 @@ def analytic_image(size: int) -> Tensor:
 
 def photograph() -> NDArray[np.uint8]:
     """A left hand with its thumb up, 640 x 521, RGB; the test is skipped if the test data are missing."""
-    path = Path(os.environ.get("LGNET_TEST_DATA", "../shared")) / "testdata/hands/one_thumb.jpg"
+    path = SHARED / "testdata" / "hands" / "one_thumb.jpg"
     if not path.is_file():
-        pytest.skip(f"no {path}: set LGNET_TEST_DATA to the folder that holds testdata/")
+        pytest.skip(missing(path))
     return np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
 
 

@@ -1,19 +1,16 @@
-"""Isolated ROS domain for tests, with a spinning node, child processes and waiting for conditions."""
+"""Isolated ROS domain for tests, with a spinning node and child processes."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import rclpy
 from lifecycle_msgs.msg import Transition
@@ -28,26 +25,14 @@ from rclpy.qos import QoSProfile
 from lgnet_ros.process.lifecycle import LifecycleClient
 from lgnet_ros.qos import output_profile
 from support.paths import ROOT
-
-TIMEOUT = 120.0  # seconds; generous for busy machines, and only reached by failing tests
-
-Value = TypeVar("Value")
-
-
-def wait_for(condition: Callable[[], Value], description: str = "", timeout: float = TIMEOUT) -> Value:
-    """Return the condition's value as soon as it is true."""
-    end = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < end, f"timeout of {timeout:g} s while waiting for {description or condition}"
-        time.sleep(0.01)
-    return value
+from support.waiting import TIMEOUT, wait_for
 
 
 class RosDomain:
-    """A random ROS domain limited to this host, and a node in it that is spun by a thread."""
+    """A ROS domain limited to this host, and a node in it that is spun by a thread."""
 
-    def __init__(self) -> None:
-        self.domain_id = random.randint(1, 101)
+    def __init__(self, domain_id: int) -> None:
+        self.domain_id = domain_id
         self.context = Context()
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
         rclpy.init(context=self.context, domain_id=self.domain_id)
@@ -112,12 +97,16 @@ class HandsProcess:
         self._parameters = AsyncParameterClient(ros_domain.node, "/hands")
 
     def bring_up(self) -> HandsProcess:
-        self.lifecycle.bring_up(discovery_timeout=TIMEOUT)
+        self.lifecycle.bring_up(TIMEOUT, TIMEOUT)
         return self
 
+    def change(self, *transitions: int) -> None:
+        """Request transitions one after the other."""
+        for transition in transitions:
+            self.lifecycle.change(transition, TIMEOUT)
+
     def take_down(self) -> None:
-        self.lifecycle.change(Transition.TRANSITION_DEACTIVATE)
-        self.lifecycle.change(Transition.TRANSITION_CLEANUP)
+        self.change(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
 
     def set_parameters(self, **values: Any) -> list[Any]:
         """Set parameters and return the result of each."""

@@ -1,15 +1,19 @@
-"""Tiny networks, and a training of one in a separate process: ``python train_process.py '{"out": ..., ...}'``.
+"""Tiny networks, and a training of one in a separate process: ``train_process.py '{"out": ..., ...}' [PAUSE_AT]``.
 
-Each process writes the samples it visits to ``samples_RANK`` in the output folder, one batch per line.
+Each process writes the samples it visits to ``samples_RANK`` in the output folder, one batch per line. Before step
+PAUSE_AT it waits until it is killed.
 """
 
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Callback
 
 from lgnet_core.network import PRESETS
 from lgnet_core.training import train as training
@@ -32,6 +36,17 @@ class RecordingSampler(StepSampler):
                 yield batch
 
 
+class Pause(Callback):
+    """Wait for ever before a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *_: object) -> None:
+        if trainer.global_step == self.step:
+            threading.Event().wait()
+
+
 def visited_samples(folder: Path) -> list[SampleIndex]:
     """Samples that all processes visited."""
     lines = [line for path in sorted(folder.glob("samples_*")) for line in path.read_text().splitlines()]
@@ -45,4 +60,4 @@ if __name__ == "__main__":
     RecordingSampler.folder = Path(settings["out"])
     training.StepSampler = RecordingSampler
     paths = {name: Path(settings[name]) for name in ("out", "root", "hand_model") if settings.get(name)}
-    training.train(TrainConfig(**{**settings, **paths}))
+    training.train(TrainConfig(**{**settings, **paths}), [Pause(int(step)) for step in sys.argv[2:]])

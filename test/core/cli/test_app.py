@@ -299,7 +299,7 @@ def test_train_palms_passes_its_options_on(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "cure"),
+    ("options", "remedy"),
     [
         (("--data", ","), "lgnet synth"),
         (("--data", "none", "--batch-size", "3"), "give an even number"),
@@ -307,11 +307,11 @@ def test_train_palms_passes_its_options_on(monkeypatch, tmp_path):
         (("--data", "none", "--steps", "0"), "steps: expected a number above 0"),
     ],
 )
-def test_train_palms_explains_bad_options(monkeypatch, capsys, tmp_path, options, cure):
+def test_train_palms_explains_bad_options(monkeypatch, capsys, tmp_path, options, remedy):
     monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
     code, output = run_main(monkeypatch, capsys, "train-palms", "-o", tmp_path / "out", "--root", tmp_path, *options)
     assert code == 1
-    assert cure in output
+    assert remedy in output
     assert not (tmp_path / "out").exists()
 
 

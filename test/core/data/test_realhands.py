@@ -7,7 +7,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from support.paths import SHARED
+from support.paths import SHARED, requires
 
 from lgnet_core.data.realhands import read_index
 from lgnet_core.io.files import InputError
@@ -43,7 +43,7 @@ def test_invalid_index_is_rejected(tmp_path, content):
         read_index(tmp_path, "dev")
 
 
-@pytest.mark.skipif(not ROOT.is_dir(), reason="requires real images (LGNET_TEST_DATA/realhands)")
+@requires(ROOT)
 def test_real_data_set():
     """Counts as documented; boxes lie in their images."""
     images = read_index(ROOT, "dev")

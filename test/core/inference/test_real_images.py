@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from support.paths import SHARED
+from support.paths import SHARED, requires
 
 from lgnet_core.commands.predict import predict
 from lgnet_core.inference import HandEstimator
@@ -13,9 +12,7 @@ from lgnet_core.types import Side
 
 DATA = SHARED / "testdata"
 
-pytestmark = pytest.mark.skipif(
-    not DATA.is_dir(), reason="no real images: set LGNET_TEST_DATA to the folder that holds testdata/"
-)
+pytestmark = requires(DATA)
 
 
 def test_predictions_are_finite(tmp_path):

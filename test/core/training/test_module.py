@@ -169,7 +169,6 @@ def overfit(preset: str, hand_model: HandModel, batch: HandsBatch, steps: int, r
     return learn(lambda: network.forward_intermediates(image, batch.intrinsics), network, network, batch, steps, rate)
 
 
-@pytest.mark.timeout(1200)
 def test_per_hand_stages_overfit_eight_samples(hand_model, batch):
     """To less than 3 mm on the features of the frozen landmark network: features, crop geometry, losses and gradients
     are consistent."""
@@ -189,7 +188,7 @@ def test_per_hand_stages_overfit_eight_samples(hand_model, batch):
     assert learn(predict, network, stages, batch, steps=80, rate=2e-3) < 3
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.slow
 @pytest.mark.parametrize(("preset", "limit"), [("lgnet-mini", 25), ("eanet-mini", 35), ("intershape-mini", 60)])
 def test_pair_networks_overfit_eight_samples(preset, limit, hand_model, batch):
     """In 40 steps to 13, 19 and 40 mm; the best constant prediction has an error of 84 mm.
@@ -200,7 +199,6 @@ def test_pair_networks_overfit_eight_samples(preset, limit, hand_model, batch):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
 def test_mini_overfits_eight_samples(hand_model, batch):
     """To less than 2 mm: images, losses and gradients are consistent."""
     assert overfit("lgnet-mini", hand_model, batch, steps=200, rate=1.5e-3) < 2

@@ -6,31 +6,48 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from std_msgs.msg import Header
 from support.fixed_hands import two_hands
-from support.ros_domain import wait_for
+from support.ros_domain_id import reserved_domain_id
+from support.waiting import TIMEOUT, wait_for
 
 from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_ros.demo.listener import TopicStatistics, to_two_hands
 from lgnet_ros.demo.system import run_demo
 from lgnet_ros.output.messages import to_joints_array, to_mesh_array
 
+# Runs the demo in a domain, with time limits that no slow machine reaches.
+PROGRAM = """
+import sys
+from pathlib import Path
+from lgnet_ros.cli import main
+from lgnet_ros.demo import system
 
-def test_demo_prints_a_report_and_exits(tmp_path):
+system.DOMAINS, system.SHUTDOWN_TIMEOUT = [int(sys.argv[1])], 900.0
+if sys.argv[2] == "short":
+    sys.exit(system.run_demo(Path(sys.argv[3]), seconds=2.0, remappings=["-p", "patience:=900.0"]))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.fixture
+def domain_id() -> Iterator[int]:
+    with reserved_domain_id() as domain_id:
+        yield domain_id
+
+
+def test_demo_prints_a_report_and_exits(tmp_path, domain_id):
     """Exit code 0, the rate of /hands/mesh, an overlay and a 3D view."""
-    code = (
-        "import sys; from pathlib import Path; from lgnet_ros.demo.system import run_demo\n"
-        f"sys.exit(run_demo(Path({str(tmp_path)!r}), seconds=2.0))"
-    )
     environment = os.environ | {"COLUMNS": "120"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=200, env=environment, check=False
-    )
+    command = [sys.executable, "-c", PROGRAM, str(domain_id), "short", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "/hands/mesh received at" in done.stdout
     assert "Hz" in done.stdout
@@ -42,9 +59,9 @@ def test_demo_prints_a_report_and_exits(tmp_path):
         assert image.std() > 5, f"{name} is blank"
 
 
-def test_sigterm_stops_all_processes_and_remappings_apply_to_the_camera(tmp_path):
+def test_sigterm_stops_all_processes_and_remappings_apply_to_the_camera(tmp_path, domain_id):
     log = tmp_path / "log"
-    command = [sys.executable, "-m", "lgnet_ros.cli", "--demo", str(tmp_path), "--namespace", "arm"]
+    command = [sys.executable, "-c", PROGRAM, str(domain_id), "--demo", str(tmp_path), "--namespace", "arm"]
     command += ["--image", "wrist/image"]
     with log.open("w") as output:
         demo = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
@@ -54,7 +71,7 @@ def test_sigterm_stops_all_processes_and_remappings_apply_to_the_camera(tmp_path
         wait_for(lambda: "on /arm/wrist/image" in log.read_text(), "the demo camera")
         processes = children.read_text().split()
         demo.terminate()
-        assert demo.wait(60) == 143
+        assert demo.wait(TIMEOUT) == 143
         assert len(processes) == 3
         assert not [pid for pid in processes if Path(f"/proc/{pid}").exists()]
     finally:

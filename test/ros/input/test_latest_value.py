@@ -7,6 +7,7 @@ import time
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support.waiting import TIMEOUT, wait_for
 
 from lgnet_ros.input.latest_value import LatestValue
 
@@ -28,10 +29,10 @@ def test_every_item_is_taken_or_reported_as_replaced(steps):
 def test_take_waits_with_a_timeout():
     buffer: LatestValue[str] = LatestValue()
     threading.Timer(0.05, buffer.put, ["item"]).start()
-    assert buffer.take(10) == "item"
+    assert buffer.take(TIMEOUT) == "item"
     start = time.monotonic()
     assert buffer.take(0.05) is None
-    assert 0.04 < time.monotonic() - start < 5
+    assert time.monotonic() - start > 0.04
 
 
 def test_close_wakes_waiting_threads_and_discards_items():
@@ -40,7 +41,7 @@ def test_close_wakes_waiting_threads_and_discards_items():
     waiter = threading.Thread(target=lambda: results.append(buffer.take()))
     waiter.start()
     buffer.close()
-    waiter.join(10)
+    waiter.join(TIMEOUT)
     assert results == [None]
     buffer.put("too late")
     assert buffer.take(0) is None
@@ -52,15 +53,14 @@ def test_items_stay_in_order_under_load():
     taken: list[int] = []
 
     def take_all() -> None:
-        while (item := buffer.take(10)) is not None and item >= 0:
+        while (item := buffer.take(TIMEOUT)) is not None and item >= 0:
             taken.append(item)
 
     taker = threading.Thread(target=take_all)
     taker.start()
     replaced = sum(buffer.put(number) for number in range(5_000))
-    while taken[-1:] != [4_999]:
-        time.sleep(0.001)
+    wait_for(lambda: taken[-1:] == [4_999])
     buffer.put(-1)
-    taker.join(10)
+    taker.join(TIMEOUT)
     assert taken == sorted(set(taken))
     assert len(taken) + replaced == 5_000

@@ -9,7 +9,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import String
-from support.ros_domain import RosDomain, wait_for
+from support.ros_domain import RosDomain
+from support.waiting import wait_for
 
 from lgnet_ros.input.subscription import QoSMatchingSubscription
 

@@ -9,7 +9,8 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import serialize_message
 from std_msgs.msg import String
-from support.ros_domain import RosDomain, wait_for
+from support.ros_domain import RosDomain
+from support.waiting import wait_for
 
 from lgnet_ros.output.lazy_publisher import LazyPublisher, qos_problems
 from lgnet_ros.qos import tf_profile

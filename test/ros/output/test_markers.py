@@ -14,9 +14,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import ColorRGBA, Header
 from support.cdr import CdrEncoder
-from support.ros_domain import wait_for
 from support.ros_hands import no_hands, two_hands, uncalibrated_hands
 from support.ros_node import isolated_node
+from support.waiting import wait_for
 from visualization_msgs.msg import Marker, MarkerArray
 
 from lgnet_core.hand_model import HandModel

@@ -8,6 +8,7 @@ import pytest
 from lifecycle_msgs.msg import State, Transition
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from support.ros_domain import RosDomain
+from support.waiting import TIMEOUT
 
 from lgnet_ros.process.lifecycle import LifecycleClient, LifecycleError
 
@@ -39,12 +40,12 @@ def test_bring_up_from_every_state(ros_domain, managed):
         [Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP],
     ):
         for transition in transitions:
-            client.change(transition)
-        client.bring_up()
-        assert client.state() == State.PRIMARY_STATE_ACTIVE
-    client.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+            client.change(transition, TIMEOUT)
+        client.bring_up(TIMEOUT, TIMEOUT)
+        assert client.state(TIMEOUT) == State.PRIMARY_STATE_ACTIVE
+    client.change(Transition.TRANSITION_ACTIVE_SHUTDOWN, TIMEOUT)
     with pytest.raises(LifecycleError, match="restart the node"):
-        client.bring_up()
+        client.bring_up(TIMEOUT, TIMEOUT)
     client.destroy()
 
 
@@ -52,8 +53,8 @@ def test_failed_transition_is_reported_and_can_be_repeated(ros_domain, managed):
     managed.num_failures = 1
     client = LifecycleClient(ros_domain.node, "/managed")
     with pytest.raises(LifecycleError, match="/managed: transition configure failed; see the node's log"):
-        client.bring_up()
-    client.bring_up()
+        client.bring_up(TIMEOUT, TIMEOUT)
+    client.bring_up(TIMEOUT, TIMEOUT)
     client.destroy()
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.paths import SHARED
+from support.paths import SHARED, requires
 from support.synthetic_interhand import SyntheticInterHand, write_interhand
 
 from lgnet_core.data.annotated_images import INTERACTING
@@ -228,7 +228,7 @@ def test_val_is_annotated_by_machines_only(mano, tmp_path):
         open_dataset(dataset, annotation=AnnotationSet.HUMAN)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="requires real images (../shared/testdata)")
+@requires(REAL)
 def test_real_images():
     """Four real images: joints project into their boxes; bones have plausible lengths; hands are as annotated."""
     files = [REAL / f"test_interhand2.6m_{kind}.json" for kind in ("data", "camera", "joint_3d")]

@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 from support.index_process import open_and_count_builds
 from support.random_annotations import write_annotations
+from support.waiting import TIMEOUT
 
 from lgnet_core.data.interhand26m.index import open_index
 from lgnet_core.data.interhand26m.layout import SplitFiles
@@ -113,12 +114,13 @@ def test_concurrent_processes_build_it_once(sources, tmp_path):
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(2)
     processes = [
-        context.Process(target=open_and_count_builds, args=(sources, tmp_path / "index", barrier)) for _ in range(2)
+        context.Process(target=open_and_count_builds, args=(sources, tmp_path / "index", barrier), daemon=True)
+        for _ in range(2)
     ]
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(TIMEOUT)
     assert sorted(process.exitcode for process in processes) == [0, 1]
 
 
@@ -147,12 +149,12 @@ def _measure(folder: Path) -> tuple[int, float, float, float]:
 def test_300_000_rows_in_little_memory(tmp_path):
     write_annotations(tmp_path, 300_000)
     size = sum(path.stat().st_size for path in tmp_path.iterdir()) / 1e6
-    count, seconds, memory, _ = _measure(tmp_path)
-    print(f"\n300,000 rows, {size:.0f} MB of JSON: index built in {seconds:.0f} s, {memory:.2f} GiB peak memory")
+    count, seconds_to_build, memory, _ = _measure(tmp_path)
+    print(f"\n300,000 rows, {size:.0f} MB: index built in {seconds_to_build:.0f} s, {memory:.2f} GiB peak memory")
     assert count == 300_000
     assert memory < 2
     count, seconds, memory, whole = _measure(tmp_path)
     kept = (tmp_path / "index.safetensors").stat().st_size / 1e6
     print(f"opened in {seconds:.2f} s ({whole:.1f} s with Python's startup), {kept:.0f} MB, {memory:.2f} GiB")
     assert count == 300_000
-    assert seconds < 3
+    assert seconds < seconds_to_build / 5, "the index must be read from its file"

@@ -44,7 +44,8 @@ def test_focus():
 
 
 def test_hand_far_outside_the_image():
-    draw_tile(GREY, [hand_in_box((-1e9, -1e9, 1e9, 1e9))], title="far")
+    tile = draw_tile(GREY, [hand_in_box((-1e9, -1e9, 1e9, 1e9))], title="far")
+    assert tile.shape == draw_tile(GREY, []).shape
 
 
 def test_sheet_has_limited_size(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.paths import SHARED
+from support.paths import SHARED, requires
 from support.reported_hands import hand_in_box
 
 from lgnet_core.evaluation.end_to_end.mediapipe_reference import (
@@ -51,7 +51,7 @@ def test_image_without_hands():
     assert MediaPipeReference()(noise) is None
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="requires real images (LGNET_TEST_DATA/testdata)")
+@requires(DATA)
 def test_photograph_of_a_left_hand():
     """The mirrored image shows a right hand at the mirrored position; the result is robust to half the resolution."""
     image, reference = load_image(DATA / "hands" / "one_thumb.jpg").image, MediaPipeReference()

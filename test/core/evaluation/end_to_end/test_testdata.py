@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.paths import SHARED
+from support.paths import SHARED, requires
 from support.reported_hands import hand_in_box
 
 from lgnet_core.evaluation.end_to_end.reported_hand import ReportedHand
@@ -23,7 +23,7 @@ from lgnet_core.io.files import InputError
 from lgnet_core.types import Camera, Side
 
 DATA = SHARED / "testdata"
-needs_test_data = pytest.mark.skipif(not DATA.is_dir(), reason="requires real images (LGNET_TEST_DATA/testdata)")
+needs_test_data = requires(DATA)
 
 CAMERA = Camera(np.array([[500.0, 0, 319.5], [0, 500, 239.5], [0, 0, 1]]), 640, 480)
 IMAGE = np.zeros((480, 640, 3), np.uint8)

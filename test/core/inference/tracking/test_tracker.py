@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.scene import make_scene, point_at
 from support.scripted_engines import CAMERA, HEIGHT, WIDTH, Script, coordinate_image, hand_at
+from support.waiting import wait_for
 
 from lgnet_core.inference import HandTracker, Smoothing, Thresholds
 from lgnet_core.inference.timing import STAGES
@@ -410,18 +410,26 @@ def test_stages_are_timed(hand_model):
     assert world.tracker.last_stages is not first
 
 
+def other_threads() -> list[Path]:
+    return [path for path in Path("/proc/self/task").iterdir() if path.name != str(get_native_id())]
+
+
+def asleep(thread: Path) -> bool:
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
 def busy_threads(run) -> set[str]:
     """Other threads of this process that consume CPU time while ``run`` executes."""
 
-    def computed() -> dict[str, int]:  # nanoseconds of each
-        stats = Path("/proc/self/task").glob("*/schedstat")
-        return {path.parent.name: int(path.read_text().split()[0]) for path in stats}
+    def computed() -> dict[str, int]:
+        """Nanoseconds of each; updated when a thread falls asleep, which OpenCV's and torch's do after a while."""
+        wait_for(lambda: all(map(asleep, other_threads())), "all other threads to sleep")
+        return {path.name: int((path / "schedstat").read_text().split()[0]) for path in other_threads()}
 
     before = computed()
     run()
-    time.sleep(0.2)  # the statistics of a thread are updated when it sleeps
     after = computed()
-    return {name for name, spent in after.items() if spent > before.get(name, 0)} - {str(get_native_id())}
+    return {name for name, spent in after.items() if spent > before.get(name, 0)}
 
 
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="needs the per-thread statistics of Linux")
@@ -454,11 +462,9 @@ def test_torchs_thread_pool_is_not_used(hand_model, count):
     try:
         for _ in range(4):
             assert len(world.step().hands) == count
-        time.sleep(0.5)  # until OpenCV's threads sleep
         torchs = busy_threads(lambda: torch.rand(2_000_000).sum())
         if not torchs:
             pytest.skip("torch computes in one thread here")
-        time.sleep(0.5)  # until torch's threads sleep
         assert not torchs & busy_threads(lambda: [world.step() for _ in range(6)])
     finally:
         torch.set_num_threads(threads)
