@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from lgnet_core.inference import OutOfMemoryError
 from lgnet_ros import topics
 from lgnet_ros.diagnostics import MAX_LOSS_FRACTION, describe_loss
-from lgnet_ros.input.camera_info_cache import CameraInfoCache
+from lgnet_ros.input.camera_info_cache import CACHE_SIZE, CameraInfoCache
 from lgnet_ros.input.header_check import HeaderChecker
 from lgnet_ros.input.invalid_message import InvalidMessageError
 from lgnet_ros.input.latest_value import LatestValue
@@ -79,6 +79,7 @@ class Pipeline:
             initial.image_qos,
             self._camera_infos.put,
             on_replaced=self._forget_calibration,
+            depth=CACHE_SIZE,  # they may come in batches, and are small
         )
         self._perception = Perception(tracker, self._camera_infos, image_topic, info_topic)
         self._header_checker = HeaderChecker()

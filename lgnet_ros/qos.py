@@ -60,7 +60,7 @@ def subscription_overrides() -> QoSOverridingOptions:
     return QoSOverridingOptions((QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH))
 
 
-def subscription_profile(node: Node, topic: str, policy: str) -> QoSProfile:
+def subscription_profile(node: Node, topic: str, policy: str, depth: int = 5) -> QoSProfile:
     """Profile of a subscription to images or camera_info, matched to the topic's current publishers.
 
     A best-effort subscription is compatible with any publisher, but loses large images (Fast DDS drops most of them if
@@ -71,13 +71,14 @@ def subscription_profile(node: Node, topic: str, policy: str) -> QoSProfile:
     Args:
         topic: resolved name.
         policy: value of the parameter ``image_qos``; ``auto`` matches the publishers, and is best effort without any.
+        depth: messages kept until they are taken.
     """
     offered = [publisher.qos_profile for publisher in node.get_publishers_info_by_topic(topic)]
     all_reliable = bool(offered) and all(o.reliability == ReliabilityPolicy.RELIABLE for o in offered)
     all_latched = bool(offered) and all(o.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offered)
     reliable = policy == "reliable" or (policy == "auto" and all_reliable)
     return QoSProfile(
-        depth=5,
+        depth=depth,
         history=HistoryPolicy.KEEP_LAST,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if all_latched else DurabilityPolicy.VOLATILE,

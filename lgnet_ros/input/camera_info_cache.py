@@ -141,7 +141,7 @@ class CameraInfoCache:
     def _one_per_image(self, header: Header) -> bool | None:
         """Whether the camera publishes a message with the stamp of each image; None if that is not known yet.
 
-        It does if two thirds of the images have one, not counting those whose message may still come.
+        It does if most of the images have one, not counting those whose message may still come.
         """
         of_camera = self._of_camera(header)
         if not of_camera:
@@ -150,4 +150,4 @@ class CameraInfoCache:
         arrived = [matched for stamp, matched in self._images.items() if matched or stamp < latest]
         if not arrived:  # messages of images that were lost cannot be told from occasional ones but by their number
             return (len(of_camera) > 1 and abs(stamp_to_ns(header.stamp) - latest) < MAX_AGE) or None
-        return 3 * sum(arrived) >= 2 * len(arrived)
+        return 2 * sum(arrived) > len(arrived)

@@ -42,6 +42,7 @@ class QoSMatchingSubscription:
         policy: value of the parameter ``image_qos``.
         callback: called by the executor with each message.
         on_lost: called by the executor with the number of messages that were sent but did not arrive.
+        depth: messages kept until the executor takes them.
         on_replaced: called by :meth:`update` when none of the previous publishers exists any more.
 
     Attributes:
@@ -57,6 +58,7 @@ class QoSMatchingSubscription:
         callback: Callable[[Any], None],
         on_lost: Callable[[int], None] | None = None,
         on_replaced: Callable[[], None] | None = None,
+        depth: int = 5,
     ) -> None:
         self.topic = topic
         self.counts_losses = True
@@ -66,6 +68,7 @@ class QoSMatchingSubscription:
         self._callback = callback
         self._on_lost = on_lost
         self._on_replaced = on_replaced
+        self._depth = depth
         self._publishers: frozenset[tuple[int, ...]] = frozenset()
         self._qos_reporter = IncompatibleQoSReporter(node, self.qos_problems)
         self._subscription: Subscription | None = None
@@ -155,7 +158,7 @@ class QoSMatchingSubscription:
         return any((p.node_name, p.node_namespace) != own for p in publishers)
 
     def _match_publishers(self) -> None:
-        profile = subscription_profile(self._node, self.topic, self._policy)
+        profile = subscription_profile(self._node, self.topic, self._policy, self._depth)
         if self._profile is not None:
             if self._node.count_publishers(self.topic) == 0 or describe(profile) == describe(self._profile):
                 return
