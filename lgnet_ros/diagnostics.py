@@ -28,7 +28,7 @@ _SEVERITY = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.STALE,
 
 
 class QoSStatus(Protocol):
-    """QoS of the active node's endpoints, as provided by :class:`lgnet_ros.pipeline.Pipeline`."""
+    """State of the active node's endpoints, as provided by :class:`lgnet_ros.pipeline.Pipeline`."""
 
     @property
     def resting(self) -> bool:
@@ -100,15 +100,19 @@ def _recent_problems(snapshot: Snapshot) -> list[tuple[bytes, str]]:
         text = f"Invalid messages rejected {window}: {_format_counts(snapshot.recent_rejected)}"
         problems.append((DiagnosticStatus.WARN, text))
     if snapshot.recent_uncalibrated:
-        text = f"No camera calibration on {topics.CAMERA_INFO}: metric outputs are not published"
+        text = f"Uncalibrated, metric outputs are not published: {snapshot.uncalibrated_reason}"
         problems.append((DiagnosticStatus.WARN, text))
     if snapshot.loss_fraction is not None and snapshot.loss_fraction > MAX_LOSS_FRACTION:
-        text = (
-            f"{snapshot.loss_fraction:.0%} of the images are lost in transport; publish them with reliable QoS, or "
-            "increase the shared memory segment of Fast DDS (config/fastdds.xml)"
-        )
-        problems.append((DiagnosticStatus.WARN, text))
-    return problems
+        problems.append((DiagnosticStatus.WARN, describe_loss(snapshot.loss_fraction)))
+    return problems + [(DiagnosticStatus.WARN, text) for text in snapshot.recent_warnings.values()]
+
+
+def describe_loss(fraction: float) -> str:
+    """Text for a fraction of images lost in transport, with the remedy."""
+    return (
+        f"{fraction:.0%} of the images are lost in transport; publish them with reliable QoS, and start the camera "
+        "driver with the larger shared memory segment of config/fastdds.xml (FASTDDS_DEFAULT_PROFILES_FILE)"
+    )
 
 
 def to_values(snapshot: Snapshot, stamp_age: float | None) -> dict[str, str]:
@@ -123,10 +127,12 @@ def to_values(snapshot: Snapshot, stamp_age: float | None) -> dict[str, str]:
         "images dropped": str(snapshot.dropped),
         "images failed": str(snapshot.failed),
         "images without calibration": str(snapshot.uncalibrated),
+        "images with the calibration of another image": str(snapshot.borrowed),
         "messages rejected": _format_counts(snapshot.rejected) or "0",
         "image rate (Hz)": f"{snapshot.received_rate:.1f}",
         "publishing rate (Hz)": f"{snapshot.processed_rate:.1f}",
-        "images lost in transport (%)": _format(snapshot.loss_fraction, 100),
+        "images lost in transport": "unknown" if snapshot.lost is None else str(snapshot.lost),
+        "images lost in transport (%)": "unknown" if snapshot.lost is None else _format(snapshot.loss_fraction, 100),
         "time since last image received (s)": _format(snapshot.time_since_received),
         "time since last image processed (s)": _format(snapshot.time_since_processed),
         "age of last image stamp (s)": _format(stamp_age),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sensor_msgs.msg import CompressedImage, Image
@@ -10,9 +11,11 @@ from std_msgs.msg import Header
 
 from lgnet_core.inference import OutOfMemoryError
 from lgnet_core.types import Camera, ImageArray, TwoHands
+from lgnet_ros import topics
 from lgnet_ros.input.camera_info import CameraConverter
-from lgnet_ros.input.camera_info_cache import CameraInfoCache
+from lgnet_ros.input.camera_info_cache import Calibration, CameraInfoCache
 from lgnet_ros.input.decode import decode_image
+from lgnet_ros.input.invalid_message import InvalidMessageError
 from lgnet_ros.parameters import Settings
 from lgnet_ros.rate_limit import stamp_to_ns
 from lgnet_ros.tracker import Tracker, configure_tracker
@@ -26,14 +29,18 @@ class DecodedImage:
         header: of the image message.
         image: (H, W, 3) uint8 RGB; read-only.
         camera: None if the camera is not calibrated.
-        has_camera_info: whether any camera_info was received; with ``camera`` None, it contains no calibration.
+        uncalibrated: why ``camera`` is None, with the remedy; empty if it is not.
+        borrowed: whether the calibration is another image's.
+        warnings: problems of the calibration that do not prevent its use: kind and text.
         stage_seconds: duration of each processing stage.
     """
 
     header: Header
     image: ImageArray
     camera: Camera | None
-    has_camera_info: bool
+    uncalibrated: str
+    borrowed: bool
+    warnings: Mapping[str, str]
     stage_seconds: dict[str, float]
 
 
@@ -62,12 +69,17 @@ class Perception:
         camera_infos: source of the images' calibration.
         image_topic: resolved name, which tells whether images are rectified, see
             :func:`lgnet_ros.input.camera_info.is_rectified`.
+        info_topic: resolved name of the topic of ``camera_infos``.
     """
 
-    def __init__(self, tracker: Tracker, camera_infos: CameraInfoCache, image_topic: str) -> None:
+    def __init__(
+        self, tracker: Tracker, camera_infos: CameraInfoCache, image_topic: str, info_topic: str = topics.CAMERA_INFO
+    ) -> None:
         self.tracker = tracker
         self._camera_infos = camera_infos
         self._camera_converter = CameraConverter(image_topic)
+        self._info_topic = info_topic
+        self._frame_id: str | None = None
         self._applied_settings: Settings | None = None
 
     def decode(self, message: Image | CompressedImage, settings: Settings) -> DecodedImage:
@@ -80,12 +92,13 @@ class Perception:
         image = decode_image(message)
         height, width = image.shape[:2]
         decoded = time.perf_counter()
-        info = self._camera_infos.lookup(message.header.stamp)
-        camera = None
-        if info is not None:
-            camera = self._camera_converter.convert(info, width, height, settings.camera_model)
+        calibration = self._camera_infos.lookup(message.header)
+        camera, uncalibrated = self._convert(calibration, message.header, width, height, settings)
+        warnings = {}
+        if camera is not None and self._camera_converter.warning:
+            warnings["camera_implausible"] = self._camera_converter.warning
         stage_seconds = {"decode": decoded - start, "calibration": time.perf_counter() - decoded}
-        return DecodedImage(message.header, image, camera, info is not None, stage_seconds)
+        return DecodedImage(message.header, image, camera, uncalibrated, calibration.borrowed, warnings, stage_seconds)
 
     def process(self, decoded: DecodedImage, settings: Settings) -> PerceptionResult:
         """Track the hands in a decoded image.
@@ -94,12 +107,39 @@ class Perception:
             OutOfMemoryError: the device's memory is full even after freeing caches.
             Exception: whatever the network raises.
         """
+        if decoded.header.frame_id != self._frame_id:  # another camera: its hands do not continue the tracks
+            if self._frame_id is not None:
+                self.tracker.reset()
+            self._frame_id = decoded.header.frame_id
         if settings is not self._applied_settings:
             configure_tracker(self.tracker, settings)
             self._applied_settings = settings
         hands = self._track(decoded.image, decoded.camera, stamp_to_ns(decoded.header.stamp))
         stage_seconds = {**decoded.stage_seconds, **self.tracker.last_stages}
         return PerceptionResult(decoded.header, decoded.image, decoded.camera, hands, stage_seconds)
+
+    def _convert(
+        self, calibration: Calibration, header: Header, width: int, height: int, settings: Settings
+    ) -> tuple[Camera | None, str]:
+        """The camera, or None and why there is none."""
+        topic, info = self._info_topic, calibration.info
+        if info is None and calibration.other_frames:
+            frames = ", ".join(repr(frame) for frame in calibration.other_frames)
+            return None, (
+                f"Camera is not calibrated: {topic} has frame_id {frames}, but the image {header.frame_id!r}, so it "
+                "belongs to another camera; remap camera_info, or let the driver use one frame_id for both"
+            )
+        if info is None:
+            return None, f"No camera_info received on {topic}; publish the calibration, or remap camera_info"
+        try:
+            camera = self._camera_converter.convert(info, width, height, settings.camera_model)
+        except InvalidMessageError as error:
+            if error.key != "camera_size" or calibration.own:
+                raise
+            return None, f"Camera is not calibrated: {topic} belongs to another camera or resolution: {error}"
+        if camera is None:
+            return None, f"Camera is not calibrated (K is zero in {topic}); calibrate it with camera_calibration"
+        return camera, ""
 
     def _track(self, image: ImageArray, camera: Camera | None, stamp_ns: int) -> TwoHands:
         try:

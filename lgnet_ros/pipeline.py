@@ -12,7 +12,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lgnet_core.inference import OutOfMemoryError
 from lgnet_ros import topics
-from lgnet_ros.input.camera_info_cache import CameraInfoCache
+from lgnet_ros.diagnostics import MAX_LOSS_FRACTION, describe_loss
+from lgnet_ros.input.camera_info_cache import CACHE_SIZE, CameraInfoCache
+from lgnet_ros.input.header_check import HeaderChecker
 from lgnet_ros.input.invalid_message import InvalidMessageError
 from lgnet_ros.input.latest_value import LatestValue
 from lgnet_ros.input.subscription import QoSMatchingSubscription
@@ -21,7 +23,7 @@ from lgnet_ros.parameters import Settings
 from lgnet_ros.perception import Perception
 from lgnet_ros.rate_limit import RateLimiter, stamp_to_ns
 from lgnet_ros.statistics import Statistics
-from lgnet_ros.throttle import LOG_THROTTLE_PERIOD
+from lgnet_ros.throttle import LogThrottle
 from lgnet_ros.tracker import Tracker
 from lgnet_ros.worker import Worker
 
@@ -63,12 +65,25 @@ class Pipeline:
         image_topic = node.resolve_topic_name(topics.IMAGE) + ("/compressed" if compressed else "")
         info_topic = topics.camera_info_topic(node)
         self._image_subscription = QoSMatchingSubscription(
-            node, CompressedImage if compressed else Image, image_topic, initial.image_qos, self._on_image
+            node,
+            CompressedImage if compressed else Image,
+            image_topic,
+            initial.image_qos,
+            self._on_image,
+            on_lost=statistics.record_lost,
         )
         self._info_subscription = QoSMatchingSubscription(
-            node, CameraInfo, info_topic, initial.image_qos, self._camera_infos.put
+            node,
+            CameraInfo,
+            info_topic,
+            initial.image_qos,
+            self._camera_infos.put,
+            on_replaced=self._forget_calibration,
+            depth=CACHE_SIZE,  # they may come in batches, and are small
         )
-        self._perception = Perception(tracker, self._camera_infos, image_topic)
+        self._perception = Perception(tracker, self._camera_infos, image_topic, info_topic)
+        self._header_checker = HeaderChecker()
+        self._throttle = LogThrottle()
         self._rate_limiter = RateLimiter()
         self._latest_image: LatestValue[ReceivedImage] = LatestValue()
         self._worker = Worker(self._latest_image, self._process_image, self._on_error)
@@ -89,15 +104,21 @@ class Pipeline:
         return self._worker.stop(timeout)
 
     def monitor(self) -> None:
-        """Adapt the subscriptions to their publishers, and log missing images and QoS problems. Call periodically."""
+        """Adapt the subscriptions to their publishers, and report problems of the topics. Call periodically."""
         self._update_subscriptions()
+        for subscription in self._subscriptions:
+            if problem := subscription.competing_publishers():
+                self._warn(f"publishers of {subscription.topic}", problem)
+        loss = self._statistics.snapshot().loss_fraction
+        if loss is not None and loss > MAX_LOSS_FRACTION:
+            self._log_warning("loss", describe_loss(loss))
         self._publisher.report_qos_problems()
         elapsed = time.monotonic() - self._last_received
         if elapsed > self._settings().image_timeout:
             subscription = self._image_subscription
-            self._log.warning(
+            self._log_warning(
+                "no image",
                 f"No image received for {elapsed:.1f} s on {subscription.topic}: {subscription.explain_no_messages()}",
-                throttle_duration_sec=LOG_THROTTLE_PERIOD,
             )
 
     @property
@@ -108,7 +129,7 @@ class Pipeline:
     @property
     def qos_status(self) -> dict[str, str]:
         """Status of the subscription to each topic."""
-        return {s.topic: s.status for s in (self._image_subscription, self._info_subscription)}
+        return {s.topic: s.status for s in self._subscriptions}
 
     @property
     def qos_problems(self) -> list[str]:
@@ -122,12 +143,20 @@ class Pipeline:
     def _update_subscriptions(self) -> None:
         self._info_subscription.update()  # first, since the executor takes ready messages in this order
         self._image_subscription.update()
+        self._statistics.set_counts_losses(self._image_subscription.counts_losses)
+
+    @property
+    def _subscriptions(self) -> tuple[QoSMatchingSubscription, QoSMatchingSubscription]:
+        return self._image_subscription, self._info_subscription
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         """Hand an image to the worker. Runs in the executor, so it must not block."""
         self._last_received = time.monotonic()
         stamp_ns = stamp_to_ns(message.header.stamp)
-        self._statistics.record_received(stamp_ns)
+        self._statistics.record_received()
+        self._camera_infos.note_image(message.header)
+        for kind, text in self._header_checker.check(message.header, self._node.get_clock().now().nanoseconds).items():
+            self._warn(kind, text)
         settings = self._settings()
         self._resting = settings.lazy and not self._publisher.requested(settings)
         if self._resting or not self._rate_limiter.allows(stamp_ns, settings.max_rate):
@@ -141,8 +170,12 @@ class Pipeline:
         started = time.perf_counter()
         settings = self._settings()
         decoded = self._perception.decode(received.message, settings)
+        for kind, text in decoded.warnings.items():
+            self._warn(kind, text)
+        if decoded.borrowed:
+            self._statistics.record_borrowed()
         if decoded.camera is None:
-            self._report_uncalibrated(decoded.has_camera_info)
+            self._report_uncalibrated(decoded.uncalibrated)
             if not self._publisher.overlay_requested(settings):  # the only output without a calibration
                 return
         result = self._perception.process(decoded, settings)
@@ -161,21 +194,31 @@ class Pipeline:
         """Count and log an error that made the worker drop an image."""
         if isinstance(error, InvalidMessageError):
             self._statistics.record_rejected(error.key)
-            self._log.warning(f"Image rejected: {error}", throttle_duration_sec=LOG_THROTTLE_PERIOD)
+            self._log_warning(error.key, f"Image rejected: {error}")
             return
         self._statistics.record_failed(str(error))
         trace = "" if isinstance(error, OutOfMemoryError) else "\n" + "".join(traceback.format_exception(error))
-        self._log.error(f"Failed to process image: {error}{trace}", throttle_duration_sec=LOG_THROTTLE_PERIOD)
+        if self._throttle.allows(type(error).__name__):
+            self._log.error(f"Failed to process image: {error}{trace}")
 
-    def _report_uncalibrated(self, has_camera_info: bool) -> None:
-        self._statistics.record_uncalibrated()
-        topic = self._info_subscription.topic
-        reason = (
-            f"Camera is not calibrated (K is zero in {topic}); calibrate it with camera_calibration"
-            if has_camera_info
-            else f"No camera_info received on {topic}; publish the calibration, or remap camera_info"
-        )
-        self._log.warning(
-            f"{reason}. Without calibration only {topics.OVERLAY} is published",
-            throttle_duration_sec=LOG_THROTTLE_PERIOD,
-        )
+    def _report_uncalibrated(self, reason: str) -> None:
+        self._statistics.record_uncalibrated(reason)
+        self._log_warning(reason, f"{reason}. Without calibration only {topics.OVERLAY} is published")
+
+    def _forget_calibration(self) -> None:
+        """Discard the calibration of a camera that is gone: the next one may not publish any."""
+        if self._camera_infos.forget():
+            self._log.warning(
+                f"The publisher of {self._info_subscription.topic} is gone: images are uncalibrated until another one "
+                "publishes camera_info"
+            )
+
+    def _warn(self, kind: str, text: str) -> None:
+        """Report a problem that does not prevent processing in the diagnostics, and in the log."""
+        self._statistics.record_warning(kind, text)
+        self._log_warning(kind, text)
+
+    def _log_warning(self, kind: str, text: str) -> None:
+        """Log a warning, throttled by kind, so that none hides another."""
+        if self._throttle.allows(kind):
+            self._log.warning(text)

@@ -60,7 +60,7 @@ def subscription_overrides() -> QoSOverridingOptions:
     return QoSOverridingOptions((QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH))
 
 
-def subscription_profile(node: Node, topic: str, policy: str) -> QoSProfile:
+def subscription_profile(node: Node, topic: str, policy: str, depth: int = 5) -> QoSProfile:
     """Profile of a subscription to images or camera_info, matched to the topic's current publishers.
 
     A best-effort subscription is compatible with any publisher, but loses large images (Fast DDS drops most of them if
@@ -71,13 +71,14 @@ def subscription_profile(node: Node, topic: str, policy: str) -> QoSProfile:
     Args:
         topic: resolved name.
         policy: value of the parameter ``image_qos``; ``auto`` matches the publishers, and is best effort without any.
+        depth: messages kept until they are taken.
     """
     offered = [publisher.qos_profile for publisher in node.get_publishers_info_by_topic(topic)]
     all_reliable = bool(offered) and all(o.reliability == ReliabilityPolicy.RELIABLE for o in offered)
     all_latched = bool(offered) and all(o.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offered)
     reliable = policy == "reliable" or (policy == "auto" and all_reliable)
     return QoSProfile(
-        depth=5,
+        depth=depth,
         history=HistoryPolicy.KEEP_LAST,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if all_latched else DurabilityPolicy.VOLATILE,
@@ -99,7 +100,7 @@ def incompatible_publishers(topic: str, subscription: QoSProfile, publishers: It
         compatibility, reason = _check_compatible(publisher.qos_profile, subscription)
         if compatibility == QoSCompatibility.ERROR:
             problems.append(
-                f"{topic}: incompatible QoS with publisher {_node_name(publisher)}: it offers "
+                f"{topic}: incompatible QoS with publisher {node_name(publisher)}: it offers "
                 f"{describe(publisher.qos_profile)}, but the subscription requests {describe(subscription)} "
                 f"({reason.strip().rstrip(';')}); set image_qos to auto, or publish with reliable QoS"
             )
@@ -116,7 +117,7 @@ def incompatible_subscribers(topic: str, publisher: QoSProfile, subscribers: Ite
             if publisher.reliability == ReliabilityPolicy.BEST_EFFORT:  # only through a user's override
                 remedy += f", or remove qos_overrides.{topic}.publisher.reliability"
             problems.append(
-                f"{topic}: incompatible QoS with subscriber {_node_name(subscriber)}: it requests "
+                f"{topic}: incompatible QoS with subscriber {node_name(subscriber)}: it requests "
                 f"{describe(subscriber.qos_profile)}, but the publisher offers {describe(publisher)} "
                 f"({reason.strip().rstrip(';')}); {remedy}"
             )
@@ -131,7 +132,7 @@ def explain_no_messages(message_type: str, publishers: Sequence[TopicEndpointInf
     """
     if not publishers:
         return "no publishers; start the camera driver, or remap the topic (`ros2 topic list` lists the existing ones)"
-    found = "; ".join(f"{_node_name(p)} publishes {p.topic_type} ({describe(p.qos_profile)})" for p in publishers)
+    found = "; ".join(f"{node_name(p)} publishes {p.topic_type} ({describe(p.qos_profile)})" for p in publishers)
     if message_type not in {p.topic_type for p in publishers}:
         return f"{found}, but {message_type} is expected; set image_transport (raw or compressed), or remap the topic"
     return f"{found}, but no messages arrive"
@@ -147,5 +148,6 @@ def _check_compatible(offered: QoSProfile, requested: QoSProfile) -> tuple[QoSCo
     return qos_check_compatible(*normalised)
 
 
-def _node_name(endpoint: TopicEndpointInfo) -> str:
+def node_name(endpoint: TopicEndpointInfo) -> str:
+    """Fully qualified name of an endpoint's node."""
     return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"

@@ -10,14 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lgnet_core.types import FloatArray
-
 WINDOW_SECONDS = 5.0
-"""Length of the sliding window for rates, latencies and recent errors."""
+"""Length of the sliding window for rates, latencies and recent problems."""
 
 _MAX_EVENTS = 2000  # events kept per kind: 5 s of a 400 Hz camera, and a bound on memory
-_MAX_STAMP_GAP = 1.0  # seconds between two stamps; longer gaps are pauses or clock jumps
-_MAX_RESIDUAL = 0.18  # mean distance of stamp steps from multiples of the period, in periods; 0.25 if not periodic
 
 
 @dataclass(frozen=True)
@@ -27,16 +23,20 @@ class Snapshot:
     Args:
         received, dropped, processed, uncalibrated, failed: numbers of images since configuration: received, replaced by
             a newer image before processing, published, without calibration, failed with an error.
+        lost: number of images lost in transport since configuration, as counted by the middleware; None if it does not
+            count them.
+        borrowed: number of images that were processed with the calibration of another image.
         rejected: number of invalid messages per key of :data:`lgnet_ros.input.invalid_message.REASONS`.
         received_rate, processed_rate: Hz, in the window.
-        loss_fraction: fraction of images lost in transport in the window, estimated from gaps between stamps; None if
-            it cannot be estimated.
+        loss_fraction: fraction of images lost in transport in the window; None if it is unknown, or without any image.
         latency: median and 95th percentile of each stage's duration in the window, seconds.
         time_since_received, time_since_processed: seconds since the last image; None if there was none.
         pending_time: seconds since an image was queued without any image being completed; None if none is pending.
         last_stamp: of the last processed image, nanoseconds.
         recent_uncalibrated, recent_failed, recent_rejected: as above, in the window.
         last_error: message of the last error.
+        uncalibrated_reason: of the last image without calibration.
+        recent_warnings: text of each kind of warning in the window.
     """
 
     received: int
@@ -44,6 +44,8 @@ class Snapshot:
     processed: int
     uncalibrated: int
     failed: int
+    lost: int | None
+    borrowed: int
     rejected: Mapping[str, int]
     received_rate: float
     processed_rate: float
@@ -57,6 +59,8 @@ class Snapshot:
     recent_failed: int
     recent_rejected: Mapping[str, int]
     last_error: str
+    uncalibrated_reason: str
+    recent_warnings: Mapping[str, str]
 
 
 class Statistics:
@@ -79,16 +83,29 @@ class Statistics:
             self._last_time: dict[str, float] = {}
             self._pending_since: float | None = None
             self._last_stamp: int | None = None
-            self._last_error = ""
+            self._last_error = self._uncalibrated_reason = ""
+            self._counts_losses = True
+            self._warnings: dict[str, tuple[float, str]] = {}
             # Events of the sliding window: time and value.
-            self._stamps: deque[tuple[float, int]] = deque(maxlen=_MAX_EVENTS)
+            self._received: deque[float] = deque(maxlen=_MAX_EVENTS)
+            self._lost: deque[tuple[float, int]] = deque(maxlen=_MAX_EVENTS)
             self._stages: deque[tuple[float, Mapping[str, float]]] = deque(maxlen=_MAX_EVENTS)
             self._problems: deque[tuple[float, str]] = deque(maxlen=_MAX_EVENTS)
 
-    def record_received(self, stamp_ns: int) -> None:
-        """Count a received image with its stamp, nanoseconds."""
+    def record_received(self) -> None:
+        """Count a received image."""
         with self._lock:
-            self._stamps.append((self._count("received"), stamp_ns))
+            self._received.append(self._count("received"))
+
+    def record_lost(self, count: int) -> None:
+        """Count images that the middleware reports as lost in transport."""
+        with self._lock:
+            self._lost.append((self._count("lost", count), count))
+
+    def set_counts_losses(self, counts_losses: bool) -> None:
+        """Set whether the middleware reports lost images; otherwise their number is unknown."""
+        with self._lock:
+            self._counts_losses = counts_losses
 
     def record_queued(self) -> None:
         """Note that an image is pending."""
@@ -107,10 +124,21 @@ class Statistics:
             self._problems.append((self._complete("rejected"), key))
             self._rejected[key] += 1
 
-    def record_uncalibrated(self) -> None:
+    def record_uncalibrated(self, reason: str) -> None:
         """Count an image without calibration."""
         with self._lock:
             self._problems.append((self._complete("uncalibrated"), "uncalibrated"))
+            self._uncalibrated_reason = reason
+
+    def record_borrowed(self) -> None:
+        """Count an image that is processed with the calibration of another image."""
+        with self._lock:
+            self._count("borrowed")
+
+    def record_warning(self, kind: str, text: str) -> None:
+        """Note a problem that does not prevent processing; of each kind, the latest text is kept."""
+        with self._lock:
+            self._warnings[kind] = (self._clock(), text)
 
     def record_failed(self, error: str) -> None:
         """Count an image whose processing failed."""
@@ -130,22 +158,27 @@ class Statistics:
             now = self._clock()
             start = now - WINDOW_SECONDS
             totals = Counter(self._totals)
-            received = [(t, stamp) for t, stamp in self._stamps if t >= start]
+            received = [t for t in self._received if t >= start]
+            lost = sum(count for t, count in self._lost if t >= start)
             processed = [(t, stage_seconds) for t, stage_seconds in self._stages if t >= start]
             problems = Counter(problem for t, problem in self._problems if t >= start)
             elapsed = {event: now - t for event, t in self._last_time.items()}
             pending_time = None if self._pending_since is None else now - self._pending_since
             rejected, last_stamp, last_error = dict(self._rejected), self._last_stamp, self._last_error
+            uncalibrated_reason, counts_losses = self._uncalibrated_reason, self._counts_losses
+            warnings = {kind: text for kind, (t, text) in self._warnings.items() if t >= start}
         return Snapshot(
             received=totals["received"],
             dropped=totals["dropped"],
             processed=totals["processed"],
             uncalibrated=totals["uncalibrated"],
             failed=totals["failed"],
+            lost=totals["lost"] if counts_losses else None,
+            borrowed=totals["borrowed"],
             rejected=rejected,
-            received_rate=_rate([t for t, _ in received]),
+            received_rate=_rate(received),
             processed_rate=_rate([t for t, _ in processed]),
-            loss_fraction=_estimate_loss([stamp for _, stamp in received]),
+            loss_fraction=lost / (lost + len(received)) if counts_losses and (lost or received) else None,
             latency=_latency([stage_seconds for _, stage_seconds in processed]),
             time_since_received=elapsed.get("received"),
             time_since_processed=elapsed.get("processed"),
@@ -155,6 +188,8 @@ class Statistics:
             recent_failed=problems.pop("failed", 0),
             recent_rejected=dict(problems),
             last_error=last_error,
+            uncalibrated_reason=uncalibrated_reason,
+            recent_warnings=warnings,
         )
 
     def _complete(self, event: str) -> float:
@@ -162,10 +197,10 @@ class Statistics:
         self._pending_since = None
         return self._count(event)
 
-    def _count(self, event: str) -> float:
+    def _count(self, event: str, count: int = 1) -> float:
         """Count an event and return its time."""
         now = self._clock()
-        self._totals[event] += 1
+        self._totals[event] += count
         self._last_time[event] = now
         return now
 
@@ -173,28 +208,6 @@ class Statistics:
 def _rate(times: list[float]) -> float:
     """Rate (Hz) of events at these times (seconds); 0 for fewer than two."""
     return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
-
-
-def _estimate_loss(stamps: list[int]) -> float | None:
-    """Estimate the fraction of missing images from the gaps between stamps (nanoseconds).
-
-    The shortest steps are those between consecutive images, however many are missing, so the search for the camera's
-    period starts from their 10th percentile. None if the steps are not multiples of a period: where drivers stamp on
-    arrival, jitter can be too large to be distinguished from loss.
-    """
-    steps: FloatArray = np.diff(np.array(stamps, np.int64)) / 1e9
-    steps = steps[(steps > 0) & (steps < _MAX_STAMP_GAP)]
-    if len(steps) < 10:
-        return None
-    period = np.percentile(steps, 10)
-    for _ in range(5):  # jitter biases the shortest steps, but not the median of all steps over their multiples
-        period = np.median(steps / np.rint(steps / period).clip(1))
-    periods = steps / period
-    multiples = np.rint(periods).clip(1)
-    if np.abs(periods - multiples).mean() > _MAX_RESIDUAL:
-        return None
-    missing = (multiples - 1).sum()
-    return float(missing / (missing + len(steps)))
 
 
 def _latency(stages: list[Mapping[str, float]]) -> dict[str, tuple[float, float]]:

@@ -57,6 +57,7 @@ CONTENTS = {
         "topics": "names",
         "parameters": "settings",
         "resources": "files",
+        "shared_memory": "other users",
     },
 }
 """What each module or package holds."""

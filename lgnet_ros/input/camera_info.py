@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 
+from lgnet_core.geometry.plausibility import implausible_intrinsics
 from lgnet_core.io.calibration import Calibration, CalibrationError
 from lgnet_core.types import Camera, FloatArray
 from lgnet_ros.input.invalid_message import InvalidMessageError
@@ -65,30 +66,51 @@ class CameraConverter:
 
     Args:
         image_topic: resolved name of the image topic.
+
+    Attributes:
+        warning: what makes the calibration of the last image implausible; empty if it is not.
     """
 
     def __init__(self, image_topic: str) -> None:
+        self.warning = ""
         self._image_topic = image_topic
         self._key: tuple[object, ...] = ()
         self._camera: Camera | None = None
 
     def convert(self, info: CameraInfo, width: int, height: int, camera_model: str) -> Camera | None:
         """Arguments, result and exceptions as for :func:`camera_from_info`."""
-        roi = info.roi
-        key = (
-            *(width, height, camera_model, info.width, info.height),
-            *(info.distortion_model, info.d.tobytes(), info.k.tobytes(), info.p.tobytes()),
-            *(info.binning_x, info.binning_y, roi.x_offset, roi.y_offset, roi.width, roi.height),
-        )
+        key = (width, height, camera_model, *calibration_key(info))
         if key != self._key:
             self._camera = camera_from_info(info, width, height, camera_model, self._image_topic)
+            self.warning = "" if self._camera is None else _plausibility_warning(info, self._camera)
             self._key = key
         return self._camera
+
+
+def calibration_key(info: CameraInfo) -> tuple[object, ...]:
+    """Content of a message except its header: equal for messages with equal calibration."""
+    roi = info.roi
+    return (
+        *(info.width, info.height, info.distortion_model, info.d.tobytes(), info.k.tobytes(), info.p.tobytes()),
+        *(info.binning_x, info.binning_y, roi.x_offset, roi.y_offset, roi.width, roi.height),
+    )
 
 
 def is_rectified(image_topic: str) -> bool:
     """Whether a word of the topic name is ``rect`` or ``rectified``, as in ``/camera/image_rect_color``."""
     return not {"rect", "rectified"}.isdisjoint(re.split(r"[/_]", image_topic))
+
+
+def _plausibility_warning(info: CameraInfo, camera: Camera) -> str:
+    """Text for a calibration that is implausible for the whole sensor; ``camera`` may be a region of it."""
+    binning = max(info.binning_x, 1), max(info.binning_y, 1)
+    matrix = camera.matrix.copy()
+    matrix[:2, 2] += np.divide([info.roi.x_offset, info.roi.y_offset], binning)
+    problem = implausible_intrinsics(matrix, info.width / binning[0], info.height / binning[1])
+    return problem and (
+        f"camera_info is implausible: {problem}. It may be of another resolution or camera, and hands would be at a "
+        "wrong distance; calibrate the camera at this resolution"
+    )
 
 
 def _sensor_to_image(info: CameraInfo, width: int, height: int) -> FloatArray:

@@ -8,6 +8,7 @@ REASONS: dict[str, str] = {
     "image_step": "row step smaller than the row's pixels",
     "image_data": "data length does not match height and step",
     "image_compressed": "corrupt or truncated compressed data",
+    "camera_late": "the image's own camera_info did not arrive in time, and the calibration varies between images",
     "camera_size": "calibration of a different image size",
     "camera_roi": "region of interest outside the calibrated image",
     "camera_values": "invalid intrinsics: NaN, infinite or not positive",

@@ -34,6 +34,7 @@ HEALTHY = replace(
     dropped=10,
     received_rate=30.0,
     processed_rate=27.0,
+    lost=1,
     loss_fraction=0.01,
     latency={"network": (0.02, 0.03), "total": (0.025, 0.04)},
     time_since_received=0.01,
@@ -58,10 +59,18 @@ def test_healthy_node_reports_rate_and_tolerates_drops() -> None:
         ({"pending_time": 5.0}, [], 10.0, ERROR, "none was processed for 5.0 s"),
         ({"pending_time": 50.0}, [], 1.0, OK, "Publishing hands"),  # pending since before activation
         ({"pending_time": 50.0, "time_since_received": 49.0}, [], 60.0, STALE, "No image received for 49.0 s"),
-        ({"recent_uncalibrated": 3}, [], 10.0, WARN, "No camera calibration on camera_info"),
+        (
+            {"recent_uncalibrated": 3, "uncalibrated_reason": "No camera_info received on /camera_info"},
+            [],
+            10.0,
+            WARN,
+            "Uncalibrated, metric outputs are not published: No camera_info received on /camera_info",
+        ),
+        ({"recent_warnings": {"stamp_zero": "Stamps are zero"}}, [], 10.0, WARN, "^Stamps are zero$"),
         ({"recent_failed": 2, "last_error": "boom"}, [], 10.0, ERROR, "2 image(s) failed.*boom"),
         ({"recent_rejected": {"image_step": 4, "image_data": 1}}, [], 10.0, WARN, "image_data 1, image_step 4"),
         ({"loss_fraction": 0.42}, [], 10.0, WARN, "42% of the images are lost.*fastdds.xml"),
+        ({"loss_fraction": None, "lost": None}, [], 10.0, OK, "Publishing hands"),
         ({}, ["/image: best_effort, reliable"], 10.0, WARN, "/image: best_effort, reliable"),
         ({"time_since_received": None, "recent_failed": 9}, ["/image: x"], None, OK, "Node is not active"),
     ],
@@ -78,9 +87,7 @@ def test_all_reasons_are_listed_with_the_worst_first() -> None:
     snapshot = replace(HEALTHY, time_since_received=9.0, recent_failed=1, last_error="boom", recent_uncalibrated=1)
     level, text = evaluate(snapshot, ["/image: incompatible"], 60.0, 3.0, "on_activate: no memory")
     assert level == ERROR
-    positions = [
-        text.index(part) for part in ("no memory", "boom", "No image", "No camera calibration", "incompatible")
-    ]
+    positions = [text.index(part) for part in ("no memory", "boom", "No image", "Uncalibrated", "incompatible")]
     assert positions[:3] == sorted(positions)[:3]
 
 
@@ -93,10 +100,12 @@ def test_values_have_units() -> None:
     assert values["publishing rate (Hz)"] == "27.0"
     assert values["latency of network, p50 (ms)"] == "20.00"
     assert values["latency of total, p95 (ms)"] == "40.00"
-    assert values["images lost in transport (%)"] == "1.00"
+    assert (values["images lost in transport"], values["images lost in transport (%)"]) == ("1", "1.00")
     assert values["messages rejected"] == "image_size 2"
     assert values["age of last image stamp (s)"] == "0.12"
     assert to_values(Statistics().snapshot(), None)["time since last image received (s)"] == "-"
+    values = to_values(replace(HEALTHY, lost=None, loss_fraction=None), 0.123)
+    assert (values["images lost in transport"], values["images lost in transport (%)"]) == ("unknown", "unknown")
 
 
 def test_a_node_without_subscribers_rests() -> None:
@@ -153,7 +162,7 @@ def test_lifecycle_of_a_node(node: Node) -> None:
     assert received(diagnostics.create_message(pipeline, 0))[0] == WARN
     for _ in range(3):
         time[0] += 0.1
-        diagnostics.statistics.record_received(0)
+        diagnostics.statistics.record_received()
         diagnostics.statistics.record_processed({"total": 0.03}, 2_000_000_000)
     level, text, values = received(diagnostics.create_message(pipeline, 2_500_000_000))
     assert (level, text) == (OK, "Publishing hands at 10.0 Hz")

@@ -308,7 +308,7 @@ def test_metric_outputs_start_with_the_first_calibration(ros_domain, node, camer
     )
     assert node.logged("No camera_info received on /camera_info")
     # The level becomes WARN when the errors of earlier tests have left the statistics' window.
-    wait_for(lambda: outputs.diagnostics and "No camera calibration" in outputs.status().message)
+    wait_for(lambda: outputs.diagnostics and "Uncalibrated" in outputs.status().message)
     wait_for(
         lambda: uncalibrated.append(camera.publish(info=False)) or outputs.status().level == DiagnosticStatus.WARN,
         "a warning",

@@ -51,11 +51,13 @@ class PublisherStub:
     def publish(self, result: PerceptionResult, settings: Settings) -> None:
         self.published.append((result, settings))
 
+    overlay = False
+
     def requested(self, settings: Settings) -> bool:
         return self.subscribed
 
     def overlay_requested(self, settings: Settings) -> bool:
-        return False
+        return self.overlay
 
     def report_qos_problems(self) -> None:
         self.num_reports += 1
@@ -224,6 +226,55 @@ def test_error_affects_only_its_image(harness: PipelineHarness, capfd: pytest.Ca
     assert "Image rejected: encoding '32FC1'" in log
     assert "Failed to process image: no hand at all fits this image" in log
     assert "Traceback" in log
+
+
+def test_each_kind_of_rejected_image_is_logged(harness: PipelineHarness, capfd: pytest.CaptureFixture[str]) -> None:
+    """Two kinds that alternate: neither hides the other, and none is logged twice."""
+    for k in range(10):
+        harness.receive(encoding="32FC1" if k % 2 else "rgba8")
+        wait_for(lambda k=k: sum(harness.snapshot.rejected.values()) == k + 1)
+    log = capfd.readouterr().err
+    assert log.count("Image rejected: encoding '32FC1'") == log.count("Image rejected: step is 192") == 1
+
+
+def test_headers_and_competing_publishers_are_reported_once(
+    node: Node, harness: PipelineHarness, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In the diagnostics as long as they last, in the log once."""
+    cameras = [Node(name, context=node.context, use_global_arguments=False) for name in ("left_eye", "right_eye")]
+    publishers = [camera.create_publisher(Image, "/left/image", 5) for camera in cameras]
+    harness.receive(3)
+    wait_for(lambda: harness.pipeline.monitor() or "publishers of /left/image" in harness.snapshot.recent_warnings)
+    harness.pipeline.monitor()
+    warnings = harness.snapshot.recent_warnings
+    assert {"frame_id_empty", "stamp_offset"} <= set(warnings)
+    assert "/left_eye" in warnings["publishers of /left/image"]
+    assert "/right_eye" in warnings["publishers of /left/image"]
+    log = capfd.readouterr().err
+    assert all(log.count(text) == 1 for text in warnings.values())
+    del publishers
+    for camera in cameras:
+        camera.destroy_node()
+
+
+def test_calibration_ends_with_its_publisher(
+    node: Node, harness: PipelineHarness, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A camera without calibration must not be given that of the camera before it."""
+    camera = Node("camera", context=node.context, use_global_arguments=False)
+    publisher = camera.create_publisher(CameraInfo, "/left/camera_info", 5)
+    wait_for(lambda: harness.pipeline.monitor() or node.count_publishers("/left/camera_info"))
+    harness.pipeline.monitor()
+    harness.receive()
+    wait_for(lambda: harness.snapshot.processed == 1)
+    camera.destroy_publisher(publisher)
+    wait_for(lambda: node.count_publishers("/left/camera_info") == 0)
+    harness.pipeline.monitor()
+    harness.receive()
+    wait_for(lambda: harness.snapshot.uncalibrated == 1)
+    assert "The publisher of /left/camera_info is gone" in capfd.readouterr().err
+    assert "No camera_info received on /left/camera_info" in harness.snapshot.uncalibrated_reason
+    camera.destroy_node()
 
 
 def test_uncalibrated_image_is_counted_and_not_published(
