@@ -64,7 +64,6 @@ class FeatureCache:
     ) -> None:
         self.images, self.hand_model, self.jitter = images, hand_model, jitter
         self.folder = images.directory / f"features-{cache_digest(landmarker, repr(jitter))}"
-        self.folder.mkdir(exist_ok=True)
         self._reader = ShardReader()
         # A set that has grown since has a longer last shard than its features.
         missing = [k for k in range(images.shard_count) if shard_length(self._path(k)) < len(self._samples(k))]

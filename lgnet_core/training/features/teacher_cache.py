@@ -79,9 +79,8 @@ class TeacherCache:
         settings = settings or TeacherSettings()
         index = read_index(root, "train")
         self.folder = folder / f"teacher-{cache_digest(landmarker, f'{settings.cache_key()} {image_size} {VARIANTS}')}"
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._reader = ShardReader()
-        missing = [number for number in range(VARIANTS) if not self._path(number).exists()]
+        missing = [number for number in range(VARIANTS) if not self._path(number).is_file()]
         if missing:
             engine = make_engine(landmarker, "auto", "cpu", threads)
             teacher = Teacher(
