@@ -7,6 +7,7 @@ that a missing one becomes a finding instead of an exception.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.metadata
 import importlib.util
@@ -50,6 +51,13 @@ ALTERNATIVE_DISTRIBUTIONS = {
 """Other distributions that provide a module; apt's python3-opencv has no metadata."""
 
 
+EXPORTS_BYTES = 64 << 20
+"""Room for the exports of the bundled networks."""
+
+TEMPORARY_BYTES = 1 << 20
+"""Room for temporary files; nothing large is among them."""
+
+
 class Level(Enum):
     """Severity of a finding."""
 
@@ -82,6 +90,7 @@ def check_files(weights: str | Path | None = None, hand_model: str | Path | None
         ("weights", lambda: check_weights(weights)),
         ("palm detector", check_palm_detector_file),
         ("cache", check_cache),
+        ("temporary files", check_temporary_files),
     )
     return findings + [_guarded(subject, step) for subject, step in steps]
 
@@ -210,22 +219,46 @@ def check_palm_detector_file() -> Finding:
 
 
 def check_cache() -> Finding:
-    """The cache folder for exported networks is writable."""
+    """The cache folder for exported networks is writable and has room for them."""
     from lgnet_core.io.cache import CACHE_VARIABLE, cache_directory
 
-    folder = cache_directory()
+    folder: Path | str = "none"
     try:
+        folder = cache_directory()
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        reserve_space(folder, EXPORTS_BYTES)
+        if blocked := [path for path in folder.glob("*.onnx") if path.is_dir()]:
+            raise IsADirectoryError(errno.EISDIR, "is a folder in the place of a file", str(blocked[0]))
     except OSError as error:
         return Finding(
             "cache",
             Level.NOTE,
-            f"{folder} is not writable ({error.strerror}): the network is exported anew in every process",
-            f"make it writable, or set {CACHE_VARIABLE} to a folder that is",
+            f"{error.filename or folder}: {error.strerror}: networks are exported anew in every process",
+            f"make {EXPORTS_BYTES >> 20} MB of room and the folder writable, or set {CACHE_VARIABLE} to another folder",
         )
     return Finding("cache", Level.OK, str(folder))
+
+
+def check_temporary_files() -> Finding:
+    """There is a folder for temporary files, with some room."""
+    try:
+        folder = tempfile.gettempdir()
+        reserve_space(Path(folder), TEMPORARY_BYTES)
+    except OSError as error:
+        where = os.environ.get("TMPDIR") or error.filename or "/tmp"
+        remedy = f"make {TEMPORARY_BYTES >> 20} MB of room, or set TMPDIR to another folder"
+        return Finding("temporary files", Level.NOTE, f"{where}: {error.strerror}", remedy)
+    return Finding("temporary files", Level.OK, folder)
+
+
+def reserve_space(folder: Path, size: int) -> None:
+    """Write a file of this size (bytes) and delete it: an empty file can be created on a full disk too.
+
+    Raises:
+        OSError: if that is not possible.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        os.posix_fallocate(file.fileno(), 0, size)
 
 
 def check_device(device: str) -> Finding:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -28,23 +28,36 @@ def export_onnx(network: ExportableModule[Outputs], path: str | Path, inputs: tu
     Args:
         network: with its weights, on any device; it is exported on the CPU in evaluation mode.
         path: written atomically; its folder must exist.
+        inputs: see :func:`onnx_content`.
+
+    Raises:
+        OSError: if the file cannot be written.
+        ImportError, ValueError: see :func:`onnx_content`.
+    """
+    write_bytes(Path(path), onnx_content(network, inputs))
+
+
+def onnx_content(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...] | None = None) -> bytes:
+    """Content of the file of :func:`export_onnx`. No other file is written, so that a full disk does not matter.
+
+    Args:
+        network: as for :func:`export_onnx`.
         inputs: a batch of 2 with the sizes to export, on the CPU; None for the network's ``example_inputs()``.
 
     Raises:
         ImportError: if onnx is not installed.
         ValueError: if an input and an output have the same name.
-        OSError: if the file cannot be written.
     """
     try:
         import onnx
     except ImportError as error:
         raise ImportError(f"exporting needs onnx ({error}): pip install onnx") from error
-    path = Path(path)
     inputs = network.example_inputs() if inputs is None else inputs
     model = onnx.load_model_from_string(_trace(network, inputs))
     onnx.helper.set_model_props(model, description(network, inputs))
     onnx.checker.check_model(model)
-    write_bytes(path, model.SerializeToString())
+    content: bytes = model.SerializeToString()
+    return content
 
 
 def description(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...]) -> dict[str, str]:
@@ -83,19 +96,20 @@ def _trace(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...]) -> by
     network.to("cpu").eval()
     torch.onnx.register_custom_op_symbolic("aten::prelu", _export_prelu, OPSET)
     try:
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
+        content = io.BytesIO()
+        with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # the tracer warns about shape checks, which are constant indeed
             torch.onnx.export(
                 network,
                 inputs,
-                f"{folder}/network.onnx",
+                content,  # type: ignore[arg-type]  # accepted, but not declared
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=list(names),
                 output_names=list(outputs),
                 dynamic_axes={name: {0: "batch"} for name in (*names, *outputs)},
             )
-            return Path(folder, "network.onnx").read_bytes()
+        return content.getvalue()
     finally:
         torch.onnx.unregister_custom_op_symbolic("aten::prelu", OPSET)
         network.to(device).train(training)

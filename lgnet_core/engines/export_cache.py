@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import hashlib
 import importlib.metadata
 import logging
 import os
-import tempfile
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 import lgnet_core
-from lgnet_core.engines.export import export_onnx, network_digest
+from lgnet_core.engines.export import network_digest, onnx_content
 from lgnet_core.io.cache import CACHE_VARIABLE, cache_directory
-from lgnet_core.io.output import write_bytes
+from lgnet_core.io.output import reason_of, write_bytes
 from lgnet_core.network.exportable import ExportableModule, Outputs, input_shapes
 
 log = logging.getLogger(__name__)
@@ -29,15 +27,19 @@ EXPORTED_SOURCES = ("network", "hand_model", "geometry", "types.py", "engines/ex
 """Files and folders of the package whose code determines exported files; part of the cache key."""
 
 
+_unsaved: dict[str, bytes] = {}
+"""Exports of this process that could not be written to the cache, by name."""
+
+
 def cached_onnx(
     network: ExportableModule[Outputs], inputs: tuple[Tensor, ...] | None = None, rebuild: bool = False
-) -> Path:
+) -> Path | bytes:
     """Path of the network's ONNX file in the user's cache; it is exported if missing.
 
     Entries are named by a digest of everything that determines them: weights, hand model, code of this package, and
     versions of torch and onnx. Each has a checksum file; entries that do not match it are exported again. If the cache
-    exceeds :data:`MAX_CACHE_BYTES`, the least recently used entries are deleted. If it is not writable, a temporary
-    file is used in this process, with a warning.
+    exceeds :data:`MAX_CACHE_BYTES`, the least recently used entries are deleted. If the file cannot be written, its
+    content is returned instead and kept for this process, with a warning: this needs no disk at all.
 
     Args:
         network: with its weights.
@@ -46,25 +48,45 @@ def cached_onnx(
     """
     inputs = network.example_inputs() if inputs is None else inputs
     name = f"{_cache_key(network, inputs)}.onnx"
-    path = cache_directory() / name
-    if not rebuild and _is_intact(path):
-        with contextlib.suppress(OSError):
-            os.utime(path)  # mark as recently used
-        return path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe, probe_name = tempfile.mkstemp(dir=path.parent)  # test before exporting, which takes seconds
-        os.close(probe)
-        os.unlink(probe_name)
-    except OSError as error:
-        path = _temporary_directory(error) / name
+    if not rebuild and name in _unsaved:
+        return _unsaved[name]
+    with contextlib.suppress(OSError):  # no cache directory: reported below
+        path = cache_directory() / name
         if not rebuild and _is_intact(path):
+            with contextlib.suppress(OSError):
+                os.utime(path)  # mark as recently used
             return path
-    log.info("exporting %s to %s (only once)", type(network).__name__, path)
-    export_onnx(network, path, inputs)
-    write_bytes(_checksum_path(path), _file_digest(path).encode())
-    _evict_least_recently_used(path.parent)
-    return path
+    log.info("exporting %s (only once)", type(network).__name__)
+    content = onnx_content(network, inputs)
+    place = None
+    try:
+        place = cache_directory() / name
+        _write_entry(place, content)
+    except OSError as error:
+        if not _unsaved:
+            log.warning(
+                "%s: cannot be written (%s), so networks are exported again in every process; make room and the folder "
+                "writable, or set %s to another folder",
+                place or error.filename,
+                reason_of(error),
+                CACHE_VARIABLE,
+            )
+        _unsaved[name] = content
+        return content
+    _evict_least_recently_used(place.parent)
+    return place
+
+
+def _write_entry(path: Path, content: bytes) -> None:
+    """Write a file and its checksum, or raise OSError and leave neither."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write_bytes(path, content)
+        write_bytes(_checksum_path(path), hashlib.sha256(content).hexdigest().encode())
+    except OSError:
+        with contextlib.suppress(OSError):  # a folder in the place of the file stays
+            path.unlink()
+        raise
 
 
 def _evict_least_recently_used(folder: Path) -> None:
@@ -107,22 +129,3 @@ def _file_digest(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-_temporary: tempfile.TemporaryDirectory[str] | None = None
-
-
-def _temporary_directory(reason: OSError) -> Path:
-    """Temporary folder for this process, deleted at exit; the first call logs a warning."""
-    global _temporary
-    if _temporary is None:
-        _temporary = tempfile.TemporaryDirectory(prefix="lgnet_ros_")
-        atexit.register(_temporary.cleanup)
-        log.warning(
-            "cannot write to the cache %s (%s): networks are exported again in every process; "
-            "make the folder writable or set %s",
-            cache_directory(),
-            reason.strerror,
-            CACHE_VARIABLE,
-        )
-    return Path(_temporary.name)

@@ -41,7 +41,7 @@ class OnnxEngine(Engine[Outputs]):
     and from other programs. Within a call they spin for :data:`SPIN_MICROSECONDS` before they sleep.
 
     Args:
-        path: ONNX file written by :func:`lgnet_core.engines.export.export_onnx`.
+        file: path or content of an ONNX file written by :func:`lgnet_core.engines.export.export_onnx`.
         outputs: return type of the network, ``OUTPUTS`` of its class.
         device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``; ``"auto"`` selects a GPU only if onnxruntime has a provider
             for it.
@@ -56,8 +56,9 @@ class OnnxEngine(Engine[Outputs]):
     precision = "fp32"
 
     def __init__(
-        self, path: str | Path, outputs: type[Outputs], device: str = "auto", threads: int | None = None
+        self, file: str | Path | bytes, outputs: type[Outputs], device: str = "auto", threads: int | None = None
     ) -> None:
+        path = "the export in memory" if isinstance(file, bytes) else str(file)
         self.device = _device(device)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -67,7 +68,9 @@ class OnnxEngine(Engine[Outputs]):
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_MICROSECONDS))
         options.add_session_config_entry("session.force_spinning_stop", "1")  # for versions without the option above
         try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=_providers(self.device))
+            self.session = onnxruntime.InferenceSession(
+                file if isinstance(file, bytes) else path, options, providers=_providers(self.device)
+            )
         except Exception as error:  # onnxruntime's exceptions have no public base class
             raise ValueError(
                 f"{path}: ONNX Runtime cannot load the file ({error}); delete it and export again with `lgnet export`"

@@ -42,6 +42,12 @@ def explain_os_error(error: OSError, path: str | Path | None = None) -> str:
     return f"{path or error.filename or 'a file'}: {reason[0].lower()}{reason[1:]}; {_remedy(error)}"
 
 
+def reason_of(error: OSError) -> str:
+    """The reason of an error in words, without path and remedy; of an :class:`OutputError`, that of its cause."""
+    cause = error.__cause__ if isinstance(error, OutputError) and error.__cause__ else error
+    return getattr(cause, "strerror", None) or str(cause)
+
+
 def _remedy(error: OSError) -> str:
     return _REMEDIES.get(error.errno or 0, "check the path and the disk")
 

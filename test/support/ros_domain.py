@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,18 @@ class RosDomain:
         self.node.destroy_node()
         self.context.shutdown()
 
-    def start(self, *command: str, log: Path | None = None) -> subprocess.Popen[str]:
-        """Start a Python program in this domain, which :meth:`close` kills. Its output is written to ``log``."""
-        environment = os.environ | {
+    def start(
+        self, *command: str, log: Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start a Python program in this domain, which :meth:`close` kills. Its output is written to ``log``.
+
+        Args:
+            environment: instead of the variables of this process.
+        """
+        environment = {
+            **(os.environ if environment is None else environment),
             "ROS_DOMAIN_ID": str(self.domain_id),
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "test")]),
         }
         output = None if log is None else log.open("w")

@@ -22,12 +22,27 @@ SHELL_HOOKS = ("local_setup.*", "package.dsv", "environment/*")
 PACKAGING = ("*.egg-info/*", "__pycache__/*", "*.c")
 
 
+def check_path() -> None:
+    """Check that ROS 2's message generator can handle the path of the checkout. Spaces do not matter.
+
+    Raises:
+        SystemExit: it contains characters other than ASCII, at which the generator's CMake files cut it off.
+    """
+    if not str(CHECKOUT).isascii():
+        sys.exit(
+            f"ROS 2's message generator fails in {CHECKOUT}, since it cuts off paths at letters such as umlauts. Move "
+            "the checkout to a folder with a plain ASCII path (spaces are fine), and run the command again there."
+        )
+
+
 def build(work: Path) -> Path:
     """Build incrementally in ``work`` and return the install prefix.
 
     Raises:
-        SystemExit: CMake, compiler or ROS 2 is missing, or the build failed; its output is printed.
+        SystemExit: CMake, compiler or ROS 2 is missing, the path is unsuitable, or the build failed; its output is
+            printed.
     """
+    check_path()
     prefixes = sourced_ros() or wheel_prefixes()
     if not prefixes:
         sys.exit("No ROS 2 found to build the messages. Run `make`, or source the setup.bash of a ROS 2 installation.")

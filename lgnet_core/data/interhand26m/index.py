@@ -5,6 +5,7 @@ The cache file records the size and modification time of its source files and is
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -21,8 +22,8 @@ from safetensors.numpy import save_file
 
 from lgnet_core.data.interhand26m.layout import SplitFiles
 from lgnet_core.data.interhand26m.parse import NO_CAMERA, NO_IMAGE, NO_JOINTS, AnnotationReader, Arrays, read_ids
-from lgnet_core.io.cache import cache_directory
-from lgnet_core.io.output import OutputError, replacing
+from lgnet_core.io.cache import CACHE_VARIABLE, cache_directory
+from lgnet_core.io.output import OutputError, reason_of, replacing
 from lgnet_core.types import FloatArray
 
 log = logging.getLogger(__name__)
@@ -102,15 +103,16 @@ def open_index(sources: SplitFiles, cache: Path | None = None, console: Console 
     Raises:
         InputError: if an annotation file is truncated or invalid.
     """
-    path = cache or _default_cache(sources)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_suffix(".lock").open("w")
-    except OSError as error:
-        log.warning("%s: cannot cache the index (%s); it is rebuilt at each start", path, error)
-        return build_index(sources, console)
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released with the file, also if the process dies
+    path = cache
+    with contextlib.ExitStack() as stack:
+        try:
+            path = cache or _default_cache(sources)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(path.with_suffix(".lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)  # released with the file, also if the process dies
+        except OSError as error:
+            _warn_uncached(path or error.filename, error.strerror or str(error))
+            return build_index(sources, console)
         index = _read(path, _fingerprint(sources))
         if index is None:
             index = build_index(sources, console)
@@ -188,7 +190,17 @@ def _write(path: Path, index: Index) -> None:
         with replacing(path) as partial:
             save_file(arrays, partial, metadata={"about": json.dumps(index.about)})
     except OutputError as error:
-        log.warning("%s: cannot cache the index (%s); it is rebuilt at each start", path, error)
+        _warn_uncached(path, reason_of(error))
+
+
+def _warn_uncached(path: Path | str, reason: str) -> None:
+    log.warning(
+        "%s: cannot cache the index (%s), so it is rebuilt at each start; make room and the folder writable, or set %s "
+        "to another folder",
+        path,
+        reason,
+        CACHE_VARIABLE,
+    )
 
 
 def _read(path: Path, expected_sources: dict[str, Any]) -> Index | None:
@@ -201,6 +213,6 @@ def _read(path: Path, expected_sources: dict[str, Any]) -> Index | None:
             if about.get("sources") != expected_sources:
                 return None
             return Index(**{name: file.get_tensor(name) for name in _ARRAYS}, about=about)
-    except (SafetensorError, json.JSONDecodeError):
+    except (SafetensorError, json.JSONDecodeError, OSError):
         log.warning("%s: damaged; rebuilding the index", path)
         return None

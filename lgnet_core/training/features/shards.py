@@ -36,8 +36,8 @@ def write_shard(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def shard_length(path: Path) -> int:
-    """Number of samples in a shard of features; 0 if the file does not exist."""
-    if not path.exists():
+    """Number of samples in a shard of features; 0 if there is no such file."""
+    if not path.is_file():
         return 0
     with safe_open(path, "pt") as shard:
         return int(shard.get_slice("given").get_shape()[0])

@@ -82,7 +82,7 @@ class TeacherCache:
         self.folder = folder / f"teacher-{cache_digest(landmarker, f'{settings.cache_key()} {image_size} {VARIANTS}')}"
         make_folder(self.folder)
         self._reader = ShardReader()
-        missing = [number for number in range(VARIANTS) if not self._path(number).exists()]
+        missing = [number for number in range(VARIANTS) if not self._path(number).is_file()]
         if missing:
             engine = make_engine(landmarker, "auto", "cpu", threads)
             teacher = Teacher(

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from support.disks import file_size_limit, forget_home
 from support.small_network import small_network
 from support.stubs import save_untrained_network
 
@@ -106,6 +107,31 @@ def test_read_only_cache(monkeypatch, tmp_path):
     finding = check.check_cache()
     assert finding.level is Level.NOTE
     assert "LGNET_CACHE_DIR" in finding.remedy
+
+
+def test_full_disk_is_not_reported_as_a_usable_cache(monkeypatch, tmp_path):
+    """Nor as a usable folder for temporary files: empty files can be created there."""
+    monkeypatch.setenv("LGNET_CACHE_DIR", str(tmp_path))
+    assert check.check_cache().level is Level.OK
+    with file_size_limit(1 << 10):
+        findings = [check.check_cache(), check.check_temporary_files()]
+    assert [finding.level for finding in findings] == [Level.NOTE, Level.NOTE]
+    assert str(tmp_path) in findings[0].detail
+    assert all("Errno" not in finding.detail and "MB of room" in finding.remedy for finding in findings)
+
+
+def test_folder_in_the_place_of_a_cached_file_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("LGNET_CACHE_DIR", str(tmp_path))
+    (tmp_path / "network.onnx").mkdir()
+    assert str(tmp_path / "network.onnx") in check.check_cache().detail
+
+
+def test_missing_home_folder_is_named(monkeypatch):
+    monkeypatch.delenv("LGNET_CACHE_DIR", raising=False)
+    forget_home(monkeypatch)
+    finding = check.check_cache()
+    assert finding.level is Level.NOTE
+    assert "no home folder" in finding.detail
 
 
 def test_unknown_device():

@@ -3,8 +3,11 @@
 import hashlib
 import logging
 import os
+import shutil
+from pathlib import Path
 
 import pytest
+from support.disks import file_size_limit, forget_home
 from support.imports import imports_of
 from support.paths import ROOT
 from support.tiny_network import TinyNetwork
@@ -24,19 +27,19 @@ def exports(monkeypatch, tmp_path) -> list:
     """Use a temporary cache folder and a fake export; returns the list of its calls."""
     calls: list = []
 
-    def fake_export(network, path, inputs):
-        calls.append(path)
-        path.write_bytes(b"network")
+    def fake_export(network, inputs) -> bytes:
+        calls.append(network)
+        return b"network"
 
-    monkeypatch.setattr(export_cache, "export_onnx", fake_export)
-    monkeypatch.setattr(export_cache, "_temporary", None)
+    monkeypatch.setattr(export_cache, "onnx_content", fake_export)
+    monkeypatch.setattr(export_cache, "_unsaved", {})
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     return calls
 
 
 def test_network_is_exported_only_once(network, exports):
     paths = {cached_onnx(network), cached_onnx(network)}
-    assert exports == list(paths)
+    assert len(exports) == len(paths) == 1
     assert cached_onnx(network, TinyNetwork(16).example_inputs()) not in paths
     assert cached_onnx(network, rebuild=True) in paths
     assert len(exports) == 3
@@ -74,16 +77,51 @@ def test_damaged_entry_is_exported_again(network, exports):
     assert len(exports) == 3
 
 
-def test_temporary_file_is_used_if_the_cache_is_not_writable(network, exports, monkeypatch, tmp_path, caplog):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
+def file_in_place_of_a_folder(cache: Path, entry: Path) -> None:
+    cache.touch()
+
+
+def folder_in_place_of_the_file(cache: Path, entry: Path) -> None:
+    entry.mkdir(parents=True)
+
+
+def folder_in_place_of_the_checksum(cache: Path, entry: Path) -> None:
+    entry.with_suffix(".sha256").mkdir(parents=True)
+
+
+@pytest.mark.parametrize(
+    "obstacle", [file_in_place_of_a_folder, folder_in_place_of_the_file, folder_in_place_of_the_checksum]
+)
+def test_export_is_kept_in_memory_if_the_cache_cannot_be_written(
+    network, exports, monkeypatch, tmp_path, caplog, obstacle
+):
+    entry = cached_onnx(network)
+    shutil.rmtree(tmp_path / "cache")
+    obstacle(tmp_path / "cache", entry)
     with caplog.at_level(logging.WARNING):
-        first, again = cached_onnx(network), cached_onnx(network)
-    assert first == again
-    assert first.is_file()
-    assert len(exports) == 1
-    (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert CACHE_VARIABLE in warning.getMessage()
+        assert [cached_onnx(network), cached_onnx(network)] == [b"network"] * 2
+        assert cached_onnx(TinyNetwork(about="newer")) is not None
+    assert len(exports) == 3
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warning.startswith(f"{entry}: cannot be written (")
+    assert "Errno" not in warning
+    assert CACHE_VARIABLE in warning
+    assert not entry.is_file()
+
+
+def test_export_is_kept_in_memory_on_a_full_disk(network, exports, tmp_path, caplog):
+    """The limit stands in for a full disk: the file can be created and not be written."""
+    with file_size_limit(3):
+        assert cached_onnx(network) == b"network"
+    assert str(tmp_path / "cache") in caplog.text
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_export_is_kept_in_memory_without_a_home_folder(network, exports, monkeypatch, caplog):
+    monkeypatch.delenv(CACHE_VARIABLE)
+    forget_home(monkeypatch)
+    assert cached_onnx(network) == b"network"
+    assert "there is no home folder" in caplog.text
 
 
 def test_cache_key_covers_the_code_of_networks():

@@ -92,9 +92,7 @@ def test_damaged_cache_entry_is_exported_again(tmp_path, monkeypatch):
     network = TinyNetwork().eval()
     export_onnx(network, tmp_path / "good")
     good = (tmp_path / "good").read_bytes()
-    monkeypatch.setattr(
-        "lgnet_core.engines.export_cache.export_onnx", lambda network, path, inputs: path.write_bytes(good)
-    )
+    monkeypatch.setattr("lgnet_core.engines.export_cache.onnx_content", lambda network, inputs: good)
     path = cached_onnx(network)
     path.write_bytes(good[:200])
     path.with_suffix(".sha256").write_text(
@@ -103,6 +101,15 @@ def test_damaged_cache_entry_is_exported_again(tmp_path, monkeypatch):
     engine = OnnxEngine.from_network(network, "cpu", threads=1)
     torch.testing.assert_close(engine(*tiny_inputs(1)), EagerEngine(network, "cpu")(*tiny_inputs(1)))
     assert list(tmp_path.glob("*.onnx")) == [path]
+
+
+def test_engine_of_an_export_in_memory(tmp_path, monkeypatch):
+    """What the cache returns where it cannot be written."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file"))
+    network = TinyNetwork().eval()
+    engine = OnnxEngine.from_network(network, "cpu", threads=1)
+    torch.testing.assert_close(engine(*tiny_inputs(1)), EagerEngine(network, "cpu")(*tiny_inputs(1)))
 
 
 def test_invalid_or_missing_file_raises(tmp_path):

@@ -126,10 +126,11 @@ def test_concurrent_processes_build_it_once(sources, tmp_path):
 
 MEASURE = """
 import resource, sys, time
-from lgnet_core.data.interhand26m import InterHand26M, Sources
+from lgnet_core.data.interhand26m import InterHand26M, SplitFiles
 from pathlib import Path
 folder = Path(sys.argv[1])
-sources = Sources(folder / "data.json", folder / "camera.json", folder / "joint_3d.json", folder, folder / "fits.json")
+files = [folder / name for name in ("data.json", "camera.json", "joint_3d.json", ".", "fits.json")]
+sources = SplitFiles(*files)
 start = time.perf_counter()
 images = InterHand26M(sources, cache=folder / "index.safetensors")
 seconds = time.perf_counter() - start
