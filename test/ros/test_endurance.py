@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lifecycle_msgs.msg import State
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image
 from support.fixed_hands import FixedTracker
 from support.memory import MEBIBYTE, memory_growth, resident_memory
@@ -80,7 +81,12 @@ def valid_image() -> Image:
 
 def test_invalid_messages_are_counted(ros_domain):
     """3,000 invalid images and calibrations are each counted with their reason; then a valid image is processed."""
-    node = HandsNode(lambda settings: FixedTracker(), context=ros_domain.context, use_global_arguments=False)
+    node = HandsNode(
+        lambda settings: FixedTracker(),
+        context=ros_domain.context,
+        use_global_arguments=False,
+        parameter_overrides=[Parameter("lazy", value=False)],  # nothing subscribes here
+    )
     ros_domain.executor.add_node(node)
     client = LifecycleClient(ros_domain.node, "/hands")
     client.bring_up(TIMEOUT, TIMEOUT)
