@@ -132,6 +132,7 @@ def test_arguments_reach_the_node(launch: Callable[..., Launch], ros_domain: Ros
     running = launch(namespace="arm", image="/cam/color/image_raw", hand_length="0.2", **overrides)
     running.spin(running.brought_up)
     client = AsyncParameterClient(ros_domain.node, "/arm/hands")
+    running.spin(client.services_are_ready)  # a request to a service that is not yet discovered is lost
     future = client.get_parameters([*overrides, "hand_length"])
     running.spin(future.done)
     *texts, length = future.result().values
