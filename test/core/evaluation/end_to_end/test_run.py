@@ -81,7 +81,7 @@ def test_root_is_required(tmp_path, data):
 
 
 def test_command(real_set, tmp_path, monkeypatch):
-    monkeypatch.setattr("lgnet_core.inference.HandEstimator.load", lambda *_: StubWithoutEngines())
+    monkeypatch.setattr("lgnet_core.inference.HandEstimator.load", lambda *_, **options: StubWithoutEngines())
     options = ["--data", "realhands", "--root", str(real_set), "--split", "train", "-o", str(tmp_path / "out")]
     done = CliRunner().invoke(app, ["eval", *options], catch_exceptions=False)
     assert done.exit_code == 0
