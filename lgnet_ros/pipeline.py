@@ -191,19 +191,19 @@ class Pipeline:
         self._statistics.record_processed(stage_seconds, stamp_to_ns(result.header.stamp))
 
     def _on_error(self, error: Exception) -> None:
-        """Count and log an error that made the worker drop an image."""
+        """Log, then count an error that made the worker drop an image: whoever sees the count finds the log line."""
         if isinstance(error, InvalidMessageError):
-            self._statistics.record_rejected(error.key)
             self._log_warning(error.key, f"Image rejected: {error}")
+            self._statistics.record_rejected(error.key)
             return
-        self._statistics.record_failed(str(error))
         trace = "" if isinstance(error, OutOfMemoryError) else "\n" + "".join(traceback.format_exception(error))
         if self._throttle.allows(type(error).__name__):
             self._log.error(f"Failed to process image: {error}{trace}")
+        self._statistics.record_failed(str(error))
 
     def _report_uncalibrated(self, reason: str) -> None:
-        self._statistics.record_uncalibrated(reason)
         self._log_warning(reason, f"{reason}. Without calibration only {topics.OVERLAY} is published")
+        self._statistics.record_uncalibrated(reason)
 
     def _forget_calibration(self) -> None:
         """Discard the calibration of a camera that is gone: the next one may not publish any."""
@@ -215,8 +215,8 @@ class Pipeline:
 
     def _warn(self, kind: str, text: str) -> None:
         """Report a problem that does not prevent processing in the diagnostics, and in the log."""
-        self._statistics.record_warning(kind, text)
         self._log_warning(kind, text)
+        self._statistics.record_warning(kind, text)
 
     def _log_warning(self, kind: str, text: str) -> None:
         """Log a warning, throttled by kind, so that none hides another."""
