@@ -70,6 +70,14 @@ def train(
         bool | None,
         typer.Option(help="With --freeze-backbone: still train the landmark network's layers after stride 16."),
     ] = None,
+    thaw_steps: Annotated[
+        int | None,
+        typer.Option(help="With --train-deep: unfreeze one more block after so many steps, from the last one. 0: all."),
+    ] = None,
+    dense_supervision: Annotated[
+        bool | None,
+        typer.Option(help="With --freeze-backbone: supervise segmentation and depth of the crops too."),
+    ] = None,
     rotation: Annotated[
         float | None, typer.Option(help="Standard deviation of the rotation augmentation, degrees; 0: none.")
     ] = None,

@@ -230,6 +230,11 @@ class HandLGNetConfig:
             raise ValueError(f"HandLGNetConfig.backbone: {self.backbone!r}; the stages need 'hand_landmark'")
         _validate(self, {"channels": (4, " (heads, c / 4)"), "hidden_channels": (1, ""), "refine_channels": (1, "")})
 
+    @property
+    def enhanced_channels(self) -> int:
+        """Channels of F*_h, as in :class:`LGNetConfig`."""
+        return self.channels + self.channels // 4 if self.lgblock else self.channels
+
     def paper_variant(self) -> HandLGNetConfig:
         """Not available: the paper has no network with one crop per hand.
 

@@ -22,6 +22,7 @@ from lgnet_core.training.features.batch import FeatureBatch
 from lgnet_core.training.losses.auxiliary import AuxiliaryHeads, auxiliary_loss
 from lgnet_core.training.losses.config import LossWeights
 from lgnet_core.training.losses.criterion import HandsLoss
+from lgnet_core.training.losses.dense import DenseHead, dense_terms
 from lgnet_core.training.losses.distillation import (
     distillation_terms,
     grid_joints_2d,
@@ -29,7 +30,7 @@ from lgnet_core.training.losses.distillation import (
     pseudo_label_error,
 )
 from lgnet_core.training.losses.terms import masked_mean
-from lgnet_core.training.optimisation import Optimisation, ema_update
+from lgnet_core.training.optimisation import Optimisation, ema_update, set_learning_rate
 from lgnet_core.training.schedule import learning_rate_factor
 
 FEATURE_LOSS_WEIGHTS = {
@@ -38,9 +39,12 @@ FEATURE_LOSS_WEIGHTS = {
     "landmarks": 20.0,
     "hand_presence": 0.5,
     "hand_side": 0.5,
+    "segmentation": 0.5,
+    "depth": 10.0,
 }
 """Weights of the additional terms of cached features. At an error of 5 % of the hand size beyond the tolerance, each of
-the first three contributes as much as one cell of the joint_grid term."""
+the first three contributes as much as one cell of the joint_grid term. The depth, in metres, weighs as much as the mesh
+terms."""
 
 
 class TrainingModule(lightning.LightningModule):
@@ -58,6 +62,8 @@ class TrainingModule(lightning.LightningModule):
         frozen: parts of the network whose parameters and normalisation statistics are frozen.
         frozen_statistics: parts of the network of which only the normalisation statistics are frozen.
         trainable: the only part of the network to train; None: everything that is not frozen.
+        dense_supervision: supervise segmentation and depth too (:mod:`lgnet_core.training.losses.dense`); needs cached
+            features.
 
     ``average`` holds the exponential moving average of weights and statistics, which is validated and exported.
     """
@@ -77,6 +83,7 @@ class TrainingModule(lightning.LightningModule):
         frozen: Sequence[nn.Module] = (),
         frozen_statistics: Sequence[nn.Module] = (),
         trainable: nn.Module | None = None,
+        dense_supervision: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
@@ -93,6 +100,10 @@ class TrainingModule(lightning.LightningModule):
         self._frozen_statistics = [*frozen, *frozen_statistics]
         for part in frozen:
             part.requires_grad_(False)
+        self.dense_head: DenseHead | None = None
+        if dense_supervision:
+            assert isinstance(network, HandLGNet)
+            self.dense_head = DenseHead(network.config.enhanced_channels)
         self.average = AveragedModel(
             network, multi_avg_fn=ema_update(optimisation.ema_decay), use_buffers=True
         ).requires_grad_(False)
@@ -113,7 +124,7 @@ class TrainingModule(lightning.LightningModule):
         intermediate = None
         if isinstance(sample, FeatureBatch):
             assert isinstance(network, HandLGNet)
-            prediction, _ = predict_features(network, sample)
+            prediction, *_ = predict_features(network, sample)
         elif isinstance(network, HandLGNet):
             jitter = CropJitter() if training and self.augmentation is not None else None
             pairs = crop_hand_pairs(sample, labels.joints_2d, jitter, self._generator() if training else None)
@@ -158,11 +169,13 @@ class TrainingModule(lightning.LightningModule):
         """Loss of the whole network."""
         if isinstance(sample, FeatureBatch):
             assert isinstance(self.network, HandLGNet)
-            prediction, features = predict_features(self.network, sample)
+            prediction, features, enhanced = predict_features(self.network, sample)
             total, terms = criterion(prediction, batch, labels)
             feature_terms = distillation_terms(prediction, batch, sample.teacher)
             if any(p.requires_grad for p in self.network.landmarker.parameters()):
                 feature_terms |= landmarker_terms(self.network.landmarker, features, sample, labels)
+            if self.dense_head is not None:
+                feature_terms |= dense_terms(self.dense_head, enhanced, sample, labels, self.network.hand_model)
             total = total + sum(FEATURE_LOSS_WEIGHTS[name] * term for name, term in feature_terms.items())
             terms |= feature_terms
         else:
@@ -201,8 +214,7 @@ class TrainingModule(lightning.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         torch.manual_seed(self._batch_seed())  # dropout
         # Set from the step instead of by a stateful scheduler: a resumed training follows the schedule it is given.
-        for group in self.optimizers().param_groups:  # type: ignore[union-attr]
-            group["lr"] = self._learning_rate() * group["lr_scale"]
+        set_learning_rate(self.optimizers(), self._learning_rate(), self.global_step)  # type: ignore[arg-type]
 
     def _learning_rate(self) -> float:
         return self.optimisation.learning_rate * self.learning_rate_factor(self.global_step)
@@ -250,8 +262,8 @@ class TrainingModule(lightning.LightningModule):
         self.log("train/left_out", float(not finite))
 
     def configure_optimizers(self) -> Any:
-        landmarker = list(self.network.landmarker.parameters()) if isinstance(self.network, HandLGNet) else []
-        return self.optimisation.build(self.parameters(), landmarker)
+        blocks = self.network.landmarker.unfreezing_order() if isinstance(self.network, HandLGNet) else []
+        return self.optimisation.build(self.parameters(), [list(block.parameters()) for block in blocks])
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
         return batch.to(device)
@@ -266,8 +278,9 @@ class TrainingModule(lightning.LightningModule):
         return (self.seed * 1_000_003 + position) % 2**63
 
 
-def predict_features(network: HandLGNet, sample: FeatureBatch) -> tuple[HandsPrediction, HandLandmarks]:
-    """Prediction from cached feature maps, in the full images, and the landmark network's outputs for these maps."""
+def predict_features(network: HandLGNet, sample: FeatureBatch) -> tuple[HandsPrediction, HandLandmarks, Tensor]:
+    """Prediction from cached feature maps, in the full images; the landmark network's outputs for these maps; and the
+    enhanced maps F*_h."""
     features = network.encode_maps(sample.early, sample.middle, sample.given)
-    prediction = predict_both(network.stages, features, sample.intrinsics, sample.frames, sample.given)
-    return uncrop_prediction(prediction, sample.affine, sample.batch.image.shape[-1]), features
+    prediction, enhanced = predict_both(network.stages, features, sample.intrinsics, sample.frames, sample.given)
+    return uncrop_prediction(prediction, sample.affine, sample.batch.image.shape[-1]), features, enhanced

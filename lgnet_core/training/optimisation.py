@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,8 @@ class Optimisation:
         warmup: warm-up steps of the learning rate.
         clip: maximum gradient norm.
         ema_decay: final decay of the exponential moving average, see :func:`ema_update`.
+        thaw_steps: steps after which one more block of the landmark network is trained, from the last one backwards
+            (gradual unfreezing, Howard & Ruder 2018); 0: all of them from the start.
     """
 
     optimiser: str = "adamw"
@@ -43,36 +45,52 @@ class Optimisation:
     warmup: int = 500
     clip: float = 1.0
     ema_decay: float = 0.999
+    thaw_steps: int = 0
 
     def __post_init__(self) -> None:
+        if self.thaw_steps < 0:
+            raise ValueError(f"thaw_steps {self.thaw_steps}: expected 0 (no gradual unfreezing) or more steps")
         if self.optimiser not in OPTIMISERS:
             raise ValueError(f"optimiser {self.optimiser!r}: unknown; choose one of {', '.join(OPTIMISERS)}")
         learning_rate_factor(self.schedule, self.steps, self.warmup)  # validates the schedule
 
-    def build(self, parameters: Iterable[nn.Parameter], landmarker: Collection[nn.Parameter]) -> torch.optim.Optimizer:
-        """Optimiser with a parameter group for each learning-rate scale and weight decay.
+    def build(
+        self, parameters: Iterable[nn.Parameter], landmarker: Sequence[Collection[nn.Parameter]]
+    ) -> torch.optim.Optimizer:
+        """Optimiser with a parameter group for each learning rate, first step and weight decay.
+
+        The learning rates are set by :func:`set_learning_rate`.
 
         Args:
             parameters: all parameters; those without gradients are ignored.
-            landmarker: parameters with the reduced learning rate :data:`LANDMARKER_LR_SCALE`.
+            landmarker: parameters with the reduced learning rate :data:`LANDMARKER_LR_SCALE`, by block, in the order in
+                which they are unfrozen.
         """
-        reduced = {id(p) for p in landmarker}
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        first_steps = {id(p): k * self.thaw_steps for k, block in enumerate(landmarker) for p in block}
+        groups: dict[tuple[int | None, bool], list[nn.Parameter]] = {}
         for p in parameters:
             if p.requires_grad:
-                groups.setdefault((id(p) in reduced, p.ndim > 1), []).append(p)
+                groups.setdefault((first_steps.get(id(p)), p.ndim > 1), []).append(p)
         return OPTIMISERS[self.optimiser](
             [
                 {
                     "params": group,
                     "weight_decay": self.weight_decay if is_matrix else 0.0,
-                    "lr_scale": LANDMARKER_LR_SCALE if is_reduced else 1.0,
+                    "lr_scale": 1.0 if first_step is None else LANDMARKER_LR_SCALE,
+                    "first_step": first_step or 0,
                 }
-                for (is_reduced, is_matrix), group in groups.items()
+                for (first_step, is_matrix), group in groups.items()
             ],
             lr=self.learning_rate,
             fused=True,
         )
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, learning_rate: float, step: int) -> None:
+    """Set the learning rate of each parameter group; 0 before its first step."""
+    for group in optimiser.param_groups:
+        frozen = step < group.get("first_step", 0)  # absent in checkpoints of versions without gradual unfreezing
+        group["lr"] = 0.0 if frozen else learning_rate * group["lr_scale"]
 
 
 def ema_update(decay: float) -> Callable[[Any, Any, Any], None]:

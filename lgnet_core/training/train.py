@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 FIXED_SETTINGS = (
     "preset", "backbone", "data", "annotation", "subset", "batch_size", "accumulate", "seed", "validation",
+    "thaw_steps", "dense_supervision",
 )  # fmt: skip
 """Settings that must not change when a training is resumed."""
 
@@ -170,6 +171,7 @@ def _training_module(config: TrainConfig, network: HandsNetwork, augmentation: A
         frozen=frozen_parts(config, network),
         frozen_statistics=[network.landmarker] if config.freeze_backbone and isinstance(network, HandLGNet) else [],
         trainable=network.heatmap_net if config.losses == HEATMAPS and isinstance(network, InterShape) else None,
+        dense_supervision=config.dense_supervision,
     )
 
 

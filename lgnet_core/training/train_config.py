@@ -63,6 +63,9 @@ class TrainConfig:
             of stored sets are computed once and cached in the folder of the set.
         train_deep: with freeze_backbone, train the landmark network's layers after stride 16 nevertheless, at a tenth
             of the learning rate, and with them its landmarks, presence and handedness.
+        thaw_steps: with train_deep, see :class:`lgnet_core.training.optimisation.Optimisation`.
+        dense_supervision: with freeze_backbone, supervise segmentation and depth of each hand's crop too, see
+            :mod:`lgnet_core.training.losses.dense`.
         resume: ``auto`` (from the output folder, if it has a checkpoint), ``never``, or a ``.ckpt`` file. Resume only
             your own checkpoints: a ``.ckpt`` is a pickle, although it is loaded without executing code.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -111,6 +114,8 @@ class TrainConfig:
     freeze_early: bool = False
     freeze_backbone: bool = False
     train_deep: bool = False
+    thaw_steps: int = 0
+    dense_supervision: bool = False
     resume: str = "auto"
     device: str = "auto"
     devices: int = 1
@@ -148,6 +153,10 @@ class TrainConfig:
             raise ValueError("freeze_backbone: requires the preset lgnet-hand; freeze_early works with any preset")
         if self.train_deep and not self.freeze_backbone:
             raise ValueError("train_deep: requires freeze_backbone; without it every layer is trained")
+        if self.thaw_steps and not self.train_deep:
+            raise ValueError("thaw_steps: requires train_deep, whose layers it unfreezes one after the other")
+        if self.dense_supervision and not self.freeze_backbone:
+            raise ValueError("dense_supervision: requires freeze_backbone, since it is computed from cached features")
         if self.freeze_backbone and 0 < sum(name in (SYNTHETIC, INTERHAND26M) for name in names) < len(names):
             raise ValueError(
                 f"data {self.data!r}: with freeze_backbone, stored sets are read as cached features, which cannot be "
@@ -194,4 +203,5 @@ class TrainConfig:
             warmup=self.warmup,
             clip=self.clip,
             ema_decay=self.ema_decay,
+            thaw_steps=self.thaw_steps,
         )

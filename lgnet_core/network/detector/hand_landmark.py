@@ -106,6 +106,17 @@ class HandLandmarkNet(ExportableModule[HandLandmarks]):
         world = self.world_landmarks(mean).unflatten(-1, (NUM_KEYPOINTS, 3))
         return landmarks, world, self.presence(mean)[:, 0], self.side(mean)[:, 0]
 
+    def unfreezing_order(self) -> list[nn.Module]:
+        """All layers in blocks, from the outputs back to the input, for gradual unfreezing."""
+        encoder = self.encoder
+        outputs = [self.side, self.presence, self.landmarks, self.world_landmarks]
+        last = [encoder.expand, encoder.expand_norm, encoder.depthwise, encoder.depthwise_norm]
+        return [
+            nn.ModuleList([*outputs, *last]),
+            *reversed(encoder.blocks),
+            nn.ModuleList([encoder.stem, encoder.stem_norm]),
+        ]
+
 
 def load_hand_landmark_net(variant: Variant = "full", path: str | Path | None = None) -> HandLandmarkNet:
     """The network with MediaPipe's weights, loaded strictly, in evaluation mode.

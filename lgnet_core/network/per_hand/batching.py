@@ -16,7 +16,7 @@ ABSENT_LOGIT = -20.0
 
 def predict_both(
     stages: HandStages, features: HandLandmarks, intrinsics: Tensor, frames: Tensor, present: Tensor
-) -> HandsPrediction:
+) -> tuple[HandsPrediction, Tensor]:
     """Predict both hands of each image with :class:`HandStages`.
 
     Args:
@@ -27,25 +27,32 @@ def predict_both(
 
     Shapes:
         intrinsics, frames: (B, 2, 3, 3); present: (B, 2).
+
+    Returns:
+        The prediction, and the enhanced maps F*_h (B, 2, c*, 7, 7).
     """
     rows = torch.arange(present.numel(), device=present.device).view_as(present)
     both = (present > 0).all(1, keepdim=True)
     other = torch.where(both, rows.flip(1), rows).flatten()
-    inputs = (
-        x.flatten(0, 1)
-        for x in (
-            *(features.early, features.middle, features.deep, features.landmarks, features.world_landmarks),
-            *(intrinsics, frames),
-        )
+    stacked, enhanced = stages.forward_intermediates(
+        features.early.flatten(0, 1),
+        features.middle.flatten(0, 1),
+        features.deep.flatten(0, 1),
+        features.landmarks.flatten(0, 1),
+        features.world_landmarks.flatten(0, 1),
+        intrinsics.flatten(0, 1),
+        frames.flatten(0, 1),
+        other,
     )
-    hands = StackedHands(*(x.unflatten(0, present.shape) for x in stages(*inputs, other)))
+    hands = StackedHands(*(x.unflatten(0, present.shape) for x in stacked))
     fields = hands._asdict()
     to_other = fields.pop("to_other")
-    return HandsPrediction(
+    prediction = HandsPrediction(
         **fields,
         presence_logits=torch.where(present > 0, features.presence_logits, ABSENT_LOGIT).to(to_other.dtype),
         relative_translation=relative_translation(to_other),
     )
+    return prediction, enhanced.unflatten(0, present.shape)
 
 
 def relative_translation(to_other: Tensor) -> Tensor:

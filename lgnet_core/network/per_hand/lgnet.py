@@ -55,7 +55,8 @@ class HandLGNet(HandsNetwork):
         Shapes:
             images: (B, 2, 3, 224, 224); intrinsics, frames: (B, 2, 3, 3); present: (B, 2).
         """
-        return predict_both(self.stages, self.encode(images, present), intrinsics, frames, present), None
+        prediction, _ = predict_both(self.stages, self.encode(images, present), intrinsics, frames, present)
+        return prediction, None
 
     def forward(self, images: Tensor, intrinsics: Tensor, frames: Tensor, present: Tensor) -> HandsPrediction:  # type: ignore[override]
         """:meth:`forward_intermediates` without the intermediate outputs."""

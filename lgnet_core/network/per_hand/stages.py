@@ -61,8 +61,7 @@ class HandStages(ExportableModule[StackedHands]):
                 f"hand model {hand_model.name!r}: its left hand is not the mirror image of its right one, as networks "
                 "with one crop per hand require; train with the bundled hand model (results can be retargeted)"
             )
-        channels = config.channels
-        enhanced = channels + channels // 4 if config.lgblock else channels
+        channels, enhanced = config.channels, config.enhanced_channels
         self.config, self.hand_model = config, hand_model
         self.map_channels = (early, middle, deep)
         self.split = conv_norm_relu(deep, channels)
@@ -100,6 +99,20 @@ class HandStages(ExportableModule[StackedHands]):
         frames: Tensor,
         other: Tensor,
     ) -> StackedHands:
+        return self.forward_intermediates(early, middle, deep, landmarks, world_landmarks, intrinsics, frames, other)[0]
+
+    def forward_intermediates(
+        self,
+        early: Tensor,
+        middle: Tensor,
+        deep: Tensor,
+        landmarks: Tensor,
+        world_landmarks: Tensor,
+        intrinsics: Tensor,
+        frames: Tensor,
+        other: Tensor,
+    ) -> tuple[StackedHands, Tensor]:
+        """:meth:`forward`, and the enhanced maps F*_h (N, c*, 7, 7), which have a loss of their own."""
         geometry = crop_pair_geometry(intrinsics, frames, other.long(), HAND_CROP_SIZE, MAP_SIZE)
         mean = deep.mean((-2, -1))  # (N, C_32)
         features = self.split(deep)
@@ -144,7 +157,7 @@ class HandStages(ExportableModule[StackedHands]):
             to_other=self._to_other(enhanced.mean((-2, -1)), geometry, root),
         )
         if self.refine is None:
-            return prediction
+            return prediction, enhanced
         with torch.no_grad():
             points = project(vertices + root[:, None], geometry.projection)
         vertex_features = torch.cat([mesh.vertices / HAND_EXTENT, sample_map(early, points)], -1)
@@ -153,7 +166,7 @@ class HandStages(ExportableModule[StackedHands]):
         shifts = self.hand_model.joints_from_vertices(offsets, Side.RIGHT)
         wrist = shifts[:, :1]  # keep the mesh relative to its own wrist
         refined = mesh.vertices + offsets - wrist, mesh.joints + shifts - wrist
-        return prediction._replace(vertices=refined[0] @ frames, joints=refined[1] @ frames)
+        return prediction._replace(vertices=refined[0] @ frames, joints=refined[1] @ frames), enhanced
 
     def _camera(self, crop_joints: Tensor, world: Tensor, log_scale: Tensor) -> Tensor:
         """Weak-perspective camera.

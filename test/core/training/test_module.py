@@ -182,7 +182,7 @@ def test_per_hand_stages_overfit_eight_samples(hand_model, batch):
     stages = network.stages.train()
 
     def predict() -> tuple[HandsPrediction, None]:
-        prediction = predict_both(stages, features, pairs.intrinsics, pairs.frames, pairs.given)
+        prediction, _ = predict_both(stages, features, pairs.intrinsics, pairs.frames, pairs.given)
         return uncrop_prediction(prediction, pairs.affine, SIZE), None
 
     assert learn(predict, network, stages, batch, steps=80, rate=2e-3) < 3

@@ -78,12 +78,21 @@ def test_resumed_training_is_bit_identical(tmp_path, stored, epoch_steps, interr
     )
 
 
-@pytest.mark.parametrize("train_deep", [False, True], ids=["stages", "stages and deep layers"])
-def test_resumed_training_on_cached_features_is_bit_identical(tmp_path, stored, monkeypatch, train_deep):
+@pytest.mark.parametrize(
+    ("options", "unfrozen_blocks"),
+    [
+        ({}, 0),
+        ({"train_deep": True}, 4),
+        ({"train_deep": True, "thaw_steps": 2, "dense_supervision": True}, 1),
+    ],
+    ids=["stages", "stages and deep layers", "gradual unfreezing"],
+)
+def test_resumed_training_on_cached_features_is_bit_identical(tmp_path, stored, monkeypatch, options, unfrozen_blocks):
     """Frozen layers and all statistics of the landmark network are unchanged, and features are computed once."""
+    train_deep = bool(options)
     monkeypatch.setitem(PRESETS, "tiny-hand", TINY_HAND)
     whole = tiny_config(tmp_path / "whole", preset="tiny-hand", data=str(stored), steps=3, epoch_steps=3)
-    whole = replace(whole, freeze_backbone=True, train_deep=train_deep, initial="pretrained", learning_rate=1e-2)
+    whole = replace(whole, freeze_backbone=True, initial="pretrained", learning_rate=1e-2, **options)
     train(whole)
     files = {path: path.stat().st_mtime_ns for path in stored.glob("features-*/*")}
     parts = replace(whole, out=tmp_path / "parts")
@@ -94,7 +103,8 @@ def test_resumed_training_on_cached_features_is_bit_identical(tmp_path, stored, 
     torch.testing.assert_close(load_file(parts.out / WEIGHTS), trained, rtol=0, atol=0)
     assert {path: path.stat().st_mtime_ns for path in stored.glob("features-*/*")} == files
     landmarker = load_hand_landmark_net()
-    deep = [f"blocks.{k}." for k in range(landmarker.encoder.STRIDE16_BLOCKS, len(landmarker.encoder.blocks))]
+    block_count = len(landmarker.encoder.blocks)
+    deep = [f"blocks.{k}." for k in range(block_count - unfrozen_blocks, block_count)]
     trainable = (*(f"encoder.{name}" for name in (*deep, "expand", "depthwise")), "side", "presence", "landmarks")
     changed = set()
     for name, value in landmarker.state_dict().items():

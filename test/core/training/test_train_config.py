@@ -24,6 +24,8 @@ def test_rejects_unknown_devices(tmp_path):
     [
         ({"preset": "lgnet-mini", "data": "/sets/a"}, "freeze_backbone: requires the preset lgnet-hand"),
         ({"freeze_backbone": False, "train_deep": True}, "train_deep: requires freeze_backbone"),
+        ({"thaw_steps": 100}, "thaw_steps: requires train_deep"),
+        ({"preset": "lgnet-hand", "data": "/sets/a", "freeze_backbone": False, "dense_supervision": True}, "dense"),
         (
             {"data": "/sets/a,synthetic=0.5"},
             "cached features, which cannot be mixed with images",

@@ -73,7 +73,7 @@ def make_inputs(seed: int = 0, batch: int = 2) -> Inputs:
 
 def predict(stages: HandStages, inputs: Inputs) -> HandsPrediction:
     *features, intrinsics, frames, present = inputs
-    return predict_both(stages, HandLandmarks(*features, side_logits=features[-1]), intrinsics, frames, present)
+    return predict_both(stages, HandLandmarks(*features, side_logits=features[-1]), intrinsics, frames, present)[0]
 
 
 def run(stages: HandStages, inputs: Inputs) -> HandsPrediction:
