@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
 
-from lgnet_core.evaluation.end_to_end.reported_hand import ReportedHand
 from lgnet_core.geometry.affine import transform_points
 from lgnet_core.geometry.crops import letterbox, square_crop, warp
-from lgnet_core.types import JOINT_PARENTS, FloatArray, ImageArray
+from lgnet_core.types import JOINT_PARENTS, FloatArray, ImageArray, Side
 from lgnet_core.visualization.drawing import SIDE_COLOURS, contact_sheet, write_png
 
 TILE_SIZE = 288
@@ -20,9 +20,19 @@ _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 _SUBPIXEL_BITS = 4  # fractional bits of OpenCV's drawing coordinates
 
 
+class LocatedHand(Protocol):
+    """A hand with joints (21, 2) in pixels of the image."""
+
+    @property
+    def side(self) -> Side: ...
+
+    @property
+    def joints_2d(self) -> FloatArray: ...
+
+
 def draw_tile(
     image: ImageArray,
-    hands: Sequence[ReportedHand],
+    hands: Sequence[LocatedHand],
     boxes: Sequence[FloatArray] = (),
     points: FloatArray | None = None,
     title: str = "",

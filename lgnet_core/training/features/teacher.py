@@ -31,8 +31,8 @@ _MAX_CANDIDATES = 12
 """Palm candidates per image that are considered as hard negatives, best first."""
 
 _CACHE_KEY_NAMES = (
-    "presence", "side", "no_hand", "candidate", "rejected", "paste", "rendered", "offset", "sizes", "jitter",
-    "photometry",
+    "presence", "side", "no_hand", "candidate", "rejected", "paste", "real", "object", "offset", "sizes", "occluded",
+    "inside", "jitter", "photometry",
 )  # fmt: skip
 
 
@@ -46,9 +46,12 @@ class TeacherSettings:
         min_candidate_score: minimum score of a palm candidate that becomes a hard negative if the teacher rejects it.
         candidate_probability: probability that a background crop is such a rejected candidate, if there is one.
         paste_probability: probability that an occluder is pasted over a hand (copy-paste augmentation).
-        rendered_probability: probability that the occluder is a rendered hand instead of a patch of another image.
+        real_probability, object_probability: probabilities that the occluder is a real hand of another image, or a
+            rendered object; otherwise it is a rendered hand.
         max_paste_offset: maximum offset of the occluder from the centre of the hand, in sizes of the hand.
         paste_scale: range of the size of the occluder, in sizes of the hand.
+        max_occluded: maximum fraction of a hand's joints that an occluder covers: the rest must tell the pose.
+        min_inside: minimum fraction of the joints of a pasted hand inside the image for a pseudo-label.
         jitter, photometry: augmentation of the student's crops and colours.
     """
 
@@ -58,9 +61,12 @@ class TeacherSettings:
     min_candidate_score: float = 0.02
     candidate_probability: float = 0.6
     paste_probability: float = 0.6
-    rendered_probability: float = 0.7
+    real_probability: float = 0.4
+    object_probability: float = 0.2
     max_paste_offset: float = 0.6
     paste_scale: tuple[float, float] = (0.6, 1.3)
+    max_occluded: float = 0.7
+    min_inside: float = 0.7
     jitter: CropJitter = field(default_factory=CropJitter)
     photometry: Photometry = field(default_factory=lambda: Photometry(erase=0.0))
 
@@ -71,10 +77,10 @@ class TeacherSettings:
 
 
 class PseudoLabel(NamedTuple):
-    """One hand predicted by the teacher. Shapes: joints: (21, 2) image pixels."""
+    """One hand predicted by the teacher. Shapes: joints_2d: (21, 2) image pixels."""
 
     side: Side
-    joints: FloatArray
+    joints_2d: FloatArray
 
 
 class Teacher:
@@ -110,7 +116,7 @@ class Teacher:
         palms = self.detector.palms.detect(_context(image, thresholds))
         crops = crops_from_palms(torch.from_numpy(palms.boxes), torch.from_numpy(palms.keypoints))
         observations = self.detector.observer.observe(_context(image, Thresholds()), crops)
-        joints = torch.from_numpy(np.stack([hand.joints for hand in hands]))
+        joints = torch.from_numpy(np.stack([hand.joints_2d for hand in hands]))
         rejected = [
             torch.from_numpy(observation.affine)
             for observation in observations

@@ -24,6 +24,7 @@ from lgnet_core.data.photometry import distort_images
 from lgnet_core.data.realhands import read_index
 from lgnet_core.engines.base import Engine
 from lgnet_core.engines.factory import make_engine
+from lgnet_core.evaluation.end_to_end.contact_sheets import draw_tile
 from lgnet_core.geometry.crops import crop_projection, letterbox
 from lgnet_core.geometry.hand_crops import HandCrops, crops_from_joints
 from lgnet_core.inference.camera import default_camera
@@ -39,14 +40,19 @@ from lgnet_core.network.detector.hand_landmark import (
 from lgnet_core.network.detector.palm_detector import load_palm_detector
 from lgnet_core.synthetic.stored import StoredHands
 from lgnet_core.training.features.batch import FEATURE_MAPS, FeatureBatch, cache_digest, unlabelled_batch
-from lgnet_core.training.features.copy_paste import paste_occluders
+from lgnet_core.training.features.copy_paste import cut_out_hand, paste_occluders
 from lgnet_core.training.features.negatives import MIRROR_PROBABILITY, mirror_crop, sample_background_crop
 from lgnet_core.training.features.shards import ShardReader, shard_length, write_shard
 from lgnet_core.training.features.teacher import PseudoLabel, Teacher, TeacherSettings
 from lgnet_core.types import ImageArray, Side
+from lgnet_core.visualization.drawing import contact_sheet, write_png
 
 VARIANTS = 6
 """Differently augmented copies of each image; one shard each."""
+SHEET = "student.png"
+"""Contact sheet of augmented images with their pseudo-labels, for inspection."""
+SHEET_TILES = 200
+_SHEET_COLUMNS, _SHEET_TILE_SIZE = 20, 160
 
 
 class TeacherCache:
@@ -101,6 +107,7 @@ class TeacherCache:
                     "provide images of hands"
                 )
             student = _StudentSamples(engine, teacher, rendered, image_size, images, labels)
+            write_png(self.folder / SHEET, student.contact_sheet(SHEET_TILES))
             for number in track(missing, "computing features", disable=not progress, transient=True):
                 write_shard(self._path(number), student.variant(number))
         self._length = shard_length(self._path(0))
@@ -144,6 +151,9 @@ class _StudentSamples:
         self.rendered, self.image_size = rendered, image_size
         self.images, self.labels = images, labels
         self._rejected = [teacher.rejected_candidates(image, hands) for image, hands in zip(images, labels)]
+        # Only of images of one hand: another one close by would be cut out with it, but not labelled.
+        single = [(image, hands[0]) for image, hands in zip(images, labels) if len(hands) == 1]
+        self._cutouts = [cutout for image, hand in single if (cutout := cut_out_hand(image, hand)) is not None]
 
     def variant(self, number: int) -> dict[str, Tensor]:
         """One augmented copy of every image that has pseudo-labels; ``number`` seeds the augmentation."""
@@ -152,23 +162,35 @@ class _StudentSamples:
         for index, (image, hands) in enumerate(zip(self.images, self.labels)):
             if not hands:
                 continue
-            augmented = self._augment(index, random)
-            sample = self._features(augmented, hands, random)
+            augmented, augmented_hands = self._augment(index, random)
+            sample = self._features(augmented, augmented_hands, random)
             background = self._background_crop(index, sample["affine"], random)
             sample |= self._negative(image if background is not None else augmented, background, sample["affine"])
             for name, value in sample.items():
                 columns.setdefault(name, []).append(value)
         return {name: torch.stack(values) for name, values in columns.items()}
 
-    def _augment(self, index: int, random: np.random.Generator) -> ImageArray:
-        """Copy-paste and photometric augmentation of an image."""
-        image = paste_occluders(
-            self.images[index], self.labels[index], self.images, index, self.rendered, self.settings, random
+    def contact_sheet(self, count: int) -> ImageArray:
+        """Augmented copies of images, evenly spaced over the data, with their pseudo-labels."""
+        labelled = [index for index, hands in enumerate(self.labels) if hands]
+        chosen = np.unique(np.linspace(0, len(labelled) - 1, count).round().astype(int))
+        random = np.random.default_rng(VARIANTS)  # other draws than those of the variants
+        tiles = []
+        for index in (labelled[k] for k in chosen):
+            image, hands = self._augment(index, random)
+            joints = np.concatenate([hand.joints_2d for hand in hands])
+            tiles.append(draw_tile(image, hands, focus=np.concatenate([joints.min(0), joints.max(0)])))
+        return contact_sheet(tiles, _SHEET_COLUMNS, _SHEET_TILE_SIZE)
+
+    def _augment(self, index: int, random: np.random.Generator) -> tuple[ImageArray, list[PseudoLabel]]:
+        """Copy-paste and photometric augmentation of an image, and its hands after that."""
+        image, hands = paste_occluders(
+            self.images[index], self.labels[index], self._cutouts, self.rendered, self.settings, random
         )
         generator = torch.Generator().manual_seed(int(random.integers(2**31)))
         tensor = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
         distorted = distort_images(tensor, generator, self.settings.photometry)[0]
-        return (distorted.permute(1, 2, 0) * 255).round().byte().numpy()
+        return (distorted.permute(1, 2, 0) * 255).round().byte().numpy(), hands
 
     def _features(
         self, image: ImageArray, hands: Sequence[PseudoLabel], random: np.random.Generator
@@ -176,7 +198,7 @@ class _StudentSamples:
         """Features and pseudo-labels of an image; an absent hand repeats the other one."""
         by_side = {hand.side: hand for hand in hands}
         both = [by_side.get(side) or by_side[side.other] for side in Side]
-        crops = crops_from_joints(torch.from_numpy(np.stack([hand.joints for hand in both])))
+        crops = crops_from_joints(torch.from_numpy(np.stack([hand.joints_2d for hand in both])))
         crops = crops.mirror_left(torch.tensor([int(hand.side) for hand in both]))
         generator = torch.Generator().manual_seed(int(random.integers(2**31)))
         crops = HandCrops(*(v.double() if v.is_floating_point() else v for v in crops))
@@ -186,7 +208,7 @@ class _StudentSamples:
         output = self.engine(extract_crops(image, affine.numpy(), HAND_CROP_SIZE))
         to_square = self._letterbox(image)
         present = torch.tensor([side in by_side for side in Side])
-        joints = torch.from_numpy(np.stack([hand.joints for hand in both]))
+        joints = torch.from_numpy(np.stack([hand.joints_2d for hand in both]))
         pseudo_labels = joints @ to_square[:2, :2].T + to_square[:2, 2]
         return {name: getattr(output, name).half() for name in FEATURE_MAPS} | {
             "intrinsics": crop_projection(affine, intrinsics).float(),
@@ -208,7 +230,7 @@ class _StudentSamples:
         if rejected and random.random() < self.settings.candidate_probability:
             return rejected[int(random.integers(len(rejected)))]
         height, width = image.shape[:2]
-        joints = torch.from_numpy(np.stack([hand.joints for hand in hands]))
+        joints = torch.from_numpy(np.stack([hand.joints_2d for hand in hands]))
         from_image = (affine.double() @ self._letterbox(image))[0, :, :2]
         crop_side = HAND_CROP_SIZE / float(torch.linalg.det(from_image).abs().sqrt())
         generator = torch.Generator().manual_seed(int(random.integers(2**31)))
