@@ -1,34 +1,32 @@
 """Sharded on-disk sets of synthetic crops: resumable generation and memory-mapped reading.
 
-A set is a folder with ``set.json`` (seed, indices, generator version, hand model) and one uncompressed safetensors file
-per shard, whose tensors are the fields of :class:`~lgnet_core.data.sample.HandsBatch`.
+A set is a folder with ``set.json`` (seed, indices, generator version, hand model) and one file per shard, see
+:mod:`lgnet_core.synthetic.shards`.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch.utils.data import Dataset
 
 from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.hand_model import HandModel
 from lgnet_core.io.memory import require_memory
-from lgnet_core.io.output import make_folder, replacing, write_text
+from lgnet_core.io.output import make_folder, write_text
 from lgnet_core.synthetic.contact_sheet import write_contact_sheet
 from lgnet_core.synthetic.generator import GENERATOR_VERSION, SyntheticHands
+from lgnet_core.synthetic.shards import Shard, encode_batch, read_encoded, shard_length, write_shard
 
 METADATA_FILE = "set.json"
+FORMAT = "lgnet synthetic hands, JPEG"
 SHARD_SIZE = 512
-"""Maximum number of crops per shard, up to 256 x 256; about 130 MB."""
+"""Maximum number of crops per shard, up to 256 x 256; about 12 MB."""
 SAVE_SECONDS = 60.0
 """Time after which the images of an unfinished shard are written."""
 _SHARD_PIXELS = SHARD_SIZE * 256**2
@@ -37,7 +35,6 @@ _BATCH_SIZE = 32
 _BATCH_PIXELS = _BATCH_SIZE * 256**2
 _GENERATION_BYTES_PER_PIXEL = 140
 """Peak memory of generating crops on a CPU, per pixel of all crops of a batch; measured from 256 to 1024 pixels."""
-_FIELDS = tuple(f.name for f in fields(HandsBatch))
 
 
 class StoredSetError(ValueError):
@@ -46,7 +43,7 @@ class StoredSetError(ValueError):
 
 def _metadata(generator: SyntheticHands, count: int, size: int, first_index: int) -> dict[str, Any]:
     return {
-        "format": "lgnet synthetic hands",
+        "format": FORMAT,
         "generator_version": GENERATOR_VERSION,
         "seed": generator.seed,
         "first_index": first_index,
@@ -91,30 +88,30 @@ def write_shards(
         for start in range(0, count, shard_size):
             length = min(shard_size, count - start)
             shard = directory / _shard_name(start // shard_size)
-            existing = _shard_length(shard)
+            existing = shard_length(shard)
             bar.advance(task, min(existing, length))
             if existing >= length:
                 continue
-            batches, unsaved, saved_at = [_read_shard(shard)] if existing else [], 0, time.monotonic()
+            parts, unsaved, saved_at = [read_encoded(shard)] if existing else [], 0, time.monotonic()
             try:
                 for indices in torch.arange(start + existing, start + length).split(_batch_size(size)):
                     started = time.perf_counter()
-                    batches.append(generator.crops(indices + first_index, size).to("cpu"))
+                    parts.append(encode_batch(generator.crops(indices + first_index, size).to("cpu")))
                     generated, seconds = generated + len(indices), seconds + time.perf_counter() - started
                     bar.update(task, advance=len(indices), rate=f"{generated / seconds:.1f} images/s")
                     unsaved += len(indices)
                     if time.monotonic() - saved_at >= SAVE_SECONDS:
-                        batches = [_write_shard(shard, batches)]
+                        parts = [write_shard(shard, parts)]
                         unsaved, saved_at = 0, time.monotonic()
             finally:
                 if unsaved:
-                    _write_shard(shard, batches)
+                    write_shard(shard, parts)
     return directory
 
 
 def stored_count(directory: str | Path) -> int:
     """Number of images in the shards of a set, also of an unfinished one; 0 without one."""
-    return sum(_shard_length(path) for path in Path(directory).glob(_SHARD_PATTERN))
+    return sum(shard_length(path) for path in Path(directory).glob(_SHARD_PATTERN))
 
 
 def _batch_size(size: int) -> int:
@@ -167,10 +164,13 @@ def write_dataset(
     _initialize(directory, _metadata(generator, count, size, first_index=0))
     tiles = min(count, sheet_tiles)
     write_shards(directory, generator, tiles, size, progress=tiles == count)
-    first_shards = [_read_shard(directory / _shard_name(0))]
-    while sum(len(shard) for shard in first_shards) < tiles:
-        first_shards.append(_read_shard(directory / _shard_name(len(first_shards))))
-    sheet = write_contact_sheet(directory / "sheet.png", concatenate(first_shards)[:tiles], generator.hand_model)
+    shards: list[HandsBatch] = []
+    missing = tiles
+    while missing:
+        shard = Shard(directory / _shard_name(len(shards)))
+        shards.append(shard.read(0, min(len(shard), missing)))
+        missing -= len(shards[-1])
+    sheet = write_contact_sheet(directory / "sheet.png", concatenate(shards), generator.hand_model)
     if count > tiles:
         write_shards(directory, generator, count, size)
     return sheet
@@ -178,28 +178,6 @@ def write_dataset(
 
 def _shard_name(number: int) -> str:
     return f"shard_{number:05d}.safetensors"
-
-
-def _write_shard(path: Path, batches: Sequence[HandsBatch]) -> HandsBatch:
-    """Write the batches as one shard; returns them as one batch."""
-    batch = concatenate(batches)
-    with replacing(path) as partial:  # so that a shard under its final name is always complete
-        save_file({name: getattr(batch, name).contiguous() for name in _FIELDS}, partial)
-    return batch
-
-
-def _read_shard(path: Path) -> HandsBatch:
-    """All images of a shard."""
-    with safe_open(path, "pt") as shard:
-        return HandsBatch(*(shard.get_tensor(name).clone() for name in _FIELDS))  # not mapped: the file is replaced
-
-
-def _shard_length(path: Path) -> int:
-    """Number of images in a shard, 0 if it does not exist."""
-    if not path.exists():
-        return 0
-    with safe_open(path, "pt") as shard:
-        return int(shard.get_slice("image").get_shape()[0])
 
 
 def _read_metadata(directory: Path) -> dict[str, Any]:
@@ -213,7 +191,7 @@ def _read_metadata(directory: Path) -> dict[str, Any]:
         metadata = json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise StoredSetError(f"stored set {path}: invalid JSON ({error}); generate the set again") from error
-    if not isinstance(metadata, dict) or metadata.get("format") != "lgnet synthetic hands":
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise StoredSetError(f"stored set {path}: not the metadata of a synthetic set; choose the folder of one")
     return metadata
 
@@ -249,33 +227,27 @@ class StoredHands(Dataset[HandsBatch]):
         self.shard_count = -(-int(self.metadata["count"]) // self.shard_size)
         self._paths = [self.directory / _shard_name(k) for k in range(self.shard_count)]
         lengths = [min(self.shard_size, len(self) - k * self.shard_size) for k in range(self.shard_count)]
-        missing = [path.name for path, length in zip(self._paths, lengths) if _shard_length(path) < length]
+        missing = [path.name for path, length in zip(self._paths, lengths) if shard_length(path) < length]
         if missing:
             raise StoredSetError(
                 f"stored set {self.directory}: {len(missing)} shards are missing or incomplete, the first is "
                 f"{missing[0]}; run `lgnet synth` again with the same arguments to write only those"
             )
-        self._open: dict[int, Any] = {}
+        self._open: dict[int, Shard] = {}
 
     def __len__(self) -> int:
         return int(self.metadata["count"])
 
     def __getitem__(self, index: int) -> HandsBatch:
-        return self._read(index, index + 1)
+        if not 0 <= index < len(self):  # also ends iteration by index
+            raise IndexError(f"stored set {self.directory}: sample {index} of {len(self)}")
+        number, row = divmod(index, self.shard_size)
+        if number not in self._open:
+            self._open[number] = Shard(self._paths[number])
+        return self._open[number].read(row, row + 1)
 
     def __getitems__(self, indices: list[int]) -> list[HandsBatch]:
         return [self[index] for index in indices]
-
-    def _read(self, start: int, stop: int) -> HandsBatch:
-        """Samples ``start`` to ``stop`` - 1, which must lie in one shard."""
-        if not 0 <= start < len(self):  # also ends iteration by index
-            raise IndexError(f"stored set {self.directory}: sample {start} of {len(self)}")
-        number, first = divmod(start, self.shard_size)
-        if number not in self._open:
-            # Opened without a context manager: the mapping lives as long as the dataset.
-            self._open[number] = safe_open(self._paths[number], "pt")
-        shard = self._open[number]
-        return HandsBatch(*(shard.get_slice(name)[first : first + stop - start] for name in _FIELDS))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}  # every worker process opens its own mappings
