@@ -18,7 +18,11 @@ from lgnet_core.synthetic.rng import CounterRng
 
 
 class PoseStyle(IntEnum):
-    """Families of finger poses; INDEPENDENT moves each finger separately, ANCHOR stays close to the presets."""
+    """Families of finger poses.
+
+    INDEPENDENT moves each finger separately; ANCHOR stays close to the presets; SIGN has each finger either extended or
+    curled into the palm, as in counting, pointing and finger spelling.
+    """
 
     OPEN = 0
     RELAXED = 1
@@ -28,12 +32,14 @@ class PoseStyle(IntEnum):
     GRASP = 5
     INTERLACED = 6
     ANCHOR = 7
+    SIGN = 8
 
 
-DEFAULT_STYLE_WEIGHTS: list[float] = [0.16, 0.25, 0.09, 0.15, 0.08, 0.07, 0.0, 0.2]
-"""Default probabilities of the styles."""
+DEFAULT_STYLE_WEIGHTS: list[float] = [0.13, 0.16, 0.12, 0.10, 0.06, 0.06, 0.0, 0.13, 0.24]
+"""Default probabilities of the styles. Fists and curled fingers are as frequent as in the train split of `realhands`
+(tools/benchmarks/compare_with_real.py)."""
 
-FLAT_HAND_STYLE_WEIGHTS: list[float] = [0.55, 0.25, 0.0, 0.05, 0.0, 0.0, 0.0, 0.15]
+FLAT_HAND_STYLE_WEIGHTS: list[float] = [0.55, 0.25, 0.0, 0.05, 0.0, 0.0, 0.0, 0.15, 0.0]
 """Probabilities of the styles of hands pressed flat against each other."""
 
 # Per style: closure (mean, std, std between fingers), thumb opposition (mean, std), thumb flexion (mean, std).
@@ -46,7 +52,11 @@ _STYLE_PARAMETERS = [
     (0.30, 0.10, 0.06, 0.80, 0.15, 0.10, 0.15),
     (0.22, 0.10, 0.05, 0.30, 0.25, 0.25, 0.15),
     (0.00, 0.00, 0.07, 0.00, 0.15, 0.00, 0.15),
+    (0.00, 0.00, 0.05, 0.15, 0.25, 0.10, 0.20),
 ]
+_CURLED_PROBABILITY, _CURLED_CLOSURE = 0.6, 0.95
+"""Of a finger of PoseStyle.SIGN; the thumb is folded over the palm with the same probability."""
+_FOLDED_OPPOSITION, _FOLDED_FLEXION = 0.75, 0.75
 _FINGER_JOINTS = (1, 4, 10, 7)  # MCP joints of index, middle, ring, pinky in MANO order
 _THUMB = 13
 _ABDUCTION = (9.0, 1.5, -6.0, -13.0)  # degrees towards the thumb of spread fingers, index to pinky
@@ -71,8 +81,12 @@ def sample_joint_angles(rng: CounterRng, name: str, style: Tensor) -> Tensor:
     variation = rng.normal(name + "/scatter", 2, 4) * scatter[..., None]
     variation = torch.cat([variation[..., :1], 0.55 * variation[..., 1:] + 0.45 * variation[..., :-1]], -1)
     slope = rng.normal(name + "/slope", 2, 1, std=0.04) * torch.arange(-1.5, 2, device=rng.device)
-    closure = mean[..., None] + rng.normal(name + "/closure", 2, 1) * std[..., None] + variation + slope
-    closure = closure.clamp(-0.15, 1.05)  # (B, 2, 4) index to pinky
+    curled = (style == PoseStyle.SIGN)[..., None] & rng.bernoulli(name + "/curled", _CURLED_PROBABILITY, 2, 5)
+    opposition = torch.where(curled[..., 4], _FOLDED_OPPOSITION, opposition)
+    bend = torch.where(curled[..., 4], _FOLDED_FLEXION, bend)
+    mean = torch.where(curled[..., :4], _CURLED_CLOSURE, mean[..., None])  # (B, 2, 4) index to pinky
+    closure = mean + rng.normal(name + "/closure", 2, 1) * std[..., None] + variation + slope
+    closure = closure.clamp(-0.15, 1.05)
     pointing = (style == PoseStyle.POINT) & rng.bernoulli(name + "/points", 0.6, 2)
     straight = rng.normal(name + "/straight", 2, std=0.08).clamp_min(-0.1)
     closure[..., 0] = torch.where(pointing, straight, closure[..., 0])

@@ -54,6 +54,18 @@ def test_pointing_hand_has_extended_index_and_flexed_other_fingers():
     assert pointing.float().mean() > 0.3
 
 
+def test_signs_have_extended_and_curled_fingers_but_hardly_any_in_between():
+    """Flexion of a finger's three joints together: straight below 60 degrees, in the palm above 180."""
+    angles = poses(PoseStyle.SIGN)
+    flexion = torch.stack([angles[:, :, k : k + 3, 0].sum(-1) for k in KNUCKLES], -1).rad2deg()
+    extended, curled = (flexion < 60).float().mean(), (flexion > 180).float().mean()
+    assert 0.3 < extended < 0.5
+    assert 0.5 < curled < 0.7
+    assert extended + curled > 0.95
+    patterns = {tuple(row) for row in (flexion.flatten(0, 1) > 120).tolist()}
+    assert len(patterns) == 2**4, "fingers are curled independently"
+
+
 @given(st.integers(0, 2**31), st.lists(st.integers(0, 2**40), min_size=2, max_size=6, unique=True))
 def test_pose_depends_only_on_seed_and_index(seed, indices):
     def draw(chosen: list[int]) -> torch.Tensor:
