@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from lgnet_core.geometry.hand_crops import PALM_JOINTS, HandCrops, crops_from_palms
-from lgnet_core.inference.association import is_same_hand, suppress_duplicates
+from lgnet_core.inference.association import suppress_duplicates
 from lgnet_core.inference.context import ImageContext
 from lgnet_core.inference.observation import HandObservation, HandObserver, crops_from_observations
 from lgnet_core.inference.palms import PalmDetection
@@ -47,11 +48,13 @@ class HandDetector:
         thresholds = context.thresholds
         crops = self._candidate_crops(context, known, margin)
         first_pass = self.observer.observe(context, crops)
-        hands = _new_hands(first_pass, known, thresholds, thresholds.first_pass_presence)
+        # Handedness is not reliable in the first pass: whatever does not coincide gets a second one.
+        rough = replace(thresholds, duplicate_distance=thresholds.coincidence_distance)
+        hands = suppress_duplicates(first_pass, rough, thresholds.first_pass_presence, known)
         if not hands:
             return []
         second_pass = self.observer.observe(context, crops_from_observations(hands))
-        return _new_hands(second_pass, known, thresholds, thresholds.presence)
+        return suppress_duplicates(second_pass, thresholds, thresholds.presence, known)
 
     def _candidate_crops(self, context: ImageContext, known: Sequence[HandObservation], margin: float) -> HandCrops:
         """Crops of the detected palms, except those of known hands."""
@@ -65,17 +68,6 @@ class HandDetector:
                 ]
                 crops = crops.select(torch.tensor(new))
         return crops
-
-
-def _new_hands(
-    observations: Sequence[HandObservation | None],
-    known: Sequence[HandObservation],
-    thresholds: Thresholds,
-    min_presence: float,
-) -> list[HandObservation]:
-    """The observed hands without duplicates and without known hands."""
-    hands = suppress_duplicates(observations, thresholds, min_presence)
-    return [hand for hand in hands if not any(is_same_hand(hand, other, thresholds) for other in known)]
 
 
 def _is_palm_of(hand: HandObservation, keypoints: FloatArray, thresholds: Thresholds) -> bool:
