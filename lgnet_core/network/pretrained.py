@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lgnet_core.io.checkpoint_files import WEIGHTS_FOLDER
 from lgnet_core.io.evaluation_data import locate_evaluation_data
-from lgnet_core.io.output import replacing
+from lgnet_core.io.output import reason_of, replacing
 
 Variant = Literal["full", "lite"]
 HAND_LANDMARK, MEDIAPIPE_PALM_DETECTOR = "hand_landmark", "palm_detector_mediapipe"
@@ -55,7 +55,9 @@ def read_weights(
     try:
         state = load(path.read_bytes())  # safe_open of safetensors 0.8 leaks memory for every tensor read
     except SafetensorError as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({error}); copy or create it again") from error
+        raise ValueError(
+            f"{path}: not a readable safetensors file ({reason_of(error)}); copy or create it again"
+        ) from error
     if submodule:
         prefix = f"{submodule}."
         state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import resource
-import tempfile
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -15,7 +13,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from lgnet_core.hand_model import load_hand_model
-from lgnet_core.io.output import check_folder_path
+from lgnet_core.io.output import check_folder_path, temporary_folder
 from lgnet_core.training.mixture import check_stored_sets, open_mixture
 from lgnet_core.training.train import checkpoint_to_resume, epochs_to_steps, train, uses_cuda, world_layout
 from lgnet_core.training.train_config import TrainConfig
@@ -65,10 +63,10 @@ def dry_run(config: TrainConfig) -> Cost:
         mixture = open_mixture(config, load_hand_model(config.hand_model), "cpu", None)
         steps = epochs_to_steps(config, mixture, devices * nodes).steps
     clock = _StepClock()
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         shortened = replace(
             config,
-            out=Path(folder),
+            out=folder,
             steps=total_steps,
             epoch_steps=total_steps,
             warmup=min(config.warmup, total_steps),

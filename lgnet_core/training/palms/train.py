@@ -6,6 +6,7 @@ uninterrupted one.
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from lgnet_core.data.realhands import RealImage, read_index
 from lgnet_core.hand_model import load_hand_model
-from lgnet_core.io.output import make_folder, replacing
+from lgnet_core.io.output import make_folder, write_bytes
 from lgnet_core.network.detector.palm_detector import (
     PalmCandidates,
     PalmDetector,
@@ -209,8 +210,9 @@ class _TrainingState:
     def save(self) -> None:
         """Write the checkpoint atomically."""
         states = {name: part.state_dict() for name, part in self._parts().items()}
-        with replacing(self.config.out / CHECKPOINT) as partial:
-            torch.save({"step": self.step, **states}, partial)
+        content = io.BytesIO()  # torch reports a full disk as a failed assertion of its own
+        torch.save({"step": self.step, **states}, content)
+        write_bytes(self.config.out / CHECKPOINT, content.getvalue())
 
     def _parts(self) -> dict[str, Any]:
         return {"network": self.network, "average": self.average, "optimiser": self._optimiser}
