@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.hand_model import HandModel
+from lgnet_core.io.interruption import SAVE_SECONDS
 from lgnet_core.io.memory import require_memory
 from lgnet_core.io.output import make_folder, write_text
 from lgnet_core.synthetic.contact_sheet import write_contact_sheet
@@ -27,8 +28,6 @@ METADATA_FILE = "set.json"
 FORMAT = "lgnet synthetic hands, JPEG"
 SHARD_SIZE = 512
 """Maximum number of crops per shard, up to 256 x 256; about 12 MB."""
-SAVE_SECONDS = 60.0
-"""Time after which the images of an unfinished shard are written."""
 _SHARD_PIXELS = SHARD_SIZE * 256**2
 _SHARD_PATTERN = "shard_*.safetensors"
 _BATCH_SIZE = 32

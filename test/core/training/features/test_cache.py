@@ -21,6 +21,7 @@ from lgnet_core.synthetic import stored
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import StoredHands, write_shards
 from lgnet_core.training.features import cache as cache_module
+from lgnet_core.training.features import shards
 from lgnet_core.training.features.batch import FEATURE_MAPS, concatenate_features
 from lgnet_core.training.features.cache import FeatureCache, FeatureSubset
 from lgnet_core.training.features.negatives import (
@@ -141,6 +142,41 @@ def test_interrupted_computation_resumes_at_the_missing_shard(images, landmarker
     make_cache(images, landmarker, hand_model)
     assert shards_of(cache) == [first, second, third]
     assert [os.stat(path).st_mtime_ns for path in (first, third)] == times
+
+
+@pytest.mark.parametrize(
+    ("stop", "save_seconds"),
+    [(KeyboardInterrupt, 600.0), (SystemError, 0.0)],
+    ids=["Ctrl-C", "killed after a minute"],
+)
+def test_stopped_shard_is_continued_to_the_same_bytes(
+    images, landmarker, hand_model, engines, monkeypatch, stop, save_seconds
+):
+    """Stopped in the second batch of the second shard, with random crops; the interruption says what there is."""
+    stored = SHARD + 1
+    monkeypatch.setattr(cache_module, "_BATCH_SIZE", 1)
+    uninterrupted = make_cache(images, landmarker, hand_model, CropJitter())
+    expected = {path.name: path.read_bytes() for path in shards_of(uninterrupted)}
+    shutil.rmtree(uninterrupted.folder)
+    monkeypatch.setattr(shards, "SAVE_SECONDS", save_seconds)
+    read = StoredHands.__getitem__
+    with monkeypatch.context() as patch:
+
+        def read_or_stop(stored_hands: StoredHands, index: int):
+            if index == stored:
+                raise stop
+            return read(stored_hands, index)
+
+        patch.setattr(StoredHands, "__getitem__", read_or_stop)
+        with pytest.raises(stop) as caught:
+            make_cache(images, landmarker, hand_model, CropJitter())
+    if stop is KeyboardInterrupt:
+        assert f"features of {stored} of {COUNT} images are in {uninterrupted.folder}; the same" in str(caught.value)
+    visited = []
+    monkeypatch.setattr(StoredHands, "__getitem__", lambda hands, index: visited.append(index) or read(hands, index))
+    resumed = make_cache(images, landmarker, hand_model, CropJitter())
+    assert visited == list(range(stored, COUNT))
+    assert {path.name: path.read_bytes() for path in shards_of(resumed)} == expected
 
 
 def test_grown_set_recomputes_only_its_last_shards(images, landmarker, hand_model, engines):
