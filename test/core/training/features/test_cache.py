@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.feature_shards import assert_same_shards, read_shards
 from torch.testing import assert_close
 
 from lgnet_core.data.hand_pairs import CropJitter, crop_hand_pairs, crop_images
@@ -149,14 +150,14 @@ def test_interrupted_computation_resumes_at_the_missing_shard(images, landmarker
     [(KeyboardInterrupt, 600.0), (SystemError, 0.0)],
     ids=["Ctrl-C", "killed after a minute"],
 )
-def test_stopped_shard_is_continued_to_the_same_bytes(
+def test_stopped_shard_is_continued_as_if_nothing_had_happened(
     images, landmarker, hand_model, engines, monkeypatch, stop, save_seconds
 ):
     """Stopped in the second batch of the second shard, with random crops; the interruption says what there is."""
     stored = SHARD + 1
     monkeypatch.setattr(cache_module, "_BATCH_SIZE", 1)
     uninterrupted = make_cache(images, landmarker, hand_model, CropJitter())
-    expected = {path.name: path.read_bytes() for path in shards_of(uninterrupted)}
+    expected = read_shards(uninterrupted.folder)
     shutil.rmtree(uninterrupted.folder)
     monkeypatch.setattr(shards, "SAVE_SECONDS", save_seconds)
     read = StoredHands.__getitem__
@@ -176,7 +177,7 @@ def test_stopped_shard_is_continued_to_the_same_bytes(
     monkeypatch.setattr(StoredHands, "__getitem__", lambda hands, index: visited.append(index) or read(hands, index))
     resumed = make_cache(images, landmarker, hand_model, CropJitter())
     assert visited == list(range(stored, COUNT))
-    assert {path.name: path.read_bytes() for path in shards_of(resumed)} == expected
+    assert_same_shards(resumed.folder, expected)
 
 
 def test_grown_set_recomputes_only_its_last_shards(images, landmarker, hand_model, engines):
