@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import platform
 import re
 import tempfile
 from collections.abc import Iterator
@@ -31,6 +33,9 @@ _REMEDIES = {
 _TEMPORARY_REMEDY = "set TMPDIR to a writable folder with some space"
 _OS_NUMBER = re.compile(r"\[Errno \d+\] | \(os error \d+\)")
 """How Python and Rust libraries write the number of an error of the operating system."""
+
+
+_PARTIAL = re.compile(r"\.(?P<machine>[0-9a-f]{6})-(?P<process>\d+)\.partial$")
 
 
 class OutputError(OSError):
@@ -92,7 +97,7 @@ def _remedy(error: OSError) -> str:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder for results, with its parents.
+    """Create a folder for results, with its parents; remove what killed processes left in it of unfinished files.
 
     Raises:
         OutputError: if the path is a file, or the folder cannot be created or written to.
@@ -103,6 +108,36 @@ def make_folder(path: Path) -> None:
         raise OutputError(f"{path}: cannot be created as a folder ({error.strerror}); {_remedy(error)}") from error
     if not os.access(path, os.W_OK | os.X_OK):
         raise OutputError(f"{path}: is not a writable folder; check its permissions, or choose another folder")
+    _remove_stale_partials(path)
+
+
+def _remove_stale_partials(folder: Path) -> None:
+    """Remove the partial files of processes that were killed.
+
+    The names of partial files have the process in them, since two processes may write the same file at once, and the
+    machine, since another one that shares the folder has processes of its own. A file of a living process, also of an
+    unrelated one that has got the number since, stays.
+    """
+    for partial in folder.glob("*.partial"):
+        match = _PARTIAL.search(partial.name)
+        if match and match["machine"] == _machine() and not _is_running(int(match["process"])):
+            with suppress(OSError):  # another process was faster
+                partial.unlink()
+
+
+def _machine() -> str:
+    """Short name of this machine or container in the names of files."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
 
 
 def check_folder_path(path: Path) -> None:
@@ -156,7 +191,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: if the file cannot be written.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f"{path.name}.{_machine()}-{os.getpid()}.partial")
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import resource
+import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -97,6 +101,30 @@ def test_an_interruption_leaves_nothing_behind(tmp_path):
 def test_a_folder_in_place_of_the_file(tmp_path, kind):
     with pytest.raises(OutputError, match=r"is a directory; pass the path of a file"):
         WRITERS[kind](tmp_path)
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_run(tmp_path):
+    """What a living process is writing stays, and so does what a machine that shares the folder has begun."""
+    with replacing(tmp_path / "mine") as partial:
+        name = partial.name
+        code = f"""
+import os, signal
+from pathlib import Path
+from lgnet_core.io.output import replacing
+with replacing(Path({str(tmp_path)!r}) / "file"):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+        killed = subprocess.run([sys.executable, "-c", code])
+        assert killed.returncode == -signal.SIGKILL
+        (stale,) = tmp_path.glob("file.*.partial")
+        machine = re.search(r"\.([0-9a-f]+)-\d+\.partial", stale.name)[1]
+        foreign = stale.with_name(stale.name.replace(machine, "0" * 6))
+        foreign.touch()
+        unrelated = tmp_path / "notes.partial"
+        unrelated.touch()
+        make_folder(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {name, foreign.name, unrelated.name}
+    assert (tmp_path / "mine").exists()
 
 
 def test_paths_are_checked_before_the_work(tmp_path):
