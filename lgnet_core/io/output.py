@@ -178,7 +178,8 @@ def temporary_folder() -> Iterator[Path]:
         if folder and folder not in str(error):  # a file elsewhere
             raise
         where = folder or os.environ.get("TMPDIR", "/tmp")
-        raise OutputError(f"temporary folder {where}: {reason_of(error)}; {_TEMPORARY_REMEDY}") from error
+        reason = reason_of(error).removeprefix(f"{where}: ").partition("; ")[0]
+        raise OutputError(f"temporary folder {where}: {reason}; {_TEMPORARY_REMEDY}") from error
 
 
 @contextmanager

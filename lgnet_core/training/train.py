@@ -34,7 +34,7 @@ from lgnet_core.training.callbacks import (
 )
 from lgnet_core.training.initial_weights import frozen_parts, initial_network
 from lgnet_core.training.losses.config import AUXILIARY, HEATMAPS, loss_weights
-from lgnet_core.training.memory import check_memory
+from lgnet_core.training.memory import check_disk, check_memory
 from lgnet_core.training.mixture import DataMixture, MixtureDataset, collate, open_mixture
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.resume import check_settings, write_settings
@@ -78,7 +78,8 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     config = epochs_to_steps(config, mixture, devices * nodes)
     network = initial_network(config, hand_model, resumed=checkpoint is not None)
     module = _training_module(config, network, mixture.augmentation)
-    check_memory(config, module, mixture, devices)
+    check_memory(config, module, mixture, devices, cuda)
+    check_disk(config.out, network)
     trainer = lightning.Trainer(
         accelerator="cuda" if cuda else "cpu",
         devices=devices,

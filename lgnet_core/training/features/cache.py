@@ -20,6 +20,7 @@ from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.engines.base import Engine
 from lgnet_core.engines.factory import make_engine
 from lgnet_core.hand_model import HandModel
+from lgnet_core.io.disk import require_space
 from lgnet_core.io.interruption import on_interruption
 from lgnet_core.io.output import make_folder
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks
@@ -32,6 +33,24 @@ from lgnet_core.training.features.shards import GrowingShard, ShardReader, shard
 _GEOMETRY = ("intrinsics", "frames", "given", "affine")
 _NEGATIVES = ("negative", "negative_labels")
 _BATCH_SIZE = 32
+
+
+@torch.no_grad()
+def feature_bytes(landmarker: HandLandmarkNet) -> int:
+    """Bytes of the cached features of an image with two hands: its maps, and that of its hard negative."""
+    output = landmarker(*landmarker.example_inputs())
+    early, middle = (2 * output_map[0].numel() for output_map in (output.early, output.middle))
+    return 2 * early + 3 * middle
+
+
+def require_feature_space(landmarker: HandLandmarkNet, count: int, folder: Path) -> None:
+    """Refuse to cache the features of ``count`` images if the disk has no room for them.
+
+    Raises:
+        InsufficientSpaceError: with the need and the remedy.
+    """
+    need = feature_bytes(landmarker) * count
+    require_space(need, folder, f"the features of {count} images", "free some space, or use fewer images")
 
 
 class FeatureSource(Protocol):
@@ -72,6 +91,7 @@ class FeatureCache:
         # A set that has grown since has a longer last shard than its features.
         missing = [k for k in range(images.shard_count) if shard_length(self._path(k)) < len(self._samples(k))]
         if missing:
+            require_feature_space(landmarker, sum(len(self._samples(k)) for k in missing), self.folder)
             engine = make_engine(landmarker, "auto", "cpu", threads)
             with on_interruption(self._describe_progress):
                 for number in track(missing, "computing features", disable=not progress, transient=True):

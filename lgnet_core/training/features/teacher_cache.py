@@ -42,6 +42,7 @@ from lgnet_core.network.detector.hand_landmark import (
 from lgnet_core.network.detector.palm_detector import load_palm_detector
 from lgnet_core.synthetic.stored import StoredHands
 from lgnet_core.training.features.batch import FEATURE_MAPS, FeatureBatch, cache_digest, unlabelled_batch
+from lgnet_core.training.features.cache import require_feature_space
 from lgnet_core.training.features.copy_paste import cut_out_hand, paste_occluders
 from lgnet_core.training.features.negatives import MIRROR_PROBABILITY, mirror_crop, sample_background_crop
 from lgnet_core.training.features.shards import GrowingShard, ShardReader, shard_length
@@ -111,6 +112,8 @@ class TeacherCache:
                         f"{root}: the landmark network is confident of a hand in no image of the train split; "
                         "provide images of hands"
                     )
+                count = len(missing) * sum(bool(label.hands) for label in labels)
+                require_feature_space(landmarker, count, self.folder)
                 student = _StudentSamples(engine, teacher, rendered, image_size, images, labels)
                 write_png(self.folder / SHEET, student.contact_sheet(SHEET_TILES))
                 for number in track(missing, "computing features", disable=not progress, transient=True):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.disks import free_space
 from support.feature_shards import assert_same_shards, read_shards
 from torch.testing import assert_close
 
@@ -17,6 +18,7 @@ from lgnet_core.data.hand_pairs import CropJitter, crop_hand_pairs, crop_images
 from lgnet_core.data.sample import concatenate
 from lgnet_core.engines.eager import EagerEngine
 from lgnet_core.geometry.affine import transform_points
+from lgnet_core.io.disk import InsufficientSpaceError
 from lgnet_core.network.detector.hand_landmark import HandLandmarkNet, load_hand_landmark_net
 from lgnet_core.synthetic import stored
 from lgnet_core.synthetic.generator import SyntheticHands
@@ -190,6 +192,21 @@ def test_grown_set_recomputes_only_its_last_shards(images, landmarker, hand_mode
     for index in (COUNT - 1, COUNT, COUNT + 2):
         assert all(len(value) == 1 for value in grown.read(index).tensors().values())
     assert os.stat(shards_of(grown)[0]).st_mtime_ns == first
+
+
+def test_features_that_do_not_fit_on_the_disk_are_refused(images, landmarker, hand_model, engines, monkeypatch):
+    """The estimate is that of the files, if both hands are visible."""
+    cache = make_cache(images, landmarker, hand_model)
+    hands = sum(int((cache.read(k).given > 0).sum()) for k in range(COUNT))
+    early, middle = (2 * getattr(cache.read(0), name)[0, 0].numel() for name in FEATURE_MAPS)
+    size = sum(path.stat().st_size for path in shards_of(cache))
+    assert size == pytest.approx(hands * (early + middle) + COUNT * middle, rel=0.02)
+    assert cache_module.feature_bytes(landmarker) == 2 * (early + middle) + middle
+    shutil.rmtree(cache.folder)
+    free_space(monkeypatch, COUNT * cache_module.feature_bytes(landmarker) - 1)
+    with pytest.raises(InsufficientSpaceError, match=rf"the features of {COUNT} images need about .*; free some space"):
+        make_cache(images, landmarker, hand_model)
+    assert not shards_of(cache)
 
 
 def test_subset_is_a_dataset_that_can_be_pickled(images, landmarker, hand_model, engines):
