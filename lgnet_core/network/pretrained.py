@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
@@ -68,8 +68,12 @@ def read_weights(
     return state
 
 
-def load_weights(module: nn.Module, network: str, variant: Variant, path: str | Path | None = None) -> None:
-    """Load weights strictly, in place. Arguments and errors: see :func:`read_weights`.
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def load_weights(module: Network, network: str, variant: Variant, path: str | Path | None = None) -> Network:
+    """Load weights strictly, in place; returns the module in evaluation mode. Arguments and errors: see
+    :func:`read_weights`.
 
     Raises:
         ValueError: if names or shapes do not match the module's; the message lists them.
@@ -82,6 +86,7 @@ def load_weights(module: nn.Module, network: str, variant: Variant, path: str | 
             f"{path or weights_filename(network, variant)}: not the weights of the {variant} {network}: {error}; "
             f"pass a file of {_converter(network, variant)}"
         ) from error
+    return module.eval()
 
 
 def _converter(network: str, variant: Variant) -> str:
