@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lgnet_core.io.output import explain
 from lgnet_ros.process.arguments import OVERRIDES, split_parameters
 from lgnet_ros.process.signals import exit_on_signals
 
@@ -58,7 +59,16 @@ def remappings(options: argparse.Namespace) -> list[str]:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    options, ros_arguments = parse_arguments(sys.argv[1:] if args is None else args)
+    """Run the command; a file that cannot be read or written ends it with exit code 1 and one line."""
+    try:
+        return _run(sys.argv[1:] if args is None else args)
+    except OSError as error:
+        print(f"lgnet-hands: {explain(error)}", file=sys.stderr)
+        return 1
+
+
+def _run(args: Sequence[str]) -> int:
+    options, ros_arguments = parse_arguments(args)
     if options.demo is not None:
         from lgnet_ros.demo.system import run_demo
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from lgnet_core.io.checkpoint_files import BUNDLED_WEIGHTS, weights_digest
+from lgnet_core.io.output import explain
 from lgnet_ros import topics
 from lgnet_ros.parameters import Settings
 from lgnet_ros.qos import diagnostics_profile, output_overrides
@@ -232,7 +233,7 @@ def _weights_sha256(weights: str) -> str:
     try:
         return _cached_sha256(weights, (Path(weights) if weights else BUNDLED_WEIGHTS).stat().st_mtime_ns)
     except OSError as error:
-        return str(error)
+        return explain(error)
 
 
 @cache

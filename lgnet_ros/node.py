@@ -17,6 +17,7 @@ from rclpy.parameter import Parameter
 
 from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.inference import free_memory
+from lgnet_core.io.output import explain
 from lgnet_ros.diagnostics import Diagnostics
 from lgnet_ros.output.hands_publisher import HandsPublisher
 from lgnet_ros.parameters import Settings, check_changes, declare_parameters
@@ -47,9 +48,10 @@ def lifecycle_callback(on_exception: TransitionCallbackReturn) -> Callable[[Meth
             try:
                 method(self, state)
             except Exception as error:
-                self.get_logger().error(f"{method.__name__}: {error}")
+                message = f"{method.__name__}: {explain(error)}"
+                self.get_logger().error(message)
                 self.get_logger().debug(traceback.format_exc())
-                self.diagnostics.set_fault(f"{method.__name__}: {error}")
+                self.diagnostics.set_fault(message)
                 return on_exception
             return TransitionCallbackReturn.SUCCESS
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lgnet_core.cli.interruption import on_interruption
 from lgnet_core.cli.options import HandModelPath, console, needs_training_extra, print_line, wide_console
+from lgnet_core.io.interruption import on_interruption
 
 ROWS = (
     *("lgnet", "lgnet-mini", "eanet", "intershape"),

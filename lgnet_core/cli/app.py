@@ -84,14 +84,14 @@ def main() -> None:
 
 def _describe(error: Exception) -> str:
     """One line about an error; those that are no bug already say what is wrong, where, and how to fix it."""
-    if isinstance(error, OSError):
-        from lgnet_core.io.output import explain_os_error
+    from safetensors import SafetensorError
 
-        return explain_os_error(error)
+    from lgnet_core.io.output import explain
+
     if isinstance(error, MemoryError):
         return f"out of memory{f' ({error})' if str(error) else ''}; use smaller images, sets or batches"
-    expected = isinstance(error, (ValueError, RuntimeError, ImportError)) and str(error)
-    return str(error) if expected else f"{type(error).__name__}: {error} (--debug shows where)"
+    expected = isinstance(error, (OSError, ValueError, RuntimeError, ImportError, SafetensorError)) and str(error)
+    return explain(error) if expected else f"{type(error).__name__}: {explain(error)} (--debug shows where)"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from lgnet_core.cli.interruption import on_interruption
 from lgnet_core.cli.options import (
     DeviceOption,
     EngineName,
@@ -19,6 +18,7 @@ from lgnet_core.cli.options import (
     console,
     print_line,
 )
+from lgnet_core.io.interruption import on_interruption
 
 
 def demo(

@@ -1,5 +1,7 @@
 """Ctrl-C and SIGTERM in the commands: one line that says what was written and how to go on, and exit code 130 or 143.
 
+The line comes from :func:`lgnet_core.io.interruption.on_interruption`.
+
 Both signals raise :class:`KeyboardInterrupt`, so that ``finally`` clauses run and files are closed.
 """
 
@@ -9,8 +11,7 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -36,19 +37,6 @@ def raise_on_sigterm() -> None:
         os.kill(os.getpid(), number)
 
     signal.signal(signal.SIGTERM, handle)
-
-
-@contextmanager
-def on_interruption(describe: Callable[[], str]) -> Iterator[None]:
-    """Say what an interruption of the block leaves behind.
-
-    Args:
-        describe: what was written and how to go on, as the end of the sentence "stopped; ...".
-    """
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        raise type(error)(describe()) from error
 
 
 def exit_interrupted(error: KeyboardInterrupt) -> NoReturn:

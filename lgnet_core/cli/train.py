@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from lgnet_core.cli.interruption import on_interruption
 from lgnet_core.cli.options import (
     AnnotationOption,
     Backbone,
@@ -20,6 +19,7 @@ from lgnet_core.cli.options import (
     needs_training_extra,
     print_line,
 )
+from lgnet_core.io.interruption import on_interruption
 
 
 def train(

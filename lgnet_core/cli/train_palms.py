@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lgnet_core.cli.interruption import on_interruption
 from lgnet_core.cli.options import describe_checkpoint, print_line
+from lgnet_core.io.interruption import on_interruption
 
 
 def train_palms(

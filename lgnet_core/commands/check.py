@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lgnet_core import __version__
+from lgnet_core.io.output import explain
 
 MIN_PYTHON = (3, 10)
 TORCH_RANGE = ((2, 6), (3, 0))
@@ -120,7 +121,7 @@ def _guarded(subject: str, step: Callable[[], Finding]) -> Finding:
     try:
         return step()
     except (ValueError, OSError, RuntimeError, ImportError) as error:
-        detail, _, remedy = str(error).partition("; ")
+        detail, _, remedy = explain(error).partition("; ")
         return Finding(subject, Level.PROBLEM, detail, remedy or "see the message")
     except Exception as error:  # a bug of ours must not hide the other findings
         return Finding(subject, Level.PROBLEM, f"{type(error).__name__}: {error}", "report it, with LGNET_DEBUG=1 set")

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from lgnet_core.io.files import InputError
+from lgnet_core.io.output import reason_of
 from lgnet_core.types import Camera, FloatArray, ImageArray
 
 BUNDLED_CLIP = Path(__file__).parents[1] / "assets" / "demo_clip.npz"
@@ -71,4 +72,4 @@ def read_clip(path: str | Path = BUNDLED_CLIP) -> Clip:
         rate = float(arrays["frames_per_second"])
         return Clip(frames, camera, arrays["joints"].astype(np.float64), arrays["presence"], rate)
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, cv2.error) as error:
-        raise InputError(f"{path}: missing, or not a demo clip ({error}); reinstall lgnet_ros") from error
+        raise InputError(f"{path}: missing, or not a demo clip ({reason_of(error)}); reinstall lgnet_ros") from error

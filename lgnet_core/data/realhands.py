@@ -20,6 +20,7 @@ import numpy as np
 
 from lgnet_core.io.files import InputError
 from lgnet_core.io.images import load_image
+from lgnet_core.io.output import reason_of
 from lgnet_core.types import FloatArray, ImageArray
 
 SPLITS = ("dev", "train")
@@ -64,7 +65,9 @@ def read_index(root: Path, split: str) -> list[RealImage]:
             for row in rows
         ]
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: missing, or not an index of realhands ({error}); pass its folder as root") from error
+        raise InputError(
+            f"{path}: missing, or not an index of realhands ({reason_of(error)}); pass its folder as root"
+        ) from error
     if not images:
         raise InputError(f"{path}: has no images of the split {split!r}; the splits are {', '.join(SPLITS)}")
     return sorted(images, key=lambda image: image.path.name)

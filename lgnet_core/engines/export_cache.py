@@ -15,7 +15,7 @@ from torch import Tensor
 import lgnet_core
 from lgnet_core.engines.export import network_digest, onnx_content
 from lgnet_core.io.cache import CACHE_VARIABLE, cache_directory
-from lgnet_core.io.output import reason_of, write_bytes
+from lgnet_core.io.output import make_folder, reason_of, write_bytes
 from lgnet_core.network.exportable import ExportableModule, Outputs, input_shapes
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def cached_onnx(
 
 def _write_entry(path: Path, content: bytes) -> None:
     """Write a file and its checksum, or raise OSError and leave neither."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     try:
         write_bytes(path, content)
         write_bytes(_checksum_path(path), hashlib.sha256(content).hexdigest().encode())

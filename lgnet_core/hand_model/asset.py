@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lgnet_core.io.output import replacing
+from lgnet_core.io.output import reason_of, replacing
 
 NUM_VERTICES, NUM_FACES, NUM_MANO_JOINTS, NUM_SHAPE_PARAMETERS = 778, 1538, 16, 10
 NUM_POSE_FEATURES = 9 * (NUM_MANO_JOINTS - 1)
@@ -189,7 +189,7 @@ def read_asset(path: str | Path) -> HandAsset:
             arrays = {key: archive[key] for key in archive.files if key in known}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise HandModelError(
-            f"hand model {path}: not a readable npz ({error}); if it is a MANO pickle, convert it with "
+            f"hand model {path}: not a readable npz ({reason_of(error)}); if it is a MANO pickle, convert it with "
             "`lgnet mano convert`, otherwise copy the file again"
         ) from error
     return asset_from_arrays(arrays, str(path))

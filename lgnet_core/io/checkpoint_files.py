@@ -15,6 +15,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from lgnet_core.io.output import reason_of
+
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 BUNDLED_WEIGHTS = WEIGHTS_FOLDER / "lgnet-hand.safetensors"
 METADATA_KEY = "lgnet"
@@ -39,7 +41,8 @@ def locate_weights(path: str | Path | None) -> Path:
         return BUNDLED_WEIGHTS
     path = Path(path)
     if not path.is_file():
-        reason = "is a folder; pass the .safetensors file in it" if path.is_dir() else "no such weights file"
+        missing = f"no such weights file; check the path (relative to {Path.cwd()})"
+        reason = "is a folder; pass the .safetensors file in it" if path.is_dir() else missing
         raise FileNotFoundError(f"{path}: {reason}")
     return path
 
@@ -77,10 +80,13 @@ def parse_metadata(path: Path, header: Mapping[str, str] | None) -> dict[str, An
 
 def unreadable(path: Path, error: Exception) -> str:
     """Message for a file that safetensors cannot read."""
+    reason = reason_of(error)
     if path.suffix == ".safetensors":
-        return f"{path}: not a readable safetensors file ({error}); it is damaged or truncated: copy or export it again"
+        return (
+            f"{path}: not a readable safetensors file ({reason}); it is damaged or truncated: copy or export it again"
+        )
     return (
-        f"{path}: not a safetensors file ({error}); pickled weights (.pth, .pt, .ckpt) are never opened: "
+        f"{path}: not a safetensors file ({reason}); pickled weights (.pth, .pt, .ckpt) are never opened: "
         "pass the .safetensors file that training writes beside its .ckpt"
     )
 

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 from lgnet_core.io.files import InputError
+from lgnet_core.io.jpeg import jpeg_size
 from lgnet_core.io.memory import available_memory
 
 MAX_FILE_PIXELS = 400_000_000
@@ -13,9 +14,6 @@ MAX_FILE_PIXELS = 400_000_000
 
 DECODED_BYTES_PER_PIXEL = 6
 """Peak of decoding 8-bit colour: the decoder's image, and its copy with swapped channels."""
-
-_JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_MARKERS_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 
 
 def check_image_size(data: bytes, path: Path) -> None:
@@ -41,7 +39,7 @@ def read_image_size(data: bytes) -> tuple[int, int] | None:
     """Width and height, before any EXIF rotation, of a PNG, JPEG, BMP, TIFF, WebP or PNM file; None if unknown."""
     readers = {
         b"\x89PNG": _png,
-        b"\xff\xd8": _jpeg,
+        b"\xff\xd8": jpeg_size,
         b"BM": _bmp,
         b"II": _tiff,
         b"MM": _tiff,
@@ -59,25 +57,10 @@ def read_image_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _png(data: bytes) -> tuple[int, int]:
-    return struct.unpack_from(">II", data, 16)
-
-
-def _jpeg(data: bytes) -> tuple[int, int] | None:
-    position = 2
-    while position + 4 <= len(data):
-        if data[position] != 0xFF:
-            return None
-        marker = data[position + 1]
-        if marker == 0xFF:  # padding
-            position += 1
-        elif marker in _JPEG_MARKERS_WITHOUT_LENGTH:
-            position += 2
-        elif marker in _JPEG_SIZE_MARKERS:
-            height, width = struct.unpack_from(">HH", data, position + 5)
-            return width, height
-        else:
-            position += 2 + int(struct.unpack_from(">H", data, position + 2)[0])
-    return None
+    if data[12:16] != b"IHDR":
+        raise ValueError("no header")
+    width, height = struct.unpack_from(">II", data, 16)
+    return width, height
 
 
 def _bmp(data: bytes) -> tuple[int, int]:

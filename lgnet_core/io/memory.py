@@ -27,16 +27,17 @@ def available_memory(root: Path = Path("/")) -> int | None:
     return min(amounts) if amounts else None
 
 
-def require_memory(need: int, what: str, remedy: str) -> None:
+def require_memory(need: int, what: str, remedy: str, free: int | None = None) -> None:
     """Refuse work that needs more memory than is available.
 
     Args:
         need: bytes. what: the work, the subject of the message. remedy: how to need less.
+        free: free memory, bytes; None: as :func:`available_memory` has it.
 
     Raises:
         InsufficientMemoryError: if ``need`` is not available.
     """
-    free = available_memory()
+    free = available_memory() if free is None else free
     if free is not None and need > free:
         raise InsufficientMemoryError(
             f"{what}: needs about {need / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are available; {remedy}"

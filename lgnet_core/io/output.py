@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import platform
+import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,8 +30,22 @@ _REMEDIES = {
 }
 
 
+_TEMPORARY_REMEDY = "set TMPDIR to a writable folder with some space"
+_OS_NUMBER = re.compile(r"\[Errno \d+\] | \(os error \d+\)")
+"""How Python and Rust libraries write the number of an error of the operating system."""
+
+
+_PARTIAL = re.compile(r"\.(?P<machine>[0-9a-f]{6})-(?P<process>\d+)\.partial$")
+
+
 class OutputError(OSError):
     """An output file or folder that cannot be written; the message names it, the reason and the remedy."""
+
+
+def explain(error: BaseException) -> str:
+    """The message of any error on one line, without numbers of the operating system."""
+    text = explain_os_error(error) if isinstance(error, OSError) else _OS_NUMBER.sub("", str(error))
+    return " ".join(text.split())
 
 
 def explain_os_error(error: OSError, path: str | Path | None = None) -> str:
@@ -37,23 +55,49 @@ def explain_os_error(error: OSError, path: str | Path | None = None) -> str:
         path: what could not be accessed; None: as the error has it.
     """
     if error.errno is None:  # one of ours, which says all that in its message
-        return str(error)
-    reason = os.strerror(error.errno)
-    return f"{path or error.filename or 'a file'}: {reason[0].lower()}{reason[1:]}; {_remedy(error)}"
+        return _OS_NUMBER.sub("", str(error))
+    reason = error.strerror or os.strerror(error.errno)
+    where = path or error.filename or error.filename2 or "a file that was being written or read"
+    return f"{where}: {reason[0].lower()}{reason[1:]}; {_remedy(error)}"
 
 
-def reason_of(error: OSError) -> str:
-    """The reason of an error in words, without path and remedy; of an :class:`OutputError`, that of its cause."""
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give errors of the block that name no file, such as those of a full disk, the path where it writes.
+
+    Raises:
+        OSError: as the block raises it, with a ``filename``.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None and not _is_about_temporary_files(error):
+            error.filename = str(path)
+        raise
+
+
+def reason_of(error: BaseException) -> str:
+    """The reason of an error in words, for a message that states path and remedy itself.
+
+    Of an :class:`OutputError`, that of its cause.
+    """
     cause = error.__cause__ if isinstance(error, OutputError) and error.__cause__ else error
-    return getattr(cause, "strerror", None) or str(cause)
+    return getattr(cause, "strerror", None) or _OS_NUMBER.sub("", str(cause))
+
+
+def _is_about_temporary_files(error: OSError) -> bool:
+    """Whether :mod:`tempfile` found no folder; its error has a text of its own, which names the folders it tried."""
+    return "temporary directory" in (error.strerror or "")
 
 
 def _remedy(error: OSError) -> str:
+    if _is_about_temporary_files(error):
+        return _TEMPORARY_REMEDY
     return _REMEDIES.get(error.errno or 0, "check the path and the disk")
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder for results, with its parents.
+    """Create a folder for results, with its parents; remove what killed processes left in it of unfinished files.
 
     Raises:
         OutputError: if the path is a file, or the folder cannot be created or written to.
@@ -64,6 +108,36 @@ def make_folder(path: Path) -> None:
         raise OutputError(f"{path}: cannot be created as a folder ({error.strerror}); {_remedy(error)}") from error
     if not os.access(path, os.W_OK | os.X_OK):
         raise OutputError(f"{path}: is not a writable folder; check its permissions, or choose another folder")
+    _remove_stale_partials(path)
+
+
+def _remove_stale_partials(folder: Path) -> None:
+    """Remove the partial files of processes that were killed.
+
+    The names of partial files have the process in them, since two processes may write the same file at once, and the
+    machine, since another one that shares the folder has processes of its own. A file of a living process, also of an
+    unrelated one that has got the number since, stays.
+    """
+    for partial in folder.glob("*.partial"):
+        match = _PARTIAL.search(partial.name)
+        if match and match["machine"] == _machine() and not _is_running(int(match["process"])):
+            with suppress(OSError):  # another process was faster
+                partial.unlink()
+
+
+def _machine() -> str:
+    """Short name of this machine or container in the names of files."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
 
 
 def check_folder_path(path: Path) -> None:
@@ -90,6 +164,25 @@ def check_output_file(path: Path) -> None:
 
 
 @contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A temporary folder, deleted after the block.
+
+    Raises:
+        OutputError: if there is no folder for temporary files, or the block cannot write to it.
+    """
+    folder = ""
+    try:
+        with tempfile.TemporaryDirectory() as folder, naming(Path(folder)):
+            yield Path(folder)
+    except OSError as error:
+        if folder and folder not in str(error):  # a file elsewhere
+            raise
+        where = folder or os.environ.get("TMPDIR", "/tmp")
+        reason = reason_of(error).removeprefix(f"{where}: ").partition("; ")[0]
+        raise OutputError(f"temporary folder {where}: {reason}; {_TEMPORARY_REMEDY}") from error
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Replace a file as a whole: the block writes to the given path beside it, which then gets its name.
 
@@ -99,7 +192,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: if the file cannot be written.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f"{path.name}.{_machine()}-{os.getpid()}.partial")
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -112,7 +205,7 @@ def replacing(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
         if isinstance(error, SafetensorError):
-            raise OutputError(f"{path}: cannot be written ({error}); check the path and the disk") from error
+            raise OutputError(f"{path}: cannot be written ({reason_of(error)}); check the path and the disk") from error
         if isinstance(error, OSError) and not isinstance(error, OutputError):
             raise OutputError(f"cannot write {explain_os_error(error, path)}") from error
         raise

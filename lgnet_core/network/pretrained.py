@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lgnet_core.io.checkpoint_files import WEIGHTS_FOLDER
 from lgnet_core.io.evaluation_data import locate_evaluation_data
-from lgnet_core.io.output import replacing
+from lgnet_core.io.output import reason_of, replacing
 
 Variant = Literal["full", "lite"]
 HAND_LANDMARK, MEDIAPIPE_PALM_DETECTOR = "hand_landmark", "palm_detector_mediapipe"
@@ -55,7 +55,9 @@ def read_weights(
     try:
         state = load(path.read_bytes())  # safe_open of safetensors 0.8 leaks memory for every tensor read
     except SafetensorError as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({error}); copy or create it again") from error
+        raise ValueError(
+            f"{path}: not a readable safetensors file ({reason_of(error)}); copy or create it again"
+        ) from error
     if submodule:
         prefix = f"{submodule}."
         state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
@@ -66,8 +68,12 @@ def read_weights(
     return state
 
 
-def load_weights(module: nn.Module, network: str, variant: Variant, path: str | Path | None = None) -> None:
-    """Load weights strictly, in place. Arguments and errors: see :func:`read_weights`.
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def load_weights(module: Network, network: str, variant: Variant, path: str | Path | None = None) -> Network:
+    """Load weights strictly, in place; returns the module in evaluation mode. Arguments and errors: see
+    :func:`read_weights`.
 
     Raises:
         ValueError: if names or shapes do not match the module's; the message lists them.
@@ -80,6 +86,7 @@ def load_weights(module: nn.Module, network: str, variant: Variant, path: str | 
             f"{path or weights_filename(network, variant)}: not the weights of the {variant} {network}: {error}; "
             f"pass a file of {_converter(network, variant)}"
         ) from error
+    return module.eval()
 
 
 def _converter(network: str, variant: Variant) -> str:

@@ -17,6 +17,8 @@ from torch.utils.data import Dataset
 
 from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.hand_model import HandModel
+from lgnet_core.io.disk import require_space
+from lgnet_core.io.interruption import SAVE_SECONDS
 from lgnet_core.io.memory import require_memory
 from lgnet_core.io.output import make_folder, write_text
 from lgnet_core.synthetic.contact_sheet import write_contact_sheet
@@ -27,14 +29,14 @@ METADATA_FILE = "set.json"
 FORMAT = "lgnet synthetic hands, JPEG"
 SHARD_SIZE = 512
 """Maximum number of crops per shard, up to 256 x 256; about 12 MB."""
-SAVE_SECONDS = 60.0
-"""Time after which the images of an unfinished shard are written."""
 _SHARD_PIXELS = SHARD_SIZE * 256**2
 _SHARD_PATTERN = "shard_*.safetensors"
 _BATCH_SIZE = 32
 _BATCH_PIXELS = _BATCH_SIZE * 256**2
 _GENERATION_BYTES_PER_PIXEL = 140
 """Peak memory of generating crops on a CPU, per pixel of all crops of a batch; measured from 256 to 1024 pixels."""
+_STORED_BYTES_PER_PIXEL, _STORED_BYTES_PER_IMAGE = 0.5, 4000
+"""Upper estimate of the JPEG and PNG data, and of the labels."""
 
 
 class StoredSetError(ValueError):
@@ -75,10 +77,12 @@ def write_shards(
     Raises:
         StoredSetError: if the folder holds a set with other parameters.
         InsufficientMemoryError: if crops of this size need more memory than there is.
+        InsufficientSpaceError: if the set does not fit on the disk.
         OutputError: if the folder or a shard cannot be written.
     """
     directory = Path(directory)
     _check_memory(generator, size)
+    _check_disk(directory, count, size)
     shard_size = _initialize(directory, _metadata(generator, count, size, first_index))
     rate = TextColumn("{task.fields[rate]}")
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()]
@@ -125,6 +129,17 @@ def _check_memory(generator: SyntheticHands, size: int) -> None:
         require_memory(need, f"synthetic images of {size}x{size} pixels", "choose a smaller --size: networks use 256")
 
 
+def _check_disk(directory: Path, count: int, size: int) -> None:
+    """Refuse a set that does not fit on the disk, with one shard twice, as when it is replaced."""
+    missing = count - stored_count(directory)
+    if missing > 0:
+        images = missing + min(count, SHARD_SIZE)
+        need = images * (_STORED_BYTES_PER_PIXEL * size**2 + _STORED_BYTES_PER_IMAGE)
+        require_space(
+            need, directory, f"{missing} images of {size}x{size} pixels", "reduce --count, or free some space"
+        )
+
+
 def _initialize(directory: Path, metadata: dict[str, Any]) -> int:
     """Create the folder and its metadata file, or check that the parameters match those of the existing set.
 
@@ -161,6 +176,7 @@ def write_dataset(
     """
     directory = Path(directory)
     _check_memory(generator, size)
+    _check_disk(directory, count, size)
     _initialize(directory, _metadata(generator, count, size, first_index=0))
     tiles = min(count, sheet_tiles)
     write_shards(directory, generator, tiles, size, progress=tiles == count)

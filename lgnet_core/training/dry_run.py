@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 import resource
-import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import Callback
+from torch.utils.data import DataLoader
 
 from lgnet_core.hand_model import load_hand_model
-from lgnet_core.io.output import check_folder_path
-from lgnet_core.training.mixture import check_stored_sets, open_mixture
+from lgnet_core.io.output import check_folder_path, temporary_folder
+from lgnet_core.training.memory import check_disk
+from lgnet_core.training.mixture import MixtureDataset, check_stored_sets, open_mixture, validation_share
+from lgnet_core.training.module import TrainingModule
+from lgnet_core.training.sources import Source, training_length
 from lgnet_core.training.train import checkpoint_to_resume, epochs_to_steps, train, uses_cuda, world_layout
-from lgnet_core.training.train_config import TrainConfig
+from lgnet_core.training.train_config import INTERHAND26M, TrainConfig
 
 log = logging.getLogger(__name__)
 
@@ -65,10 +68,10 @@ def dry_run(config: TrainConfig) -> Cost:
         mixture = open_mixture(config, load_hand_model(config.hand_model), "cpu", None)
         steps = epochs_to_steps(config, mixture, devices * nodes).steps
     clock = _StepClock()
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         shortened = replace(
             config,
-            out=Path(folder),
+            out=folder,
             steps=total_steps,
             epoch_steps=total_steps,
             warmup=min(config.warmup, total_steps),
@@ -76,7 +79,7 @@ def dry_run(config: TrainConfig) -> Cost:
             validation=min(config.validation, config.batch_size, MAX_VALIDATION),
             resume="never",
         )
-        train(shortened, [clock])
+        train(shortened, [clock, _RealRunChecks(config, shortened)])
     seconds = (clock.ends[-1] - clock.ends[warmup_steps - 1]) / (total_steps - warmup_steps)
     process_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return Cost(
@@ -86,6 +89,33 @@ def dry_run(config: TrainConfig) -> Cost:
         hours=steps * seconds / 3600,
         memory=torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else process_peak,
     )
+
+
+class _RealRunChecks(Callback):
+    """Checks of the real run that need the network and the sources, and that its shortened form passes.
+
+    Raises:
+        ValueError: if the real run holds out all images of a source.
+        InsufficientSpaceError: if the checkpoints do not fit into the real output folder.
+    """
+
+    def __init__(self, config: TrainConfig, shortened: TrainConfig) -> None:
+        self.config, self.shortened = config, shortened
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        assert isinstance(module, TrainingModule)
+        check_disk(self.config.out, module.network)
+        for (name, weight), source in zip(self.config.components(), self._sources(trainer)):
+            if source.length is not None and name != INTERHAND26M:  # that has a split of its own for validation
+                count = source.length + validation_share(self.shortened, weight)
+                training_length(name, count, validation_share(self.config, weight))
+
+    @staticmethod
+    def _sources(trainer: lightning.Trainer) -> Sequence[Source]:
+        loader = trainer.train_dataloader
+        assert isinstance(loader, DataLoader)
+        assert isinstance(loader.dataset, MixtureDataset)
+        return loader.dataset.sources
 
 
 class _StepClock(Callback):

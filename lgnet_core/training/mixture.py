@@ -13,6 +13,7 @@ from torch.utils.data import ConcatDataset, Dataset
 
 from lgnet_core.data.augmentation import Augmentation
 from lgnet_core.data.hand_pairs import CropJitter
+from lgnet_core.data.realhands import read_index
 from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.hand_model import HandModel
 from lgnet_core.network import HandLGNet
@@ -20,7 +21,7 @@ from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import StoredHands
 from lgnet_core.training.features.batch import FeatureBatch, concatenate_features
 from lgnet_core.training.features.cache import FeatureCache, FeatureSource
-from lgnet_core.training.features.teacher_cache import TeacherCache
+from lgnet_core.training.features.teacher_cache import VARIANTS, TeacherCache
 from lgnet_core.training.sampling import MixtureComponent, SampleIndex
 from lgnet_core.training.sources import (
     CachedFeatureSource,
@@ -119,7 +120,7 @@ def open_mixture(
         augmentation = replace(augmentation, rotation=0.0, scale=0.0, shift=0.0)
     sources: list[Source] = []
     for name, weight in components:
-        validation = _validation_share(config, weight)
+        validation = validation_share(config, weight)
         if name == SYNTHETIC:
             sources.append(GeneratedSource(SyntheticHands(config.seed, hand_model, device), config.size))
         elif name == INTERHAND26M:
@@ -137,17 +138,19 @@ def open_mixture(
 
 
 def check_stored_sets(config: TrainConfig, hand_model: HandModel) -> None:
-    """Check that the stored sets of a configuration exist, fit, and have images left for training.
+    """Check that the stored sets and real images of a configuration exist, fit, and have some left for training.
 
     Raises:
         ValueError: as :func:`open_mixture`.
     """
     for name, weight in config.components():
-        if name not in (SYNTHETIC, INTERHAND26M, REALHANDS):
-            training_length(name, len(StoredHands(Path(name), hand_model)), _validation_share(config, weight))
+        if name == REALHANDS and config.root is not None:  # at most: images without confident labels are left out
+            training_length(name, VARIANTS * len(read_index(config.root, "train")), validation_share(config, weight))
+        elif name not in (SYNTHETIC, INTERHAND26M, REALHANDS):
+            training_length(name, len(StoredHands(Path(name), hand_model)), validation_share(config, weight))
 
 
-def _validation_share(config: TrainConfig, weight: float) -> int:
+def validation_share(config: TrainConfig, weight: float) -> int:
     """Number of held-out images of a source with this weight."""
     return max(1, round(config.validation * weight / sum(weight for _, weight in config.components())))
 

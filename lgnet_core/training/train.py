@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -19,7 +20,7 @@ from torch.utils.data import DataLoader
 
 from lgnet_core.data.augmentation import Augmentation
 from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.io.output import make_folder
+from lgnet_core.io.output import make_folder, naming
 from lgnet_core.network import HandLGNet, HandsNetwork
 from lgnet_core.network.baselines.intershape import InterShape
 from lgnet_core.training.callbacks import (
@@ -33,7 +34,7 @@ from lgnet_core.training.callbacks import (
 )
 from lgnet_core.training.initial_weights import frozen_parts, initial_network
 from lgnet_core.training.losses.config import AUXILIARY, HEATMAPS, loss_weights
-from lgnet_core.training.memory import check_memory
+from lgnet_core.training.memory import check_disk, check_memory
 from lgnet_core.training.mixture import DataMixture, MixtureDataset, collate, open_mixture
 from lgnet_core.training.module import TrainingModule
 from lgnet_core.training.resume import check_settings, write_settings
@@ -77,7 +78,8 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     config = epochs_to_steps(config, mixture, devices * nodes)
     network = initial_network(config, hand_model, resumed=checkpoint is not None)
     module = _training_module(config, network, mixture.augmentation)
-    check_memory(config, module, mixture, devices)
+    check_memory(config, module, mixture, devices, cuda)
+    check_disk(config.out, network)
     trainer = lightning.Trainer(
         accelerator="cuda" if cuda else "cpu",
         devices=devices,
@@ -99,7 +101,8 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     if trainer.is_global_zero:
         write_settings(config.out, asdict(config))
     try:
-        trainer.fit(module, training, validation, ckpt_path=checkpoint, weights_only=True)
+        with naming(config.out):
+            trainer.fit(module, training, validation, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as error:  # how Lightning answers an interruption
         if isinstance(error.__context__, KeyboardInterrupt):
             raise error.__context__ from None
@@ -225,6 +228,8 @@ def checkpoint_to_resume(config: TrainConfig) -> Path | None:
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such checkpoint; a training writes {LAST} into its output folder")
     if path is not None:
+        if not zipfile.is_zipfile(path):
+            raise ValueError(f"{path}: is damaged, or not a checkpoint of a training; pass its {LAST}, or remove it")
         check_settings(config.out, {name: getattr(config, name) for name in FIXED_SETTINGS})
     return path
 

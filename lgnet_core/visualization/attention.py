@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from lgnet_core.inference.association import associate
-from lgnet_core.inference.context import ImageContext
 from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.network import HandsNetwork
 from lgnet_core.types import Camera, ImageArray
@@ -43,7 +42,7 @@ class AttentionView:
             (H, W, 3); None if no hand is found, or the network has no attention.
         """
         estimator = self.estimator
-        context = ImageContext.from_image(image, camera, estimator.thresholds)
+        context = estimator.preprocess(image, camera)
         hands = associate(context, estimator.detector.detect(context), estimator.detector.observer)
         if not hands:
             return None

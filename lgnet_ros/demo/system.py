@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from lgnet_core.io.output import OutputError, make_folder
+from lgnet_core.io.output import make_folder
 from lgnet_ros.resources import fast_dds_environment
 
 DOMAINS = range(1, 102)  # domain ids whose ports are below Linux's ephemeral port range
@@ -34,12 +34,11 @@ def run_demo(
 
     Returns:
         0, or 1 if a process failed; 130 after Ctrl-C and 143 after SIGTERM, with all processes stopped.
+
+    Raises:
+        OutputError: if ``out`` is not a folder that can be written to.
     """
-    try:
-        make_folder(out)
-    except OutputError as error:
-        print(f"lgnet-hands: {error}", file=sys.stderr)
-        return 1
+    make_folder(out)
     environment = {
         **os.environ,
         **fast_dds_environment(),

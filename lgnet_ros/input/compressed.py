@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import struct
-
 import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage
 
 from lgnet_core.io.image_formats import PNG_SIGNATURE
+from lgnet_core.io.image_size import read_image_size
 from lgnet_core.io.images import reduce_to_8_bit
 from lgnet_core.io.jpeg import SIGNATURE as JPEG_SIGNATURE
-from lgnet_core.io.jpeg import complete_jpeg, jpeg_size
+from lgnet_core.io.jpeg import complete_jpeg
 from lgnet_core.types import FloatArray, ImageArray
 from lgnet_ros.input.encodings import ENCODINGS, check_size, to_rgb
 from lgnet_ros.input.invalid_message import InvalidMessageError
@@ -33,7 +32,7 @@ def decode_compressed(message: CompressedImage) -> ImageArray:
     """
     data = bytes(message.data)
     is_jpeg = data.startswith(JPEG_SIGNATURE)
-    size = jpeg_size(data) if is_jpeg else _png_size(data) if data.startswith(PNG_SIGNATURE) else None
+    size = read_image_size(data) if is_jpeg or data.startswith(PNG_SIGNATURE) else None
     if size is None:
         raise _unsupported_format(message.format, len(data))
     check_size(*size)  # before decoding: a few bytes can expand to gigabytes
@@ -62,14 +61,6 @@ def _decode(data: bytes) -> FloatArray | None:
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         return None
-
-
-def _png_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) from a PNG header; None if it is corrupt."""
-    if len(data) < 24 or data[12:16] != b"IHDR":
-        return None
-    width, height = struct.unpack_from(">II", data, 16)
-    return width, height
 
 
 def _unsupported_format(message_format: str, num_bytes: int) -> InvalidMessageError:

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from lgnet_core.io.output import explain_os_error
+
 OVERRIDES: dict[str, tuple[type[str] | type[float], str]] = {
     "device": (str, "auto, cpu, cuda, cuda:0, ..."),
     "weights": (str, "weights file of the network"),
@@ -77,7 +79,7 @@ def check_parameter_file(path: str) -> None:
     try:
         content = yaml.safe_load(Path(path).read_text())
     except OSError as error:
-        raise StartupError(f"Parameter file {path}: {error.strerror}") from error
+        raise StartupError(f"Parameter file {explain_os_error(error, path)}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise StartupError(f"Parameter file {path}: invalid YAML: {' '.join(str(error).split())}") from error
     if content is not None and not _has_parameters(content):

@@ -71,7 +71,10 @@ def test_missing_weights_are_reported_without_traceback(ros_domain, tmp_path):
 def test_invalid_parameter_file_is_rejected(ros_domain, tmp_path):
     text = tmp_path / "text"
     text.write_text("no parameters\n")
-    for path, reason in ((text, "ros__parameters"), (tmp_path / "nowhere.yaml", "No such file")):
+    for path, reason in (
+        (text, "ros__parameters"),
+        (tmp_path / "nowhere.yaml", "no such file or directory; check the path"),
+    ):
         assert reason in startup_error(ros_domain, tmp_path, "--params-file", str(path))
 
 

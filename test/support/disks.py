@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pwd
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,6 +22,18 @@ def file_size_limit(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def free_space(monkeypatch: pytest.MonkeyPatch, free: int, below: Path = Path("/")) -> list[Path]:
+    """The disk with the folder ``below`` has so many bytes left, others enough; returns the folders asked for."""
+    asked: list[Path] = []
+
+    def usage(path: Path) -> SimpleNamespace:
+        asked.append(path)
+        return SimpleNamespace(free=free if path.is_relative_to(below) else 10**15)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    return asked
 
 
 def forget_home(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 from lgnet_core.data.interhand26m.layout import SplitFiles
 from lgnet_core.data.interhand26m.parse import NO_CAMERA, NO_IMAGE, NO_JOINTS, AnnotationReader, Arrays, read_ids
 from lgnet_core.io.cache import CACHE_VARIABLE, cache_directory
-from lgnet_core.io.output import OutputError, reason_of, replacing
+from lgnet_core.io.output import OutputError, make_folder, reason_of, replacing
 from lgnet_core.types import FloatArray
 
 log = logging.getLogger(__name__)
@@ -107,11 +107,11 @@ def open_index(sources: SplitFiles, cache: Path | None = None, console: Console 
     with contextlib.ExitStack() as stack:
         try:
             path = cache or _default_cache(sources)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             lock = stack.enter_context(path.with_suffix(".lock").open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX)  # released with the file, also if the process dies
         except OSError as error:
-            _warn_uncached(path or error.filename, error.strerror or str(error))
+            _warn_uncached(path or error.filename, reason_of(error))
             return build_index(sources, console)
         index = _read(path, _fingerprint(sources))
         if index is None:

@@ -119,16 +119,8 @@ class HandLandmarkNet(ExportableModule[HandLandmarks]):
 
 
 def load_hand_landmark_net(variant: Variant = "full", path: str | Path | None = None) -> HandLandmarkNet:
-    """The network with MediaPipe's weights, loaded strictly, in evaluation mode.
+    """The network with MediaPipe's weights.
 
-    Args:
-        path: a file of tools/builders/read_mediapipe.py; None for the package's own, which contains the full variant
-            only.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it contains other weights.
+    Arguments and errors: see :func:`lgnet_core.network.pretrained.load_weights`.
     """
-    network = HandLandmarkNet(variant)
-    load_weights(network, HAND_LANDMARK, variant, path)
-    return network.eval()
+    return load_weights(HandLandmarkNet(variant), HAND_LANDMARK, variant, path)

@@ -117,31 +117,16 @@ class PalmDetector(ExportableModule[PalmCandidates]):
 
 
 def load_palm_detector(path: str | Path | None = None) -> PalmDetector:
-    """The detector that this package uses (MediaPipe's full variant, fine-tuned), in evaluation mode.
+    """The detector that this package uses: MediaPipe's full variant, fine-tuned by ``lgnet train-palms``.
 
-    Args:
-        path: a file of ``lgnet train-palms``; None for the package's own.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it contains other weights.
+    Arguments and errors: see :func:`lgnet_core.network.pretrained.load_weights`.
     """
-    network = PalmDetector()
-    load_weights(network, PALM_DETECTOR, network.variant, path)
-    return network.eval()
+    return load_weights(PalmDetector(), PALM_DETECTOR, "full", path)
 
 
 def load_mediapipe_palm_detector(variant: Variant = "full", path: str | Path | None = None) -> PalmDetector:
-    """The detector as published by MediaPipe, in evaluation mode.
+    """The detector as published by MediaPipe.
 
-    Args:
-        path: a file of tools/builders/read_mediapipe.py; None for the package's own, which contains the full variant
-            only.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it contains other weights.
+    Arguments and errors: see :func:`lgnet_core.network.pretrained.load_weights`.
     """
-    network = PalmDetector(variant)
-    load_weights(network, MEDIAPIPE_PALM_DETECTOR, variant, path)
-    return network.eval()
+    return load_weights(PalmDetector(variant), MEDIAPIPE_PALM_DETECTOR, variant, path)

@@ -20,17 +20,37 @@ from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.engines.base import Engine
 from lgnet_core.engines.factory import make_engine
 from lgnet_core.hand_model import HandModel
+from lgnet_core.io.disk import require_space
+from lgnet_core.io.interruption import on_interruption
 from lgnet_core.io.output import make_folder
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks
 from lgnet_core.synthetic.render.visibility import MIN_JOINTS
 from lgnet_core.synthetic.stored import StoredHands
 from lgnet_core.training.features.batch import FEATURE_MAPS, FeatureBatch, cache_digest, missing_pseudo_labels
 from lgnet_core.training.features.negatives import MIRROR_PROBABILITY, mirror_crop, sample_background_crop
-from lgnet_core.training.features.shards import ShardReader, shard_length, write_shard
+from lgnet_core.training.features.shards import GrowingShard, ShardReader, shard_length
 
 _GEOMETRY = ("intrinsics", "frames", "given", "affine")
 _NEGATIVES = ("negative", "negative_labels")
 _BATCH_SIZE = 32
+
+
+@torch.no_grad()
+def feature_bytes(landmarker: HandLandmarkNet) -> int:
+    """Bytes of the cached features of an image with two hands: its maps, and that of its hard negative."""
+    output = landmarker(*landmarker.example_inputs())
+    early, middle = (2 * output_map[0].numel() for output_map in (output.early, output.middle))
+    return 2 * early + 3 * middle
+
+
+def require_feature_space(landmarker: HandLandmarkNet, count: int, folder: Path) -> None:
+    """Refuse to cache the features of ``count`` images if the disk has no room for them.
+
+    Raises:
+        InsufficientSpaceError: with the need and the remedy.
+    """
+    need = feature_bytes(landmarker) * count
+    require_space(need, folder, f"the features of {count} images", "free some space, or use fewer images")
 
 
 class FeatureSource(Protocol):
@@ -43,7 +63,8 @@ class FeatureSource(Protocol):
 
 
 class FeatureCache:
-    """Features of a stored set, one file per shard; missing shards are computed by the constructor.
+    """Features of a stored set, one file per shard; missing shards are computed by the constructor,
+    which goes on where an interrupted one stopped.
 
     Args:
         images: the stored set. The cache is a subfolder of it, one for each landmark network and jitter.
@@ -70,9 +91,11 @@ class FeatureCache:
         # A set that has grown since has a longer last shard than its features.
         missing = [k for k in range(images.shard_count) if shard_length(self._path(k)) < len(self._samples(k))]
         if missing:
+            require_feature_space(landmarker, sum(len(self._samples(k)) for k in missing), self.folder)
             engine = make_engine(landmarker, "auto", "cpu", threads)
-            for number in track(missing, "computing features", disable=not progress, transient=True):
-                self._write(number, engine)
+            with on_interruption(self._describe_progress):
+                for number in track(missing, "computing features", disable=not progress, transient=True):
+                    self._write(number, engine)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -100,35 +123,46 @@ class FeatureCache:
     def _path(self, number: int) -> Path:
         return self.folder / f"features_{number:05d}.safetensors"
 
+    def _describe_progress(self) -> str:
+        count = sum(shard_length(self._path(k), unfinished=True) for k in range(self.images.shard_count))
+        return f"features of {count} of {len(self)} images are in {self.folder}; the same command computes the rest"
+
     def _samples(self, number: int) -> range:
         """Indices of the samples in a shard."""
         first = number * self.images.shard_size
         return range(first, min(first + self.images.shard_size, len(self.images)))
 
     def _write(self, number: int, engine: Engine[HandLandmarks]) -> None:
+        """Compute a shard, or what is missing of it."""
         samples = self._samples(number)
         generator = torch.Generator().manual_seed(number)
-        parts: dict[str, list[Tensor]] = {name: [] for name in (*FEATURE_MAPS, *_GEOMETRY, *_NEGATIVES, "rows")}
-        hand_count = 0
-        for start in range(0, len(samples), _BATCH_SIZE):
-            batch = concatenate([self.images[k] for k in samples[start : start + _BATCH_SIZE]])
-            joints = batch.labels(self.hand_model).joints_2d
-            pairs = crop_hand_pairs(batch, joints, self.jitter, generator)
-            present = pairs.given.flatten() > 0
-            rows = torch.where(present, present.cumsum(0) - 1 + hand_count, -1).view_as(pairs.given).int()
-            hand_count += int(present.sum())
-            if present.any():
-                output = engine(pairs.images.flatten(0, 1)[present].numpy())
-                for name in FEATURE_MAPS:
-                    parts[name].append(getattr(output, name).half())
-            for name in _GEOMETRY:
-                parts[name].append(getattr(pairs, name))
-            affine, labels = _negative_crops(batch, joints, pairs, generator)
-            output = engine(crop_images(batch.image, affine, torch.arange(len(batch))).numpy())
-            parts["negative"].append(output.middle.half())
-            parts["negative_labels"].append(labels)
-            parts["rows"].append(rows)
-        write_shard(self._path(number), {name: torch.cat(tensors) for name, tensors in parts.items()})
+        with GrowingShard(self._path(number)) as shard:
+            if shard.state is not None:
+                generator.set_state(shard.state)
+            for start in range(shard.rows("given"), len(samples), _BATCH_SIZE):
+                batch = concatenate([self.images[k] for k in samples[start : start + _BATCH_SIZE]])
+                tensors = self._compute(batch, shard.rows(FEATURE_MAPS[0]), engine, generator)
+                shard.append(tensors, generator.get_state())
+
+    def _compute(
+        self, batch: HandsBatch, hand_count: int, engine: Engine[HandLandmarks], generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Rows of a shard.
+
+        Args:
+            hand_count: number of hands in the shard so far.
+        """
+        joints = batch.labels(self.hand_model).joints_2d
+        pairs = crop_hand_pairs(batch, joints, self.jitter, generator)
+        present = pairs.given.flatten() > 0
+        rows = torch.where(present, present.cumsum(0) - 1 + hand_count, -1).view_as(pairs.given).int()
+        tensors = {"rows": rows} | {name: getattr(pairs, name) for name in _GEOMETRY}
+        if present.any():
+            output = engine(pairs.images.flatten(0, 1)[present].numpy())
+            tensors |= {name: getattr(output, name).half() for name in FEATURE_MAPS}
+        affine, labels = _negative_crops(batch, joints, pairs, generator)
+        output = engine(crop_images(batch.image, affine, torch.arange(len(batch))).numpy())
+        return tensors | {"negative": output.middle.half(), "negative_labels": labels}
 
 
 class FeatureSubset(Dataset[FeatureBatch]):

@@ -106,6 +106,7 @@ def cut_out_hand(image: ImageArray, hand: PseudoLabel) -> Occluder | None:
     if not (labels == cv2.GC_FGD).any() or not (labels == cv2.GC_BGD).any():
         return None
     models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.setRNGSeed(0)  # so that the mask depends on nothing that OpenCV did before
     cv2.grabCut(patch, labels, (0, 0, 1, 1), *models, 3, cv2.GC_INIT_WITH_MASK)
     mask = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
     return Occluder(patch, cv2.GaussianBlur(mask, (3, 3), 0), PseudoLabel(hand.side, joints))

@@ -27,7 +27,7 @@ from lgnet_core.network.detector.palm_detector import PalmCandidates
 from lgnet_core.training.features.negatives import is_background
 from lgnet_core.types import FloatArray, ImageArray, Side
 
-_MAX_CANDIDATES = 12
+MAX_CANDIDATES = 12
 """Palm candidates per image that are considered as hard negatives, best first."""
 
 _CACHE_KEY_NAMES = (
@@ -112,7 +112,7 @@ class Teacher:
         """Crops (2, 3) of palm candidates that the landmark network rejects and that contain no labelled hand."""
         if not hands:
             return []
-        thresholds = Thresholds(palm_score=self.settings.min_candidate_score, max_palms=_MAX_CANDIDATES)
+        thresholds = Thresholds(palm_score=self.settings.min_candidate_score, max_palms=MAX_CANDIDATES)
         palms = self.detector.palms.detect(_context(image, thresholds))
         crops = crops_from_palms(torch.from_numpy(palms.boxes), torch.from_numpy(palms.keypoints))
         observations = self.detector.observer.observe(_context(image, Thresholds()), crops)

@@ -9,6 +9,7 @@ Source: Xie et al. 2020, "Self-training with Noisy Student improves ImageNet cla
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -30,6 +31,7 @@ from lgnet_core.geometry.hand_crops import HandCrops, crops_from_joints
 from lgnet_core.inference.camera import default_camera
 from lgnet_core.inference.crops import extract_crops
 from lgnet_core.io.files import InputError
+from lgnet_core.io.interruption import on_interruption
 from lgnet_core.io.output import make_folder
 from lgnet_core.network.detector.hand_landmark import (
     HAND_CROP_SIZE,
@@ -40,10 +42,12 @@ from lgnet_core.network.detector.hand_landmark import (
 from lgnet_core.network.detector.palm_detector import load_palm_detector
 from lgnet_core.synthetic.stored import StoredHands
 from lgnet_core.training.features.batch import FEATURE_MAPS, FeatureBatch, cache_digest, unlabelled_batch
+from lgnet_core.training.features.cache import require_feature_space
 from lgnet_core.training.features.copy_paste import cut_out_hand, paste_occluders
 from lgnet_core.training.features.negatives import MIRROR_PROBABILITY, mirror_crop, sample_background_crop
-from lgnet_core.training.features.shards import ShardReader, shard_length, write_shard
+from lgnet_core.training.features.shards import GrowingShard, ShardReader, shard_length
 from lgnet_core.training.features.teacher import PseudoLabel, Teacher, TeacherSettings
+from lgnet_core.training.features.teacher_labels import ImageLabels, label_images
 from lgnet_core.types import ImageArray, Side
 from lgnet_core.visualization.drawing import contact_sheet, write_png
 
@@ -52,11 +56,14 @@ VARIANTS = 6
 SHEET = "student.png"
 """Contact sheet of augmented images with their pseudo-labels, for inspection."""
 SHEET_TILES = 200
+_LABELS = "labels.safetensors"
+"""What the teacher has seen; only an unfinished cache has this file."""
 _SHEET_COLUMNS, _SHEET_TILE_SIZE = 20, 160
 
 
 class TeacherCache:
-    """Features of augmented real hands with pseudo-labels; missing shards are computed by the constructor.
+    """Features of augmented real hands with pseudo-labels; missing shards are computed by the constructor,
+    which goes on where an interrupted one stopped.
 
     Args:
         root: folder of the real images (:mod:`lgnet_core.data.realhands`); the train split is used.
@@ -88,7 +95,7 @@ class TeacherCache:
         self.folder = folder / f"teacher-{cache_digest(landmarker, f'{settings.cache_key()} {image_size} {VARIANTS}')}"
         make_folder(self.folder)
         self._reader = ShardReader()
-        missing = [number for number in range(VARIANTS) if not self._path(number).is_file()]
+        missing = [number for number in range(VARIANTS) if not shard_length(self._path(number))]
         if missing:
             engine = make_engine(landmarker, "auto", "cpu", threads)
             teacher = Teacher(
@@ -97,19 +104,21 @@ class TeacherCache:
                 settings,
             )
             images = [image.read() for image in index]
-            labels = [
-                teacher.label(image)
-                for image in track(images, "computing pseudo-labels", disable=not progress, transient=True)
-            ]
-            if not any(labels):
-                raise InputError(
-                    f"{root}: the landmark network is confident of a hand in no image of the train split; "
-                    "provide images of hands"
-                )
-            student = _StudentSamples(engine, teacher, rendered, image_size, images, labels)
-            write_png(self.folder / SHEET, student.contact_sheet(SHEET_TILES))
-            for number in track(missing, "computing features", disable=not progress, transient=True):
-                write_shard(self._path(number), student.variant(number))
+            with on_interruption(self._describe_progress):
+                labels = label_images(teacher, images, self.folder / _LABELS, progress)
+                if not any(label.hands for label in labels):
+                    (self.folder / _LABELS).unlink()
+                    raise InputError(
+                        f"{root}: the landmark network is confident of a hand in no image of the train split; "
+                        "provide images of hands"
+                    )
+                count = len(missing) * sum(bool(label.hands) for label in labels)
+                require_feature_space(landmarker, count, self.folder)
+                student = _StudentSamples(engine, teacher, rendered, image_size, images, labels)
+                write_png(self.folder / SHEET, student.contact_sheet(SHEET_TILES))
+                for number in track(missing, "computing features", disable=not progress, transient=True):
+                    student.write_variant(number, self._path(number))
+            (self.folder / _LABELS).unlink()
         self._length = shard_length(self._path(0))
 
     def __len__(self) -> int:
@@ -126,6 +135,10 @@ class TeacherCache:
         names = [field.name for field in fields(FeatureBatch) if field.name != "batch"]
         return FeatureBatch(unlabelled_batch(1, self.image_size), **{name: value(name) for name in names})
 
+    def _describe_progress(self) -> str:
+        count = sum(shard_length(self._path(number), unfinished=True) for number in range(VARIANTS))
+        return f"features of {count} augmented images are in {self.folder}; the same command computes the rest"
+
     def _path(self, number: int) -> Path:
         return self.folder / f"variant_{number:02d}.safetensors"
 
@@ -135,7 +148,7 @@ class _StudentSamples:
 
     Args:
         engine: engine of the student's landmark network.
-        images: all real images. labels: their pseudo-labels.
+        images: all real images. labels: what the teacher sees in them.
     """
 
     def __init__(
@@ -145,30 +158,40 @@ class _StudentSamples:
         rendered: StoredHands,
         image_size: int,
         images: Sequence[ImageArray],
-        labels: Sequence[list[PseudoLabel]],
+        labels: Sequence[ImageLabels],
     ) -> None:
         self.engine, self.teacher, self.settings = engine, teacher, teacher.settings
         self.rendered, self.image_size = rendered, image_size
-        self.images, self.labels = images, labels
-        self._rejected = [teacher.rejected_candidates(image, hands) for image, hands in zip(images, labels)]
+        self.images = images
+        self.labels, self._rejected = [label.hands for label in labels], [label.rejected for label in labels]
         # Only of images of one hand: another one close by would be cut out with it, but not labelled.
-        single = [(image, hands[0]) for image, hands in zip(images, labels) if len(hands) == 1]
+        single = [(image, hands[0]) for image, hands in zip(images, self.labels) if len(hands) == 1]
         self._cutouts = [cutout for image, hand in single if (cutout := cut_out_hand(image, hand)) is not None]
 
-    def variant(self, number: int) -> dict[str, Tensor]:
-        """One augmented copy of every image that has pseudo-labels; ``number`` seeds the augmentation."""
+    def write_variant(self, number: int, path: Path) -> None:
+        """Compute one augmented copy of every image that has pseudo-labels, or those that are missing of them.
+
+        Args:
+            number: seeds the augmentation.
+            path: file of the shard.
+        """
         random = np.random.default_rng(number)
-        columns: dict[str, list[Tensor]] = {}
-        for index, (image, hands) in enumerate(zip(self.images, self.labels)):
-            if not hands:
-                continue
-            augmented, augmented_hands = self._augment(index, random)
-            sample = self._features(augmented, augmented_hands, random)
-            background = self._background_crop(index, sample["affine"], random)
-            sample |= self._negative(image if background is not None else augmented, background, sample["affine"])
-            for name, value in sample.items():
-                columns.setdefault(name, []).append(value)
-        return {name: torch.stack(values) for name, values in columns.items()}
+        labelled = [index for index, hands in enumerate(self.labels) if hands]
+        with GrowingShard(path) as shard:
+            if shard.state is not None:
+                random.bit_generator.state = json.loads(bytes(shard.state.tolist()))
+            for index in labelled[shard.rows("given") :]:
+                sample = {name: value[None] for name, value in self._sample(index, random).items()}
+                state = json.dumps(random.bit_generator.state).encode()
+                shard.append(sample, torch.tensor(list(state), dtype=torch.uint8))
+
+    def _sample(self, index: int, random: np.random.Generator) -> dict[str, Tensor]:
+        """Features, pseudo-labels and hard negative of an augmented image."""
+        augmented, hands = self._augment(index, random)
+        sample = self._features(augmented, hands, random)
+        background = self._background_crop(index, sample["affine"], random)
+        image = self.images[index] if background is not None else augmented
+        return sample | self._negative(image, background, sample["affine"])
 
     def contact_sheet(self, count: int) -> ImageArray:
         """Augmented copies of images, evenly spaced over the data, with their pseudo-labels."""

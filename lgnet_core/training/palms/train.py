@@ -1,13 +1,16 @@
 """Fine-tuning of the palm detector for touching, occluded and truncated hands: ``lgnet train-palms``.
 
-The layers up to stride 4 are frozen. A training resumed from its last checkpoint yields exactly the weights of an
-uninterrupted one.
+The layers up to stride 4 are frozen. A checkpoint is written about once a minute and when the training is interrupted;
+a training resumed from it yields exactly the weights of an uninterrupted one.
 """
 
 from __future__ import annotations
 
+import io
 import logging
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,8 @@ from torch import Tensor, nn
 
 from lgnet_core.data.realhands import RealImage, read_index
 from lgnet_core.hand_model import load_hand_model
-from lgnet_core.io.output import make_folder, replacing
+from lgnet_core.io.interruption import SAVE_SECONDS
+from lgnet_core.io.output import make_folder, write_bytes
 from lgnet_core.network.detector.palm_detector import (
     PalmCandidates,
     PalmDetector,
@@ -68,7 +72,7 @@ class PalmTrainConfig:
         learning_rate: peak learning rate of AdamW, relative to the root mean square of each tensor of weights, with
             linear warm-up over the first ``warmup`` steps and cosine decay.
         initial: ``pretrained`` for MediaPipe's weights, or a file of weights to start from.
-        checkpoint_steps: steps between two checkpoints.
+        log_steps: steps between two lines of the log.
         threads: CPU threads; 0: torch's default.
         progress: show a progress bar.
 
@@ -84,7 +88,7 @@ class PalmTrainConfig:
     learning_rate: float = 1e-3
     warmup: int = 50
     initial: str = PRETRAINED
-    checkpoint_steps: int = 50
+    log_steps: int = 50
     seed: int = 0
     threads: int = 0
     progress: bool = True
@@ -94,7 +98,7 @@ class PalmTrainConfig:
             raise ValueError("data: is empty; give folders of `lgnet synth`")
         if self.batch_size < 2 or self.batch_size % 2:
             raise ValueError(f"batch size {self.batch_size}: half of a batch's images are real; give an even number")
-        for name in ("steps", "learning_rate", "checkpoint_steps"):
+        for name in ("steps", "learning_rate", "log_steps"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: expected a number above 0, got {getattr(self, name)}")
 
@@ -147,17 +151,19 @@ def train_palms(config: PalmTrainConfig) -> Path:
     real = split_real_images(config.root)[0]
     images = PalmImages(real, sets, hand_model, load_mediapipe_palm_detector(), config.seed)
     state = _TrainingState(config)
-    score_sum = box_sum = 0.0
+    score_sum, box_sum, count = 0.0, 0.0, 0
     steps = range(state.step, config.steps)
-    for step in track(steps, "training", disable=not config.progress, transient=True):
-        score_loss, box_loss = palm_loss(*_forward(state.network, images, step, config.batch_size))
-        state.update(score_loss + BOX_WEIGHT * box_loss)
-        score_sum, box_sum = score_sum + float(score_loss.detach()), box_sum + float(box_loss.detach())
-        if state.step % config.checkpoint_steps == 0 or state.step == config.steps:
-            count = (state.step - 1) % config.checkpoint_steps + 1
-            log.info("step %d: score loss %.3f, box loss %.4f", state.step, score_sum / count, box_sum / count)
-            score_sum = box_sum = 0.0
-            state.save()
+    with state.saved_on_interruption():
+        for step in track(steps, "training", disable=not config.progress, transient=True):
+            score_loss, box_loss = palm_loss(*_forward(state.network, images, step, config.batch_size))
+            state.update(score_loss + BOX_WEIGHT * box_loss)
+            score_sum, box_sum = score_sum + float(score_loss.detach()), box_sum + float(box_loss.detach())
+            count += 1
+            if state.step % config.log_steps == 0 or state.step == config.steps:
+                log.info("step %d: score loss %.3f, box loss %.4f", state.step, score_sum / count, box_sum / count)
+                score_sum, box_sum, count = 0.0, 0.0, 0
+            if state.unsaved_seconds >= SAVE_SECONDS or state.step == config.steps:
+                state.save()
     path = config.out / weights_filename(PALM_DETECTOR, "full")
     save_half_precision(state.average, path, {"source": SOURCE, "steps": str(state.step)})
     return path
@@ -190,7 +196,9 @@ class _TrainingState:
         self._optimiser = torch.optim.AdamW(groups, config.learning_rate, weight_decay=WEIGHT_DECAY)
         self._lr_factor = learning_rate_factor("cosine", config.steps, min(config.warmup, config.steps))
         self.step = 0
+        self._consistent = True
         self._resume()
+        self._saved_step, self._saved_at = self.step, time.monotonic()
 
     def update(self, loss: Tensor) -> None:
         """One optimiser step, and update of the averaged weights."""
@@ -199,18 +207,37 @@ class _TrainingState:
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self._trained, MAX_GRADIENT_NORM)
+        self._consistent = False
         self._optimiser.step()
         self.step += 1
         decay = min(EMA_DECAY, self.step / (self.step + EMA_WARMUP))
         with torch.no_grad():
             for average, value in zip(self.average.parameters(), self.network.parameters()):
                 average.lerp_(value, 1 - decay)
+        self._consistent = True
+
+    @contextmanager
+    def saved_on_interruption(self) -> Iterator[None]:
+        """Write the checkpoint if the block is interrupted, unless in the middle of an update of the weights."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if self._consistent and self.step > self._saved_step:
+                self.save()
+            raise
+
+    @property
+    def unsaved_seconds(self) -> float:
+        """Time since the last checkpoint, or since the start."""
+        return time.monotonic() - self._saved_at
 
     def save(self) -> None:
         """Write the checkpoint atomically."""
         states = {name: part.state_dict() for name, part in self._parts().items()}
-        with replacing(self.config.out / CHECKPOINT) as partial:
-            torch.save({"step": self.step, **states}, partial)
+        content = io.BytesIO()  # torch reports a full disk as a failed assertion of its own
+        torch.save({"step": self.step, **states}, content)
+        write_bytes(self.config.out / CHECKPOINT, content.getvalue())
+        self._saved_step, self._saved_at = self.step, time.monotonic()
 
     def _parts(self) -> dict[str, Any]:
         return {"network": self.network, "average": self.average, "optimiser": self._optimiser}
@@ -234,7 +261,7 @@ def _initial_network(config: PalmTrainConfig) -> PalmDetector:
 
 def _fixed_settings(config: PalmTrainConfig) -> dict[str, Any]:
     """Settings that must not change when a training is resumed."""
-    changeable = ("out", "checkpoint_steps", "threads", "progress")
+    changeable = ("out", "log_steps", "threads", "progress")
     return {name: value for name, value in asdict(config).items() if name not in changeable}
 
 

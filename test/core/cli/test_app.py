@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -172,6 +174,34 @@ def test_version():
         "train --warmup 0 --steps 1 -o FILE",
         "train --warmup 0 --steps 1 --dry-run -o FILE/run",
         "train --warmup 0 --steps 1 --data FILE -o OUT",
+        "train --warmup 0 --steps 1 --resume FILE -o OUT",
+        *(
+            command.replace("X", bad)
+            for bad in ("LONG", "FILE/x", "FOLDER")
+            for command in (
+                "predict X",
+                "predict IMAGE -c X -o OUT",
+                "export -w X -o OUT",
+                "synth -n 1 --hand-model X -o OUT",
+                "train --warmup 0 --steps 1 --data X -o OUT",
+                "train --warmup 0 --steps 1 --dry-run --data X -o OUT",
+                "train --warmup 0 --steps 1 --resume X -o OUT",
+                "eval --data X -o OUT",
+                "eval --data realhands --root X -o OUT",
+                "eval --data interhand26m --root X -o OUT",
+                "train-palms --data X --root FOLDER -o OUT",
+            )
+        ),
+        *(
+            command.replace("X", bad)
+            for bad in ("LONG", "FILE/x")
+            for command in (
+                "predict IMAGE -o X",
+                "synth -n 1 -o X",
+                "export -o X/w.onnx",
+                "train --warmup 0 --steps 1 -o X",
+            )
+        ),
     ],
 )
 def test_bad_paths_are_refused_in_words(monkeypatch, capsys, stub, image, tmp_path, command):
@@ -180,6 +210,7 @@ def test_bad_paths_are_refused_in_words(monkeypatch, capsys, stub, image, tmp_pa
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     names = {"FOLDER": tmp_path / "folder", "FILE": tmp_path / "file", "IMAGE": image, "OUT": tmp_path / "out"}
+    names["LONG"] = tmp_path / (300 * "n")
     for name, path in names.items():
         command = command.replace(name, str(path))
     code, output = run_main(monkeypatch, capsys, *command.split())
@@ -222,6 +253,23 @@ def test_errors_are_one_line(monkeypatch, capsys, tmp_path):
     assert output.startswith("lgnet: ")
     assert "nowhere.png: no such file" in output
     assert len(output.splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.ENAMETOOLONG, errno.ENOTDIR])
+def test_errors_of_the_system_are_one_line(monkeypatch, capsys, stub, image, tmp_path, number):
+    """With the file and the remedy, wherever in a command they occur."""
+    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
+
+    def fail(*_):
+        raise OSError(number, os.strerror(number), str(image))
+
+    monkeypatch.setattr(StubEstimator, "estimate", fail)
+    code, output = run_main(monkeypatch, capsys, "predict", image, "-o", tmp_path / "out")
+    assert code == 1
+    assert len(output.splitlines()) == 1
+    assert output.startswith(f"lgnet: {image}: ")
+    assert "; " in output
+    assert "Errno" not in output
 
 
 def test_debug_shows_the_traceback(monkeypatch, tmp_path):

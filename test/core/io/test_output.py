@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import resource
+import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +17,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import nn
 
 from lgnet_core.hand_model import read_asset
 from lgnet_core.hand_model.asset import BUNDLED_ASSET
 from lgnet_core.io.meshes import write_ply
-from lgnet_core.io.output import OutputError, check_output_file, explain_os_error, make_folder, replacing, write_bytes
+from lgnet_core.io.output import (
+    OutputError,
+    check_output_file,
+    explain,
+    explain_os_error,
+    make_folder,
+    naming,
+    replacing,
+    temporary_folder,
+    write_bytes,
+)
 from lgnet_core.network.pretrained import save_half_precision
 from lgnet_core.training.features.shards import write_shard
 from lgnet_core.visualization.drawing import write_png
@@ -85,6 +103,30 @@ def test_a_folder_in_place_of_the_file(tmp_path, kind):
         WRITERS[kind](tmp_path)
 
 
+def test_what_a_killed_process_left_is_removed_by_the_next_run(tmp_path):
+    """What a living process is writing stays, and so does what a machine that shares the folder has begun."""
+    with replacing(tmp_path / "mine") as partial:
+        name = partial.name
+        code = f"""
+import os, signal
+from pathlib import Path
+from lgnet_core.io.output import replacing
+with replacing(Path({str(tmp_path)!r}) / "file"):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+        killed = subprocess.run([sys.executable, "-c", code])
+        assert killed.returncode == -signal.SIGKILL
+        (stale,) = tmp_path.glob("file.*.partial")
+        machine = re.search(r"\.([0-9a-f]+)-\d+\.partial", stale.name)[1]
+        foreign = stale.with_name(stale.name.replace(machine, "0" * 6))
+        foreign.touch()
+        unrelated = tmp_path / "notes.partial"
+        unrelated.touch()
+        make_folder(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {name, foreign.name, unrelated.name}
+    assert (tmp_path / "mine").exists()
+
+
 def test_paths_are_checked_before_the_work(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"file: cannot be created as a folder .*choose another path"):
@@ -102,3 +144,67 @@ def test_errors_of_the_system_in_words(tmp_path):
         (tmp_path / "none" / "file").read_bytes()
     assert explain_os_error(caught.value) == f"{tmp_path / 'none' / 'file'}: no such file or directory; check the path"
     assert explain_os_error(OutputError("a: b; c")) == "a: b; c"
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EROFS, "choose another folder"),
+        (errno.EACCES, "check its permissions"),
+        (errno.ENOTDIR, "choose another path"),
+        (errno.EISDIR, "pass the path of a file"),
+        (errno.ENAMETOOLONG, "choose a shorter name"),
+    ],
+)
+@pytest.mark.parametrize("named", [False, True])
+def test_every_kind_of_error_has_path_and_remedy(tmp_path, number, remedy, named):
+    """An error of a full disk names no file: the place that is written to stands in for it."""
+    other = str(tmp_path / "other")
+    with pytest.raises(OSError) as caught, naming(tmp_path / "place"):
+        raise OSError(number, os.strerror(number), *([other] if named else []))
+    text = explain(caught.value)
+    assert text.startswith(f"{other if named else tmp_path / 'place'}: ")
+    assert remedy in text
+    assert "Errno" not in text
+
+
+def test_numbers_of_other_languages_are_left_out(tmp_path):
+    """Safetensors is written in Rust."""
+    with pytest.raises((OSError, SafetensorError)) as caught:
+        save_file({"x": torch.zeros(1)}, tmp_path / "none" / "file")
+    assert "os error 2" in str(caught.value)
+    assert "No such file" in explain(caught.value)
+    assert "os error" not in explain(caught.value)
+
+
+def test_unusable_folder_of_temporary_files(monkeypatch, tmp_path):
+    """Missing altogether, too deep for a file name, and full."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with (
+        pytest.raises(OutputError, match=r"temporary folder .*: No such file or directory; set TMPDIR"),
+        temporary_folder(),
+    ):
+        pass
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with (
+        pytest.raises(
+            OutputError, match=rf"temporary folder {tmp_path}/.*: No space left on device; set TMPDIR"
+        ) as caught,
+        temporary_folder(),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert "Errno" not in str(caught.value)
+    with pytest.raises(OSError, match="elsewhere"), temporary_folder():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "elsewhere")
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_folder_for_temporary_files_at_all(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/none", "/nowhere"])
+    with pytest.raises(FileNotFoundError) as caught:
+        tempfile.gettempdir()
+    text = explain(caught.value)
+    assert "'/none'" in text
+    assert "set TMPDIR" in text

@@ -4,9 +4,11 @@ from dataclasses import fields
 
 import pytest
 import torch
+from support.disks import free_space
 from torch.utils.data import DataLoader
 
 from lgnet_core.data.sample import HandsBatch, concatenate
+from lgnet_core.io.disk import InsufficientSpaceError
 from lgnet_core.io.memory import InsufficientMemoryError
 from lgnet_core.synthetic import stored
 from lgnet_core.synthetic.generator import SyntheticHands
@@ -115,6 +117,20 @@ class _Stopping:
             raise self.error
         self.drawn += indices.tolist()
         return self.generator.crops(indices, size)
+
+
+def test_a_set_that_does_not_fit_on_the_disk_is_refused(tmp_path, monkeypatch, hand_model):
+    """Images that exist already need no more room; the estimate is above the files."""
+    generator = SyntheticHands(0, hand_model)
+    write_shards(tmp_path / "set", generator, 4, 64, progress=False)
+    size = sum(path.stat().st_size for path in (tmp_path / "set").glob("*.safetensors")) / 4
+    free_space(monkeypatch, int(10 * size))
+    write_shards(tmp_path / "set", generator, 4, 64, progress=False)
+    with pytest.raises(InsufficientSpaceError, match=r"set: 96 images of 64x64 pixels need about .*; reduce --count"):
+        write_shards(tmp_path / "set", generator, 100, 64, progress=False)
+    need = (96 + 100) * (stored._STORED_BYTES_PER_PIXEL * 64**2 + stored._STORED_BYTES_PER_IMAGE)
+    assert 196 * size < need < 4 * 196 * size
+    assert len(StoredHands(tmp_path / "set")) == 4
 
 
 def test_an_interruption_keeps_what_was_generated(tmp_path, generator, monkeypatch):

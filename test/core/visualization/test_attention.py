@@ -16,6 +16,7 @@ from lgnet_core.geometry.crops import warp
 from lgnet_core.inference import HandEstimator
 from lgnet_core.inference.association import associate
 from lgnet_core.inference.context import ImageContext
+from lgnet_core.inference.exposure import normalise_exposure
 from lgnet_core.network import AttentionMap, HandLGNetConfig, LGNetConfig
 from lgnet_core.network.checkpoint import save_network
 from lgnet_core.network.detector.hand_landmark import load_hand_landmark_net
@@ -85,6 +86,14 @@ def test_tiles_show_the_attention_maps(hand_model, clip, kind, frame, sides):
         for attention, heatmap in zip(maps, heatmaps):
             weights = attention.weights[0 if side is None else side].numpy()
             assert np.array_equal(heatmap, draw_heatmap(crop_tile.copy(), weights, attention.name)), attention.name
+
+
+def test_dark_images_are_brightened_as_for_the_estimate(hand_model, clip):
+    """The network must show what it sees: the crops of the normalised image."""
+    view, dark = make_view(hand_model, SMALL_HAND), (clip.frames[0] * 0.15).astype(np.uint8)
+    bright = normalise_exposure(dark, view.estimator.thresholds)
+    assert bright.mean() > 3 * dark.mean()
+    assert np.array_equal(view.draw(dark, clip.camera), view.draw(bright, clip.camera))
 
 
 def test_each_crop_has_its_own_heatmap(hand_model, clip):

@@ -19,15 +19,14 @@ from support.ros_domain_id import reserved_domain_id
 from support.waiting import TIMEOUT, wait_for
 
 from lgnet_core.geometry.hand_frame import HandFrames
+from lgnet_ros.cli import main
 from lgnet_ros.demo.listener import TopicStatistics, to_two_hands
-from lgnet_ros.demo.system import run_demo
 from lgnet_ros.output.messages import to_joints_array, to_mesh_array
 
 # Runs the demo in a domain, with time limits that no slow machine reaches.
 PROGRAM = """
 import sys
 from pathlib import Path
-from lgnet_ros.cli import main
 from lgnet_ros.demo import system
 
 system.DOMAINS = [int(sys.argv[1])]
@@ -82,11 +81,14 @@ def test_sigterm_stops_all_processes_and_remappings_apply_to_the_camera(tmp_path
                 os.kill(int(pid), signal.SIGKILL)
 
 
-def test_output_path_must_be_a_folder(tmp_path, capsys):
-    file = tmp_path / "text.jpg"
-    file.touch()
-    assert run_demo(file) == 1
-    assert f"{file}: cannot be created as a folder" in capsys.readouterr().err
+@pytest.mark.parametrize("name", ["file", "file/below", 300 * "n"], ids=["a file", "below a file", "too long"])
+def test_unusable_output_path_is_one_line(tmp_path, capsys, name):
+    (tmp_path / "file").touch()
+    assert main(["--demo", str(tmp_path / name)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"lgnet-hands: {tmp_path / name}: cannot be created as a folder")
+    assert "; " in line
+    assert "Errno" not in line
 
 
 def test_conversion_of_messages_to_hands(hand_model):

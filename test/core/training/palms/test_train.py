@@ -48,8 +48,14 @@ def rendered(tmp_path_factory, hand_model) -> Path:
 @pytest.fixture(scope="module")
 def config(root: Path, rendered: Path) -> PalmTrainConfig:
     return PalmTrainConfig(
-        Path(), (rendered,), root, steps=4, batch_size=2, warmup=1, checkpoint_steps=2, threads=1, progress=False
+        Path(), (rendered,), root, steps=4, batch_size=2, warmup=1, log_steps=2, threads=1, progress=False
     )
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(config, tmp_path_factory) -> Path:
+    """Weights of a training that was not interrupted."""
+    return train_palms(replace(config, out=tmp_path_factory.mktemp("uninterrupted")))
 
 
 def palm_images(root: Path, rendered: Path, hand_model, augmentation: PalmAugmentation) -> PalmImages:
@@ -157,23 +163,30 @@ def test_loss_decreases_on_a_single_batch(config, hand_model, tmp_path, monkeypa
     assert scores[-1] < 0.75 * scores[0]
 
 
-def test_interrupted_training_resumes_to_the_same_weights(config, tmp_path, monkeypatch):
-    """Interrupted in its fourth step, after the checkpoint of the second; the layers up to stride 4 are unchanged."""
-    uninterrupted = train_palms(replace(config, out=tmp_path / "uninterrupted"))
+@pytest.mark.parametrize(
+    ("stop", "save_seconds", "saved"),
+    [(KeyboardInterrupt, 600.0, 3), (SystemError, 0.0, 3)],
+    ids=["Ctrl-C", "killed after a minute"],
+)
+def test_interrupted_training_resumes_to_the_same_weights(
+    config, uninterrupted, tmp_path, monkeypatch, stop, save_seconds, saved
+):
+    """Interrupted in its fourth step; the layers up to stride 4 are unchanged."""
     make_batch = PalmImages.batch
 
     def interrupt(images: PalmImages, number: int, count: int):
         if number == 3:
-            raise KeyboardInterrupt
+            raise stop
         return make_batch(images, number, count)
 
     interrupted = replace(config, out=tmp_path / "interrupted")
     with monkeypatch.context() as patch:
         patch.setattr(PalmImages, "batch", interrupt)
-        with pytest.raises(KeyboardInterrupt):
+        patch.setattr(training, "SAVE_SECONDS", save_seconds)
+        with pytest.raises(stop):
             train_palms(interrupted)
     assert not (tmp_path / "interrupted" / weights_filename(PALM_DETECTOR, "full")).exists()
-    assert torch.load(tmp_path / "interrupted" / CHECKPOINT, weights_only=True)["step"] == 2
+    assert torch.load(tmp_path / "interrupted" / CHECKPOINT, weights_only=True)["step"] == saved
     expected, resumed = load_file(uninterrupted), load_file(train_palms(interrupted))
     assert all((resumed[key] == value).all() for key, value in expected.items())
 

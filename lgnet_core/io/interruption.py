@@ -1,0 +1,24 @@
+"""What an interruption (Ctrl-C, SIGTERM) of long work leaves behind, said where the work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+SAVE_SECONDS = 60.0
+"""Time after which long work writes what it has, so that a killed process loses about a minute of it."""
+
+
+@contextmanager
+def on_interruption(describe: Callable[[], str]) -> Iterator[None]:
+    """Say what an interruption of the block leaves behind; of nested blocks the innermost one has the word.
+
+    Args:
+        describe: what was written and how to go on, as the end of the sentence "stopped; ...".
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if str(error):
+            raise
+        raise type(error)(describe()) from error
