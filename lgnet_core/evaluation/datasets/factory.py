@@ -9,12 +9,13 @@ from rich.console import Console
 
 from lgnet_core.data.interhand26m.layout import AnnotationSet, SplitFiles, Subset
 from lgnet_core.evaluation.datasets.annotated import AnnotatedImages
-from lgnet_core.evaluation.datasets.base import FREIHAND, HIC, INTERHAND26M, EvaluationImages
+from lgnet_core.evaluation.datasets.base import CONTACTPOSE, FREIHAND, HIC, INTERHAND26M, EvaluationImages
 from lgnet_core.evaluation.datasets.synthetic import HeldOutImages, StoredImages
 from lgnet_core.hand_model import HandModel
 
 SYNTHETIC = "synthetic"
-PUBLIC_DATASETS = (INTERHAND26M, HIC, FREIHAND)
+PUBLIC_DATASETS = (INTERHAND26M, HIC, FREIHAND, CONTACTPOSE)
+_JOINTS_ONLY = "joints only: no meshes of this data set are read"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ def open_images(
         return _open_hic(config.root, mano)
     if config.data == FREIHAND:
         return _open_freihand(config, config.root, mano)
+    if config.data == CONTACTPOSE:
+        return _open_contactpose(config, config.root)
     return _open_interhand(config, config.root, hand_model, mano, console)
 
 
@@ -83,6 +86,18 @@ def _open_freihand(config: DatasetConfig, root: Path, mano: HandModel | None) ->
         "compare any two meshes",
     }
     return AnnotatedImages(FreiHAND(root, config.split, mano), mano, f"FreiHAND {config.split}", metadata)
+
+
+def _open_contactpose(config: DatasetConfig, root: Path) -> EvaluationImages:
+    from lgnet_core.data.contactpose import ContactPose
+
+    metadata = {
+        "root": str(root),
+        "split": config.split,
+        "crop": "around the projected joints",
+        "note": _JOINTS_ONLY,
+    }
+    return AnnotatedImages(ContactPose(root, config.split), None, f"ContactPose {config.split}", metadata)
 
 
 def _open_interhand(
