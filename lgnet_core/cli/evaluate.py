@@ -27,16 +27,16 @@ def evaluate(
         str,
         typer.Option(
             help="Crops of ground-truth hands: synthetic (the frozen held-out set); or with --root "
-            "interhand26m, hic or freihand; or a folder written by `lgnet synth`. Full images through the whole "
-            "pipeline: realhands or testdata, with --root; synthetic-full; clip; jitter."
+            "interhand26m, hic, freihand, contactpose or hot3d; or a folder written by `lgnet synth`. Full images "
+            "through the whole pipeline: realhands or testdata, with --root; synthetic-full; clip; jitter."
         ),
     ] = "synthetic",
     root: DataRoot = None,
     split: Annotated[
         str | None,
         typer.Option(
-            help="InterHand2.6M: train, val or test (default); freihand: train or test (default); realhands: train or "
-            "dev (default)."
+            help="InterHand2.6M: train, val or test (default); freihand and contactpose: train or test (default); "
+            "hot3d: train_aria or train_quest3; realhands: train or dev (default)."
         ),
     ] = None,
     annotation: AnnotationOption = "H+M",

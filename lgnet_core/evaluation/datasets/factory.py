@@ -9,12 +9,12 @@ from rich.console import Console
 
 from lgnet_core.data.interhand26m.layout import AnnotationSet, SplitFiles, Subset
 from lgnet_core.evaluation.datasets.annotated import AnnotatedImages
-from lgnet_core.evaluation.datasets.base import CONTACTPOSE, FREIHAND, HIC, INTERHAND26M, EvaluationImages
+from lgnet_core.evaluation.datasets.base import CONTACTPOSE, FREIHAND, HIC, HOT3D, INTERHAND26M, EvaluationImages
 from lgnet_core.evaluation.datasets.synthetic import HeldOutImages, StoredImages
 from lgnet_core.hand_model import HandModel
 
 SYNTHETIC = "synthetic"
-PUBLIC_DATASETS = (INTERHAND26M, HIC, FREIHAND, CONTACTPOSE)
+PUBLIC_DATASETS = (INTERHAND26M, HIC, FREIHAND, CONTACTPOSE, HOT3D)
 _JOINTS_ONLY = "joints only: no meshes of this data set are read"
 
 
@@ -60,6 +60,8 @@ def open_images(
         return _open_freihand(config, config.root, mano)
     if config.data == CONTACTPOSE:
         return _open_contactpose(config, config.root)
+    if config.data == HOT3D:
+        return _open_hot3d(config, config.root)
     return _open_interhand(config, config.root, hand_model, mano, console)
 
 
@@ -98,6 +100,18 @@ def _open_contactpose(config: DatasetConfig, root: Path) -> EvaluationImages:
         "note": _JOINTS_ONLY,
     }
     return AnnotatedImages(ContactPose(root, config.split), None, f"ContactPose {config.split}", metadata)
+
+
+def _open_hot3d(config: DatasetConfig, root: Path) -> EvaluationImages:
+    from lgnet_core.data.hot3d import HOT3D as HOT3DSet
+
+    metadata = {
+        "root": str(root),
+        "split": config.split,
+        "crop": "of pinhole views, around the projected joints",
+        "note": f"{_JOINTS_ONLY}; its joints are UmeTrack's, without the first of the thumb",
+    }
+    return AnnotatedImages(HOT3DSet(root, config.split), None, f"HOT3D {config.split}", metadata)
 
 
 def _open_interhand(
