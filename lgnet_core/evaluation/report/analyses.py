@@ -106,11 +106,18 @@ class Analyses:
 
     def _penetration(self) -> Table:
         table = Table(title="Interpenetration of the hands, mean over pairs")
-        for column in ("hands", "pairs", "maximum depth, mm", "penetrating vertices, %", "penetrating pairs, %"):
+        for column in (
+            "hands",
+            "pairs",
+            "maximum depth, mm",
+            "volume, cm³",
+            "penetrating vertices, %",
+            "penetrating pairs, %",
+        ):
             table.add_column(column, justify="right")
         for name, result in self.penetration.items():
             if result["pairs"]:
-                values = (result[key] for key in ("depth_mm", "vertices_percent", "pairs_percent"))
+                values = (result[key] for key in ("depth_mm", "volume_cm3", "vertices_percent", "pairs_percent"))
                 table.add_row(name, str(result["pairs"]), *(_format(value) for value in values))
         return table
 
