@@ -75,6 +75,11 @@ class FreiHAND(AnnotatedSet):
         self._check_lengths()
         super().__init__(self._samples * self._num_versions())
 
+    @property
+    def num_samples(self) -> int:
+        """Number of samples; of a training sample, every version is an image."""
+        return self._samples
+
     def hand_type(self, indices: Sequence[int]) -> FloatArray:
         return np.full(len(indices), int(Side.RIGHT))
 
