@@ -26,15 +26,18 @@ def evaluate(
     data: Annotated[
         str,
         typer.Option(
-            help="Crops of ground-truth hands: synthetic (the frozen held-out set), interhand26m or hic (with --root), "
-            "or a folder written by `lgnet synth`. Full images through the whole pipeline: realhands or testdata, "
-            "with --root; synthetic-full; clip; jitter."
+            help="Crops of ground-truth hands: synthetic (the frozen held-out set); or with --root "
+            "interhand26m, hic, freihand, contactpose or hot3d; or a folder written by `lgnet synth`. Full images "
+            "through the whole pipeline: realhands or testdata, with --root; synthetic-full; clip; jitter."
         ),
     ] = "synthetic",
     root: DataRoot = None,
     split: Annotated[
         str | None,
-        typer.Option(help="InterHand2.6M: train, val or test (default); realhands: train or dev (default)."),
+        typer.Option(
+            help="InterHand2.6M: train, val or test (default); freihand and contactpose: train or test (default); "
+            "hot3d: train_aria or train_quest3; realhands: train or dev (default)."
+        ),
     ] = None,
     annotation: AnnotationOption = "H+M",
     subset: SubsetOption = "all",

@@ -51,7 +51,7 @@ EngineOption = Annotated[
 ]
 DataRoot = Annotated[
     Path | None,
-    typer.Option("--root", help="Root folder of the dataset: InterHand2.6M (annotations/, images/), HIC (HIC.json)."),
+    typer.Option("--root", help="Root folder of the dataset: the manual's page on datasets says what it holds."),
 ]
 AnnotationOption = Annotated[str, typer.Option("--annotation", help="InterHand2.6M annotation set: H, M or H+M.")]
 SubsetOption = Annotated[

@@ -31,8 +31,8 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            help="synthetic, interhand26m (with --root and --hand-model), or a folder written by `lgnet synth`; "
-            "a mixture with weights: interhand26m=0.7,FOLDER=0.3"
+            help="synthetic, interhand26m or freihand (with --root and --hand-model), or a folder written by "
+            "`lgnet synth`; a mixture with weights: interhand26m=0.7,FOLDER=0.3"
         ),
     ] = None,
     root: DataRoot = None,

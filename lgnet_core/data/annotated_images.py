@@ -33,8 +33,10 @@ FAULTS = (
     "image size differs from its annotation",
     "image is too dark",
     "mesh is missing or damaged",
+    "no hand is visible",
+    "hands are too far apart for one view",
 )
-MISSING, DAMAGED, OTHER_SIZE, DARK, NO_MESH = range(1, len(FAULTS) + 1)
+MISSING, DAMAGED, OTHER_SIZE, DARK, NO_MESH, NO_HAND, TOO_WIDE = range(1, len(FAULTS) + 1)
 
 
 class ImageFaults:

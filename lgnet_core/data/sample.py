@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lgnet_core.geometry.camera import project
 from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model.asset import NUM_VERTICES
 
 BACKGROUND, RIGHT_HAND, LEFT_HAND, ARM, OTHER = range(5)
 """Values of ``HandsBatch.segmentation``; a hand's value is its Side + 1; ARM holds forearms and sleeves."""
@@ -64,6 +65,18 @@ class HandsGroundTruth(NamedTuple):
         labels = batch.labels(hand_model)
         known = batch.presence[..., None].expand(labels.joints.shape[:-1])
         return cls(labels.joints, known, labels.joints_2d, labels.vertices, batch.presence, labels.joints, known)
+
+    @classmethod
+    def of_joints(cls, joints: Tensor, known: Tensor) -> HandsGroundTruth:
+        """Of measured joints alone; ``joints_2d`` is not set yet. Unknown joints may have any value.
+
+        Shapes:
+            joints: (B, 2, 21, 3) metres, camera frame; known: (B, 2, 21) bool.
+        """
+        joints = torch.where(known[..., None], joints, joints.new_tensor([0.0, 0.0, 1.0]))
+        hands = joints.shape[:2]
+        unknown = torch.zeros(hands, dtype=torch.bool)
+        return cls(joints, known, joints[..., :2], joints.new_zeros(*hands, NUM_VERTICES, 3), unknown, joints, known)
 
     def in_crop(self, rotation: Tensor, intrinsics: Tensor) -> HandsGroundTruth:
         """The same hands in the camera of a crop (:func:`lgnet_core.geometry.crops.crop_intrinsics`).

@@ -1,14 +1,15 @@
-"""Additional analyses of an evaluation: published protocols, pose asymmetry, interpenetration and jitter."""
+"""Additional analyses of an evaluation: published protocols, pose asymmetry, interpenetration, jitter, F-scores."""
 
 from __future__ import annotations
 
 from lgnet_core.evaluation.datasets.annotated import AnnotatedImages
-from lgnet_core.evaluation.datasets.base import HIC, INTERHAND26M, EvaluationImages
+from lgnet_core.evaluation.datasets.base import FREIHAND, HIC, INTERHAND26M, EvaluationImages, has_vertices_of
 from lgnet_core.evaluation.datasets.factory import DatasetConfig
 from lgnet_core.evaluation.evaluate import Observer
 from lgnet_core.evaluation.metrics.asymmetry import AsymmetryScore
 from lgnet_core.evaluation.metrics.jitter import JitterScore
 from lgnet_core.evaluation.metrics.penetration import PenetrationScore
+from lgnet_core.evaluation.protocols.freihand_protocol import FreiHANDScore
 from lgnet_core.evaluation.protocols.published_protocols import (
     INTERWILD_ON_HIC,
     PUBLISHED_PROTOCOLS,
@@ -33,18 +34,21 @@ class AnalysisObservers:
     def __init__(self, network: HandsNetwork, images: EvaluationImages, dataset: DatasetConfig, count: int) -> None:
         device = next(network.parameters()).device
         self._network, self._images, self._dataset, self._count = network, images, dataset, count
-        self._same_mesh_topology = images.hand_model.digest == network.hand_model.digest
+        self._same_mesh_topology = has_vertices_of(images, network.hand_model)
+        true_model = images.hand_model or network.hand_model
         self._protocols = {
-            protocol: PublishedProtocolScore(protocol, network.hand_model, images.hand_model, device)
+            protocol: PublishedProtocolScore(protocol, network.hand_model, true_model, device)
             for protocol in _PROTOCOLS.get(dataset.data, ())
         }
         self._asymmetry, self._jitter = AsymmetryScore(device), JitterScore(device)
         self._penetration = PenetrationScore(network.hand_model, every=max(1, count // _MAX_PENETRATION_PAIRS))
+        self._f_scores = FreiHANDScore(self._same_mesh_topology, device) if dataset.data == FREIHAND else None
 
     @property
     def observers(self) -> list[Observer]:
         """Observers to be updated with every batch, in the order of the images."""
-        return [*self._protocols.values(), self._asymmetry, self._jitter, self._penetration]
+        f_scores = [] if self._f_scores is None else [self._f_scores]
+        return [*self._protocols.values(), self._asymmetry, self._jitter, self._penetration, *f_scores]
 
     def compute(self) -> Analyses:
         """Results so far."""
@@ -56,6 +60,7 @@ class AnalysisObservers:
             self._asymmetry.compute(),
             self._penetration.compute(),
             self._jitter.compute(),
+            None if self._f_scores is None else self._f_scores.compute(),
             self._notes(),
             skipped,
         )
@@ -74,7 +79,11 @@ class AnalysisObservers:
                 "joints only (joint_3d): without MANO there are no true meshes and no results under the protocols that "
                 "use joints of the fits; pass your MANO model with --hand-model DIR"
             )
-        elif not self._same_mesh_topology:
+        elif self._same_mesh_topology:
+            return notes
+        elif "note" in self._images.metadata:
+            notes.append(self._images.metadata["note"])
+        elif self._images.hand_model is not None:
             notes.append(
                 f"joints only: the labels are meshes of {self._images.hand_model.name!r}, the predictions meshes of "
                 f"{self._network.hand_model.name!r} with other vertices; train with --hand-model to compare vertices"

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from lgnet_core.data.hand_pairs import predict_batch
 from lgnet_core.evaluation.baselines import RandomHands, WristRelativeHands, mean_pose
 from lgnet_core.evaluation.comparison import Comparison, compare, place_wrists
-from lgnet_core.evaluation.datasets.base import CATEGORIES, EvaluationImages, LabelledImages
+from lgnet_core.evaluation.datasets.base import CATEGORIES, EvaluationImages, LabelledImages, has_vertices_of
 from lgnet_core.evaluation.scores import METRICS, HandScores, MetricKey, PredictionScores, ScoreSummary
 from lgnet_core.network import HandsNetwork
 
@@ -112,7 +112,7 @@ def evaluate(
     device = next(network.parameters()).device
     hand_model = network.hand_model
     random_hands = RandomHands(hand_model)
-    same_mesh_topology = images.hand_model.digest == hand_model.digest
+    same_mesh_topology = has_vertices_of(images, hand_model)
     scores = {name: _CategoryScores(device) for name in (ALL, *(category.value for category in CATEGORIES))}
     batches = _BatchDataset(images, evenly_spaced(len(images), count).split(batch_size), size)
     loader: DataLoader[LabelledImages | None] = DataLoader(batches, batch_size=None, num_workers=workers)

@@ -13,10 +13,12 @@ from lgnet_core.evaluation.comparison import Comparison
 from lgnet_core.evaluation.metrics.alignment import ALIGNMENTS, WRIST_RAW
 from lgnet_core.evaluation.metrics.calibration import NOMINAL, Calibration
 from lgnet_core.evaluation.metrics.errors import (
+    CSMPJPE,
     MPJPE,
     MPVPE,
     MRRPE,
     PAMPJPE,
+    PAMPVPE,
     MeanDistance,
     PlacementError,
     PresenceAccuracy,
@@ -42,6 +44,8 @@ METRICS: dict[str, MetricInfo] = {
     "mpvpe_mm": MetricInfo("MPVPE", "mm"),
     "auc_0_50": MetricInfo("AUC 0-50 mm", "", 1.0),
     "pa_mpjpe_mm": MetricInfo("PA-MPJPE", "mm"),
+    "pa_mpvpe_mm": MetricInfo("PA-MPVPE", "mm"),
+    "cs_mpjpe_mm": MetricInfo("CS-MPJPE", "mm"),
     "rough_mpvpe_mm": MetricInfo("MPVPE, rough", "mm"),
     "mrrpe_mm": MetricInfo("MRRPE", "mm"),
     "joints_2d_px256": MetricInfo("2D joints", "px of 256"),
@@ -110,7 +114,7 @@ class HandScores:
         self._mpjpe = {alignment.name: MPJPE(alignment).to(device) for alignment in ALIGNMENTS}
         self._mpvpe = {alignment.name: MPVPE(alignment).to(device) for alignment in ALIGNMENTS}
         self._pck = {alignment.name: PCK(alignment).to(device) for alignment in ALIGNMENTS}
-        self._pa = PAMPJPE().to(device)
+        self._pa, self._pa_vertices = PAMPJPE().to(device), PAMPVPE().to(device)
 
     def update(self, predicted: Mapping[str, WristRelativeHands], truth: Comparison) -> None:
         """Add hands.
@@ -127,7 +131,9 @@ class HandScores:
                 vertices, joints, truth.true_vertices, truth.true_joints, truth.vertices_known
             )
             self._pck[alignment.name].update(joints, truth.true_joints, known)
-        self._pa.update(predicted["similarity"].joints, truth.true_joints, truth.joints_known)
+        joints, vertices = predicted["similarity"]
+        self._pa.update(joints, truth.true_joints, truth.joints_known)
+        self._pa_vertices.update(vertices, truth.true_vertices, truth.vertices_known)
 
     def compute(self) -> ScoreSummary:
         pck = {name: metric.compute() for name, metric in self._pck.items()}
@@ -135,6 +141,7 @@ class HandScores:
         metrics |= {MetricKey("mpvpe_mm", name): float(metric.compute()) for name, metric in self._mpvpe.items()}
         metrics |= {MetricKey("auc_0_50", name): float(area_under_curve(curve)) for name, curve in pck.items()}
         metrics[MetricKey("pa_mpjpe_mm", "similarity")] = float(self._pa.compute())
+        metrics[MetricKey("pa_mpvpe_mm", "similarity")] = float(self._pa_vertices.compute())
         return ScoreSummary(metrics, {name: curve.tolist() for name, curve in pck.items()})
 
 
@@ -152,6 +159,7 @@ class PredictionScores:
         self._regressed, self._placed = MRRPE().to(device), MRRPE().to(device)
         self._pixels = MeanDistance().to(device)
         self._presence = PresenceAccuracy().to(device)
+        self._camera_space = CSMPJPE().to(device)
         self._wrist, self._depth = PlacementError().to(device), PlacementError(depth_only=True).to(device)
         self._calibration = Calibration().to(device) if uncertainty else None
 
@@ -165,6 +173,8 @@ class PredictionScores:
         self._placed.update(c.wrist[:, 1] - c.wrist[:, 0], c.true_relative_translation, c.pairs)
         self._pixels.update(c.pixels, c.true_pixels, c.joints_in_crop)
         self._presence.update(c.presence_logits, c.presence)
+        in_camera = c.joints + c.wrist[..., None, :], c.true_joints + c.true_wrist[..., None, :]
+        self._camera_space.update(*in_camera, c.presence[..., None] & c.joints_known)
         present = c.presence & c.joints_known[..., WRIST]
         self._wrist.update(c.wrist, c.true_wrist, present)
         self._depth.update(c.wrist, c.true_wrist, present)
@@ -183,6 +193,7 @@ class PredictionScores:
             MetricKey(*name): float(metric.compute())
             for name, metric in (
                 (("rough_mpvpe_mm", WRIST_RAW.name), self._rough),
+                (("cs_mpjpe_mm", "camera"), self._camera_space),
                 (("mrrpe_mm", "regressed"), self._regressed),
                 (("mrrpe_mm", "placed"), self._placed),
                 (("joints_2d_px256", "in-crop"), self._pixels),

@@ -26,12 +26,12 @@ from lgnet_core.training.sampling import MixtureComponent, SampleIndex
 from lgnet_core.training.sources import (
     CachedFeatureSource,
     GeneratedSource,
-    InterHandSource,
     Source,
     StoredSource,
+    open_annotated,
     training_length,
 )
-from lgnet_core.training.train_config import INTERHAND26M, REALHANDS, SYNTHETIC, TrainConfig
+from lgnet_core.training.train_config import ANNOTATED, REALHANDS, SYNTHETIC, TrainConfig
 
 log = logging.getLogger(__name__)
 
@@ -100,9 +100,9 @@ def open_mixture(
 ) -> DataMixture:
     """Open the data sources of a configuration.
 
-    If InterHand2.6M is among them, geometric augmentation is applied by the sources (generated images are varied
-    already), and only mirroring and photometric augmentation remain for the training step; otherwise the training step
-    applies all of it.
+    If annotated photographs are among them, geometric augmentation is applied by the sources (generated images are
+    varied already), and only mirroring and photometric augmentation remain for the training step; otherwise the
+    training step applies all of it.
 
     Args:
         device: device on which images are generated.
@@ -114,7 +114,7 @@ def open_mixture(
     components = config.components()
     reader_model = copy.deepcopy(hand_model)  # the network's moves to its device; images are read on the CPU
     geometric = None
-    has_annotated = any(name == INTERHAND26M for name, _ in components)
+    has_annotated = any(name in ANNOTATED for name, _ in components)
     if has_annotated and augmentation is not None and augmentation.is_geometric:
         geometric = replace(augmentation, flip=0.0, background=0.0, photometry=None)
         augmentation = replace(augmentation, rotation=0.0, scale=0.0, shift=0.0)
@@ -123,8 +123,8 @@ def open_mixture(
         validation = validation_share(config, weight)
         if name == SYNTHETIC:
             sources.append(GeneratedSource(SyntheticHands(config.seed, hand_model, device), config.size))
-        elif name == INTERHAND26M:
-            sources.append(InterHandSource(config, reader_model, geometric))
+        elif name in ANNOTATED:
+            sources.append(open_annotated(name, config, reader_model, validation, geometric))
         elif frozen is not None:
             sources.append(CachedFeatureSource(name, _open_features(name, config, frozen, reader_model), validation))
         else:
@@ -146,7 +146,7 @@ def check_stored_sets(config: TrainConfig, hand_model: HandModel) -> None:
     for name, weight in config.components():
         if name == REALHANDS and config.root is not None:  # at most: images without confident labels are left out
             training_length(name, VARIANTS * len(read_index(config.root, "train")), validation_share(config, weight))
-        elif name not in (SYNTHETIC, INTERHAND26M, REALHANDS):
+        elif name not in (SYNTHETIC, *ANNOTATED, REALHANDS):
             training_length(name, len(StoredHands(Path(name), hand_model)), validation_share(config, weight))
 
 
@@ -164,7 +164,7 @@ def _open_features(name: str, config: TrainConfig, frozen: HandLGNet, hand_model
         return FeatureCache(images, frozen.landmarker, hand_model, jitter, threads, config.progress)
     if config.root is None:
         raise ValueError(f"--data {REALHANDS}: give the folder of the images with --root")
-    stored = [name for name, _ in config.components() if name not in (SYNTHETIC, INTERHAND26M, REALHANDS)]
+    stored = [name for name, _ in config.components() if name not in (SYNTHETIC, *ANNOTATED, REALHANDS)]
     if not stored:
         raise ValueError(
             f"--data {REALHANDS}: add a set of `lgnet synth`, whose hands are pasted over the real ones (copy-paste "

@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from rich.console import Console
 from torch.utils.data import Dataset
 
+from lgnet_core.data.annotated_images import LoadedCrops
+from lgnet_core.data.annotated_set import AnnotatedSet
 from lgnet_core.data.augmentation import MIN_JOINTS_INSIDE, Augmentation, augment, draw_affines, resize
 from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.hand_model import HandModel
@@ -19,7 +22,8 @@ from lgnet_core.synthetic.stored import StoredHands
 from lgnet_core.training.features.batch import FeatureBatch, concatenate_features
 from lgnet_core.training.features.cache import FeatureSource, FeatureSubset
 from lgnet_core.training.sampling import SampleIndex
-from lgnet_core.training.train_config import TrainConfig
+from lgnet_core.training.train_config import FREIHAND, TrainConfig
+from lgnet_core.types import FloatArray
 
 _MAX_REPLACEMENTS = 200  # consecutive images that are tried in place of an unreadable one
 _GENERATOR_BATCH_SIZE = 32
@@ -131,35 +135,29 @@ class CachedFeatureSource:
         return {}
 
 
-class InterHandSource:
-    """InterHand2.6M: the train split, and images evenly spaced over the val split as held-out images.
+class AnnotatedSource:
+    """Annotated photographs for training, and others, evenly spaced over a set of their own, as held-out images.
 
     Geometric augmentation is applied when a crop is extracted, so that it shows the surroundings in the full image
     instead of black borders. An unreadable image is replaced by its next readable neighbour to keep the batch size.
 
     Args:
-        geometric: geometric augmentation of the crops; None for none.
+        name: of the data set, for messages. training, held_out: its images.
+        size: side of the crops, pixels. geometric: geometric augmentation of the crops; None for none.
     """
 
-    def __init__(self, config: TrainConfig, hand_model: HandModel, geometric: Augmentation | None) -> None:
-        from lgnet_core.data.interhand26m import AnnotationSet, InterHand26M, SplitFiles, Subset
-
-        if config.root is None:
-            raise ValueError("--data interhand26m: give the folder of the dataset with --root")
-        if config.hand_model is None:
-            raise ValueError(
-                "--data interhand26m: its labels are MANO fits; give your MANO model with --hand-model DIR "
-                "(see lgnet mano convert)"
-            )
-        console = Console(stderr=True) if config.progress else None  # building the index takes a minute
-        subset = Subset(config.subset)
-        train = (AnnotationSet(config.annotation), subset, hand_model)
-        self.set = InterHand26M(SplitFiles.from_root(config.root, "train"), *train, fitted_only=True, console=console)
-        # The val split has machine annotations only, so it is used whole even if the training is restricted to H.
-        val = (AnnotationSet.ALL, subset, hand_model)
-        self._val = InterHand26M(SplitFiles.from_root(config.root, "val"), *val, fitted_only=True, console=console)
-        self.length = len(self.set)
-        self.size, self.geometric, self.seed = config.size, geometric, config.seed
+    def __init__(
+        self,
+        name: str,
+        training: AnnotatedSet | ImagePart,
+        held_out: AnnotatedSet | ImagePart,
+        size: int,
+        geometric: Augmentation | None,
+        seed: int,
+    ) -> None:
+        self.name, self.set, self._val = name, training, held_out
+        self.length = len(training)
+        self.size, self.geometric, self.seed = size, geometric, seed
 
     def read(self, samples: Sequence[SampleIndex]) -> HandsBatch:
         affines = None
@@ -178,9 +176,7 @@ class InterHandSource:
         count = min(count, len(self._val))
         loaded = self._val.read([k * len(self._val) // count for k in range(count)], self.size)
         if loaded is None:
-            raise InputError(
-                f"InterHand2.6M: no image of the val split is readable ({self._val.skipped()}); check --root"
-            )
+            raise InputError(f"{self.name}: no held-out image is readable ({self._val.skipped()}); check --root")
         batch = loaded.batch
         return _SampleDataset(len(batch), lambda index: batch[index : index + 1])
 
@@ -193,8 +189,70 @@ class InterHandSource:
             if loaded is not None:
                 return loaded.batch
         raise InputError(
-            f"InterHand2.6M: {_MAX_REPLACEMENTS} consecutive images are unreadable ({self.set.skipped()}); check --root"
+            f"{self.name}: {_MAX_REPLACEMENTS} consecutive images are unreadable ({self.set.skipped()}); check --root"
         )
+
+
+class ImagePart:
+    """Some images of an annotated set. Args: indices: of these images."""
+
+    def __init__(self, images: AnnotatedSet, indices: FloatArray) -> None:
+        self.images, self.indices = images, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def read(self, indices: Sequence[int], size: int, crop_affines: FloatArray | None = None) -> LoadedCrops | None:
+        return self.images.read(self.indices[list(indices)].tolist(), size, crop_affines)
+
+    def skipped(self) -> dict[str, int]:
+        return self.images.skipped()
+
+
+def open_annotated(
+    name: str, config: TrainConfig, hand_model: HandModel, validation: int, geometric: Augmentation | None
+) -> AnnotatedSource:
+    """Open one of :data:`lgnet_core.training.train_config.ANNOTATED`.
+
+    InterHand2.6M has a split of its own for validation. Of FreiHAND, whose evaluation images are for tests only, the
+    last ``validation`` training samples are held out, in all versions.
+
+    Raises:
+        ValueError: if root or MANO are missing, or the data set is not there or too small.
+    """
+    if config.root is None:
+        raise ValueError(f"--data {name}: give the folder of the dataset with --root")
+    if config.hand_model is None:
+        raise ValueError(
+            f"--data {name}: its labels are MANO fits; give your MANO model with --hand-model DIR "
+            "(see lgnet mano convert)"
+        )
+    if name == FREIHAND:
+        from lgnet_core.data.freihand import FreiHAND
+
+        images = FreiHAND(config.root, "train", hand_model)
+        sample = np.arange(len(images)) % images.num_samples
+        trained = sample < training_length(name, images.num_samples, validation)
+        training = ImagePart(images, np.flatnonzero(trained))
+        held_out = ImagePart(images, np.flatnonzero(~trained)[:validation])  # in their first version
+        return AnnotatedSource(name, training, held_out, config.size, geometric, config.seed)
+
+    from lgnet_core.data.interhand26m import AnnotationSet, InterHand26M, SplitFiles, Subset
+
+    console = Console(stderr=True) if config.progress else None  # building the index takes a minute
+    # The val split has machine annotations only, so it is used whole even if the training is restricted to H.
+    train, val = (
+        InterHand26M(
+            SplitFiles.from_root(config.root, split),
+            annotation,
+            Subset(config.subset),
+            hand_model,
+            fitted_only=True,
+            console=console,
+        )
+        for split, annotation in (("train", AnnotationSet(config.annotation)), ("val", AnnotationSet.ALL))
+    )
+    return AnnotatedSource(name, train, val, config.size, geometric, config.seed)
 
 
 class _SampleDataset(Dataset[HandsBatch]):

@@ -10,7 +10,9 @@ from lgnet_core.network import HandLGNetConfig, LGNetConfig, NetworkConfig, find
 from lgnet_core.training.losses.config import loss_weights
 from lgnet_core.training.optimisation import Optimisation
 
-SYNTHETIC, INTERHAND26M, REALHANDS = "synthetic", "interhand26m", "realhands"
+SYNTHETIC, INTERHAND26M, FREIHAND, REALHANDS = "synthetic", "interhand26m", "freihand", "realhands"
+ANNOTATED = (INTERHAND26M, FREIHAND)
+"""Public data sets with MANO fits."""
 LAST = "last.ckpt"
 WEIGHTS = "weights.safetensors"
 
@@ -25,11 +27,12 @@ class TrainConfig:
         backbone: replaces the preset's backbone, to compare networks on the same one; None: the preset's.
         data: data sources, comma-separated, with optional weights: ``interhand26m=0.7,/sets/synthetic=0.3``.
             ``synthetic``: images generated during the training.
-            ``interhand26m``: its train split, in ``root``; needs the MANO model of its fits as ``hand_model``.
+            ``interhand26m``, ``freihand``: the training split, in ``root``; needs the MANO model of its fits as
+            ``hand_model``.
             A folder: a stored set of ``lgnet synth``.
             ``realhands``: unlabelled real images, in ``root``, with ``freeze_backbone``: the frozen landmark network
             teaches the stages after it, see :mod:`lgnet_core.training.features.teacher_cache`.
-        root: folder of InterHand2.6M or of the real images.
+        root: folder of InterHand2.6M, of FreiHAND or of the real images.
         annotation, subset: images of InterHand2.6M, see :class:`lgnet_core.data.interhand26m.InterHand26M`.
         hand_model: folder of a converted MANO model; None for the bundled hand model.
         size: side of the network's input images, a multiple of 32.
@@ -157,11 +160,11 @@ class TrainConfig:
             raise ValueError("thaw_steps: requires train_deep, whose layers it unfreezes one after the other")
         if self.dense_supervision and not self.freeze_backbone:
             raise ValueError("dense_supervision: requires freeze_backbone, since it is computed from cached features")
-        if self.freeze_backbone and 0 < sum(name in (SYNTHETIC, INTERHAND26M) for name in names) < len(names):
+        if self.freeze_backbone and 0 < sum(name in (SYNTHETIC, *ANNOTATED) for name in names) < len(names):
             raise ValueError(
                 f"data {self.data!r}: with freeze_backbone, stored sets are read as cached features, which cannot be "
-                f"mixed with images of {SYNTHETIC} or {INTERHAND26M}; store the former (lgnet synth), or train on the "
-                "latter separately"
+                f"mixed with images of {', '.join((SYNTHETIC, *ANNOTATED))}; store the former (lgnet synth), or train "
+                "on the latter separately"
             )
         if REALHANDS in names and not self.freeze_backbone:
             raise ValueError(f"data {REALHANDS}: its teacher is the frozen landmark network; set freeze_backbone")

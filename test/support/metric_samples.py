@@ -9,10 +9,12 @@ from torchmetrics import Metric
 from lgnet_core.evaluation.metrics.alignment import MCP_SCALED
 from lgnet_core.evaluation.metrics.calibration import Calibration
 from lgnet_core.evaluation.metrics.errors import (
+    CSMPJPE,
     MPJPE,
     MPVPE,
     MRRPE,
     PAMPJPE,
+    PAMPVPE,
     MeanDistance,
     PlacementError,
     PresenceAccuracy,
@@ -45,7 +47,8 @@ def updated(metric: Metric, rows: slice) -> Metric:
 
 
 KINDS = [
-    lambda: MPJPE(MCP_SCALED), MPVPE, PAMPJPE, MRRPE, MeanDistance, PlacementError, PresenceAccuracy, PCK, Calibration,
+    lambda: MPJPE(MCP_SCALED), MPVPE, PAMPJPE, PAMPVPE, CSMPJPE, MRRPE, MeanDistance, PlacementError, PresenceAccuracy,
+    PCK, Calibration,
 ]  # fmt: skip
 
 

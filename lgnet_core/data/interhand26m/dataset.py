@@ -10,26 +10,19 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from lgnet_core.data.annotated_images import (
-    HANDS_OF_TYPE,
-    INTERACTING,
-    ImageFaults,
-    ImageLabels,
-    LoadedCrops,
-    crop_with_labels,
-)
+from lgnet_core.data.annotated_images import HANDS_OF_TYPE, INTERACTING, ImageLabels
+from lgnet_core.data.annotated_set import AnnotatedSet
 from lgnet_core.data.interhand26m.geometry import fits_to_camera, to_camera
 from lgnet_core.data.interhand26m.index import open_index
 from lgnet_core.data.interhand26m.layout import MIN_BRIGHTNESS, AnnotationSet, SplitFiles, Subset
 from lgnet_core.data.sample import HandsGroundTruth
 from lgnet_core.geometry.camera import project
 from lgnet_core.hand_model import HandModel
-from lgnet_core.hand_model.asset import NUM_VERTICES
 from lgnet_core.io.files import InputError
 from lgnet_core.types import FloatArray, ImageArray
 
 
-class InterHand26M:
+class InterHand26M(AnnotatedSet):
     """Annotated images ordered by capture, sequence, camera and frame.
 
     With ``mano`` the fits give rotations, shape, mesh and joints, and crops are cut around the meshes (as in LGNet).
@@ -75,19 +68,13 @@ class InterHand26M:
         self.unfitted = int((chosen & ~fitted).sum())
         """Number of images with a hand without a fit; with ``fitted_only`` they are excluded."""
         self.rows = np.flatnonzero(chosen & fitted if fitted_only else chosen)
-        self.faults = ImageFaults(len(self.rows))
+        super().__init__(len(self.rows))
+        self.skipped_rows.update(self.index.about["skipped"])
         if not len(self.rows):
             raise InputError(
                 f"InterHand2.6M: none of the {len(self.index)} images of {sources.data} is in annotation set "
                 f"{annotation.value} and subset {subset.value}; choose others (skipped: {self.skipped() or 'none'})"
             )
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def skipped(self) -> dict[str, int]:
-        """Number of unusable annotations of the split and of unusable images read so far, by reason."""
-        return {**self.index.about["skipped"], **self.faults.counts()}
 
     def hand_type(self, indices: Sequence[int]) -> FloatArray:
         """(B,) of ``HAND_TYPES``."""
@@ -99,28 +86,7 @@ class InterHand26M:
         sequence = (index.capture[rows].astype(np.int64) << 40) + (index.sequence[rows].astype(np.int64) << 20)
         return torch.from_numpy(sequence + index.camera[rows]), torch.from_numpy(index.frame[rows].astype(np.int64))
 
-    def read(self, indices: Sequence[int], size: int, crop_affines: FloatArray | None = None) -> LoadedCrops | None:
-        """Load crops with their labels; unusable images are skipped and recorded. None if all are unusable.
-
-        Args:
-            indices: of the images in this data set. size: side of the crops, pixels.
-            crop_affines: pixels of each crop -> pixels of the augmented crop; None: identity.
-
-        Shapes:
-            crop_affines: (B, 2, 3).
-        """
-        images = [self._image(index) for index in indices]
-        usable = [k for k, image in enumerate(images) if image is not None]
-        if not usable:
-            return None
-        loaded = [image for image in images if image is not None]
-        kept = [int(indices[k]) for k in usable]
-        affines = None if crop_affines is None else crop_affines[usable]
-        batch, truth = crop_with_labels(loaded, self.labels(kept), size, affines)
-        return LoadedCrops(kept, batch, truth)
-
     def labels(self, indices: Sequence[int]) -> ImageLabels:
-        """Labels of full images in their cameras, without loading the images."""
         rows, index = self.rows[list(indices)], self.index
         rotation, position, intrinsics = self._cameras(rows)
         presence = torch.from_numpy(HANDS_OF_TYPE[index.hand_type[rows]])
@@ -129,15 +95,7 @@ class InterHand26M:
         known = torch.from_numpy(index.valid(rows)) & presence[..., None]
         count = len(rows)
         if self.mano is None:
-            truth = HandsGroundTruth(
-                joints=measured,
-                joints_known=known,
-                joints_2d=measured[..., :2],
-                vertices=torch.zeros(count, 2, NUM_VERTICES, 3),
-                vertices_known=torch.zeros(count, 2, dtype=torch.bool),
-                measured=measured,
-                measured_known=known,
-            )
+            truth = HandsGroundTruth.of_joints(measured, known)
             rotations = torch.eye(3).expand(count, 2, 16, 3, 3)
             return ImageLabels(
                 intrinsics.float(), index.box[rows], presence, rotations, torch.zeros(count, 2, 10), truth

@@ -1,4 +1,4 @@
-"""Adapter from annotated real data sets (InterHand2.6M, HIC) to the evaluation interface."""
+"""Adapter from annotated photographs (:mod:`lgnet_core.data`) to the evaluation interface."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lgnet_core.types import FloatArray
 
 
 class AnnotatedDataset(Protocol):
-    """Interface of :class:`lgnet_core.data.interhand26m.InterHand26M` and :class:`lgnet_core.data.hic.HIC`."""
+    """Interface of :class:`lgnet_core.data.annotated_set.AnnotatedSet` and :class:`lgnet_core.data.hic.HIC`."""
 
     faults: ImageFaults
 
@@ -30,13 +30,15 @@ class AnnotatedImages:
     """An annotated data set; categories follow its hand types: both hands are interacting, one is single.
 
     Args:
-        dataset: the data set. hand_model: the model of its meshes. name, metadata: see
+        dataset: the data set. hand_model, name, metadata: see
             :class:`lgnet_core.evaluation.datasets.base.EvaluationImages`.
     """
 
     size = None
 
-    def __init__(self, dataset: AnnotatedDataset, hand_model: HandModel, name: str, metadata: dict[str, Any]) -> None:
+    def __init__(
+        self, dataset: AnnotatedDataset, hand_model: HandModel | None, name: str, metadata: dict[str, Any]
+    ) -> None:
         self.set, self.hand_model, self.name, self.metadata = dataset, hand_model, name, metadata
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor
 from lgnet_core.data.sample import HandsBatch, HandsGroundTruth
 from lgnet_core.hand_model import HandModel
 
-INTERHAND26M, HIC = "interhand26m", "hic"
+INTERHAND26M, HIC, FREIHAND, CONTACTPOSE, HOT3D = "interhand26m", "hic", "freihand", "contactpose", "hot3d"
 """Names of the public data sets, in options and in tables of published results."""
 
 
@@ -61,14 +61,18 @@ class EvaluationImages(Protocol):
     """A data set of labelled images.
 
     Attributes:
-        name: for titles. metadata: identifies the data set. hand_model: the model of its meshes.
+        name: for titles. metadata: identifies the data set; an entry ``note`` is shown with the results.
     """
 
     name: str
     metadata: dict[str, Any]
-    hand_model: HandModel
 
     def __len__(self) -> int: ...
+
+    @property
+    def hand_model(self) -> HandModel | None:
+        """The model of its meshes; None: there are none, or their model is not at hand."""
+        ...
 
     @property
     def size(self) -> int | None:
@@ -82,3 +86,8 @@ class EvaluationImages(Protocol):
             indices: (B,) int64. size: side of the images, pixels.
         """
         ...
+
+
+def has_vertices_of(images: EvaluationImages, hand_model: HandModel) -> bool:
+    """Whether the true meshes of a data set have the vertices of a hand model, so that these can be compared."""
+    return images.hand_model is not None and images.hand_model.digest == hand_model.digest

@@ -9,11 +9,13 @@ from rich.console import Console
 
 from lgnet_core.data.interhand26m.layout import AnnotationSet, SplitFiles, Subset
 from lgnet_core.evaluation.datasets.annotated import AnnotatedImages
-from lgnet_core.evaluation.datasets.base import HIC, INTERHAND26M, EvaluationImages
+from lgnet_core.evaluation.datasets.base import CONTACTPOSE, FREIHAND, HIC, HOT3D, INTERHAND26M, EvaluationImages
 from lgnet_core.evaluation.datasets.synthetic import HeldOutImages, StoredImages
 from lgnet_core.hand_model import HandModel
 
 SYNTHETIC = "synthetic"
+PUBLIC_DATASETS = (INTERHAND26M, HIC, FREIHAND, CONTACTPOSE, HOT3D)
+_JOINTS_ONLY = "joints only: no meshes of this data set are read"
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,9 @@ class DatasetConfig:
     """Images to evaluate on.
 
     Args:
-        data: ``synthetic`` (the frozen held-out set), ``interhand26m``, ``hic``, or a folder written by ``lgnet
-        synth``.
-        root: of InterHand2.6M or HIC. split, annotation, subset: of InterHand2.6M.
+        data: ``synthetic`` (the frozen held-out set), one of :data:`PUBLIC_DATASETS`, or a folder written by ``lgnet
+            synth``.
+        root: of a public data set. split: of one that has splits. annotation, subset: of InterHand2.6M.
     """
 
     data: str = SYNTHETIC
@@ -48,12 +50,18 @@ def open_images(
     """
     if config.data == SYNTHETIC:
         return HeldOutImages(hand_model)
-    if config.data not in (INTERHAND26M, HIC):
+    if config.data not in PUBLIC_DATASETS:
         return StoredImages(Path(config.data), hand_model)
     if config.root is None:
         raise ValueError(f"--data {config.data}: pass the folder of the data set with --root")
     if config.data == HIC:
         return _open_hic(config.root, mano)
+    if config.data == FREIHAND:
+        return _open_freihand(config, config.root, mano)
+    if config.data == CONTACTPOSE:
+        return _open_contactpose(config, config.root)
+    if config.data == HOT3D:
+        return _open_hot3d(config, config.root)
     return _open_interhand(config, config.root, hand_model, mano, console)
 
 
@@ -67,6 +75,43 @@ def _open_hic(root: Path, mano: HandModel | None) -> EvaluationImages:
         )
     images = HICSet(root, mano)
     return AnnotatedImages(images, mano, "HIC", {"root": str(root), "crop": "around the projected meshes"})
+
+
+def _open_freihand(config: DatasetConfig, root: Path, mano: HandModel | None) -> EvaluationImages:
+    from lgnet_core.data.freihand import FreiHAND
+
+    metadata = {
+        "root": str(root),
+        "split": config.split,
+        "crop": "around the projected joints",
+        "note": "vertices are compared only if the weights were trained with the MANO given by --hand-model; F-scores "
+        "compare any two meshes",
+    }
+    return AnnotatedImages(FreiHAND(root, config.split, mano), mano, f"FreiHAND {config.split}", metadata)
+
+
+def _open_contactpose(config: DatasetConfig, root: Path) -> EvaluationImages:
+    from lgnet_core.data.contactpose import ContactPose
+
+    metadata = {
+        "root": str(root),
+        "split": config.split,
+        "crop": "around the projected joints",
+        "note": _JOINTS_ONLY,
+    }
+    return AnnotatedImages(ContactPose(root, config.split), None, f"ContactPose {config.split}", metadata)
+
+
+def _open_hot3d(config: DatasetConfig, root: Path) -> EvaluationImages:
+    from lgnet_core.data.hot3d import HOT3D as HOT3DSet
+
+    metadata = {
+        "root": str(root),
+        "split": config.split,
+        "crop": "of pinhole views, around the projected joints",
+        "note": f"{_JOINTS_ONLY}; its joints are UmeTrack's, without the first of the thumb",
+    }
+    return AnnotatedImages(HOT3DSet(root, config.split), None, f"HOT3D {config.split}", metadata)
 
 
 def _open_interhand(

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from lgnet_core.data.clip import Clip
 from lgnet_core.evaluation.end_to_end.hand_errors import hand_errors
 from lgnet_core.evaluation.end_to_end.reported_hand import ReportedHand
+from lgnet_core.evaluation.metrics.acceleration import accelerations
 from lgnet_core.evaluation.metrics.alignment import MILLIMETRES
-from lgnet_core.types import WRIST, Side
+from lgnet_core.types import NUM_KEYPOINTS, WRIST, FloatArray, Side
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class ClipScores:
         error_wrist: of the wrist in the camera frame, millimetres.
         error_between: of the vector from the right to the left wrist, millimetres, over the frames in which both hands
             are present and found (MRRPE of placed hands).
+        error_acceleration: of the placed joints, error_acceleration_relative: of the wrist-relative joints but the
+            wrist; millimetres per second squared, over hands that are found in three consecutive frames.
     """
 
     found: int
@@ -35,13 +39,17 @@ class ClipScores:
     error_relative: float
     error_wrist: float
     error_between: float
+    error_acceleration: float
+    error_acceleration_relative: float
 
 
 def score_clip(reported: Sequence[Sequence[ReportedHand]], clip: Clip) -> ClipScores:
     """Counts and mean errors over the frames of a clip; NaN if nothing was found."""
     pixels, relative, wrist, between = [], [], [], []
     num_found = missed = extra = 0
-    for hands, joints, presence in zip(reported, clip.joints, clip.presence, strict=True):
+    found_joints = np.full((len(clip.joints), len(Side), NUM_KEYPOINTS, 3), np.nan)
+    found_placed = found_joints.copy()
+    for frame, (hands, joints, presence) in enumerate(zip(reported, clip.joints, clip.presence, strict=True)):
         by_side = {hand.side: hand for hand in reversed(hands)}
         correct = {side: hand for side, hand in by_side.items() if presence[side]}
         num_found += len(correct)
@@ -52,9 +60,34 @@ def score_clip(reported: Sequence[Sequence[ReportedHand]], clip: Clip) -> ClipSc
             pixels.append(errors.pixels.mean())
             relative.append(errors.relative.mean())
             wrist.append(errors.wrist)
+            found_joints[frame, side] = hand.joints
+            if hand.placed:
+                found_placed[frame, side] = hand.joints
         if len(correct) == len(Side) and all(hand.placed for hand in correct.values()):
             wrists = correct[Side.LEFT].joints[WRIST] - correct[Side.RIGHT].joints[WRIST]
             true_wrists = joints[Side.LEFT, WRIST] - joints[Side.RIGHT, WRIST]
             between.append(float(np.linalg.norm(wrists - true_wrists)) * MILLIMETRES)
-    means = (float(np.mean(values)) if values else float("nan") for values in (pixels, relative, wrist, between))
-    return ClipScores(num_found, missed, extra, *means)
+    rest = slice(WRIST + 1, None)
+    relative_joints = (x[:, :, rest] - x[:, :, [WRIST]] for x in (found_joints, clip.joints))
+    return ClipScores(
+        found=num_found,
+        missed=missed,
+        extra=extra,
+        error_pixels=_mean(pixels),
+        error_relative=_mean(relative),
+        error_wrist=_mean(wrist),
+        error_between=_mean(between),
+        error_acceleration=_acceleration_error(found_placed, clip.joints) * clip.frames_per_second**2,
+        error_acceleration_relative=_acceleration_error(*relative_joints) * clip.frames_per_second**2,
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
+
+
+def _acceleration_error(joints: FloatArray, true_joints: FloatArray) -> float:
+    """Millimetres per frame squared; NaN without three consecutive frames. Shapes: (T, 2, J, 3), NaN: not found."""
+    predicted, true = (accelerations(torch.from_numpy(np.asarray(x, np.float64))) for x in (joints, true_joints))
+    errors = (predicted - true).norm(dim=-1)
+    return float(errors[errors.isfinite()].mean())

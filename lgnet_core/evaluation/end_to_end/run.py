@@ -203,6 +203,8 @@ def _score_metrics(scores: ClipScores) -> dict[str, float]:
         "error relative to the wrist, mm": scores.error_relative,
         "error of the wrist position, mm": scores.error_wrist,
         "error between the wrists, placed, mm": scores.error_between,
+        "acceleration error, placed, mm/s²": scores.error_acceleration,
+        "acceleration error relative to the wrist, mm/s²": scores.error_acceleration_relative,
     }
 
 

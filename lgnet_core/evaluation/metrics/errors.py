@@ -1,4 +1,4 @@
-"""Position errors of hands as torchmetrics (MPJPE, MPVPE, PA-MPJPE, MRRPE, placement, presence).
+"""Position errors of hands as torchmetrics (MPJPE, MPVPE, PA-MPJPE, PA-MPVPE, CS-MPJPE, MRRPE, placement, presence).
 
 Every metric accumulates sums and counts in double precision, so the result does not depend on how a data set is split
 into batches and processes. A mask selects what is counted; if nothing is, the value is NaN, never 0.
@@ -9,7 +9,7 @@ all joints of a hand are known, as in synthetic data, that equals the mean over 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import roma
 import torch
@@ -101,20 +101,38 @@ class MPVPE(MaskedMean):
         self.accumulate(errors.mean(-1, keepdim=True), mask)
 
 
-def procrustes_errors(joints: Tensor, true_joints: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Distances in millimetres after the best-fitting similarity transform (rotation, translation, scale) of each hand.
+class Similarity(NamedTuple):
+    """A similarity transform of points. Shapes: rotation (..., 3, 3), translation (..., 3) metres, scale (...)."""
 
-    Weighted least squares over the joints; reflections are excluded.
+    rotation: Tensor
+    translation: Tensor
+    scale: Tensor
+
+    def transform(self, points: Tensor) -> Tensor:
+        """Shapes: (..., P, 3) -> (..., P, 3)."""
+        return self.scale[..., None, None] * (points @ self.rotation.mT) + self.translation[..., None, :]
+
+
+def fit_similarity(points: Tensor, true_points: Tensor, weights: Tensor | None = None) -> Similarity:
+    """The transform of points that fits others best: weighted least squares, reflections excluded.
 
     Shapes:
-        joints, true_joints: (..., 21, 3) metres, leading dimensions broadcast; weights: (..., 21); returns (..., 21).
+        points, true_points: (..., P, 3), leading dimensions broadcast; weights: (..., P).
 
     Source: Umeyama 1991, "Least-squares estimation of transformation parameters between two point patterns".
     """
-    joints, true_joints = torch.broadcast_tensors(joints, true_joints)
-    rotation, translation, scale = roma.rigid_points_registration(joints, true_joints, weights, compute_scaling=True)
-    fitted = scale[..., None, None] * (joints @ rotation.transpose(-1, -2)) + translation[..., None, :]
-    return (fitted - true_joints).norm(dim=-1) * MILLIMETRES
+    points, true_points = torch.broadcast_tensors(points, true_points)
+    return Similarity(*roma.rigid_points_registration(points, true_points, weights, compute_scaling=True))
+
+
+def procrustes_errors(points: Tensor, true_points: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Distances in millimetres of a hand's joints or vertices after :func:`fit_similarity` of each hand.
+
+    Shapes:
+        points, true_points: (..., P, 3) metres, leading dimensions broadcast; weights: (..., P); returns (..., P).
+    """
+    fitted = fit_similarity(points, true_points, weights).transform(points)
+    return (fitted - true_points).norm(dim=-1) * MILLIMETRES
 
 
 class PAMPJPE(MaskedMean):
@@ -129,6 +147,29 @@ class PAMPJPE(MaskedMean):
         hands = mask.sum(-1) >= MIN_FITTED_JOINTS
         errors = procrustes_errors(joints[hands], true_joints[hands], mask[hands].to(joints.dtype))
         self.accumulate(errors, mask[hands])
+
+
+class PAMPVPE(MaskedMean):
+    """MPVPE after Procrustes alignment of each hand by its own vertices, millimetres; as in FreiHAND."""
+
+    def update(self, vertices: Tensor, true_vertices: Tensor, mask: Tensor) -> None:
+        """Shapes: vertices, true_vertices: (..., V, 3) metres; mask: (...) hands, bool."""
+        errors = procrustes_errors(vertices[mask], true_vertices[mask])
+        self.accumulate(errors.mean(-1, keepdim=True), torch.ones_like(errors[..., 0], dtype=torch.bool))
+
+
+class CSMPJPE(MaskedMean):
+    """Mean joint error in camera space, millimetres: hands where they are placed, nothing aligned.
+
+    Sources: Chen et al. 2021, "Camera-Space Hand Mesh Recovery" (CMR); Valassakis and Garcia-Hernando 2024, "HandDGP".
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(NUM_KEYPOINTS, **settings)
+
+    def update(self, joints: Tensor, true_joints: Tensor, mask: Tensor) -> None:
+        """Shapes: joints, true_joints: (..., 21, 3) metres, camera frame; mask: (...) hands or (..., 21) joints."""
+        self.accumulate((joints - true_joints).norm(dim=-1) * MILLIMETRES, mask)
 
 
 class MeanDistance(MaskedMean):

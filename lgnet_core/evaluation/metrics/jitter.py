@@ -1,9 +1,7 @@
-"""Jitter of hands in image sequences: acceleration, i.e. the second difference of the joint positions.
+"""Jitter of hands in image sequences: accelerations in millimetres per frame squared, as in MINT and its successors.
 
-.. math:: a_t = x_{t+1} - 2 x_t + x_{t-1}
-
-in millimetres per frame squared, as in MINT and its successors. True hands accelerate too, so the mean magnitude of the
-predicted a_t is reported with that of the true one and of their difference (the acceleration error).
+True hands accelerate too, so the mean magnitude of the predicted acceleration is reported with that of the true one and
+of their difference (the acceleration error, :mod:`lgnet_core.evaluation.metrics.acceleration`).
 """
 
 from __future__ import annotations
@@ -13,7 +11,8 @@ from torch import Tensor
 
 from lgnet_core.evaluation.comparison import Comparison
 from lgnet_core.evaluation.datasets.base import LabelledImages
-from lgnet_core.evaluation.metrics.alignment import MILLIMETRES, WRIST_RAW
+from lgnet_core.evaluation.metrics.acceleration import accelerations
+from lgnet_core.evaluation.metrics.alignment import WRIST_RAW
 from lgnet_core.evaluation.metrics.errors import MaskedMean
 from lgnet_core.types import WRIST
 
@@ -47,7 +46,7 @@ class JitterScore:
         regular &= (steps[1:] == steps[:-1]) & (steps[1:] > 0)
         counted = known[2:] & known[1:-1] & known[:-2] & regular[:, None, None]  # (T, 2, 21)
         for name, (predicted, true) in zip(FRAMES, (positions[:2], positions[2:])):
-            a, b = (x.diff(dim=0).diff(dim=0) * MILLIMETRES for x in (predicted, true))
+            a, b = accelerations(predicted), accelerations(true)
             values = torch.stack([a.norm(dim=-1), b.norm(dim=-1), (a - b).norm(dim=-1)], -1)
             mask = WRIST_RAW.measurable(counted) & values.isfinite().all(-1)
             if name == "wrist-raw":  # the wrist is the origin of that frame

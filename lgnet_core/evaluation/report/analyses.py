@@ -1,4 +1,4 @@
-"""Results of the additional analyses (published protocols, asymmetry, penetration, jitter) and their tables."""
+"""Results of the additional analyses (published protocols, asymmetry, penetration, jitter, F-scores), their tables."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from lgnet_core.evaluation.datasets.base import INTERHAND26M
 from lgnet_core.evaluation.metrics.asymmetry import AsymmetryBin
 from lgnet_core.evaluation.metrics.jitter import FRAMES
+from lgnet_core.evaluation.protocols.freihand_protocol import FreiHANDFScores
 from lgnet_core.evaluation.protocols.published_protocols import PublishedProtocol, PublishedProtocolMetrics
 from lgnet_core.evaluation.protocols.published_results import CAVEATS, published_results
 
@@ -23,7 +24,7 @@ class Analyses:
     Args:
         data: name of the data set, for the lookup of published results.
         protocols: metrics by published protocol, and whether they are of the images that its results were published on.
-        asymmetry, penetration, jitter: see the modules of these names.
+        asymmetry, penetration, jitter: see the modules of these names. f_scores: of FreiHAND's meshes; None: others.
         notes: restrictions of the results. skipped: number of skipped images and rows by reason.
     """
 
@@ -32,6 +33,7 @@ class Analyses:
     asymmetry: list[AsymmetryBin] = field(default_factory=list)
     penetration: dict[str, dict[str, float | int]] = field(default_factory=dict)
     jitter: dict[str, dict[str, float | int]] = field(default_factory=dict)
+    f_scores: FreiHANDFScores | None = None
     notes: Sequence[str] = ()
     skipped: dict[str, int] = field(default_factory=dict)
 
@@ -53,13 +55,14 @@ class Analyses:
             "asymmetry": [asdict(pose_bin) for pose_bin in self.asymmetry],
             "penetration": self.penetration,
             "jitter": self.jitter,
+            "f_scores": None if self.f_scores is None else asdict(self.f_scores),
             "notes": list(self.notes),
             "skipped": self.skipped,
         }
 
     def tables(self) -> list[Table]:
         """Tables for a terminal; analyses without results have none."""
-        tables = [self._published(), self._asymmetry(), self._penetration(), self._jitter()]
+        tables = [self._published(), self._asymmetry(), self._penetration(), self._jitter(), self._f_scores()]
         return [table for table in tables if table is not None and table.row_count]
 
     def _published(self) -> Table | None:
@@ -103,11 +106,18 @@ class Analyses:
 
     def _penetration(self) -> Table:
         table = Table(title="Interpenetration of the hands, mean over pairs")
-        for column in ("hands", "pairs", "maximum depth, mm", "penetrating vertices, %", "penetrating pairs, %"):
+        for column in (
+            "hands",
+            "pairs",
+            "maximum depth, mm",
+            "volume, cm³",
+            "penetrating vertices, %",
+            "penetrating pairs, %",
+        ):
             table.add_column(column, justify="right")
         for name, result in self.penetration.items():
             if result["pairs"]:
-                values = (result[key] for key in ("depth_mm", "vertices_percent", "pairs_percent"))
+                values = (result[key] for key in ("depth_mm", "volume_cm3", "vertices_percent", "pairs_percent"))
                 table.add_row(name, str(result["pairs"]), *(_format(value) for value in values))
         return table
 
@@ -119,6 +129,17 @@ class Analyses:
             if result["joints"]:
                 values = (result[key] for key in ("predicted", "true", "difference"))
                 table.add_row(FRAMES[name], str(result["joints"]), *(_format(value) for value in values))
+        return table
+
+    def _f_scores(self) -> Table | None:
+        if self.f_scores is None or not self.f_scores.hands:
+            return None
+        table = Table(title="FreiHAND's F-scores, mean over hands, after Procrustes alignment")
+        for column in ("hands", "aligned by", "F@5 mm", "F@15 mm"):
+            table.add_column(column, justify="right")
+        scores = self.f_scores
+        aligned_by = "vertices" if scores.aligned_by_vertices else "joints"
+        table.add_row(str(scores.hands), aligned_by, f"{scores.f_5mm:.3f}", f"{scores.f_15mm:.3f}")
         return table
 
 

@@ -62,12 +62,13 @@ def test_perfect_prediction_has_perfect_scores(comparison):
         (
             "joints",
             lambda x: 1.1 * x,
-            {"mpjpe_mm", "auc_0_50", "mpvpe_mm", "calibration_error", "nll", "coverage_1sigma"},
+            {"mpjpe_mm", "auc_0_50", "mpvpe_mm", "cs_mpjpe_mm", "calibration_error", "nll", "coverage_1sigma"},
         ),
         ("vertices", lambda x: x + 0.01, {"mpvpe_mm"}),
+        ("vertices", lambda x: x * torch.tensor([1, 1, 1.5]), {"mpvpe_mm", "pa_mpvpe_mm"}),
         ("rough_vertices", lambda x: x + 0.01, {"rough_mpvpe_mm"}),
         ("relative_translation", lambda x: x + 0.01, {"mrrpe_mm"}),
-        ("wrist", lambda x: 1.1 * x, {"wrist_percent", "depth_percent", "mrrpe_mm"}),
+        ("wrist", lambda x: 1.1 * x, {"wrist_percent", "depth_percent", "mrrpe_mm", "cs_mpjpe_mm"}),
         ("pixels", lambda x: x + 1, {"joints_2d_px256"}),
         ("presence_logits", lambda x: -x, {"presence"}),
         ("joint_log_variance", lambda x: x + 1, {"nll", "sigma_mm"}),
@@ -88,6 +89,13 @@ def test_regressed_and_placed_translations_are_distinguished(comparison):
     scores = score(comparison._replace(wrist=wrist)).metrics
     assert scores[MetricKey("mrrpe_mm", "regressed")] == pytest.approx(0, abs=1e-3)
     assert scores[MetricKey("mrrpe_mm", "placed")] == pytest.approx(100, abs=1e-2)
+
+
+def test_camera_space_error_of_displaced_hands(comparison):
+    """A hand 20 mm too far has an error of 20 mm in camera space, whatever its distance."""
+    scores = score(comparison._replace(wrist=comparison.wrist + torch.tensor([0, 0, 0.02]))).metrics
+    assert scores[MetricKey("cs_mpjpe_mm", "camera")] == pytest.approx(20, abs=1e-3)
+    assert scores[MetricKey("mpjpe_mm", "wrist-raw")] == pytest.approx(0, abs=1e-3)
 
 
 def test_absent_hands_do_not_count(comparison):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.synthetic_freihand import write_freihand
 from support.synthetic_interhand import SyntheticInterHand, write_interhand
 from support.train_process import TINY
 
@@ -111,6 +112,29 @@ def test_val_split_is_held_out(settings, mano):
     assert len(held_out) == 3
     assert all(len(held_out[k]) == 1 for k in range(3))
     assert len(mixture_of(settings, mano).held_out(100)) == 4
+
+
+def test_freihand_holds_out_samples_in_all_versions(settings, mano, tmp_path):
+    """Four versions of six samples, of which two are held out, in one version; labels are those of the fits."""
+    dataset = write_freihand(tmp_path / "freihand", mano, 6, "train")
+    config = replace(settings, data="freihand", root=dataset.root, validation=2)
+    mixture = mixture_of(config, mano, Augmentation())
+    source = mixture.sources[0]
+    assert source.length == 4 * 4
+    batch = source.read([SampleIndex(0, image, 0) for image in range(source.length)])
+    assert batch.presence.tolist() == [[True, False]] * 16
+    held_out = mixture.held_out(2)
+    assert len(held_out) == 2
+    shapes = {tuple(row.tolist()) for row in batch.shape[:, 0]}
+    assert len(shapes) == 4
+    assert shapes.isdisjoint(tuple(held_out[k].shape[0, 0].tolist()) for k in range(2))
+    distances = (batch.labels(mano).joints[:, 0] - batch.wrist[:, :1]).norm(dim=-1)
+    true = dataset.labels.joints[:, 0]
+    torch.testing.assert_close(distances[:4], (true - true[:, :1]).norm(dim=-1)[:4], atol=2e-5, rtol=0)
+    with pytest.raises(ValueError, match="freihand: --validation 6 holds out all of its 6 images"):
+        mixture_of(replace(config, validation=6), mano)
+    with pytest.raises(ValueError, match="freihand: its labels are MANO fits; give your MANO model"):
+        mixture_of(replace(config, hand_model=None), mano)
 
 
 def test_batch_of_several_sources(settings, stored, mano):

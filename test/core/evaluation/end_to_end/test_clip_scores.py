@@ -25,6 +25,7 @@ def test_true_hands_have_no_error():
     scores = score_clip([true_hands(clip, k) for k in range(3)], clip)
     assert (scores.found, scores.missed, scores.extra) == (6, 0, 0)
     errors = [scores.error_pixels, scores.error_relative, scores.error_wrist, scores.error_between]
+    errors += [scores.error_acceleration, scores.error_acceleration_relative]
     np.testing.assert_allclose(errors, 0, atol=1e-9)
 
 
@@ -57,6 +58,42 @@ def test_error_between_wrists():
     scores = score_clip(reported, clip)
     assert scores.error_between == pytest.approx(30)
     assert scores.error_wrist == pytest.approx(30 * 3 / 5)
+
+
+def accelerated(clip: Clip, metres_per_second_squared: float, joints: slice) -> list[list[ReportedHand]]:
+    """True hands, some joints of which drift along x with a constant acceleration."""
+    reported = []
+    for k in range(len(clip.joints)):
+        shift = np.zeros((21, 3))
+        shift[joints, 0] = 0.5 * metres_per_second_squared * (k / clip.frames_per_second) ** 2
+        reported.append([hand._replace(joints=hand.joints + shift) for hand in true_hands(clip, k)])
+    return reported
+
+
+def test_known_acceleration_error():
+    """0.4 m/s^2 of whole hands does not change the joints relative to the wrist; of all other joints, it does."""
+    clip = small_clip(6)
+    scores = score_clip(accelerated(clip, 0.4, slice(None)), clip)
+    assert scores.error_acceleration == pytest.approx(400)
+    assert scores.error_acceleration_relative == pytest.approx(0, abs=1e-6)
+    scores = score_clip(accelerated(clip, 0.4, slice(1, None)), clip)
+    assert scores.error_acceleration == pytest.approx(400 * 20 / 21)
+    assert scores.error_acceleration_relative == pytest.approx(400)
+
+
+def test_acceleration_needs_three_consecutive_frames():
+    """An impulse in one frame: 1, -2 and 1 times its size; none where the hand is missing in between, or not placed."""
+    clip = small_clip(9)
+    reported = [true_hands(clip, k)[:1] for k in range(9)]
+    reported[4] = [hand._replace(joints=hand.joints + np.array([0, 0.002, 0])) for hand in reported[4]]
+    assert score_clip(reported, clip).error_acceleration == pytest.approx((2 + 4 + 2) / 7 * 10**2)
+    reported[5] = []  # leaves only the frame before the impulse, of the frames around it
+    assert score_clip(reported, clip).error_acceleration == pytest.approx(2 / 4 * 10**2)
+    unplaced = [[hand._replace(placed=False) for hand in hands] for hands in reported]
+    scores = score_clip(unplaced, clip)
+    assert np.isnan(scores.error_acceleration)
+    assert scores.error_acceleration_relative == pytest.approx(0, abs=1e-6)
+    assert np.isnan(score_clip(reported[:2], small_clip(2)).error_acceleration)
 
 
 def test_second_hand_of_a_side_is_extra():

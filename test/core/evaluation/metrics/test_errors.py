@@ -12,10 +12,12 @@ from support.metric_samples import KINDS, compute_half, hands, mask_of, updated
 
 from lgnet_core.evaluation.metrics.alignment import ALIGNMENTS, WRIST_RAW
 from lgnet_core.evaluation.metrics.errors import (
+    CSMPJPE,
     MPJPE,
     MPVPE,
     MRRPE,
     PAMPJPE,
+    PAMPVPE,
     MeanDistance,
     PlacementError,
     PresenceAccuracy,
@@ -69,6 +71,30 @@ def test_pa_mpjpe_equals_scipy(seed):
     # scipy's disparity is the squared residual with the true hand scaled to a norm of 1.
     errors = procrustes_errors(torch.from_numpy(predicted), torch.from_numpy(true)).numpy() / 1000
     assert (errors**2).sum() / (y**2).sum() == pytest.approx(procrustes(true, predicted)[2], rel=1e-9)
+
+
+def test_pa_mpvpe_equals_scipy_over_the_vertices():
+    true, predicted = hands(50, 3, points=60), hands(51, 3, points=60)
+    predicted = true * 1.2 + 0.1 * predicted
+    errors = []
+    for x, y in zip(predicted[:2].numpy(), true[:2].numpy()):
+        x, y = x - x.mean(0), y - y.mean(0)
+        rotation, gain = orthogonal_procrustes(x, y)
+        errors.append(np.linalg.norm(x @ rotation * gain / (x**2).sum() - y, axis=1))
+    metric = PAMPVPE()
+    metric.update(predicted, true, torch.tensor([True, True, False]))
+    assert float(metric.compute()) == pytest.approx(1000 * np.mean(errors), rel=1e-9)
+
+
+def test_cs_mpjpe_aligns_nothing():
+    """Hands displaced by 30 mm, 40 mm: 50 mm, however well their shape is known; masked joints do not count."""
+    true, known = hands(52), torch.ones(6, 21, dtype=torch.bool)
+    displaced = true + torch.tensor([0.03, 0, 0.04])
+    displaced[2, 5] += 1.0
+    known[2, 5] = False
+    metric = CSMPJPE()
+    metric.update(displaced, true, known)
+    assert float(metric.compute()) == pytest.approx(50)
 
 
 def test_pa_mpjpe_is_invariant_to_similarities():

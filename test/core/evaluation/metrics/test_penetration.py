@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import trimesh
 from support.oracle_network import perfect_prediction
 
 from lgnet_core.data.sample import HandsGroundTruth
@@ -16,6 +17,7 @@ from lgnet_core.evaluation.metrics.penetration import (
     ClosedHands,
     PenetrationScore,
     distance_to_surface,
+    intersection_volume,
     penetration,
     winding_number,
 )
@@ -68,6 +70,60 @@ def test_distance_to_cube():
     torch.testing.assert_close(distance_to_surface(points, cube(2)), expected, atol=1e-5, rtol=0)
 
 
+def sphere(radius: float, centre: tuple[float, float, float]) -> torch.Tensor:
+    """(F, 3, 3) outward triangles of a sphere."""
+    mesh = trimesh.creation.icosphere(3, radius)
+    return torch.from_numpy(np.array(mesh.triangles)).float() + torch.tensor(centre)
+
+
+def box_of(*surfaces: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    points = torch.cat([surface.flatten(0, 1) for surface in surfaces])
+    return points.amin(0), points.amax(0)
+
+
+def test_intersection_volume_of_cubes():
+    """Two cubes of side 2, displaced by (0.5, 0.8, 1.1): 1.5 x 1.2 x 0.9."""
+    other = cube(2) + torch.tensor([0.5, 0.8, 1.1])
+    low, high = torch.tensor([-0.5, -0.2, 0]), torch.tensor([1.0, 1, 0])  # the box of the intersection
+    assert intersection_volume(cube(2), other, low, high) == pytest.approx(1.5 * 1.2 * 0.9, rel=1e-6)
+    apart = cube(2) + torch.tensor([0, 0, 2.5])
+    assert intersection_volume(cube(2), apart, *box_of(cube(2), apart)) == 0
+
+
+def test_intersection_volume_of_spheres():
+    """The lens of two unit spheres at a distance d: pi (4 + d) (2 - d)^2 / 12; inscribed polyhedra are smaller."""
+    distance = 1.2
+    spheres = sphere(1, (0, 0, 0)), sphere(1, (0.6 * distance, 0, 0.8 * distance))
+    lens = math.pi * (4 + distance) * (2 - distance) ** 2 / 12
+    assert intersection_volume(*spheres, *box_of(*spheres)) == pytest.approx(lens, rel=0.03)
+    inner = sphere(0.3, (0.1, 0.2, -0.1))
+    assert intersection_volume(spheres[0], inner, *box_of(inner)) == pytest.approx(4 / 3 * math.pi * 0.027, rel=0.02)
+
+
+def test_surfaces_that_overlap_themselves_count_once():
+    twice = torch.cat([cube(2), cube(2) + torch.tensor([0.3, 0, 0.4])])
+    inner = cube(1) + torch.tensor([0.1, 0.05, 0.1])
+    assert intersection_volume(twice, inner, *box_of(inner)) == pytest.approx(1, rel=1e-6)
+
+
+def test_volume_of_a_fingertip_in_the_other_hand(hands, rest_hands):
+    """Compared with points spread over the region and tested by their winding numbers."""
+    right, left = rest_hands
+    tip = left[:, 1].argmax()
+    centre = right[(right - right.mean(0)).norm(dim=-1).argmin()]
+    direction = torch.nn.functional.normalize(right.mean(0) - centre, dim=0)
+    both = torch.stack([right, left - left[tip] + centre + 0.015 * direction])
+    result = penetration(both, hands)
+    closed = [hands.close(both[side], side)[hands.faces[side]] for side in Side]
+    low, high = both[1].amin(0).maximum(right.amin(0)), both[1].amax(0).minimum(right.amax(0))
+    points = low + (high - low) * torch.rand(2500, 3, generator=torch.Generator().manual_seed(2))
+    for surface in closed:
+        points = points[torch.cat([winding_number(p, surface) > 0.5 for p in points.split(256)])]
+    expected = len(points) / 2500 * float((high - low).prod())
+    assert len(points) > 100
+    assert result.volume == pytest.approx(expected, rel=3 / math.sqrt(len(points)))
+
+
 def test_closed_hands_are_watertight(hands, rest_hands):
     """Every edge belongs to two triangles with opposite directions; normals point outward."""
     for side in range(2):
@@ -81,7 +137,7 @@ def test_closed_hands_are_watertight(hands, rest_hands):
 
 
 def test_separate_hands_do_not_penetrate(hands, rest_hands):
-    assert penetration(rest_hands, hands) == (0.0, 0.0)
+    assert penetration(rest_hands, hands) == (0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("depth", [0.002, 0.006, 0.02])
@@ -132,9 +188,13 @@ def test_means_of_pairs(hand_model):
     pairs = int(batch.presence.all(1).sum())
     assert result["predicted"]["pairs"] == result["true"]["pairs"] == pairs > 3
     closed = ClosedHands(hand_model)
-    depths = [penetration(truth.vertices[k], closed).depth * 1000 for k in range(12) if batch.presence[k].all()]
+    expected = [penetration(truth.vertices[k], closed) for k in range(12) if batch.presence[k].all()]
+    depths = [1000 * pair.depth for pair in expected]
     assert result["true"]["depth_mm"] == pytest.approx(np.mean(depths), rel=1e-3, abs=1e-6)
     assert result["predicted"]["depth_mm"] > result["true"]["depth_mm"]
+    volume = np.mean([1e6 * pair.volume for pair in expected])
+    assert result["true"]["volume_cm3"] == pytest.approx(volume, rel=1e-2, abs=1e-5)
+    assert result["predicted"]["volume_cm3"] > result["true"]["volume_cm3"]
     assert result["predicted"]["pairs_percent"] > 50
     assert math.isnan(PenetrationScore(hand_model).compute()["predicted"]["depth_mm"])
     subsampled = PenetrationScore(hand_model, every=3)
