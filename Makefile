@@ -31,9 +31,9 @@ help:
 
 $(VENV)/bin/pip:
 	@echo "== Creating the virtual environment $(VENV)"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is required, this is " + sys.version)'
-	@$(PYTHON) -c 'import sys; sys.path.insert(0, "tools/ros"); import interfaces; interfaces.check_path()'
-	@$(PYTHON) -m venv $(VENV)
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is required, this is " + sys.version)'
+	@"$(PYTHON)" -c 'import sys; sys.path.insert(0, "tools/ros"); import interfaces; interfaces.check_path()'
+	@"$(PYTHON)" -m venv $(VENV)
 	@$(BIN)/pip install --quiet --upgrade pip setuptools
 
 # Stamp files: reinstall only if the requirements changed, rebuild only if the messages did.

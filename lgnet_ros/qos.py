@@ -149,5 +149,7 @@ def _check_compatible(offered: QoSProfile, requested: QoSProfile) -> tuple[QoSCo
 
 
 def node_name(endpoint: TopicEndpointInfo) -> str:
-    """Fully qualified name of an endpoint's node."""
+    """Fully qualified name of an endpoint's node; nodes send it in a message, which may be late or lost."""
+    if endpoint.node_name == "_NODE_NAME_UNKNOWN_":
+        return "a node of unknown name"
     return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.metadata
 import re
 import shutil
 import subprocess
@@ -14,6 +15,9 @@ from types import ModuleType
 from xml.etree import ElementTree
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 from support.imports import imports_of
 from support.paths import ROOT
 
@@ -31,6 +35,11 @@ PROGRAMS = {"hands_node", "bring_up", "demo_camera", "demo_listener", "lgnet"}
 
 TF_MESSAGE = "RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087"
 """Type hash of the official tf2_msgs/msg/TFMessage, by which DDS tells whether two types are the same."""
+
+
+def pins(name: str) -> dict[str, str]:
+    """Version of each package in a file of constraints."""
+    return dict(re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / name).read_text(), re.MULTILINE))
 
 
 def depends(*tags: str) -> set[str]:
@@ -52,6 +61,14 @@ def test_one_version() -> None:
 def test_one_name_and_licence() -> None:
     assert re.search(r"^project\((\w+)\)$", CMAKE, re.MULTILINE)[1] == PACKAGE.findtext("name") == PROJECT["name"]
     assert PACKAGE.findtext("license") == PROJECT["license"]
+
+
+def test_one_address_of_the_repository() -> None:
+    """REPOSITORY_URL in all pages and none in the package files until there is one; then the same everywhere."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "install.md"]
+    (address,) = {url for page in pages for url in re.findall(r"git clone (?:--depth 1 )?(\S+)", page.read_text())}
+    named = {element.text for element in PACKAGE.iter("url")} | set(PROJECT.get("urls", {}).values())
+    assert named == (set() if address == "REPOSITORY_URL" else {address})
 
 
 def test_catkin_pkg_accepts_the_package_files() -> None:
@@ -85,9 +102,27 @@ def test_ros_modules_that_are_imported_are_named() -> None:
         assert not unknown, f"{path.name} imports {unknown}: name it in package.xml"
 
 
+def test_every_test_dependency_is_named() -> None:
+    """In package.xml if rosdep knows it; CMake looks for the others, and reports why it runs no tests.
+
+    packaging comes with pytest.
+    """
+    looked_for = set(re.split(r",[\s\\]*", re.search(r'-c "import ([^"]+)"', CMAKE)[1]))
+    keys = depends("depend", "exec_depend", "test_depend")
+    named = {key.removeprefix("python3-").replace("-", "_") for key in keys} | {"cv2", "lgnet_core", "lgnet_ros"}
+    assert {"pytest", "pytest_timeout", "hypothesis", "scipy"} <= named
+    for path in (ROOT / "test").rglob("*.py"):
+        others = (
+            {name.split(".")[0] for name in imports_of(path)}
+            - {"support", "tomllib", "packaging"}
+            - set(sys.stdlib_module_names)
+        )
+        assert others <= looked_for | named, path
+
+
 def test_metadata_for_a_release() -> None:
     """What bloom and the ROS index require; robots without a screen do not install RViz."""
-    assert {tag for tag in ("url", "author", "maintainer", "license") if PACKAGE.find(tag) is None} == set()
+    assert {tag for tag in ("author", "maintainer", "license") if PACKAGE.find(tag) is None} == set()
     assert "rviz2" not in depends("depend", "exec_depend")
     title, heading = re.findall(r"^(\S.*)\n[\^-]+$", (ROOT / "CHANGELOG.rst").read_text(), re.MULTILINE)
     assert title == "Changelog for package lgnet_ros"
@@ -143,10 +178,47 @@ def test_a_sourced_ros_is_used_instead_of_wheels(
 
 def test_the_sets_of_wheels_and_of_the_rest_agree() -> None:
     """Both constrain the same installation."""
-    pins: dict[str, str] = {}
-    for name in ("constraints.txt", "tools/ros/kilted.txt"):
-        for package, version in re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / name).read_text(), re.MULTILINE):
-            assert pins.setdefault(package.lower(), version) == version, package
+    wheels = pins("tools/ros/kilted.txt")
+    for package, version in pins("constraints.txt").items():
+        assert wheels.get(package, version) == version, package
+
+
+def test_every_requirement_is_pinned() -> None:
+    """The extra "assets" is for rebuilding bundled files; no tested environment has it."""
+    extras = {name: names for name, names in PROJECT["optional-dependencies"].items() if name != "assets"}
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    required = [line for line in lines if line and line[0] != "#"] + [
+        line for names in extras.values() for line in names
+    ]
+    names = {canonicalize_name(Requirement(line).name) for line in required} - {canonicalize_name(PROJECT["name"])}
+    assert names <= {canonicalize_name(name) for name in pins("constraints.txt")}
+
+
+def test_numpy_1_excludes_only_the_pins_that_the_recipe_leaves_out() -> None:
+    """The recipe is for cv_bridge of Humble and Jazzy."""
+    pages = [(ROOT / name).read_text() for name in ("README.md", "docs/install.md")]
+    ((names, limit),) = {
+        (names, limit)
+        for page in pages
+        for names, limit in re.findall(r"grep -vE '\^\(([^)]+)\)==' .*\n.*'opencv-python-headless(<\S+)'", page)
+    }
+    left_out = set(names.split("|"))
+    assert left_out <= set(pins("constraints.txt"))
+    assert not SpecifierSet(limit).contains(pins("constraints.txt")["opencv-python-headless"])
+    needs_numpy_2, seen, waiting = (
+        {"numpy"},
+        set(),
+        {"onnx", "onnxruntime", "onnxscript", "opencv-python-headless", "torch", "roma", "safetensors"},
+    )
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        for requirement in map(Requirement, importlib.metadata.requires(name) or []):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                if requirement.name == "numpy" and not requirement.specifier.contains("1.26.4"):
+                    needs_numpy_2.add(name)
+                waiting |= {requirement.name} - seen
+    assert needs_numpy_2 == left_out
 
 
 def test_an_extra_is_added_to_what_is_installed() -> None:

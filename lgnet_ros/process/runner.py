@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import logging
 import os
@@ -20,12 +21,14 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from lgnet_ros.process.arguments import StartupError, check_parameter_files, startup_error
+from lgnet_ros.process.log_folder import log_arguments
 from lgnet_ros.process.shared_memory import remove_orphaned_segments, remove_own_segments
 from lgnet_ros.process.signals import SIGNALS
 from lgnet_ros.resources import fast_dds_environment
 from lgnet_ros.worker import WORKER_THREAD_NAME
 
 SHUTDOWN_TIMEOUT = 1.5  # seconds from a signal to the end of all clean-up; the process is documented to end within 2 s
+WATCHDOG_TIMEOUT = 5.0  # seconds from a signal to the end of a process in which no Python code can run any more
 
 
 class NodeRunner:
@@ -33,7 +36,9 @@ class NodeRunner:
 
     rclpy's own signal handlers invalidate the context immediately, so that nodes can no longer publish, and a second
     SIGINT (sent by the terminal in addition to launch's) interrupts their clean-up. Here a signal only requests the
-    shutdown, further signals have no effect, and whatever does not finish in time is abandoned.
+    shutdown, further signals have no effect, and whatever does not finish in time is abandoned. If C++ code hangs while
+    it holds Python's lock, which destroying entities of rclpy does, a watchdog without Python code prints the stacks of
+    all threads and ends the process with exit code 1.
 
         with NodeRunner(args) as runner:
             return runner.spin([HandsNode()])
@@ -63,7 +68,7 @@ class NodeRunner:
         argv = sys.argv if args is None else [sys.argv[0], *args]
         try:
             check_parameter_files(argv)
-            rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+            rclpy.init(args=[*argv, *log_arguments()], signal_handler_options=SignalHandlerOptions.NO)
         except StartupError as error:
             self._exit_with(error)
         except RuntimeError as error:
@@ -76,6 +81,7 @@ class NodeRunner:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         rclpy.try_shutdown()
+        faulthandler.cancel_dump_traceback_later()
         for number in SIGNALS:  # Python restores the default handlers at exit; a second signal would then kill it
             signal.signal(number, signal.SIG_IGN)
         os.close(self._wakeup_write)
@@ -103,6 +109,7 @@ class NodeRunner:
         spin_thread = threading.Thread(target=self._spin, args=[executor], name="executor", daemon=True)
         spin_thread.start()
         os.read(self._wakeup_read, 1)
+        faulthandler.dump_traceback_later(WATCHDOG_TIMEOUT, exit=True)
         deadline = time.monotonic() + SHUTDOWN_TIMEOUT
         spin_thread.join(SHUTDOWN_TIMEOUT)
         finished = not spin_thread.is_alive()

@@ -120,8 +120,9 @@ def test_outputs_for_the_demo_camera(ros_domain, node, estimator, tmp_path):
         hands = estimator.estimate(decode_image(message), camera_from_info(info, 640, 480, "auto", "/image"))
         num_hands += received.assert_equal(hands, stamp, hand_frames)
     assert num_hands, "the clip contains hands"
-    stamps = [key(image) for image in images]
-    assert stamps == sorted(set(stamps)) == [key(info) for info in infos if key(info) in stamps]
+    for messages in (images, infos):  # some of either may be lost on a busy machine
+        stamps = [key(message) for message in messages]
+        assert stamps == sorted(set(stamps))
     assert node.stop() == 0
 
 

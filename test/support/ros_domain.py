@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +63,17 @@ class RosDomain:
         self.context.shutdown()
 
     def start(
-        self, *command: str, log: Path | None = None, environment: Mapping[str, str] | None = None
+        self,
+        *command: str,
+        log: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> subprocess.Popen[str]:
         """Start a Python program in this domain, which :meth:`close` kills. Its output is written to ``log``.
 
         Args:
             environment: instead of the variables of this process.
+            prefix: the command that runs Python, e.g. as another user.
         """
         environment = {
             **(os.environ if environment is None else environment),
@@ -78,7 +83,7 @@ class RosDomain:
         }
         output = None if log is None else log.open("w")
         process = subprocess.Popen(
-            [sys.executable, "-u", *command],
+            [*prefix, sys.executable, "-u", *command],
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-TIMEOUT = 900.0
-"""Seconds to wait for anything; only failing tests reach it."""
+TIMEOUT = 300.0
+"""Seconds to wait for anything; only failing tests reach it. pytest's own limit per test is three times that."""
 
 Value = TypeVar("Value")
 

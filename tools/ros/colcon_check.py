@@ -4,13 +4,15 @@ Uses a temporary virtual environment with ROS 2 from wheels, so it neither needs
 
     python tools/ros/colcon_check.py [--distribution kilted|jazzy] [--python python3.12] [LAYOUT ...]
 
-The node is started only if the Python version is that of the current environment, whose PyTorch it then uses.
+The node is started, and ``colcon test`` run, only if the Python version is that of the current environment, whose
+PyTorch and test tools they then use.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,8 +21,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from interfaces import CHECKOUT
+from interfaces import CHECKOUT, TF2_MSGS
 from wheels import DEFAULT, build_requirements, constraints
+
+# What `colcon test` runs here: tests that publish and receive the generated messages. `make test` runs all of them.
+TESTS = "test/ros/output"
 
 LAYOUTS = {"plain": [], "symlink": ["--symlink-install"], "merge": ["--merge-install"]}
 
@@ -46,9 +51,9 @@ DISCOVER_NODE = """
 import rclpy, time
 rclpy.init()
 node = rclpy.create_node("colcon_check")
-end = time.monotonic() + 30
+end = time.monotonic() + 300
 while "hands" not in node.get_node_names():
-    assert time.monotonic() < end, f"node hands not discovered within 30 s, only {node.get_node_names()}"
+    assert time.monotonic() < end, f"node hands not discovered within 300 s, only {node.get_node_names()}"
     rclpy.spin_once(node, timeout_sec=0.1)
 rclpy.shutdown()
 """
@@ -81,14 +86,31 @@ class Workspace:
 
     def build(self, layout: str) -> Path:
         """Build with colcon and return the install folder."""
+        self._colcon(
+            layout,
+            "build",
+            *LAYOUTS[layout],
+            "--cmake-args",
+            f"-DPYTEST_PATH={TESTS}",
+            f"-DPython3_EXECUTABLE={self.venv / 'bin' / 'python'}",
+        )
+        return self.folder / layout / "install"
+
+    def colcon_test(self, layout: str) -> str:
+        """Run :data:`TESTS` with ``colcon test`` and return the summary of ``colcon test-result``."""
+        self._colcon(layout, "test", "--packages-select", "lgnet_ros", "--return-code-on-test-failure")
+        results = ["colcon", "test-result", "--test-result-base", str(self.folder / layout / "build" / "lgnet_ros")]
+        summary = run(results, self.environment).strip()
+        if not re.match(r"Summary: [1-9]\d* tests, 0 errors, 0 failures", summary):
+            sys.exit(f"`colcon test` ran no tests, or not all passed: {summary}")
+        return summary
+
+    def _colcon(self, layout: str, verb: str, *options: str) -> None:
         folder = self.folder / layout
-        install = folder / "install"
-        options = ["--base-paths", str(CHECKOUT), "--build-base", str(folder / "build"), "--install-base", str(install)]
-        cmake = ["--cmake-args", "-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={self.venv / 'bin' / 'python'}"]
-        quiet = ["--event-handlers", "console_direct+", "status-"]
-        command = ["colcon", "--log-base", str(folder / "log"), "build", *options, *LAYOUTS[layout], *quiet, *cmake]
-        run(command, self.environment, cwd=self.folder)
-        return install
+        # The wheels lack tf2_msgs, which every other ROS 2 has.
+        places = ["--base-paths", str(CHECKOUT), str(TF2_MSGS), "--build-base", str(folder / "build")]
+        places += ["--install-base", str(folder / "install"), "--event-handlers", "console_direct+", "status-"]
+        run(["colcon", "--log-base", str(folder / "log"), verb, *places, *options], self.environment, cwd=self.folder)
 
     def test_package(self, install: Path) -> None:
         """Import the installed packages and serialise a message, in a shell that sourced the installation."""
@@ -102,7 +124,7 @@ class Workspace:
         try:
             self._run_sourced(install, 'exec python -c "$0"', DISCOVER_NODE)
             node.send_signal(signal.SIGINT)
-            exit_code = node.wait(10)
+            exit_code = node.wait(60)
         finally:
             node.kill()
         if exit_code:
@@ -164,6 +186,10 @@ def main() -> None:
                 workspace.test_node(install)
             tested = "messages, packages and node" if with_node else "messages and packages (no PyTorch for the node)"
             print(f"   passed: {tested}; {time.monotonic() - started:.0f} s", flush=True)
+            if with_node:
+                started = time.monotonic()
+                print(f"== colcon test ({TESTS})", flush=True)
+                print(f"   {workspace.colcon_test(layout)}; {time.monotonic() - started:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

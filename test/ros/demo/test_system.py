@@ -31,8 +31,8 @@ from lgnet_ros.demo import system
 
 system.DOMAINS = [int(sys.argv[1])]
 if sys.argv[2] == "short":
-    system.SHUTDOWN_TIMEOUT = 900.0  # its exit code depends on that of every process
-    sys.exit(system.run_demo(Path(sys.argv[3]), seconds=2.0, remappings=["-p", "patience:=900.0"]))
+    system.SHUTDOWN_TIMEOUT = 300.0  # its exit code depends on that of every process
+    sys.exit(system.run_demo(Path(sys.argv[3]), seconds=2.0, remappings=["-p", "patience:=300.0"]))
 sys.exit(main(sys.argv[2:]))
 """
 
