@@ -15,19 +15,8 @@ from lgnet_core.types import Side
 
 def is_same_hand(a: HandObservation, b: HandObservation, thresholds: Thresholds) -> bool:
     """Whether two observations show the same hand, by the mean distance of corresponding joints."""
-    return _joint_distance(a, b) < thresholds.duplicate_distance
-
-
-def is_duplicate(a: HandObservation, b: HandObservation, thresholds: Thresholds) -> bool:
-    """Whether one of two observations is redundant: :func:`is_same_hand`, but observations of opposite handedness are
-    two hands unless they nearly coincide. Palms that face each other are as close as two observations of one hand."""
-    limit = thresholds.duplicate_distance if a.side is b.side else thresholds.coincidence_distance
-    return _joint_distance(a, b) < limit
-
-
-def _joint_distance(a: HandObservation, b: HandObservation) -> float:
-    """Mean distance of corresponding joints, in sizes of the larger hand."""
-    return float(np.linalg.norm(a.joints - b.joints, axis=-1).mean()) / max(a.size, b.size)
+    distance = float(np.linalg.norm(a.joints - b.joints, axis=-1).mean())
+    return distance < thresholds.duplicate_distance * max(a.size, b.size)
 
 
 def suppress_duplicates(
@@ -46,7 +35,7 @@ def suppress_duplicates(
     hands = [hand for hand in observations if hand is not None and hand.presence >= min_presence]
     kept: list[HandObservation] = []
     for hand in sorted(hands, key=lambda hand: -hand.presence):
-        if not any(is_duplicate(hand, other, thresholds) for other in (*known, *kept)):
+        if not any(is_same_hand(hand, other, thresholds) for other in (*known, *kept)):
             kept.append(hand)
     return kept
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -48,9 +47,7 @@ class HandDetector:
         thresholds = context.thresholds
         crops = self._candidate_crops(context, known, margin)
         first_pass = self.observer.observe(context, crops)
-        # Handedness is not reliable in the first pass: whatever does not coincide gets a second one.
-        rough = replace(thresholds, duplicate_distance=thresholds.coincidence_distance)
-        hands = suppress_duplicates(first_pass, rough, thresholds.first_pass_presence, known)
+        hands = suppress_duplicates(first_pass, thresholds, thresholds.first_pass_presence, known)
         if not hands:
             return []
         second_pass = self.observer.observe(context, crops_from_observations(hands))

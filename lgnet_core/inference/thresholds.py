@@ -29,9 +29,8 @@ class Thresholds:
         presence: observation: minimum probability, by the hand-landmark network, that a crop shows a hand.
         first_pass_presence: detection: the same for the first crop of a candidate, whose alignment is only rough.
         duplicate_distance: association: two observations are the same hand if the mean distance of their joints is
-            below this fraction of the larger hand's size.
-        coincidence_distance: association: the same for observations of opposite handedness, and in the first pass of a
-            detection. Among pairs of observations in the train split, none of opposite handedness is closer than 0.15.
+            below this fraction of the larger hand's size. In the single-hand images of the train split all duplicates
+            are closer than 0.3; palms that face each other are 0.35 apart.
         min_size_ratio: association: minimum ratio of the crop sides of both hands. One person's hands are at similar
             distances from the camera; isolated fingers and small objects are sometimes taken for a hand.
         max_crop_shift: tracking: maximum motion-compensating shift of a track's next crop, in sides of the crop.
@@ -51,8 +50,7 @@ class Thresholds:
     min_crop_side: float = 8.0
     presence: float = 0.5
     first_pass_presence: float = 0.05
-    duplicate_distance: float = 0.35
-    coincidence_distance: float = 0.15
+    duplicate_distance: float = 0.3
     min_size_ratio: float = 0.4
     max_crop_shift: float = 0.5
     handedness_momentum: float = 0.9

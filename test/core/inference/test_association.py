@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.scripted_engines import OPEN_HAND
 
-from lgnet_core.inference.association import assign_sides, is_duplicate, is_same_hand, suppress_duplicates
+from lgnet_core.inference.association import assign_sides, is_same_hand, suppress_duplicates
 from lgnet_core.inference.observation import HandObservation
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.types import Side
@@ -53,17 +53,6 @@ def test_opposite_hands_with_the_same_box_are_different():
     assert not is_same_hand(one, other, THRESHOLDS)
 
 
-def test_palms_that_face_each_other_are_two_hands():
-    """At a distance at which two observations of the same side are one hand."""
-    between = (THRESHOLDS.coincidence_distance + THRESHOLDS.duplicate_distance) / 2 * SIZE
-    right, left, same = hand(right=0.9), hand(between, right=0.1), hand(between, right=0.8)
-    assert not is_duplicate(right, left, THRESHOLDS)
-    assert is_duplicate(right, same, THRESHOLDS)
-    assert suppress_duplicates([left, same], THRESHOLDS, 0.5, known=[right]) == [left]
-    coincident = hand(THRESHOLDS.coincidence_distance * SIZE - 0.1, right=0.1)
-    assert is_duplicate(right, coincident, THRESHOLDS)
-
-
 def test_the_duplicate_of_higher_presence_is_kept():
     weak, strong, elsewhere, absent = hand(2, 0.6), hand(0, 0.8), hand(100, 0.7), hand(200, 0.4)
     assert suppress_duplicates([weak, None, strong, absent, elsewhere], THRESHOLDS, 0.5) == [strong, elsewhere]
@@ -75,10 +64,10 @@ def test_suppression_is_idempotent_and_removes_all_duplicates(hands, presence):
     assert suppress_duplicates(kept, THRESHOLDS, presence) == kept
     assert all(one.presence >= presence for one in kept)
     for k, one in enumerate(kept):
-        assert not any(is_duplicate(one, other, THRESHOLDS) for other in kept[k + 1 :])
+        assert not any(is_same_hand(one, other, THRESHOLDS) for other in kept[k + 1 :])
     for one in hands:  # dropped only for a duplicate of at least equal presence
         if one.presence >= presence and one not in kept:
-            assert any(is_duplicate(one, other, THRESHOLDS) and other.presence >= one.presence for other in kept)
+            assert any(is_same_hand(one, other, THRESHOLDS) and other.presence >= one.presence for other in kept)
 
 
 @pytest.mark.parametrize(
