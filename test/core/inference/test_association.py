@@ -36,6 +36,13 @@ def test_hands_are_the_same_if_their_joints_are_close():
     assert not is_same_hand(hand(), hand(LIMIT + 0.1), THRESHOLDS)
 
 
+def test_palms_that_face_each_other_are_two_hands():
+    """In the jitter sequence of the demo they are 0.35 hand sizes apart."""
+    facing = [hand(), hand(0.35 * SIZE)]
+    assert suppress_duplicates(facing, THRESHOLDS, 0.5) == facing
+    assert suppress_duplicates(facing[1:], THRESHOLDS, 0.5, known=facing[:1]) == facing[1:]
+
+
 def test_distances_are_relative_to_the_larger_hand():
     """Scaling a hand by 1.1 about its wrist moves each joint by a tenth of its distance to the wrist."""
     large = hand(size=1.1)
