@@ -49,7 +49,8 @@ def test_targets_run_in_a_path_with_spaces(target: str, tmp_path: Path) -> None:
         (programs / name).write_text('#!/bin/sh\necho "$(basename "$0") $*; $AMENT_PREFIX_PATH"\n')
         (programs / name).chmod(0o755)
     sourced = str(tmp_path / "ros of a path with spaces")
-    environment = os.environ | {"AMENT_PREFIX_PATH": sourced}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # of `make test`
+    environment = inherited | {"AMENT_PREFIX_PATH": sourced}
     make = ["make", target, "OUT=out/demo", "TEST_WORKERS=2", "PYTEST_ARGS=test/core"]
     process = subprocess.run(make, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr

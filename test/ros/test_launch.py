@@ -114,7 +114,7 @@ def test_wrong_parameters_end_the_launch(launch: Callable[..., Launch], argument
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"params_file": "nowhere.yaml"}, "Parameter file nowhere.yaml: No such file or directory"),
+        ({"params_file": "nowhere.yaml"}, "Parameter file nowhere.yaml: no such file or directory"),
         ({"hand_length": "long"}, "Launch argument hand_length: expected a number, got 'long'"),
     ],
 )

@@ -27,6 +27,7 @@ from lgnet_ros.output.messages import to_joints_array, to_mesh_array
 PROGRAM = """
 import sys
 from pathlib import Path
+from lgnet_ros.cli import main
 from lgnet_ros.demo import system
 
 system.DOMAINS = [int(sys.argv[1])]
@@ -68,7 +69,8 @@ def test_sigterm_stops_all_processes_and_remappings_apply_to_the_camera(tmp_path
     children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children")
     processes: list[str] = []
     try:
-        wait_for(lambda: "on /arm/wrist/image" in log.read_text(), "the demo camera")
+        wait_for(lambda: demo.poll() is not None or "on /arm/wrist/image" in log.read_text(), "the demo camera")
+        assert demo.poll() is None, log.read_text()
         processes = children.read_text().split()
         demo.terminate()
         assert demo.wait(TIMEOUT) == 143
