@@ -10,7 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lgnet_core.geometry.affine import transform_points
+from lgnet_core.data.sample import inside_image
+from lgnet_core.geometry.affine import inverse_transform_points, transform_points
 from lgnet_core.geometry.hand_crops import HandCrops
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
 
@@ -21,6 +22,8 @@ JOINT_CENTRE_PROBABILITY = 0.5
 MAX_JOINT_FRACTION = 0.15
 """A crop is background if it contains less than this fraction of the joints of every hand."""
 MAX_ATTEMPTS = 8
+MIN_IMAGE_FRACTION = 0.5
+"""Minimum fraction of a palm candidate's crop inside the image: black crops teach nothing."""
 SCALE_RANGE = (0.12, 2.0)
 """Range of the side of a background crop relative to the hand crops of the image, sampled log-uniformly."""
 
@@ -68,3 +71,11 @@ def is_background(affine: Tensor, joints: Tensor) -> bool:
     pixels = transform_points(affine, joints.double())
     inside = ((pixels >= -0.5) & (pixels <= HAND_CROP_SIZE - 0.5)).all(-1).double().mean(-1)
     return not len(joints) or float(inside.max()) < MAX_JOINT_FRACTION
+
+
+def shows_image(affine: Tensor, size: tuple[int, int]) -> bool:
+    """Whether enough of a crop (2, 3) lies inside an image of this width and height."""
+    centres = (torch.arange(8, dtype=torch.float64) + 0.5) * (HAND_CROP_SIZE / 8) - 0.5
+    pixels = inverse_transform_points(affine.double(), torch.cartesian_prod(centres, centres))
+    inside = inside_image(pixels, *size)
+    return float(inside.double().mean()) >= MIN_IMAGE_FRACTION

@@ -24,7 +24,7 @@ from lgnet_core.inference.palms import PalmDetection
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarks
 from lgnet_core.network.detector.palm_detector import PalmCandidates
-from lgnet_core.training.features.negatives import is_background
+from lgnet_core.training.features.negatives import is_background, shows_image
 from lgnet_core.types import FloatArray, ImageArray, Side
 
 MAX_CANDIDATES = 12
@@ -109,7 +109,10 @@ class Teacher:
         ]
 
     def rejected_candidates(self, image: ImageArray, hands: Sequence[PseudoLabel]) -> list[Tensor]:
-        """Crops (2, 3) of palm candidates that the landmark network rejects and that contain no labelled hand."""
+        """Crops (2, 3) of palm candidates that the landmark network rejects.
+
+        They lie mostly inside the image and contain no labelled hand.
+        """
         if not hands:
             return []
         thresholds = Thresholds(palm_score=self.settings.min_candidate_score, max_palms=MAX_CANDIDATES)
@@ -122,7 +125,8 @@ class Teacher:
             for observation in observations
             if observation is not None and observation.presence < self.settings.max_background_presence
         ]
-        return [affine for affine in rejected if is_background(affine, joints)]
+        height, width = image.shape[:2]
+        return [affine for affine in rejected if is_background(affine, joints) and shows_image(affine, (width, height))]
 
     def sees_background(self, image: ImageArray, affine: Tensor) -> bool:
         """Whether the landmark network finds no hand in a crop (2, 3)."""
