@@ -88,18 +88,8 @@ class HandStages(ExportableModule[StackedHands]):
             )
             self.register_buffer("fair", smoothing, persistent=False)
 
-    def forward(
-        self,
-        early: Tensor,
-        middle: Tensor,
-        deep: Tensor,
-        landmarks: Tensor,
-        world_landmarks: Tensor,
-        intrinsics: Tensor,
-        frames: Tensor,
-        other: Tensor,
-    ) -> StackedHands:
-        return self.forward_intermediates(early, middle, deep, landmarks, world_landmarks, intrinsics, frames, other)[0]
+    def forward(self, *inputs: Tensor) -> StackedHands:
+        return self.forward_intermediates(*inputs)[0]
 
     def forward_intermediates(
         self,
