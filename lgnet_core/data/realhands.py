@@ -24,6 +24,7 @@ from lgnet_core.io.output import reason_of
 from lgnet_core.types import FloatArray, ImageArray
 
 SPLITS = ("dev", "train")
+_SINGLE_HAND_SOURCES = ("asl", "lebanese")
 
 
 class RealImage(NamedTuple):
@@ -41,6 +42,13 @@ class RealImage(NamedTuple):
     path: Path
     source: str
     boxes: FloatArray
+
+    @property
+    def hand_count(self) -> int | None:
+        """Number of hands in the image; None if the annotations do not tell."""
+        if self.source in _SINGLE_HAND_SOURCES:
+            return 1
+        return len(self.boxes) if self.source == "subhih" else None
 
     def read(self) -> ImageArray:
         """Load as (H, W, 3) uint8 RGB.

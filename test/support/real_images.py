@@ -20,13 +20,13 @@ def half_size_frames() -> list[np.ndarray]:
     return [cv2.resize(frames[k], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for k in CLIP_FRAMES]
 
 
-def write_real_images(root: Path, images: list[np.ndarray]) -> Path:
+def write_real_images(root: Path, images: list[np.ndarray], source: str = "asl") -> Path:
     """Write images and an index with all of them in the train split."""
     (root / "images").mkdir(parents=True)
     rows = []
     for number, image in enumerate(images):
         name, (height, width) = f"{number}.png", image.shape[:2]
         cv2.imwrite(str(root / "images" / name), image[..., ::-1])
-        rows.append({"file": name, "width": width, "height": height, "source": "asl", "split": "train", "boxes": None})
+        rows.append({"file": name, "width": width, "height": height, "source": source, "split": "train", "boxes": None})
     (root / "index.json").write_text(json.dumps(rows))
     return root

@@ -124,6 +124,8 @@ class HandsProcess:
 
     def set_parameters(self, **values: Any) -> list[Any]:
         """Set parameters and return the result of each."""
+        # A request to a service that is not yet discovered is lost.
+        assert self._parameters.wait_for_services(TIMEOUT), "the node's parameter services were not found"
         future = self._parameters.set_parameters([Parameter(name, value=value) for name, value in values.items()])
         wait_for(future.done, f"the response to {values}")
         return future.result().results

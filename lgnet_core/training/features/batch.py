@@ -16,7 +16,7 @@ from lgnet_core.network.detector.hand_landmark import HandLandmarkNet
 FEATURE_MAPS = ("early", "middle")
 """Outputs of :class:`~lgnet_core.network.detector.hand_landmark.HandLandmarks` that are cached. The others follow from
 them by the layers after stride 16, which may be trained."""
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """Version of the cache files and of the random draws behind them; part of the folder name, so that files of another
 version are not read."""
 

@@ -114,7 +114,8 @@ class TeacherCache:
                     )
                 count = len(missing) * sum(bool(label.hands) for label in labels)
                 require_feature_space(landmarker, count, self.folder)
-                student = _StudentSamples(engine, teacher, rendered, image_size, images, labels)
+                complete = [image.hand_count == len(label.hands) for image, label in zip(index, labels)]
+                student = _StudentSamples(engine, teacher, rendered, image_size, images, labels, complete)
                 write_png(self.folder / SHEET, student.contact_sheet(SHEET_TILES))
                 for number in track(missing, "computing features", disable=not progress, transient=True):
                     student.write_variant(number, self._path(number))
@@ -149,6 +150,8 @@ class _StudentSamples:
     Args:
         engine: engine of the student's landmark network.
         images: all real images. labels: what the teacher sees in them.
+        complete: whether these are all hands of the image. Only then are other crops known to be background: where the
+            teacher misses one of two hands, a crop beside the other one may show it.
     """
 
     def __init__(
@@ -159,10 +162,11 @@ class _StudentSamples:
         image_size: int,
         images: Sequence[ImageArray],
         labels: Sequence[ImageLabels],
+        complete: Sequence[bool],
     ) -> None:
         self.engine, self.teacher, self.settings = engine, teacher, teacher.settings
         self.rendered, self.image_size = rendered, image_size
-        self.images = images
+        self.images, self.complete = images, complete
         self.labels, self._rejected = [label.hands for label in labels], [label.rejected for label in labels]
         # Only of images of one hand: another one close by would be cut out with it, but not labelled.
         single = [(image, hands[0]) for image, hands in zip(images, self.labels) if len(hands) == 1]
@@ -247,7 +251,7 @@ class _StudentSamples:
         Args:
             affine: (2, 2, 3) crops of both hands, from pixels of the letterboxed image.
         """
-        if random.random() < MIRROR_PROBABILITY:
+        if random.random() < MIRROR_PROBABILITY or not self.complete[index]:
             return None
         image, hands, rejected = self.images[index], self.labels[index], self._rejected[index]
         if rejected and random.random() < self.settings.candidate_probability:

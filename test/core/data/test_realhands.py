@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from support.paths import SHARED, requires
 
-from lgnet_core.data.realhands import read_index
+from lgnet_core.data.realhands import RealImage, read_index
 from lgnet_core.io.files import InputError
 
 ROOT = SHARED / "realhands"
@@ -33,6 +34,13 @@ def test_index_of_a_split(tmp_path):
     assert [image.path.name for image in read_index(tmp_path, "train")] == ["c.png"]
     with pytest.raises(InputError, match="no images of the split 'test'; the splits are dev, train"):
         read_index(tmp_path, "test")
+
+
+@pytest.mark.parametrize(
+    ("source", "boxes", "count"), [("asl", 0, 1), ("lebanese", 1, 1), ("subhih", 2, 2), ("rf100", 1, None)]
+)
+def test_number_of_hands(source, boxes, count):
+    assert RealImage(Path("x.jpg"), source, np.zeros((boxes, 4))).hand_count == count
 
 
 @pytest.mark.parametrize("content", [None, "{", "[1]", '[{"file": "a"}]'])

@@ -136,6 +136,17 @@ def test_variants_are_augmented_differently(tmp_path, root, landmarker, rendered
     assert not torch.allclose(first.affine, second.affine, atol=1e-3)
 
 
+@pytest.mark.parametrize(("source", "presence"), [("asl", [1.0, 0.0]), ("rf100", [1.0, 1.0])])
+def test_only_images_with_all_hands_labelled_give_background(
+    tmp_path, landmarker, rendered, monkeypatch, source, presence
+):
+    """The clip's second frame shows one hand; where the number is unknown, or is not two as in the first frame, the
+    hard negative is a mirrored hand."""
+    monkeypatch.setattr(teacher_cache, "MIRROR_PROBABILITY", 0.0)
+    cache = make_cache(write_real_images(tmp_path, half_size_frames(), source), tmp_path, landmarker, rendered)
+    assert [cache.read(k).negative_labels[0, 0].item() for k in (0, 2)] == presence
+
+
 def test_interrupted_computation_resumes(tmp_path, root, landmarker, rendered, engines):
     """Existing shards are not recomputed; a missing shard is recomputed identically."""
     cache = make_cache(root, tmp_path, landmarker, rendered)
