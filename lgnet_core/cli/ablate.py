@@ -14,6 +14,11 @@ ROWS = (
     *("lgnet", "lgnet-mini", "eanet", "intershape"),
     *(f"lgnet-without-{part}" for part in ("lgblock", "local-unit", "global-unit", "refine-stage")),
 )
+HAND_ROWS = (
+    *("lgnet-hand", "eanet-hand", "intershape-hand"),
+    *(f"lgnet-hand-without-{part}" for part in ("lgblock", "local-unit", "global-unit", "refine-stage")),
+    *(f"lgnet-hand:without-{term}" for term in ("normal", "edge", "laplacian")),
+)
 
 
 def ablate(
@@ -25,11 +30,19 @@ def ablate(
         typer.Option(
             "--preset",
             "-p",
-            help="PRESET or PRESET:LOSSES; may be repeated. Default: LGNet, two baselines, four parts removed.",
+            help="PRESET or PRESET:LOSSES; may be repeated. Default: LGNet, two baselines, four parts removed; with "
+            "--freeze-backbone the same with one crop per hand, and three losses removed.",
         ),
     ] = None,
     seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated. Default: 0.")] = None,
-    backbone: Annotated[str, typer.Option(help="Backbone of all networks.")] = "efficientnet_lite0",
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="Backbone of all networks. Default: efficientnet_lite0, or each preset's if frozen."),
+    ] = None,
+    freeze_backbone: Annotated[
+        bool,
+        typer.Option("--freeze-backbone", help="One crop per hand: train the stages on cached features of --data."),
+    ] = False,
     data: Annotated[str, typer.Option(help="synthetic, or a folder written by `lgnet synth`.")] = "synthetic",
     hand_model: HandModelPath = None,
     size: Annotated[int, typer.Option(help="Side of the crops, a multiple of 32.")] = 256,
@@ -52,11 +65,12 @@ def ablate(
         from lgnet_core.training.ablation.run import ablate as run
         from lgnet_core.training.train_config import TrainConfig
 
-    rows = tuple(preset or ROWS)
+    rows = tuple(preset or (HAND_ROWS if freeze_backbone else ROWS))
     training = TrainConfig(
         out=out,
         preset=rows[0].partition(":")[0],  # not the default preset, whose backbone cannot be exchanged
-        backbone=backbone,
+        backbone=backbone if backbone or freeze_backbone else "efficientnet_lite0",
+        freeze_backbone=freeze_backbone,
         data=data,
         hand_model=hand_model,
         size=size,

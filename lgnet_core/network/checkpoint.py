@@ -30,7 +30,15 @@ from lgnet_core.io.checkpoint_files import (
     unreadable,
 )
 from lgnet_core.io.output import make_folder, write_bytes
-from lgnet_core.network import CONFIGS, HandLGNet, HandsNetwork, LGNetConfig, NetworkConfig, build_network
+from lgnet_core.network import (
+    CONFIGS,
+    HandLGNet,
+    HandLGNetConfig,
+    HandsNetwork,
+    LGNetConfig,
+    NetworkConfig,
+    build_network,
+)
 from lgnet_core.network.detector.hand_landmark import HandLandmarkNet
 
 DEFAULT_CROP_SIZE = 256
@@ -193,7 +201,7 @@ def _config(path: Path, metadata: Mapping[str, Any]) -> NetworkConfig:
             f"{path}: contains a network of kind {metadata['network']!r}, which is unknown to this version "
             f"({__version__}); use the version that wrote it ({metadata.get('version')})"
         )
-    stored, known = metadata["config"], {f.name for f in fields(config_class)}
+    stored, known = _current_settings(metadata["config"], config_class), {f.name for f in fields(config_class)}
     mismatched = sorted(known.symmetric_difference(stored))
     if mismatched:
         raise CheckpointError(
@@ -204,6 +212,14 @@ def _config(path: Path, metadata: Mapping[str, Any]) -> NetworkConfig:
         return config_class(**stored)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: invalid network configuration: {error}") from error
+
+
+def _current_settings(stored: Mapping[str, Any], config_class: type[NetworkConfig]) -> dict[str, Any]:
+    """Settings under their current names: until version 0.1, ``lgnet-hand`` had the switch ``lgblock``."""
+    settings = dict(stored)
+    if config_class is HandLGNetConfig and "lgblock" in settings:
+        settings["interaction"] = "lgblock" if settings.pop("lgblock") else "none"
+    return settings
 
 
 def _check_hand_model(path: Path, metadata: Mapping[str, Any], hand_model: HandModel) -> None:

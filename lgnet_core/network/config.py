@@ -35,6 +35,7 @@ LGFA_VARIANTS: dict[str, LGFAVariant] = {
 LOCAL_GRAPHS = ("mesh63", "grid", "none")
 GRAPH_LAYERS = ("gin", "chebyshev")
 PROJECTIONS = ("full", "weak")
+INTERACTIONS = ("lgblock", "local", "global", "eablock", "cascade", "none")
 
 _CHOICES = {
     "backbone": tuple(BACKBONES),
@@ -42,6 +43,7 @@ _CHOICES = {
     "local_graph": LOCAL_GRAPHS,
     "graph_layer": GRAPH_LAYERS,
     "refine_projection": PROJECTIONS,
+    "interaction": INTERACTIONS,
 }
 
 
@@ -205,7 +207,9 @@ class HandLGNetConfig:
         self_joint_depth: blocks of the self-joint transformer.
         hidden_channels, regressor_depth: width and number of residual layers of the hand-model parameter regressor.
         refine_depth: residual blocks of the refine stage, which dominate its cost: 0.6 ms each (2 hands, one core).
-        refine_channels, depth_box, refine_smoothing, lgblock, refine_stage: as in :class:`LGNetConfig`.
+        interaction: how the hands exchange information: ``lgblock``; its units ``local`` or ``global`` alone;
+            ``eablock`` (EANet's); ``cascade`` (InterShape's, between hand-model parameters); ``none``.
+        refine_channels, depth_box, refine_smoothing, refine_stage: as in :class:`LGNetConfig`.
 
     Raises:
         ValueError: if a value is invalid.
@@ -220,7 +224,7 @@ class HandLGNetConfig:
     regressor_depth: int = 3
     refine_channels: int = 32
     refine_depth: int = 1
-    lgblock: bool = True
+    interaction: str = "lgblock"
     refine_stage: bool = True
     depth_box: float = 0.5
     refine_smoothing: float = 3.0
@@ -232,8 +236,9 @@ class HandLGNetConfig:
 
     @property
     def enhanced_channels(self) -> int:
-        """Channels of F*_h, as in :class:`LGNetConfig`."""
-        return self.channels + self.channels // 4 if self.lgblock else self.channels
+        """Channels of F*_h: c + c / 4 with the LGBlock or one of its units, 2 c with the EABlock, else c."""
+        added = {"eablock": self.channels, "cascade": 0, "none": 0}
+        return self.channels + added.get(self.interaction, self.channels // 4)
 
     def paper_variant(self) -> HandLGNetConfig:
         """Not available: the paper has no network with one crop per hand.
@@ -256,6 +261,8 @@ PRESETS: dict[str, NetworkConfig] = {
     "lgnet": LGNetConfig(),
     "lgnet-light": LGNetConfig(channels=256),
     "lgnet-hand": HandLGNetConfig(),
+    "eanet-hand": HandLGNetConfig(interaction="eablock"),
+    "intershape-hand": HandLGNetConfig(interaction="cascade"),
     "lgnet-mini": LGNetConfig(backbone="efficientnet_lite0", channels=192, self_joint_depth=2, refine_channels=64),
     "eanet": EANetConfig(),
     "eanet-mini": EANetConfig(backbone="efficientnet_lite0", channels=192, self_joint_depth=2),
@@ -265,32 +272,48 @@ PRESETS: dict[str, NetworkConfig] = {
     ),
 }
 """``lgnet`` and ``lgnet-light`` are the paper's networks. ``lgnet-hand``, with one crop per hand, is this project's and
-has bundled weights. ``eanet`` and ``intershape`` are the baselines. The ``-mini`` presets use EfficientNet-Lite0 in all
-of them, for comparisons with equal backbones."""
+has bundled weights; ``eanet-hand`` and ``intershape-hand`` are the same network with the baselines' interaction between
+the hands. ``eanet`` and ``intershape`` are the baselines. The ``-mini`` presets use EfficientNet-Lite0 in all of them,
+for comparisons with equal backbones."""
 
 SWITCHES = (
     *("left_right_features", "lgblock", "local_unit", "global_unit"),
     *("joint_stage", "mesh_stage", "refine_stage"),
 )
 """Switches that ``-without-PART`` in a preset name turns off: the rows of the paper's ablation."""
+_PARTS: dict[str, dict[str, dict[str, Any]]] = {
+    LGNetConfig.kind: {switch.replace("_", "-"): {switch: False} for switch in SWITCHES},
+    HandLGNetConfig.kind: {
+        "lgblock": {"interaction": "none"},
+        "local-unit": {"interaction": "global"},
+        "global-unit": {"interaction": "local"},
+        "refine-stage": {"refine_stage": False},
+    },
+}
+"""For each kind of network, the changes of its configuration for ``-without-PART``."""
 _WITHOUT, _PAPER = "-without-", "-paper"
 
 
 def preset_names() -> Iterator[str]:
     """All names that :func:`find_config` accepts."""
-    for name, config in PRESETS.items():
-        parts = SWITCHES if isinstance(config, LGNetConfig) else ()
-        variants = ("",) if isinstance(config, HandLGNetConfig) else ("", _PAPER)
-        for without in ("", *(_WITHOUT + part.replace("_", "-") for part in parts)):
+    for name in PRESETS:
+        variants = ("",) if isinstance(PRESETS[name], HandLGNetConfig) else ("", _PAPER)
+        for without in ("", *(_WITHOUT + part for part in _parts(name))):
             yield from (name + without + variant for variant in variants)
+
+
+def _parts(preset: str) -> dict[str, dict[str, Any]]:
+    """Parts that a preset can be built without; variants with another network's interaction have none."""
+    config = PRESETS[preset]
+    return {} if getattr(config, "interaction", "lgblock") != "lgblock" else _PARTS.get(config.kind, {})
 
 
 def find_config(name: str) -> NetworkConfig:
     """Look up a configuration by name.
 
     Args:
-        name: of a preset; with ``-without-PART``, LGNet without one of its :data:`SWITCHES`
-            (``lgnet-mini-without-refine-stage``); with the suffix ``-paper``, the ``paper_variant()`` of either.
+        name: of a preset; with ``-without-PART``, LGNet without one of its parts (``lgnet-mini-without-refine-stage``);
+            with the suffix ``-paper``, the ``paper_variant()`` of either.
 
     Raises:
         ValueError: if there is no such preset or part.
@@ -302,12 +325,11 @@ def find_config(name: str) -> NetworkConfig:
             f"preset {name!r} is unknown; choose one of {', '.join(PRESETS)}, optionally with the suffix {_PAPER}"
         )
     if part:
-        switch = part.replace("-", "_")
-        if switch not in SWITCHES or not isinstance(preset, LGNetConfig):
-            parts = ", ".join(switch.replace("_", "-") for switch in SWITCHES)
-            raise ValueError(f"preset {name!r}: unknown part; LGNet can be built without {parts}")
-        change: dict[str, Any] = {switch: False}
-        preset = replace(preset, **change)
+        parts = _parts(base)
+        if part not in parts:
+            known = f"can be built without {', '.join(parts)}" if parts else "has no parts that can be left out"
+            raise ValueError(f"preset {name!r}: unknown part; {base} {known}")
+        preset = replace(preset, **parts[part])
     return preset.paper_variant() if name.endswith(_PAPER) else preset
 
 

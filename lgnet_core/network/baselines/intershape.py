@@ -266,10 +266,10 @@ def joint_gates(points: Tensor, map_size: int) -> Tensor:
     r"""Union of Gaussians around the joints, :math:`1 - \prod_j (1 - e^{-d_j^2 / 3})` with d in cells of the map.
 
     Shapes:
-        points: (B, 2, 21, 2) in the crop's [-1, 1]; returns (B, 2, map_size, map_size).
+        points: (..., 21, 2) in the crop's [-1, 1]; returns (..., map_size, map_size).
     """
     cells = normalised_to_pixels(points, map_size)
     axis = torch.arange(map_size, device=points.device, dtype=points.dtype)
-    profiles = torch.exp(-(cells[..., None] - axis).square() / GATE_WIDTH_SQUARED)  # (B, 2, 21, 2, map_size)
-    gaussians = profiles[..., 1, :, None] * profiles[..., 0, None, :]  # (B, 2, 21, H, W)
-    return 1 - (1 - gaussians).prod(2)
+    profiles = torch.exp(-(cells[..., None] - axis).square() / GATE_WIDTH_SQUARED)  # (..., 21, 2, map_size)
+    gaussians = profiles[..., 1, :, None] * profiles[..., 0, None, :]  # (..., 21, H, W)
+    return 1 - (1 - gaussians).prod(-3)

@@ -50,17 +50,28 @@ class HandLGBlock(nn.Module):
 
     Args:
         channels: c. backbone_channels: of the encoder's stride-32 map. mesh_graph: of the hand model.
+        local_unit: False: F_ih = F_h. global_unit: False: F_ih instead of F_global,h, as in
+            :class:`lgnet_core.network.lgnet.lgblock.LGBlock`.
 
     Shapes:
         means: (N, C_32) of the encoder's stride-32 map; features: (N, c, G, G), the F_h; geometry: of the crops;
         returns (N, c + c / 4, G, G), the F*_h.
     """
 
-    def __init__(self, channels: int, backbone_channels: int, mesh_graph: MeshGraph) -> None:
+    def __init__(
+        self,
+        channels: int,
+        backbone_channels: int,
+        mesh_graph: MeshGraph,
+        local_unit: bool = True,
+        global_unit: bool = True,
+    ) -> None:
         super().__init__()
-        self.local_graph = MeshLocalGraph(backbone_channels, channels, "gin", mesh_graph.coarse)
+        self.local_graph = MeshLocalGraph(backbone_channels, channels, "gin", mesh_graph.coarse) if local_unit else None
         self.geometry = GeometryEmbedding(channels)
-        self.lgfa_local, self.lgfa_hand, self.lgfa_global = (LGFA(channels) for _ in range(3))
+        self.lgfa_local = LGFA(channels) if local_unit else None
+        self.lgfa_hand = LGFA(channels) if local_unit else None
+        self.lgfa_global = LGFA(channels) if global_unit else None
         self.compress = nn.Conv2d(channels, channels // 4, 1)
 
     def forward(self, means: Tensor, features: Tensor, geometry: CropPairGeometry) -> Tensor:
@@ -69,16 +80,20 @@ class HandLGBlock(nn.Module):
         def other(maps: Tensor) -> Tensor:
             return maps.index_select(0, geometry.other) + embedding
 
-        structured = self.local_graph(means, features)
-        local = self.lgfa_local(structured, other(structured), geometry.paired)
-        interacted = self.lgfa_hand(features, local)
-        common = self.lgfa_global(interacted, other(interacted), geometry.paired)
+        common = features
+        if self.local_graph is not None and self.lgfa_local is not None and self.lgfa_hand is not None:
+            structured = self.local_graph(means, features)
+            common = self.lgfa_hand(features, self.lgfa_local(structured, other(structured), geometry.paired))
+        if self.lgfa_global is not None:
+            common = self.lgfa_global(common, other(common), geometry.paired)
         return torch.cat([features, self.compress(common)], 1)
 
     def lgfa_modules(self) -> dict[str, tuple[LGFA, str, str]]:
         """Its LGFA modules by name, with descriptions of their two input maps."""
-        return {
-            "local": (self.lgfa_local, "own map", "other hand's map"),
-            "hand": (self.lgfa_hand, "own map", "local feature"),
-            "global": (self.lgfa_global, "own map", "other hand's map"),
-        }
+        other = "other hand's map"
+        modules = (
+            ("local", self.lgfa_local, other),
+            ("hand", self.lgfa_hand, "local feature"),
+            ("global", self.lgfa_global, other),
+        )
+        return {name: (lgfa, "own map", second) for name, lgfa, second in modules if lgfa is not None}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lgnet_core.geometry.camera import project, virtual_intrinsics
 from lgnet_core.geometry.coordinates import depth_to_grid, normalised_to_pixels, pixels_to_normalised
 from lgnet_core.geometry.crop_pairs import CropPairGeometry, crop_pair_geometry
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandMesh, HandModel
 from lgnet_core.network.config import HandLGNetConfig
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
 from lgnet_core.network.exportable import ExportableModule
@@ -17,7 +17,8 @@ from lgnet_core.network.layers import PositionEmbedding, conv_norm_relu, sample_
 from lgnet_core.network.lgnet.graph import NeighbourSum
 from lgnet_core.network.lgnet.joint_stage import DEPTH_CELLS
 from lgnet_core.network.lgnet.mesh_stage import HAND_EXTENT, SelfJointTransformer, rotation_from_6d, variance_head
-from lgnet_core.network.lgnet.refine_stage import VertexRefiner, fairing_matrix
+from lgnet_core.network.lgnet.refine_stage import VertexRefiner, fairing_matrix, project_weak
+from lgnet_core.network.per_hand.baselines import ContextCascade, HandEABlock, Parameters
 from lgnet_core.network.per_hand.heads import WORLD_SCALE, HandParameterRegressor, JointTokens, WristOffsetHead
 from lgnet_core.network.per_hand.lgblock import HandLGBlock
 from lgnet_core.network.prediction import StackedHands
@@ -66,7 +67,7 @@ class HandStages(ExportableModule[StackedHands]):
         self.map_channels = (early, middle, deep)
         self.split = conv_norm_relu(deep, channels)
         self.position = PositionEmbedding(channels, MAP_SIZE)
-        self.lgblock = HandLGBlock(channels, deep, hand_model.graph) if config.lgblock else None
+        self.lgblock = _build_interaction(config, deep, hand_model)
         self.tokens = JointTokens(enhanced, middle, deep, channels)
         self.transformer = SelfJointTransformer(channels, config.self_joint_depth, NUM_KEYPOINTS + 1)
         self.correction = nn.Linear(channels, 2)
@@ -74,9 +75,11 @@ class HandStages(ExportableModule[StackedHands]):
         nn.init.zeros_(self.correction.bias)
         mean_pose = hand_model.pose_to_rotations(torch.zeros(2, 48, device=hand_model.v_template.device)).cpu()
         flat = (NUM_KEYPOINTS + 1) * channels + deep + NUM_KEYPOINTS * 6
-        self.parameters_head = HandParameterRegressor(
-            flat, config.hidden_channels, config.regressor_depth, mean_pose[Side.RIGHT]
-        )
+        regressor = (config.hidden_channels, config.regressor_depth, mean_pose[Side.RIGHT])
+        self.parameters_head = HandParameterRegressor(flat, *regressor)
+        self.cascade = None
+        if config.interaction == "cascade":
+            self.cascade = ContextCascade(((deep, 1), (middle, 2)), channels, *regressor)
         self.log_variance = variance_head(channels)
         self.relation = WristOffsetHead(enhanced, channels)
         self.refine = None
@@ -123,10 +126,23 @@ class HandStages(ExportableModule[StackedHands]):
         # Mesh stage, in the canonical frame.
         dtype = self.hand_model.v_template.dtype  # under autocast, geometry stays in the hand model's precision
         flat = [tokens.flatten(1), mean, crop_joints.detach().flatten(1), (world / WORLD_SCALE).flatten(1)]
-        columns, shape, log_scale = (x.to(dtype) for x in self.parameters_head(torch.cat(flat, -1)))
-        rotations = rotation_from_6d(columns)
-        mesh = self.hand_model(rotations, shape, side=Side.RIGHT).wrist_relative()
-        camera = self._camera(crop_joints, world, log_scale)
+        parameters = self.parameters_head(torch.cat(flat, -1))
+
+        def place(parameters: Parameters) -> tuple[HandMesh, Tensor, Tensor]:
+            """Wrist-relative mesh in the canonical frame, weak-perspective camera, and rotations."""
+            columns, shape, log_scale = (x.to(dtype) for x in parameters)
+            rotations = rotation_from_6d(columns)
+            mesh = self.hand_model(rotations, shape, side=Side.RIGHT).wrist_relative()
+            return mesh, self._camera(crop_joints, world, log_scale), rotations
+
+        if self.cascade is not None:
+
+            def project_joints(parameters: Parameters) -> Tensor:
+                mesh, camera, _ = place(parameters)
+                return project_weak(mesh.joints, camera)
+
+            parameters = self.cascade(parameters, (deep, middle), geometry, project_joints)
+        mesh, camera, rotations = place(parameters)
         root = weak_perspective_root(camera, geometry)
         vertices, joints = mesh.vertices @ frames, mesh.joints @ frames  # in camera axes
 
@@ -138,7 +154,7 @@ class HandStages(ExportableModule[StackedHands]):
             joints_grid=torch.cat([cells.to(dtype), depth], -1),
             joint_log_variance=self.log_variance(joint_tokens)[..., 0].to(dtype),
             rotations=torch.cat([root_rotation[:, None], rotations[:, 1:] * geometry.reflection[:, None]], 1),
-            shape=shape,
+            shape=parameters[1].to(dtype),
             camera=camera,
             rough_vertices=vertices,
             rough_joints=joints,
@@ -197,6 +213,16 @@ class HandStages(ExportableModule[StackedHands]):
         intrinsics = torch.tensor(virtual_intrinsics(HAND_CROP_SIZE), dtype=torch.float32).repeat(2, 1, 1)
         frames = torch.diag_embed(torch.tensor([[1.0, 1, 1], [-1, 1, 1]]))
         return (*maps, landmarks, world, intrinsics @ frames, frames, torch.arange(2.0))
+
+
+def _build_interaction(config: HandLGNetConfig, deep: int, hand_model: HandModel) -> HandLGBlock | HandEABlock | None:
+    """The module that enhances each hand's map by the other hand's."""
+    if config.interaction == "eablock":
+        return HandEABlock(config.channels)
+    if config.interaction in ("cascade", "none"):
+        return None
+    local_unit, global_unit = (config.interaction in ("lgblock", unit) for unit in ("local", "global"))
+    return HandLGBlock(config.channels, deep, hand_model.graph, local_unit, global_unit)
 
 
 def weak_perspective_root(camera: Tensor, geometry: CropPairGeometry) -> Tensor:

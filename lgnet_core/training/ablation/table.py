@@ -16,7 +16,7 @@ from lgnet_core.io.output import write_text
 from lgnet_core.training.ablation.published import PUBLISHED, PublishedErrors
 
 REFERENCE = "lgnet"
-"""Every row is compared with the complete LGNet of the same size."""
+"""Every row is compared with the complete LGNet of the same size or with one crop per hand too."""
 FULL_IMAGE_COUNT, FULL_IMAGE_SIZE = 40_000, 256
 """A comparison with fewer images per row, or smaller ones, is labelled as reduced."""
 
@@ -172,13 +172,14 @@ class Table:
 
 
 def published_name(row: str) -> str:
-    """Name of the published network that a row corresponds to; mini presets correspond to the paper's full size."""
-    return re.sub(r"-mini\b", "", row)
+    """Name of the published network that a row corresponds to: mini presets and those with one crop per hand correspond
+    to the paper's full size."""
+    return re.sub(r"-(mini|hand)\b", "", row)
 
 
 def reference_of(row: str) -> str:
     """Row that a row is compared with: LGNet of the same size."""
-    size = re.match(r"\w+(-mini|-light)?", row)
+    size = re.match(r"\w+(-mini|-light|-hand)?", row)
     return REFERENCE + ((size.group(1) if size else None) or "")
 
 

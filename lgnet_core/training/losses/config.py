@@ -114,22 +114,23 @@ def _only(weights: LossWeights, *names: str) -> LossWeights:
     return replace(weights, **{term.name: 0.0 for term in fields(weights) if term.name not in names})
 
 
+def _with_ablations(weights: LossWeights) -> dict[str, LossWeights]:
+    """``default``, and without one of the mesh's regularising terms: rows of the paper's ablation."""
+    terms = {f"without-{name}": replace(weights, **{name: 0.0}) for name in ("normal", "edge", "laplacian")}
+    return {"default": weights, **terms}
+
+
 _JOINTS = _only(LossWeights(), "joint_grid", "presence")
 
 LOSS_PRESETS: dict[str, dict[str, LossWeights]] = {
     "lgnet": {
-        "default": LossWeights(),
+        **_with_ablations(LossWeights()),
         "joints": _JOINTS,
         "paper": LossWeights(mesh=1.0, joint=1.0, normal=1.0, edge=1.0, laplacian=50.0, joint_grid=1.0, shape=1.0),
-        "without-normal": LossWeights(normal=0.0),
-        "without-edge": LossWeights(edge=0.0),
-        "without-laplacian": LossWeights(laplacian=0.0),
     },
-    "lgnet-hand": {
-        # The relative translation is regressed from two separate crops, so it has more weight than where both hands
-        # are in one crop. Presence is predicted by the landmark network: every crop of these terms shows a hand.
-        "default": LossWeights(relative_translation=5.0, presence=0.0),
-    },
+    # The relative translation is regressed from two separate crops, so it has more weight than where both hands are in
+    # one crop. Presence is predicted by the landmark network: every crop of these terms shows a hand.
+    "lgnet-hand": _with_ablations(LossWeights(relative_translation=5.0, presence=0.0)),
     "eanet": {
         # Its authors' weights in our units. The mesh term is halved because it is summed over both meshes, which are
         # identical here; the authors' joints_3d and the hand model's joints are the same; a cell is a quarter of half

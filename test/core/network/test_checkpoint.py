@@ -13,7 +13,7 @@ from lgnet_core.hand_model import HandModel, read_asset
 from lgnet_core.hand_model.asset import BUNDLED_ASSET
 from lgnet_core.io import checkpoint_files
 from lgnet_core.io.checkpoint_files import CheckpointError, read_metadata, weights_digest
-from lgnet_core.network import PRESETS, build_network
+from lgnet_core.network import PRESETS, HandLGNetConfig, build_network
 from lgnet_core.network.checkpoint import load_averaged_network, load_network, save_network
 
 CONFIG = replace(PRESETS["lgnet-mini"], channels=32, self_joint_depth=1)
@@ -203,3 +203,14 @@ def test_digest_is_the_sha256_of_the_file(saved):
 
     assert weights_digest(saved) == hashlib.sha256(saved.read_bytes()).hexdigest()
     assert weights_digest(saved) != weights_digest(rewritten(saved, steps=8))
+
+
+def test_former_switch_of_the_interaction(hand_model, tmp_path):
+    """``lgblock``, as in the bundled weights of before."""
+    config = HandLGNetConfig(channels=16, self_joint_depth=1, hidden_channels=32, regressor_depth=1, interaction="none")
+    path = tmp_path / "w.safetensors"
+    save_network(path, build_network(config, hand_model), {})
+    stored = read_metadata(path)["config"]
+    del stored["interaction"]
+    rewritten(path, config={**stored, "lgblock": False})
+    assert load_network(path, hand_model)[0].config == config

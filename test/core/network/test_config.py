@@ -10,6 +10,7 @@ from lgnet_core.network.config import (
     PRESETS,
     SWITCHES,
     EANetConfig,
+    HandLGNetConfig,
     InterShapeConfig,
     LGNetConfig,
     find_config,
@@ -54,8 +55,23 @@ def test_name_without_a_part_turns_its_switch_off(switch, suffix):
 def test_preset_names_are_unique_configurations():
     configs = [find_config(name) for name in preset_names()]
     assert all(configs.count(config) == 1 for config in configs)
-    per_hand = 1  # lgnet-hand has no paper variant and no parts to leave out
+    per_hand = 1 + 4 + 2  # lgnet-hand, without one of its parts, and with a baseline's interaction; no paper variants
     assert len(configs) == 3 * (1 + len(SWITCHES)) * 2 + per_hand + 4 * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("lgnet-hand-without-lgblock", {"interaction": "none"}),
+        ("lgnet-hand-without-local-unit", {"interaction": "global"}),
+        ("lgnet-hand-without-global-unit", {"interaction": "local"}),
+        ("lgnet-hand-without-refine-stage", {"refine_stage": False}),
+        ("eanet-hand", {"interaction": "eablock"}),
+        ("intershape-hand", {"interaction": "cascade"}),
+    ],
+)
+def test_variants_with_one_crop_per_hand(name, change):
+    assert find_config(name) == replace(find_config("lgnet-hand"), **change)
 
 
 @pytest.mark.parametrize(
@@ -82,9 +98,17 @@ def test_unknown_preset_raises_with_the_known_ones():
         find_config("lgnet-nano")
 
 
-@pytest.mark.parametrize("name", ["lgnet-without-thumbs", "eanet-without-lgblock"])
-def test_unknown_part_raises_with_the_known_ones(name):
-    with pytest.raises(ValueError, match=r"joint-stage.*refine-stage"):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("lgnet-without-thumbs", r"lgnet can be built without .*joint-stage.*refine-stage"),
+        ("lgnet-hand-without-joint-stage", "without lgblock, local-unit, global-unit, refine-stage$"),
+        ("eanet-without-lgblock", "eanet has no parts"),
+        ("eanet-hand-without-lgblock", "eanet-hand has no parts"),
+    ],
+)
+def test_unknown_part_raises_with_the_known_ones(name, message):
+    with pytest.raises(ValueError, match=message):
         find_config(name)
 
 
@@ -94,6 +118,7 @@ def test_unknown_part_raises_with_the_known_ones(name):
         (EANetConfig, {"backbone": "vgg"}, "resnet50"),
         (EANetConfig, {"channels": 30}, "multiple of 4"),
         (LGNetConfig, {"refine_smoothing": -1.0}, "none"),
+        (HandLGNetConfig, {"interaction": "lgfa"}, "cascade"),
         (InterShapeConfig, {"heatmap_depth": 6}, "multiple of 4"),
         (InterShapeConfig, {"hidden": 0}, "positive"),
         (InterShapeConfig, {"depth_box": -1.0}, "positive"),

@@ -74,6 +74,22 @@ def test_wiring_matches_the_equations(block, other):
     assert_close(block(means, features, geometry)[:, C], expected[:, 0])
 
 
+@pytest.mark.parametrize("unit", ["local_unit", "global_unit"])
+@torch.no_grad()
+def test_block_without_a_unit(hand_model, unit):
+    """It has no parameters of that unit, and equals the complete block in which the unit passes on its first input."""
+    torch.manual_seed(0)
+    without = HandLGBlock(C, DEEP, hand_model.graph, **{unit: False}).double().eval()
+    full = HandLGBlock(C, DEEP, hand_model.graph).double().eval()
+    result = full.load_state_dict(without.state_dict(), strict=False)
+    prefixes = ("local_graph.", "lgfa_local.", "lgfa_hand.") if unit == "local_unit" else ("lgfa_global.",)
+    assert result.missing_keys
+    assert all(name.startswith(prefixes) for name in result.missing_keys)
+    for lgfa in [full.lgfa_hand] if unit == "local_unit" else [full.lgfa_global]:
+        lgfa.forward = lambda first, second, present=None: first
+    assert_close(without(*inputs()), full(*inputs()))
+
+
 def test_absent_hands_are_masked(block):
     """The map that replaces an absent hand is masked in keys and values."""
     means, features, geometry = inputs(other=torch.tensor([1, 0, 2, 3]))

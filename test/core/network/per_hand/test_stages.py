@@ -20,6 +20,7 @@ from lgnet_core.geometry.hand_crops import HandCrops
 from lgnet_core.hand_model import HandModel, read_asset
 from lgnet_core.hand_model.asset import BUNDLED_ASSET
 from lgnet_core.network import HandLGNetConfig, HandsPrediction
+from lgnet_core.network.config import INTERACTIONS
 from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarks
 from lgnet_core.network.lgnet.refine_stage import project_full
 from lgnet_core.network.per_hand.batching import ABSENT_LOGIT, predict_both
@@ -34,19 +35,19 @@ Inputs = tuple[Tensor, ...]
 
 
 def make(hand_model: HandModel, config: HandLGNetConfig = CONFIG, zeros: bool = False) -> HandStages:
-    """Stages in double precision; zero-initialised parameters are randomised unless ``zeros``."""
+    """Stages in double precision; parameters initialised close to zero are enlarged unless ``zeros``."""
     torch.manual_seed(0)
     stages = HandStages(config, EARLY, MIDDLE, DEEP, copy.deepcopy(hand_model))
     with torch.no_grad():
         for parameter in stages.parameters():
-            if not zeros and not parameter.any():
-                parameter.normal_(std=0.2)
+            if not zeros and parameter.abs().max() < 0.02:
+                parameter.normal_(std=0.05 if parameter.any() else 0.2)
     return stages.double().eval()
 
 
-@pytest.fixture(scope="module")
-def stages(hand_model: HandModel) -> HandStages:
-    return make(hand_model)
+@pytest.fixture(scope="module", params=[name for name in INTERACTIONS if name != "none"])
+def stages(hand_model: HandModel, request: pytest.FixtureRequest) -> HandStages:
+    return make(hand_model, replace(CONFIG, interaction=request.param))
 
 
 def make_inputs(seed: int = 0, batch: int = 2) -> Inputs:
@@ -104,7 +105,11 @@ def mirrored_inputs(inputs: Inputs) -> Inputs:
 
 
 @pytest.mark.parametrize("present", [(1, 1), (1, 0), (0, 1)])
-@pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, lgblock=False), replace(CONFIG, refine_stage=False)])
+@pytest.mark.parametrize(
+    "config",
+    [*(replace(CONFIG, interaction=name) for name in INTERACTIONS), replace(CONFIG, refine_stage=False)],
+    ids=[*INTERACTIONS, "without refine stage"],
+)
 def test_mirrored_image_gives_mirrored_hands(hand_model, config, present):
     stages, inputs = make(hand_model, config), make_inputs()
     inputs = (*inputs[:-1], torch.tensor(present, dtype=torch.float64).expand(2, 2))
@@ -270,8 +275,9 @@ def test_placed_wrist_projects_to_the_weak_cameras_translation(stages):
     assert_close(pixels, ((prediction.camera[..., 1:] + 1) * HAND_CROP_SIZE - 1) / 2)
 
 
-def test_every_parameter_has_a_gradient(hand_model):
-    stages = make(hand_model).train()
+@pytest.mark.parametrize("interaction", INTERACTIONS)
+def test_every_parameter_has_a_gradient(hand_model, interaction):
+    stages = make(hand_model, replace(CONFIG, interaction=interaction)).train()
     prediction = predict(stages, make_inputs())
     sum((value - value.detach().mean()).square().sum() for value in prediction).backward()
     assert [name for name, p in stages.named_parameters() if p.grad is None or not p.grad.any()] == []

@@ -8,7 +8,7 @@ import pytest
 from support.train_process import TINY, TINY_HAND
 from typer.testing import CliRunner
 
-from lgnet_core.cli.ablate import ROWS
+from lgnet_core.cli.ablate import HAND_ROWS, ROWS
 from lgnet_core.cli.app import app
 from lgnet_core.evaluation.benchmark.bench import count_macs
 from lgnet_core.hand_model import load_hand_model
@@ -18,7 +18,7 @@ from lgnet_core.synthetic.stored import write_shards
 from lgnet_core.training.ablation import run as ablation
 from lgnet_core.training.ablation.published import PUBLISHED
 from lgnet_core.training.ablation.run import AblationConfig, ablate
-from lgnet_core.training.ablation.table import Table, published_name
+from lgnet_core.training.ablation.table import Table, published_name, reference_of
 from lgnet_core.training.train_config import TrainConfig
 
 BACKBONE = "efficientnet_lite0"
@@ -119,6 +119,15 @@ def test_default_rows_have_published_results(tmp_path):
     assert all(published_name(row) in PUBLISHED for row in rows)
     networks = [config(tmp_path, "synthetic", ROWS).settings(row, 0).network() for row in rows]
     assert {network.backbone for network in networks} == {BACKBONE}
+
+
+def test_default_rows_with_one_crop_per_hand(tmp_path):
+    """Two baselines' interactions, four parts and three losses, all on the frozen landmark network."""
+    changes = {"backbone": None, "freeze_backbone": True, "preset": "lgnet-hand"}
+    settings = [config(tmp_path, "set", HAND_ROWS, **changes).settings(row, 0) for row in HAND_ROWS]
+    assert len(settings) == 1 + 2 + 4 + 3
+    assert all(published_name(row) in PUBLISHED and reference_of(row) == "lgnet-hand" for row in HAND_ROWS)
+    assert {setting.network().kind for setting in settings} == {"lgnet-hand"}
 
 
 def test_command_line_options_reach_the_configuration(tmp_path, monkeypatch):
