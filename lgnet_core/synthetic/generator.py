@@ -11,6 +11,7 @@ from torch import Tensor
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.geometry.camera import project
 from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.synthetic.body.gloves import sample_gloves
 from lgnet_core.synthetic.camera.crops import crop_cameras, sample_crops
 from lgnet_core.synthetic.camera.imaging import ImagingPipeline
 from lgnet_core.synthetic.camera.viewpoints import CameraView, sample_image_sizes, sample_view
@@ -84,6 +85,10 @@ class SyntheticHands:
     def scene_kinds(self, indices: Tensor) -> Tensor:
         """(B,) :class:`~lgnet_core.synthetic.scene.interactions.SceneKind` of the images with these indices (B,)."""
         return sample_scene_kinds(CounterRng(self.seed, indices, self.device, self.split))
+
+    def gloves_worn(self, indices: Tensor) -> Tensor:
+        """(B, 2) bool: which hands of the images with these indices (B,) wear gloves."""
+        return sample_gloves(CounterRng(self.seed, indices, self.device, self.split)).worn
 
     @torch.no_grad()
     def crops(self, indices: Tensor, size: int = 256) -> HandsBatch:

@@ -14,6 +14,7 @@ from rich.progress import track
 
 from lgnet_core import __version__
 from lgnet_core.data.clip import read_clip, write_clip
+from lgnet_core.engines.factory import make_engine
 from lgnet_core.evaluation.benchmark.background_load import background_load
 from lgnet_core.evaluation.benchmark.machine import machine_description
 from lgnet_core.evaluation.end_to_end.clip_jitter import RATE, jitter_metrics, measure_jitter
@@ -21,14 +22,18 @@ from lgnet_core.evaluation.end_to_end.clip_scores import ClipScores, score_clip
 from lgnet_core.evaluation.end_to_end.latency import measure_latencies
 from lgnet_core.evaluation.end_to_end.mediapipe_process import MediaPipeProcess, interpreter_with_mediapipe
 from lgnet_core.evaluation.end_to_end.mediapipe_reference import MediaPipeReference
+from lgnet_core.evaluation.end_to_end.palm_scores import PalmScores, palm_images
 from lgnet_core.evaluation.end_to_end.realhands import evaluate_realhands
 from lgnet_core.evaluation.end_to_end.report import EndToEndReport, MetricTable, collect
 from lgnet_core.evaluation.end_to_end.reported_hand import Method, ReportedHand, to_reported_hands
 from lgnet_core.evaluation.end_to_end.synthetic_full import COUNT, SEED, DetectionScores, generate_image
 from lgnet_core.evaluation.end_to_end.testdata import evaluate_testdata
 from lgnet_core.inference import HandEstimator, HandTracker
+from lgnet_core.inference.context import ImageContext
+from lgnet_core.inference.palms import PalmDetection
 from lgnet_core.io.checkpoint_files import read_metadata, weights_digest
 from lgnet_core.io.output import make_folder
+from lgnet_core.network.detector.palm_detector import load_mediapipe_palm_detector
 from lgnet_core.synthetic.demo_animation import render_clip
 from lgnet_core.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 from lgnet_core.types import Camera, ImageArray
@@ -43,8 +48,8 @@ class EndToEndConfig:
     Args:
         data: one of :data:`END_TO_END_DATASETS`.
         root: folder of ``realhands`` or of ``testdata``. split: of ``realhands``.
-        seed: of ``synthetic-full``.
-        count: number of images of ``synthetic-full``, or of ``realhands``, spread evenly; None: 200, or all.
+        seed: of ``synthetic-full`` and ``palms``.
+        count: number of images of these, or of ``realhands``, spread evenly; None: 200, or all.
         mediapipe: a Python with mediapipe, to evaluate MediaPipe on the same images; None: this one, if it has it.
         background_processes: busy processes during a second measurement of the latency; 0: it is measured once.
     """
@@ -93,12 +98,11 @@ def run_end_to_end(
     make_folder(out)
     evaluation = _Evaluation(out, config, estimator, python, console or Console(quiet=True))
     metrics, details = run_dataset(evaluation)
-    notes = [] if python else ["MediaPipe is not installed; evaluate it too with --mediapipe PYTHON"]
     report = EndToEndReport(
         data=evaluation.data,
         metrics=metrics,
         details=details,
-        notes=notes,
+        notes=evaluation.notes,
         provenance={
             "weights": {
                 "file": "bundled" if weights is None else str(weights),
@@ -125,6 +129,7 @@ class _Evaluation:
     ) -> None:
         self.out, self.config, self.estimator, self.python, self.console = out, config, estimator, python, console
         self.data = config.data
+        self.notes: list[str] = []
 
     def estimate(self, image: ImageArray, camera: Camera | None) -> list[ReportedHand]:
         """LGNet's hands in a single image."""
@@ -134,6 +139,8 @@ class _Evaluation:
     def methods(self) -> Iterator[dict[str, Method]]:
         """Methods by name: LGNet, and MediaPipe if available."""
         methods: dict[str, Method] = {LGNET: self.estimate}
+        if self.python is None:
+            self.notes.append("MediaPipe is not installed; evaluate it too with --mediapipe PYTHON")
         with ExitStack() as processes:
             if self.python is not None:
                 mediapipe = processes.enter_context(MediaPipeProcess(self.python))
@@ -169,6 +176,22 @@ def _synthetic_full(evaluation: _Evaluation) -> Result:
             for name, method in methods.items():
                 scores_by_method[name].update(truth, method(truth.image, truth.camera))
     return collect({"synthetic-full": {name: scores.compute() for name, scores in scores_by_method.items()}}), {}
+
+
+def _palms(evaluation: _Evaluation) -> Result:
+    count, seed = evaluation.config.count or COUNT, evaluation.config.seed
+    evaluation.data = f"{count} full synthetic images of seed {seed}, and images with gloves"
+    detectors = {
+        LGNET: evaluation.estimator.detector.palms,
+        "MediaPipe's palm detector": PalmDetection(make_engine(load_mediapipe_palm_detector(), "auto", "cpu")),
+    }
+    scores = {name: PalmScores() for name in detectors}
+    images = palm_images(SyntheticHands(seed, evaluation.estimator.hand_model), count)
+    for image, hands in track(images, "evaluating", total=count, console=evaluation.console, transient=True):
+        context = ImageContext.from_image(image.image, image.camera, evaluation.estimator.thresholds)
+        for name, detector in detectors.items():
+            scores[name].update(hands, detector.detect(context))
+    return collect({"palm detector": {name: values.compute() for name, values in scores.items()}}), {}
 
 
 def _clip(evaluation: _Evaluation) -> Result:
@@ -218,6 +241,7 @@ def _jitter(evaluation: _Evaluation) -> Result:
 END_TO_END_DATASETS: dict[str, Callable[[_Evaluation], Result]] = {
     "realhands": _realhands,
     "synthetic-full": _synthetic_full,
+    "palms": _palms,
     "clip": _clip,
     "testdata": _testdata,
     "jitter": _jitter,

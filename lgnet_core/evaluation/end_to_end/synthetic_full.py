@@ -35,17 +35,23 @@ class FullImage(NamedTuple):
 
     Args:
         joints: metres, camera frame.
-        presence: which hands are present. visible: whether a third of their joints is visible.
+        presence: which hands are present. visibility: which of their joints are visible.
 
     Shapes:
-        image: (H, W, 3) uint8 RGB; joints: (2, 21, 3); presence, visible: (2,) bool.
+        image: (H, W, 3) uint8 RGB; joints: (2, 21, 3); presence: (2,) bool; visibility: (2, 21) bool.
     """
 
     image: ImageArray
     camera: Camera
     joints: FloatArray
     presence: FloatArray
-    visible: FloatArray
+    visibility: FloatArray
+
+    @property
+    def visible(self) -> FloatArray:
+        """(2,) bool: whether a third of the joints is visible."""
+        enough: FloatArray = self.visibility.sum(-1) >= MIN_JOINTS
+        return enough
 
 
 class _Hand(NamedTuple):
@@ -71,7 +77,7 @@ def generate_image(generator: SyntheticHands, index: int) -> FullImage:
         camera=Camera(batch.intrinsics[0].numpy(), width, height),
         joints=batch.labels(generator.hand_model).joints[0].double().numpy(),
         presence=batch.presence[0].numpy(),
-        visible=(batch.visibility[0].sum(-1) >= MIN_JOINTS).numpy(),
+        visibility=batch.visibility[0].numpy(),
     )
 
 
