@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import pickle
@@ -25,7 +26,7 @@ from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import StoredHands, write_shards
 from lgnet_core.training.features import cache as cache_module
 from lgnet_core.training.features import shards
-from lgnet_core.training.features.batch import FEATURE_MAPS, concatenate_features
+from lgnet_core.training.features.batch import FEATURE_MAPS, cache_digest, concatenate_features
 from lgnet_core.training.features.cache import FeatureCache, FeatureSubset
 from lgnet_core.training.features.negatives import (
     MAX_JOINT_FRACTION,
@@ -265,3 +266,17 @@ def test_background_crops_contain_almost_no_joints():
     assert count > 15
     filled = torch.rand(1, 2000, 2, generator=random) * 100
     assert sample_background_crop(filled, 400.0, (100, 100), random) is None
+
+
+def test_digest_depends_on_values_not_on_the_sign_of_zero(landmarker):
+    changed = copy.deepcopy(landmarker)
+    weight = next(changed.encoder.middle_layers()[0].parameters())
+    with torch.no_grad():
+        weight.flatten()[0] = 0.0
+    before = cache_digest(changed, "")
+    with torch.no_grad():
+        weight.flatten()[0] = -0.0
+    assert cache_digest(changed, "") == before
+    with torch.no_grad():
+        weight.flatten()[0] = 1.0
+    assert cache_digest(changed, "") != before
