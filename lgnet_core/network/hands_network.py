@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import abstractmethod
 from dataclasses import asdict
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lgnet_core.geometry.camera import virtual_intrinsics
 from lgnet_core.hand_model import HandModel
@@ -57,6 +58,13 @@ class HandsNetwork(ExportableModule[HandsPrediction]):
     def engine_parts(self) -> dict[str, ExportableModule[Any]]:
         """The modules to export and to run in engines, by name, in order: the network itself, or parts of it."""
         return {"network": self}
+
+    @torch.no_grad()
+    def scale_joint_std(self, factor: float) -> None:
+        """Multiply all predicted standard deviations by a factor, in the bias of the heads that predict them."""
+        heads = [module for name, module in self.named_modules() if name.rpartition(".")[2] == "log_variance"]
+        for layer in (layer for head in heads for layer in head.modules() if isinstance(layer, nn.Linear)):
+            layer.bias.add_(2 * math.log(factor))
 
     def forward(self, image: Tensor, intrinsics: Tensor) -> HandsPrediction:
         """Predict both hands.

@@ -123,6 +123,19 @@ def test_total_loss_is_the_weighted_sum_of_its_terms(network, hand_model):
 
 
 @every_network
+def test_scaling_the_standard_deviations(network):
+    """Nothing else changes."""
+    inputs = crops(1, 64)
+    with torch.no_grad():
+        before = network.eval()(*inputs)
+        network.scale_joint_std(0.7)
+        after = network(*inputs)
+    for name, old, new in zip(HandsPrediction._fields, before, after):
+        scale = 0.49 if name == "joint_log_variance" else None
+        assert_close(new, old if scale is None else (old.exp() * scale).log())
+
+
+@every_network
 def test_checkpoint_round_trip(network, hand_model, tmp_path):
     path = tmp_path / "weights.safetensors"
     save_network(path, network, {})

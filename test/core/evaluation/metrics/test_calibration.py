@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from lgnet_core.evaluation.metrics.calibration import NOMINAL, Calibration, levels
+from lgnet_core.evaluation.metrics.calibration import NOMINAL, Calibration, best_temperature, levels
 
 NUM_RANDOM_HANDS = 2000
 STD = torch.linspace(0.002, 0.03, 20, dtype=torch.float64)  # metres, different for each joint
@@ -78,3 +78,20 @@ def test_masked_hands_and_joints_do_not_count():
         metric = Calibration()
         metric.update(log_variance, errors, torch.zeros_like(errors), mask)
         torch.testing.assert_close(metric.compute(), calibrate(errors[: NUM_RANDOM_HANDS // 2], STD))
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.0, 2.0])
+def test_temperature_restores_a_gaussian(factor):
+    reliability = calibrate(draws(3), STD * factor)["reliability"]
+    assert best_temperature(reliability) == pytest.approx(1 / factor, rel=0.02)
+
+
+def test_temperature_of_heavy_tails_balances_both_limits():
+    """Student's t of three degrees of freedom: neither limit can be exact, and their deviations are equal."""
+    errors = torch.distributions.StudentT(3.0).sample((NUM_RANDOM_HANDS, 20, 3)).double()
+    std = torch.full((20,), 4.0, dtype=torch.float64)
+    after = calibrate(errors, std * best_temperature(calibrate(errors, std)["reliability"]))
+    deviations = [
+        float(after[name]) - nominal for name, nominal in zip(("coverage_1sigma", "coverage_2sigma"), NOMINAL)
+    ]
+    assert deviations[0] == pytest.approx(-deviations[1], abs=0.005)
