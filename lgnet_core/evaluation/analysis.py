@@ -1,4 +1,4 @@
-"""Additional analyses of an evaluation: published protocols, pose asymmetry, interpenetration, jitter, F-scores."""
+"""Additional analyses of an evaluation: published protocols, and errors by pose, distance and time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from lgnet_core.evaluation.evaluate import Observer
 from lgnet_core.evaluation.metrics.asymmetry import AsymmetryScore
 from lgnet_core.evaluation.metrics.jitter import JitterScore
 from lgnet_core.evaluation.metrics.penetration import PenetrationScore
+from lgnet_core.evaluation.metrics.proximity import ProximityScore
 from lgnet_core.evaluation.protocols.freihand_protocol import FreiHANDScore
 from lgnet_core.evaluation.protocols.published_protocols import (
     INTERWILD_ON_HIC,
@@ -40,7 +41,8 @@ class AnalysisObservers:
             protocol: PublishedProtocolScore(protocol, network.hand_model, true_model, device)
             for protocol in _PROTOCOLS.get(dataset.data, ())
         }
-        self._asymmetry, self._jitter = AsymmetryScore(device), JitterScore(device)
+        self._asymmetry, self._proximity = AsymmetryScore(device), ProximityScore(device)
+        self._jitter = JitterScore(device)
         self._penetration = PenetrationScore(network.hand_model, every=max(1, count // _MAX_PENETRATION_PAIRS))
         self._f_scores = FreiHANDScore(self._same_mesh_topology, device) if dataset.data == FREIHAND else None
 
@@ -48,7 +50,7 @@ class AnalysisObservers:
     def observers(self) -> list[Observer]:
         """Observers to be updated with every batch, in the order of the images."""
         f_scores = [] if self._f_scores is None else [self._f_scores]
-        return [*self._protocols.values(), self._asymmetry, self._jitter, self._penetration, *f_scores]
+        return [*self._protocols.values(), self._asymmetry, self._proximity, self._jitter, self._penetration, *f_scores]
 
     def compute(self) -> Analyses:
         """Results so far."""
@@ -58,6 +60,7 @@ class AnalysisObservers:
             self._dataset.data,
             protocols,
             self._asymmetry.compute(),
+            self._proximity.compute(),
             self._penetration.compute(),
             self._jitter.compute(),
             None if self._f_scores is None else self._f_scores.compute(),

@@ -1,4 +1,4 @@
-"""Results of the additional analyses (published protocols, asymmetry, penetration, jitter, F-scores), their tables."""
+"""Results of the additional analyses (published protocols, asymmetry, proximity, penetration, ...), their tables."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from lgnet_core.evaluation.datasets.base import INTERHAND26M
 from lgnet_core.evaluation.metrics.asymmetry import AsymmetryBin
 from lgnet_core.evaluation.metrics.jitter import FRAMES
+from lgnet_core.evaluation.metrics.proximity import ProximityBin
 from lgnet_core.evaluation.protocols.freihand_protocol import FreiHANDFScores
 from lgnet_core.evaluation.protocols.published_protocols import PublishedProtocol, PublishedProtocolMetrics
 from lgnet_core.evaluation.protocols.published_results import CAVEATS, published_results
@@ -24,13 +25,15 @@ class Analyses:
     Args:
         data: name of the data set, for the lookup of published results.
         protocols: metrics by published protocol, and whether they are of the images that its results were published on.
-        asymmetry, penetration, jitter: see the modules of these names. f_scores: of FreiHAND's meshes; None: others.
+        asymmetry, proximity, penetration, jitter: see the modules of these names.
+        f_scores: of FreiHAND's meshes; None: others.
         notes: restrictions of the results. skipped: number of skipped images and rows by reason.
     """
 
     data: str
     protocols: dict[PublishedProtocol, tuple[PublishedProtocolMetrics, bool]] = field(default_factory=dict)
     asymmetry: list[AsymmetryBin] = field(default_factory=list)
+    proximity: list[ProximityBin] = field(default_factory=list)
     penetration: dict[str, dict[str, float | int]] = field(default_factory=dict)
     jitter: dict[str, dict[str, float | int]] = field(default_factory=dict)
     f_scores: FreiHANDFScores | None = None
@@ -53,6 +56,7 @@ class Analyses:
             "published_results": [asdict(row) for row in published_results(self.data)],
             "published_caveats": CAVEATS if self.data == INTERHAND26M else [],
             "asymmetry": [asdict(pose_bin) for pose_bin in self.asymmetry],
+            "proximity": [asdict(distance_bin) for distance_bin in self.proximity],
             "penetration": self.penetration,
             "jitter": self.jitter,
             "f_scores": None if self.f_scores is None else asdict(self.f_scores),
@@ -62,7 +66,8 @@ class Analyses:
 
     def tables(self) -> list[Table]:
         """Tables for a terminal; analyses without results have none."""
-        tables = [self._published(), self._asymmetry(), self._penetration(), self._jitter(), self._f_scores()]
+        pairs = [self._asymmetry(), self._proximity(), self._penetration()]
+        tables = [self._published(), *pairs, self._jitter(), self._f_scores()]
         return [table for table in tables if table is not None and table.row_count]
 
     def _published(self) -> Table | None:
@@ -99,9 +104,18 @@ class Analyses:
             table.add_column(column, justify="right")
         for pose_bin in self.asymmetry:
             if pose_bin.pairs:
-                high = "" if math.isinf(pose_bin.high) else f"{pose_bin.high:.0f}"
                 errors = (_format(value) for value in pose_bin.mpjpe.values())
-                table.add_row(f"{pose_bin.low:.0f} - {high}", str(pose_bin.pairs), *errors)
+                table.add_row(_range(pose_bin), str(pose_bin.pairs), *errors)
+        return table
+
+    def _proximity(self) -> Table:
+        table = Table(title="Errors of pairs by the distance between the hands, mm")
+        for column in ("distance, mm", "pairs", "MPJPE, wrist-raw", "MRRPE, placed"):
+            table.add_column(column, justify="right")
+        for distance_bin in self.proximity:
+            if distance_bin.pairs:
+                errors = (_format(value) for value in (distance_bin.mpjpe, distance_bin.mrrpe))
+                table.add_row(_range(distance_bin), str(distance_bin.pairs), *errors)
         return table
 
     def _penetration(self) -> Table:
@@ -145,6 +159,11 @@ class Analyses:
 
 def _is_empty(metrics: PublishedProtocolMetrics) -> bool:
     return all(math.isnan(value) for value in (metrics.mpjpe, metrics.mpvpe, metrics.mrrpe, *metrics.groups))
+
+
+def _range(pairs: AsymmetryBin | ProximityBin) -> str:
+    """Limits of a bin; the last one is open."""
+    return f"{pairs.low:.0f} - " + ("" if math.isinf(pairs.high) else f"{pairs.high:.0f}")
 
 
 def _format(value: float) -> str:
