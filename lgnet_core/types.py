@@ -45,6 +45,8 @@ JOINT_PARENTS: tuple[int, ...] = tuple(-1 if j == 0 else (0 if (j - 1) % 4 == 0 
 """Index of the parent of each joint in the skeleton; the wrist has none (-1)."""
 
 WRIST, MIDDLE_MCP = 0, 9
+MIDDLE_FINGER_CHAIN = (0, 9, 10, 11, 12)
+"""Joints from the wrist to the tip of the middle finger: the length along them does not depend on the pose."""
 
 DISTORTION_COUNTS = (0, 4, 5, 8, 12, 14)
 """Numbers of distortion coefficients for which OpenCV has a lens model."""

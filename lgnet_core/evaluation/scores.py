@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from lgnet_core.evaluation.baselines import WristRelativeHands
 from lgnet_core.evaluation.comparison import Comparison
@@ -24,7 +25,7 @@ from lgnet_core.evaluation.metrics.errors import (
     PresenceAccuracy,
 )
 from lgnet_core.evaluation.metrics.pck import PCK, area_under_curve
-from lgnet_core.types import WRIST
+from lgnet_core.types import MIDDLE_FINGER_CHAIN, WRIST
 
 
 class MetricInfo(NamedTuple):
@@ -71,6 +72,7 @@ PROTOCOL_DESCRIPTIONS: dict[str, str] = {
     "in-crop": "joints inside the crop",
     "at-half": "each side of each image, at a probability threshold of 0.5",
     "camera": "placed in the camera frame with the crop's intrinsics",
+    "size-known": "as camera, scaled to the true length of wrist and middle finger, as hand_length does",
     "per-axis": "20 joints relative to the wrist, each axis separately",
 }
 """Protocols that are part of the metric names: alignment, and which hands count."""
@@ -145,6 +147,11 @@ class HandScores:
         return ScoreSummary(metrics, {name: curve.tolist() for name, curve in pck.items()})
 
 
+def middle_finger_length(joints: Tensor) -> Tensor:
+    """Metres along the bones from the wrist to the tip of the middle finger. Shapes: (..., 21, 3) -> (...)."""
+    return joints[..., list(MIDDLE_FINGER_CHAIN), :].diff(dim=-2).norm(dim=-1).sum(-1)
+
+
 class PredictionScores:
     """All metrics of a network's predictions.
 
@@ -161,6 +168,7 @@ class PredictionScores:
         self._presence = PresenceAccuracy().to(device)
         self._camera_space = CSMPJPE().to(device)
         self._wrist, self._depth = PlacementError().to(device), PlacementError(depth_only=True).to(device)
+        self._size_known = PlacementError(depth_only=True).to(device)
         self._calibration = Calibration().to(device) if uncertainty else None
 
     def update(self, comparison: Comparison) -> None:
@@ -178,6 +186,9 @@ class PredictionScores:
         present = c.presence & c.joints_known[..., WRIST]
         self._wrist.update(c.wrist, c.true_wrist, present)
         self._depth.update(c.wrist, c.true_wrist, present)
+        size = middle_finger_length(c.true_joints) / middle_finger_length(c.joints).clamp_min(1e-6)
+        finger_known = c.joints_known[..., list(MIDDLE_FINGER_CHAIN)].all(-1)
+        self._size_known.update(c.wrist * size[..., None], c.true_wrist, present & finger_known)
         if self._calibration is not None:
             rest = slice(WRIST + 1, None)  # the wrist has no error in its own frame
             self._calibration.update(
@@ -200,6 +211,7 @@ class PredictionScores:
                 (("presence", "at-half"), self._presence),
                 (("wrist_percent", "camera"), self._wrist),
                 (("depth_percent", "camera"), self._depth),
+                (("depth_percent", "size-known"), self._size_known),
             )
         }
         if self._calibration is None:

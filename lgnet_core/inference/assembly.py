@@ -11,12 +11,10 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.context import ImageContext
 from lgnet_core.inference.observation import HandObservation
 from lgnet_core.inference.reconstruction import ReconstructedHand, Reconstruction
-from lgnet_core.types import FloatArray, Hand, Side, TwoHands
+from lgnet_core.types import MIDDLE_FINGER_CHAIN, FloatArray, Hand, Side, TwoHands
 
 HAND_LENGTH_RANGE = (0.08, 0.30)
 """Metres, wrist to middle fingertip: from a child's hand to the longest on record, rounded."""
-
-_MIDDLE_FINGER_CHAIN = (0, 9, 10, 11, 12)  # wrist to middle fingertip
 
 
 class HandAssembler:
@@ -40,7 +38,7 @@ class HandAssembler:
         self.hand_length = hand_length
         self._faces = hand_model.faces.cpu().numpy()
         rest = hand_model.joints_from_vertices(hand_model.v_template).detach().cpu().numpy()[Side.RIGHT]
-        length = np.linalg.norm(rest[_MIDDLE_FINGER_CHAIN[-1]] - rest[_MIDDLE_FINGER_CHAIN[0]])
+        length = np.linalg.norm(rest[MIDDLE_FINGER_CHAIN[-1]] - rest[MIDDLE_FINGER_CHAIN[0]])
         self._length_ratio = float(length / _chain_length(rest))  # flat hand: the chain is not exactly straight
 
     def __call__(
@@ -92,4 +90,4 @@ class HandAssembler:
 
 def _chain_length(joints: FloatArray) -> float:
     """Metres along the bones from the wrist to the tip of the middle finger: independent of the pose."""
-    return float(np.linalg.norm(np.diff(joints[list(_MIDDLE_FINGER_CHAIN)], axis=0), axis=-1).sum())
+    return float(np.linalg.norm(np.diff(joints[list(MIDDLE_FINGER_CHAIN)], axis=0), axis=-1).sum())

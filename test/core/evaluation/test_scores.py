@@ -62,7 +62,10 @@ def test_perfect_prediction_has_perfect_scores(comparison):
         (
             "joints",
             lambda x: 1.1 * x,
-            {"mpjpe_mm", "auc_0_50", "mpvpe_mm", "cs_mpjpe_mm", "calibration_error", "nll", "coverage_1sigma"},
+            {
+                *("mpjpe_mm", "auc_0_50", "mpvpe_mm", "cs_mpjpe_mm", "depth_percent"),
+                *("calibration_error", "nll", "coverage_1sigma"),
+            },
         ),
         ("vertices", lambda x: x + 0.01, {"mpvpe_mm"}),
         ("vertices", lambda x: x * torch.tensor([1, 1, 1.5]), {"mpvpe_mm", "pa_mpvpe_mm"}),
@@ -96,6 +99,14 @@ def test_camera_space_error_of_displaced_hands(comparison):
     scores = score(comparison._replace(wrist=comparison.wrist + torch.tensor([0, 0, 0.02]))).metrics
     assert scores[MetricKey("cs_mpjpe_mm", "camera")] == pytest.approx(20, abs=1e-3)
     assert scores[MetricKey("mpjpe_mm", "wrist-raw")] == pytest.approx(0, abs=1e-3)
+
+
+def test_depth_of_hands_of_known_size(comparison):
+    """Hands predicted a tenth too large and too far are placed correctly once their size is known."""
+    larger = comparison._replace(joints=1.1 * comparison.joints, wrist=1.1 * comparison.wrist)
+    scores = score(larger).metrics
+    assert scores[MetricKey("depth_percent", "camera")] == pytest.approx(10, abs=1e-3)
+    assert scores[MetricKey("depth_percent", "size-known")] == pytest.approx(0, abs=1e-3)
 
 
 def test_absent_hands_do_not_count(comparison):
