@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -49,20 +50,37 @@ def predict(
     threshold: Threshold = None,
     hand_length: HandLength = None,
     threads: Threads = None,
-    attention: Annotated[bool, typer.Option("--attention", help="Also draw attention maps (images only).")] = False,
+    attention: Annotated[bool, typer.Option("--attention", help="Also draw attention maps; not of videos.")] = False,
+    tracking: Annotated[
+        bool, typer.Option("--tracking/--no-tracking", help="Videos: track and smooth the hands, as the node does.")
+    ] = True,
+    stride: Annotated[int, typer.Option(min=1, help="Videos: use every how many frames.")] = 1,
+    start: Annotated[float, typer.Option(min=0, help="Videos: begin at so many seconds.")] = 0.0,
+    end: Annotated[float | None, typer.Option(help="Videos: stop at so many seconds. Default: at the end.")] = None,
+    overlay_only: Annotated[
+        bool, typer.Option("--overlay-only", help="Videos: write the overlay and the table only, no file per frame.")
+    ] = False,
 ) -> None:
-    """Estimate hands in images: overlay, PLY meshes, JSON and npz for each image.
+    """Estimate hands in images: overlay, PLY meshes, JSON and npz for each image; a film and a table for each video.
 
     The exit code is 1 if an image could not be used; the others are processed all the same.
     """
     from lgnet_core.data.sequences import find_other_files, input_sequences
     from lgnet_core.io.assumed_camera import AssumedCamera
     from lgnet_core.io.calibration import read_camera
+    from lgnet_core.io.files import InputError
     from lgnet_core.io.output import make_folder
+    from lgnet_core.io.video import FrameSelection
     from lgnet_core.types import Camera, Side
 
     # Report bad input before the network is loaded.
+    frames = FrameSelection(start, math.inf if end is None else end, stride)
     sequences = input_sequences(sources, out)
+    videos = [item.source.path for item in sequences if not isinstance(item, InputError) and item.source.is_video]
+    if attention and videos:
+        raise ValueError(
+            f"--attention: {videos[0]} is a video; extract its frames as images first (ffmpeg -i IN %04d.png)"
+        )
     others = [file for source in sources for file in find_other_files(source, out)]
     make_folder(out)
     if sum(value is not None for value in (camera, fov, focal)) > 1:
@@ -73,8 +91,8 @@ def predict(
     elif fov is not None or focal is not None:
         calibration = AssumedCamera(None if fov is None else math.radians(fov), focal)
 
-    from lgnet_core.commands.predict import Report, describe_other_files, predict_sequences
-    from lgnet_core.inference import HandEstimator
+    from lgnet_core.commands.predict import Report, VideoOptions, describe_other_files, predict_sequences
+    from lgnet_core.inference import HandEstimator, HandTracker, Smoothing
     from lgnet_core.io.checkpoint_files import weights_digest
     from lgnet_core.network.checkpoint import load_network_for
     from lgnet_core.visualization.attention import AttentionView
@@ -97,9 +115,11 @@ def predict(
     view = None
     if attention:
         view = AttentionView(load_network_for(weights, estimator.hand_model)[0], estimator)
+    make_tracker = partial(HandTracker, estimator, Smoothing()) if tracking else None
+    options = VideoOptions(make_tracker, frames, overlay_only)
     report = Report()
     with on_interruption(lambda: f"{report.images} image(s) were processed; their results are in {out}"):
-        predict_sequences(estimator, sequences, out, calibration, provenance, console, view, report)
+        predict_sequences(estimator, sequences, out, calibration, provenance, console, view, report, options)
     if report.images:
         sides = ", ".join(f"{report.hands[side]} {side.label}" for side in Side)
         rate = ""

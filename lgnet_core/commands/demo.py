@@ -10,11 +10,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from lgnet_core.commands.predict import Estimator, OverlayVideo
+from lgnet_core.commands.predict import Estimator
 from lgnet_core.data.clip import Clip, read_clip
 from lgnet_core.evaluation.end_to_end.clip_scores import ClipScores, score_clip
 from lgnet_core.evaluation.end_to_end.reported_hand import to_reported_hands
 from lgnet_core.io.output import make_folder
+from lgnet_core.io.overlay_video import OverlayVideo
 from lgnet_core.io.results import write_hands
 from lgnet_core.visualization.drawing import contact_sheet, draw_3d, draw_overlay, write_png
 
@@ -65,7 +66,7 @@ def run_demo(estimator: Estimator, out: Path, clip: Clip | None = None, console:
             found.append(hands)
             overlays.append(draw_overlay(frame, hands, clip.camera))
             write_png(out / "frames" / f"frame_{k:03d}.png", overlays[-1])
-            video.add(overlays[-1])
+            video.add(overlays[-1], k / clip.frames_per_second)
 
     chosen = np.unique(np.linspace(0, len(overlays) - 1, SHEET_COLUMNS * SHEET_ROWS).round().astype(int))
     sheet, view = out / "contact_sheet.png", out / "view_3d.png"

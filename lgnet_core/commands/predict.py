@@ -2,9 +2,9 @@
 
 An image ``cat.jpg`` gives ``cat_overlay.png``, ``cat_view.png`` (the meshes from three sides), ``cat.json``,
 ``cat.npz``, ``cat_right.ply`` and ``cat_left.ply``, and on request ``cat_attention.png``. A video ``wave.mp4`` gives
-``wave_overlay.mp4`` and, for each frame, ``wave_000000.json``, ``.npz`` and meshes. The results of each subfolder and
-of each video in a folder (``wave.mp4/``) go to a folder of the same name. Images that cannot be used are reported at
-the end and do not stop the run.
+``wave_overlay.mp4``, the table ``wave.csv`` and, for each frame, ``wave_000000.json``, ``.npz`` and meshes. The results
+of each subfolder and of each video in a folder (``wave.mp4/``) go to a folder of the same name. Images that cannot be
+used are reported at the end and do not stop the run.
 
 Hands are in the camera frame of the upright image: if a header turns the image (EXIF, or the rotation of a film), the
 camera is turned with it.
@@ -14,24 +14,25 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import lgnet_core
+from lgnet_core.commands.video_results import VideoResults
 from lgnet_core.data.sequences import ImageSequence
 from lgnet_core.io.assumed_camera import AssumedCamera
-from lgnet_core.io.files import InputError, opencv_path
+from lgnet_core.io.files import InputError
 from lgnet_core.io.images import LoadedImage
-from lgnet_core.io.output import OutputError, make_folder
+from lgnet_core.io.output import make_folder
 from lgnet_core.io.results import write_hands
 from lgnet_core.io.sources import ImageSource
+from lgnet_core.io.video import FrameSelection
 from lgnet_core.types import Camera, FloatArray, Side, TwoHands
 from lgnet_core.visualization.drawing import draw_3d, draw_overlay, write_png
 
@@ -47,10 +48,31 @@ class Estimator(Protocol):
     def estimate(self, image: FloatArray, camera: Camera | None = None) -> TwoHands: ...
 
 
+class Tracker(Protocol):
+    """Protocol of :class:`lgnet_core.inference.HandTracker`."""
+
+    def update(self, image: FloatArray, camera: Camera | None, stamp_ns: int) -> TwoHands: ...
+
+
 class AttentionDrawer(Protocol):
     """Protocol of :class:`lgnet_core.visualization.attention.AttentionView`."""
 
     def draw(self, image: FloatArray, camera: Camera | None = None) -> FloatArray | None: ...
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """How videos are processed.
+
+    Args:
+        make_tracker: makes the tracker of a video; None: every frame by itself.
+        frames: the frames that are used.
+        overlay_only: write the overlay and the table, but no files for each frame.
+    """
+
+    make_tracker: Callable[[], Tracker] | None = None
+    frames: FrameSelection = field(default_factory=FrameSelection)
+    overlay_only: bool = False
 
 
 @dataclass
@@ -93,6 +115,7 @@ def predict(
     console: Console | None = None,
     attention: AttentionDrawer | None = None,
     report: Report | None = None,
+    video_options: VideoOptions | None = None,
 ) -> Report:
     """Estimate the hands in every image and write the results to the folder ``out``, which is created.
 
@@ -104,6 +127,7 @@ def predict(
         console: for a progress bar; None: quiet.
         attention: draws the attention maps of each image; not used for videos.
         report: is filled while the run goes on, so that it is known after an interruption; None: a new one.
+        video_options: None: the defaults.
 
     Raises:
         OutputError: if ``out`` is not a folder, or a result cannot be written.
@@ -111,7 +135,13 @@ def predict(
     make_folder(out)
     report = Report() if report is None else report
     started = time.perf_counter()
-    video = OverlayVideo(out / f"{source.path.stem}_overlay.mp4", source.frames_per_second) if source.is_video else None
+    options = video_options or VideoOptions()
+    source.select_frames(options.frames)
+    video = VideoResults(source.path.stem, out, source.frames_per_second) if source.is_video else None
+    estimate = _estimate_by_itself(estimator)
+    if video is not None and options.make_tracker is not None:
+        estimate = _track(options.make_tracker())
+    per_frame = video is None or not options.overlay_only
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     progress_bar = Progress(*columns, console=console or Console(quiet=True), transient=True)
     with video or nullcontext(), progress_bar as progress:
@@ -120,16 +150,20 @@ def predict(
             try:
                 if isinstance(item, InputError):
                     raise item
-                overlay = _process_image(
-                    estimator, item, out, camera, provenance or {}, report, with_images=video is None
+                hands, overlay = _process_image(
+                    estimate, item, out if per_frame else None, camera, provenance or {}, report
                 )
                 if video is not None:
-                    video.add(overlay)
-                elif attention is not None:
+                    video.add(item, _in_file_pixels(hands, item), overlay)
+                    continue
+                write_png(out / f"{item.name}_overlay.png", overlay)
+                write_png(out / f"{item.name}_view.png", draw_3d(hands, VIEW_HEIGHT))
+                if attention is not None:
                     _draw_attention(attention, item, out, camera, report)
             except ValueError as error:  # unusable input; any other exception is a bug and ends the run
                 _add_once(report.failures, _with_file(error, item))
-            progress.advance(task)
+            finally:
+                progress.advance(task)
     report.total_seconds += time.perf_counter() - started
     if video is not None:
         report.notes += video.notes
@@ -155,6 +189,7 @@ def predict_sequences(
     console: Console | None = None,
     attention: AttentionDrawer | None = None,
     report: Report | None = None,
+    video_options: VideoOptions | None = None,
 ) -> Report:
     """Run :func:`predict` for several folders and videos, each into a folder of its name below ``out``.
 
@@ -171,7 +206,17 @@ def predict_sequences(
             continue
         part = Report()
         try:
-            predict(estimator, sequence.source, out / sequence.name, camera, provenance, console, attention, part)
+            predict(
+                estimator,
+                sequence.source,
+                out / sequence.name,
+                camera,
+                provenance,
+                console,
+                attention,
+                part,
+                video_options,
+            )
         finally:
             report.add(part)
     return report
@@ -184,36 +229,50 @@ def describe_other_files(files: Sequence[Path]) -> str:
     return f"{len(files)} file(s) are neither images nor videos and were left out: {names}{more}"
 
 
+Estimate = Callable[[LoadedImage, Camera | None], TwoHands]
+
+
+def _estimate_by_itself(estimator: Estimator) -> Estimate:
+    return lambda loaded, camera: estimator.estimate(loaded.image, camera)
+
+
+def _track(tracker: Tracker) -> Estimate:
+    return lambda loaded, camera: tracker.update(loaded.image, camera, round((loaded.time or 0.0) * 1e9))
+
+
 def _process_image(
-    estimator: Estimator,
+    estimate: Estimate,
     loaded: LoadedImage,
-    out: Path,
+    out: Path | None,
     camera: Camera | AssumedCamera | None,
     provenance: dict[str, Any],
     report: Report,
-    with_images: bool,
-) -> FloatArray:
-    """Estimate the hands of one image, write the results, and return its overlay."""
+) -> tuple[TwoHands, FloatArray]:
+    """Estimate the hands of one image and write their files, unless ``out`` is None; returns hands and overlay."""
     camera = _file_camera(camera, loaded)
     image_camera = None if camera is None else loaded.scale_camera(camera)
     start = time.perf_counter()
-    hands = estimator.estimate(loaded.image, image_camera)
+    hands = estimate(loaded, image_camera)
     report.seconds += time.perf_counter() - start
     report.images += 1
     report.hands.update(hand.side for hand in hands.hands)
-    overlay = draw_overlay(loaded.image, hands, image_camera)
-    metadata = {
-        "source": str(loaded.source),
-        "width": loaded.width,
-        "height": loaded.height,
-        "lgnet_version": lgnet_core.__version__,
-        **provenance,
-    }
-    upright_camera = None if camera is None else loaded.upright_camera(camera)
-    write_hands(out, loaded.name, _in_file_pixels(hands, loaded), upright_camera, **metadata)
-    if with_images:
-        write_png(out / f"{loaded.name}_overlay.png", overlay)
-        write_png(out / f"{loaded.name}_view.png", draw_3d(hands, VIEW_HEIGHT))
+    if out is not None:
+        metadata = {
+            "source": str(loaded.source),
+            "width": loaded.width,
+            "height": loaded.height,
+            **({} if loaded.frame is None else {"frame_number": loaded.frame, "time": loaded.time}),
+            "lgnet_version": lgnet_core.__version__,
+            **provenance,
+        }
+        upright_camera = None if camera is None else loaded.upright_camera(camera)
+        write_hands(out, loaded.name, _in_file_pixels(hands, loaded), upright_camera, **metadata)
+    _note_restrictions(loaded, report)
+    return hands, draw_overlay(loaded.image, hands, image_camera)
+
+
+def _note_restrictions(loaded: LoadedImage, report: Report) -> None:
+    """Notes about an image that was not used as it is."""
     if loaded.downscaled:
         height, width = loaded.image.shape[:2]
         _add_once(
@@ -227,7 +286,6 @@ def _process_image(
             f"{loaded.source}: has more than one page or frame, of which the first was used; save the others as files "
             "of their own",
         )
-    return overlay
 
 
 def _draw_attention(
@@ -264,52 +322,3 @@ def _with_file(error: ValueError, item: LoadedImage | InputError) -> str:
     return (
         str(error) if isinstance(error, InputError) or not isinstance(item, LoadedImage) else f"{item.source}: {error}"
     )
-
-
-class OverlayVideo:
-    """Writer of an overlay video, as a context manager; its size is that of the first frame.
-
-    On exit the video is finished, also after an interruption, so that what was written can be played.
-
-    Raises:
-        OutputError: on exit, if the video could not be written, e.g. to a full disk; nothing is left of it.
-    """
-
-    def __init__(self, path: Path, frames_per_second: float) -> None:
-        self.path = path
-        self.notes: list[str] = []
-        self._rate = frames_per_second
-        self._writer: cv2.VideoWriter | None = None
-
-    def add(self, image: FloatArray) -> None:
-        if self._writer is None:
-            size = (image.shape[1], image.shape[0])
-            self._writer = cv2.VideoWriter(opencv_path(self.path), cv2.VideoWriter.fourcc(*"mp4v"), self._rate, size)
-            if not self._writer.isOpened():
-                self.notes.append(
-                    f"{self.path}: no overlay video was written: the file cannot be written, or this build of OpenCV "
-                    "lacks MPEG-4 (pip install opencv-python-headless)"
-                )
-        if self._writer.isOpened():
-            self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-
-    def __enter__(self) -> OverlayVideo:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._writer is None or not self._writer.isOpened():
-            return
-        self._writer.release()
-        if _is_playable(self.path):  # OpenCV does not report failed writes
-            return
-        self.path.unlink(missing_ok=True)
-        if kind is None:
-            raise OutputError(f"{self.path}: the video could not be written; free some space, or choose another folder")
-
-
-def _is_playable(path: Path) -> bool:
-    """Whether a video has a readable index and first frame."""
-    capture = cv2.VideoCapture(str(path))
-    good = bool(capture.isOpened() and capture.read()[0])
-    capture.release()
-    return good

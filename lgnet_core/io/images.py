@@ -55,6 +55,8 @@ class LoadedImage:
         width, height: size in the file (after its EXIF orientation), pixels; larger than ``image`` if ``downscaled``.
         orientation: EXIF orientation by which the image was turned upright.
         pages: number of images in the file, of which this is the first.
+        frame, time: number of a video frame, from 0, and its time from the start of the video, seconds; None: a still
+            image.
     """
 
     image: ImageArray
@@ -64,6 +66,8 @@ class LoadedImage:
     height: int
     orientation: int = UPRIGHT
     pages: int = 1
+    frame: int | None = None
+    time: float | None = None
 
     @classmethod
     def from_pixels(

@@ -43,6 +43,7 @@ def hands_to_dict(hands: TwoHands, camera: Camera | None = None, **metadata: Any
 def _hand_to_dict(hand: Hand) -> dict[str, Any]:
     return {
         "side": hand.side.label,
+        "track_id": hand.track_id,
         "presence": round(float(hand.presence), 4),
         "box": _numbers(np.concatenate([hand.joints_2d.min(0), hand.joints_2d.max(0)]), digits=2),
         "joints": _numbers(hand.joints),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lgnet_core.io.files import InputError
 from lgnet_core.io.images import IMAGE_SUFFIXES, LoadedImage, is_image_file, load_image
-from lgnet_core.io.video import VIDEO_SUFFIXES, Video
+from lgnet_core.io.video import VIDEO_SUFFIXES, FrameSelection, Video
 
 
 class ImageSource:
@@ -37,12 +37,17 @@ class ImageSource:
 
     @property
     def frames_per_second(self) -> float:
-        """Frame rate of a video; 0 for images."""
-        return 0.0 if self._video is None else self._video.frames_per_second
+        """Rate of a video's selected frames; 0 for images."""
+        return 0.0 if self._video is None else self._video.frames_per_second / self._video.selection.stride
+
+    def select_frames(self, selection: FrameSelection) -> None:
+        """Use only some frames of a video; no effect on images."""
+        if self._video is not None:
+            self._video.selection = selection
 
     def __len__(self) -> int:
         """Number of images; of a video as its header states it, which may be wrong or 0 (unknown)."""
-        return len(self._files) if self._video is None else self._video.frame_count
+        return len(self._files) if self._video is None else len(self._video)
 
     def __iter__(self) -> Iterator[LoadedImage | InputError]:
         yield from self._images() if self._video is None else self._video

@@ -53,7 +53,7 @@ def video(tmp_path) -> Path:
 def test_a_stopped_prediction_leaves_a_playable_video(monkeypatch, tmp_path, video, signal_error, code):
     monkeypatch.setattr(HandEstimator, "load", lambda *_, **__: StoppedEstimator(signal_error))
     out = tmp_path / "out"
-    assert run("predict", video, "-o", out) == (
+    assert run("predict", video, "--no-tracking", "-o", out) == (
         code,
         f"lgnet: stopped; 2 image(s) were processed; their results are in {out}",
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,10 +14,11 @@ import pytest
 from support.image_files import set_orientation, write_film, write_image
 from support.stubs import StubEstimator
 
-from lgnet_core.commands.predict import describe_other_files, predict, predict_sequences
+from lgnet_core.commands.predict import VideoOptions, describe_other_files, predict, predict_sequences
 from lgnet_core.data.sequences import image_sequences
 from lgnet_core.io.output import OutputError
 from lgnet_core.io.sources import ImageSource
+from lgnet_core.io.video import FrameSelection
 from lgnet_core.types import Camera, Side
 
 CAMERA = Camera(np.array([[300.0, 0, 79.5], [0, 300, 59.5], [0, 0, 1]]), 160, 120)
@@ -116,15 +119,72 @@ def test_video(tmp_path):
     frames = ImageSource(tmp_path / "out" / "wave_overlay.mp4")
     assert len(list(frames)) == 5
     assert frames.frames_per_second == pytest.approx(25)
-    assert len(list((tmp_path / "out").glob("wave_00000?.json"))) == 5
+    files = sorted((tmp_path / "out").glob("wave_00000?.json"))
+    assert len(files) == 5
+    assert [json.loads(file.read_text())["time"] for file in files] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16])
     assert not list((tmp_path / "out").glob("*.png"))
+    with (tmp_path / "out" / "wave.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["frame"]) for row in rows] == [0, 1, 2, 3, 4]
+    result = json.loads(files[3].read_text())
+    (hand,) = result["hands"]
+    row = rows[3]
+    assert (row["side"], row["metric"], float(row["time"])) == ("left", "1", 0.12)
+    for k, name in ((0, "wrist"), (8, "index_4")):
+        assert [float(row[f"{name}_{axis}"]) for axis in "xyz"] == pytest.approx(hand["joints"][k], abs=1e-5)
+        assert [float(row[f"{name}_{axis}"]) for axis in "uv"] == pytest.approx(hand["joints_2d"][k], abs=0.01)
+        assert float(row[f"{name}_std"]) == pytest.approx(hand["joint_std"][k], abs=1e-5)
 
     other = Camera(CAMERA.matrix, 320, 240)
     report = predict(StubEstimator(), ImageSource(path), tmp_path / "out2", other)
     assert report.images == 0
     assert len(report.failures) == 1  # once, not for every frame
     assert "wave.avi: the image has 160x120 pixels, but the camera was calibrated for 320x240" in report.failures[0]
-    assert not list((tmp_path / "out2").iterdir())
+    assert [file.name for file in (tmp_path / "out2").iterdir()] == ["wave.csv"]  # without rows
+
+
+class StubTracker:
+    """Numbers its tracks by the videos for which it was made, and records the stamps."""
+
+    made = 0
+
+    def __init__(self):
+        type(self).made += 1
+        self.number, self.stamps = self.made, []
+
+    def update(self, image, camera, stamp_ns):
+        self.stamps.append(stamp_ns)
+        hands = StubEstimator().estimate(image, camera)
+        return replace(hands, left=replace(hands.left, track_id=self.number))
+
+
+def test_each_video_is_tracked_by_a_tracker_of_its_own(tmp_path):
+    """Images are not; with stamps of the frames; every other frame; without files for each frame."""
+    folder, image = tmp_path / "in", np.full((120, 160, 3), 90, np.uint8)
+    folder.mkdir()
+    write(folder / "still.png")
+    for name in "ab":
+        write_film(folder / f"{name}.mp4", image, 5)
+    trackers: list[StubTracker] = []
+
+    def make():
+        trackers.append(StubTracker())
+        return trackers[-1]
+
+    options = VideoOptions(make, FrameSelection(stride=2), overlay_only=True)
+    report = predict_sequences(
+        StubEstimator(), image_sequences(folder), tmp_path / "out", CAMERA, video_options=options
+    )
+    assert report.images == 1 + 2 * 3
+    assert [tracker.stamps for tracker in trackers] == [[0, 200_000_000, 400_000_000]] * 2
+    assert json.loads((tmp_path / "out" / "still.json").read_text())["hands"][0]["track_id"] == 0
+    for tracker, name in zip(trackers, "ab"):
+        results = tmp_path / "out" / f"{name}.mp4"
+        assert sorted(file.name for file in results.iterdir()) == [f"{name}.csv", f"{name}_overlay.mp4"]
+        with (results / f"{name}.csv").open() as file:
+            assert [(row["frame"], int(row["track_id"])) for row in csv.DictReader(file)] == [
+                (frame, tracker.number) for frame in ("0", "2", "4")
+            ]
 
 
 def test_out_must_be_a_folder(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from support.image_files import quadrants, write_film
 
@@ -13,7 +14,7 @@ from lgnet_core.io.files import InputError
 from lgnet_core.io.images import LoadedImage
 from lgnet_core.io.orientation import turn_camera
 from lgnet_core.io.sources import ImageSource
-from lgnet_core.io.video import Video
+from lgnet_core.io.video import FrameSelection, Video
 from lgnet_core.types import Camera
 
 IMAGE = quadrants()
@@ -66,6 +67,51 @@ def test_video_without_frames_yields_an_error(tmp_path):
     cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48)).release()
     (error,) = Video(path)
     assert "has no readable frame" in str(error)
+
+
+def test_frames_have_their_number_and_time(video):
+    frames = list(Video(video))
+    assert [frame.frame for frame in frames] == list(range(12))
+    assert [frame.time for frame in frames] == pytest.approx([k / 25 for k in range(12)])
+
+
+def test_variable_frame_rate(tmp_path):
+    """An animated GIF states how long each frame is shown."""
+    images = [PIL.Image.fromarray(np.roll(IMAGE, k, axis=1)) for k in range(5)]
+    path = tmp_path / "a.gif"
+    images[0].save(path, save_all=True, append_images=images[1:], duration=[100, 300, 100, 200, 100])
+    assert [frame.time for frame in Video(path)] == pytest.approx([0, 0.1, 0.4, 0.5, 0.7])
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        (FrameSelection(stride=5), [0, 5, 10]),
+        (FrameSelection(start=0.2), [5, 6, 7, 8, 9, 10, 11]),
+        (FrameSelection(start=0.1, end=0.32, stride=2), [3, 5, 7]),
+    ],
+)
+def test_selected_frames(video, selection, expected):
+    source = ImageSource(video)
+    source.select_frames(selection)
+    frames = list(source)
+    assert [frame.frame for frame in frames] == expected
+    assert len(source) == len(expected)
+    assert source.frames_per_second == pytest.approx(25 / selection.stride)
+    assert np.abs(frames[1].image.astype(int) - np.roll(IMAGE, expected[1], axis=1)).mean() < 8
+
+
+def test_selection_behind_the_end_yields_an_error(video):
+    source = Video(video)
+    source.selection = FrameSelection(start=3.0)
+    (error,) = source
+    assert "has no frame from 3 s on; it has 12 frames at 25 per second" in str(error)
+
+
+@pytest.mark.parametrize("settings", [{"start": -1.0}, {"start": 2.0, "end": 2.0}, {"stride": 0}])
+def test_invalid_selection(settings):
+    with pytest.raises(ValueError, match="expected"):
+        FrameSelection(**settings)
 
 
 def test_damaged_video_is_rejected(video):
