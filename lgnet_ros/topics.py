@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 IMAGE = "image"
 CAMERA_INFO = "camera_info"
 JOINTS = "hands/joints"
+JOINT_STATES = "hands/joint_states"
 MESH = "hands/mesh"
 INTER_HAND = "hands/inter_hand"
 MARKERS = "hands/markers"
@@ -72,6 +73,12 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(JOINTS, "lgnet_ros/HandJointsArray", _OUTPUT, "every image; empty if there are no hands"),
     Topic(MESH, "lgnet_ros/HandMeshArray", _OUTPUT, "every image; empty if there are no hands"),
+    Topic(
+        JOINT_STATES,
+        "sensor_msgs/JointState",
+        _OUTPUT,
+        "every image with hands, while subscribed to; anatomical angles",
+    ),
     Topic(INTER_HAND, "lgnet_ros/InterHandTransform", _OUTPUT, "every image with both hands, while subscribed to"),
     Topic(MARKERS, "visualization_msgs/MarkerArray", _OUTPUT, "every image, while subscribed to; meshes for RViz"),
     Topic(POINTS, "sensor_msgs/PointCloud2", _OUTPUT, "every image, while subscribed to; vertices of both hands"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
-from sensor_msgs.msg import Image, PointCloud2
+from sensor_msgs.msg import Image, JointState, PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
@@ -18,7 +18,7 @@ from lgnet_ros.interop import TransformPublisher
 from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
 from lgnet_ros.output.lazy_publisher import LazyPublisher, qos_problems
 from lgnet_ros.output.markers import MarkerSerializer
-from lgnet_ros.output.messages import to_image, to_points
+from lgnet_ros.output.messages import to_image, to_joint_states, to_points
 from lgnet_ros.output.serializers import HandsSerializer, InterHandSerializer
 from lgnet_ros.output.transforms import TransformSerializer
 from lgnet_ros.parameters import Settings
@@ -44,6 +44,7 @@ class HandsPublisher:
         try:
             self._joints = self._create_publisher(HandJointsArray, topics.JOINTS)
             self._mesh = self._create_publisher(HandMeshArray, topics.MESH)
+            self._joint_states = self._create_publisher(JointState, topics.JOINT_STATES)
             self._inter_hand = self._create_publisher(InterHandTransform, topics.INTER_HAND)
             self._markers = self._create_publisher(MarkerArray, topics.MARKERS)
             self._points = self._create_publisher(PointCloud2, topics.POINTS)
@@ -125,6 +126,8 @@ class HandsPublisher:
                 self._transforms.publish(transforms)
         self._mesh.publish(self._hands_serializer.mesh(hands, header, poses))
         self._joints.publish(self._hands_serializer.joints(hands, header, poses))
+        if present and self._joint_states.has_subscribers:
+            self._joint_states.publish(to_joint_states(hands, header))
         relation = inter_hand(hands, poses) if self._inter_hand.has_subscribers else None  # mesh distance is costly
         if relation is not None:
             self._inter_hand.publish(self._inter_hand_serializer.serialize(relation, header))

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion, Transform, Vector3
 from geometry_msgs.msg import Pose as PoseMessage
-from sensor_msgs.msg import Image, PointCloud2
+from sensor_msgs.msg import Image, JointState, PointCloud2
 from std_msgs.msg import Header
 
 from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.inter_hand import InterHand
+from lgnet_core.robotics.joint_angles import JointAngles, joint_names
 from lgnet_core.types import FloatArray, Hand, ImageArray, Side, TwoHands
 from lgnet_ros.interop import create_cloud
 from lgnet_ros.msg import HandJoints, HandJointsArray, HandMesh, HandMeshArray, InterHandTransform
@@ -27,6 +28,8 @@ Poses = Mapping[Side, Pose]
 
 POINT_DTYPE = np.dtype([("x", np.float32), ("y", np.float32), ("z", np.float32), ("side", np.uint32)])
 """A point of ``hands/points``: coordinates in the header's frame, metres, and :class:`Side`."""
+
+_JOINT_ANGLES = JointAngles()
 
 
 def hand_frame_name(prefix: str, side: Side) -> str:
@@ -54,6 +57,19 @@ def to_mesh_array(hands: TwoHands, header: Header, poses: Poses) -> HandMeshArra
     """Message of ``hands/mesh``. Raises: see :func:`require_metric`."""
     require_metric(hands)
     return HandMeshArray(header=header, hands=[_mesh(hand, poses[hand.side]) for hand in hands.hands])
+
+
+def to_joint_states(hands: TwoHands, header: Header) -> JointState:
+    """Message of ``hands/joint_states``: the angles of all hands.
+
+    The names are those of :func:`lgnet_core.robotics.joint_angles.joint_names`, the right hand's first.
+    """
+    positions = [_JOINT_ANGLES.from_rotations(hand.rotations, hand.side).reshape(-1) for hand in hands.hands]
+    return JointState(
+        header=header,
+        name=[name for hand in hands.hands for name in joint_names(hand.side)],
+        position=array.array("d", np.concatenate(positions).tobytes() if positions else b""),
+    )
 
 
 def to_inter_hand(relation: InterHand, header: Header, prefix: str) -> InterHandTransform:

@@ -16,14 +16,18 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lgnet_ros.msg import HandJoints, HandJointsArray, HandMeshArray, InterHandTransform
 from lifecycle_msgs.msg import State, Transition
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, JointState
 from support.fixed_hands import FixedTracker
 from support.ros_domain import HandsProcess, RosDomain
 from support.ros_matrices import to_matrix
+from support.urdf import link_poses
 from support.waiting import TIMEOUT, poll, wait_for
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
+from lgnet_core.geometry.hand_frame import HandFrames
+from lgnet_core.robotics.urdf import hand_urdf
+from lgnet_core.types import JOINT_NAMES
 from lgnet_ros.process.lifecycle import LifecycleError
 
 RELIABLE, BEST_EFFORT = (QoSProfile(depth=5, reliability=policy) for policy in (
@@ -162,6 +166,29 @@ def test_outputs_have_stamp_and_frame_of_their_image(camera, outputs, reference)
         np.testing.assert_array_equal(np.reshape(m.vertices, (-1, 3)), hand.vertices.astype(np.float32))
         np.testing.assert_array_equal(np.reshape(m.triangles, (-1, 3)), hand.faces)
     assert [h.side for h in joints.hands] == [HandJoints.RIGHT, HandJoints.LEFT]
+
+
+def test_joint_states_and_the_tf_frame_give_the_joints(camera, outputs, ros_domain, reference):
+    """What robot_state_publisher computes from the URDF: its root is the frame that the node publishes."""
+    received = ros_domain.subscribe(JointState, "hands/joint_states")
+    wait_for(lambda: ros_domain.node.count_publishers("/hands/joint_states"))
+    stamps = []
+
+    def publish() -> JointState | None:
+        stamps.append(outputs.publish_image(camera))
+        return poll(lambda: next((m for m in received if key(m) in stamps), None), 1.0)
+
+    message = wait_for(publish)
+    transforms = {t.child_frame_id: to_matrix(t.transform) for t in wait_for(lambda: outputs.transforms(key(message)))}
+    angles = dict(zip(message.name, message.position))
+    for hand in reference.update(np.full((480, 640, 3), 255, np.uint8), object(), 0).hands:
+        side = hand.side.label
+        urdf = hand_urdf(reference.estimator.hand_model, hand.side)
+        poses = link_poses(urdf, {name: angle for name, angle in angles.items() if name.startswith(f"{side}_")})
+        found = transforms[f"arm/hand_{side}"] @ poses[f"{side}_index_middle"]
+        expected = HandFrames(reference.estimator.hand_model).joint_poses(hand)[JOINT_NAMES.index("index_2")]
+        np.testing.assert_allclose(found[:3, :3], expected.rotation, atol=1e-5)
+    assert {name.partition("_")[0] for name in angles} == {"right", "left"}
 
 
 def test_tf_is_consistent_with_inter_hand(camera, outputs):
