@@ -16,6 +16,7 @@ MESH = "hands/mesh"
 INTER_HAND = "hands/inter_hand"
 MARKERS = "hands/markers"
 POINTS = "hands/points"
+PLANNING_SCENE = "hands/planning_scene"
 OVERLAY = "hands/overlay"
 TF = "/tf"
 DIAGNOSTICS = "/diagnostics"
@@ -82,6 +83,12 @@ TOPICS: tuple[Topic, ...] = (
     Topic(INTER_HAND, "lgnet_ros/InterHandTransform", _OUTPUT, "every image with both hands, while subscribed to"),
     Topic(MARKERS, "visualization_msgs/MarkerArray", _OUTPUT, "every image, while subscribed to; meshes for RViz"),
     Topic(POINTS, "sensor_msgs/PointCloud2", _OUTPUT, "every image, while subscribed to; vertices of both hands"),
+    Topic(
+        PLANNING_SCENE,
+        "moveit_msgs/CollisionObject",
+        _OUTPUT,
+        "at `collision_rate`, while subscribed to; one message per hand. Only where moveit_msgs is installed",
+    ),
     Topic(OVERLAY, "sensor_msgs/Image", _OUTPUT, "at `overlay_rate`, while subscribed to; image with drawn hands"),
     Topic(TF, "tf2_msgs/TFMessage", "reliable, keep last 100", "every image with hands: `hand_right`, `hand_left`"),
     Topic(DIAGNOSTICS, "diagnostic_msgs/DiagnosticArray", "reliable, keep last 1", "once per second"),

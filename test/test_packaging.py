@@ -74,7 +74,7 @@ def test_one_address_of_the_repository() -> None:
 def test_catkin_pkg_accepts_the_package_files() -> None:
     """What ament and colcon parse them with; it refuses placeholder e-mails and wrong tags."""
     package = pytest.importorskip("catkin_pkg.package")
-    for path in (ROOT, ROOT / "tools" / "ros" / "packages" / "tf2_msgs"):
+    for path in (ROOT, *(ROOT / "tools" / "ros" / "packages").iterdir()):
         warnings: list[str] = []
         parsed = package.parse_package(path, warnings=warnings)
         parsed.validate(warnings=warnings)
@@ -85,7 +85,8 @@ def test_catkin_pkg_accepts_the_package_files() -> None:
 
 def test_every_dependency_that_rosdep_knows_is_named() -> None:
     needed = (
-        "rclpy ament_index_python std_msgs geometry_msgs sensor_msgs visualization_msgs diagnostic_msgs lifecycle_msgs"
+        "rclpy ament_index_python std_msgs geometry_msgs sensor_msgs shape_msgs visualization_msgs diagnostic_msgs "
+        "lifecycle_msgs"
     )
     preferred = "rcl_interfaces cv_bridge sensor_msgs_py tf2_ros tf2_ros_py tf2_msgs"
     others = "launch launch_ros rosidl_default_runtime python3-numpy python3-opencv python3-yaml"

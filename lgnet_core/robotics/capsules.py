@@ -42,6 +42,19 @@ class Capsules(NamedTuple):
     end: FloatArray
     radii: FloatArray
 
+    @property
+    def lengths(self) -> FloatArray:
+        """(21,) of the segments."""
+        return np.linalg.norm(self.end - self.start, axis=-1)
+
+    @property
+    def quaternions(self) -> FloatArray:
+        """(21, 4) unit quaternions (x, y, z, w) that turn the z axis into the direction from start to end."""
+        x, y, z = ((self.end - self.start) / self.lengths[:, None]).T
+        half = np.stack([-y, x, np.zeros_like(x), 1 + z], -1)
+        half[z < -1 + 1e-9] = [1, 0, 0, 0]
+        return half / np.linalg.norm(half, axis=-1, keepdims=True)
+
 
 class HandCapsules:
     """Fits capsules to meshes of a hand model.

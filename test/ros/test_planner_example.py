@@ -1,4 +1,4 @@
-"""The planner example of the documentation runs, and its pose is in front of the palm and faces it."""
+"""The examples of the page on planners run, and give what they say."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from lgnet_ros.qos import output_profile
 PAGE = ROOT / "docs" / "planners.md"
 
 
-def example() -> dict[str, Any]:
-    """Names defined by the Python block of the page."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+def example(name: str) -> Any:
+    """What the Python block of the page that defines ``name`` defines under it."""
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (code,) = [block for block in blocks if re.search(rf"^(class|def) {name}\b", block, re.MULTILINE)]
     names: dict[str, Any] = {"__name__": "planner"}
     exec(compile(code, str(PAGE), "exec"), names)
-    return names
+    return names[name]
 
 
 def test_approach_pose_is_in_front_of_the_palm_and_faces_it(ros_domain, hand_model):
-    planner = example()["PalmApproach"](context=ros_domain.context, use_global_arguments=False)
+    planner = example("PalmApproach")(context=ros_domain.context, use_global_arguments=False)
     ros_domain.executor.add_node(planner)
     received = ros_domain.subscribe(PoseStamped, "approach")
     hands = two_hands(hand_model)
@@ -54,3 +55,12 @@ def test_approach_pose_is_in_front_of_the_palm_and_faces_it(ros_domain, hand_mod
     )
     ros_domain.executor.remove_node(planner)
     planner.destroy_node()
+
+
+def test_shape_mesh_of_a_message_is_the_mesh(hand_model):
+    hands = two_hands(hand_model)
+    message = to_mesh_array(hands, Header(), HandFrames(hand_model).poses(hands.hands))
+    for hand, hand_message in zip(hands.hands, message.hands, strict=True):
+        mesh = example("shape_mesh")(hand_message)
+        np.testing.assert_allclose([[p.x, p.y, p.z] for p in mesh.vertices], hand.vertices, atol=1e-6)
+        np.testing.assert_array_equal([t.vertex_indices for t in mesh.triangles], hand.faces)

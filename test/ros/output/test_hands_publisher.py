@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from support.ros_hands import no_hands
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
-from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import Camera, TwoHands
 from lgnet_ros import topics
@@ -69,7 +69,7 @@ class PublisherHarness:
 
         monkeypatch.setattr(module, "LazyPublisher", create)
         monkeypatch.setattr(module, "TransformPublisher", FakeTransformPublisher)
-        self.publisher = HandsPublisher(None, HandFrames(hand_model), "arm/")  # type: ignore[arg-type]
+        self.publisher = HandsPublisher(None, hand_model, "arm/")  # type: ignore[arg-type]
         self.metric = two_hands(hand_model)
 
     def subscribe(self, *subscribed: str) -> None:
@@ -117,7 +117,7 @@ def test_failed_construction_destroys_all_publishers(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(module, "LazyPublisher", create)
     with pytest.raises(ValueError, match="best-effort"):
-        HandsPublisher(None, HandFrames(hand_model), "")  # type: ignore[arg-type]
+        HandsPublisher(None, hand_model, "")  # type: ignore[arg-type]
     assert len(created) == 5
     assert all(fake.destroyed for fake in created)
 
@@ -271,6 +271,20 @@ def test_image_without_hands_is_published(harness: PublisherHarness) -> None:
         assert (message.header, list(message.hands)) == (header, [])
     assert harness.sent(topics.INTER_HAND) == harness.sent(topics.JOINT_STATES) == []
     assert harness.sent(topics.POINTS)[0].width == 0
+
+
+def test_without_moveit_msgs_everything_else_is_published(
+    monkeypatch: pytest.MonkeyPatch, hand_model: HandModel
+) -> None:
+    monkeypatch.setitem(sys.modules, "moveit_msgs", None)  # import raises ModuleNotFoundError
+    monkeypatch.setitem(sys.modules, "moveit_msgs.msg", None)
+    harness = PublisherHarness(monkeypatch, hand_model)
+    assert topics.PLANNING_SCENE not in harness.fakes
+    harness.subscribe(*LAZY)
+    harness.publish(harness.metric)
+    harness.publisher.clear()
+    harness.publisher.expire(0.0)
+    assert all(harness.sent(topic) for topic in LAZY)
 
 
 def test_destroy_destroys_all_publishers(harness: PublisherHarness) -> None:
