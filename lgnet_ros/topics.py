@@ -16,6 +16,7 @@ MESH = "hands/mesh"
 INTER_HAND = "hands/inter_hand"
 MARKERS = "hands/markers"
 POINTS = "hands/points"
+OPENXR = "hands/openxr"
 PLANNING_SCENE = "hands/planning_scene"
 OVERLAY = "hands/overlay"
 TF = "/tf"
@@ -83,6 +84,9 @@ TOPICS: tuple[Topic, ...] = (
     Topic(INTER_HAND, "lgnet_ros/InterHandTransform", _OUTPUT, "every image with both hands, while subscribed to"),
     Topic(MARKERS, "visualization_msgs/MarkerArray", _OUTPUT, "every image, while subscribed to; meshes for RViz"),
     Topic(POINTS, "sensor_msgs/PointCloud2", _OUTPUT, "every image, while subscribed to; vertices of both hands"),
+    Topic(
+        OPENXR, "lgnet_ros/OpenXRHandJoints", _OUTPUT, "every image, while subscribed to; OpenXR's 26 joints per hand"
+    ),
     Topic(
         PLANNING_SCENE,
         "moveit_msgs/CollisionObject",

@@ -1,1 +1,1 @@
-"""Hands as robotics software expects them: joint angles and URDF, and capsules for collision checking."""
+"""Hands as robotics software expects them: joint angles and URDF, capsules, OpenXR, retargeting."""

@@ -16,10 +16,11 @@ from lgnet_core.types import TwoHands
 from lgnet_core.visualization.drawing import draw_overlay
 from lgnet_ros import topics
 from lgnet_ros.interop import TransformPublisher
-from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
+from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform, OpenXRHandJoints
 from lgnet_ros.output.lazy_publisher import LazyPublisher, qos_problems
 from lgnet_ros.output.markers import MarkerSerializer
 from lgnet_ros.output.messages import to_image, to_joint_states, to_points
+from lgnet_ros.output.openxr import OpenXRSerializer
 from lgnet_ros.output.planning_scene import PlanningScenePublisher, collision_object_type
 from lgnet_ros.output.serializers import HandsSerializer, InterHandSerializer
 from lgnet_ros.output.transforms import TransformSerializer
@@ -50,6 +51,7 @@ class HandsPublisher:
             self._inter_hand = self._create_publisher(InterHandTransform, topics.INTER_HAND)
             self._markers = self._create_publisher(MarkerArray, topics.MARKERS)
             self._points = self._create_publisher(PointCloud2, topics.POINTS)
+            self._openxr = self._create_publisher(OpenXRHandJoints, topics.OPENXR)
             self._overlay = self._create_publisher(Image, topics.OVERLAY)
             self._planning_scene = self._create_planning_scene_publisher(hand_model, prefix)
             self._transforms = TransformPublisher(node)
@@ -58,6 +60,7 @@ class HandsPublisher:
             raise
         self._hands_serializer, self._marker_serializer = HandsSerializer(), MarkerSerializer(lifetime=0.0)
         self._inter_hand_serializer = InterHandSerializer(prefix)
+        self._openxr_serializer = OpenXRSerializer(hand_model)
         self._transform_serializer = TransformSerializer(prefix)
         self._marker_header: Header | None = None  # of the markers that RViz may still show
         self._overlay_rate_limiter = RateLimiter()
@@ -160,5 +163,7 @@ class HandsPublisher:
             self.delete_markers()
         if settings.publish_points and self._points.has_subscribers:
             self._points.publish(to_points(hands, header))
+        if self._openxr.has_subscribers:
+            self._openxr.publish(self._openxr_serializer.serialize(hands, header))
         if self._planning_scene is not None:
             self._planning_scene.publish(hands, header, settings)

@@ -178,11 +178,12 @@ def _common_fields(hand: Hand, pose: Pose) -> dict[str, Any]:
         "side": int(hand.side),
         "track_id": hand.track_id,
         "presence": float(hand.presence),
-        "pose": _pose(pose),
+        "pose": to_pose(pose),
     }
 
 
-def _pose(pose: Pose) -> PoseMessage:
+def to_pose(pose: Pose) -> PoseMessage:
+    """Message of a pose."""
     return PoseMessage(position=_point(pose.position), orientation=_quaternion(pose))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from support.ros_matrices import to_matrix
 from support.waiting import wait_for
 
 from lgnet_core.geometry.hand_frame import HandFrames
+from lgnet_core.robotics.openxr import OpenXRConverter
 from lgnet_ros.output.messages import to_mesh_array
 from lgnet_ros.qos import output_profile
 
@@ -64,3 +66,10 @@ def test_shape_mesh_of_a_message_is_the_mesh(hand_model):
         mesh = example("shape_mesh")(hand_message)
         np.testing.assert_allclose([[p.x, p.y, p.z] for p in mesh.vertices], hand.vertices, atol=1e-6)
         np.testing.assert_array_equal([t.vertex_indices for t in mesh.triangles], hand.faces)
+
+
+def test_inputs_of_isaac_teleop(hand_model):
+    hands = two_hands(hand_model)
+    left, right = example("isaac_teleop_inputs")(OpenXRConverter(hand_model), replace(hands, left=None))
+    assert (left.valid.any(), right.valid.all()) == (False, True)
+    np.testing.assert_allclose(right.positions[1], hands.right.joints[0] * [1, -1, -1])

@@ -24,7 +24,7 @@ from lgnet_ros.parameters import Settings
 from lgnet_ros.perception import PerceptionResult
 
 CAMERA = Camera(np.array([[56.0, 0, 31.5], [0, 56, 23.5], [0, 0, 1]]), 64, 48)
-LAZY = {topics.JOINT_STATES, topics.INTER_HAND, topics.MARKERS, topics.POINTS, topics.OVERLAY}
+LAZY = {topics.JOINT_STATES, topics.OPENXR, topics.INTER_HAND, topics.MARKERS, topics.POINTS, topics.OVERLAY}
 
 
 class FakePublisher:
@@ -152,6 +152,7 @@ def test_lazy_outputs_are_computed_only_with_subscribers(
         (topics.JOINTS, None),
         (topics.MESH, None),
         (topics.JOINT_STATES, None),
+        (topics.OPENXR, None),
         (topics.INTER_HAND, None),
         (topics.TF, "publish_tf"),
         (topics.MARKERS, "publish_markers"),
@@ -179,6 +180,7 @@ def test_outputs_can_be_disabled_by_parameters(harness: PublisherHarness) -> Non
         topics.JOINTS,
         topics.MESH,
         topics.JOINT_STATES,
+        topics.OPENXR,
         topics.INTER_HAND,
     }
 
