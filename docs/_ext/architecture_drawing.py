@@ -39,7 +39,8 @@ CONTENTS = {
     "lgnet_ros": {
         "cli": "the command lgnet-hands",
         "demo": "camera that plays the clip, listener",
-        "node": "the lifecycle node hands",
+        "applications": "filters, handover",
+        "node": "the node hands",
         "process": "executor, signals, arguments, lifecycle client",
         "pipeline": "from the newest image to the outputs",
         "diagnostics": "/diagnostics",

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import FINGERS, JOINT_NAMES, FloatArray, Side
 
@@ -41,6 +42,12 @@ class Capsules(NamedTuple):
     start: FloatArray
     end: FloatArray
     radii: FloatArray
+
+    def transformed(self, pose: Pose) -> Capsules:
+        """The capsules in the frame in which the pose of their frame is given."""
+        rotation = pose.rotation
+        start, end = (points @ rotation.T + pose.position for points in (self.start, self.end))
+        return Capsules(start, end, self.radii)
 
     @property
     def lengths(self) -> FloatArray:

@@ -16,6 +16,7 @@ from support.ros_matrices import to_matrix
 from support.waiting import wait_for
 
 from lgnet_core.geometry.hand_frame import HandFrames
+from lgnet_core.robotics.capsules import HandCapsules
 from lgnet_core.robotics.openxr import OpenXRConverter
 from lgnet_ros.output.messages import to_mesh_array
 from lgnet_ros.qos import output_profile
@@ -73,3 +74,10 @@ def test_inputs_of_isaac_teleop(hand_model):
     left, right = example("isaac_teleop_inputs")(OpenXRConverter(hand_model), replace(hands, left=None))
     assert (left.valid.any(), right.valid.all()) == (False, True)
     np.testing.assert_allclose(right.positions[1], hands.right.joints[0] * [1, -1, -1])
+
+
+def test_points_without_hands(hand_model):
+    hands = two_hands(hand_model).hands
+    points = np.concatenate([hands[0].vertices, hands[1].vertices + np.array([0, 0, 1.0])])
+    left = example("without_hands")(points, hands, HandCapsules(hand_model))
+    np.testing.assert_array_equal(left, points[778:])
