@@ -27,7 +27,7 @@ CONTENTS = {
         "synthetic": "generator of labelled images, held-out set",
         "data": "samples, augmentation, InterHand2.6M, HIC, realhands",
         "visualization": "overlays, attention maps",
-        "robotics": "joint angles, URDF, capsules, OpenXR",
+        "robotics": "joint angles, URDF, capsules, OpenXR, handover",
         "inference": "detection to tracking; HandEstimator, HandTracker",
         "engines": "PyTorch, CUDA graphs, ONNX Runtime; export",
         "network": "LGNet, MediaPipe's networks, EANet, InterShape",

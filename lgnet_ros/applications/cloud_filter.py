@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
-from lgnet_core.hand_model import load_hand_model
-from lgnet_core.robotics.capsules import Capsules, HandCapsules
+from lgnet_core.robotics.capsules import Capsules
 from lgnet_core.robotics.hand_points import in_hands
 from lgnet_core.types import Side
 from lgnet_ros import topics
 from lgnet_ros.applications.frames import FrameLookup
+from lgnet_ros.applications.hand_model import load_capsules
 from lgnet_ros.input.point_cloud import keep_points, read_points
 from lgnet_ros.input.subscription import QoSMatchingSubscription
 from lgnet_ros.msg import HandMeshArray
@@ -60,11 +61,7 @@ class HandsCloudFilter(Node):
         if keep not in ("others", "hands"):
             raise StartupError(f"Parameter keep: invalid value {keep!r}; set others or hands")
         self._keep_hands = keep == "hands"
-        hand_model = str(self.declare_parameter("hand_model", "").value)
-        try:
-            self._capsules = HandCapsules(load_hand_model(hand_model or None))
-        except (OSError, ValueError) as error:
-            raise StartupError(f"Parameter hand_model: {error}") from error
+        self._capsules = load_capsules(self)
         self._frames = FrameLookup(self)
         self._throttle = LogThrottle()
         self._hands: HandMeshArray | None = None
@@ -81,7 +78,7 @@ class HandsCloudFilter(Node):
         descriptor = ParameterDescriptor(description=description, floating_point_range=limits)
         try:
             self.declare_parameter(name, default, descriptor)
-        except Exception as error:
+        except (ParameterException, ValueError) as error:
             raise StartupError(f"Parameter {name}: {error}; set a number from {low:g} to {high:g}") from error
 
     def _on_hands(self, message: HandMeshArray) -> None:
