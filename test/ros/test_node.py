@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from lgnet_ros.msg import HandJoints, HandJointsArray, HandMeshArray, InterHandTransform
+from lgnet_ros.msg import HandJoints, HandJointsArray, HandMeshArray, InterHandTransform, OpenXRHandJoints
 from lifecycle_msgs.msg import State, Transition
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, JointState
@@ -189,6 +189,53 @@ def test_joint_states_and_the_tf_frame_give_the_joints(camera, outputs, ros_doma
         expected = HandFrames(reference.estimator.hand_model).joint_poses(hand)[JOINT_NAMES.index("index_2")]
         np.testing.assert_allclose(found[:3, :3], expected.rotation, atol=1e-5)
     assert {name.partition("_")[0] for name in angles} == {"right", "left"}
+
+
+def test_openxr_joints_of_hands_and_of_an_image_without_hands(camera, outputs, ros_domain):
+    received = ros_domain.subscribe(OpenXRHandJoints, "hands/openxr")
+    wait_for(lambda: ros_domain.node.count_publishers("/hands/openxr"))
+
+    def of_an_image(value: int) -> OpenXRHandJoints:
+        def publish() -> OpenXRHandJoints | None:
+            stamp = outputs.publish_image(camera, value=value)
+            return poll(lambda: find(received, stamp), 1.0)
+
+        return wait_for(publish)
+
+    present, absent = of_an_image(255), of_an_image(0)
+    assert (all(present.is_valid), any(absent.is_valid)) == (True, False)
+    assert present.header.frame_id == FRAME_ID
+    assert present.name == absent.name
+
+
+def test_collision_objects_come_and_go_with_the_hands(camera, outputs, ros_domain, node):
+    collision_object = pytest.importorskip(
+        "moveit_msgs.msg", reason="moveit_msgs is not installed; `make` builds the message for tests"
+    ).CollisionObject
+    received = ros_domain.subscribe(collision_object, "hands/planning_scene")
+    wait_for(lambda: ros_domain.node.count_publishers("/hands/planning_scene"))
+    sides = {"arm/hand_right", "arm/hand_left"}
+
+    def scene() -> set[str]:
+        """Objects in a planning scene that got all messages."""
+        objects: set[str] = set()
+        for message in list(received):
+            objects = objects - {message.id} if message.operation == collision_object.REMOVE else objects | {message.id}
+        return objects
+
+    def show(value: int, expected: set[str]) -> None:
+        def publish() -> bool:
+            outputs.publish_image(camera, value=value)
+            return poll(lambda: scene() == expected, 1.0)
+
+        wait_for(publish, f"the objects {expected}")
+
+    show(255, sides)
+    show(0, set())
+    show(255, sides)
+    node.change(Transition.TRANSITION_DEACTIVATE)
+    wait_for(lambda: scene() == set(), "the removal by the deactivation")
+    node.change(Transition.TRANSITION_ACTIVATE)
 
 
 def test_tf_is_consistent_with_inter_hand(camera, outputs):
