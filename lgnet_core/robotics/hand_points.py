@@ -24,24 +24,39 @@ def in_hands(points: FloatArray, hands: Sequence[Capsules], padding: float = 0.0
         (N,).
     """
     inside = np.zeros(len(points), bool)
-    for capsules in hands:
-        margin = (capsules.radii + padding)[:, None]
-        low = (np.minimum(capsules.start, capsules.end) - margin).min(0)
-        high = (np.maximum(capsules.start, capsules.end) + margin).max(0)
-        near = _in_range(points[:, 0], low[0], high[0])
-        for axis in (1, 2):
-            near = near[_in_range(points[near, axis], low[axis], high[axis])]
+    if not hands:
+        return inside
+    boxes = [_box(capsules, padding) for capsules in hands]
+    lows, highs = (np.stack(corners) for corners in zip(*boxes))
+    near_any = _in_box(points, None, lows.min(0), highs.max(0))
+    for capsules, (low, high) in zip(hands, boxes):
+        near = _in_box(points, near_any[~inside[near_any]], low, high)
         field = _Field(capsules, padding)
         for first in range(0, len(near), _CHUNK):
             chunk = near[first : first + _CHUNK]
-            inside[chunk] |= field.contains(points[chunk])
+            inside[chunk] = field.contains(points[chunk])
     return inside
 
 
-def _in_range(values: FloatArray, low: float, high: float) -> NDArray[np.intp]:
-    # Compared in the type of the values: float32 would otherwise be converted to float64 first.
-    low, high = values.dtype.type(low), values.dtype.type(high)
-    return np.flatnonzero((values >= low) & (values <= high))
+def _box(capsules: Capsules, padding: float) -> tuple[FloatArray, FloatArray]:
+    """Lowest and highest coordinates (3,) of capsules."""
+    margin = (capsules.radii + padding)[:, None]
+    low = (np.minimum(capsules.start, capsules.end) - margin).min(0)
+    high = (np.maximum(capsules.start, capsules.end) + margin).max(0)
+    return low, high
+
+
+def _in_box(
+    points: FloatArray, candidates: NDArray[np.intp] | None, low: FloatArray, high: FloatArray
+) -> NDArray[np.intp]:
+    """Indices of the points in a box, among ``candidates``; None: all. One axis after the other, of what is left."""
+    for axis in range(3):
+        values = points[:, axis] if candidates is None else points[candidates, axis]
+        # Compared in the type of the values: float32 would otherwise be converted to float64 first.
+        within = (values >= values.dtype.type(low[axis])) & (values <= values.dtype.type(high[axis]))
+        candidates = np.flatnonzero(within) if candidates is None else candidates[within]
+    assert candidates is not None
+    return candidates
 
 
 class _Field:
@@ -65,11 +80,12 @@ class _Field:
     def contains(self, points: FloatArray) -> NDArray[np.bool_]:
         """(N,) for points (N, 3)."""
         features = np.empty((5, len(points)), np.float32)
-        features[:3] = (points - self._centre).T
+        features[:3] = (points - self._centre.astype(points.dtype)).T
         features[3] = 1
         features[4] = (features[:3] ** 2).sum(0)
         along = self._along @ features  # (C, N)
-        value = np.clip(along, 0, self._lengths)
+        value = np.minimum(along, self._lengths)
+        np.maximum(value, 0, out=value)
         along *= 2
         np.subtract(value, along, out=along)
         value *= along
