@@ -15,7 +15,6 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.inference import free_memory
 from lgnet_core.io.output import explain
 from lgnet_ros.diagnostics import Diagnostics
@@ -110,8 +109,8 @@ class HandsNode(LifecycleNode):
         try:
             self._settings.check()
             self._tracker = run_interruptibly(self._load_tracker, self._interrupted)
-            frames = HandFrames(self._tracker.estimator.hand_model)
-            self._hands_publisher = HandsPublisher(self, frames, self._settings.frame_prefix)
+            hand_model = self._tracker.estimator.hand_model
+            self._hands_publisher = HandsPublisher(self, hand_model, self._settings.frame_prefix)
         except Exception:
             self._release()
             raise
@@ -135,7 +134,7 @@ class HandsNode(LifecycleNode):
 
     @lifecycle_callback(TransitionCallbackReturn.ERROR)
     def on_deactivate(self, state: LifecycleState) -> None:
-        """Unsubscribe, finish the current image and delete the markers; the network stays loaded."""
+        """Unsubscribe, finish the current image, delete markers and collision objects; the network stays loaded."""
         self._stop_pipeline(DEACTIVATE_TIMEOUT)
         super().on_deactivate(state)
 
@@ -161,7 +160,7 @@ class HandsNode(LifecycleNode):
             self._release()
 
     def destroy_node(self) -> None:
-        """Stop, delete the markers and release all resources, in any state."""
+        """Stop, delete markers and collision objects, and release all resources, in any state."""
         try:
             self._stop_pipeline(SHUTDOWN_TIMEOUT)
         except RuntimeError as error:  # the process ends anyway
@@ -185,7 +184,7 @@ class HandsNode(LifecycleNode):
             if time.monotonic() - start > (min(timeout, SHUTDOWN_TIMEOUT) if self._interrupted() else timeout):
                 break
         if self._hands_publisher is not None:
-            self._hands_publisher.delete_markers()
+            self._hands_publisher.clear()
         if not stopped:
             raise RuntimeError(f"Inference did not finish within {time.monotonic() - start:.1f} s")
 

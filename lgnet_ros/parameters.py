@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Value = bool | int | float | str
 
+COLLISION_GEOMETRIES = ("capsules", "mesh")
 _TYPE_NAMES: dict[type[Value], str] = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 LOAD_TIME_NOTE = "Can be changed while the node is unconfigured."
 _SMOOTHING, _THRESHOLDS = Smoothing(), Thresholds()  # the node has lgnet_core's defaults
@@ -193,13 +194,29 @@ class Settings:
         "s",
         limits=(0.0, 60.0),
     )
+    collision_geometry: str = _parameter(
+        "capsules",
+        "Geometry of the hands in `hands/planning_scene`: the 21 capsules that enclose the mesh, as cylinders and "
+        "spheres (`capsules`), or the mesh (`mesh`).",
+        choices=COLLISION_GEOMETRIES,
+    )
+    collision_padding: float = _parameter(
+        0.01, "Distance by which that geometry is larger than the hand.", "m", limits=(0.0, 0.2)
+    )
+    collision_rate: float = _parameter(
+        10.0, "Maximum rate of updates of each hand in it. 0: one per image.", "Hz", limits=(0.0, 240.0)
+    )
     lazy: bool = _parameter(
         True,
         "Process images only while an output has subscribers, /tf included if `publish_tf` is set. `hands/mesh` etc. "
         "start with the first image after a subscription.",
     )
     image_timeout: float = _parameter(
-        3.0, "Time without images after which the node warns and explains the likely cause.", "s", limits=(0.5, 600.0)
+        3.0,
+        "Time without images after which the node warns and explains the likely cause, and removes the hands from "
+        "`hands/planning_scene`.",
+        "s",
+        limits=(0.5, 600.0),
     )
 
     @classmethod

@@ -113,6 +113,7 @@ class Pipeline:
         if loss is not None and loss > MAX_LOSS_FRACTION:
             self._log_warning("loss", describe_loss(loss))
         self._publisher.report_qos_problems()
+        self._publisher.expire(self._settings().image_timeout)
         elapsed = time.monotonic() - self._last_received
         if elapsed > self._settings().image_timeout:
             subscription = self._image_subscription

@@ -11,10 +11,13 @@ if TYPE_CHECKING:
 IMAGE = "image"
 CAMERA_INFO = "camera_info"
 JOINTS = "hands/joints"
+JOINT_STATES = "hands/joint_states"
 MESH = "hands/mesh"
 INTER_HAND = "hands/inter_hand"
 MARKERS = "hands/markers"
 POINTS = "hands/points"
+OPENXR = "hands/openxr"
+PLANNING_SCENE = "hands/planning_scene"
 OVERLAY = "hands/overlay"
 TF = "/tf"
 DIAGNOSTICS = "/diagnostics"
@@ -72,9 +75,24 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(JOINTS, "lgnet_ros/HandJointsArray", _OUTPUT, "every image; empty if there are no hands"),
     Topic(MESH, "lgnet_ros/HandMeshArray", _OUTPUT, "every image; empty if there are no hands"),
+    Topic(
+        JOINT_STATES,
+        "sensor_msgs/JointState",
+        _OUTPUT,
+        "every image with hands, while subscribed to; anatomical angles",
+    ),
     Topic(INTER_HAND, "lgnet_ros/InterHandTransform", _OUTPUT, "every image with both hands, while subscribed to"),
     Topic(MARKERS, "visualization_msgs/MarkerArray", _OUTPUT, "every image, while subscribed to; meshes for RViz"),
     Topic(POINTS, "sensor_msgs/PointCloud2", _OUTPUT, "every image, while subscribed to; vertices of both hands"),
+    Topic(
+        OPENXR, "lgnet_ros/OpenXRHandJoints", _OUTPUT, "every image, while subscribed to; OpenXR's 26 joints per hand"
+    ),
+    Topic(
+        PLANNING_SCENE,
+        "moveit_msgs/CollisionObject",
+        _OUTPUT,
+        "at `collision_rate`, while subscribed to; one message per hand. Only where moveit_msgs is installed",
+    ),
     Topic(OVERLAY, "sensor_msgs/Image", _OUTPUT, "at `overlay_rate`, while subscribed to; image with drawn hands"),
     Topic(TF, "tf2_msgs/TFMessage", "reliable, keep last 100", "every image with hands: `hand_right`, `hand_left`"),
     Topic(DIAGNOSTICS, "diagnostic_msgs/DiagnosticArray", "reliable, keep last 1", "once per second"),

@@ -31,7 +31,7 @@ else:
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 CMAKE = (ROOT / "CMakeLists.txt").read_text()
-PROGRAMS = {"hands_node", "bring_up", "demo_camera", "demo_listener", "lgnet"}
+PROGRAMS = {"hands_node", "bring_up", "demo_camera", "demo_listener", "hands_cloud_filter", "hands_handover", "lgnet"}
 
 TF_MESSAGE = "RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087"
 """Type hash of the official tf2_msgs/msg/TFMessage, by which DDS tells whether two types are the same."""
@@ -74,7 +74,7 @@ def test_one_address_of_the_repository() -> None:
 def test_catkin_pkg_accepts_the_package_files() -> None:
     """What ament and colcon parse them with; it refuses placeholder e-mails and wrong tags."""
     package = pytest.importorskip("catkin_pkg.package")
-    for path in (ROOT, ROOT / "tools" / "ros" / "packages" / "tf2_msgs"):
+    for path in (ROOT, *(ROOT / "tools" / "ros" / "packages").iterdir()):
         warnings: list[str] = []
         parsed = package.parse_package(path, warnings=warnings)
         parsed.validate(warnings=warnings)
@@ -85,7 +85,8 @@ def test_catkin_pkg_accepts_the_package_files() -> None:
 
 def test_every_dependency_that_rosdep_knows_is_named() -> None:
     needed = (
-        "rclpy ament_index_python std_msgs geometry_msgs sensor_msgs visualization_msgs diagnostic_msgs lifecycle_msgs"
+        "rclpy ament_index_python std_msgs geometry_msgs sensor_msgs shape_msgs visualization_msgs diagnostic_msgs "
+        "lifecycle_msgs"
     )
     preferred = "rcl_interfaces cv_bridge sensor_msgs_py tf2_ros tf2_ros_py tf2_msgs"
     others = "launch launch_ros rosidl_default_runtime python3-numpy python3-opencv python3-yaml"

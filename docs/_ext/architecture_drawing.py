@@ -27,6 +27,7 @@ CONTENTS = {
         "synthetic": "generator of labelled images, held-out set",
         "data": "samples, augmentation, InterHand2.6M, HIC, realhands",
         "visualization": "overlays, attention maps",
+        "robotics": "joint angles, URDF, capsules, OpenXR, handover",
         "inference": "detection to tracking; HandEstimator, HandTracker",
         "engines": "PyTorch, CUDA graphs, ONNX Runtime; export",
         "network": "LGNet, MediaPipe's networks, EANet, InterShape",
@@ -38,7 +39,8 @@ CONTENTS = {
     "lgnet_ros": {
         "cli": "the command lgnet-hands",
         "demo": "camera that plays the clip, listener",
-        "node": "the lifecycle node hands",
+        "applications": "filters, handover",
+        "node": "the node hands",
         "process": "executor, signals, arguments, lifecycle client",
         "pipeline": "from the newest image to the outputs",
         "diagnostics": "/diagnostics",

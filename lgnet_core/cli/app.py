@@ -29,6 +29,7 @@ from lgnet_core.cli.predict import predict
 from lgnet_core.cli.synth import synth
 from lgnet_core.cli.train import train
 from lgnet_core.cli.train_palms import train_palms
+from lgnet_core.cli.urdf import urdf
 
 DEBUG_VARIABLE = "LGNET_DEBUG"
 
@@ -62,7 +63,7 @@ def common(
     logging.getLogger("lgnet_core").setLevel(logging.INFO)  # announces slow first steps
 
 
-for command in (check, demo, predict, synth, train, train_palms, ablate, export, bench):
+for command in (check, demo, predict, synth, train, train_palms, ablate, export, bench, urdf):
     app.command()(interruptible(command))
 app.command("eval")(interruptible(evaluate))
 app.add_typer(mano, name="mano")

@@ -29,12 +29,7 @@ class HandAssembler:
     """
 
     def __init__(self, hand_model: HandModel, hand_length: float | None = None) -> None:
-        low, high = HAND_LENGTH_RANGE
-        if hand_length is not None and not low <= hand_length <= high:
-            raise ValueError(
-                f"hand_length: expected metres from wrist to middle fingertip, {low} to {high}, "
-                f"got {hand_length}; an adult's is about 0.18"
-            )
+        check_hand_length(hand_length)
         self.hand_length = hand_length
         self._faces = hand_model.faces.cpu().numpy()
         rest = hand_model.joints_from_vertices(hand_model.v_template).detach().cpu().numpy()[Side.RIGHT]
@@ -86,6 +81,20 @@ class HandAssembler:
         if self.hand_length is None:
             return 1.0
         return self.hand_length / (_chain_length(hand.joints) * self._length_ratio)
+
+
+def check_hand_length(hand_length: float | None) -> None:
+    """Check that a hand length, if given, is plausible.
+
+    Raises:
+        ValueError: it is outside :data:`HAND_LENGTH_RANGE`.
+    """
+    low, high = HAND_LENGTH_RANGE
+    if hand_length is not None and not low <= hand_length <= high:
+        raise ValueError(
+            f"hand_length: expected metres from wrist to middle fingertip, {low} to {high}, "
+            f"got {hand_length}; an adult's is about 0.18"
+        )
 
 
 def _chain_length(joints: FloatArray) -> float:

@@ -31,6 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lgnet_core.geometry.normals import vertex_normals
 from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.anatomy import JOINT_LIMITS, angles_to_rotations
 from lgnet_core.hand_model.asset import NUM_MANO_JOINTS, NUM_SHAPE_PARAMETERS
@@ -176,7 +177,9 @@ class Retargeter:
         basis = np.eye(NUM_SHAPE_PARAMETERS + 1)[:, None, 1:].repeat(2, 1)
         identity = np.broadcast_to(np.eye(3), (NUM_SHAPE_PARAMETERS + 1, 2, NUM_MANO_JOINTS, 3, 3))
         source_surfaces, rest = _pose(self.source, identity, basis)
-        source_normals = _vertex_normals(source_surfaces[0], self.source.faces.numpy())
+        source_normals = np.stack(
+            [vertex_normals(*mesh) for mesh in zip(source_surfaces[0], self.source.faces.numpy())]
+        )
         shape = self._target.fit_shape(_joint_distances(rest[0]), mean, slice(None))
         for _ in range(SURFACE_FIT_STEPS):
             rotations = local_rotations(align_bones(self._target.joints(shape, slice(None)), rest[0]))
@@ -249,16 +252,6 @@ def _matvec(matrix: FloatArray, vector: FloatArray) -> FloatArray:
 
 def _gram(matrix: FloatArray) -> FloatArray:
     return matrix.swapaxes(-1, -2) @ matrix
-
-
-def _vertex_normals(vertices: FloatArray, faces: FloatArray) -> FloatArray:
-    """Outward unit normals (2, V, 3) of both hands' vertices (2, V, 3)."""
-    normals = np.zeros_like(vertices)
-    for side in Side:
-        a, b, c = np.moveaxis(vertices[side][faces[side]], 1, 0)
-        for corner in range(3):
-            np.add.at(normals[side], faces[side][:, corner], np.cross(b - a, c - a))
-    return normals / (np.linalg.norm(normals, axis=-1, keepdims=True) + 1e-12)
 
 
 def _nearest_vertices(points: FloatArray, weights: Tensor, others: FloatArray, other_weights: Tensor) -> FloatArray:

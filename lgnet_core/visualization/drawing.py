@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 
 from lgnet_core.geometry.camera import project_distorted
+from lgnet_core.geometry.normals import vertex_normals
 from lgnet_core.io.output import write_bytes
 from lgnet_core.types import JOINT_PARENTS, WRIST, Camera, FloatArray, Hand, ImageArray, Side, TwoHands
-from lgnet_core.visualization.shading import ScreenMesh, draw_meshes, vertex_normals
+from lgnet_core.visualization.shading import ScreenMesh, draw_meshes
 
 SIDE_COLOURS: tuple[tuple[int, int, int], ...] = ((230, 159, 0), (0, 114, 178))
 """RGB of the right and the left hand, indexed by Side."""

@@ -36,16 +36,6 @@ class ScreenMesh(NamedTuple):
     faces: FloatArray
 
 
-def vertex_normals(vertices: FloatArray, faces: FloatArray) -> FloatArray:
-    """Area-weighted unit normals (V, 3) of vertices (V, 3)."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    weighted = np.cross(b - a, c - a)
-    normals = np.zeros_like(vertices)
-    for k in range(3):
-        np.add.at(normals, faces[:, k], weighted)
-    return normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-12)
-
-
 def draw_meshes(meshes: Sequence[ScreenMesh], image: ImageArray, alpha: float) -> ImageArray:
     """A copy of the image with the meshes drawn over it; they share one z-buffer, so nearer ones occlude others.
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
-from sensor_msgs.msg import Image, PointCloud2
+from sensor_msgs.msg import Image, JointState, PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.geometry.inter_hand import inter_hand
+from lgnet_core.hand_model import HandModel
 from lgnet_core.types import TwoHands
 from lgnet_core.visualization.drawing import draw_overlay
 from lgnet_ros import topics
 from lgnet_ros.interop import TransformPublisher
-from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
+from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform, OpenXRHandJoints
 from lgnet_ros.output.lazy_publisher import LazyPublisher, qos_problems
 from lgnet_ros.output.markers import MarkerSerializer
-from lgnet_ros.output.messages import to_image, to_points
+from lgnet_ros.output.messages import to_image, to_joint_states, to_points
+from lgnet_ros.output.openxr import OpenXRSerializer
+from lgnet_ros.output.planning_scene import PlanningScenePublisher, collision_object_type
 from lgnet_ros.output.serializers import HandsSerializer, InterHandSerializer
 from lgnet_ros.output.transforms import TransformSerializer
 from lgnet_ros.parameters import Settings
@@ -33,27 +36,31 @@ class HandsPublisher:
 
     Args:
         node: owner of the publishers.
-        frames: hand frames of the hand model in use.
+        hand_model: the model of the hands.
         prefix: of all frame names.
     """
 
-    def __init__(self, node: LifecycleNode, frames: HandFrames, prefix: str) -> None:
+    def __init__(self, node: LifecycleNode, hand_model: HandModel, prefix: str) -> None:
         self._node = node
-        self._frames = frames
+        self._frames = HandFrames(hand_model)
         self._publishers: list[LazyPublisher] = []
         try:
             self._joints = self._create_publisher(HandJointsArray, topics.JOINTS)
             self._mesh = self._create_publisher(HandMeshArray, topics.MESH)
+            self._joint_states = self._create_publisher(JointState, topics.JOINT_STATES)
             self._inter_hand = self._create_publisher(InterHandTransform, topics.INTER_HAND)
             self._markers = self._create_publisher(MarkerArray, topics.MARKERS)
             self._points = self._create_publisher(PointCloud2, topics.POINTS)
+            self._openxr = self._create_publisher(OpenXRHandJoints, topics.OPENXR)
             self._overlay = self._create_publisher(Image, topics.OVERLAY)
+            self._planning_scene = self._create_planning_scene_publisher(hand_model, prefix)
             self._transforms = TransformPublisher(node)
         except Exception:  # e.g. an invalid qos_override: leave no publishers behind for the next attempt
             self._destroy_publishers()
             raise
         self._hands_serializer, self._marker_serializer = HandsSerializer(), MarkerSerializer(lifetime=0.0)
         self._inter_hand_serializer = InterHandSerializer(prefix)
+        self._openxr_serializer = OpenXRSerializer(hand_model)
         self._transform_serializer = TransformSerializer(prefix)
         self._marker_header: Header | None = None  # of the markers that RViz may still show
         self._overlay_rate_limiter = RateLimiter()
@@ -83,6 +90,17 @@ class HandsPublisher:
         """Whether overlays are enabled and have subscribers."""
         return settings.publish_overlay and self._overlay.has_subscribers
 
+    def clear(self) -> None:
+        """Delete what RViz and MoveIt may still show."""
+        self.delete_markers()
+        if self._planning_scene is not None:
+            self._planning_scene.clear()
+
+    def expire(self, timeout: float) -> None:
+        """Remove the hands from MoveIt's planning scene if none were published for ``timeout`` seconds."""
+        if self._planning_scene is not None:
+            self._planning_scene.expire(timeout)
+
     def delete_markers(self) -> None:
         """Delete the markers shown in RViz."""
         if self._marker_header is not None:
@@ -108,6 +126,13 @@ class HandsPublisher:
         self._publishers.append(LazyPublisher(self._node, message_type, topic))
         return self._publishers[-1]
 
+    def _create_planning_scene_publisher(self, hand_model: HandModel, prefix: str) -> PlanningScenePublisher | None:
+        message_type = collision_object_type()
+        if message_type is None:
+            return None
+        publisher = self._create_publisher(message_type, topics.PLANNING_SCENE)
+        return PlanningScenePublisher(publisher, message_type, hand_model, prefix)
+
     def _destroy_publishers(self) -> None:
         for publisher in self._publishers:
             publisher.destroy()
@@ -125,6 +150,8 @@ class HandsPublisher:
                 self._transforms.publish(transforms)
         self._mesh.publish(self._hands_serializer.mesh(hands, header, poses))
         self._joints.publish(self._hands_serializer.joints(hands, header, poses))
+        if present and self._joint_states.has_subscribers:
+            self._joint_states.publish(to_joint_states(hands, header))
         relation = inter_hand(hands, poses) if self._inter_hand.has_subscribers else None  # mesh distance is costly
         if relation is not None:
             self._inter_hand.publish(self._inter_hand_serializer.serialize(relation, header))
@@ -136,3 +163,7 @@ class HandsPublisher:
             self.delete_markers()
         if settings.publish_points and self._points.has_subscribers:
             self._points.publish(to_points(hands, header))
+        if self._openxr.has_subscribers:
+            self._openxr.publish(self._openxr_serializer.serialize(hands, header))
+        if self._planning_scene is not None:
+            self._planning_scene.publish(hands, header, settings)

@@ -13,17 +13,21 @@ from typing import Any
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from lgnet_ros.msg import HandJoints, HandJointsArray, HandMeshArray, InterHandTransform
+from lgnet_ros.msg import HandJoints, HandJointsArray, HandMeshArray, InterHandTransform, OpenXRHandJoints
 from lifecycle_msgs.msg import State, Transition
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, JointState
 from support.fixed_hands import FixedTracker
 from support.ros_domain import HandsProcess, RosDomain
 from support.ros_matrices import to_matrix
+from support.urdf import link_poses
 from support.waiting import TIMEOUT, poll, wait_for
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
+from lgnet_core.geometry.hand_frame import HandFrames
+from lgnet_core.robotics.urdf import hand_urdf
+from lgnet_core.types import JOINT_NAMES
 from lgnet_ros.process.lifecycle import LifecycleError
 
 RELIABLE, BEST_EFFORT = (QoSProfile(depth=5, reliability=policy) for policy in (
@@ -162,6 +166,76 @@ def test_outputs_have_stamp_and_frame_of_their_image(camera, outputs, reference)
         np.testing.assert_array_equal(np.reshape(m.vertices, (-1, 3)), hand.vertices.astype(np.float32))
         np.testing.assert_array_equal(np.reshape(m.triangles, (-1, 3)), hand.faces)
     assert [h.side for h in joints.hands] == [HandJoints.RIGHT, HandJoints.LEFT]
+
+
+def test_joint_states_and_the_tf_frame_give_the_joints(camera, outputs, ros_domain, reference):
+    """What robot_state_publisher computes from the URDF: its root is the frame that the node publishes."""
+    received = ros_domain.subscribe(JointState, "hands/joint_states")
+    wait_for(lambda: ros_domain.node.count_publishers("/hands/joint_states"))
+    stamps = []
+
+    def publish() -> JointState | None:
+        stamps.append(outputs.publish_image(camera))
+        return poll(lambda: next((m for m in received if key(m) in stamps), None), 1.0)
+
+    message = wait_for(publish)
+    transforms = {t.child_frame_id: to_matrix(t.transform) for t in wait_for(lambda: outputs.transforms(key(message)))}
+    angles = dict(zip(message.name, message.position))
+    for hand in reference.update(np.full((480, 640, 3), 255, np.uint8), object(), 0).hands:
+        side = hand.side.label
+        urdf = hand_urdf(reference.estimator.hand_model, hand.side)
+        poses = link_poses(urdf, {name: angle for name, angle in angles.items() if name.startswith(f"{side}_")})
+        found = transforms[f"arm/hand_{side}"] @ poses[f"{side}_index_middle"]
+        expected = HandFrames(reference.estimator.hand_model).joint_poses(hand)[JOINT_NAMES.index("index_2")]
+        np.testing.assert_allclose(found[:3, :3], expected.rotation, atol=1e-5)
+    assert {name.partition("_")[0] for name in angles} == {"right", "left"}
+
+
+def test_openxr_joints_of_hands_and_of_an_image_without_hands(camera, outputs, ros_domain):
+    received = ros_domain.subscribe(OpenXRHandJoints, "hands/openxr")
+    wait_for(lambda: ros_domain.node.count_publishers("/hands/openxr"))
+
+    def of_an_image(value: int) -> OpenXRHandJoints:
+        def publish() -> OpenXRHandJoints | None:
+            stamp = outputs.publish_image(camera, value=value)
+            return poll(lambda: find(received, stamp), 1.0)
+
+        return wait_for(publish)
+
+    present, absent = of_an_image(255), of_an_image(0)
+    assert (all(present.is_valid), any(absent.is_valid)) == (True, False)
+    assert present.header.frame_id == FRAME_ID
+    assert present.name == absent.name
+
+
+def test_collision_objects_come_and_go_with_the_hands(camera, outputs, ros_domain, node):
+    collision_object = pytest.importorskip(
+        "moveit_msgs.msg", reason="moveit_msgs is not installed; `make` builds the message for tests"
+    ).CollisionObject
+    received = ros_domain.subscribe(collision_object, "hands/planning_scene")
+    wait_for(lambda: ros_domain.node.count_publishers("/hands/planning_scene"))
+    sides = {"arm/hand_right", "arm/hand_left"}
+
+    def scene() -> set[str]:
+        """Objects in a planning scene that got all messages."""
+        objects: set[str] = set()
+        for message in list(received):
+            objects = objects - {message.id} if message.operation == collision_object.REMOVE else objects | {message.id}
+        return objects
+
+    def show(value: int, expected: set[str]) -> None:
+        def publish() -> bool:
+            outputs.publish_image(camera, value=value)
+            return poll(lambda: scene() == expected, 1.0)
+
+        wait_for(publish, f"the objects {expected}")
+
+    show(255, sides)
+    show(0, set())
+    show(255, sides)
+    node.change(Transition.TRANSITION_DEACTIVATE)
+    wait_for(lambda: scene() == set(), "the removal by the deactivation")
+    node.change(Transition.TRANSITION_ACTIVATE)
 
 
 def test_tf_is_consistent_with_inter_hand(camera, outputs):

@@ -62,6 +62,9 @@ class PublisherStub:
     def report_qos_problems(self) -> None:
         self.num_reports += 1
 
+    def expire(self, timeout: float) -> None:
+        self.expired = timeout
+
     def qos_problems(self) -> list[str]:
         return ["/hands/mesh: incompatible"]
 

@@ -1,7 +1,8 @@
 """Builds the message packages with CMake and installs them into a Python environment.
 
-These are lgnet_ros itself and, if ROS 2 does not provide it (its wheels do not), tf2_msgs. Used by `make`, whose
-environment has an editable installation, and by `pip install`, which builds a wheel. colcon runs CMakeLists.txt itself.
+These are lgnet_ros itself and, if ROS 2 does not provide it (its wheels do not), tf2_msgs; for tests also moveit_msgs.
+Used by `make`, whose environment has an editable installation, and by `pip install`, which builds a wheel. colcon runs
+CMakeLists.txt itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from pathlib import Path
 from wheels import sourced_ros, wheel_prefixes
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-TF2_MSGS = Path(__file__).resolve().parent / "packages" / "tf2_msgs"
+PACKAGES = Path(__file__).resolve().parent / "packages"
+TF2_MSGS = PACKAGES / "tf2_msgs"
+TEST_PACKAGES = (PACKAGES / "object_recognition_msgs", PACKAGES / "moveit_msgs")
+"""Packages that only tests need, in the order of their dependencies."""
 
 # Excluded from the installed tree: files to be sourced, and packaging metadata, which setuptools installs.
 SHELL_HOOKS = ("local_setup.*", "package.dsv", "environment/*")
@@ -35,8 +39,8 @@ def check_path() -> None:
         )
 
 
-def build(work: Path) -> Path:
-    """Build incrementally in ``work`` and return the install prefix.
+def build(work: Path, for_tests: bool = False) -> Path:
+    """Build incrementally in ``work`` and return the install prefix; ``for_tests`` adds :data:`TEST_PACKAGES`.
 
     Raises:
         SystemExit: CMake, compiler or ROS 2 is missing, the path is unsuitable, or the build failed; its output is
@@ -51,14 +55,22 @@ def build(work: Path) -> Path:
     tree = work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     sources = [CHECKOUT] if has_tf2_msgs(prefixes) else [CHECKOUT, TF2_MSGS]
+    if for_tests and not has_moveit_msgs(prefixes):
+        sources += TEST_PACKAGES
     for source in sources:
-        _cmake(source, work / ("tf2_msgs" if source == TF2_MSGS else "lgnet_ros"), tree, _environment(prefixes))
+        name = "lgnet_ros" if source == CHECKOUT else source.name
+        _cmake(source, work / name, tree, _environment([tree, *prefixes]))
     return tree
 
 
 def has_tf2_msgs(prefixes: list[Path]) -> bool:
     """Whether ROS 2 provides tf2_msgs. Ours, from an earlier build, only contains TFMessage."""
     return any((p / "share" / "tf2_msgs" / "msg" / "TF2Error.msg").exists() for p in prefixes)
+
+
+def has_moveit_msgs(prefixes: list[Path]) -> bool:
+    """Whether ROS 2 provides moveit_msgs. Ours only contains CollisionObject."""
+    return any((p / "share" / "moveit_msgs" / "msg" / "PlanningScene.msg").exists() for p in prefixes)
 
 
 def files(tree: Path) -> list[Path]:

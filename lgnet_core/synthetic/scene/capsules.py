@@ -15,23 +15,21 @@ from torch.nn.functional import normalize
 
 from lgnet_core.geometry.hand_frame import hand_axes
 from lgnet_core.hand_model import HandModel
+from lgnet_core.robotics.capsules import PALM_SEGMENTS, SEGMENT_BONES, TIP_RECESS
+from lgnet_core.robotics.capsules import SEGMENTS as HAND_SEGMENTS
 
 _FOREARM = 21  # index of the forearm point, after the 21 joints
 FOREARM_LENGTH = 0.2
 """Length of the forearm capsule, metres."""
 
-SEGMENTS: tuple[tuple[int, int], ...] = (
-    (0, _FOREARM), (0, 1), (0, 5), (0, 9), (0, 13), (0, 17), (1, 5),
-    *((1 + 4 * finger + k, 2 + 4 * finger + k) for finger in range(5) for k in range(3)),
-)  # fmt: skip
+SEGMENTS: tuple[tuple[int, int], ...] = ((0, _FOREARM), *HAND_SEGMENTS)
 """End joints (OpenPose order) of each capsule: forearm, palm, then finger bones, thumb to pinky."""
 
-_PALM = 7  # leading capsules that move with the wrist: forearm and palm
+_PALM = 1 + len(PALM_SEGMENTS)  # leading capsules that move with the wrist: forearm and palm
 _CHAINS = ((13, 14, 15), (1, 2, 3), (4, 5, 6), (10, 11, 12), (7, 8, 9))  # MANO joints, thumb to pinky
-_CAPSULE_BONES = (*([0] * _PALM), *(joint for chain in _CHAINS for joint in chain))  # MANO joint of each capsule
+_CAPSULE_BONES = (0, *SEGMENT_BONES)  # MANO joint of each capsule
 # Quantile of the vertex distances used as radius: below 1 since skin is soft and the palm is not round.
 _PALM_QUANTILE, _FINGER_QUANTILE = 0.65, 0.45
-_TIP_RECESS = 0.3  # fraction of the distal bone: its capsule ends about one radius before the fingertip
 
 
 class Capsules(NamedTuple):
@@ -101,7 +99,7 @@ class CapsuleHandModel:
 
         self._start, self._end = torch.tensor(SEGMENTS, device=device).unbind(1)
         self._recess = torch.zeros(len(SEGMENTS), 1, device=device)
-        self._recess[_PALM + 2 :: 3] = _TIP_RECESS
+        self._recess[_PALM + 2 :: 3] = TIP_RECESS
         self._bones = torch.tensor(_CAPSULE_BONES, device=device)
         self._offsets = torch.zeros(2, len(SEGMENTS), 3, device=device)
         self._radii = torch.zeros(2, len(SEGMENTS), device=device)

@@ -1,10 +1,10 @@
-"""Shaded meshes: normals, opacity, occlusion."""
+"""Shaded meshes: opacity, occlusion."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from lgnet_core.visualization.shading import ScreenMesh, draw_meshes, vertex_normals
+from lgnet_core.visualization.shading import ScreenMesh, draw_meshes
 
 SQUARE = np.array([[10.0, 10, 1], [50, 10, 1], [50, 40, 1], [10, 40, 1]])  # u, v, depth
 FACES = np.array([[0, 2, 1], [0, 3, 2]])
@@ -18,10 +18,6 @@ def square(colour: tuple[int, int, int], depth: float = 1.0) -> ScreenMesh:
 
 def grey() -> np.ndarray:
     return np.full((60, 80, 3), 120, np.uint8)
-
-
-def test_normals_of_a_plane():
-    np.testing.assert_allclose(vertex_normals(SQUARE, FACES), np.tile([0.0, 0, -1], (4, 1)), atol=1e-12)
 
 
 def test_nearer_meshes_occlude_farther_ones_in_any_order():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from support.ros_hands import no_hands
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
-from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import Camera, TwoHands
 from lgnet_ros import topics
@@ -24,7 +24,7 @@ from lgnet_ros.parameters import Settings
 from lgnet_ros.perception import PerceptionResult
 
 CAMERA = Camera(np.array([[56.0, 0, 31.5], [0, 56, 23.5], [0, 0, 1]]), 64, 48)
-LAZY = {topics.INTER_HAND, topics.MARKERS, topics.POINTS, topics.OVERLAY}
+LAZY = {topics.JOINT_STATES, topics.OPENXR, topics.INTER_HAND, topics.MARKERS, topics.POINTS, topics.OVERLAY}
 
 
 class FakePublisher:
@@ -69,7 +69,7 @@ class PublisherHarness:
 
         monkeypatch.setattr(module, "LazyPublisher", create)
         monkeypatch.setattr(module, "TransformPublisher", FakeTransformPublisher)
-        self.publisher = HandsPublisher(None, HandFrames(hand_model), "arm/")  # type: ignore[arg-type]
+        self.publisher = HandsPublisher(None, hand_model, "arm/")  # type: ignore[arg-type]
         self.metric = two_hands(hand_model)
 
     def subscribe(self, *subscribed: str) -> None:
@@ -117,8 +117,8 @@ def test_failed_construction_destroys_all_publishers(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(module, "LazyPublisher", create)
     with pytest.raises(ValueError, match="best-effort"):
-        HandsPublisher(None, HandFrames(hand_model), "")  # type: ignore[arg-type]
-    assert len(created) == 4
+        HandsPublisher(None, hand_model, "")  # type: ignore[arg-type]
+    assert len(created) == 5
     assert all(fake.destroyed for fake in created)
 
 
@@ -128,7 +128,7 @@ def test_lazy_outputs_are_computed_only_with_subscribers(
 ) -> None:
     """Joints, mesh and TF are always published."""
     computed: list[str] = []
-    for name in ("inter_hand", "draw_overlay", "to_points"):
+    for name in ("to_joint_states", "inter_hand", "draw_overlay", "to_points"):
         function = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a, f=function, n=name: (computed.append(n), f(*a))[1])
     harness.subscribe(*([subscribed] if subscribed else []))
@@ -137,7 +137,12 @@ def test_lazy_outputs_are_computed_only_with_subscribers(
         None
     }
     assert len(harness.transforms) == 1
-    expected = {topics.INTER_HAND: "inter_hand", topics.OVERLAY: "draw_overlay", topics.POINTS: "to_points"}
+    expected = {
+        topics.JOINT_STATES: "to_joint_states",
+        topics.INTER_HAND: "inter_hand",
+        topics.OVERLAY: "draw_overlay",
+        topics.POINTS: "to_points",
+    }
     assert computed == [name for topic, name in expected.items() if topic == subscribed]
 
 
@@ -146,6 +151,8 @@ def test_lazy_outputs_are_computed_only_with_subscribers(
     [
         (topics.JOINTS, None),
         (topics.MESH, None),
+        (topics.JOINT_STATES, None),
+        (topics.OPENXR, None),
         (topics.INTER_HAND, None),
         (topics.TF, "publish_tf"),
         (topics.MARKERS, "publish_markers"),
@@ -169,7 +176,13 @@ def test_outputs_can_be_disabled_by_parameters(harness: PublisherHarness) -> Non
     flags = ("publish_tf", "publish_markers", "publish_points", "publish_overlay")
     harness.publish(harness.metric, **dict.fromkeys(flags, False))
     assert harness.transforms == []
-    assert {topic for topic in harness.fakes if harness.sent(topic)} == {topics.JOINTS, topics.MESH, topics.INTER_HAND}
+    assert {topic for topic in harness.fakes if harness.sent(topic)} == {
+        topics.JOINTS,
+        topics.MESH,
+        topics.JOINT_STATES,
+        topics.OPENXR,
+        topics.INTER_HAND,
+    }
 
 
 def test_transforms_are_published_before_the_mesh(harness: PublisherHarness) -> None:
@@ -258,8 +271,22 @@ def test_image_without_hands_is_published(harness: PublisherHarness) -> None:
         (data,) = harness.sent(topic)
         message = deserialize_message(data, message_type)
         assert (message.header, list(message.hands)) == (header, [])
-    assert harness.sent(topics.INTER_HAND) == []
+    assert harness.sent(topics.INTER_HAND) == harness.sent(topics.JOINT_STATES) == []
     assert harness.sent(topics.POINTS)[0].width == 0
+
+
+def test_without_moveit_msgs_everything_else_is_published(
+    monkeypatch: pytest.MonkeyPatch, hand_model: HandModel
+) -> None:
+    monkeypatch.setitem(sys.modules, "moveit_msgs", None)  # import raises ModuleNotFoundError
+    monkeypatch.setitem(sys.modules, "moveit_msgs.msg", None)
+    harness = PublisherHarness(monkeypatch, hand_model)
+    assert topics.PLANNING_SCENE not in harness.fakes
+    harness.subscribe(*LAZY)
+    harness.publish(harness.metric)
+    harness.publisher.clear()
+    harness.publisher.expire(0.0)
+    assert all(harness.sent(topic) for topic in LAZY)
 
 
 def test_destroy_destroys_all_publishers(harness: PublisherHarness) -> None:

@@ -21,9 +21,18 @@ from support.ros_matrices import to_matrix
 from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.geometry.inter_hand import InterHand, relative_pose
 from lgnet_core.hand_model import HandModel
+from lgnet_core.robotics.joint_angles import JointAngles, joint_names
 from lgnet_core.types import JOINT_NAMES, Side
 from lgnet_ros.output import messages
-from lgnet_ros.output.messages import POINT_DTYPE, to_image, to_inter_hand, to_joints_array, to_mesh_array, to_points
+from lgnet_ros.output.messages import (
+    POINT_DTYPE,
+    to_image,
+    to_inter_hand,
+    to_joint_states,
+    to_joints_array,
+    to_mesh_array,
+    to_points,
+)
 
 HEADER = Header(stamp=Time(sec=1234567890, nanosec=987654321), frame_id="camera_color_optical_frame")
 SIDE_COMBINATIONS = [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)]
@@ -86,6 +95,19 @@ def assert_pose_is(pose: Pose, frames: HandFrames, hand: object) -> None:
     assert np.linalg.det(matrix[:3, :3]) == pytest.approx(1)
     q = pose.orientation
     assert np.linalg.norm([q.x, q.y, q.z, q.w]) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("sides", SIDE_COMBINATIONS)
+def test_joint_states_stand_for_the_rotations(hand_model: HandModel, sides: tuple[Side, ...]) -> None:
+    hands = two_hands(hand_model, sides)
+    message = transmitted(to_joint_states(hands, HEADER))
+    assert message.header == HEADER
+    assert len(message.name) == len(message.position) == 45 * len(sides)
+    assert len(message.velocity) == len(message.effort) == 0
+    angles = dict(zip(message.name, message.position))
+    for hand in hands.hands:
+        own = np.reshape([angles[name] for name in joint_names(hand.side)], (15, 3))
+        np.testing.assert_allclose(JointAngles().to_rotations(own, hand.side)[1:], hand.rotations[1:], atol=1e-6)
 
 
 def test_inter_hand_message(hand_model: HandModel, frames: HandFrames) -> None:

@@ -1,0 +1,1 @@
+"""Hands as robotics software expects them: joint angles and URDF, capsules, OpenXR, retargeting."""

@@ -1,0 +1,1 @@
+"""Nodes that use the hands: filters and helpers for planners."""
