@@ -30,6 +30,9 @@ _FAR = 100.0  # metres: depth offset of an orthographic view, beyond the near pl
 _SCALE_BAR = 0.05  # metres
 _VIEW_FRACTION = 0.8  # of the view, filled by the hands
 
+UNSURE_STD = 0.02
+"""Metres, about the width of a finger: joints with a larger standard deviation are drawn hollow."""
+
 _Box = tuple[int, int, int, int]  # left, top, right, bottom, pixels
 
 
@@ -46,6 +49,8 @@ def hand_offsets(hands: TwoHands) -> list[tuple[Hand, FloatArray]]:
 
 def draw_overlay(image: ImageArray, hands: TwoHands, camera: Camera | None = None) -> ImageArray:
     """Draw shaded, semi-transparent meshes, skeletons, sides and presences over a copy of the image.
+
+    Joints of which the network is unsure (:data:`UNSURE_STD`) are hollow.
 
     Args:
         camera: of this image; required if ``hands.metric``. Otherwise each mesh is aligned with its 2D joints.
@@ -186,9 +191,12 @@ def _draw_skeleton(image: ImageArray, hand: Hand) -> None:
         if parent >= 0:
             cv2.line(image, fixed[parent], fixed[joint], _WHITE, thickness + 2, cv2.LINE_AA, 4)
             cv2.line(image, fixed[parent], fixed[joint], SIDE_COLOURS[hand.side], thickness, cv2.LINE_AA, 4)
-    for point in fixed:
+    for point, std in zip(fixed, hand.joint_std):
         cv2.circle(image, point, (thickness + 1) * 16, _WHITE, -1, cv2.LINE_AA, 4)
-        cv2.circle(image, point, thickness * 16, SIDE_COLOURS[hand.side], -1, cv2.LINE_AA, 4)
+        if std > UNSURE_STD:
+            cv2.circle(image, point, (thickness + 1) * 16, SIDE_COLOURS[hand.side], 1, cv2.LINE_AA, 4)
+        else:
+            cv2.circle(image, point, thickness * 16, SIDE_COLOURS[hand.side], -1, cv2.LINE_AA, 4)
 
 
 def _draw_label(image: ImageArray, hand: Hand, occupied: Sequence[_Box]) -> _Box:

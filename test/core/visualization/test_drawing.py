@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from lgnet_core.geometry.camera import project_distorted
 from lgnet_core.types import Camera, Hand, Side, TwoHands
 from lgnet_core.visualization.drawing import (
     SIDE_COLOURS,
+    UNSURE_STD,
     contact_sheet,
     draw_3d,
     draw_overlay,
@@ -63,6 +66,16 @@ def test_the_nearer_hand_occludes_the_other(grey, nearer, metric):
     overlap = project_distorted(np.array([[0.0, 0.035, 0.55]]), CAMERA)[0]  # above the skeletons
     assert hue_at(image, overlap) == nearer
     assert (grey == 120).all()  # the input is not modified
+
+
+def test_unsure_joints_are_hollow(grey):
+    hand = tile_hand(Side.RIGHT, (0.0, 0.0, 0.5))
+    std = np.zeros(21)
+    std[20] = UNSURE_STD * 1.01
+    image = draw_overlay(grey, TwoHands(replace(hand, joint_std=std), None, None, True), CAMERA)
+    sure, unsure = (np.rint(hand.joints_2d[k]).astype(int) for k in (1, 20))
+    assert hue_at(image, sure) == Side.RIGHT
+    assert (image[unsure[1], unsure[0]] > 240).all()
 
 
 @pytest.mark.parametrize("distortion", [[], [-0.3, 0.1, 0, 0]])
