@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from interfaces import CHECKOUT, TF2_MSGS
+from interfaces import CHECKOUT, TEST_PACKAGES, TF2_MSGS
 from wheels import DEFAULT, build_requirements, constraints
 
 # What `colcon test` runs here: tests that publish and receive the generated messages. `make test` runs all of them.
@@ -107,8 +107,9 @@ class Workspace:
 
     def _colcon(self, layout: str, verb: str, *options: str) -> None:
         folder = self.folder / layout
-        # The wheels lack tf2_msgs, which every other ROS 2 has.
-        places = ["--base-paths", str(CHECKOUT), str(TF2_MSGS), "--build-base", str(folder / "build")]
+        # The wheels lack tf2_msgs, which every other ROS 2 has, and what rosdep installs for the tests.
+        packages = map(str, (CHECKOUT, TF2_MSGS, *TEST_PACKAGES))
+        places = ["--base-paths", *packages, "--build-base", str(folder / "build")]
         places += ["--install-base", str(folder / "install"), "--event-handlers", "console_direct+", "status-"]
         run(["colcon", "--log-base", str(folder / "log"), verb, *places, *options], self.environment, cwd=self.folder)
 
