@@ -36,6 +36,10 @@ LIMITS: FloatArray = JOINT_LIMITS[list(MANO_JOINTS)].double().numpy()
 """(15, 3, 2) range of motion of each angle, radians. Estimated angles may exceed it."""
 
 
+MIRROR: FloatArray = np.array([[1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]])
+"""By side, the diagonal of S: factors on the coordinates of the right hand's rest frame."""
+
+
 @cache
 def joint_names(side: Side) -> tuple[str, ...]:
     """The 45 names ``<side>_<finger>_<joint>_<motion>``, in the order of :meth:`JointAngles.from_rotations`."""
@@ -91,5 +95,4 @@ class JointAngles:
 
 def _mirror_signs(side: Side) -> FloatArray:
     """(3, 3) signs by which mirroring, S R S, multiplies a rotation of the left hand; ones for the right hand."""
-    flips = np.array([1.0, 1.0, 1.0] if side is Side.RIGHT else [-1.0, 1.0, 1.0])
-    return flips[:, None] * flips
+    return MIRROR[side][:, None] * MIRROR[side]

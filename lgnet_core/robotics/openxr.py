@@ -30,6 +30,7 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.anatomy import anatomical_frames
 from lgnet_core.hand_model.bones import global_rotations
 from lgnet_core.hand_model.layer import MANO_TO_OPENPOSE
+from lgnet_core.robotics.joint_angles import MIRROR
 from lgnet_core.types import FINGERS, WRIST, FloatArray, Hand, Side
 
 _PHALANGES = ("METACARPAL", "PROXIMAL", "INTERMEDIATE", "DISTAL", "TIP")
@@ -113,8 +114,7 @@ class OpenXRConverter:
             return HandJoints.invalid()
         positions = self._positions(hand.joints, hand.side)
         rotations = global_rotations(np.asarray(hand.rotations, np.float64))
-        mirror = np.array([1.0, 1.0, 1.0] if hand.side is Side.RIGHT else [-1.0, 1.0, 1.0])
-        backs = (rotations[1:] @ (self._backs * mirror)[..., None])[..., 0]  # (15, 3)
+        backs = (rotations[1:] @ (self._backs * MIRROR[hand.side])[..., None])[..., 0]  # (15, 3)
         hand_back = -(rotations[0] @ self._axes[hand.side])[:, 2]
 
         along, up = np.empty((NUM_JOINTS, 3)), np.empty((NUM_JOINTS, 3))

@@ -19,7 +19,7 @@ from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.assembly import check_hand_length
 from lgnet_core.robotics.capsules import PALM_SEGMENTS, Capsules, HandCapsules
-from lgnet_core.robotics.joint_angles import FINGER_JOINTS, LIMITS, MOTIONS, JointAngles
+from lgnet_core.robotics.joint_angles import FINGER_JOINTS, LIMITS, MIRROR, MOTIONS, JointAngles
 from lgnet_core.types import FINGERS, JOINT_NAMES, WRIST, FloatArray, Side
 
 MIDDLE_TIP = JOINT_NAMES.index("middle_4")
@@ -55,9 +55,8 @@ def hand_urdf(hand_model: HandModel, side: Side, hand_length: float | None = Non
     capsules = fitted(vertices, side)
     joints = fitted.joints(vertices, side)
 
-    mirror = np.array([1.0, 1.0, 1.0] if side is Side.RIGHT else [-1.0, 1.0, 1.0])
     # Mirroring turns a rotation about an axis into the opposite one about the mirrored axis.
-    joint_axes = JointAngles().axes * mirror * mirror.prod() @ axes  # (15, 3, 3)
+    joint_axes = JointAngles().axes * MIRROR[side] * MIRROR[side].prod() @ axes  # (15, 3, 3)
 
     robot = Element("robot", name=f"hand_{side.label}")
     root = _link(robot, f"hand_{side.label}")

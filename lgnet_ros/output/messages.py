@@ -75,7 +75,7 @@ def to_joint_states(hands: TwoHands, header: Header) -> JointState:
 
 
 def to_shape_mesh(vertices: FloatArray, faces: FloatArray) -> Mesh:
-    """shape_msgs/Mesh of a hand, in 0.4 ms; for any package that takes collision geometry.
+    """shape_msgs/Mesh of a hand, for any package that takes collision geometry.
 
     Args:
         vertices: (V, 3) metres, of a hand or reshaped from a HandMesh.

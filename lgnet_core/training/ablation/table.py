@@ -16,7 +16,7 @@ from lgnet_core.io.output import write_text
 from lgnet_core.training.ablation.published import PUBLISHED, PublishedErrors
 
 REFERENCE = "lgnet"
-"""Every row is compared with the complete LGNet of the same size or with one crop per hand too."""
+"""Every row is compared with the complete LGNet of the same size; one with one crop per hand with ``lgnet-hand``."""
 FULL_IMAGE_COUNT, FULL_IMAGE_SIZE = 40_000, 256
 """A comparison with fewer images per row, or smaller ones, is labelled as reduced."""
 
