@@ -138,7 +138,10 @@ class HandsProcess:
     def segments(self) -> list[Path]:
         """Shared memory segments that the process owns, by the lock files that it holds open."""
         folder = Path(f"/proc/{self.process.pid}/fd")
-        open_files = [os.readlink(file) for file in folder.iterdir() if file.is_symlink()]
+        open_files = []
+        for file in folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # the process has just closed it
+                open_files.append(os.readlink(file))
         locks = [name for name in open_files if re.fullmatch(r"/dev/shm/fast(dds|rtps)_\w{16}_el", name)]
         return [Path(name.removesuffix("_el")) for name in locks]
 
