@@ -35,6 +35,19 @@ class Side(IntEnum):
         return self.name.lower()
 
 
+class SizeSource(IntEnum):
+    """What determines a hand's size, and with it its distance."""
+
+    PREDICTED = 0
+    """The network alone, which cannot tell a small near hand from a large far one."""
+    HAND_LENGTH = 1
+    """A given length of the user's hand."""
+    DEPTH = 2
+    """A depth map of this image."""
+    EARLIER_DEPTH = 3
+    """Depth maps of earlier images of the track."""
+
+
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 
 JOINT_NAMES: tuple[str, ...] = ("wrist", *(f"{finger}_{k}" for finger in FINGERS for k in (1, 2, 3, 4)))
@@ -115,6 +128,19 @@ class Camera:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class DepthMap:
+    """Measured depth, registered to an image: each pixel is the depth at the same pixel of the image.
+
+    Args:
+        metres: (H, W) z of the surface in the image's camera frame; 0, NaN or infinite where nothing was measured.
+        stamp_ns: acquisition time, nanoseconds on the clock of the images.
+    """
+
+    metres: FloatArray
+    stamp_ns: int = 0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Hand:
     """One estimated hand.
 
@@ -130,6 +156,7 @@ class Hand:
         rotations: (16, 3, 3) joint rotations of the hand model (root in camera axes), MANO's joint order.
         shape: (10,) shape coefficients of the hand model. Rotations and shape describe the rough mesh (M_r), not M_f;
             for a retargeted hand they describe its surface.
+        size_source: what determines the size and the distance.
         track_id: constant while a :class:`~lgnet_core.inference.tracking.tracker.HandTracker` follows this hand from
             image to image, counted from 1; 0: not tracked.
     """
@@ -143,6 +170,7 @@ class Hand:
     joint_std: FloatArray
     rotations: FloatArray
     shape: FloatArray
+    size_source: SizeSource = SizeSource.PREDICTED
     track_id: int = 0
 
     def __repr__(self) -> str:

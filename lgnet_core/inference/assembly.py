@@ -11,7 +11,7 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.context import ImageContext
 from lgnet_core.inference.observation import HandObservation
 from lgnet_core.inference.reconstruction import ReconstructedHand, Reconstruction
-from lgnet_core.types import MIDDLE_FINGER_CHAIN, FloatArray, Hand, Side, TwoHands
+from lgnet_core.types import MIDDLE_FINGER_CHAIN, FloatArray, Hand, Side, SizeSource, TwoHands
 
 HAND_LENGTH_RANGE = (0.08, 0.30)
 """Metres, wrist to middle fingertip: from a child's hand to the longest on record, rounded."""
@@ -34,7 +34,7 @@ class HandAssembler:
         self._faces = hand_model.faces.cpu().numpy()
         rest = hand_model.joints_from_vertices(hand_model.v_template).detach().cpu().numpy()[Side.RIGHT]
         length = np.linalg.norm(rest[MIDDLE_FINGER_CHAIN[-1]] - rest[MIDDLE_FINGER_CHAIN[0]])
-        self._length_ratio = float(length / _chain_length(rest))  # flat hand: the chain is not exactly straight
+        self._length_ratio = float(length / chain_length(rest))  # flat hand: the chain is not exactly straight
 
     def __call__(
         self, context: ImageContext, reconstruction: Reconstruction, observations: Mapping[Side, HandObservation]
@@ -71,6 +71,7 @@ class HandAssembler:
                 joint_std=hand.joint_std * scales[side],
                 rotations=hand.rotations,
                 shape=hand.shape,
+                size_source=SizeSource.PREDICTED if self.hand_length is None else SizeSource.HAND_LENGTH,
             )
             for side, hand in hands.items()
         }
@@ -80,7 +81,7 @@ class HandAssembler:
         """Factor from the predicted to the user's hand size."""
         if self.hand_length is None:
             return 1.0
-        return self.hand_length / (_chain_length(hand.joints) * self._length_ratio)
+        return self.hand_length / (chain_length(hand.joints) * self._length_ratio)
 
 
 def check_hand_length(hand_length: float | None) -> None:
@@ -97,6 +98,6 @@ def check_hand_length(hand_length: float | None) -> None:
         )
 
 
-def _chain_length(joints: FloatArray) -> float:
+def chain_length(joints: FloatArray) -> float:
     """Metres along the bones from the wrist to the tip of the middle finger: independent of the pose."""
     return float(np.linalg.norm(np.diff(joints[list(MIDDLE_FINGER_CHAIN)], axis=0), axis=-1).sum())

@@ -14,6 +14,7 @@ from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.inference.assembly import HandAssembler
 from lgnet_core.inference.association import associate
 from lgnet_core.inference.context import ImageContext
+from lgnet_core.inference.depth_alignment import measure_scales, scale_hands
 from lgnet_core.inference.detection import HandDetector
 from lgnet_core.inference.exposure import normalise_exposure
 from lgnet_core.inference.observation import HandObservation, HandObserver
@@ -24,7 +25,7 @@ from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.network import HandLGNet, HandsNetwork
 from lgnet_core.network.checkpoint import crop_size, load_bundled_landmarker, load_network_for
 from lgnet_core.network.detector.palm_detector import load_palm_detector
-from lgnet_core.types import Camera, ImageArray, Side, TwoHands
+from lgnet_core.types import Camera, DepthMap, ImageArray, Side, SizeSource, TwoHands
 
 
 class HandEstimator:
@@ -35,11 +36,12 @@ class HandEstimator:
        in an upright crop, and again in a second crop around the first joints.
     3. Association: at most one right and one left hand, assumed to be one person's.
     4. Reconstruction by the two-hand network.
-    5. Assembly: scaling to the user's hand, placement in the camera frame, retargeting to another hand model.
+    5. Assembly: scaling to the user's hand, placement in the camera frame, scaling to a depth map, retargeting to
+       another hand model.
 
     A single image cannot distinguish a small near hand from a large far one. With hand sizes that vary by 6.5 %, about
     6 mm of wrist-relative error and 5 to 6 % of depth error remain for any network. ``hand_length`` resolves the
-    ambiguity: the hands, and with them their depth, are scaled to the user's.
+    ambiguity: the hands, and with them their depth, are scaled to the user's. So does a depth map.
 
     Args:
         detector: of hands in an image.
@@ -167,20 +169,26 @@ class HandEstimator:
     def presence_threshold(self, value: float) -> None:
         self.thresholds = replace(self.thresholds, presence=value)
 
-    def estimate(self, image: ImageArray, camera: Camera | None = None) -> TwoHands:
+    def estimate(self, image: ImageArray, camera: Camera | None = None, depth: DepthMap | None = None) -> TwoHands:
         """Estimate both hands of an image.
 
         Args:
             image: (H, W, 3) RGB, uint8; :mod:`lgnet_core.io.images` converts other formats.
             camera: of this image, including its distortion. None: the hands are wrist-relative (``metric=False``), as
                 their position is undefined without a calibration.
+            depth: registered to the image, to which the hands are scaled where it shows their skin; used with a camera
+                only.
 
         Raises:
-            ValueError: if the image is invalid, or the camera has another size.
+            ValueError: if the image is invalid, or the camera or the depth map has another size.
         """
         context = self.preprocess(image, camera)
         observations = self.detector.detect(context)
-        return self.reconstruct(context, associate(context, observations, self.detector.observer))
+        hands = self.reconstruct(context, associate(context, observations, self.detector.observer))
+        if depth is not None and hands.metric:
+            factors = measure_scales({hand.side: hand for hand in hands.hands}, depth, context.camera)
+            hands = scale_hands(hands, factors, SizeSource.DEPTH)
+        return self.retarget(context, hands)
 
     def preprocess(self, image: ImageArray, camera: Camera | None) -> ImageContext:
         """Validate an image and normalise its exposure; arguments and exceptions as for :meth:`estimate`."""
@@ -188,13 +196,19 @@ class HandEstimator:
         return replace(context, image=normalise_exposure(image, context.thresholds))
 
     def reconstruct(self, context: ImageContext, hands: Mapping[Side, HandObservation]) -> TwoHands:
-        """Reconstruct associated hands and assemble the output."""
+        """Reconstruct associated hands, scale them to the user's and place them in the camera frame."""
         if not hands:
             return TwoHands(None, None, None, metric=context.metric)
         reconstruction = self.reconstructor(context, hands)
         with context.stopwatch("place"):
-            output = self.assembler(context, reconstruction, hands)
-            return output if self.retargeter is None else self.retargeter.retarget(output)
+            return self.assembler(context, reconstruction, hands)
+
+    def retarget(self, context: ImageContext, hands: TwoHands) -> TwoHands:
+        """Convert placed hands to the hand model of the output, if it is not the network's."""
+        if self.retargeter is None:
+            return hands
+        with context.stopwatch("place"):
+            return self.retargeter.retarget(hands)
 
     def warm_up(self) -> None:
         """Run every network once, with each of its batch sizes if the engine prepares them separately, so that no image

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-STAGES = ("detect", "crop", "network", "place", "smooth")
-"""Palm detection; crop extraction; hand-landmark and two-hand networks; placement and retargeting; smoothing."""
+STAGES = ("detect", "crop", "network", "place", "depth", "smooth")
+"""Palm detection; crop extraction; hand-landmark and two-hand networks; placement and retargeting; scaling to a depth
+map; smoothing."""
 
 
 class Stopwatch:

@@ -105,14 +105,22 @@ class SyntheticHands:
         view, scene = posed.view, posed.scene
         affine = sample_crops(rng, view, scene.presence, posed.vertices, size)
         intrinsics, rotation = crop_cameras(affine, view.intrinsics)
-        return self._render(rng, posed.rotated(rotation), intrinsics, affine, size, size)
+        return self._render(rng, posed.rotated(rotation), intrinsics, affine, size, size)[0]
 
-    @torch.no_grad()
     def images(self, indices: Tensor, width: int = 640, height: int = 480) -> HandsBatch:
         """Generate full images.
 
         Args:
             indices: (B,) int64 image indices. width, height: image size, pixels.
+        """
+        return self.depth_images(indices, width, height)[0]
+
+    @torch.no_grad()
+    def depth_images(self, indices: Tensor, width: int = 640, height: int = 480) -> tuple[HandsBatch, Tensor]:
+        """Full images as of :meth:`images`, and the exact depth of hands, arms and objects in front.
+
+        Returns:
+            The images, and (B, height, width) metres, 0 where the background is.
         """
         rng = CounterRng(self.seed, indices, self.device, self.split)
         size = torch.tensor([width, height], device=self.device, dtype=torch.float32).expand(len(rng), 2)
@@ -146,7 +154,7 @@ class SyntheticHands:
 
     def _render(
         self, rng: CounterRng, posed: PosedScene, intrinsics: Tensor, affine: Tensor, width: int, height: int
-    ) -> HandsBatch:
+    ) -> tuple[HandsBatch, Tensor]:
         rendered_hands = posed.scene.presence
         objects = self._place_objects(rng, posed)
         rendered = self.renderer.render(posed.vertices, rendered_hands, intrinsics, height, width, rng, objects)
@@ -157,7 +165,7 @@ class SyntheticHands:
         presence = hand_presence(rendered_hands, pixels, segmentation)
         visible = joint_visibility(posed.joints, pixels, rendered.depth, segmentation, self._radii)
         visible = visible & sample_nearest(inside, pixels)[0] & presence[..., None]
-        return HandsBatch(
+        batch = HandsBatch(
             image=(image * 255).round().clamp(0, 255).to(torch.uint8),
             intrinsics=intrinsics,
             affine=affine,
@@ -168,6 +176,7 @@ class SyntheticHands:
             visibility=visible,
             segmentation=segmentation,
         )
+        return batch, rendered.depth
 
     def _capture(self, image: Tensor, affine: Tensor, rng: CounterRng) -> Tensor:
         """Simulate the capture of crops (B, 3, H, W) at the resolution of their full image, then resize to the crop.

@@ -12,6 +12,7 @@ from lgnet_core.geometry.hand_crops import HandCrops
 from lgnet_core.inference.observation import HandObservation, crops_from_observations
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.inference.tracking.smoothing import HandSmoother
+from lgnet_core.inference.tracking.track_size import TrackSize
 from lgnet_core.types import FloatArray, Side
 
 
@@ -25,6 +26,7 @@ class Track:
         observation: the last one, with the track's filtered handedness.
         velocity: (2,) of the joints' mean, pixels per second.
         smoother: None while smoothing is off.
+        size: as measured with depth maps.
     """
 
     track_id: int
@@ -32,6 +34,7 @@ class Track:
     observation: HandObservation
     velocity: FloatArray = field(default_factory=lambda: np.zeros(2))
     smoother: HandSmoother | None = None
+    size: TrackSize = field(default_factory=TrackSize)
 
     def filter_handedness(self, observation: HandObservation, thresholds: Thresholds) -> HandObservation:
         """The next observation, its handedness replaced by the exponential moving average over the track."""

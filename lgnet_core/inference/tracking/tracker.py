@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lgnet_core.inference.association import associate, is_same_hand, suppress_duplicates
 from lgnet_core.inference.context import ImageContext
+from lgnet_core.inference.depth_alignment import measure_scales, scale_hands
 from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.observation import HandObservation
 from lgnet_core.inference.timing import STAGES
 from lgnet_core.inference.tracking.smoothing import HandSmoother, Smoothing
 from lgnet_core.inference.tracking.track import Track, predict_crops
-from lgnet_core.types import WRIST, Camera, Hand, ImageArray, Side, TwoHands
+from lgnet_core.types import WRIST, Camera, DepthMap, Hand, ImageArray, Side, SizeSource, TwoHands
+
+DepthSource = Callable[[], DepthMap | None]
+"""Returns a depth map registered to the image, or None if there is none."""
 
 NOMINAL_INTERVAL = 1 / 30
 """Seconds assumed between two images if it is unknown: for the first image, and for drivers that do not set stamps."""
@@ -35,6 +40,10 @@ class HandTracker:
 
     :meth:`update` and :meth:`reset` must be called from one thread. The settings may be assigned from any thread; they
     apply from the next image on.
+
+    With a depth map the hands are scaled to the depth on their visible skin
+    (:mod:`lgnet_core.geometry.depth_scale`). Where an image has none, or where it does not determine a hand's size, the
+    hand keeps the average size that earlier depth maps gave its track. :attr:`Hand.size_source` tells which.
 
     Args:
         estimator: of single images. Its ``presence_threshold`` may be assigned like the settings.
@@ -74,13 +83,17 @@ class HandTracker:
         self._last_frame: _FrameInfo | None = None
         self._images_since_detection = 0
 
-    def update(self, image: ImageArray, camera: Camera | None, stamp_ns: int) -> TwoHands:
+    def update(
+        self, image: ImageArray, camera: Camera | None, stamp_ns: int, depth: DepthSource | None = None
+    ) -> TwoHands:
         """Process the next image and return both hands.
 
         Args:
             image: (H, W, 3) RGB, uint8.
             camera: of this image; None: as for :meth:`HandEstimator.estimate`.
             stamp_ns: acquisition time, nanoseconds on any clock.
+            depth: returns the depth map to which the hands are scaled; None: without. It may be older than the image
+                and is called after the networks, so that one that is late may still arrive.
 
         Raises:
             ValueError: as :meth:`HandEstimator.estimate`.
@@ -98,13 +111,14 @@ class HandTracker:
         if detect:
             observations += detector.detect(context, known=observations)
         hands = associate(context, observations, detector.observer)
-        output = self.estimator.reconstruct(context, hands)
+        placed = self.estimator.reconstruct(context, hands)
 
         self._images_since_detection = 0 if detect else self._images_since_detection + 1
         self._last_frame = frame
         self._tracks = {
             side: self._continue_track(context, side, hand, tracked, interval) for side, hand in hands.items()
         }
+        output = self.estimator.retarget(context, self._scale_to_depth(context, placed, stamp_ns, depth))
         with context.stopwatch("smooth"):
             output = self._smooth(output, interval)
         self.last_stages = context.stopwatch.seconds
@@ -149,6 +163,29 @@ class HandTracker:
             return last
         self._track_count += 1
         return Track(self._track_count, side, hand)
+
+    def _scale_to_depth(
+        self, context: ImageContext, placed: TwoHands, stamp_ns: int, source: DepthSource | None
+    ) -> TwoHands:
+        """Scale the hands to the depth map, or to the size that earlier ones gave their tracks."""
+        if not placed.metric or not placed.hands:
+            return placed
+        with context.stopwatch("depth"):
+            sizes = {hand.side: self._tracks[hand.side].size for hand in placed.hands}
+            factors: dict[Side, float] = {}
+            if source is not None:
+                for hand in placed.hands:
+                    sizes[hand.side].add(stamp_ns, hand)
+                depth = source()
+                if depth is not None:
+                    hands_then = {side: size.hand_at(depth.stamp_ns) for side, size in sizes.items()}
+                    factors = measure_scales(hands_then, depth, context.camera)
+                    for side, factor in factors.items():
+                        sizes[side].update(hands_then[side], factor)
+            remembered = {hand.side: sizes[hand.side].factor(hand) for hand in placed.hands}
+            earlier = {side: f for side, f in remembered.items() if f is not None and side not in factors}
+            scaled = scale_hands(placed, factors, SizeSource.DEPTH)
+            return scale_hands(scaled, earlier, SizeSource.EARLIER_DEPTH)
 
     def _smooth(self, hands: TwoHands, interval: float) -> TwoHands:
         """Set the track ids, and smooth the hands if smoothing is on."""
