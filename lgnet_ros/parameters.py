@@ -99,7 +99,7 @@ class Settings:
     )
     image_qos: str = _parameter(
         "auto",
-        "Reliability of the subscriptions to `image` and `camera_info`. `auto` matches the publishers.",
+        "Reliability of the subscriptions to `image`, `depth` and their camera_info. `auto` matches the publishers.",
         choices=("auto", "reliable", "best_effort"),
         load_time=True,
     )
@@ -138,6 +138,19 @@ class Settings:
         "m",
         limits=(0.0, HAND_LENGTH_RANGE[1]),
         load_time=True,
+    )
+    use_depth: bool = _parameter(
+        False,
+        "Scale the hands to the depth images on `depth`. Without a depth image, and where it does not show a hand's "
+        "skin, the node goes on without; `size_source` of each hand tells which.",
+        load_time=True,
+    )
+    depth_max_age: float = _parameter(
+        0.1,
+        "Maximum difference between the stamps of an image and its depth image. Equal stamps are preferred; tracked "
+        "hands are compared with an older depth image as they were then.",
+        "s",
+        limits=(0.0, 1.0),
     )
     presence_threshold: float = _parameter(
         _THRESHOLDS.presence,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from lgnet_core.inference import OutOfMemoryError
-from lgnet_core.types import Camera, ImageArray, TwoHands
+from lgnet_core.inference import DepthSource, OutOfMemoryError
+from lgnet_core.types import Camera, DepthMap, ImageArray, TwoHands
 from lgnet_ros import topics
 from lgnet_ros.input.camera_info import CameraConverter
 from lgnet_ros.input.camera_info_cache import Calibration, CameraInfoCache
 from lgnet_ros.input.decode import decode_image
+from lgnet_ros.input.depth import DepthInput
 from lgnet_ros.input.invalid_message import InvalidMessageError
 from lgnet_ros.parameters import Settings
 from lgnet_ros.rate_limit import stamp_to_ns
@@ -53,6 +54,7 @@ class PerceptionResult:
         image: (H, W, 3) uint8 RGB; read-only.
         camera: None if the camera is not calibrated; the hands are then not metric.
         stage_seconds: duration of each processing stage.
+        warnings: problems of the depth images, without which the hands were estimated: kind and text.
     """
 
     header: Header
@@ -60,6 +62,7 @@ class PerceptionResult:
     camera: Camera | None
     hands: TwoHands
     stage_seconds: dict[str, float]
+    warnings: Mapping[str, str] = field(default_factory=dict)
 
 
 class Perception:
@@ -70,12 +73,19 @@ class Perception:
         image_topic: resolved name, which tells whether images are rectified, see
             :func:`lgnet_ros.input.camera_info.is_rectified`.
         info_topic: resolved name of the topic of ``camera_infos``.
+        depth: source of the images' depth; None: not used.
     """
 
     def __init__(
-        self, tracker: Tracker, camera_infos: CameraInfoCache, image_topic: str, info_topic: str = topics.CAMERA_INFO
+        self,
+        tracker: Tracker,
+        camera_infos: CameraInfoCache,
+        image_topic: str,
+        info_topic: str = topics.CAMERA_INFO,
+        depth: DepthInput | None = None,
     ) -> None:
         self.tracker = tracker
+        self._depth = depth
         self._camera_infos = camera_infos
         self._camera_converter = CameraConverter(image_topic)
         self._info_topic = info_topic
@@ -114,9 +124,10 @@ class Perception:
         if settings is not self._applied_settings:
             configure_tracker(self.tracker, settings)
             self._applied_settings = settings
-        hands = self._track(decoded.image, decoded.camera, stamp_to_ns(decoded.header.stamp))
+        warnings: dict[str, str] = {}
+        hands = self._track(decoded, self._depth_source(decoded, settings, warnings))
         stage_seconds = {**decoded.stage_seconds, **self.tracker.last_stages}
-        return PerceptionResult(decoded.header, decoded.image, decoded.camera, hands, stage_seconds)
+        return PerceptionResult(decoded.header, decoded.image, decoded.camera, hands, stage_seconds, warnings)
 
     def _convert(
         self, calibration: Calibration, header: Header, width: int, height: int, settings: Settings
@@ -141,10 +152,25 @@ class Perception:
             return None, f"Camera is not calibrated (K is zero in {topic}); calibrate it with camera_calibration"
         return camera, ""
 
-    def _track(self, image: ImageArray, camera: Camera | None, stamp_ns: int) -> TwoHands:
+    def _depth_source(self, decoded: DecodedImage, settings: Settings, warnings: dict[str, str]) -> DepthSource | None:
+        """Looks up the depth map when the tracker needs it; a problem is added to ``warnings``."""
+        depth, camera = self._depth, decoded.camera
+        if depth is None or camera is None:
+            return None
+
+        def lookup() -> DepthMap | None:
+            depth_map = depth.lookup(decoded.header, camera, settings.depth_max_age)
+            if depth.problem:
+                warnings["depth"] = depth.problem
+            return depth_map
+
+        return lookup
+
+    def _track(self, decoded: DecodedImage, depth: DepthSource | None) -> TwoHands:
+        arguments = decoded.image, decoded.camera, stamp_to_ns(decoded.header.stamp), depth
         try:
-            return self.tracker.update(image, camera, stamp_ns)
+            return self.tracker.update(*arguments)
         except OutOfMemoryError:
             self.tracker.estimator.free_memory()
             self.tracker.reset()
-            return self.tracker.update(image, camera, stamp_ns)
+            return self.tracker.update(*arguments)

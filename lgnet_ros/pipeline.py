@@ -14,6 +14,7 @@ from lgnet_core.inference import OutOfMemoryError
 from lgnet_ros import topics
 from lgnet_ros.diagnostics import MAX_LOSS_FRACTION, describe_loss
 from lgnet_ros.input.camera_info_cache import CACHE_SIZE, CameraInfoCache
+from lgnet_ros.input.depth_subscriptions import DepthSubscriptions
 from lgnet_ros.input.header_check import HeaderChecker
 from lgnet_ros.input.invalid_message import InvalidMessageError
 from lgnet_ros.input.latest_value import LatestValue
@@ -81,7 +82,9 @@ class Pipeline:
             on_replaced=self._forget_calibration,
             depth=CACHE_SIZE,  # they may come in batches, and are small
         )
-        self._perception = Perception(tracker, self._camera_infos, image_topic, info_topic)
+        self._depth = DepthSubscriptions(node, initial.image_qos) if initial.use_depth else None
+        depth_input = None if self._depth is None else self._depth.input
+        self._perception = Perception(tracker, self._camera_infos, image_topic, info_topic, depth_input)
         self._header_checker = HeaderChecker()
         self._throttle = LogThrottle()
         self._rate_limiter = RateLimiter()
@@ -101,6 +104,8 @@ class Pipeline:
         """Unsubscribe and wait for the current image; False if it takes longer than ``timeout`` seconds."""
         self._image_subscription.close()
         self._info_subscription.close()
+        if self._depth is not None:
+            self._depth.close()
         return self._worker.stop(timeout)
 
     def monitor(self) -> None:
@@ -114,6 +119,8 @@ class Pipeline:
             self._log_warning("loss", describe_loss(loss))
         self._publisher.report_qos_problems()
         self._publisher.expire(self._settings().image_timeout)
+        if self._depth is not None and (silence := self._depth.explain_silence(self._settings().image_timeout)):
+            self._warn("depth", silence)
         elapsed = time.monotonic() - self._last_received
         if elapsed > self._settings().image_timeout:
             subscription = self._image_subscription
@@ -135,20 +142,21 @@ class Pipeline:
     @property
     def qos_problems(self) -> list[str]:
         """Descriptions of all endpoints whose QoS is incompatible with the node's."""
-        return [
-            *self._image_subscription.qos_problems(),
-            *self._info_subscription.qos_problems(),
-            *self._publisher.qos_problems(),
-        ]
+        problems = [problem for subscription in self._subscriptions for problem in subscription.qos_problems()]
+        return problems + self._publisher.qos_problems()
 
     def _update_subscriptions(self) -> None:
-        self._info_subscription.update()  # first, since the executor takes ready messages in this order
+        # The images last, since the executor takes ready messages in this order.
+        self._info_subscription.update()
+        if self._depth is not None:
+            self._depth.update()
         self._image_subscription.update()
         self._statistics.set_counts_losses(self._image_subscription.counts_losses)
 
     @property
-    def _subscriptions(self) -> tuple[QoSMatchingSubscription, QoSMatchingSubscription]:
-        return self._image_subscription, self._info_subscription
+    def _subscriptions(self) -> tuple[QoSMatchingSubscription, ...]:
+        depth = () if self._depth is None else self._depth.subscriptions
+        return self._image_subscription, self._info_subscription, *depth
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         """Hand an image to the worker. Runs in the executor, so it must not block."""
@@ -180,6 +188,8 @@ class Pipeline:
             if not self._publisher.overlay_requested(settings):  # the only output without a calibration
                 return
         result = self._perception.process(decoded, settings)
+        for kind, text in result.warnings.items():
+            self._warn(kind, text)
         processed = time.perf_counter()
         self._publisher.publish(result, settings)
         published = time.perf_counter()

@@ -41,6 +41,11 @@ def tf_profile() -> QoSProfile:
     return QoSProfile(depth=100)
 
 
+def static_tf_profile() -> QoSProfile:
+    """Profile of ``/tf_static``, as used by tf2_ros's listener."""
+    return QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
 def diagnostics_profile() -> QoSProfile:
     """Profile of ``/diagnostics``, as used by diagnostic_updater."""
     return QoSProfile(depth=1)

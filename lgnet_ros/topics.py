@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 IMAGE = "image"
 CAMERA_INFO = "camera_info"
+DEPTH = "depth"
+DEPTH_CAMERA_INFO = "depth_camera_info"
 JOINTS = "hands/joints"
 JOINT_STATES = "hands/joint_states"
 MESH = "hands/mesh"
@@ -20,6 +22,7 @@ OPENXR = "hands/openxr"
 PLANNING_SCENE = "hands/planning_scene"
 OVERLAY = "hands/overlay"
 TF = "/tf"
+TF_STATIC = "/tf_static"
 DIAGNOSTICS = "/diagnostics"
 
 
@@ -31,9 +34,18 @@ def camera_info_of(image: str) -> str:
 
 def camera_info_topic(node: Node) -> str:
     """Resolved camera_info topic: as remapped, otherwise the one beside the image topic."""
-    resolved = node.resolve_topic_name(CAMERA_INFO)
-    remapped = resolved != node.resolve_topic_name(CAMERA_INFO, only_expand=True)
-    return resolved if remapped else camera_info_of(node.resolve_topic_name(IMAGE))
+    return _remapped_or_beside(node, CAMERA_INFO, IMAGE)
+
+
+def depth_camera_info_topic(node: Node) -> str:
+    """Resolved camera_info topic of the depth images: as remapped, otherwise the one beside the depth topic."""
+    return _remapped_or_beside(node, DEPTH_CAMERA_INFO, DEPTH)
+
+
+def _remapped_or_beside(node: Node, info: str, image: str) -> str:
+    resolved = node.resolve_topic_name(info)
+    remapped = resolved != node.resolve_topic_name(info, only_expand=True)
+    return resolved if remapped else camera_info_of(node.resolve_topic_name(image))
 
 
 _OUTPUT = "reliable, keep last 5"
@@ -71,6 +83,27 @@ TOPICS: tuple[Topic, ...] = (
         "sensor_msgs/CameraInfo",
         _INPUT,
         "calibration of the images; unless remapped, the topic beside `image`",
+        subscribed=True,
+    ),
+    Topic(
+        DEPTH,
+        "sensor_msgs/Image",
+        _INPUT,
+        "if `use_depth` is set: 16UC1 in millimetres or 32FC1 in metres; determines the size and distance of the hands",
+        subscribed=True,
+    ),
+    Topic(
+        DEPTH_CAMERA_INFO,
+        "sensor_msgs/CameraInfo",
+        _INPUT,
+        "if `use_depth` is set: calibration of `depth`; unless remapped, the topic `camera_info` beside `depth`",
+        subscribed=True,
+    ),
+    Topic(
+        TF_STATIC,
+        "tf2_msgs/TFMessage",
+        "reliable, transient local, keep last 100",
+        "if `use_depth` is set: transform between the frames of `depth` and `image`",
         subscribed=True,
     ),
     Topic(JOINTS, "lgnet_ros/HandJointsArray", _OUTPUT, "every image; empty if there are no hands"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from lgnet_core.inference import HandEstimator, HandTracker, Smoothing
+from lgnet_core.inference import DepthSource, HandEstimator, HandTracker, Smoothing
 from lgnet_core.types import Camera, ImageArray, TwoHands
 from lgnet_ros.parameters import Settings
 
@@ -19,7 +19,9 @@ class Tracker(Protocol):
     max_gap: float
     last_stages: dict[str, float]
 
-    def update(self, image: ImageArray, camera: Camera | None, stamp_ns: int) -> TwoHands: ...
+    def update(
+        self, image: ImageArray, camera: Camera | None, stamp_ns: int, depth: DepthSource | None = None
+    ) -> TwoHands: ...
 
     def reset(self) -> None: ...
 

@@ -28,7 +28,8 @@ def evaluate(
         typer.Option(
             help="Crops of ground-truth hands: synthetic (the frozen held-out set); or with --root "
             "interhand26m, hic, freihand, contactpose or hot3d; or a folder written by `lgnet synth`. Full images "
-            "through the whole pipeline: realhands or testdata, with --root; synthetic-full; palms; clip; jitter."
+            "through the whole pipeline: realhands or testdata, with --root; synthetic-full; palms; clip; jitter; "
+            "depth."
         ),
     ] = "synthetic",
     root: DataRoot = None,
@@ -50,12 +51,12 @@ def evaluate(
             "--count",
             "-n",
             min=1,
-            help="Number of images, spread evenly over the set. Default: all; synthetic-full and palms: 200.",
+            help="Number of images, spread evenly over the set. Default: all; synthetic-full, palms and depth: 200.",
         ),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Batch size.")] = 32,
     workers: Annotated[int, typer.Option(min=0, help="Data loader processes.")] = 0,
-    seed: Annotated[int, typer.Option(help="Random seed of synthetic-full and palms.")] = 20_262,
+    seed: Annotated[int, typer.Option(help="Random seed of synthetic-full, palms and depth.")] = 20_262,
     mediapipe: Annotated[
         Path | None,
         typer.Option(

@@ -30,7 +30,8 @@ class DepthRegistration:
         u, v = np.meshgrid(np.arange(depth_camera.width), np.arange(depth_camera.height))
         pixels = undistort_points(np.column_stack([u.ravel(), v.ravel()]).astype(np.float64), depth_camera)
         rays = np.column_stack([pixel_rays(pixels, depth_camera.matrix), np.ones(len(pixels))])
-        self._rays = (rays @ rotation.T).astype(np.float32)  # (N, 3), of depth 1 in the depth camera
+        # (3, N), of depth 1 in the depth camera; coordinates first: numpy is several times faster along long rows.
+        self._rays = np.ascontiguousarray((rays @ rotation.T).T, np.float32)
         self._translation = translation.astype(np.float32)
         # Neighbouring pixels of the depth map are this many pixels apart in the image.
         spacing = np.ceil(np.max(camera.matrix.diagonal()[:2] / depth_camera.matrix.diagonal()[:2]))
@@ -54,27 +55,30 @@ class DepthRegistration:
                 f"{self._depth_shape[1]}x{self._depth_shape[0]}; use the calibration of the depth camera"
             )
         flat = metres.reshape(-1).astype(np.float32)
-        valid = np.flatnonzero((flat > 0) & (flat < np.inf))
-        points = self._rays[valid] * flat[valid, None] + self._translation
-        points = points[points[:, 2] > 0]
+        measured = (flat > 0) & (flat < np.inf)
+        flat = np.where(measured, flat, np.float32(1))
+        x, y, z = (ray * flat + offset for ray, offset in zip(self._rays, self._translation))
+        measured &= z > 0
+        u, v = self._project(x, y, np.where(measured, z, np.float32(1)))
         height, width = self._camera.height, self._camera.width
+        measured &= (u > -0.5) & (u < width - 0.5) & (v > -0.5) & (v < height - 0.5)
+        u, v, z = (values[measured] for values in (u, v, z))
+        pixel = np.rint(v).astype(np.int64) * width + np.rint(u).astype(np.int64)
         buffer = np.full(height * width, np.inf, np.float32)
-        if len(points):
-            u, v = np.rint(np.clip(self._project(points), -1, max(height, width))).astype(np.int64).T
-            inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
-            np.minimum.at(buffer, v[inside] * width + u[inside], points[inside, 2])
+        np.minimum.at(buffer, pixel, z)
         image = buffer.reshape(height, width)
         nearest = cv2.erode(image, self._window, borderType=cv2.BORDER_REPLICATE)
         # Gaps between the projected pixels, and surfaces seen through them.
         registered = np.where(image > nearest + _GAP_STEP, nearest, image)
         return np.where(np.isfinite(registered), registered, np.float32(0))
 
-    def _project(self, points: FloatArray) -> FloatArray:
+    def _project(self, x: FloatArray, y: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
         camera = self._camera
         if camera.distortion.any():
             zero = np.zeros(3)
-            pixels, _ = cv2.projectPoints(points, zero, zero, camera.matrix, camera.distortion)
-            return pixels[:, 0]
+            points = np.column_stack([x, y, z])
+            u, v = cv2.projectPoints(points, zero, zero, camera.matrix, camera.distortion)[0][:, 0].T
+            return u, v
         matrix = camera.matrix.astype(np.float32)
-        pixels = points[:, :2] / points[:, 2:]
-        return pixels @ matrix[:2, :2].T + matrix[:2, 2]
+        x, y = x / z, y / z
+        return matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2], matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]

@@ -5,9 +5,10 @@ from lgnet_core.engines.factory import make_engine
 from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.inference.tracking.smoothing import Smoothing
-from lgnet_core.inference.tracking.tracker import HandTracker
+from lgnet_core.inference.tracking.tracker import DepthSource, HandTracker
 
 __all__ = [
+    "DepthSource",
     "Engine",
     "HandEstimator",
     "HandTracker",

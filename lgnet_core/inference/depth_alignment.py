@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-
 from lgnet_core.geometry.depth_scale import measure_scale
 from lgnet_core.types import WRIST, Camera, DepthMap, FloatArray, Hand, Side, SizeSource, TwoHands
 

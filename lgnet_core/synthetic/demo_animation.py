@@ -23,7 +23,7 @@ from lgnet_core.synthetic.render.visibility import hand_presence
 from lgnet_core.synthetic.rng import CounterRng
 from lgnet_core.synthetic.scene.capsules import CapsuleHandModel
 from lgnet_core.synthetic.scene.poses import joint_rotations
-from lgnet_core.types import MIDDLE_MCP, Camera
+from lgnet_core.types import MIDDLE_MCP, Camera, FloatArray
 
 _log = logging.getLogger(__name__)
 
@@ -127,6 +127,17 @@ def render_clip(appearance: int = APPEARANCE, frames_per_second: float = FRAMES_
     Args:
         appearance: image index that selects skin, light, sleeves and background.
     """
+    return render_depth_clip(appearance, frames_per_second)[0]
+
+
+def render_depth_clip(
+    appearance: int = APPEARANCE, frames_per_second: float = FRAMES_PER_SECOND
+) -> tuple[Clip, list[FloatArray]]:
+    """Render the animation as :func:`render_clip`, and the exact depth of each frame.
+
+    Returns:
+        The clip, and (HEIGHT, WIDTH) metres per frame, 0 where the background is.
+    """
     model = load_hand_model()
     capsules = CapsuleHandModel(model)
     angles, axes, positions = interpolate_keyframes(FRAMES_PER_SECOND / frames_per_second)
@@ -159,18 +170,20 @@ def render_clip(appearance: int = APPEARANCE, frames_per_second: float = FRAMES_
     matrix = torch.tensor([[FOCAL, 0, (WIDTH - 1) / 2], [0, FOCAL, (HEIGHT - 1) / 2], [0, 0, 1]])
     intrinsics = matrix.expand(count, 3, 3)
     renderer = Renderer(model)
-    images, presence = [], []
+    images, depths, presence = [], [], []
     for part in torch.arange(count).split(_BATCH_SIZE):
         both_hands = torch.ones(len(part), 2, dtype=torch.bool)
         rng = CounterRng(SEED, torch.full((len(part),), appearance))
         rendered = renderer.render(vertices[part], both_hands, intrinsics[part], HEIGHT, WIDTH, rng)
         images += list((rendered.image * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy())
+        depths += list(rendered.depth.numpy())
         pixels = project(joints[part], intrinsics[part][:, None])
         presence.append(hand_presence(both_hands, pixels, rendered.segmentation))
-    return Clip(
+    clip = Clip(
         frames=images,
         camera=Camera(matrix.double().numpy(), WIDTH, HEIGHT),
         joints=joints.double().numpy(),
         presence=torch.cat(presence).numpy(),
         frames_per_second=frames_per_second,
     )
+    return clip, depths

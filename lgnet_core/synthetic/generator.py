@@ -19,7 +19,13 @@ from lgnet_core.synthetic.render.renderer import Renderer
 from lgnet_core.synthetic.render.visibility import hand_presence, joint_radii, joint_visibility, sample_nearest
 from lgnet_core.synthetic.rng import CounterRng
 from lgnet_core.synthetic.scene.capsules import CapsuleHandModel
-from lgnet_core.synthetic.scene.interactions import Scene, forearm_directions, sample_scene, sample_scene_kinds
+from lgnet_core.synthetic.scene.interactions import (
+    Scene,
+    forearm_directions,
+    sample_holding,
+    sample_scene,
+    sample_scene_kinds,
+)
 from lgnet_core.synthetic.scene.objects import foreground_occluders, held_objects
 from lgnet_core.synthetic.scene.solids import Solids
 from lgnet_core.synthetic.splits import Split
@@ -89,6 +95,11 @@ class SyntheticHands:
     def gloves_worn(self, indices: Tensor) -> Tensor:
         """(B, 2) bool: which hands of the images with these indices (B,) wear gloves."""
         return sample_gloves(CounterRng(self.seed, indices, self.device, self.split)).worn
+
+    def objects_held(self, indices: Tensor) -> Tensor:
+        """(B, 2) bool: which hands of the images with these indices (B,) are posed with an object, if it fits."""
+        rng = CounterRng(self.seed, indices, self.device, self.split)
+        return sample_holding(rng, sample_scene_kinds(rng))
 
     @torch.no_grad()
     def crops(self, indices: Tensor, size: int = 256) -> HandsBatch:

@@ -17,7 +17,7 @@ from rich.table import Table
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
-from lgnet_core.types import Hand, Side, TwoHands
+from lgnet_core.types import Hand, Side, SizeSource, TwoHands
 from lgnet_core.visualization.drawing import draw_3d, write_png
 from lgnet_ros import topics
 from lgnet_ros.input.decode import decode_image
@@ -151,6 +151,7 @@ def to_two_hands(joints: HandJointsArray, meshes: HandMeshArray) -> TwoHands:
             joint_std=np.asarray(j.joint_std, np.float64),
             rotations=np.broadcast_to(np.eye(3), (16, 3, 3)),
             shape=np.zeros(10),
+            size_source=SizeSource(m.size_source),
             track_id=m.track_id,
         )
     return TwoHands(hands.get(Side.RIGHT), hands.get(Side.LEFT), None, metric=True)

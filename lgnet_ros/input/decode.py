@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from lgnet_core.io.images import reduce_to_8_bit
-from lgnet_core.types import ImageArray
+from lgnet_core.types import FloatArray, ImageArray
 from lgnet_ros import interop
 from lgnet_ros.input.compressed import decode_compressed
-from lgnet_ros.input.encodings import ENCODINGS, Encoding, check_size, to_rgb
+from lgnet_ros.input.encodings import DEPTH_ENCODINGS, ENCODINGS, Encoding, check_size, to_rgb
 from lgnet_ros.input.invalid_message import InvalidMessageError
 
 
@@ -26,28 +28,49 @@ def decode_image(message: Image | CompressedImage) -> ImageArray:
     """
     if isinstance(message, CompressedImage):
         return decode_compressed(message)
-    encoding = _validate(message)
+    encoding = _validate(message, ENCODINGS)
     converted = interop.image_bridge().to_rgb(message)
     return _decode(message, encoding) if converted is None else converted
 
 
-def _decode(message: Image, encoding: Encoding) -> ImageArray:
+def decode_depth(message: Image) -> FloatArray:
+    """Decode a depth image: 16-bit millimetres or 32-bit metres.
+
+    Shapes:
+        returns (H, W) float32 metres; 0, NaN or infinite where nothing was measured.
+
+    Raises:
+        InvalidMessageError: see :data:`lgnet_ros.input.invalid_message.REASONS`.
+    """
+    encoding = _validate(message, DEPTH_ENCODINGS)
+    kind = ">" if message.is_bigendian else "<"
+    if encoding.bits == 16:
+        return _samples(message, encoding).view(f"{kind}u2") * np.float32(1e-3)
+    return _samples(message, encoding).view(f"{kind}f4").astype(np.float32)
+
+
+def _samples(message: Image, encoding: Encoding) -> ImageArray:
+    """The bytes of each data row, without padding."""
     rows, row_bytes = message.height * encoding.rows_per_two // 2, message.width * encoding.samples * encoding.bits // 8
-    samples = np.frombuffer(message.data, np.uint8).reshape(rows, message.step)[:, :row_bytes]  # without padding
+    return np.frombuffer(message.data, np.uint8).reshape(rows, message.step)[:, :row_bytes]
+
+
+def _decode(message: Image, encoding: Encoding) -> ImageArray:
+    samples = _samples(message, encoding)
     if encoding.bits == 16:
         samples = reduce_to_8_bit(samples.view(">u2" if message.is_bigendian else "<u2"))
     if encoding.samples > 1:
-        samples = samples.reshape(rows, message.width, encoding.samples)
+        samples = samples.reshape(len(samples), message.width, encoding.samples)
     return to_rgb(samples, encoding.to_rgb)
 
 
-def _validate(message: Image) -> Encoding:
+def _validate(message: Image, encodings: Mapping[str, Encoding]) -> Encoding:
     """Return the encoding of a message after checking size, step and data length against it."""
-    encoding = ENCODINGS.get(message.encoding)
+    encoding = encodings.get(message.encoding)
     if encoding is None:
         raise InvalidMessageError(
             "image_encoding",
-            f"encoding {message.encoding!r} is not supported; publish one of {', '.join(ENCODINGS)}",
+            f"encoding {message.encoding!r} is not supported; publish one of {', '.join(encodings)}",
         )
     width, height, step = message.width, message.height, message.step
     check_size(width, height)

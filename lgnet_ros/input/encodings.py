@@ -73,6 +73,12 @@ ENCODINGS: dict[str, Encoding] = {
 }
 """By name, as defined in sensor_msgs/image_encodings.hpp."""
 
+DEPTH_ENCODINGS: dict[str, Encoding] = {
+    "16UC1": Encoding(1, None, bits=16),
+    "32FC1": Encoding(1, None, bits=32),
+}
+"""Encodings of depth images: millimetres as integers, metres as floating-point numbers (REP-118)."""
+
 
 def to_rgb(samples: ImageArray, code: int | None) -> ImageArray:
     """Convert 8-bit samples, (H, W) or (H, W, C), to RGB (H, W, 3) uint8; without a code, return them unchanged."""

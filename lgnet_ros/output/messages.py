@@ -178,6 +178,7 @@ def _common_fields(hand: Hand, pose: Pose) -> dict[str, Any]:
         "side": int(hand.side),
         "track_id": hand.track_id,
         "presence": float(hand.presence),
+        "size_source": int(hand.size_source),
         "pose": to_pose(pose),
     }
 

@@ -89,7 +89,12 @@ def pose_fields(pose: Pose) -> list[Field]:
 
 def _common_fields(hand: Hand, pose: Pose) -> list[Field]:
     """Leading fields of both messages of a hand."""
-    return [(np.uint32, hand.track_id), (np.float32, hand.presence), *pose_fields(pose)]
+    return [
+        (np.uint32, hand.track_id),
+        (np.float32, hand.presence),
+        (np.uint8, hand.size_source),
+        *pose_fields(pose),
+    ]
 
 
 def _placeholders(hands: TwoHands, header: Header) -> tuple[TwoHands, Header, Poses]:
@@ -107,5 +112,6 @@ def _placeholder_hand(hand: Hand) -> Hand:
         faces=np.full(hand.faces.shape, placeholder(np.uint32)),
         joints_2d=np.full(hand.joints_2d.shape, placeholder(np.float32)),
         joint_std=np.full(hand.joint_std.shape, placeholder(np.float32)),
+        size_source=placeholder(np.uint8),
         track_id=placeholder(np.uint32),
     )

@@ -15,6 +15,7 @@ from support.fixed_hands import FixedTracker
 from support.ros_node import isolated_node
 from support.waiting import TIMEOUT, wait_for
 
+from lgnet_core.inference import DepthSource
 from lgnet_core.types import Camera, FloatArray, TwoHands
 from lgnet_ros.parameters import Settings
 from lgnet_ros.perception import PerceptionResult
@@ -34,10 +35,12 @@ class BlockingTracker(FixedTracker):
         self.resume = threading.Event()
         self.resume.set()
 
-    def update(self, image: FloatArray, camera: Camera | None, stamp_ns: int) -> TwoHands:
+    def update(
+        self, image: FloatArray, camera: Camera | None, stamp_ns: int, depth: DepthSource | None = None
+    ) -> TwoHands:
         self.started.release()
         assert self.resume.wait(TIMEOUT)
-        return super().update(image, camera, stamp_ns)
+        return super().update(image, camera, stamp_ns, depth)
 
 
 class PublisherStub:

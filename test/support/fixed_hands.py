@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.inference import OutOfMemoryError, Smoothing
-from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
+from lgnet_core.inference import DepthSource, OutOfMemoryError, Smoothing
+from lgnet_core.types import Camera, FloatArray, Hand, Side, SizeSource, TwoHands
 from support.scene import make_scene
 
 WRISTS = np.array([[-0.07, 0.03, 0.5], [0.08, 0.02, 0.55]])  # right, left; metres, camera frame
@@ -71,7 +71,7 @@ class FixedEstimator:
 
 
 class FixedTracker:
-    """Returns :func:`two_hands` for every image, except by the value of its first pixel.
+    """Returns :func:`two_hands` for every image, sized by depth if there is a depth map, except by its first pixel.
 
     0: no hands; 1: inference fails; 2: out of memory until some is freed; 3: out of memory in any case.
     """
@@ -90,7 +90,9 @@ class FixedTracker:
     def reset(self) -> None:
         self.resets += 1
 
-    def update(self, image: FloatArray, camera: Camera | None, stamp_ns: int) -> TwoHands:
+    def update(
+        self, image: FloatArray, camera: Camera | None, stamp_ns: int, depth: DepthSource | None = None
+    ) -> TwoHands:
         code = int(image[0, 0, 0])
         if code == 0:
             return TwoHands(None, None, None, metric=camera is not None)
@@ -98,4 +100,7 @@ class FixedTracker:
             raise RuntimeError("no hand at all fits this image")
         if code == 3 or (code == 2 and not self.estimator.freed):
             raise OutOfMemoryError("the memory of cuda:0 is full")
+        if depth is not None and depth() is not None:
+            right, left = (replace(hand, size_source=SizeSource.DEPTH) for hand in self._metric.hands)
+            return replace(self._metric, right=right, left=left)
         return self._relative if camera is None else self._metric

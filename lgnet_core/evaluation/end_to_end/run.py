@@ -19,6 +19,7 @@ from lgnet_core.evaluation.benchmark.background_load import background_load
 from lgnet_core.evaluation.benchmark.machine import machine_description
 from lgnet_core.evaluation.end_to_end.clip_jitter import RATE, jitter_metrics, measure_jitter
 from lgnet_core.evaluation.end_to_end.clip_scores import ClipScores, score_clip
+from lgnet_core.evaluation.end_to_end.depth_scores import score_moving_hands, score_still_hands
 from lgnet_core.evaluation.end_to_end.latency import measure_latencies
 from lgnet_core.evaluation.end_to_end.mediapipe_process import MediaPipeProcess, interpreter_with_mediapipe
 from lgnet_core.evaluation.end_to_end.mediapipe_reference import MediaPipeReference
@@ -48,7 +49,7 @@ class EndToEndConfig:
     Args:
         data: one of :data:`END_TO_END_DATASETS`.
         root: folder of ``realhands`` or of ``testdata``. split: of ``realhands``.
-        seed: of ``synthetic-full`` and ``palms``.
+        seed: of ``synthetic-full``, ``palms`` and ``depth``.
         count: number of images of these, or of ``realhands``, spread evenly; None: 200, or all.
         mediapipe: a Python with mediapipe, to evaluate MediaPipe on the same images; None: this one, if it has it.
         background_processes: busy processes during a second measurement of the latency; 0: it is measured once.
@@ -238,6 +239,15 @@ def _jitter(evaluation: _Evaluation) -> Result:
     return jitter_metrics(measure_jitter(evaluation.estimator, read_clip(sequence_file), evaluation.console))
 
 
+def _depth(evaluation: _Evaluation) -> Result:
+    count, seed = evaluation.config.count or COUNT, evaluation.config.seed
+    evaluation.data = f"{count} full synthetic images of seed {seed} and a synthetic clip, with depth maps"
+    generator = SyntheticHands(seed, evaluation.estimator.hand_model)
+    scores = score_still_hands(evaluation.estimator, generator, count, evaluation.console)
+    scores |= score_moving_hands(evaluation.estimator, evaluation.console)
+    return collect(scores), {}
+
+
 END_TO_END_DATASETS: dict[str, Callable[[_Evaluation], Result]] = {
     "realhands": _realhands,
     "synthetic-full": _synthetic_full,
@@ -245,5 +255,6 @@ END_TO_END_DATASETS: dict[str, Callable[[_Evaluation], Result]] = {
     "clip": _clip,
     "testdata": _testdata,
     "jitter": _jitter,
+    "depth": _depth,
 }
 """Data sets of ``lgnet eval --data`` on which complete methods are evaluated, by name."""

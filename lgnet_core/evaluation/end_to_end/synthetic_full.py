@@ -70,15 +70,21 @@ class _Hand(NamedTuple):
 
 def generate_image(generator: SyntheticHands, index: int) -> FullImage:
     """Generate one image of 640x480 pixels."""
-    batch = generator.images(torch.tensor([index]))
+    return generate_depth_image(generator, index)[0]
+
+
+def generate_depth_image(generator: SyntheticHands, index: int) -> tuple[FullImage, FloatArray]:
+    """The image of :func:`generate_image`, and its exact depth: (480, 640) metres, 0 where the background is."""
+    batch, depth = generator.depth_images(torch.tensor([index]))
     height, width = batch.image.shape[-2:]
-    return FullImage(
+    image = FullImage(
         image=batch.image[0].permute(1, 2, 0).contiguous().numpy(),
         camera=Camera(batch.intrinsics[0].numpy(), width, height),
         joints=batch.labels(generator.hand_model).joints[0].double().numpy(),
         presence=batch.presence[0].numpy(),
         visibility=batch.visibility[0].numpy(),
     )
+    return image, depth[0].numpy()
 
 
 class DetectionScores:

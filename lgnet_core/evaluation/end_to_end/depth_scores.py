@@ -1,0 +1,143 @@
+"""``--data depth``: depth of the wrist without and with a depth map of a simulated sensor.
+
+Still hands are those of full synthetic images, moving ones those of the script of the demo clip at 20 Hz. The
+simulated sensor is that of :mod:`lgnet_core.evaluation.end_to_end.depth_sensor`. A single image does not show the size
+of a hand; the hands of the clip, all of the same size, are therefore also scaled about the camera's centre by each of
+:data:`SIZES`, which changes their depth but not the images.
+
+Counted are hands that are longer than a tenth of the image width, of which a third of the joints is visible, and that
+are found with their side. The error is that of the wrist's depth in per cent of the true one. Hands whose depth map
+does not determine their scale count with the error that remains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from lgnet_core.evaluation.end_to_end.boxes import MATCH_IOU, iou, longer_side, skin_box
+from lgnet_core.evaluation.end_to_end.depth_sensor import add_background, observe_depth
+from lgnet_core.evaluation.end_to_end.synthetic_full import LARGE_HAND_FRACTION, FullImage, generate_depth_image
+from lgnet_core.geometry.camera import project_distorted
+from lgnet_core.inference import HandEstimator, HandTracker
+from lgnet_core.synthetic.demo_animation import render_depth_clip
+from lgnet_core.synthetic.generator import SyntheticHands
+from lgnet_core.synthetic.scene.interactions import SceneKind
+from lgnet_core.types import WRIST, DepthMap, FloatArray, Hand, Side, SizeSource, TwoHands
+
+RATE = 20.0
+"""Hz of the clip: the depth map of the last frame is 50 ms older than the image."""
+SIZES = (0.88, 1.12)
+"""Sizes of the clip's hands relative to the mean hand: an adult's range."""
+
+_TOUCHING = (SceneKind.PALM_TO_PALM, SceneKind.CROSSED, SceneKind.INTERLACED)
+WITHOUT, WITH = "without depth", "with depth"
+
+Scores = Mapping[str, Mapping[str, float]]
+"""Metrics by method and name."""
+
+
+class WristDepthScores:
+    """Errors of the wrists' depth in one case, without and with depth maps."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, list[float]] = {WITHOUT: [], WITH: []}
+        self._scaled: list[bool] = []
+
+    def add(self, true_wrist: FloatArray, without: Hand, with_depth: Hand) -> None:
+        """Add a hand; ``true_wrist``: (3,) metres, camera frame."""
+        for method, hand in ((WITHOUT, without), (WITH, with_depth)):
+            self._errors[method].append(100 * abs(float(hand.joints[WRIST, 2]) / float(true_wrist[2]) - 1))
+        self._scaled.append(with_depth.size_source is SizeSource.DEPTH)
+
+    def compute(self) -> Scores:
+        scores = {}
+        for method, errors in self._errors.items():
+            values = np.array(errors or [np.nan])
+            scores[method] = {
+                "hands": float(len(errors)),
+                "error of the wrist's depth, mean, %": float(values.mean()),
+                "error of the wrist's depth, median, %": float(np.median(values)),
+                "error of the wrist's depth, 90th percentile, %": float(np.percentile(values, 90)),
+            }
+        scores[WITH]["scaled to this depth map, fraction"] = float(np.mean(self._scaled or [np.nan]))
+        return scores
+
+
+def score_still_hands(
+    estimator: HandEstimator, generator: SyntheticHands, count: int, console: Console
+) -> dict[str, Scores]:
+    """Single images, by what is in front of the hands: nothing, a held object, another hand."""
+    cases = {name: WristDepthScores() for name in ("free hands", "hands with an object", "touching hands")}
+    for index in track(range(count), "still hands", console=console, transient=True):
+        image, exact = generate_depth_image(generator, index)
+        rng = np.random.default_rng([generator.seed, index])
+        measured = observe_depth(add_background(exact, image.camera, rng), image.camera, rng)
+        without = estimator.estimate(image.image, image.camera)
+        with_depth = estimator.estimate(image.image, image.camera, DepthMap(measured))
+        kind = SceneKind(int(generator.scene_kinds(torch.tensor([index]))))
+        held = generator.objects_held(torch.tensor([index]))[0]
+        for before, after in zip(without.hands, with_depth.hands):
+            if _counts(image, before):
+                holding = bool(held[before.side]) or kind is SceneKind.HOLDING
+                touching = kind in _TOUCHING
+                case = "touching hands" if touching else "hands with an object" if holding else "free hands"
+                cases[case].add(image.joints[before.side, WRIST], before, after)
+    return {name: scores.compute() for name, scores in cases.items()}
+
+
+def score_moving_hands(estimator: HandEstimator, console: Console) -> dict[str, Scores]:
+    """The tracked clip, with depth maps of the same time as the images and with older ones."""
+    clip, exact = render_depth_clip(frames_per_second=RATE)
+    stamps = [round(k / RATE * 1e9) for k in range(len(clip.frames))]
+    cases = {age: WristDepthScores() for age in (0, 1)}
+
+    def run(depth_of: Callable[[int], DepthMap | None]) -> list[TwoHands]:
+        tracker = HandTracker(estimator)
+        return [
+            tracker.update(frame, clip.camera, stamp, lambda k=k: depth_of(k))  # type: ignore[misc]
+            for k, (frame, stamp) in enumerate(zip(clip.frames, stamps))
+        ]
+
+    without = run(lambda k: None)
+    for size in track(SIZES, "moving hands", console=console, transient=True):
+        measured = []
+        for k, depth in enumerate(exact):
+            rng = np.random.default_rng([k, round(100 * size)])
+            observed = observe_depth(add_background(size * depth, clip.camera, rng), clip.camera, rng)
+            measured.append(DepthMap(observed, stamps[k]))
+        for age, scores in cases.items():
+            with_depth = run(lambda k: measured[k - age] if k >= age else None)  # noqa: B023
+            _add_clip(scores, size * clip.joints, clip.presence, without, with_depth)
+    return {
+        "moving hands, depth of the same time": cases[0].compute(),
+        f"moving hands, depth {1000 / RATE:.0f} ms older": cases[1].compute(),
+    }
+
+
+def _add_clip(
+    scores: WristDepthScores,
+    joints: FloatArray,
+    presence: FloatArray,
+    without: Sequence[TwoHands],
+    with_depth: Sequence[TwoHands],
+) -> None:
+    for true, present, before, after in zip(joints, presence, without, with_depth, strict=True):
+        hands = {hand.side: hand for hand in after.hands}
+        for hand in before.hands:
+            if present[hand.side] and hand.side in hands:
+                scores.add(true[hand.side, WRIST], hand, hands[hand.side])
+
+
+def _counts(image: FullImage, hand: Hand) -> bool:
+    """Whether an estimated hand is that of its side in the image, large and visible."""
+    side = Side(hand.side)
+    if not (image.presence[side] and image.visible[side]):
+        return False
+    box = skin_box(project_distorted(image.joints[side], image.camera))
+    large = longer_side(box) > LARGE_HAND_FRACTION * image.image.shape[1]
+    return large and iou(box, skin_box(hand.joints_2d)) >= MATCH_IOU
