@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 from geometry_msgs.msg import Transform
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 from tf2_msgs.msg import TFMessage
 
 from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.transform_tree import TransformTree
 from lgnet_ros.interop import load_optional
-from lgnet_ros.qos import tf_profile
-from lgnet_ros.topics import TF
-
-TF_STATIC = "/tf_static"
+from lgnet_ros.qos import static_tf_profile, tf_profile
+from lgnet_ros.topics import TF, TF_STATIC
 
 
 class FrameLookup:
@@ -33,9 +30,8 @@ class FrameLookup:
         self._buffer_lookup = load_optional("tf2_ros", self._listen)
         if self._buffer_lookup is None:
             self._tree = TransformTree()
-            static = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
             node.create_subscription(TFMessage, TF, self._on_transforms, tf_profile())
-            node.create_subscription(TFMessage, TF_STATIC, self._on_transforms, static)
+            node.create_subscription(TFMessage, TF_STATIC, self._on_transforms, static_tf_profile())
 
     def lookup(self, target: str, source: str) -> Pose | None:
         """``T_target_source``, which takes points of ``source`` into ``target``; None if it is not known."""

@@ -7,13 +7,16 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from lgnet_core.geometry.depth_registration import DepthRegistration
-from lgnet_core.geometry.frame_tree import FrameTree
+from lgnet_core.geometry.hand_frame import Pose
+from lgnet_core.geometry.transform_tree import TransformTree
 from lgnet_core.types import Camera, DepthMap
 from lgnet_ros.input.camera_info import CameraConverter
 from lgnet_ros.input.decode import decode_depth
 from lgnet_ros.input.depth_buffer import DepthBuffer
 from lgnet_ros.input.invalid_message import InvalidMessageError
 from lgnet_ros.rate_limit import stamp_to_ns
+
+_IDENTITY = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
 
 
 class DepthInput:
@@ -30,7 +33,7 @@ class DepthInput:
         problem: why the last :meth:`lookup` gave no depth map, with the remedy; empty if it gave one.
     """
 
-    def __init__(self, topic: str, info_topic: str, frames: FrameTree) -> None:
+    def __init__(self, topic: str, info_topic: str, frames: TransformTree) -> None:
         self.problem = ""
         self._topic, self._info_topic, self._frames = topic, info_topic, frames
         self._buffer = DepthBuffer()
@@ -102,16 +105,15 @@ class DepthInput:
             raise _NoDepthError(f"the depth camera is not calibrated (K is zero in {self._info_topic})")
         if same_frame and same_size and _equal(depth_camera, camera):
             return None
-        transform = np.eye(4) if same_frame else self._frames.lookup(header.frame_id, message.header.frame_id)
-        if transform is None:
+        pose = _IDENTITY if same_frame else self._frames.lookup(header.frame_id, message.header.frame_id)
+        if pose is None:
             raise _NoDepthError(
                 f"no static transform from the frame of the depth images, {message.header.frame_id!r}, to that of the "
                 f"images, {header.frame_id!r}; publish it on /tf_static, or let the driver align depth to colour"
             )
-        key = (depth_camera, camera, transform.tobytes())
+        key = (depth_camera, camera, pose.position.tobytes(), pose.quaternion.tobytes())
         if self._registration is None or self._registration[0] != key:
-            rotation, translation = transform[:3, :3], transform[:3, 3]
-            self._registration = key, DepthRegistration(depth_camera, camera, rotation, translation)
+            self._registration = key, DepthRegistration(depth_camera, camera, pose.rotation, pose.position)
         return self._registration[1]
 
 

@@ -10,8 +10,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
-from lgnet_core.geometry.frame_tree import FrameTree
 from lgnet_core.geometry.hand_frame import Pose
+from lgnet_core.geometry.transform_tree import TransformTree
 from lgnet_ros import topics
 from lgnet_ros.input.depth import DepthInput
 from lgnet_ros.input.subscription import QoSMatchingSubscription
@@ -38,7 +38,7 @@ class DepthSubscriptions:
 
     def __init__(self, node: Node, policy: str) -> None:
         self._node = node
-        self._frames = FrameTree()
+        self._frames = TransformTree()
         topic, info_topic = node.resolve_topic_name(topics.DEPTH), topics.depth_camera_info_topic(node)
         self.input = DepthInput(topic, info_topic, self._frames)
         self._depth = QoSMatchingSubscription(node, Image, topic, policy, self._on_depth)
@@ -85,4 +85,4 @@ class DepthSubscriptions:
                 np.array([position.x, position.y, position.z]),
                 np.array([rotation.x, rotation.y, rotation.z, rotation.w]),
             )
-            self._frames.put(stamped.header.frame_id.lstrip("/"), stamped.child_frame_id.lstrip("/"), pose)
+            self._frames.set(stamped.header.frame_id.lstrip("/"), stamped.child_frame_id.lstrip("/"), pose)

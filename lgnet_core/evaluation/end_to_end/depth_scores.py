@@ -64,7 +64,9 @@ class WristDepthScores:
                 "error of the wrist's depth, median, %": float(np.median(values)),
                 "error of the wrist's depth, 90th percentile, %": float(np.percentile(values, 90)),
             }
-        scores[WITH]["scaled to this depth map, fraction"] = float(np.mean(self._scaled or [np.nan]))
+        scores[WITH]["scaled to this depth map, fraction"] = (
+            float(np.mean(self._scaled)) if self._scaled else float("nan")
+        )
         return scores
 
 
