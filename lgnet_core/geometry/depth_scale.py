@@ -167,6 +167,7 @@ def _sample(depth: FloatArray, pixels: FloatArray, distance: int) -> FloatArray:
     margin = distance
     inside = ((nearest >= margin) & (nearest < np.array([width, height]) - margin)).all(1)
     taps = np.where(inside[:, None], nearest, margin)[:, None] + distance * _TAPS  # (N, 5, 2)
-    values = np.sort(depth[taps[..., 1], taps[..., 0]].astype(np.float64), axis=1)  # NaN last
+    values = depth[taps[..., 1], taps[..., 0]].astype(np.float64)
+    values = np.sort(np.where(np.isfinite(values), values, 0), axis=1)
     good = inside & (values[:, 0] > 0) & (values[:, -1] - values[:, 0] <= _TAP_RANGE)
     return np.where(good, values[:, 2], np.nan)
