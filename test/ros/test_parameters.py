@@ -94,7 +94,7 @@ def test_unknown_parameter_is_reported(capfd: pytest.CaptureFixture[str]) -> Non
 LOAD_TIME = {
     "image_transport": "compressed", "image_qos": "reliable", "camera_model": "rectified", "device": "cpu",
     "engine": "eager", "weights": "w.safetensors", "hand_model": "mano", "threads": 1, "hand_length": 0.18,
-    "frame_prefix": "arm/",
+    "frame_prefix": "arm/", "use_depth": True,
 }  # fmt: skip
 
 

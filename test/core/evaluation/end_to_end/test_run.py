@@ -87,4 +87,4 @@ def test_command(real_set, tmp_path, monkeypatch):
     assert done.exit_code == 0
     assert "images with one hand" in done.output
     assert "note: MediaPipe is not installed" in done.output
-    assert set(END_TO_END_DATASETS) == {"realhands", "synthetic-full", "palms", "clip", "testdata", "jitter"}
+    assert set(END_TO_END_DATASETS) == {"realhands", "synthetic-full", "palms", "clip", "testdata", "jitter", "depth"}
