@@ -1,0 +1,80 @@
+"""The node with depth images: the hands' size follows the depth, and without it the node goes on and says so."""
+
+from __future__ import annotations
+
+import array
+from pathlib import Path
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from lgnet_ros.msg import HandJoints, HandJointsArray, HandMeshArray
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+from support.ros_domain import HandsProcess, RosDomain
+from support.waiting import poll, wait_for
+
+WIDTH, HEIGHT = 320, 240
+PERIOD = 100_000_000  # nanoseconds between two images
+
+
+class DepthCamera:
+    """Publishes images, their calibration and, on request, depth images of the same stamp."""
+
+    def __init__(self, ros_domain: RosDomain) -> None:
+        create = ros_domain.node.create_publisher
+        self.images, self.depth = create(Image, "image", 5), create(Image, "depth", 5)
+        self.infos = create(CameraInfo, "camera_info", 5)
+        self.stamp = 1_700_000_000_000_000_000
+
+    def publish(self, with_depth: bool) -> Header:
+        self.stamp += PERIOD
+        header = Header(frame_id="camera")
+        header.stamp.sec, header.stamp.nanosec = divmod(self.stamp, 1_000_000_000)
+        size = {"width": WIDTH, "height": HEIGHT}
+        k = [300.0, 0.0, (WIDTH - 1) / 2, 0.0, 300.0, (HEIGHT - 1) / 2, 0.0, 0.0, 1.0]
+        self.infos.publish(CameraInfo(header=header, k=k, **size))
+        if with_depth:
+            rows = np.full((HEIGHT, WIDTH), 500, "<u2").tobytes()
+            data = array.array("B", rows)
+            self.depth.publish(Image(header=header, encoding="16UC1", step=2 * WIDTH, data=data, **size))
+        data = array.array("B", bytes([255]) * (3 * WIDTH * HEIGHT))
+        self.images.publish(Image(header=header, encoding="rgb8", step=3 * WIDTH, data=data, **size))
+        return header
+
+
+def test_hands_follow_the_depth_while_there_is_one(ros_domain: RosDomain, tmp_path: Path) -> None:
+    node = HandsProcess(ros_domain, tmp_path / "log", "fixed", "-p", "use_depth:=true").bring_up()
+    meshes = ros_domain.subscribe(HandMeshArray, "hands/mesh")
+    joints = ros_domain.subscribe(HandJointsArray, "hands/joints")
+    diagnostics = ros_domain.subscribe(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
+    camera = DepthCamera(ros_domain)
+    sent: list[Header] = []
+
+    def sources(received: list, since: int) -> set[int]:
+        """Sources of the hands' sizes in the images sent since then."""
+        stamps = {(header.stamp.sec, header.stamp.nanosec) for header in sent[since:]}
+        arrays = [message for message in received if (message.header.stamp.sec, message.header.stamp.nanosec) in stamps]
+        return {hand.size_source for message in arrays for hand in message.hands}
+
+    def publish_until(with_depth: bool, source: int) -> bool:
+        start = len(sent)
+
+        def publish_and_wait() -> bool:
+            sent.append(camera.publish(with_depth))
+            return poll(lambda: source in sources(meshes, start) and source in sources(joints, start), 0.5)
+
+        return wait_for(publish_and_wait, f"hands with the size source {source}")
+
+    assert publish_until(True, HandJoints.SIZE_DEPTH)
+    assert publish_until(False, HandJoints.SIZE_PREDICTED)
+
+    def reported() -> bool:
+        sent.append(camera.publish(with_depth=False))
+        statuses = (status for message in diagnostics for status in message.status)
+        return poll(lambda: any("Depth is not used" in status.message for status in statuses), 0.5)
+
+    wait_for(lambda: node.logged("Depth is not used: the depth image nearest to the image is"), "the warning")
+    wait_for(reported, "the diagnostics")
+    assert publish_until(True, HandJoints.SIZE_DEPTH)  # as soon as it is there again
+    assert node.stop() == 0
