@@ -16,8 +16,8 @@ import numpy as np
 from lgnet_core.geometry.camera import project_distorted
 from lgnet_core.types import WRIST, Camera, FloatArray, Hand
 
-SCALE_RANGE = (0.6, 1.6)
-"""Smallest and largest factor: from a child's hand to the longest, with the errors of the prediction."""
+SCALE_RANGE = (0.5, 2.0)
+"""Smallest and largest factor: some hands are predicted at almost twice their distance."""
 
 MIN_VERTICES = 25
 """Fewer vertices with a measured depth do not suffice."""
@@ -25,7 +25,7 @@ MIN_VERTICES = 25
 MIN_AGREEMENT = 0.3
 """Minimum fraction of their weight that must agree on the factor."""
 
-_LOG_SCALE_STD = 0.12  # of predicted hands, so that of two candidates the plausible size wins
+_LOG_SCALE_STD = 0.15  # of predicted hands, so that of two candidates the plausible size wins
 _BAND = 0.012  # metres: half width of the band in which vertices agree on a factor
 _SURFACE_STD = 0.005  # metres: of a vertex relative to the nearest joint, and of the depth
 _TILT_STD = 0.3  # radians: of the hand's predicted orientation
