@@ -179,9 +179,10 @@ class HandTracker:
                 depth = source()
                 if depth is not None:
                     hands_then = {side: size.hand_at(depth.stamp_ns) for side, size in sizes.items()}
-                    factors = measure_scales(hands_then, depth, context.camera)
-                    for side, factor in factors.items():
+                    for side, factor in measure_scales(hands_then, depth, context.camera).items():
                         sizes[side].update(hands_then[side], factor)
+                        wrist_depth = factor * float(hands_then[side].joints[WRIST, 2])
+                        factors[side] = sizes[side].continued(depth.stamp_ns, wrist_depth)
             remembered = {hand.side: sizes[hand.side].factor(hand) for hand in placed.hands}
             earlier = {side: f for side, f in remembered.items() if f is not None and side not in factors}
             scaled = scale_hands(placed, factors, SizeSource.DEPTH)

@@ -11,7 +11,7 @@ from support.fixed_hands import two_hands
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.depth_alignment import scale_hand
 from lgnet_core.inference.tracking.track_size import MAX_WEIGHT_COUNT, TrackSize
-from lgnet_core.types import Hand, SizeSource
+from lgnet_core.types import WRIST, Hand, SizeSource
 
 MS = 1_000_000
 
@@ -56,3 +56,37 @@ def test_old_measurements_are_forgotten(hand):
     for _ in range(10 * MAX_WEIGHT_COUNT):
         size.update(hand, 1.0)
     assert size.factor(hand) == pytest.approx(1.0, abs=1e-3)
+
+
+def track_of(hand: Hand, *stamps: int) -> TrackSize:
+    """A track whose predicted hand stands still."""
+    size = TrackSize()
+    for stamp in stamps:
+        size.add(stamp * MS, hand)
+    return size
+
+
+def test_older_depth_is_continued_at_its_speed(hand):
+    """Depths of 0.50 and 0.52 m, 40 ms apart, give 0.54 m after another 40 ms, whatever was predicted."""
+    size = track_of(hand, 0, 40, 80)
+    size.continued(0, 0.50)
+    for _ in range(2):  # one depth map for two images
+        assert size.continued(40 * MS, 0.52) * hand.joints[WRIST, 2] == pytest.approx(0.54)
+
+
+@pytest.mark.parametrize(
+    ("measurements", "stamps"),
+    [
+        ([(80, 0.52)], (0, 40, 80)),  # of the image itself
+        ([(40, 0.50), (80, 0.52)], (0, 40, 80)),  # of the image itself, after another
+        ([(40, 0.52)], (0, 40, 80)),  # the first one
+        ([(0, 0.2), (40, 0.52)], (0, 40, 80)),  # 8 m/s
+        ([(0, 0.50), (200, 0.52)], (0, 200, 240)),  # too long ago
+        ([(0, 0.50), (40, 0.52)], (0, 40, 300)),  # too long before the image
+    ],
+)
+def test_depth_is_not_continued(hand, measurements, stamps):
+    size = track_of(hand, *stamps)
+    for stamp, depth in measurements:
+        factor = size.continued(stamp * MS, depth)
+    assert factor * hand.joints[WRIST, 2] == pytest.approx(0.52)
