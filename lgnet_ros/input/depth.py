@@ -105,7 +105,9 @@ class DepthInput:
             raise _NoDepthError(f"the depth camera is not calibrated (K is zero in {self._info_topic})")
         if same_frame and same_size and _equal(depth_camera, camera):
             return None
-        pose = _IDENTITY if same_frame else self._frames.lookup(header.frame_id, message.header.frame_id)
+        # Like tf2, the tree has no leading slashes, which some headers from ROS 1 still have.
+        target, source = header.frame_id.lstrip("/"), message.header.frame_id.lstrip("/")
+        pose = _IDENTITY if same_frame else self._frames.lookup(target, source)
         if pose is None:
             raise _NoDepthError(
                 f"no static transform from the frame of the depth images, {message.header.frame_id!r}, to that of the "

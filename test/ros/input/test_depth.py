@@ -119,6 +119,13 @@ def test_transformed_depth(depth, frames):
     assert seen[:, 10:].mean() > 0.95
 
 
+def test_leading_slashes_in_headers_are_ignored(depth, frames):
+    frames.set("camera", "depth_camera", Pose(np.zeros(3), np.array([0, 0, 0, 1.0])))
+    depth.put_info(calibration(frame="/depth_camera"))
+    depth.put(depth_image(frame="/depth_camera"))
+    assert depth.lookup(header(frame="/camera"), CAMERA, 0.1) is not None, depth.problem
+
+
 @pytest.mark.parametrize(
     ("prepare", "problem"),
     [
