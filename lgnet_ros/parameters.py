@@ -12,66 +12,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter as RosParameter
 
 from lgnet_core.engines.base import DEVICES, ENGINES
 from lgnet_core.inference.assembly import HAND_LENGTH_RANGE
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.inference.tracking.smoothing import Smoothing
+from lgnet_ros.parameter import Parameter
 
 if TYPE_CHECKING:
     from rclpy.node import Node
 
-Value = bool | int | float | str
 
 COLLISION_GEOMETRIES = ("capsules", "mesh")
-_TYPE_NAMES: dict[type[Value], str] = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
-LOAD_TIME_NOTE = "Can be changed while the node is unconfigured."
 _SMOOTHING, _THRESHOLDS = Smoothing(), Thresholds()  # the node has lgnet_core's defaults
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """Definition of one parameter.
-
-    Args:
-        default: also determines the type.
-        description: one or two sentences.
-        unit: of numeric values; empty if there is none.
-        limits: minimum and maximum, inclusive; None: unlimited.
-        choices: allowed strings; None: any.
-        load_time: takes effect when the node is configured and is fixed until clean-up; other parameters can be changed
-            at any time.
-    """
-
-    name: str
-    default: Value
-    description: str
-    unit: str
-    limits: tuple[float, float] | None
-    choices: tuple[str, ...] | None
-    load_time: bool
-
-    def descriptor(self) -> ParameterDescriptor:
-        """Descriptor for ``declare_parameter``, as shown by ``ros2 param describe``."""
-        text = self.description + (f" Unit: {self.unit}." if self.unit else "")
-        constraints = [f"One of: {', '.join(self.choices)}."] if self.choices else []
-        constraints += [LOAD_TIME_NOTE] if self.load_time else []
-        descriptor = ParameterDescriptor(
-            name=self.name,
-            type=RosParameter.Type.from_parameter_value(self.default).value,
-            description=text,
-            additional_constraints=" ".join(constraints),
-            dynamic_typing=False,
-        )
-        if self.limits is not None and isinstance(self.default, float):
-            low, high = self.limits
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high, step=0.0)]
-        elif self.limits is not None:
-            low, high = (int(limit) for limit in self.limits)
-            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
-        return descriptor
 
 
 def _parameter(
@@ -265,7 +220,7 @@ class Settings:
             ValueError: which parameter is invalid, why, and the remedy.
         """
         for parameter in PARAMETERS:
-            _check_value(parameter, getattr(self, parameter.name))
+            parameter.check(getattr(self, parameter.name))
         if 0 < self.hand_length < HAND_LENGTH_RANGE[0]:
             raise ValueError(
                 f"hand_length: {self.hand_length:g} m is too short; measure from the wrist to the tip of the middle "
@@ -326,7 +281,7 @@ def declare_parameters(node: Node) -> None:
         value: Any = overrides[parameter.name].value if parameter.name in overrides else parameter.default
         if isinstance(parameter.default, float) and type(value) is int:
             value = float(value)
-        _check_value(parameter, value)
+        parameter.check(value)
         node.declare_parameter(parameter.name, value, parameter.descriptor(), ignore_override=True)
     for name in overrides:
         if not node.has_parameter(name) and not name.startswith("qos_overrides."):  # those are declared per topic
@@ -342,16 +297,3 @@ def check_changes(current: Settings, changes: Iterable[RosParameter], configured
     except ValueError as error:
         return SetParametersResult(successful=False, reason=str(error))
     return SetParametersResult(successful=True)
-
-
-def _check_value(parameter: Parameter, value: Value) -> None:
-    if type(value) is not type(parameter.default):
-        shown = str(value).lower() if isinstance(value, bool) else repr(value)
-        raise ValueError(f"{parameter.name}: expected {_TYPE_NAMES[type(parameter.default)]}, got {shown}")
-    if parameter.choices is not None and value not in parameter.choices:
-        raise ValueError(f"{parameter.name}: invalid value {value!r}; set one of {', '.join(parameter.choices)}")
-
-    if parameter.limits is not None:
-        low, high = parameter.limits
-        if not low <= float(value) <= high:
-            raise ValueError(f"{parameter.name}: {value} is out of range; set {low:g} to {high:g} {parameter.unit}")

@@ -57,6 +57,7 @@ CONTENTS = {
         "rate_limit": "images",
         "qos": "QoS profiles",
         "topics": "names",
+        "parameter": "limits",
         "parameters": "settings",
         "resources": "files",
         "shared_memory": "other users",
