@@ -7,6 +7,8 @@ import numpy as np
 from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.types import FloatArray
 
+_SQUARED_NORM_TOLERANCE = 1e-2  # of quaternions, as in tf2
+
 
 class TransformTree:
     """The latest pose of each frame in its parent. A frame that gets another parent moves to it."""
@@ -15,8 +17,17 @@ class TransformTree:
         self._poses: dict[str, tuple[str, FloatArray]] = {}
 
     def set(self, parent: str, child: str, pose: Pose) -> None:
-        """Store ``T_parent_child``."""
-        self._poses[child] = parent, _matrix(pose)
+        """Store ``T_parent_child``.
+
+        Raises:
+            ValueError: the pose has a value that is not finite, or its quaternion is not a unit quaternion.
+        """
+        if not (np.isfinite(pose.position).all() and np.isfinite(pose.quaternion).all()):
+            raise ValueError("it has values that are not finite")
+        norm = float(np.linalg.norm(pose.quaternion))
+        if abs(norm**2 - 1) > _SQUARED_NORM_TOLERANCE:
+            raise ValueError(f"its quaternion has the norm {norm:.3g}, expected 1")
+        self._poses[child] = parent, _matrix(Pose(pose.position, pose.quaternion / norm))
 
     def lookup(self, target: str, source: str) -> Pose | None:
         """``T_target_source``, which takes points of ``source`` into ``target``; None if they are not connected."""

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import Transform
 from rclpy.node import Node
 from rclpy.time import Time
 from tf2_msgs.msg import TFMessage
 
 from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.transform_tree import TransformTree
+from lgnet_ros.input.tf_messages import pose_of_transform, store_transforms
 from lgnet_ros.interop import load_optional
 from lgnet_ros.qos import static_tf_profile, tf_profile
 from lgnet_ros.topics import TF, TF_STATIC
@@ -35,12 +35,13 @@ class FrameLookup:
 
     def lookup(self, target: str, source: str) -> Pose | None:
         """``T_target_source``, which takes points of ``source`` into ``target``; None if it is not known."""
+        target, source = target.lstrip("/"), source.lstrip("/")
         if target == source:
             return Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
         if self._buffer_lookup is None:
             return self._tree.lookup(target, source)
         try:
-            return _pose(self._buffer_lookup(target, source, Time()).transform)
+            return pose_of_transform(self._buffer_lookup(target, source, Time()).transform)
         except Exception:  # tf2's exceptions: unknown or unconnected frames
             return None
 
@@ -50,10 +51,4 @@ class FrameLookup:
         return buffer.lookup_transform
 
     def _on_transforms(self, message: TFMessage) -> None:
-        for stamped in message.transforms:
-            self._tree.set(stamped.header.frame_id, stamped.child_frame_id, _pose(stamped.transform))
-
-
-def _pose(transform: Transform) -> Pose:
-    t, q = transform.translation, transform.rotation
-    return Pose(np.array([t.x, t.y, t.z]), np.array([q.x, q.y, q.z, q.w]))
+        store_transforms(self._tree, message, self._node.get_logger().warning)

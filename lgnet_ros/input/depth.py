@@ -12,7 +12,7 @@ from lgnet_core.geometry.transform_tree import TransformTree
 from lgnet_core.types import Camera, DepthMap
 from lgnet_ros.input.camera_info import CameraConverter
 from lgnet_ros.input.decode import decode_depth
-from lgnet_ros.input.depth_buffer import DepthBuffer
+from lgnet_ros.input.depth_buffer import BUFFER_DURATION, DepthBuffer
 from lgnet_ros.input.invalid_message import InvalidMessageError
 from lgnet_ros.rate_limit import stamp_to_ns
 
@@ -79,9 +79,12 @@ class DepthInput:
         depth_stamp = stamp_to_ns(message.header.stamp)
         age = (stamp - depth_stamp) / 1e9
         if abs(age) > max_age:
+            remedy = "let the driver synchronise both streams, or raise depth_max_age"
+            if age < 0:
+                remedy += f"; depth is kept for {BUFFER_DURATION:g} s while images wait, see the latency in diagnostics"
             raise _NoDepthError(
                 f"the depth image nearest to the image is {abs(age):.3f} s {'older' if age > 0 else 'newer'}, "
-                f"depth_max_age is {max_age:g} s; let the driver synchronise both streams, or raise depth_max_age"
+                f"depth_max_age is {max_age:g} s; {remedy}"
             )
         metres = decode_depth(message)
         registration = self._registration_to(header, camera, message)

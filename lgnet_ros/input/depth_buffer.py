@@ -9,21 +9,24 @@ from sensor_msgs.msg import Image
 
 from lgnet_ros.rate_limit import stamp_to_ns
 
-BUFFER_SIZE = 8
-"""Depth images kept: a quarter of a second at 30 Hz, since images are processed while later depth arrives."""
+BUFFER_DURATION = 1.0
+"""Seconds of depth images kept: while an image waits and is processed, later depth arrives."""
 
 
 class DepthBuffer:
-    """The latest depth images. Thread-safe."""
+    """Depth images of the last :data:`BUFFER_DURATION` seconds, by their stamps. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._messages: deque[tuple[int, Image]] = deque(maxlen=BUFFER_SIZE)
+        self._messages: deque[tuple[int, Image]] = deque()
 
     def put(self, message: Image) -> None:
-        """Store a depth image."""
+        """Store a depth image. What is farther from it than the duration, before or after, is discarded."""
+        stamp_ns = stamp_to_ns(message.header.stamp)
         with self._lock:
-            self._messages.append((stamp_to_ns(message.header.stamp), message))
+            self._messages.append((stamp_ns, message))
+            while abs(stamp_ns - self._messages[0][0]) > BUFFER_DURATION * 1e9:  # after, if the clock jumped back
+                self._messages.popleft()
 
     def nearest(self, stamp_ns: int) -> Image | None:
         """The depth image with the nearest stamp, of equally near ones the latest; None if there is none."""

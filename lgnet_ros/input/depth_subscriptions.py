@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
-from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.transform_tree import TransformTree
 from lgnet_ros import topics
 from lgnet_ros.input.depth import DepthInput
 from lgnet_ros.input.subscription import QoSMatchingSubscription
+from lgnet_ros.input.tf_messages import store_transforms
 from lgnet_ros.qos import static_tf_profile
 
 if TYPE_CHECKING:
@@ -79,10 +78,4 @@ class DepthSubscriptions:
         self.input.put(message)
 
     def _on_static_transforms(self, message: TFMessage) -> None:
-        for stamped in message.transforms:
-            position, rotation = stamped.transform.translation, stamped.transform.rotation
-            pose = Pose(
-                np.array([position.x, position.y, position.z]),
-                np.array([rotation.x, rotation.y, rotation.z, rotation.w]),
-            )
-            self._frames.set(stamped.header.frame_id.lstrip("/"), stamped.child_frame_id.lstrip("/"), pose)
+        store_transforms(self._frames, message, self._node.get_logger().warning)

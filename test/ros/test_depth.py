@@ -6,11 +6,13 @@ import array
 from pathlib import Path
 
 import numpy as np
+import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from lgnet_ros.msg import HandJoints, HandJointsArray, HandMeshArray
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
+from support.fixed_hands import WRISTS
 from support.ros_domain import HandsProcess, RosDomain
 from support.waiting import poll, wait_for
 
@@ -27,15 +29,16 @@ class DepthCamera:
         self.infos = create(CameraInfo, "camera_info", 5)
         self.stamp = 1_700_000_000_000_000_000
 
-    def publish(self, with_depth: bool) -> Header:
+    def publish(self, metres: float | None) -> Header:
+        """Publish an image, with a depth image of a wall unless ``metres`` is None."""
         self.stamp += PERIOD
         header = Header(frame_id="camera")
         header.stamp.sec, header.stamp.nanosec = divmod(self.stamp, 1_000_000_000)
         size = {"width": WIDTH, "height": HEIGHT}
         k = [300.0, 0.0, (WIDTH - 1) / 2, 0.0, 300.0, (HEIGHT - 1) / 2, 0.0, 0.0, 1.0]
         self.infos.publish(CameraInfo(header=header, k=k, **size))
-        if with_depth:
-            rows = np.full((HEIGHT, WIDTH), 500, "<u2").tobytes()
+        if metres is not None:
+            rows = np.full((HEIGHT, WIDTH), 1000 * metres, "<u2").tobytes()
             data = array.array("B", rows)
             self.depth.publish(Image(header=header, encoding="16UC1", step=2 * WIDTH, data=data, **size))
         data = array.array("B", bytes([255]) * (3 * WIDTH * HEIGHT))
@@ -51,30 +54,34 @@ def test_hands_follow_the_depth_while_there_is_one(ros_domain: RosDomain, tmp_pa
     camera = DepthCamera(ros_domain)
     sent: list[Header] = []
 
-    def sources(received: list, since: int) -> set[int]:
-        """Sources of the hands' sizes in the images sent since then."""
+    def hands(received: list, source: int, since: int) -> list:
+        """Right hands with a source of their size, in the images sent since then."""
         stamps = {(header.stamp.sec, header.stamp.nanosec) for header in sent[since:]}
         arrays = [message for message in received if (message.header.stamp.sec, message.header.stamp.nanosec) in stamps]
-        return {hand.size_source for message in arrays for hand in message.hands}
+        found = [hand for message in arrays for hand in message.hands]
+        return [hand for hand in found if hand.side == hand.RIGHT and hand.size_source == source]
 
-    def publish_until(with_depth: bool, source: int) -> bool:
+    def wrist_depth_of_published(metres: float | None, source: int) -> float:
+        """Publish until a hand has its size from the source; the distance of its wrist."""
         start = len(sent)
 
         def publish_and_wait() -> bool:
-            sent.append(camera.publish(with_depth))
-            return poll(lambda: source in sources(meshes, start) and source in sources(joints, start), 0.5)
+            sent.append(camera.publish(metres))
+            return poll(lambda: bool(hands(meshes, source, start) and hands(joints, source, start)), 0.5)
 
-        return wait_for(publish_and_wait, f"hands with the size source {source}")
+        wait_for(publish_and_wait, f"hands with the size source {source}")
+        return hands(joints, source, start)[-1].joints[0].z
 
-    assert publish_until(True, HandJoints.SIZE_DEPTH)
-    assert publish_until(False, HandJoints.SIZE_PREDICTED)
+    assert wrist_depth_of_published(0.4, HandJoints.SIZE_DEPTH) == pytest.approx(0.4, abs=1e-4)
+    assert wrist_depth_of_published(None, HandJoints.SIZE_PREDICTED) == pytest.approx(WRISTS[0, 2], abs=1e-4)
 
     def reported() -> bool:
-        sent.append(camera.publish(with_depth=False))
+        sent.append(camera.publish(None))
         statuses = (status for message in diagnostics for status in message.status)
         return poll(lambda: any("Depth is not used" in status.message for status in statuses), 0.5)
 
     wait_for(lambda: node.logged("Depth is not used: the depth image nearest to the image is"), "the warning")
     wait_for(reported, "the diagnostics")
-    assert publish_until(True, HandJoints.SIZE_DEPTH)  # as soon as it is there again
+    depth = wrist_depth_of_published(0.6, HandJoints.SIZE_DEPTH)
+    assert depth == pytest.approx(0.6, abs=1e-4)  # as soon as it is there again
     assert node.stop() == 0

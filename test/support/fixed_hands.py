@@ -9,6 +9,7 @@ import numpy as np
 
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.inference import DepthSource, OutOfMemoryError, Smoothing
+from lgnet_core.inference.depth_alignment import scale_hands
 from lgnet_core.types import Camera, FloatArray, Hand, Side, SizeSource, TwoHands
 from support.scene import make_scene
 
@@ -71,7 +72,9 @@ class FixedEstimator:
 
 
 class FixedTracker:
-    """Returns :func:`two_hands` for every image, sized by depth if there is a depth map, except by its first pixel.
+    """Returns :func:`two_hands` for every image, unless its first pixel says otherwise.
+
+    If there is a depth map, the hands are scaled so that the right wrist is at its median depth.
 
     0: no hands; 1: inference fails; 2: out of memory until some is freed; 3: out of memory in any case.
     """
@@ -100,7 +103,7 @@ class FixedTracker:
             raise RuntimeError("no hand at all fits this image")
         if code == 3 or (code == 2 and not self.estimator.freed):
             raise OutOfMemoryError("the memory of cuda:0 is full")
-        if depth is not None and depth() is not None:
-            right, left = (replace(hand, size_source=SizeSource.DEPTH) for hand in self._metric.hands)
-            return replace(self._metric, right=right, left=left)
+        if depth is not None and (depth_map := depth()) is not None:
+            factor = float(np.median(depth_map.metres)) / WRISTS[Side.RIGHT, 2]
+            return scale_hands(self._metric, dict.fromkeys(Side, factor), SizeSource.DEPTH)
         return self._relative if camera is None else self._metric

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from scipy.spatial.transform import Rotation
 from support.posed_hands import SEEDS
@@ -31,6 +32,22 @@ def test_lookup_composes_along_the_tree(seed: int) -> None:
         for source in in_map:
             expected = np.linalg.inv(in_map[target]) @ in_map[source]
             np.testing.assert_allclose(matrix(tree.lookup(target, source)), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("position", "quaternion", "problem"),
+    [
+        ([np.nan, 0, 0], [0, 0, 0, 1], "not finite"),
+        ([0, 0, 0], [np.inf, 0, 0, 1], "not finite"),
+        ([0, 0, 0], [0, 0, 0, 0], "norm 0, expected 1"),
+    ],
+)
+def test_invalid_poses_are_refused_and_leave_the_tree_as_it_was(position, quaternion, problem) -> None:
+    tree = TransformTree()
+    tree.set("a", "b", Pose(np.array([1.0, 0, 0]), np.array([0.0, 0, 0, 1])))
+    with pytest.raises(ValueError, match=problem):
+        tree.set("a", "b", Pose(np.array(position, float), np.array(quaternion, float)))
+    np.testing.assert_allclose(tree.lookup("a", "b").position, [1, 0, 0])
 
 
 def test_unconnected_frames_and_loops() -> None:

@@ -34,6 +34,8 @@ def test_latest_transform_of_tf(ros_domain: RosDomain, monkeypatch: pytest.Monke
     for x in (1.0, 2.0):
         publisher.publish(TFMessage(transforms=[transform("base", "arm", x), transform("arm", "camera", 0.5)]))
         wait_for(lambda x=x: (pose := frames.lookup("base", "camera")) and pose.position[0] == x + 0.5)
+    publisher.publish(TFMessage(transforms=[transform("base", "arm", float("nan")), transform("/arm", "/camera", 0.7)]))
+    wait_for(lambda: (pose := frames.lookup("/base", "/camera")) and pose.position[0] == 2.7)  # the invalid one ignored
     ros_domain.node.destroy_publisher(publisher)
 
 

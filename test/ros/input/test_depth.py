@@ -14,7 +14,7 @@ from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.transform_tree import TransformTree
 from lgnet_core.types import Camera, DepthMap
 from lgnet_ros.input.depth import DepthInput
-from lgnet_ros.input.depth_buffer import BUFFER_SIZE, DepthBuffer
+from lgnet_ros.input.depth_buffer import BUFFER_DURATION, DepthBuffer
 
 CAMERA = Camera(np.array([[50.0, 0, 31.5], [0, 50, 23.5], [0, 0, 1]]), 64, 48)
 MS = 1_000_000
@@ -91,15 +91,24 @@ def test_equal_stamps_are_preferred_then_the_nearest(depth):
     assert lookup(depth, 55 * MS).metres[0, 0] == pytest.approx(0.6)
 
 
-def test_buffer_forgets_old_images():
-    buffer = DepthBuffer()
+def test_buffer_keeps_one_duration_and_forgets_older_images():
+    buffer, interval = DepthBuffer(), 20 * MS
     assert buffer.nearest(0) is None
-    for k in range(BUFFER_SIZE + 3):
-        buffer.put(depth_image(k * MS))
-    assert buffer.nearest(0).header.stamp.nanosec == 3 * MS
-    again = depth_image(5 * MS, metres=0.9)
+    last = round(1.5 * BUFFER_DURATION * 1e9)
+    for stamp in range(0, last + 1, interval):
+        buffer.put(depth_image(stamp, size=(4, 3)))
+    oldest = buffer.nearest(0).header.stamp.nanosec
+    assert last - BUFFER_DURATION * 1e9 <= oldest < last - BUFFER_DURATION * 1e9 + interval
+    again = depth_image(last, 0.9, size=(4, 3))
     buffer.put(again)
-    assert buffer.nearest(5 * MS) is again  # of equal stamps the latest
+    assert buffer.nearest(last) is again  # of equal stamps the latest
+
+
+def test_buffer_starts_anew_when_the_clock_jumps_back():
+    buffer = DepthBuffer()
+    buffer.put(depth_image(10_000 * MS))
+    buffer.put(depth_image(5 * MS))
+    assert buffer.nearest(10_000 * MS).header.stamp.nanosec == 5 * MS
 
 
 def test_transformed_depth(depth, frames):
@@ -132,7 +141,11 @@ def test_leading_slashes_in_headers_are_ignored(depth, frames):
         (lambda depth: None, "no depth image received on /depth; start the depth stream, or remap depth"),
         (
             lambda depth: depth.put(depth_image(-300 * MS + 1000 * MS)),
-            "is 0.300 s older, depth_max_age is 0.1 s; let the driver synchronise",
+            "is 0.300 s older, depth_max_age is 0.1 s; let the driver synchronise.* or raise depth_max_age$",
+        ),
+        (
+            lambda depth: depth.put(depth_image(1200 * MS)),
+            "is 0.200 s newer, .*; depth is kept for 1 s while images wait",
         ),
         (
             lambda depth: depth.put(depth_image(1000 * MS, size=(32, 24))),
@@ -157,7 +170,7 @@ def test_leading_slashes_in_headers_are_ignored(depth, frames):
             "/depth: .*rgb8",
         ),
     ],
-    ids=["none", "late", "not registered", "no transform", "not calibrated", "no depth encoding"],
+    ids=["none", "older", "newer", "not registered", "no transform", "not calibrated", "no depth encoding"],
 )
 def test_without_depth_the_problem_and_its_remedy_are_known(depth, prepare, problem):
     prepare(depth)
