@@ -181,19 +181,21 @@ class Hand:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TwoHands:
-    """The hands detected in one image.
+    """The detected hands of one person in one image.
 
     Args:
         right, left: the hand, or None if it was not detected.
         relative_translation: (3,) wrist_left - wrist_right, metres, camera axes; None unless both were detected.
         metric: True if the hands are in the camera frame; False if no camera was given, in which case joints and
             vertices are relative to each hand's own wrist (normalised mode).
+        person: index of the person, from 0; constant while one of the hands is tracked.
     """
 
     right: Hand | None
     left: Hand | None
     relative_translation: FloatArray | None
     metric: bool
+    person: int = 0
 
     @property
     def hands(self) -> list[Hand]:

@@ -1,16 +1,19 @@
-"""Association: duplicate suppression, and the assignment of observations to the right and the left hand."""
+"""Association: duplicate suppression, and the assignment of observations to people and sides."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
 
 from lgnet_core.inference.context import ImageContext
 from lgnet_core.inference.observation import HandObservation, HandObserver, crops_from_observations
+from lgnet_core.inference.people import People, group_by_person
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.types import Side
+
+NO_PEOPLE: Mapping[HandObservation, int] = {}
 
 
 def is_same_hand(a: HandObservation, b: HandObservation, thresholds: Thresholds) -> bool:
@@ -43,7 +46,7 @@ def suppress_duplicates(
 def assign_sides(hands: Sequence[HandObservation], thresholds: Thresholds) -> dict[Side, HandObservation]:
     """At most one right and one left hand: the assignment with the maximum sum of presence times side probability.
 
-    All hands are assumed to be one person's: of two that look like right hands, the less probable becomes the left one,
+    All hands are one person's: of two that look like right hands, the less probable becomes the left one,
     and a hand that is much smaller than another (``thresholds.min_size_ratio``) is dropped.
     """
     max_side = max((hand.crop_side for hand in hands), default=0.0)
@@ -62,24 +65,35 @@ def assign_sides(hands: Sequence[HandObservation], thresholds: Thresholds) -> di
 
 
 def associate(
-    context: ImageContext, hands: Sequence[HandObservation], observer: HandObserver
-) -> dict[Side, HandObservation]:
-    """At most one right and one left hand, each observed in a crop that is mirrored according to its side.
+    context: ImageContext,
+    hands: Sequence[HandObservation],
+    observer: HandObserver,
+    known: Mapping[HandObservation, int] = NO_PEOPLE,
+) -> People:
+    """The hands of each person, each observed in a crop that is mirrored according to its side.
 
     A hand whose crop was mirrored for the other side is observed again; if it is not confirmed there, it is dropped.
 
     Args:
         hands: without duplicates.
+        known: persons of the tracked hands; used with several people only.
     """
     thresholds = context.thresholds
-    assigned = assign_sides(hands, thresholds)
-    wrongly_mirrored = {side: hand for side, hand in assigned.items() if hand.mirrored != (side is Side.LEFT)}
-    if not wrongly_mirrored:
-        return assigned
-    crops = crops_from_observations(list(wrongly_mirrored.values()), list(wrongly_mirrored))
-    for (side, previous), hand in zip(wrongly_mirrored.items(), observer.observe(context, crops)):
-        if hand is None or hand.presence < thresholds.presence or not is_same_hand(previous, hand, thresholds):
-            del assigned[side]
-        else:
-            assigned[side] = hand.with_right_probability(previous.right_probability)
-    return assigned
+    if thresholds.max_people == 1:
+        people = {0: assign_sides(hands, thresholds)}
+    else:
+        people = group_by_person(hands, thresholds, known)
+    wrongly_mirrored = {
+        (person, side): hand
+        for person, pair in people.items()
+        for side, hand in pair.items()
+        if hand.mirrored != (side is Side.LEFT)
+    }
+    if wrongly_mirrored:
+        crops = crops_from_observations(list(wrongly_mirrored.values()), [side for _, side in wrongly_mirrored])
+        for ((person, side), previous), hand in zip(wrongly_mirrored.items(), observer.observe(context, crops)):
+            if hand is None or hand.presence < thresholds.presence or not is_same_hand(previous, hand, thresholds):
+                del people[person][side]
+            else:
+                people[person][side] = hand.with_right_probability(previous.right_probability)
+    return {person: pair for person, pair in people.items() if pair}

@@ -47,7 +47,7 @@ def scale_hands(hands: TwoHands, factors: Mapping[Side, float], source: SizeSour
     relative = hands.relative_translation
     if len(scaled) == len(Side):
         relative = scaled[Side.LEFT].joints[WRIST] - scaled[Side.RIGHT].joints[WRIST]
-    return TwoHands(scaled.get(Side.RIGHT), scaled.get(Side.LEFT), relative, hands.metric)
+    return replace(hands, right=scaled.get(Side.RIGHT), left=scaled.get(Side.LEFT), relative_translation=relative)
 
 
 def scale_hand(hand: Hand, factor: float, source: SizeSource) -> Hand:

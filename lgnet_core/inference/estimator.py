@@ -34,7 +34,7 @@ class HandEstimator:
     1. Preprocessing: validation, exposure normalisation.
     2. Detection: palm candidates in the whole image; the hand-landmark network finds joints, presence and side of each
        in an upright crop, and again in a second crop around the first joints.
-    3. Association: at most one right and one left hand, assumed to be one person's.
+    3. Association: at most one right and one left hand of each person (``thresholds.max_people``).
     4. Reconstruction by the two-hand network.
     5. Assembly: scaling to the user's hand, placement in the camera frame, scaling to a depth map, retargeting to
        another hand model.
@@ -170,7 +170,7 @@ class HandEstimator:
         self.thresholds = replace(self.thresholds, presence=value)
 
     def estimate(self, image: ImageArray, camera: Camera | None = None, depth: DepthMap | None = None) -> TwoHands:
-        """Estimate both hands of an image.
+        """Estimate both hands of an image; of several people's, those of the first (:meth:`estimate_people`).
 
         Args:
             image: (H, W, 3) RGB, uint8; :mod:`lgnet_core.io.images` converts other formats.
@@ -182,26 +182,41 @@ class HandEstimator:
         Raises:
             ValueError: if the image is invalid, or the camera or the depth map has another size.
         """
+        people = self.estimate_people(image, camera, depth)
+        return people[0] if people else TwoHands(None, None, None, metric=camera is not None)
+
+    def estimate_people(
+        self, image: ImageArray, camera: Camera | None = None, depth: DepthMap | None = None
+    ) -> list[TwoHands]:
+        """Estimate the hands of at most ``thresholds.max_people`` people: one element per person with a hand.
+
+        Arguments and exceptions as for :meth:`estimate`.
+        """
         context = self.preprocess(image, camera)
         observations = self.detector.detect(context)
-        hands = self.reconstruct(context, associate(context, observations, self.detector.observer))
-        if depth is not None and hands.metric:
-            factors = measure_scales({hand.side: hand for hand in hands.hands}, depth, context.camera)
-            hands = scale_hands(hands, factors, SizeSource.DEPTH)
-        return self.retarget(context, hands)
+        people = []
+        for person, pair in associate(context, observations, self.detector.observer).items():
+            hands = self.reconstruct(context, pair, person)
+            if depth is not None and hands.metric:
+                factors = measure_scales({hand.side: hand for hand in hands.hands}, depth, context.camera)
+                hands = scale_hands(hands, factors, SizeSource.DEPTH)
+            people.append(self.retarget(context, hands))
+        return people
 
     def preprocess(self, image: ImageArray, camera: Camera | None) -> ImageContext:
         """Validate an image and normalise its exposure; arguments and exceptions as for :meth:`estimate`."""
         context = ImageContext.from_image(image, camera, self.thresholds)
         return replace(context, image=normalise_exposure(image, context.thresholds))
 
-    def reconstruct(self, context: ImageContext, hands: Mapping[Side, HandObservation]) -> TwoHands:
-        """Reconstruct associated hands, scale them to the user's and place them in the camera frame."""
-        if not hands:
-            return TwoHands(None, None, None, metric=context.metric)
+    def reconstruct(self, context: ImageContext, hands: Mapping[Side, HandObservation], person: int = 0) -> TwoHands:
+        """Reconstruct the hands of a person, at least one, scale them to the user's and place them in the camera frame.
+
+        Args:
+            person: index of the person.
+        """
         reconstruction = self.reconstructor(context, hands)
         with context.stopwatch("place"):
-            return self.assembler(context, reconstruction, hands)
+            return replace(self.assembler(context, reconstruction, hands), person=person)
 
     def retarget(self, context: ImageContext, hands: TwoHands) -> TwoHands:
         """Convert placed hands to the hand model of the output, if it is not the network's."""
@@ -213,8 +228,8 @@ class HandEstimator:
     def warm_up(self) -> None:
         """Run every network once, with each of its batch sizes if the engine prepares them separately, so that no image
         pays for initialisation."""
-        max_palms = self.thresholds.max_palms
-        batch_sizes = {"landmarks": range(1, max_palms + 1), "hands": self.reconstructor.batch_sizes}
+        palm_count = self.thresholds.palm_count
+        batch_sizes = {"landmarks": range(1, palm_count + 1), "hands": self.reconstructor.batch_sizes}
         for name, engine in self.engines.items():
             sizes = batch_sizes.get(name, (1,)) if engine.prepares_each_batch_size else (1,)
             for size in sizes:

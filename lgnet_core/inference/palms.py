@@ -76,13 +76,13 @@ def merge_palms(palms: Palms, thresholds: Thresholds) -> Palms:
         palms: best first.
 
     Returns:
-        At most ``thresholds.max_palms`` palms, each with the score of its best candidate.
+        At most ``thresholds.palm_count`` palms, each with the score of its best candidate.
     """
     sides = (palms.boxes[:, 2:] - palms.boxes[:, :2]).max(-1)
     remaining = np.ones(len(palms), bool)
     merged: list[tuple[float, FloatArray, FloatArray]] = []
     for k in range(len(palms)):
-        if not remaining[k] or len(merged) == thresholds.max_palms:
+        if not remaining[k] or len(merged) == thresholds.palm_count:
             continue
         distance = np.linalg.norm(palms.keypoints - palms.keypoints[k], axis=-1).mean(-1)
         duplicates = remaining & (distance < thresholds.palm_nms_distance * np.maximum(sides, sides[k]))

@@ -144,7 +144,8 @@ class Retargeter:
         relative = output.relative_translation
         if relative is not None:
             relative = relative + retargeted.wrist[Side.LEFT] - retargeted.wrist[Side.RIGHT]
-        return TwoHands(converted.get(Side.RIGHT), converted.get(Side.LEFT), relative, output.metric)
+        right, left = converted.get(Side.RIGHT), converted.get(Side.LEFT)
+        return replace(output, right=right, left=left, relative_translation=relative)
 
     def joint_distances(self, count: int = 256, seed: int = 0) -> FloatArray:
         """Distances between corresponding joints of source and target, for randomly posed random hands.

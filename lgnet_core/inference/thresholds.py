@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PEOPLE_RANGE = (1, 4)
+"""Numbers of people: association tries all pairings of their hands."""
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -23,6 +26,7 @@ class Thresholds:
             fraction of the larger palm's side. Box IoU would merge crossed hands, whose palms overlap but point in
             different directions.
         max_palms: detection: candidates that get a crop, best first: two hands and a margin for false positives.
+            Each further person adds two (:attr:`palm_count`).
         retry_margin: detection: if no hand is found, the detector runs again on the image downscaled by this factor and
             padded with black: hands that fill the image are larger than those that the detector was trained on.
         min_crop_side: observation: minimum side of a hand crop, pixels of the image. Smaller ones hold no detail.
@@ -33,11 +37,15 @@ class Thresholds:
             are closer than 0.3; palms that face each other are 0.35 apart.
         min_size_ratio: association: minimum ratio of the crop sides of both hands. One person's hands are at similar
             distances from the camera; isolated fingers and small objects are sometimes taken for a hand.
+        max_people: association: people whose hands are reported. With 1, of two hands that look like right hands the
+            less probable becomes the left one; with more, they are two persons'.
+        max_hand_distance: association: with several people, maximum distance of the centres of one person's hands, in
+            sides of their crops. A side is about twice the palm, 0.2 m: the limit is about the span of the arms.
         max_crop_shift: tracking: maximum motion-compensating shift of a track's next crop, in sides of the crop.
         handedness_momentum: tracking: weight of a track's previous handedness in its moving average.
 
     Raises:
-        ValueError: if a probability is not between 0 and 1.
+        ValueError: if a probability is not between 0 and 1, or ``max_people`` is not in :data:`PEOPLE_RANGE`.
     """
 
     min_white_level: float = 180.0
@@ -52,6 +60,8 @@ class Thresholds:
     first_pass_presence: float = 0.05
     duplicate_distance: float = 0.3
     min_size_ratio: float = 0.4
+    max_people: int = 1
+    max_hand_distance: float = 7.0
     max_crop_shift: float = 0.5
     handedness_momentum: float = 0.9
 
@@ -60,3 +70,11 @@ class Thresholds:
             value = getattr(self, name)
             if not 0 < value < 1:
                 raise ValueError(f"{name}: expected a probability between 0 and 1, got {value}")
+        low, high = PEOPLE_RANGE
+        if not low <= self.max_people <= high:
+            raise ValueError(f"max_people: expected {low} to {high}, got {self.max_people}")
+
+    @property
+    def palm_count(self) -> int:
+        """Maximum number of palm candidates in an image."""
+        return self.max_palms + 2 * (self.max_people - 1)

@@ -43,8 +43,9 @@ class AttentionView:
         """
         estimator = self.estimator
         context = estimator.preprocess(image, camera)
-        hands = associate(context, estimator.detector.detect(context), estimator.detector.observer)
-        if not hands:
+        people = associate(context, estimator.detector.detect(context), estimator.detector.observer)
+        hands = next(iter(people.values()), None)
+        if hands is None:
             return None
         inputs = estimator.reconstructor.network_inputs(context, hands)
         device = estimator.engines["hands"].device

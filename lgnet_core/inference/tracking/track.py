@@ -22,6 +22,7 @@ class Track:
 
     Args:
         track_id: unique, from 1.
+        person: index of the person whose hand it is.
         side: assigned to the hand.
         observation: the last one, with the track's filtered handedness.
         velocity: (2,) of the joints' mean, pixels per second.
@@ -30,6 +31,7 @@ class Track:
     """
 
     track_id: int
+    person: int
     side: Side
     observation: HandObservation
     velocity: FloatArray = field(default_factory=lambda: np.zeros(2))

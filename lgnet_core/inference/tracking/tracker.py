@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -25,13 +26,14 @@ NOMINAL_INTERVAL = 1 / 30
 
 
 class HandTracker:
-    """Tracks at most one right and one left hand through the images of a camera.
+    """Tracks at most one right and one left hand of each person through the images of a camera.
 
     The next crop of a tracked hand follows from its last joints at constant velocity, so a tracked hand costs one pass
     of the hand-landmark network and no detection. A track ends when its presence falls below the threshold. Detection
-    runs on the whole image while fewer than two hands are tracked, and every ``detection_interval`` images. Hands that
-    it adds are associated together with the tracked ones (:func:`~lgnet_core.inference.association.associate`); tracked
-    hands contribute the handedness averaged over their track. With a ``detection_interval`` of 1 nothing is tracked:
+    runs on the whole image while fewer than two hands per person are tracked, and every ``detection_interval`` images.
+    Hands that it adds are associated together with the tracked ones
+    (:func:`~lgnet_core.inference.association.associate`); tracked hands stay with their person and contribute the
+    handedness averaged over their track. With a ``detection_interval`` of 1 nothing is tracked:
     the hands of each image are those of ``estimator.estimate``, with track ids.
 
     The tracker resets itself, so that the next image is processed like the first one, if the clock jumps back, after
@@ -79,14 +81,16 @@ class HandTracker:
 
     def reset(self) -> None:
         """Drop all tracks. Track ids continue to count."""
-        self._tracks: dict[Side, Track] = {}
+        self._tracks: dict[tuple[int, Side], Track] = {}
         self._last_frame: _FrameInfo | None = None
         self._images_since_detection = 0
 
     def update(
         self, image: ImageArray, camera: Camera | None, stamp_ns: int, depth: DepthSource | None = None
     ) -> TwoHands:
-        """Process the next image and return both hands.
+        """Process the next image and return both hands; of several people's, those of the first.
+
+        With several people (``estimator.thresholds.max_people``) the first may change: :meth:`update_people`.
 
         Args:
             image: (H, W, 3) RGB, uint8.
@@ -98,6 +102,17 @@ class HandTracker:
         Raises:
             ValueError: as :meth:`HandEstimator.estimate`.
         """
+        people = self.update_people(image, camera, stamp_ns, depth)
+        return people[0] if people else TwoHands(None, None, None, metric=camera is not None)
+
+    def update_people(
+        self, image: ImageArray, camera: Camera | None, stamp_ns: int, depth: DepthSource | None = None
+    ) -> list[TwoHands]:
+        """Process the next image and return the hands of each person, by ``TwoHands.person``.
+
+        A person whose hands are lost is absent; the index is then given to the next new person. Arguments and
+        exceptions as for :meth:`update`.
+        """
         context = self.estimator.preprocess(image, camera)
         frame = _FrameInfo(image.shape, context.camera, context.metric, stamp_ns)
         if self._last_frame is not None and not frame.continues(self._last_frame, self.max_gap):
@@ -107,20 +122,27 @@ class HandTracker:
 
         tracked = self._observe_tracks(context, interval)
         observations = list(tracked)
-        detect = len(tracked) < len(Side) or self._images_since_detection + 1 >= self.detection_interval
+        num_hands = len(Side) * context.thresholds.max_people
+        detect = len(tracked) < num_hands or self._images_since_detection + 1 >= self.detection_interval
         if detect:
             observations += detector.detect(context, known=observations)
-        hands = associate(context, observations, detector.observer)
-        placed = self.estimator.reconstruct(context, hands)
+        known = {hand: track.person for hand, track in tracked.items()}
+        people = associate(context, observations, detector.observer, known)
+        placed = [self.estimator.reconstruct(context, pair, person) for person, pair in people.items()]
 
         self._images_since_detection = 0 if detect else self._images_since_detection + 1
         self._last_frame = frame
         self._tracks = {
-            side: self._continue_track(context, side, hand, tracked, interval) for side, hand in hands.items()
+            (person, side): self._continue_track(context, person, side, hand, tracked, interval)
+            for person, pair in people.items()
+            for side, hand in pair.items()
         }
-        output = self.estimator.retarget(context, self._scale_to_depth(context, placed, stamp_ns, depth))
-        with context.stopwatch("smooth"):
-            output = self._smooth(output, interval)
+        output = []
+        depth_map = None if depth is None else cache(depth)  # the same for all people
+        for hands in placed:
+            hands = self.estimator.retarget(context, self._scale_to_depth(context, hands, stamp_ns, depth_map))
+            with context.stopwatch("smooth"):
+                output.append(self._smooth(hands, interval))
         self.last_stages = context.stopwatch.seconds
         return output
 
@@ -143,6 +165,7 @@ class HandTracker:
     def _continue_track(
         self,
         context: ImageContext,
+        person: int,
         side: Side,
         hand: HandObservation,
         tracked: dict[HandObservation, Track],
@@ -152,8 +175,9 @@ class HandTracker:
         for observation, track in tracked.items():
             if track.side is side and is_same_hand(observation, hand, context.thresholds):
                 track.update(hand, interval)
+                track.person = person
                 return track
-        last = self._tracks.get(side)
+        last = self._tracks.get((person, side))
         if (
             self.detection_interval == 1
             and last is not None
@@ -162,7 +186,7 @@ class HandTracker:
             last.update(hand, interval)
             return last
         self._track_count += 1
-        return Track(self._track_count, side, hand)
+        return Track(self._track_count, person, side, hand)
 
     def _scale_to_depth(
         self, context: ImageContext, placed: TwoHands, stamp_ns: int, source: DepthSource | None
@@ -171,7 +195,7 @@ class HandTracker:
         if not placed.metric or not placed.hands:
             return placed
         with context.stopwatch("depth"):
-            sizes = {hand.side: self._tracks[hand.side].size for hand in placed.hands}
+            sizes = {hand.side: self._tracks[placed.person, hand.side].size for hand in placed.hands}
             factors: dict[Side, float] = {}
             if source is not None:
                 for hand in placed.hands:
@@ -193,7 +217,7 @@ class HandTracker:
         smoothing = self.smoothing
         output: dict[Side, Hand] = {}
         for hand in hands.hands:
-            track = self._tracks[hand.side]
+            track = self._tracks[hands.person, hand.side]
             if smoothing is None:
                 track.smoother = None  # restarts when smoothing is switched on again
             else:
@@ -203,7 +227,7 @@ class HandTracker:
         relative = hands.relative_translation
         if smoothing is not None and hands.metric and len(output) == 2:
             relative = output[Side.LEFT].joints[WRIST] - output[Side.RIGHT].joints[WRIST]
-        return TwoHands(output.get(Side.RIGHT), output.get(Side.LEFT), relative, hands.metric)
+        return replace(hands, right=output.get(Side.RIGHT), left=output.get(Side.LEFT), relative_translation=relative)
 
 
 @dataclass(frozen=True, eq=False)

@@ -148,7 +148,7 @@ def test_reobservation_in_a_mirrored_crop_keeps_the_handedness(hand_model):
         hand.with_right_probability(0.65) if hand.right_probability < 0.9 else hand  # as filtered by a track
         for hand in script.detector.detect(context)
     ]
-    hands = associate(context, observations, script.detector.observer)
+    hands = associate(context, observations, script.detector.observer)[0]
     assert hands[Side.LEFT].mirrored
     assert hands[Side.LEFT].right_probability == 0.65
 
@@ -312,7 +312,7 @@ def test_warm_up_runs_every_network_with_every_batch_size(hand_model, engine_typ
     script.detector.observer.engine = recorder("landmarks", script.landmarks)
     estimator.reconstructor.engine = recorder("hands", script.stages)
     estimator.warm_up()
-    max_palms = estimator.thresholds.max_palms
+    max_palms = estimator.thresholds.palm_count
     assert batches == {
         "palms": {1},
         "landmarks": set(range(1, max_palms + 1)) if each_size else {1},

@@ -41,7 +41,7 @@ def observed(hand_model):
         wrists = np.stack([point_at(80, 100, 0.55, camera), point_at(165, 95, 0.6, camera)])
         script = script_of(hand_model, make_scene(hand_model, camera, wrists, presence, seed=4))
         context = context_of(camera)
-        return script, associate(context, script.detector.detect(context), script.detector.observer)
+        return script, associate(context, script.detector.detect(context), script.detector.observer)[0]
 
     return observe
 

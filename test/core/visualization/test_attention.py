@@ -45,7 +45,7 @@ def make_view(hand_model, config):
 
 def observe(estimator, image, camera):
     context = ImageContext.from_image(image, camera, estimator.thresholds)
-    return context, associate(context, estimator.detector.detect(context), estimator.detector.observer)
+    return context, associate(context, estimator.detector.detect(context), estimator.detector.observer)[0]
 
 
 def tiles(sheet, row=0):

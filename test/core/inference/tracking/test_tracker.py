@@ -474,3 +474,31 @@ def test_torchs_thread_pool_is_not_used(hand_model, count):
 def test_settings_out_of_range_are_rejected(hand_model, setting):
     with pytest.raises(ValueError, match=next(iter(setting))):
         World(hand_model, **setting)
+
+
+def test_two_people_keep_their_indices_and_tracks(hand_model):
+    """A second person's right hand comes, and stays another's when the first person's is lost."""
+    world = World(hand_model, thresholds=Thresholds(max_people=2))
+    visitor = hand_at(120, 60)
+    world.script.hands.append(visitor)
+    world.hide(visitor)
+
+    def people(step: World) -> dict[int, dict[Side, int]]:
+        step.now += FRAME
+        return {hands.person: ids(hands) for hands in step.tracker.update_people(step.image, CAMERA, step.now)}
+
+    assert people(world) == {0: {Side.RIGHT: 1, Side.LEFT: 2}}
+    world.show(visitor)
+    assert people(world) == {0: {Side.RIGHT: 1, Side.LEFT: 2}, 1: {Side.RIGHT: 3}}
+    world.hide(world.right, world.left)
+    assert people(world) == {1: {Side.RIGHT: 3}}
+    hands = world.step()
+    assert (hands.person, ids(hands)) == (1, {Side.RIGHT: 3})  # of `update` the first one that is there
+    world.show(world.left)  # joins the person who lacks a left hand
+    assert people(world) == {1: {Side.RIGHT: 3, Side.LEFT: 4}}
+
+
+def test_with_one_person_a_second_right_hand_is_no_other_persons(hand_model):
+    world = World(hand_model)
+    world.script.hands.append(hand_at(120, 60))
+    assert [hands.person for hands in world.tracker.update_people(world.image, CAMERA, world.now)] == [0]
