@@ -140,6 +140,10 @@ class DepthMap:
     stamp_ns: int = 0
 
 
+HandKey = tuple[int, Side]
+"""Person and side."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Hand:
     """One estimated hand.
@@ -159,6 +163,7 @@ class Hand:
         size_source: what determines the size and the distance.
         track_id: constant while a :class:`~lgnet_core.inference.tracking.tracker.HandTracker` follows this hand from
             image to image, counted from 1; 0: not tracked.
+        person: index of the person, from 0; constant while one of the person's hands is tracked.
     """
 
     side: Side
@@ -172,6 +177,12 @@ class Hand:
     shape: FloatArray
     size_source: SizeSource = SizeSource.PREDICTED
     track_id: int = 0
+    person: int = 0
+
+    @property
+    def key(self) -> HandKey:
+        """Unique among the hands of an image."""
+        return self.person, self.side
 
     def __repr__(self) -> str:
         wrist = ", ".join(f"{round(float(x), 2) + 0.0:.2f}" for x in self.joints[WRIST])  # + 0.0: no -0.00
@@ -188,19 +199,22 @@ class TwoHands:
         relative_translation: (3,) wrist_left - wrist_right, metres, camera axes; None unless both were detected.
         metric: True if the hands are in the camera frame; False if no camera was given, in which case joints and
             vertices are relative to each hand's own wrist (normalised mode).
-        person: index of the person, from 0; constant while one of the hands is tracked.
     """
 
     right: Hand | None
     left: Hand | None
     relative_translation: FloatArray | None
     metric: bool
-    person: int = 0
 
     @property
     def hands(self) -> list[Hand]:
         """The detected hands, right before left."""
         return [hand for hand in (self.right, self.left) if hand is not None]
+
+    @property
+    def person(self) -> int:
+        """Index of the person, see :class:`Hand`; 0 without hands."""
+        return self.hands[0].person if self.hands else 0
 
     def __repr__(self) -> str:
         parts = ["metric" if self.metric else "wrist-relative"]
@@ -208,6 +222,33 @@ class TwoHands:
         if self.relative_translation is not None:
             parts.append(f"wrists {np.linalg.norm(self.relative_translation):.2f} m apart")
         return f"TwoHands({', '.join(parts)})"
+
+
+@dataclass(frozen=True, eq=False)
+class ImageHands:
+    """The detected hands in one image, of one or several people.
+
+    Args:
+        people: those with at least one hand, by their index.
+        metric: see :class:`TwoHands`.
+    """
+
+    people: list[TwoHands]
+    metric: bool
+
+    @property
+    def hands(self) -> list[Hand]:
+        """The detected hands, of each person right before left."""
+        return [hand for person in self.people for hand in person.hands]
+
+    @property
+    def first(self) -> TwoHands:
+        """The hands of the first person."""
+        return self.people[0] if self.people else TwoHands(None, None, None, self.metric)
+
+
+Hands = TwoHands | ImageHands
+"""The hands of one person or of all people in an image."""
 
 
 def _join(numbers: tuple[int, ...]) -> str:

@@ -17,7 +17,7 @@ from rclpy.parameter import Parameter as RosParameter
 
 from lgnet_core.engines.base import DEVICES, ENGINES
 from lgnet_core.inference.assembly import HAND_LENGTH_RANGE
-from lgnet_core.inference.thresholds import Thresholds
+from lgnet_core.inference.thresholds import PEOPLE_RANGE, Thresholds
 from lgnet_core.inference.tracking.smoothing import Smoothing
 from lgnet_ros.parameter import Parameter
 
@@ -112,10 +112,16 @@ class Settings:
         "Minimum probability of a hand being in the image for it to be published.",
         limits=(0.01, 0.99),
     )
+    max_people: int = _parameter(
+        _THRESHOLDS.max_people,
+        "Number of people whose hands are published. With 1, all hands are taken for one person's; with more, they are "
+        "grouped by side and distance. The time per image grows with the number of hands.",
+        limits=PEOPLE_RANGE,
+    )
     detection_interval: int = _parameter(
         10,
-        "Number of images between full-image detections while two hands are tracked; with fewer tracked hands, every "
-        "image has a detection. 1: detection in every image, no tracking.",
+        "Number of images between full-image detections while two hands per person are tracked; with fewer tracked "
+        "hands, every image has a detection. 1: detection in every image, no tracking.",
         "images",
         limits=(1, 1000),
     )

@@ -10,7 +10,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from lgnet_core.inference import DepthSource, OutOfMemoryError
-from lgnet_core.types import Camera, DepthMap, ImageArray, TwoHands
+from lgnet_core.types import Camera, DepthMap, ImageArray, ImageHands
 from lgnet_ros import topics
 from lgnet_ros.input.camera_info import CameraConverter
 from lgnet_ros.input.camera_info_cache import Calibration, CameraInfoCache
@@ -60,7 +60,7 @@ class PerceptionResult:
     header: Header
     image: ImageArray
     camera: Camera | None
-    hands: TwoHands
+    hands: ImageHands
     stage_seconds: dict[str, float]
     warnings: Mapping[str, str] = field(default_factory=dict)
 
@@ -166,11 +166,11 @@ class Perception:
 
         return lookup
 
-    def _track(self, decoded: DecodedImage, depth: DepthSource | None) -> TwoHands:
+    def _track(self, decoded: DecodedImage, depth: DepthSource | None) -> ImageHands:
         arguments = decoded.image, decoded.camera, stamp_to_ns(decoded.header.stamp), depth
         try:
-            return self.tracker.update(*arguments)
+            return self.tracker.update_people(*arguments)
         except OutOfMemoryError:
             self.tracker.estimator.free_memory()
             self.tracker.reset()
-            return self.tracker.update(*arguments)
+            return self.tracker.update_people(*arguments)

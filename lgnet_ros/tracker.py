@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from lgnet_core.inference import DepthSource, HandEstimator, HandTracker, Smoothing
-from lgnet_core.types import Camera, ImageArray, TwoHands
+from lgnet_core.types import Camera, ImageArray, ImageHands
 from lgnet_ros.parameters import Settings
 
 
@@ -19,9 +20,9 @@ class Tracker(Protocol):
     max_gap: float
     last_stages: dict[str, float]
 
-    def update(
+    def update_people(
         self, image: ImageArray, camera: Camera | None, stamp_ns: int, depth: DepthSource | None = None
-    ) -> TwoHands: ...
+    ) -> ImageHands: ...
 
     def reset(self) -> None: ...
 
@@ -44,12 +45,17 @@ def load_tracker(settings: Settings) -> HandTracker:
         hand_length=settings.hand_length or None,
         threads=settings.threads or None,
     )
-    return HandTracker(estimator)
+    tracker = HandTracker(estimator)
+    configure_tracker(tracker, settings)
+    return tracker
 
 
 def configure_tracker(tracker: Tracker, settings: Settings) -> None:
     """Apply the parameters that can be changed at run time."""
-    tracker.estimator.presence_threshold = settings.presence_threshold
+    estimator = tracker.estimator
+    estimator.thresholds = replace(
+        estimator.thresholds, presence=settings.presence_threshold, max_people=settings.max_people
+    )
     tracker.detection_interval = settings.detection_interval
     tracker.max_gap = settings.tracking_max_gap
     tracker.smoothing = (

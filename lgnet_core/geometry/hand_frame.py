@@ -20,7 +20,7 @@ from torch.nn.functional import normalize
 
 from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.bones import global_rotations
-from lgnet_core.types import FloatArray, Hand, Side
+from lgnet_core.types import FloatArray, Hand, HandKey
 
 _INDEX_KNUCKLE, _MIDDLE_KNUCKLE, _PINKY_KNUCKLE = 1, 4, 7  # MANO joint indices
 
@@ -86,9 +86,9 @@ class HandFrames:
         """The hand frame in the frame of ``hand.joints``."""
         return Pose.from_matrix(hand.joints[0], hand.rotations[0] @ self.axes[hand.side])
 
-    def poses(self, hands: Iterable[Hand]) -> dict[Side, Pose]:
-        """The hand frames of the hands of an image, by side."""
-        return {hand.side: self.pose(hand) for hand in hands}
+    def poses(self, hands: Iterable[Hand]) -> dict[HandKey, Pose]:
+        """The hand frames of the hands of an image."""
+        return {hand.key: self.pose(hand) for hand in hands}
 
     def joint_poses(self, hand: Hand) -> list[Pose]:
         """Poses of the 21 joints (OpenPose's order) in the frame of ``hand.joints``; the first is :meth:`pose`.

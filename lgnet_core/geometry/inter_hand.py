@@ -9,13 +9,14 @@ import numpy as np
 
 from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.mesh_distance import surface_distance
-from lgnet_core.types import FloatArray, Side, TwoHands
+from lgnet_core.types import FloatArray, HandKey, TwoHands
 
 
 class InterHand(NamedTuple):
     """The left hand relative to the right one.
 
     Args:
+        person: index of the person.
         pose: ``T_right_left``, transforms points from the left hand frame to the right one, as TF's
             ``lookup_transform(hand_right, hand_left)``. Metres, unit quaternion.
         distance: metres between the two surfaces; 0 if they touch or intersect.
@@ -23,6 +24,7 @@ class InterHand(NamedTuple):
         confidence: probability in [0, 1] that both hands are in the image, the product of their presences.
     """
 
+    person: int
     pose: Pose
     distance: float
     closest_right: FloatArray
@@ -30,8 +32,8 @@ class InterHand(NamedTuple):
     confidence: float
 
 
-def inter_hand(hands: TwoHands, poses: Mapping[Side, Pose]) -> InterHand | None:
-    """Compute the relation of the two hands; None unless both were detected and are in the camera frame.
+def inter_hand(hands: TwoHands, poses: Mapping[HandKey, Pose]) -> InterHand | None:
+    """Compute the relation of a person's two hands; None unless both were detected and are in the camera frame.
 
     The distance is exact for the meshes (:func:`lgnet_core.geometry.mesh_distance.surface_distance`), whose own error
     is millimetres to centimetres.
@@ -43,7 +45,8 @@ def inter_hand(hands: TwoHands, poses: Mapping[Side, Pose]) -> InterHand | None:
         return None
     closest = surface_distance(hands.right.vertices, hands.right.faces, hands.left.vertices, hands.left.faces)
     return InterHand(
-        pose=relative_pose(poses[Side.RIGHT], poses[Side.LEFT]),
+        person=hands.person,
+        pose=relative_pose(poses[hands.right.key], poses[hands.left.key]),
         distance=closest.distance,
         closest_right=closest.a,
         closest_left=closest.b,

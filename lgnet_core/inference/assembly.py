@@ -37,12 +37,17 @@ class HandAssembler:
         self._length_ratio = float(length / chain_length(rest))  # flat hand: the chain is not exactly straight
 
     def __call__(
-        self, context: ImageContext, reconstruction: Reconstruction, observations: Mapping[Side, HandObservation]
+        self,
+        context: ImageContext,
+        reconstruction: Reconstruction,
+        observations: Mapping[Side, HandObservation],
+        person: int,
     ) -> TwoHands:
-        """The output for one image: in the camera frame if ``context.metric``, else relative to each hand's wrist.
+        """The output for one person: in the camera frame if ``context.metric``, else relative to each hand's wrist.
 
         Args:
             observations: from which the hands were reconstructed.
+            person: index of the person.
         """
         hands = reconstruction.hands
         scales = {side: self._scale(hand) for side, hand in hands.items()}
@@ -71,6 +76,7 @@ class HandAssembler:
                 joint_std=hand.joint_std * scales[side],
                 rotations=hand.rotations,
                 shape=hand.shape,
+                person=person,
                 size_source=SizeSource.PREDICTED if self.hand_length is None else SizeSource.HAND_LENGTH,
             )
             for side, hand in hands.items()

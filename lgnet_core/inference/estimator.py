@@ -25,7 +25,7 @@ from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.network import HandLGNet, HandsNetwork
 from lgnet_core.network.checkpoint import crop_size, load_bundled_landmarker, load_network_for
 from lgnet_core.network.detector.palm_detector import load_palm_detector
-from lgnet_core.types import Camera, DepthMap, ImageArray, Side, SizeSource, TwoHands
+from lgnet_core.types import Camera, DepthMap, ImageArray, ImageHands, Side, SizeSource, TwoHands
 
 
 class HandEstimator:
@@ -182,13 +182,12 @@ class HandEstimator:
         Raises:
             ValueError: if the image is invalid, or the camera or the depth map has another size.
         """
-        people = self.estimate_people(image, camera, depth)
-        return people[0] if people else TwoHands(None, None, None, metric=camera is not None)
+        return self.estimate_people(image, camera, depth).first
 
     def estimate_people(
         self, image: ImageArray, camera: Camera | None = None, depth: DepthMap | None = None
-    ) -> list[TwoHands]:
-        """Estimate the hands of at most ``thresholds.max_people`` people: one element per person with a hand.
+    ) -> ImageHands:
+        """Estimate the hands of at most ``thresholds.max_people`` people.
 
         Arguments and exceptions as for :meth:`estimate`.
         """
@@ -201,14 +200,14 @@ class HandEstimator:
                 factors = measure_scales({hand.side: hand for hand in hands.hands}, depth, context.camera)
                 hands = scale_hands(hands, factors, SizeSource.DEPTH)
             people.append(self.retarget(context, hands))
-        return people
+        return ImageHands([hands for hands in people if hands.hands], context.metric)
 
     def preprocess(self, image: ImageArray, camera: Camera | None) -> ImageContext:
         """Validate an image and normalise its exposure; arguments and exceptions as for :meth:`estimate`."""
         context = ImageContext.from_image(image, camera, self.thresholds)
         return replace(context, image=normalise_exposure(image, context.thresholds))
 
-    def reconstruct(self, context: ImageContext, hands: Mapping[Side, HandObservation], person: int = 0) -> TwoHands:
+    def reconstruct(self, context: ImageContext, hands: Mapping[Side, HandObservation], person: int) -> TwoHands:
         """Reconstruct the hands of a person, at least one, scale them to the user's and place them in the camera frame.
 
         Args:
@@ -216,7 +215,7 @@ class HandEstimator:
         """
         reconstruction = self.reconstructor(context, hands)
         with context.stopwatch("place"):
-            return replace(self.assembler(context, reconstruction, hands), person=person)
+            return self.assembler(context, reconstruction, hands, person)
 
     def retarget(self, context: ImageContext, hands: TwoHands) -> TwoHands:
         """Convert placed hands to the hand model of the output, if it is not the network's."""

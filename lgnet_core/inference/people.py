@@ -12,7 +12,7 @@ from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.types import Side
 
 People = dict[int, dict[Side, HandObservation]]
-"""The hands of each person, by the person's index."""
+"""The observed hands of each person, by the person's index."""
 
 
 def group_by_person(

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lgnet_core.geometry.hand_frame import Pose
-from lgnet_core.types import WRIST, FloatArray, Side
+from lgnet_core.types import WRIST, FloatArray, HandKey, Side
 
 _FINGERS = np.array([[WRIST, *range(first, first + 4)] for first in (5, 9, 13, 17)])  # not the thumb
 _KNUCKLES = [5, 9, 13, 17]
@@ -71,6 +71,7 @@ class OfferedHand(NamedTuple):
 class Handover(NamedTuple):
     """State of the hand that is watched; see ``msg/Handover.msg``."""
 
+    person: int
     side: Side
     track_id: int
     openness: float
@@ -133,20 +134,20 @@ class HandoverDetector:
 
     def reset(self) -> None:
         """Forget the watched hand."""
-        self._watched: tuple[Side, int] | None = None
+        self._watched: tuple[HandKey, int] | None = None
         self._is_open = self._is_slow = False
         self._since = math.inf
         self._last: tuple[float, FloatArray] | None = None
         self._speed = 0.0
 
-    def update(self, time: float, hands: Mapping[Side, OfferedHand]) -> Handover | None:
+    def update(self, time: float, hands: Mapping[HandKey, OfferedHand]) -> Handover | None:
         """State after an image at ``time``, seconds; None if it shows no hand. Time that goes back resets."""
-        watched = next((side for side, hand in hands.items() if (side, hand.track_id) == self._watched), None)
+        watched = next((key for key, hand in hands.items() if (key, hand.track_id) == self._watched), None)
         if watched is None or (self._last is not None and time < self._last[0]):
             self.reset()
             if not hands:
                 return None
-            watched = max(hands, key=lambda side: (round(openness(hands[side].joints), 1), hands[side].presence))
+            watched = max(hands, key=lambda key: (round(openness(hands[key].joints), 1), hands[key].presence))
             self._watched = watched, hands[watched].track_id
         hand, settings = hands[watched], self.settings
         palm, amount = palm_pose(hand), openness(hand.joints)
@@ -159,7 +160,7 @@ class HandoverDetector:
             self._since = time
         ready = time - self._since >= settings.hold_time
         approach = approach_pose(hand, settings.stand_off)
-        return Handover(watched, hand.track_id, amount, self._is_open, ready, self._speed, palm, approach)
+        return Handover(*watched, hand.track_id, amount, self._is_open, ready, self._speed, palm, approach)
 
     def _measure_speed(self, time: float, position: FloatArray) -> None:
         """Exponentially smoothed speed of the palm, which single noisy images hardly change."""

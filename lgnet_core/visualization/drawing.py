@@ -15,7 +15,18 @@ import numpy as np
 from lgnet_core.geometry.camera import project_distorted
 from lgnet_core.geometry.normals import vertex_normals
 from lgnet_core.io.output import write_bytes
-from lgnet_core.types import JOINT_PARENTS, WRIST, Camera, FloatArray, Hand, ImageArray, Side, TwoHands
+from lgnet_core.types import (
+    JOINT_PARENTS,
+    WRIST,
+    Camera,
+    FloatArray,
+    Hand,
+    Hands,
+    ImageArray,
+    ImageHands,
+    Side,
+    TwoHands,
+)
 from lgnet_core.visualization.shading import ScreenMesh, draw_meshes
 
 SIDE_COLOURS: tuple[tuple[int, int, int], ...] = ((230, 159, 0), (0, 114, 178))
@@ -47,8 +58,10 @@ def hand_offsets(hands: TwoHands) -> list[tuple[Hand, FloatArray]]:
     return [(hand, offsets[hand.side]) for hand in hands.hands]
 
 
-def draw_overlay(image: ImageArray, hands: TwoHands, camera: Camera | None = None) -> ImageArray:
+def draw_overlay(image: ImageArray, hands: Hands, camera: Camera | None = None) -> ImageArray:
     """Draw shaded, semi-transparent meshes, skeletons, sides and presences over a copy of the image.
+
+    The labels of all but the first person's hands have the index of the person.
 
     Joints of which the network is unsure (:data:`UNSURE_STD`) are hollow.
 
@@ -63,7 +76,8 @@ def draw_overlay(image: ImageArray, hands: TwoHands, camera: Camera | None = Non
     """
     if hands.metric and camera is None:
         raise ValueError("draw_overlay: metric hands are in a camera's frame; pass the camera of this image")
-    meshes = [_project_mesh(hand, offset, camera) for hand, offset in hand_offsets(hands)]
+    people = hands.people if isinstance(hands, ImageHands) else [hands]
+    meshes = [_project_mesh(hand, offset, camera) for each in people for hand, offset in hand_offsets(each)]
     image = draw_meshes(meshes, image, _OVERLAY_ALPHA)
     for hand in sorted(hands.hands, key=lambda hand: -float(hand.joints[WRIST, 2])):
         _draw_skeleton(image, hand)
@@ -203,7 +217,7 @@ def _draw_label(image: ImageArray, hand: Hand, occupied: Sequence[_Box]) -> _Box
     """Side and presence next to the wrist, away from the fingers and from the ``occupied`` boxes."""
     wrist = hand.joints_2d[WRIST]
     anchor = wrist + 0.2 * (wrist - hand.joints_2d.mean(0))
-    text = f"{hand.side.label} {hand.presence:.2f}"
+    text = f"{hand.side.label} {hand.presence:.2f}" + (f" person {hand.person}" if hand.person else "")
     return _draw_text(image, text, anchor, _WHITE, SIDE_COLOURS[hand.side], occupied)
 
 

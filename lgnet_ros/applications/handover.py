@@ -100,7 +100,7 @@ class HandsHandover(Node):
 
     def _on_mesh(self, message: HandMeshArray) -> None:
         self._received = self._monotonic()
-        hands = {Side(hand.side): self._offered(hand) for hand in message.hands}
+        hands = {(hand.person, Side(hand.side)): self._offered(hand) for hand in message.hands}
         self._publish(self._detector.update(stamp_to_ns(message.header.stamp) * 1e-9, hands), message.header)
 
     def _offered(self, hand: HandMesh) -> OfferedHand:
@@ -127,6 +127,7 @@ class HandsHandover(Node):
             HandoverMessage(
                 header=header,
                 side=int(handover.side),
+                person=handover.person,
                 track_id=handover.track_id,
                 openness=handover.openness,
                 is_open=bool(handover.is_open),

@@ -12,7 +12,7 @@ from visualization_msgs.msg import MarkerArray
 from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.geometry.inter_hand import inter_hand
 from lgnet_core.hand_model import HandModel
-from lgnet_core.types import TwoHands
+from lgnet_core.types import ImageHands
 from lgnet_core.visualization.drawing import draw_overlay
 from lgnet_ros import topics
 from lgnet_ros.interop import TransformPublisher
@@ -28,7 +28,7 @@ from lgnet_ros.parameters import Settings
 from lgnet_ros.perception import PerceptionResult
 from lgnet_ros.rate_limit import RateLimiter, stamp_to_ns
 
-NO_HANDS = TwoHands(None, None, None, metric=True)
+NO_HANDS = ImageHands([], metric=True)
 
 
 class HandsPublisher:
@@ -137,13 +137,13 @@ class HandsPublisher:
         for publisher in self._publishers:
             publisher.destroy()
 
-    def _publish_metric(self, hands: TwoHands, header: Header, settings: Settings) -> None:
+    def _publish_metric(self, hands: ImageHands, header: Header, settings: Settings) -> None:
         present = hands.hands
         poses = self._frames.poses(present)
         # Transforms first, so that a subscriber to the mesh can look up its frame.
         if settings.publish_tf and present:
             joint_poses = {
-                hand.side: self._frames.joint_poses(hand) for hand in present if settings.publish_joint_frames
+                hand.key: self._frames.joint_poses(hand) for hand in present if settings.publish_joint_frames
             }
             transforms = self._transform_serializer.serialize(hands, header, poses, joint_poses)
             if transforms is not None:
@@ -151,12 +151,15 @@ class HandsPublisher:
         self._mesh.publish(self._hands_serializer.mesh(hands, header, poses))
         self._joints.publish(self._hands_serializer.joints(hands, header, poses))
         if present and self._joint_states.has_subscribers:
-            self._joint_states.publish(to_joint_states(hands, header))
-        relation = inter_hand(hands, poses) if self._inter_hand.has_subscribers else None  # mesh distance is costly
-        if relation is not None:
-            self._inter_hand.publish(self._inter_hand_serializer.serialize(relation, header))
+            self._joint_states.publish(to_joint_states(hands.first, header))
+        for person in hands.people if self._inter_hand.has_subscribers else ():  # mesh distance is costly
+            relation = inter_hand(person, poses)
+            if relation is not None:
+                self._inter_hand.publish(self._inter_hand_serializer.serialize(relation, header))
         if settings.publish_markers and self._markers.has_subscribers:
             self._marker_serializer.lifetime = settings.marker_lifetime
+            # Never fewer, so that the markers of people that are no longer reported are deleted.
+            self._marker_serializer.max_people = max(self._marker_serializer.max_people, settings.max_people)
             self._markers.publish(self._marker_serializer.serialize(hands, header))
             self._marker_header = header
         elif not settings.publish_markers:
@@ -164,6 +167,6 @@ class HandsPublisher:
         if settings.publish_points and self._points.has_subscribers:
             self._points.publish(to_points(hands, header))
         if self._openxr.has_subscribers:
-            self._openxr.publish(self._openxr_serializer.serialize(hands, header))
+            self._openxr.publish(self._openxr_serializer.serialize(hands.first, header))
         if self._planning_scene is not None:
             self._planning_scene.publish(hands, header, settings)

@@ -21,11 +21,11 @@ from std_msgs.msg import Header
 from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.inter_hand import InterHand
 from lgnet_core.robotics.joint_angles import JointAngles, joint_names
-from lgnet_core.types import FloatArray, Hand, ImageArray, Side, TwoHands
+from lgnet_core.types import FloatArray, Hand, HandKey, Hands, ImageArray, Side, TwoHands
 from lgnet_ros.interop import create_cloud
 from lgnet_ros.msg import HandJoints, HandJointsArray, HandMesh, HandMeshArray, InterHandTransform
 
-Poses = Mapping[Side, Pose]
+Poses = Mapping[HandKey, Pose]
 """Hand frames of the present hands, see :meth:`lgnet_core.geometry.hand_frame.HandFrames.poses`."""
 
 POINT_DTYPE = np.dtype([("x", np.float32), ("y", np.float32), ("z", np.float32), ("side", np.uint32)])
@@ -34,12 +34,12 @@ POINT_DTYPE = np.dtype([("x", np.float32), ("y", np.float32), ("z", np.float32),
 _JOINT_ANGLES = JointAngles()
 
 
-def hand_frame_name(prefix: str, side: Side) -> str:
-    """Name of a hand's TF frame: ``<prefix>hand_right``."""
-    return f"{prefix}hand_{side.label}"
+def hand_frame_name(prefix: str, side: Side, person: int = 0) -> str:
+    """Name of a hand's TF frame: ``<prefix>hand_right``, of further people ``<prefix>hand_right_1`` and so on."""
+    return f"{prefix}hand_{side.label}" + (f"_{person}" if person else "")
 
 
-def require_metric(hands: TwoHands) -> None:
+def require_metric(hands: Hands) -> None:
     """Check that hands are in metres in the camera frame, as required by messages, transforms and markers.
 
     Raises:
@@ -49,20 +49,20 @@ def require_metric(hands: TwoHands) -> None:
         raise ValueError("hands of an uncalibrated camera have no metric position in its frame and cannot be published")
 
 
-def to_joints_array(hands: TwoHands, header: Header, poses: Poses) -> HandJointsArray:
+def to_joints_array(hands: Hands, header: Header, poses: Poses) -> HandJointsArray:
     """Message of ``hands/joints``. Raises: see :func:`require_metric`."""
     require_metric(hands)
-    return HandJointsArray(header=header, hands=[_joints(hand, poses[hand.side]) for hand in hands.hands])
+    return HandJointsArray(header=header, hands=[_joints(hand, poses[hand.key]) for hand in hands.hands])
 
 
-def to_mesh_array(hands: TwoHands, header: Header, poses: Poses) -> HandMeshArray:
+def to_mesh_array(hands: Hands, header: Header, poses: Poses) -> HandMeshArray:
     """Message of ``hands/mesh``. Raises: see :func:`require_metric`."""
     require_metric(hands)
-    return HandMeshArray(header=header, hands=[_mesh(hand, poses[hand.side]) for hand in hands.hands])
+    return HandMeshArray(header=header, hands=[_mesh(hand, poses[hand.key]) for hand in hands.hands])
 
 
 def to_joint_states(hands: TwoHands, header: Header) -> JointState:
-    """Message of ``hands/joint_states``: the angles of all hands.
+    """Message of ``hands/joint_states``: the angles of a person's hands.
 
     The names are those of :func:`lgnet_core.robotics.joint_angles.joint_names`, the right hand's first.
     """
@@ -111,8 +111,9 @@ def to_inter_hand(relation: InterHand, header: Header, prefix: str) -> InterHand
     """Message of ``hands/inter_hand``; ``prefix`` is the parameter ``frame_prefix``."""
     return InterHandTransform(
         header=header,
-        right_frame=hand_frame_name(prefix, Side.RIGHT),
-        left_frame=hand_frame_name(prefix, Side.LEFT),
+        person=relation.person,
+        right_frame=hand_frame_name(prefix, Side.RIGHT, relation.person),
+        left_frame=hand_frame_name(prefix, Side.LEFT, relation.person),
         transform=to_transform(relation.pose),
         distance=float(relation.distance),
         closest_right=_point(relation.closest_right),
@@ -121,7 +122,7 @@ def to_inter_hand(relation: InterHand, header: Header, prefix: str) -> InterHand
     )
 
 
-def to_points(hands: TwoHands, header: Header) -> PointCloud2:
+def to_points(hands: Hands, header: Header) -> PointCloud2:
     """Message of ``hands/points``: vertices of all hands, with their side. Raises: see :func:`require_metric`."""
     require_metric(hands)
     points = np.empty(sum(len(hand.vertices) for hand in hands.hands), POINT_DTYPE)
@@ -176,6 +177,7 @@ def _common_fields(hand: Hand, pose: Pose) -> dict[str, Any]:
     """Leading fields of both messages of a hand."""
     return {
         "side": int(hand.side),
+        "person": hand.person,
         "track_id": hand.track_id,
         "presence": float(hand.presence),
         "size_source": int(hand.size_source),
@@ -195,5 +197,4 @@ def _quaternion(pose: Pose) -> Quaternion:
 
 def _point(position: FloatArray) -> Point:
     x, y, z = position.tolist()
-
     return Point(x=x, y=y, z=z)

@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from lgnet_core.geometry.normals import padded
 from lgnet_core.hand_model import HandModel
 from lgnet_core.robotics.capsules import SEGMENTS, Capsules, HandCapsules
-from lgnet_core.types import Hand, Side, TwoHands
+from lgnet_core.types import Hand, HandKey, Hands
 from lgnet_ros.interop import load_optional
 from lgnet_ros.output.lazy_publisher import LazyPublisher
 from lgnet_ros.output.messages import hand_frame_name, require_metric, to_shape_mesh
@@ -59,14 +59,14 @@ class CollisionObjectSerializer:
         if geometry == "mesh":
             vertices = padded(hand.vertices, hand.faces, padding)
             fields: list[Field] = [(np.uint32, hand.faces), (np.float64, vertices)]
-            key = (header.frame_id, hand.side, len(hand.faces))
+            key = (header.frame_id, hand.key, len(hand.faces))
         else:
             fitted = self._capsules(hand.vertices, hand.side)
             fields = _capsule_fields(fitted._replace(radii=fitted.radii + padding))
-            key = (header.frame_id, hand.side, 0)
+            key = (header.frame_id, hand.key, 0)
 
         def placeholder_message() -> Any:
-            message = self._message(hand.side, placeholder_header(header), ADD)
+            message = self._message(hand.key, placeholder_header(header), ADD)
             if geometry == "mesh":
                 faces = np.full(hand.faces.shape, placeholder(np.uint32))
                 message.meshes = [to_shape_mesh(np.full(hand.vertices.shape, placeholder(np.float64)), faces)]
@@ -78,12 +78,14 @@ class CollisionObjectSerializer:
 
         return self._templates.serialize(key, [*stamp_fields(header), *fields], placeholder_message)
 
-    def remove(self, side: Side, header: Header) -> Any:
-        """A message that removes the hand of a side."""
-        return self._message(side, header, REMOVE)
+    def remove(self, key: HandKey, header: Header) -> Any:
+        """A message that removes a hand."""
+        return self._message(key, header, REMOVE)
 
-    def _message(self, side: Side, header: Header, operation: bytes) -> Any:
-        return self._type(header=header, pose=IDENTITY, id=hand_frame_name(self._prefix, side), operation=operation)
+    def _message(self, key: HandKey, header: Header, operation: bytes) -> Any:
+        person, side = key
+        name = hand_frame_name(self._prefix, side, person)
+        return self._type(header=header, pose=IDENTITY, id=name, operation=operation)
 
 
 class PlanningScenePublisher:
@@ -102,11 +104,11 @@ class PlanningScenePublisher:
         self._publisher = publisher
         self._serializer = CollisionObjectSerializer(message_type, HandCapsules(hand_model), prefix)
         self._rate_limiter = RateLimiter()
-        self._shown: dict[Side, Header] = {}
+        self._shown: dict[HandKey, Header] = {}
         self._last_published = time.monotonic()
         self._lock = threading.Lock()  # between the worker and the executor, which calls expire()
 
-    def publish(self, hands: TwoHands, header: Header, settings: Settings) -> None:
+    def publish(self, hands: Hands, header: Header, settings: Settings) -> None:
         """Add or replace the hands of an image at ``collision_rate``; remove those that it does not show, at once.
 
         An image without frame_id is ignored: MoveIt would take its coordinates for those of the planning frame.
@@ -119,13 +121,13 @@ class PlanningScenePublisher:
             return
         with self._lock:
             self._last_published = time.monotonic()
-            for side in self._shown.keys() - {hand.side for hand in hands.hands}:
-                self._remove(side, header)
+            for key in self._shown.keys() - {hand.key for hand in hands.hands}:
+                self._remove(key, header)
             if hands.hands and self._rate_limiter.allows(stamp_to_ns(header.stamp), settings.collision_rate):
                 for hand in hands.hands:
                     geometry, padding = settings.collision_geometry, settings.collision_padding
                     self._publisher.publish(self._serializer.add(hand, header, geometry, padding))
-                    self._shown[hand.side] = header
+                    self._shown[hand.key] = header
 
     def expire(self, timeout: float) -> None:
         """Remove all hands if no image was published for ``timeout`` seconds, whatever the cause."""
@@ -135,12 +137,12 @@ class PlanningScenePublisher:
     def clear(self) -> None:
         """Remove all hands."""
         with self._lock:
-            for side, header in list(self._shown.items()):
-                self._remove(side, header)
+            for key, header in list(self._shown.items()):
+                self._remove(key, header)
 
-    def _remove(self, side: Side, header: Header) -> None:
-        self._publisher.publish(self._serializer.remove(side, header))
-        del self._shown[side]
+    def _remove(self, key: HandKey, header: Header) -> None:
+        self._publisher.publish(self._serializer.remove(key, header))
+        del self._shown[key]
 
 
 def _capsule_fields(capsules: Capsules) -> list[Field]:

@@ -9,7 +9,7 @@ from std_msgs.msg import Header
 
 from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.inter_hand import InterHand
-from lgnet_core.types import Hand, Side, TwoHands
+from lgnet_core.types import Hand, Hands, ImageHands, Side, TwoHands
 from lgnet_ros.output.messages import Poses, require_metric, to_inter_hand, to_joints_array, to_mesh_array
 from lgnet_ros.output.serialization_template import (
     Field,
@@ -28,7 +28,7 @@ class HandsSerializer:
     def __init__(self) -> None:
         self._joints, self._mesh = TemplateCache(), TemplateCache()
 
-    def joints(self, hands: TwoHands, header: Header, poses: Poses) -> bytes:
+    def joints(self, hands: Hands, header: Header, poses: Poses) -> bytes:
         """Serialised result of :func:`lgnet_ros.output.messages.to_joints_array`.
 
         Raises:
@@ -37,12 +37,12 @@ class HandsSerializer:
         require_metric(hands)
         fields = stamp_fields(header)
         for hand in hands.hands:
-            fields += _common_fields(hand, poses[hand.side])
+            fields += _common_fields(hand, poses[hand.key])
             fields += [(np.float64, hand.joints), (np.float32, hand.joint_std), (np.float32, hand.joints_2d)]
         key = (header.frame_id, tuple(hand.side for hand in hands.hands))
         return self._joints.serialize(key, fields, lambda: to_joints_array(*_placeholders(hands, header)))
 
-    def mesh(self, hands: TwoHands, header: Header, poses: Poses) -> bytes:
+    def mesh(self, hands: Hands, header: Header, poses: Poses) -> bytes:
         """Serialised result of :func:`lgnet_ros.output.messages.to_mesh_array`.
 
         Raises:
@@ -51,7 +51,7 @@ class HandsSerializer:
         require_metric(hands)
         fields = stamp_fields(header)
         for hand in hands.hands:
-            fields += _common_fields(hand, poses[hand.side])
+            fields += _common_fields(hand, poses[hand.key])
             fields += [(np.float32, hand.vertices), (np.uint32, hand.faces)]
         key = (header.frame_id, tuple((hand.side, len(hand.vertices), len(hand.faces)) for hand in hands.hands))
         return self._mesh.serialize(key, fields, lambda: to_mesh_array(*_placeholders(hands, header)))
@@ -74,11 +74,12 @@ class InterHandSerializer:
             (np.float64, relation.closest_left),
             (np.float32, relation.confidence),
         ]
-        return self._templates.serialize(header.frame_id, fields, lambda: self._placeholder_message(header))
+        key = (header.frame_id, relation.person)
+        return self._templates.serialize(key, fields, lambda: self._placeholder_message(header, relation.person))
 
-    def _placeholder_message(self, header: Header) -> object:
+    def _placeholder_message(self, header: Header, person: int) -> object:
         number, point = placeholder(np.float32), PLACEHOLDER_POSE.position
-        relation = InterHand(PLACEHOLDER_POSE, number, point, point, number)
+        relation = InterHand(person, PLACEHOLDER_POSE, number, point, point, number)
         return to_inter_hand(relation, placeholder_header(header), self._prefix)
 
 
@@ -90,6 +91,7 @@ def pose_fields(pose: Pose) -> list[Field]:
 def _common_fields(hand: Hand, pose: Pose) -> list[Field]:
     """Leading fields of both messages of a hand."""
     return [
+        (np.uint8, hand.person),
         (np.uint32, hand.track_id),
         (np.float32, hand.presence),
         (np.uint8, hand.size_source),
@@ -97,10 +99,16 @@ def _common_fields(hand: Hand, pose: Pose) -> list[Field]:
     ]
 
 
-def _placeholders(hands: TwoHands, header: Header) -> tuple[TwoHands, Header, Poses]:
+def _placeholders(hands: Hands, header: Header) -> tuple[Hands, Header, Poses]:
     """The same arguments with placeholders for all numbers except the sides."""
-    right, left = (hand if hand is None else _placeholder_hand(hand) for hand in (hands.right, hands.left))
-    return replace(hands, right=right, left=left), placeholder_header(header), dict.fromkeys(Side, PLACEHOLDER_POSE)
+    people = [_one_hand(_placeholder_hand(hand)) for hand in hands.hands]
+    poses = {hand.key: PLACEHOLDER_POSE for person in people for hand in person.hands}
+    return ImageHands(people, hands.metric), placeholder_header(header), poses
+
+
+def _one_hand(hand: Hand) -> TwoHands:
+    right, left = (hand if hand.side is side else None for side in Side)
+    return TwoHands(right, left, None, metric=True)
 
 
 def _placeholder_hand(hand: Hand) -> Hand:
@@ -114,4 +122,5 @@ def _placeholder_hand(hand: Hand) -> Hand:
         joint_std=np.full(hand.joint_std.shape, placeholder(np.float32)),
         size_source=placeholder(np.uint8),
         track_id=placeholder(np.uint32),
+        person=placeholder(np.uint8),
     )

@@ -9,16 +9,16 @@ from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
 from lgnet_core.geometry.hand_frame import Pose
-from lgnet_core.types import JOINT_NAMES, Side, TwoHands
+from lgnet_core.types import JOINT_NAMES, HandKey, Hands
 from lgnet_ros.output.messages import Poses, hand_frame_name, require_metric, to_transform
 from lgnet_ros.output.serialization_template import Field, TemplateCache, placeholder_header, stamp_fields
 from lgnet_ros.output.serializers import PLACEHOLDER_POSE, pose_fields
 
-NO_JOINTS: Mapping[Side, Sequence[Pose]] = {}
+NO_JOINTS: Mapping[HandKey, Sequence[Pose]] = {}
 
 
 def to_transforms(
-    hands: TwoHands, header: Header, poses: Poses, prefix: str, joint_poses: Mapping[Side, Sequence[Pose]] = NO_JOINTS
+    hands: Hands, header: Header, poses: Poses, prefix: str, joint_poses: Mapping[HandKey, Sequence[Pose]] = NO_JOINTS
 ) -> list[TransformStamped]:
     """Transforms from the image's frame to the frames of the present hands, at the image's stamp.
 
@@ -38,9 +38,9 @@ def to_transforms(
         return []
     transforms = []
     for hand in hands.hands:
-        name = hand_frame_name(prefix, hand.side)
-        transforms.append(_stamped(header, name, poses[hand.side]))
-        named = list(zip(JOINT_NAMES, joint_poses.get(hand.side, ())))[1:]
+        name = hand_frame_name(prefix, hand.side, hand.person)
+        transforms.append(_stamped(header, name, poses[hand.key]))
+        named = list(zip(JOINT_NAMES, joint_poses.get(hand.key, ())))[1:]
         transforms += [_stamped(header, f"{name}_{joint}", pose) for joint, pose in named]
     return transforms
 
@@ -53,25 +53,25 @@ class TransformSerializer:
         self._templates = TemplateCache()
 
     def serialize(
-        self, hands: TwoHands, header: Header, poses: Poses, joint_poses: Mapping[Side, Sequence[Pose]] = NO_JOINTS
+        self, hands: Hands, header: Header, poses: Poses, joint_poses: Mapping[HandKey, Sequence[Pose]] = NO_JOINTS
     ) -> bytes | None:
         """Serialised result of :func:`to_transforms`; None if there are no transforms."""
         require_metric(hands)
-        sides = [hand.side for hand in hands.hands]
-        if not header.frame_id or not sides:
+        keys = [hand.key for hand in hands.hands]
+        if not header.frame_id or not keys:
             return None
         fields: list[Field] = []
-        for side in sides:
-            for pose in (poses[side], *joint_poses.get(side, ())[1:]):
+        for key in keys:
+            for pose in (poses[key], *joint_poses.get(key, ())[1:]):
                 fields += [*stamp_fields(header), *pose_fields(pose)]
 
         def placeholder_message() -> TFMessage:
-            hand_poses = dict.fromkeys(sides, PLACEHOLDER_POSE)
-            joints = {side: [PLACEHOLDER_POSE] * len(poses) for side, poses in joint_poses.items()}
+            hand_poses = dict.fromkeys(keys, PLACEHOLDER_POSE)
+            joints = {key: [PLACEHOLDER_POSE] * len(poses) for key, poses in joint_poses.items()}
             header_ = placeholder_header(header)
             return TFMessage(transforms=to_transforms(hands, header_, hand_poses, self._prefix, joints))
 
-        return self._templates.serialize((header.frame_id, tuple(sides), len(fields)), fields, placeholder_message)
+        return self._templates.serialize((header.frame_id, tuple(keys), len(fields)), fields, placeholder_message)
 
 
 def _stamped(header: Header, child_frame_id: str, pose: Pose) -> TransformStamped:

@@ -118,6 +118,6 @@ def test_out_of_memory_frees_caches_and_retries_once():
 def test_changed_settings_apply_to_the_next_image():
     perception = create_perception(camera_info())
     process(perception, image_message(), presence_threshold=0.3)
-    assert perception.tracker.estimator.presence_threshold == 0.3
+    assert perception.tracker.estimator.thresholds.presence == 0.3
     process(perception, image_message(), presence_threshold=0.6)
-    assert perception.tracker.estimator.presence_threshold == 0.6
+    assert perception.tracker.estimator.thresholds.presence == 0.6

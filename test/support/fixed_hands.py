@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.inference import DepthSource, OutOfMemoryError, Smoothing
+from lgnet_core.inference import DepthSource, OutOfMemoryError, Smoothing, Thresholds
 from lgnet_core.inference.depth_alignment import scale_hands
-from lgnet_core.types import Camera, FloatArray, Hand, Side, SizeSource, TwoHands
+from lgnet_core.types import Camera, FloatArray, Hand, ImageHands, Side, SizeSource, TwoHands
 from support.scene import make_scene
 
 WRISTS = np.array([[-0.07, 0.03, 0.5], [0.08, 0.02, 0.55]])  # right, left; metres, camera frame
@@ -58,9 +58,9 @@ class FixedEstimator:
     """The part of an estimator that the node uses."""
 
     engines: ClassVar = {"hands": FixedEngine()}
-    presence_threshold = 0.5
 
     def __init__(self) -> None:
+        self.thresholds = Thresholds()
         self.hand_model = load_hand_model()
         self.freed = 0
 
@@ -93,17 +93,21 @@ class FixedTracker:
     def reset(self) -> None:
         self.resets += 1
 
-    def update(
+    def update_people(
         self, image: FloatArray, camera: Camera | None, stamp_ns: int, depth: DepthSource | None = None
-    ) -> TwoHands:
+    ) -> ImageHands:
         code = int(image[0, 0, 0])
         if code == 0:
-            return TwoHands(None, None, None, metric=camera is not None)
+            return ImageHands([], metric=camera is not None)
         if code == 1:
             raise RuntimeError("no hand at all fits this image")
         if code == 3 or (code == 2 and not self.estimator.freed):
             raise OutOfMemoryError("the memory of cuda:0 is full")
         if depth is not None and (depth_map := depth()) is not None:
             factor = float(np.median(depth_map.metres)) / WRISTS[Side.RIGHT, 2]
-            return scale_hands(self._metric, dict.fromkeys(Side, factor), SizeSource.DEPTH)
-        return self._relative if camera is None else self._metric
+            return _only(scale_hands(self._metric, dict.fromkeys(Side, factor), SizeSource.DEPTH))
+        return _only(self._relative if camera is None else self._metric)
+
+
+def _only(hands: TwoHands) -> ImageHands:
+    return ImageHands([hands], hands.metric)

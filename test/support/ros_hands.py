@@ -7,10 +7,10 @@ import roma
 import torch
 
 from lgnet_core.hand_model import HandModel
-from lgnet_core.types import Hand, Side, TwoHands
+from lgnet_core.types import Hand, ImageHands, Side, TwoHands
 
 
-def make_hand(hand_model: HandModel, side: Side, seed: int = 0) -> Hand:
+def make_hand(hand_model: HandModel, side: Side, seed: int = 0, person: int = 0) -> Hand:
     """Rest pose with random rotations, half a metre in front of the camera."""
     generator = np.random.default_rng([seed, side])
     rotations = roma.rotvec_to_rotmat(torch.from_numpy(generator.normal(size=(16, 3)))).numpy()
@@ -28,14 +28,21 @@ def make_hand(hand_model: HandModel, side: Side, seed: int = 0) -> Hand:
         rotations=rotations,
         shape=np.zeros(10),
         track_id=int(generator.integers(1, 2**32)),
+        person=person,
     )
 
 
-def two_hands(hand_model: HandModel, sides: tuple[Side, ...] = tuple(Side), seed: int = 0) -> TwoHands:
+def two_hands(hand_model: HandModel, sides: tuple[Side, ...] = tuple(Side), seed: int = 0, person: int = 0) -> TwoHands:
     """Metric hands; only ``sides`` are present."""
-    right, left = (make_hand(hand_model, side, seed) if side in sides else None for side in Side)
+    right, left = (make_hand(hand_model, side, seed, person) if side in sides else None for side in Side)
     relative = None if right is None or left is None else left.joints[0] - right.joints[0]
     return TwoHands(right, left, relative, metric=True)
+
+
+def three_people(hand_model: HandModel, seed: int = 0) -> ImageHands:
+    """Both hands of the first person, and one hand each of two others."""
+    sides = (tuple(Side), (Side.RIGHT,), (Side.LEFT,))
+    return ImageHands([two_hands(hand_model, each, seed + k, k) for k, each in enumerate(sides)], metric=True)
 
 
 def no_hands() -> TwoHands:

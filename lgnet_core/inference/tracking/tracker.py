@@ -16,7 +16,7 @@ from lgnet_core.inference.observation import HandObservation
 from lgnet_core.inference.timing import STAGES
 from lgnet_core.inference.tracking.smoothing import HandSmoother, Smoothing
 from lgnet_core.inference.tracking.track import Track, predict_crops
-from lgnet_core.types import WRIST, Camera, DepthMap, Hand, ImageArray, Side, SizeSource, TwoHands
+from lgnet_core.types import WRIST, Camera, DepthMap, Hand, HandKey, ImageArray, ImageHands, Side, SizeSource, TwoHands
 
 DepthSource = Callable[[], DepthMap | None]
 """Returns a depth map registered to the image, or None if there is none."""
@@ -81,7 +81,7 @@ class HandTracker:
 
     def reset(self) -> None:
         """Drop all tracks. Track ids continue to count."""
-        self._tracks: dict[tuple[int, Side], Track] = {}
+        self._tracks: dict[HandKey, Track] = {}
         self._last_frame: _FrameInfo | None = None
         self._images_since_detection = 0
 
@@ -102,13 +102,12 @@ class HandTracker:
         Raises:
             ValueError: as :meth:`HandEstimator.estimate`.
         """
-        people = self.update_people(image, camera, stamp_ns, depth)
-        return people[0] if people else TwoHands(None, None, None, metric=camera is not None)
+        return self.update_people(image, camera, stamp_ns, depth).first
 
     def update_people(
         self, image: ImageArray, camera: Camera | None, stamp_ns: int, depth: DepthSource | None = None
-    ) -> list[TwoHands]:
-        """Process the next image and return the hands of each person, by ``TwoHands.person``.
+    ) -> ImageHands:
+        """Process the next image and return the hands of each person.
 
         A person whose hands are lost is absent; the index is then given to the next new person. Arguments and
         exceptions as for :meth:`update`.
@@ -144,7 +143,7 @@ class HandTracker:
             with context.stopwatch("smooth"):
                 output.append(self._smooth(hands, interval))
         self.last_stages = context.stopwatch.seconds
-        return output
+        return ImageHands([hands for hands in output if hands.hands], context.metric)
 
     def _observe_tracks(self, context: ImageContext, interval: float) -> dict[HandObservation, Track]:
         """Observe the tracked hands in their predicted crops; lost tracks and duplicates are dropped."""
@@ -195,7 +194,7 @@ class HandTracker:
         if not placed.metric or not placed.hands:
             return placed
         with context.stopwatch("depth"):
-            sizes = {hand.side: self._tracks[placed.person, hand.side].size for hand in placed.hands}
+            sizes = {hand.side: self._tracks[hand.key].size for hand in placed.hands}
             factors: dict[Side, float] = {}
             if source is not None:
                 for hand in placed.hands:
@@ -217,7 +216,7 @@ class HandTracker:
         smoothing = self.smoothing
         output: dict[Side, Hand] = {}
         for hand in hands.hands:
-            track = self._tracks[hands.person, hand.side]
+            track = self._tracks[hand.key]
             if smoothing is None:
                 track.smoother = None  # restarts when smoothing is switched on again
             else:

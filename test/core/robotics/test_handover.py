@@ -74,7 +74,7 @@ def test_approach_keeps_its_distance_and_faces_the_palm(side: Side, seed: int) -
 
 def run(detector: HandoverDetector, poses: list[str], start: float = 0.0, step: float = 0.1) -> list[tuple[bool, bool]]:
     """(is_open, ready) of a hand that takes one pose after the other."""
-    states = [detector.update(start + k * step, {Side.RIGHT: offered(pose)}) for k, pose in enumerate(poses)]
+    states = [detector.update(start + k * step, {(0, Side.RIGHT): offered(pose)}) for k, pose in enumerate(poses)]
     return [(state.is_open, state.ready) for state in states]
 
 
@@ -99,7 +99,7 @@ def test_a_moving_palm_is_not_ready() -> None:
         ready = []
         for _ in range(count):
             time, position = time + 0.05, position + 0.05 * speed
-            ready.append(detector.update(time, {Side.RIGHT: offered(at=(position, 0, 0.5))}).ready)
+            ready.append(detector.update(time, {(0, Side.RIGHT): offered(at=(position, 0, 0.5))}).ready)
         return ready
 
     move(0.4, 5)  # the speed of the first image is unknown
@@ -112,13 +112,21 @@ def test_a_moving_palm_is_not_ready() -> None:
 def test_the_watched_hand_stays_until_it_goes() -> None:
     detector = HandoverDetector(SETTINGS)
     right, left = offered("relaxed", Side.RIGHT, track_id=7), offered("open", Side.LEFT, at=(0.2, 0, 0.5), track_id=8)
-    assert detector.update(0.0, {Side.RIGHT: right}).side is Side.RIGHT
-    assert detector.update(0.1, {Side.RIGHT: right, Side.LEFT: left}).side is Side.RIGHT
-    assert detector.update(0.2, {Side.LEFT: left}).side is Side.LEFT
-    assert detector.update(0.3, {Side.RIGHT: right, Side.LEFT: left}).side is Side.LEFT
+    assert detector.update(0.0, {(0, Side.RIGHT): right}).side is Side.RIGHT
+    assert detector.update(0.1, {(0, Side.RIGHT): right, (0, Side.LEFT): left}).side is Side.RIGHT
+    assert detector.update(0.2, {(0, Side.LEFT): left}).side is Side.LEFT
+    assert detector.update(0.3, {(0, Side.RIGHT): right, (0, Side.LEFT): left}).side is Side.LEFT
     assert detector.update(0.4, {}) is None
-    both = {Side.RIGHT: right, Side.LEFT: left}
+    both = {(0, Side.RIGHT): right, (0, Side.LEFT): left}
     assert detector.update(0.5, both).side is Side.LEFT, "the more open one"
+
+
+def test_the_same_hand_of_another_person_is_another_one() -> None:
+    detector = HandoverDetector(SETTINGS)
+    near, far = offered("open", track_id=1), offered("open", at=(0.4, 0, 0.6), track_id=2)
+    assert detector.update(0.0, {(1, Side.RIGHT): near}).person == 1
+    state = detector.update(0.1, {(0, Side.RIGHT): far, (1, Side.RIGHT): near})
+    assert (state.person, state.side, state.track_id) == (1, Side.RIGHT, 1)
 
 
 @pytest.mark.parametrize("change", ["other track", "gone", "time goes back"])
@@ -128,7 +136,7 @@ def test_readiness_ends_with_the_hand(change: str) -> None:
     if change == "gone":
         assert detector.update(1.0, {}) is None
     hand = offered(track_id=2 if change == "other track" else 1)
-    state = detector.update(0.5 if change == "time goes back" else 1.1, {Side.RIGHT: hand})
+    state = detector.update(0.5 if change == "time goes back" else 1.1, {(0, Side.RIGHT): hand})
     assert (state.is_open, state.ready) == (True, False)
 
 

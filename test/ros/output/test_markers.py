@@ -14,13 +14,13 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import ColorRGBA, Header
 from support.cdr import CdrEncoder
-from support.ros_hands import no_hands, two_hands, uncalibrated_hands
+from support.ros_hands import no_hands, three_people, two_hands, uncalibrated_hands
 from support.ros_node import isolated_node
 from support.waiting import wait_for
 from visualization_msgs.msg import Marker, MarkerArray
 
 from lgnet_core.hand_model import HandModel
-from lgnet_core.types import Side, TwoHands
+from lgnet_core.types import Hands, Side, TwoHands
 from lgnet_ros.output.markers import MarkerSerializer
 from lgnet_ros.qos import output_profile
 
@@ -29,16 +29,18 @@ SIDE_COMBINATIONS = [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)]
 ORANGE, BLUE = (230, 159, 0), (0, 114, 178)  # same as in the overlay
 
 
-def expected(hands: TwoHands, header: Header, lifetime: Duration) -> MarkerArray:
+def expected(hands: Hands, header: Header, lifetime: Duration, max_people: int = 1) -> MarkerArray:
     """The message, with a Point for each corner of each triangle."""
     markers = []
-    for side, hand, colour in zip(Side, (hands.right, hands.left), (ORANGE, BLUE)):
+    present = {hand.key: hand for hand in hands.hands}
+    for number in range(2 * max_people):
+        hand, colour = present.get(divmod(number, 2)), (ORANGE, BLUE)[number % 2]
         corners = [] if hand is None else hand.vertices[hand.faces].reshape(-1, 3).tolist()
         markers.append(
             Marker(
                 header=header,
                 ns="hands",
-                id=int(side),
+                id=number,
                 type=Marker.TRIANGLE_LIST,
                 action=Marker.DELETE if hand is None else Marker.ADD,
                 pose=Pose(orientation=Quaternion(x=0.0, y=0.0, z=0.0, w=1.0)),
@@ -64,6 +66,12 @@ def test_bytes_equal_rclpys_serialization(hand_model: HandModel, sides: tuple[Si
     message = expected(hands, HEADER, Duration(sec=0, nanosec=300_000_000))
     assert_same_bytes(data, message)
     assert deserialize_message(data, MarkerArray) == deserialize_message(serialize_message(message), MarkerArray)
+
+
+def test_people_have_markers_of_their_own_also_when_they_are_gone(hand_model: HandModel) -> None:
+    serializer = MarkerSerializer(0.0, max_people=3)
+    for hands in (three_people(hand_model), two_hands(hand_model, person=1), no_hands()):
+        assert_same_bytes(serializer.serialize(hands, HEADER), expected(hands, HEADER, Duration(), max_people=3))
 
 
 def test_appearing_and_disappearing_hands(hand_model: HandModel) -> None:

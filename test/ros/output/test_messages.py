@@ -115,7 +115,7 @@ def test_inter_hand_message(hand_model: HandModel, frames: HandFrames) -> None:
     assert hands.right is not None
     assert hands.left is not None
     pose = relative_pose(*frames.poses(hands.hands).values())
-    relation = InterHand(pose, 0.0625, np.array([1.0, 2, 3]), np.array([4.0, 5, 6]), 0.5)
+    relation = InterHand(0, pose, 0.0625, np.array([1.0, 2, 3]), np.array([4.0, 5, 6]), 0.5)
     message: InterHandTransform = transmitted(to_inter_hand(relation, HEADER, "arm/"))
     assert message.header == HEADER
     assert (message.right_frame, message.left_frame) == ("arm/hand_right", "arm/hand_left")
@@ -203,7 +203,7 @@ def test_every_field_passes_the_checks_of_rclpy(
     to_points(hands, HEADER)
     to_image(np.zeros((20, 30, 3), np.uint8), HEADER)
     pose = frames.pose(make_hand(hand_model, Side.LEFT))
-    to_inter_hand(InterHand(pose, 0.0, np.zeros(3), np.zeros(3), 1.0), HEADER, "")
+    to_inter_hand(InterHand(0, pose, 0.0, np.zeros(3), np.zeros(3), 1.0), HEADER, "")
 
 
 def test_message_constants_match_lgnet_core() -> None:

@@ -16,12 +16,12 @@ from shape_msgs.msg import SolidPrimitive
 from std_msgs.msg import Header
 from support.fixed_hands import two_hands, wrist_relative
 from support.ros_domain import RosDomain
-from support.ros_hands import no_hands
+from support.ros_hands import no_hands, three_people
 from support.waiting import wait_for
 
 from lgnet_core.hand_model import HandModel
 from lgnet_core.robotics.capsules import HandCapsules
-from lgnet_core.types import Side, TwoHands
+from lgnet_core.types import ImageHands, Side, TwoHands
 from lgnet_ros.output.lazy_publisher import LazyPublisher
 from lgnet_ros.output.messages import to_shape_mesh
 from lgnet_ros.output.planning_scene import CollisionObjectSerializer, PlanningScenePublisher
@@ -162,6 +162,15 @@ def test_a_hand_is_removed_once_as_soon_as_it_is_gone(
     scene.publish(no_hands(), at(1030), Settings())
     scene.clear()
     assert sent.take() == []
+
+
+def test_people_have_objects_of_their_own(scene: PlanningScenePublisher, sent: Sent, hand_model: HandModel) -> None:
+    hands = three_people(hand_model)
+    scene.publish(hands, at(1000), Settings())
+    names = [RIGHT, LEFT, "hand_right_1", "hand_left_2"]
+    assert sent.take() == [(name, ADD) for name in names]
+    scene.publish(ImageHands(hands.people[:2], metric=True), at(1010), Settings())
+    assert sent.take() == [("hand_left_2", REMOVE)]
 
 
 def test_updates_are_limited_in_rate(scene: PlanningScenePublisher, sent: Sent, hand_model: HandModel) -> None:

@@ -14,11 +14,11 @@ from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header, String
 from support.cdr import CdrEncoder
-from support.ros_hands import no_hands, two_hands, uncalibrated_hands
+from support.ros_hands import no_hands, three_people, two_hands, uncalibrated_hands
 from tf2_msgs.msg import TFMessage
 
 from lgnet_core.geometry.hand_frame import HandFrames, Pose
-from lgnet_core.geometry.inter_hand import InterHand
+from lgnet_core.geometry.inter_hand import InterHand, inter_hand
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import Side, TwoHands
 from lgnet_ros.output.messages import to_inter_hand, to_joints_array, to_mesh_array
@@ -70,7 +70,7 @@ def test_appearing_and_disappearing_hands(hand_model: HandModel, frames: HandFra
         hands = two_hands(hand_model, sides, seed)
         header = Header(stamp=Time(sec=seed, nanosec=7 * seed), frame_id="cam" * (1 + seed % 3))
         poses = frames.poses(hands.hands)
-        joints = {hand.side: frames.joint_poses(hand) for hand in hands.hands if seed % 2}
+        joints = {hand.key: frames.joint_poses(hand) for hand in hands.hands if seed % 2}
         assert_serialized(hands_serializer.joints(hands, header, poses), to_joints_array(hands, header, poses))
         assert_serialized(hands_serializer.mesh(hands, header, poses), to_mesh_array(hands, header, poses))
         if sides:
@@ -88,14 +88,14 @@ def test_any_header_and_any_numbers(
     )
     hands = TwoHands(right, left, None, metric=True)
     pose = Pose(np.array([number, -number, 0.0]), np.array([1.0, number, 0.0, -number]))
-    poses = dict.fromkeys(Side, pose)
+    poses = {hand.key: pose for hand in hands.hands}
     serializer = HandsSerializer()
     assert_serialized(serializer.joints(hands, header, poses), to_joints_array(hands, header, poses))
     assert_serialized(serializer.mesh(hands, header, poses), to_mesh_array(hands, header, poses))
     if sides:
         expected = TFMessage(transforms=to_transforms(hands, header, poses, ""))
         assert_serialized(TransformSerializer("").serialize(hands, header, poses), expected)
-    relation = InterHand(pose, abs(number), np.full(3, number), np.full(3, -number), number)
+    relation = InterHand(track_id % 4, pose, abs(number), np.full(3, number), np.full(3, -number), number)
     inter_hand = InterHandSerializer("left/")
     for _ in range(2):
         assert_serialized(inter_hand.serialize(relation, header), to_inter_hand(relation, header, "left/"))
@@ -107,7 +107,7 @@ def test_sides_and_frame_names_are_constant(hand_model: HandModel, frames: HandF
     poses = frames.poses(hands.hands)
     joints: HandJointsArray = deserialize_message(HandsSerializer().joints(hands, HEADER, poses), HandJointsArray)
     assert [hand.side for hand in joints.hands] == [0, 1]
-    relation = InterHand(poses[Side.LEFT], 0.1, np.zeros(3), np.ones(3), 0.5)
+    relation = InterHand(0, poses[0, Side.LEFT], 0.1, np.zeros(3), np.ones(3), 0.5)
     message: InterHandTransform = deserialize_message(
         InterHandSerializer("p_").serialize(relation, HEADER), InterHandTransform
     )
@@ -116,6 +116,33 @@ def test_sides_and_frame_names_are_constant(hand_model: HandModel, frames: HandF
         "p_hand_left",
         np.float32(0.1),
     )
+
+
+def test_hands_of_several_people(hand_model: HandModel, frames: HandFrames) -> None:
+    serializer, transforms = HandsSerializer(), TransformSerializer("arm/")
+    for seed in range(2):
+        hands = three_people(hand_model, seed)
+        poses = frames.poses(hands.hands)
+        joints = {hand.key: frames.joint_poses(hand) for hand in hands.hands}
+        data = serializer.joints(hands, HEADER, poses)
+        assert_serialized(data, to_joints_array(hands, HEADER, poses))
+        assert_serialized(serializer.mesh(hands, HEADER, poses), to_mesh_array(hands, HEADER, poses))
+        message = TFMessage(transforms=to_transforms(hands, HEADER, poses, "arm/", joints))
+        assert_serialized(transforms.serialize(hands, HEADER, poses, joints), message)
+        people = [(hand.person, hand.side) for hand in deserialize_message(data, HandJointsArray).hands]
+        assert people == [(0, 0), (0, 1), (1, 0), (2, 1)]
+        children = [each.child_frame_id for each in message.transforms]
+        assert len(set(children)) == len(children)
+        assert {"arm/hand_right", "arm/hand_left", "arm/hand_right_1", "arm/hand_left_2"} <= set(children)
+
+
+def test_frames_of_another_persons_hands(hand_model: HandModel, frames: HandFrames) -> None:
+    hands = two_hands(hand_model, person=2)
+    relation = inter_hand(hands, frames.poses(hands.hands))
+    data = InterHandSerializer("").serialize(relation, HEADER)
+    assert_serialized(data, to_inter_hand(relation, HEADER, ""))
+    message = deserialize_message(data, InterHandTransform)
+    assert (message.person, message.right_frame, message.left_frame) == (2, "hand_right_2", "hand_left_2")
 
 
 def test_earlier_results_are_not_modified(hand_model: HandModel, frames: HandFrames) -> None:

@@ -42,7 +42,7 @@ def test_present_hands_have_frames(
 
 def test_joint_frames_are_at_the_joints(hand_model: HandModel, frames: HandFrames) -> None:
     hands = two_hands(hand_model)
-    joint_poses = {hand.side: frames.joint_poses(hand) for hand in hands.hands}
+    joint_poses = {hand.key: frames.joint_poses(hand) for hand in hands.hands}
     stamped = to_transforms(hands, HEADER, frames.poses(hands.hands), "arm/", joint_poses)
     transforms = {t.child_frame_id: t for t in stamped}
     assert len(transforms) == 2 * 21
@@ -52,7 +52,7 @@ def test_joint_frames_are_at_the_joints(hand_model: HandModel, frames: HandFrame
             assert transform.header == HEADER
             matrix = to_matrix(transform.transform)
             np.testing.assert_array_equal(matrix[:3, 3], hand.joints[joint])
-            np.testing.assert_allclose(matrix[:3, :3], joint_poses[hand.side][joint].rotation, atol=1e-12)
+            np.testing.assert_allclose(matrix[:3, :3], joint_poses[hand.key][joint].rotation, atol=1e-12)
             q = transform.transform.rotation
             assert np.linalg.norm([q.x, q.y, q.z, q.w]) == pytest.approx(1, abs=1e-12)
     assert "arm/hand_right_index_2" in transforms

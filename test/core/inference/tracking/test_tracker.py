@@ -485,7 +485,7 @@ def test_two_people_keep_their_indices_and_tracks(hand_model):
 
     def people(step: World) -> dict[int, dict[Side, int]]:
         step.now += FRAME
-        return {hands.person: ids(hands) for hands in step.tracker.update_people(step.image, CAMERA, step.now)}
+        return {hands.person: ids(hands) for hands in step.tracker.update_people(step.image, CAMERA, step.now).people}
 
     assert people(world) == {0: {Side.RIGHT: 1, Side.LEFT: 2}}
     world.show(visitor)
@@ -501,4 +501,4 @@ def test_two_people_keep_their_indices_and_tracks(hand_model):
 def test_with_one_person_a_second_right_hand_is_no_other_persons(hand_model):
     world = World(hand_model)
     world.script.hands.append(hand_at(120, 60))
-    assert [hands.person for hands in world.tracker.update_people(world.image, CAMERA, world.now)] == [0]
+    assert [hands.person for hands in world.tracker.update_people(world.image, CAMERA, world.now).people] == [0]
