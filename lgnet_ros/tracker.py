@@ -41,7 +41,6 @@ def load_tracker(settings: Settings) -> HandTracker:
         settings.device,
         settings.hand_model or None,
         settings.engine,
-        presence_threshold=settings.presence_threshold,
         hand_length=settings.hand_length or None,
         threads=settings.threads or None,
     )

@@ -121,7 +121,7 @@ class PlanningScenePublisher:
             return
         with self._lock:
             self._last_published = time.monotonic()
-            for key in self._shown.keys() - {hand.key for hand in hands.hands}:
+            for key in sorted(self._shown.keys() - {hand.key for hand in hands.hands}):
                 self._remove(key, header)
             if hands.hands and self._rate_limiter.allows(stamp_to_ns(header.stamp), settings.collision_rate):
                 for hand in hands.hands:

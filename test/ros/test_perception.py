@@ -108,7 +108,7 @@ def test_new_frame_id_starts_afresh():
 def test_out_of_memory_frees_caches_and_retries_once():
     perception = create_perception(camera_info())
     tracker = perception.tracker
-    assert process(perception, image_message(value=2)).hands.right is not None
+    assert process(perception, image_message(value=2)).hands.first.right is not None
     assert (tracker.estimator.freed, tracker.resets) == (1, 1)
     with pytest.raises(OutOfMemoryError):
         process(perception, image_message(value=3))

@@ -16,7 +16,7 @@ from support.ros_node import isolated_node
 from support.waiting import TIMEOUT, wait_for
 
 from lgnet_core.inference import DepthSource
-from lgnet_core.types import Camera, FloatArray, TwoHands
+from lgnet_core.types import Camera, FloatArray, ImageHands
 from lgnet_ros.parameters import Settings
 from lgnet_ros.perception import PerceptionResult
 from lgnet_ros.pipeline import Pipeline
@@ -27,7 +27,7 @@ PERIOD = 33_333_333  # nanoseconds between two images
 
 
 class BlockingTracker(FixedTracker):
-    """Blocks in :meth:`update` until ``resume`` is set."""
+    """Blocks in :meth:`update_people` until ``resume`` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,12 +35,12 @@ class BlockingTracker(FixedTracker):
         self.resume = threading.Event()
         self.resume.set()
 
-    def update(
+    def update_people(
         self, image: FloatArray, camera: Camera | None, stamp_ns: int, depth: DepthSource | None = None
-    ) -> TwoHands:
+    ) -> ImageHands:
         self.started.release()
         assert self.resume.wait(TIMEOUT)
-        return super().update(image, camera, stamp_ns, depth)
+        return super().update_people(image, camera, stamp_ns, depth)
 
 
 class PublisherStub:

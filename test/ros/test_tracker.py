@@ -6,16 +6,18 @@ from types import SimpleNamespace
 
 from support.fixed_hands import FixedTracker
 
-from lgnet_core.inference import Smoothing
+from lgnet_core.inference import Smoothing, Thresholds
 from lgnet_ros.parameters import Settings
 from lgnet_ros.tracker import configure_tracker, load_tracker
 
 
 def test_parameters_are_applied():
     tracker = FixedTracker()
-    settings = Settings(presence_threshold=0.3, detection_interval=4, tracking_max_gap=0.2, smoothing=False)
+    settings = Settings(
+        presence_threshold=0.3, detection_interval=4, tracking_max_gap=0.2, smoothing=False, max_people=2
+    )
     configure_tracker(tracker, settings)
-    assert tracker.estimator.presence_threshold == 0.3
+    assert tracker.estimator.thresholds == Thresholds(presence=0.3, max_people=2)
     assert (tracker.detection_interval, tracker.max_gap) == (4, 0.2)
     assert tracker.smoothing is None
     configure_tracker(tracker, Settings(smoothing_min_cutoff=2.0, smoothing_beta=5.0))
@@ -37,11 +39,14 @@ def test_parameters_are_passed_to_the_estimator(monkeypatch):
 
     def load(*args, **kwargs):
         calls.append((args, kwargs))
-        return SimpleNamespace()
+        return SimpleNamespace(thresholds=Thresholds())
 
     monkeypatch.setattr("lgnet_ros.tracker.HandEstimator.load", load)
     load_tracker(Settings())
-    load_tracker(Settings(weights="w", device="cpu", hand_model="m", engine="onnx", hand_length=0.18, threads=3))
-    defaults = {"presence_threshold": 0.5, "hand_length": None, "threads": None}
+    tracker = load_tracker(
+        Settings(weights="w", device="cpu", hand_model="m", engine="onnx", hand_length=0.18, threads=3, max_people=3)
+    )
+    assert tracker.estimator.thresholds.max_people == 3  # before the networks are warmed up
+    defaults = {"hand_length": None, "threads": None}
     assert calls[0] == ((None, "auto", None, "auto"), defaults)
     assert calls[1] == (("w", "cpu", "m", "onnx"), defaults | {"hand_length": 0.18, "threads": 3})

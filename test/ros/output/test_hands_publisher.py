@@ -16,7 +16,7 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
 from lgnet_core.hand_model import HandModel
-from lgnet_core.types import Camera, TwoHands
+from lgnet_core.types import Camera, ImageHands, TwoHands
 from lgnet_ros import topics
 from lgnet_ros.output import hands_publisher as module
 from lgnet_ros.output.hands_publisher import HandsPublisher
@@ -82,7 +82,8 @@ class PublisherHarness:
         header.stamp.sec, remainder = divmod(milliseconds, 1000)
         header.stamp.nanosec = remainder * 10**6
         camera = CAMERA if hands.metric else None
-        result = PerceptionResult(header, np.zeros((48, 64, 3), np.uint8), camera, hands, {})
+        people = ImageHands([hands] if hands.hands else [], hands.metric)
+        result = PerceptionResult(header, np.zeros((48, 64, 3), np.uint8), camera, people, {})
         self.publisher.publish(result, Settings(**settings))
         return header
 
