@@ -26,6 +26,7 @@ CONTENTS = {
         "evaluation": "metrics, protocols, reports, whole pipeline",
         "synthetic": "generator of labelled images, held-out set",
         "data": "samples, augmentation, InterHand2.6M, HIC, realhands",
+        "recording": "GLB, for Foxglove and rerun, bags",
         "visualization": "overlays, attention maps",
         "robotics": "joint angles, URDF, capsules, OpenXR, handover",
         "inference": "detection to tracking; HandEstimator, HandTracker",

@@ -22,6 +22,7 @@ from lgnet_core.cli.options import (
     print_line,
 )
 from lgnet_core.io.interruption import on_interruption
+from lgnet_core.recording.formats import RecordingFormat
 
 
 def predict(
@@ -58,10 +59,14 @@ def predict(
     start: Annotated[float, typer.Option(min=0, help="Videos: begin at so many seconds.")] = 0.0,
     end: Annotated[float | None, typer.Option(help="Videos: stop at so many seconds. Default: at the end.")] = None,
     overlay_only: Annotated[
-        bool, typer.Option("--overlay-only", help="Videos: write the overlay and the table only, no file per frame.")
+        bool, typer.Option("--overlay-only", help="Videos: write the overlay, the table and recordings only.")
     ] = False,
+    record: Annotated[
+        list[RecordingFormat] | None,
+        typer.Option(help="Also record videos as moving meshes (glb); may be repeated."),
+    ] = None,
 ) -> None:
-    """Estimate hands in images: overlay, PLY meshes, JSON and npz for each image; a film and a table for each video.
+    """Estimate hands in images: overlay, meshes, JSON and npz for each image; a film and a table for each video.
 
     The exit code is 1 if an image could not be used; the others are processed all the same.
     """
@@ -95,6 +100,7 @@ def predict(
     from lgnet_core.inference import HandEstimator, HandTracker, Smoothing
     from lgnet_core.io.checkpoint_files import weights_digest
     from lgnet_core.network.checkpoint import load_network_for
+    from lgnet_core.recording.formats import Recorder
     from lgnet_core.visualization.attention import AttentionView
 
     with console.status("loading the network"):
@@ -117,9 +123,10 @@ def predict(
         view = AttentionView(load_network_for(weights, estimator.hand_model)[0], estimator)
     make_tracker = partial(HandTracker, estimator, Smoothing()) if tracking else None
     options = VideoOptions(make_tracker, frames, overlay_only)
+    recorder = Recorder(tuple(dict.fromkeys(record or ())))
     report = Report()
     with on_interruption(lambda: f"{report.images} image(s) were processed; their results are in {out}"):
-        predict_sequences(estimator, sequences, out, calibration, provenance, console, view, report, options)
+        predict_sequences(estimator, sequences, out, calibration, provenance, console, view, report, options, recorder)
     if report.images:
         sides = ", ".join(f"{report.hands[side]} {side.label}" for side in Side)
         rate = ""

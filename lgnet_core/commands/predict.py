@@ -1,10 +1,11 @@
 """Hand estimation for the images of a file, folder or video, with all results written to disk (``lgnet predict``).
 
 An image ``cat.jpg`` gives ``cat_overlay.png``, ``cat_view.png`` (the meshes from three sides), ``cat.json``,
-``cat.npz``, ``cat_right.ply`` and ``cat_left.ply``, and on request ``cat_attention.png``. A video ``wave.mp4`` gives
-``wave_overlay.mp4``, the table ``wave.csv`` and, for each frame, ``wave_000000.json``, ``.npz`` and meshes. The results
-of each subfolder and of each video in a folder (``wave.mp4/``) go to a folder of the same name. Images that cannot be
-used are reported at the end and do not stop the run.
+``cat.npz``, ``cat_right.ply`` and ``cat_left.ply``, ``cat.glb`` with both meshes, and on request ``cat_attention.png``
+and recordings, one for all images of a folder. A video ``wave.mp4`` gives ``wave_overlay.mp4``, the table ``wave.csv``,
+on request recordings such as ``wave.glb``, and for each frame ``wave_000000.json``, ``.npz`` and meshes. The results of
+each subfolder and of each video in a folder (``wave.mp4/``) go to a folder of the same name. Images that cannot be used
+are reported at the end and do not stop the run.
 
 Hands are in the camera frame of the upright image: if a header turns the image (EXIF, or the rotation of a film), the
 camera is turned with it.
@@ -33,10 +34,16 @@ from lgnet_core.io.output import make_folder
 from lgnet_core.io.results import write_hands
 from lgnet_core.io.sources import ImageSource
 from lgnet_core.io.video import FrameSelection
+from lgnet_core.recording.formats import Recorder
+from lgnet_core.recording.frame import Frame
+from lgnet_core.recording.glb_animation import write_glb
 from lgnet_core.types import Camera, FloatArray, Side, TwoHands
 from lgnet_core.visualization.drawing import draw_3d, draw_overlay, write_png
 
 VIEW_HEIGHT = 320
+
+STILL_SECONDS = 1.0
+"""Seconds for which a recording shows each image that is not a frame of a video."""
 
 MAX_NAMES = 5
 """Files named in one note."""
@@ -67,7 +74,7 @@ class VideoOptions:
     Args:
         make_tracker: makes the tracker of a video; None: every frame by itself.
         frames: the frames that are used.
-        overlay_only: write the overlay and the table, but no files for each frame.
+        overlay_only: write the overlay, the table and the recordings, but no files for each frame.
     """
 
     make_tracker: Callable[[], Tracker] | None = None
@@ -116,6 +123,7 @@ def predict(
     attention: AttentionDrawer | None = None,
     report: Report | None = None,
     video_options: VideoOptions | None = None,
+    recorder: Recorder | None = None,
 ) -> Report:
     """Estimate the hands in every image and write the results to the folder ``out``, which is created.
 
@@ -128,6 +136,7 @@ def predict(
         attention: draws the attention maps of each image; not used for videos.
         report: is filled while the run goes on, so that it is known after an interruption; None: a new one.
         video_options: None: the defaults.
+        recorder: opens the recordings; None: there are none.
 
     Raises:
         OutputError: if ``out`` is not a folder, or a result cannot be written.
@@ -138,26 +147,29 @@ def predict(
     options = video_options or VideoOptions()
     source.select_frames(options.frames)
     video = VideoResults(source.path.stem, out, source.frames_per_second) if source.is_video else None
+    recordings = (recorder or Recorder()).open(out, source.name, source.is_video)
     estimate = _estimate_by_itself(estimator)
     if video is not None and options.make_tracker is not None:
         estimate = _track(options.make_tracker())
     per_frame = video is None or not options.overlay_only
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     progress_bar = Progress(*columns, console=console or Console(quiet=True), transient=True)
-    with video or nullcontext(), progress_bar as progress:
+    with video or nullcontext(), recordings, progress_bar as progress:
         task = progress.add_task("finding hands", total=len(source) or None)
         for item in source:
             try:
                 if isinstance(item, InputError):
                     raise item
-                hands, overlay = _process_image(
-                    estimate, item, out if per_frame else None, camera, provenance or {}, report
-                )
+                frame = _process_image(estimate, item, out if per_frame else None, camera, provenance or {}, report)
+                if video is None:
+                    frame = replace(frame, number=report.images - 1, time=STILL_SECONDS * (report.images - 1))
+                overlay = draw_overlay(frame.image, frame.hands, frame.camera)
+                recordings.add(frame)
                 if video is not None:
-                    video.add(item, _in_file_pixels(hands, item), overlay)
+                    video.add(frame, _in_file_pixels(frame.hands, item), overlay)
                     continue
                 write_png(out / f"{item.name}_overlay.png", overlay)
-                write_png(out / f"{item.name}_view.png", draw_3d(hands, VIEW_HEIGHT))
+                write_png(out / f"{item.name}_view.png", draw_3d(frame.hands, VIEW_HEIGHT))
                 if attention is not None:
                     _draw_attention(attention, item, out, camera, report)
             except ValueError as error:  # unusable input; any other exception is a bug and ends the run
@@ -190,6 +202,7 @@ def predict_sequences(
     attention: AttentionDrawer | None = None,
     report: Report | None = None,
     video_options: VideoOptions | None = None,
+    recorder: Recorder | None = None,
 ) -> Report:
     """Run :func:`predict` for several folders and videos, each into a folder of its name below ``out``.
 
@@ -216,6 +229,7 @@ def predict_sequences(
                 attention,
                 part,
                 video_options,
+                recorder,
             )
         finally:
             report.add(part)
@@ -247,8 +261,8 @@ def _process_image(
     camera: Camera | AssumedCamera | None,
     provenance: dict[str, Any],
     report: Report,
-) -> tuple[TwoHands, FloatArray]:
-    """Estimate the hands of one image and write their files, unless ``out`` is None; returns hands and overlay."""
+) -> Frame:
+    """Estimate the hands of one image and write their files, unless ``out`` is None."""
     camera = _file_camera(camera, loaded)
     image_camera = None if camera is None else loaded.scale_camera(camera)
     start = time.perf_counter()
@@ -267,8 +281,9 @@ def _process_image(
         }
         upright_camera = None if camera is None else loaded.upright_camera(camera)
         write_hands(out, loaded.name, _in_file_pixels(hands, loaded), upright_camera, **metadata)
+        write_glb(out / f"{loaded.name}.glb", hands)
     _note_restrictions(loaded, report)
-    return hands, draw_overlay(loaded.image, hands, image_camera)
+    return Frame(loaded.frame or 0, loaded.time or 0.0, loaded.image, hands, image_camera)
 
 
 def _note_restrictions(loaded: LoadedImage, report: Report) -> None:

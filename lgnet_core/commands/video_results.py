@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lgnet_core.io.hands_table import HandsTable
-from lgnet_core.io.images import LoadedImage
 from lgnet_core.io.overlay_video import OverlayVideo
+from lgnet_core.recording.frame import Frame
 from lgnet_core.types import ImageArray, TwoHands
 
 
@@ -28,12 +28,10 @@ class VideoResults:
         """Remarks for the user."""
         return self._overlay.notes
 
-    def add(self, loaded: LoadedImage, hands: TwoHands, overlay: ImageArray) -> None:
+    def add(self, frame: Frame, hands: TwoHands, overlay: ImageArray) -> None:
         """Add a frame, its hands with 2D joints in pixels of the file, and its overlay."""
-        assert loaded.frame is not None
-        assert loaded.time is not None
-        self._table.add(loaded.frame, loaded.time, hands)
-        self._overlay.add(overlay, loaded.time)
+        self._table.add(frame.number, frame.time, hands)
+        self._overlay.add(overlay, frame.time)
 
     def __enter__(self) -> VideoResults:
         with ExitStack() as stack:

@@ -36,6 +36,11 @@ class ImageSource:
         return self._video is not None
 
     @property
+    def name(self) -> str:
+        """Of the folder, or of the file without its suffix."""
+        return self.path.absolute().name if self.path.is_dir() else self.path.stem
+
+    @property
     def frames_per_second(self) -> float:
         """Rate of a video's selected frames; 0 for images."""
         return 0.0 if self._video is None else self._video.frames_per_second / self._video.selection.stride

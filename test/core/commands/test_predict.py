@@ -19,6 +19,7 @@ from lgnet_core.data.sequences import image_sequences
 from lgnet_core.io.output import OutputError
 from lgnet_core.io.sources import ImageSource
 from lgnet_core.io.video import FrameSelection
+from lgnet_core.recording.formats import Recorder
 from lgnet_core.types import Camera, Side
 
 CAMERA = Camera(np.array([[300.0, 0, 79.5], [0, 300, 59.5], [0, 0, 1]]), 160, 120)
@@ -33,7 +34,7 @@ def test_one_image_gives_all_result_files(tmp_path):
     path = write(tmp_path / "cat.png")
     report = predict(StubEstimator(), ImageSource(path), tmp_path / "a" / "out", CAMERA, {"weights": "stub"})
     made = sorted(p.name for p in (tmp_path / "a" / "out").iterdir())
-    assert made == ["cat.json", "cat.npz", "cat_left.ply", "cat_overlay.png", "cat_view.png"]
+    assert made == ["cat.glb", "cat.json", "cat.npz", "cat_left.ply", "cat_overlay.png", "cat_view.png"]
     assert (report.images, report.hands[Side.LEFT], report.failures, report.notes) == (1, 1, [], [])
     result = json.loads((tmp_path / "a" / "out" / "cat.json").read_text())
     assert result["source"].endswith("cat.png")
@@ -185,6 +186,49 @@ def test_each_video_is_tracked_by_a_tracker_of_its_own(tmp_path):
             assert [(row["frame"], int(row["track_id"])) for row in csv.DictReader(file)] == [
                 (frame, tracker.number) for frame in ("0", "2", "4")
             ]
+
+
+def test_recordings_of_videos_and_of_images(tmp_path):
+    """Every frame of a video at its time, and the images of a folder in a row, except as moving meshes."""
+    folder, image = tmp_path / "in", np.full((120, 160, 3), 90, np.uint8)
+    folder.mkdir()
+    for name in "ab":
+        write(folder / f"{name}.png")
+    write_film(folder / "wave.mp4", image, 5)
+    opened = []
+
+    class StubRecorder(Recorder):
+        def open(self, folder, name, moving=True):
+            opened.append(StubRecording(folder / name, moving))
+            return opened[-1]
+
+    class StubRecording:
+        def __init__(self, path, moving):
+            self.path, self.moving, self.frames, self.closed = path, moving, [], False
+
+        def add(self, frame):
+            self.frames.append(frame)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.closed = True
+
+    options = VideoOptions(frames=FrameSelection(stride=2))
+    sequences = image_sequences(folder)
+    predict_sequences(
+        StubEstimator(), sequences, tmp_path / "out", CAMERA, video_options=options, recorder=StubRecorder()
+    )
+    stills, video = opened
+    assert (stills.path, stills.moving, stills.closed) == (tmp_path / "out" / "in", False, True)
+    assert (video.path, video.moving, video.closed) == (tmp_path / "out" / "wave.mp4" / "wave", True, True)
+    assert [(frame.number, frame.time) for frame in stills.frames] == [(0, 0.0), (1, 1.0)]
+    assert [(frame.number, frame.time) for frame in video.frames] == [(0, 0.0), (2, 0.2), (4, 0.4)]
+    for frame in (*stills.frames, *video.frames):
+        assert frame.image.shape == (120, 160, 3)
+        assert frame.hands.left is not None
+        np.testing.assert_array_equal(frame.camera.matrix, CAMERA.matrix)
 
 
 def test_out_must_be_a_folder(tmp_path):
