@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -88,18 +86,3 @@ def describe_checkpoint(path: Path) -> str:
     if path.exists():
         return f"the same command goes on from {path}"
     return f"there is no checkpoint yet in {path.parent}; the same command starts again"
-
-
-@contextmanager
-def needs_training_extra(what: str) -> Iterator[None]:
-    """Turn a missing import in the block into an error that names the extra to install for ``what``.
-
-    Raises:
-        ImportError: naming the missing package.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"{what} needs {error.name}, which is not installed: pip install 'lgnet_ros[train]'"
-        ) from error

@@ -22,7 +22,7 @@ from lgnet_core.cli.options import (
     print_line,
 )
 from lgnet_core.io.interruption import on_interruption
-from lgnet_core.recording.formats import RecordingFormat
+from lgnet_core.recording.formats import Recorder, RecordingFormat, check_installed
 
 
 def predict(
@@ -63,7 +63,7 @@ def predict(
     ] = False,
     record: Annotated[
         list[RecordingFormat] | None,
-        typer.Option(help="Also record videos as moving meshes (glb); may be repeated."),
+        typer.Option(help="Also record videos: moving meshes (glb), for Foxglove (mcap). May be repeated."),
     ] = None,
 ) -> None:
     """Estimate hands in images: overlay, meshes, JSON and npz for each image; a film and a table for each video.
@@ -79,6 +79,7 @@ def predict(
     from lgnet_core.types import Camera, Side
 
     # Report bad input before the network is loaded.
+    check_installed(record or ())
     frames = FrameSelection(start, math.inf if end is None else end, stride)
     sequences = input_sequences(sources, out)
     videos = [item.source.path for item in sequences if not isinstance(item, InputError) and item.source.is_video]
@@ -100,7 +101,6 @@ def predict(
     from lgnet_core.inference import HandEstimator, HandTracker, Smoothing
     from lgnet_core.io.checkpoint_files import weights_digest
     from lgnet_core.network.checkpoint import load_network_for
-    from lgnet_core.recording.formats import Recorder
     from lgnet_core.visualization.attention import AttentionView
 
     with console.status("loading the network"):
@@ -123,7 +123,7 @@ def predict(
         view = AttentionView(load_network_for(weights, estimator.hand_model)[0], estimator)
     make_tracker = partial(HandTracker, estimator, Smoothing()) if tracking else None
     options = VideoOptions(make_tracker, frames, overlay_only)
-    recorder = Recorder(tuple(dict.fromkeys(record or ())))
+    recorder = Recorder(record or (), estimator.hand_model)
     report = Report()
     with on_interruption(lambda: f"{report.images} image(s) were processed; their results are in {out}"):
         predict_sequences(estimator, sequences, out, calibration, provenance, console, view, report, options, recorder)

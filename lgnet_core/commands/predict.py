@@ -34,7 +34,7 @@ from lgnet_core.io.output import make_folder
 from lgnet_core.io.results import write_hands
 from lgnet_core.io.sources import ImageSource
 from lgnet_core.io.video import FrameSelection
-from lgnet_core.recording.formats import Recorder
+from lgnet_core.recording.formats import Recorder, Recordings
 from lgnet_core.recording.frame import Frame
 from lgnet_core.recording.glb_animation import write_glb
 from lgnet_core.types import Camera, FloatArray, Side, TwoHands
@@ -147,7 +147,7 @@ def predict(
     options = video_options or VideoOptions()
     source.select_frames(options.frames)
     video = VideoResults(source.path.stem, out, source.frames_per_second) if source.is_video else None
-    recordings = (recorder or Recorder()).open(out, source.name, source.is_video)
+    recordings = recorder.open(out, source.name, source.is_video) if recorder is not None else Recordings()
     estimate = _estimate_by_itself(estimator)
     if video is not None and options.make_tracker is not None:
         estimate = _track(options.make_tracker())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lgnet_core.hand_model import HandModel
     from lgnet_core.recording.frame import Frame, Recording
 
 
@@ -17,17 +17,47 @@ class RecordingFormat(str, Enum):
     """What images can be recorded as; the value is the suffix of the file."""
 
     glb = "glb"
+    mcap = "mcap"
 
 
-@dataclass(frozen=True)
+Opener = Callable[[Path, "HandModel"], "Recording"]
+
+
+def _opener(kind: RecordingFormat) -> Opener:
+    """Import the library of a format."""
+    if kind is RecordingFormat.mcap:
+        from lgnet_core.recording.mcap_recording import McapRecording
+
+        return McapRecording
+    from lgnet_core.recording.glb_animation import GlbAnimation
+
+    return lambda path, hand_model: GlbAnimation(path)
+
+
+def check_installed(formats: Iterable[RecordingFormat]) -> None:
+    """Check that the libraries of all formats are installed.
+
+    Raises:
+        ImportError: with the command that installs a missing one.
+    """
+    for kind in formats:
+        _opener(kind)
+
+
 class Recorder:
     """Opens recordings.
 
     Args:
         formats: of each recording.
+        hand_model: of the hands.
+
+    Raises:
+        ImportError: see :func:`check_installed`.
     """
 
-    formats: tuple[RecordingFormat, ...] = ()
+    def __init__(self, formats: Iterable[RecordingFormat], hand_model: HandModel) -> None:
+        self._hand_model = hand_model
+        self._openers = {kind: _opener(kind) for kind in formats}
 
     def open(self, folder: Path, name: str, moving: bool = True) -> Recordings:
         """A recording ``folder/name.*`` in each format.
@@ -35,19 +65,17 @@ class Recorder:
         Args:
             moving: whether the frames follow each other in time; unrelated images are not recorded as moving meshes.
         """
-        formats = [kind for kind in self.formats if moving or kind is not RecordingFormat.glb]
-        return Recordings(self._open_one(kind, folder / f"{name}.{kind.value}") for kind in formats)
-
-    def _open_one(self, kind: RecordingFormat, path: Path) -> Recording:
-        from lgnet_core.recording.glb_animation import GlbAnimation
-
-        return GlbAnimation(path)
+        return Recordings(
+            opener(folder / f"{name}.{kind.value}", self._hand_model)
+            for kind, opener in self._openers.items()
+            if moving or kind is not RecordingFormat.glb
+        )
 
 
 class Recordings:
     """Several recordings of the same frames, as one."""
 
-    def __init__(self, parts: Iterable[Recording]) -> None:
+    def __init__(self, parts: Iterable[Recording] = ()) -> None:
         self._parts = list(parts)
 
     def add(self, frame: Frame) -> None:

@@ -23,8 +23,9 @@ from lgnet_core.geometry.normals import vertex_normals
 from lgnet_core.io.output import OutputError, explain_os_error
 from lgnet_core.recording.frame import Frame
 from lgnet_core.recording.glb import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, GlbFile
+from lgnet_core.recording.scene import in_one_frame
 from lgnet_core.types import FloatArray, Side, TwoHands
-from lgnet_core.visualization.drawing import SIDE_COLOURS, hand_offsets
+from lgnet_core.visualization.drawing import SIDE_COLOURS
 
 MAX_FRAMES = 128
 """Frames of one mesh. WebGL 2 guarantees 256 layers of an array texture, in which three.js keeps the targets."""
@@ -99,15 +100,15 @@ class GlbAnimation:
 
     def add_hands(self, time: float, hands: TwoHands) -> None:
         """Add hands at a time, seconds from the first."""
-        placed = hand_offsets(hands)
-        for side in {*self._stretches} - {hand.side for hand, _ in placed}:
+        placed = in_one_frame(hands).hands
+        for side in {*self._stretches} - {hand.side for hand in placed}:
             self._end(side, time)
         self._metric = hands.metric
-        for hand, offset in placed:
-            vertices = np.asarray(hand.vertices + offset, np.float64)
+        for hand in placed:
+            vertices = np.asarray(hand.vertices, np.float64)
             if self._origin is None:
                 self._first_hands = time
-                self._origin = np.asarray(hand.joints[0] + offset, np.float64)
+                self._origin = np.asarray(hand.joints[0], np.float64)
             normals = vertex_normals(vertices, hand.faces)
             stretch = self._stretches.get(hand.side)
             if stretch is not None and stretch.track_id == hand.track_id:

@@ -19,7 +19,6 @@ from lgnet_core.data.sequences import image_sequences
 from lgnet_core.io.output import OutputError
 from lgnet_core.io.sources import ImageSource
 from lgnet_core.io.video import FrameSelection
-from lgnet_core.recording.formats import Recorder
 from lgnet_core.types import Camera, Side
 
 CAMERA = Camera(np.array([[300.0, 0, 79.5], [0, 300, 59.5], [0, 0, 1]]), 160, 120)
@@ -197,7 +196,7 @@ def test_recordings_of_videos_and_of_images(tmp_path):
     write_film(folder / "wave.mp4", image, 5)
     opened = []
 
-    class StubRecorder(Recorder):
+    class StubRecorder:
         def open(self, folder, name, moving=True):
             opened.append(StubRecording(folder / name, moving))
             return opened[-1]

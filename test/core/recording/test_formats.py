@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 from lgnet_core.io.output import OutputError
-from lgnet_core.recording.formats import Recorder, RecordingFormat
+from lgnet_core.recording.formats import Recorder, RecordingFormat, check_installed
 from lgnet_core.recording.frame import Frame
 from lgnet_core.types import TwoHands
 
@@ -14,8 +16,8 @@ FRAME = Frame(0, 0.0, np.zeros((48, 64, 3), np.uint8), TwoHands(None, None, None
 
 
 @pytest.fixture
-def recorder() -> Recorder:
-    return Recorder(tuple(RecordingFormat))
+def recorder(hand_model) -> Recorder:
+    return Recorder(RecordingFormat, hand_model)
 
 
 def files(folder):
@@ -40,7 +42,17 @@ def test_nothing_is_left_if_the_folder_is_missing(tmp_path, recorder):
     assert files(tmp_path) == []
 
 
-def test_without_formats_nothing_is_written(tmp_path):
-    with Recorder().open(tmp_path, "wave") as recording:
+def test_without_formats_nothing_is_written(tmp_path, hand_model):
+    with Recorder((), hand_model).open(tmp_path, "wave") as recording:
         recording.add(FRAME)
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(("kind", "module", "extra"), [("mcap", "mcap", "foxglove")])
+def test_a_missing_library_is_named_with_its_extra(monkeypatch, kind, module, extra):
+    for name in [name for name in sys.modules if name.split(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, f"lgnet_core.recording.{kind}_recording", raising=False)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf"needs {module}.*pip install 'lgnet_ros\[{extra}\]'"):
+        check_installed([RecordingFormat(kind)])
