@@ -56,12 +56,16 @@ def test_foreign_names_and_addresses_are_noticed(observed: ObservedPrograms) -> 
 
 
 def test_prediction_reports_nothing(observed: ObservedPrograms, tmp_path: Path) -> None:
-    """With ONNX Runtime, whose import creates a device id and which reports some seconds later, unless told not to."""
+    """Nor do its recordings.
+
+    With ONNX Runtime, whose import creates a device id and which reports some seconds later, unless told not to.
+    """
     cv2.imwrite(str(tmp_path / "image.png"), half_size_frames()[0])
     # The first report comes 9 s after the import; on a slow machine the prediction alone lasts longer.
     predict = "import time; from lgnet_core.cli.app import app; app(standalone_mode=False); time.sleep(12)"
-    run(observed, "-c", predict, "predict", str(tmp_path / "image.png"), "-o", str(tmp_path / "out"))
-    assert any((tmp_path / "out").iterdir())
+    recordings = ("--record", "mcap", "--record", "rrd")
+    run(observed, "-c", predict, "predict", str(tmp_path / "image.png"), "-o", str(tmp_path / "out"), *recordings)
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} >= {".json", ".mcap", ".rrd"}
     assert not observed.network_use()
     assert not observed.foreign_files()
 

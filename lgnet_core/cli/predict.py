@@ -63,7 +63,7 @@ def predict(
     ] = False,
     record: Annotated[
         list[RecordingFormat] | None,
-        typer.Option(help="Also record videos: moving meshes (glb), for Foxglove (mcap). May be repeated."),
+        typer.Option(help="Also record videos: moving meshes (glb), for Foxglove (mcap), for rerun (rrd). Repeatable."),
     ] = None,
 ) -> None:
     """Estimate hands in images: overlay, meshes, JSON and npz for each image; a film and a table for each video.

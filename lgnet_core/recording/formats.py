@@ -18,6 +18,7 @@ class RecordingFormat(str, Enum):
 
     glb = "glb"
     mcap = "mcap"
+    rrd = "rrd"
 
 
 Opener = Callable[[Path, "HandModel"], "Recording"]
@@ -29,6 +30,10 @@ def _opener(kind: RecordingFormat) -> Opener:
         from lgnet_core.recording.mcap_recording import McapRecording
 
         return McapRecording
+    if kind is RecordingFormat.rrd:
+        from lgnet_core.recording.rrd_recording import RrdRecording
+
+        return RrdRecording
     from lgnet_core.recording.glb_animation import GlbAnimation
 
     return lambda path, hand_model: GlbAnimation(path)

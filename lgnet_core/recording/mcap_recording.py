@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from lgnet_core.geometry.hand_frame import HandFrames, Pose
@@ -20,8 +19,9 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.io.extras import needs_extra
 from lgnet_core.recording import scene
 from lgnet_core.recording.frame import Frame
+from lgnet_core.recording.jpeg import encode_jpeg
 from lgnet_core.recording.recording_file import RecordingFile
-from lgnet_core.types import Camera, FloatArray, Hand, ImageArray, Side
+from lgnet_core.types import Camera, FloatArray, Hand, Side
 from lgnet_core.visualization.drawing import SIDE_COLOURS
 
 with needs_extra("recording MCAP", "foxglove"):
@@ -72,7 +72,6 @@ INTER_HAND_SCHEMA = {
     },
 }
 
-_JPEG_QUALITY = 90
 _JOINT_SIZE, _BONE_SIZE, _LINE_SIZE, _TEXT_SIZE = 0.008, 0.003, 0.002, 0.015  # metres
 _ANNOTATION_SIZE = 2.0  # pixels
 _LINE_COLOUR = (213, 94, 0)
@@ -130,7 +129,7 @@ class McapRecording:
 
     def _write_image(self, frame: Frame) -> None:
         frame_id = scene.CAMERA
-        image = CompressedImage(timestamp=self._stamp, frame_id=frame_id, data=_jpeg(frame.image), format="jpeg")
+        image = CompressedImage(timestamp=self._stamp, frame_id=frame_id, data=encode_jpeg(frame.image), format="jpeg")
         self._write(IMAGE, image)
         if frame.camera is not None:
             self._write(CALIBRATION, _calibration(frame.camera, self._stamp))
@@ -172,11 +171,6 @@ class McapRecording:
             number = self._writer.register_schema(_INTER_HAND_NAME, "jsonschema", schema)
             self._channels[topic] = self._writer.register_channel(topic, "json", number)
         self._writer.add_message(self._channels[topic], self._time, json.dumps(fields).encode(), self._time)
-
-
-def _jpeg(image: ImageArray) -> bytes:
-    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)[1].tobytes()
 
 
 def _calibration(camera: Camera, stamp: Timestamp) -> CameraCalibration:

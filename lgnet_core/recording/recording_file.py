@@ -40,6 +40,9 @@ class RecordingFile:
         """
         try:
             yield
+        except OutputError:
+            self._failed = True
+            raise
         except OSError as error:
             self._failed = True
             raise OutputError(f"cannot write {explain_os_error(error, self.path)}") from error

@@ -48,7 +48,7 @@ def test_without_formats_nothing_is_written(tmp_path, hand_model):
     assert files(tmp_path) == []
 
 
-@pytest.mark.parametrize(("kind", "module", "extra"), [("mcap", "mcap", "foxglove")])
+@pytest.mark.parametrize(("kind", "module", "extra"), [("mcap", "mcap", "foxglove"), ("rrd", "rerun", "rerun")])
 def test_a_missing_library_is_named_with_its_extra(monkeypatch, kind, module, extra):
     for name in [name for name in sys.modules if name.split(".")[0] == module]:
         monkeypatch.delitem(sys.modules, name)
