@@ -10,13 +10,13 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from lgnet_core.inference import DepthSource, OutOfMemoryError
+from lgnet_core.messages.camera_info import CameraConverter
+from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_core.types import Camera, DepthMap, ImageArray, ImageHands
 from lgnet_ros import topics
-from lgnet_ros.input.camera_info import CameraConverter
 from lgnet_ros.input.camera_info_cache import Calibration, CameraInfoCache
 from lgnet_ros.input.decode import decode_image
 from lgnet_ros.input.depth import DepthInput
-from lgnet_ros.input.invalid_message import InvalidMessageError
 from lgnet_ros.parameters import Settings
 from lgnet_ros.rate_limit import stamp_to_ns
 from lgnet_ros.tracker import Tracker, configure_tracker
@@ -71,7 +71,7 @@ class Perception:
     Args:
         camera_infos: source of the images' calibration.
         image_topic: resolved name, which tells whether images are rectified, see
-            :func:`lgnet_ros.input.camera_info.is_rectified`.
+            :func:`lgnet_core.messages.camera_info.is_rectified`.
         info_topic: resolved name of the topic of ``camera_infos``.
         depth: source of the images' depth; None: not used.
     """

@@ -11,12 +11,12 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lgnet_core.inference import OutOfMemoryError
+from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_ros import topics
 from lgnet_ros.diagnostics import MAX_LOSS_FRACTION, describe_loss
 from lgnet_ros.input.camera_info_cache import CACHE_SIZE, CameraInfoCache
 from lgnet_ros.input.depth_subscriptions import DepthSubscriptions
 from lgnet_ros.input.header_check import HeaderChecker
-from lgnet_ros.input.invalid_message import InvalidMessageError
 from lgnet_ros.input.latest_value import LatestValue
 from lgnet_ros.input.subscription import QoSMatchingSubscription
 from lgnet_ros.output.hands_publisher import HandsPublisher

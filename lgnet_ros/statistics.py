@@ -26,7 +26,7 @@ class Snapshot:
         lost: number of images lost in transport since configuration, as counted by the middleware; None if it does not
             count them.
         borrowed: number of images that were processed with the calibration of another image.
-        rejected: number of invalid messages per key of :data:`lgnet_ros.input.invalid_message.REASONS`.
+        rejected: number of invalid messages per key of :data:`lgnet_core.messages.invalid_message.REASONS`.
         received_rate, processed_rate: Hz, in the window.
         loss_fraction: fraction of images lost in transport in the window; None if it is unknown, or without any image.
         latency: median and 95th percentile of each stage's duration in the window, seconds.
@@ -119,7 +119,7 @@ class Statistics:
             self._count("dropped")
 
     def record_rejected(self, key: str) -> None:
-        """Count an invalid message; ``key`` is one of :data:`lgnet_ros.input.invalid_message.REASONS`."""
+        """Count an invalid message; ``key`` is one of :data:`lgnet_core.messages.invalid_message.REASONS`."""
         with self._lock:
             self._problems.append((self._complete("rejected"), key))
             self._rejected[key] += 1

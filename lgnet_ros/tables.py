@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from lgnet_ros.input.encodings import ENCODINGS
+from lgnet_core.messages.encodings import ENCODINGS
 from lgnet_ros.parameter import Parameter
 from lgnet_ros.parameters import PARAMETERS
 from lgnet_ros.topics import IMAGE, TOPICS

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lgnet_core.messages.names import CAMERA_INFO, camera_info_of
+
 if TYPE_CHECKING:
     from rclpy.node import Node
 
 IMAGE = "image"
-CAMERA_INFO = "camera_info"
 DEPTH = "depth"
 DEPTH_CAMERA_INFO = "depth_camera_info"
 JOINTS = "hands/joints"
@@ -24,12 +25,6 @@ OVERLAY = "hands/overlay"
 TF = "/tf"
 TF_STATIC = "/tf_static"
 DIAGNOSTICS = "/diagnostics"
-
-
-def camera_info_of(image: str) -> str:
-    """Name that image_transport gives the camera_info of an image topic: the one beside it."""
-    parent, separator, _ = image.rpartition("/")
-    return parent + separator + CAMERA_INFO
 
 
 def camera_info_topic(node: Node) -> str:

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from lgnet_core.recording.formats import RecordingFormat
+
 console = Console()
 
 
@@ -74,6 +76,14 @@ Threads = Annotated[
 def wide_console() -> Console:
     """Console for tables; wider than 80 columns when the output is not a terminal."""
     return console if console.is_terminal else Console(width=150)
+
+
+RecordOption = Annotated[
+    list[RecordingFormat] | None,
+    typer.Option(
+        "--record", help="Also record as moving meshes (glb), for Foxglove (mcap) or for rerun (rrd). Repeatable."
+    ),
+]
 
 
 def print_line(text: str, style: str = "") -> None:

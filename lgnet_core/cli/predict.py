@@ -15,14 +15,15 @@ from lgnet_core.cli.options import (
     EngineOption,
     HandLength,
     HandModelPath,
+    RecordOption,
     Threads,
     Threshold,
     Weights,
     console,
-    print_line,
 )
+from lgnet_core.cli.report import print_report
 from lgnet_core.io.interruption import on_interruption
-from lgnet_core.recording.formats import Recorder, RecordingFormat, check_installed
+from lgnet_core.recording.formats import Recorder, check_installed
 
 
 def predict(
@@ -61,10 +62,7 @@ def predict(
     overlay_only: Annotated[
         bool, typer.Option("--overlay-only", help="Videos: write the overlay, the table and recordings only.")
     ] = False,
-    record: Annotated[
-        list[RecordingFormat] | None,
-        typer.Option(help="Also record videos: moving meshes (glb), for Foxglove (mcap), for rerun (rrd). Repeatable."),
-    ] = None,
+    record: RecordOption = None,
 ) -> None:
     """Estimate hands in images: overlay, meshes, JSON and npz for each image; a film and a table for each video.
 
@@ -76,7 +74,7 @@ def predict(
     from lgnet_core.io.files import InputError
     from lgnet_core.io.output import make_folder
     from lgnet_core.io.video import FrameSelection
-    from lgnet_core.types import Camera, Side
+    from lgnet_core.types import Camera
 
     # Report bad input before the network is loaded.
     check_installed(record or ())
@@ -97,7 +95,8 @@ def predict(
     elif fov is not None or focal is not None:
         calibration = AssumedCamera(None if fov is None else math.radians(fov), focal)
 
-    from lgnet_core.commands.predict import Report, VideoOptions, describe_other_files, predict_sequences
+    from lgnet_core.commands.predict import VideoOptions, describe_other_files, predict_sequences
+    from lgnet_core.commands.report import Report
     from lgnet_core.inference import HandEstimator, HandTracker, Smoothing
     from lgnet_core.io.checkpoint_files import weights_digest
     from lgnet_core.network.checkpoint import load_network_for
@@ -127,18 +126,6 @@ def predict(
     report = Report()
     with on_interruption(lambda: f"{report.images} image(s) were processed; their results are in {out}"):
         predict_sequences(estimator, sequences, out, calibration, provenance, console, view, report, options, recorder)
-    if report.images:
-        sides = ", ".join(f"{report.hands[side]} {side.label}" for side in Side)
-        rate = ""
-        if report.seconds:
-            rate = f", {report.images / report.total_seconds:.1f} images/s (estimation alone: "
-            rate += f"{report.images / report.seconds:.1f})"
-        print_line(f"{report.images} image(s): hands found: {sides}{rate}; results in {out}")
     if others:
         report.notes.append(describe_other_files(others))
-    for note in report.notes:
-        print_line(f"note: {note}", "yellow")
-    for failure in report.failures:
-        print_line(f"skipped: {failure}", "red")
-    if report.failures:
-        raise typer.Exit(1)
+    print_report(report, out)

@@ -14,7 +14,6 @@ camera is turned with it.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import lgnet_core
+from lgnet_core.commands.report import Report, add_once
 from lgnet_core.commands.video_results import VideoResults
 from lgnet_core.data.sequences import ImageSequence
 from lgnet_core.io.assumed_camera import AssumedCamera
@@ -37,7 +37,7 @@ from lgnet_core.io.video import FrameSelection
 from lgnet_core.recording.formats import Recorder, Recordings
 from lgnet_core.recording.frame import Frame
 from lgnet_core.recording.glb_animation import write_glb
-from lgnet_core.types import Camera, FloatArray, Side, TwoHands
+from lgnet_core.types import Camera, FloatArray, TwoHands
 from lgnet_core.visualization.drawing import draw_3d, draw_overlay, write_png
 
 VIEW_HEIGHT = 320
@@ -80,37 +80,6 @@ class VideoOptions:
     make_tracker: Callable[[], Tracker] | None = None
     frames: FrameSelection = field(default_factory=FrameSelection)
     overlay_only: bool = False
-
-
-@dataclass
-class Report:
-    """Summary of a run.
-
-    Args:
-        images: number of images processed.
-        hands: number of hands found, by side.
-        failures: one sentence for each input that could not be used.
-        seconds: total time in the estimator.
-        total_seconds: total time, with reading, drawing and writing.
-        notes: remarks about the results for the user.
-    """
-
-    images: int = 0
-    hands: Counter[Side] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-    total_seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
-
-    def add(self, other: Report) -> None:
-        """Merge the report of another run into this one."""
-        self.images += other.images
-        self.hands.update(other.hands)
-        self.seconds += other.seconds
-        self.total_seconds += other.total_seconds
-        for mine, theirs in ((self.failures, other.failures), (self.notes, other.notes)):
-            for sentence in theirs:
-                _add_once(mine, sentence)
 
 
 def predict(
@@ -173,7 +142,7 @@ def predict(
                 if attention is not None:
                     _draw_attention(attention, item, out, camera, report)
             except ValueError as error:  # unusable input; any other exception is a bug and ends the run
-                _add_once(report.failures, _with_file(error, item))
+                add_once(report.failures, _with_file(error, item))
             finally:
                 progress.advance(task)
     report.total_seconds += time.perf_counter() - started
@@ -186,9 +155,7 @@ def predict(
             "(ROS's calibration file), or roughly --fov DEGREES, for hands in metres in the camera frame",
         )
     if isinstance(camera, AssumedCamera) and report.images:
-        _add_once(
-            report.notes, "the camera is assumed, not calibrated: distances are only as right as its focal length"
-        )
+        add_once(report.notes, "the camera is assumed, not calibrated: distances are only as right as its focal length")
     return report
 
 
@@ -215,7 +182,7 @@ def predict_sequences(
     report = Report() if report is None else report
     for sequence in sequences:
         if isinstance(sequence, InputError):
-            _add_once(report.failures, str(sequence))
+            add_once(report.failures, str(sequence))
             continue
         part = Report()
         try:
@@ -290,13 +257,13 @@ def _note_restrictions(loaded: LoadedImage, report: Report) -> None:
     """Notes about an image that was not used as it is."""
     if loaded.downscaled:
         height, width = loaded.image.shape[:2]
-        _add_once(
+        add_once(
             report.notes,
             f"{loaded.source}: {loaded.width}x{loaded.height} was shrunk to {width}x{height} for the network and "
             "the overlay; 2D results are in pixels of the file",
         )
     if loaded.pages > 1:
-        _add_once(
+        add_once(
             report.notes,
             f"{loaded.source}: has more than one page or frame, of which the first was used; save the others as files "
             "of their own",
@@ -311,7 +278,7 @@ def _draw_attention(
     if drawn is not None:
         write_png(out / f"{loaded.name}_attention.png", drawn)
     else:
-        _add_once(report.notes, f"{loaded.source}: no attention maps, since no hand was detected")
+        add_once(report.notes, f"{loaded.source}: no attention maps, since no hand was detected")
 
 
 def _file_camera(camera: Camera | AssumedCamera | None, loaded: LoadedImage) -> Camera | None:
@@ -324,12 +291,6 @@ def _in_file_pixels(hands: TwoHands, loaded: LoadedImage) -> TwoHands:
         hand and replace(hand, joints_2d=loaded.to_file_pixels(hand.joints_2d)) for hand in (hands.right, hands.left)
     )
     return replace(hands, right=right, left=left)
-
-
-def _add_once(sentences: list[str], sentence: str) -> None:
-    """Append a sentence once: frames of a video often fail for the same reason."""
-    if sentence not in sentences:
-        sentences.append(sentence)
 
 
 def _with_file(error: ValueError, item: LoadedImage | InputError) -> str:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from lgnet_ros.input.camera_info import calibration_key
-from lgnet_ros.input.invalid_message import InvalidMessageError
+from lgnet_core.messages.camera_info import calibration_key
+from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_ros.rate_limit import stamp_to_ns
 
 CACHE_SIZE = 64  # messages: two seconds at 30 Hz, since large images can arrive that much later than their camera_info

@@ -9,11 +9,11 @@ from std_msgs.msg import Header
 from lgnet_core.geometry.depth_registration import DepthRegistration
 from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.transform_tree import TransformTree
+from lgnet_core.messages.camera_info import CameraConverter
+from lgnet_core.messages.image import decode_depth
+from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_core.types import Camera, DepthMap
-from lgnet_ros.input.camera_info import CameraConverter
-from lgnet_ros.input.decode import decode_depth
 from lgnet_ros.input.depth_buffer import BUFFER_DURATION, DepthBuffer
-from lgnet_ros.input.invalid_message import InvalidMessageError
 from lgnet_ros.rate_limit import stamp_to_ns
 
 _IDENTITY = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))

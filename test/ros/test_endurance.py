@@ -17,7 +17,7 @@ from support.memory import MEBIBYTE, memory_growth, resident_memory
 from support.ros_domain import HandsProcess
 from support.waiting import TIMEOUT, wait_for
 
-from lgnet_ros.input.invalid_message import REASONS
+from lgnet_core.messages.invalid_message import REASONS
 from lgnet_ros.node import HandsNode
 from lgnet_ros.process.lifecycle import LifecycleClient
 

@@ -11,8 +11,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from support.fixed_hands import FixedTracker
 
 from lgnet_core.inference import OutOfMemoryError
+from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_ros.input.camera_info_cache import CameraInfoCache
-from lgnet_ros.input.invalid_message import InvalidMessageError
 from lgnet_ros.parameters import Settings
 from lgnet_ros.perception import Perception, PerceptionResult
 

@@ -22,8 +22,8 @@ from tf2_msgs.msg import TFMessage
 from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.geometry.inter_hand import inter_hand
 from lgnet_core.inference import HandEstimator
+from lgnet_core.messages.camera_info import camera_from_info
 from lgnet_core.types import Camera, TwoHands
-from lgnet_ros.input.camera_info import camera_from_info
 from lgnet_ros.input.decode import decode_image
 
 BAG = SHARED / "testdata" / "replay_interhand" / "replay_interhand.mcap"

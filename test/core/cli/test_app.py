@@ -43,6 +43,7 @@ COMMANDS = (
     "export",
     "mano",
     "predict",
+    "replay",
     "synth",
     "train",
     "train-palms",

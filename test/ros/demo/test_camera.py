@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from std_msgs.msg import Header
 
 from lgnet_core.data.clip import read_clip
+from lgnet_core.messages.camera_info import camera_from_info
 from lgnet_ros.demo.camera import ping_pong, to_camera_info
-from lgnet_ros.input.camera_info import camera_from_info
 from lgnet_ros.input.decode import decode_image
 from lgnet_ros.output.messages import to_image
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 from lgnet_core.geometry.camera import project_distorted
+from lgnet_core.messages.camera_info import CameraConverter, camera_from_info, is_rectified
+from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_core.types import FloatArray
-from lgnet_ros.input.camera_info import CameraConverter, camera_from_info, is_rectified
-from lgnet_ros.input.invalid_message import InvalidMessageError
 
 WIDTH, HEIGHT = 640, 480
 K = [600.0, 0.0, 322.5, 0.0, 610.0, 238.25, 0.0, 0.0, 1.0]

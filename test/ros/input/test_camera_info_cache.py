@@ -10,8 +10,8 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
+from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_ros.input.camera_info_cache import CACHE_SIZE, LOOKUP_TIMEOUT, MIN_CONSTANT, CameraInfoCache
-from lgnet_ros.input.invalid_message import InvalidMessageError
 
 FRAME_MS = 33  # milliseconds between two images
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage
 
+from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_core.types import FloatArray
 from lgnet_ros.input.decode import decode_image
-from lgnet_ros.input.invalid_message import InvalidMessageError
 
 
 def smooth_image(height: int = 24, width: int = 32) -> FloatArray:

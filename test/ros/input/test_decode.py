@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import Image
 
+from lgnet_core.messages.encodings import BAYER, ENCODINGS, MAX_PIXELS
+from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_core.types import FloatArray
 from lgnet_ros.input.decode import decode_image
-from lgnet_ros.input.encodings import BAYER, ENCODINGS, MAX_PIXELS
-from lgnet_ros.input.invalid_message import InvalidMessageError
 
 WIDTH, HEIGHT = 20, 16
 CHANNELS = {"rgb": [0, 1, 2], "bgr": [2, 1, 0], "rgba": [0, 1, 2, 0], "bgra": [2, 1, 0, 0], "mono": [0]}

@@ -11,9 +11,9 @@ from sensor_msgs.msg import CameraInfo
 
 from lgnet_core.io.calibration import read_camera
 from lgnet_core.io.files import InputError
+from lgnet_core.messages.camera_info import camera_from_info
+from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_core.types import Camera
-from lgnet_ros.input.camera_info import camera_from_info
-from lgnet_ros.input.invalid_message import InvalidMessageError
 
 K = [600.0, 0, 322.5, 0, 610, 238.25, 0, 0, 1]
 P = [550.0, 0, 330, 0, 0, 550, 230, 0, 0, 0, 1, 0]

@@ -6,12 +6,12 @@ import re
 from dataclasses import replace
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo
 
 from lgnet_core.geometry.plausibility import implausible_intrinsics
 from lgnet_core.io.calibration import Calibration, CalibrationError
+from lgnet_core.messages.fields import CameraInfo
+from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_core.types import Camera, FloatArray
-from lgnet_ros.input.invalid_message import InvalidMessageError
 
 _REASONS = {"size": "camera_size", "model": "camera_model", "values": "camera_values"}
 """Reason of the rejection by the part of the calibration that cannot be used."""

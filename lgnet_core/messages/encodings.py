@@ -9,8 +9,8 @@ import numpy as np
 
 from lgnet_core.inference.context import MAX_SIDE
 from lgnet_core.io.images import MIN_SIDE
+from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_core.types import ImageArray
-from lgnet_ros.input.invalid_message import InvalidMessageError
 
 MAX_PIXELS = 64_000_000
 """Larger images are rejected, so that a single message cannot exhaust the memory."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import CompressedImage
 
 from lgnet_core.io.image_formats import PNG_SIGNATURE
 from lgnet_core.io.image_size import read_image_size
 from lgnet_core.io.images import reduce_to_8_bit
 from lgnet_core.io.jpeg import SIGNATURE as JPEG_SIGNATURE
 from lgnet_core.io.jpeg import complete_jpeg
+from lgnet_core.messages.encodings import ENCODINGS, check_size, to_rgb
+from lgnet_core.messages.fields import CompressedImage
+from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_core.types import FloatArray, ImageArray
-from lgnet_ros.input.encodings import ENCODINGS, check_size, to_rgb
-from lgnet_ros.input.invalid_message import InvalidMessageError
 
 
 def decode_compressed(message: CompressedImage) -> ImageArray:

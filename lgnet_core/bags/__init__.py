@@ -1,0 +1,1 @@
+"""ROS bags, read and written without ROS."""

@@ -1,0 +1,120 @@
+"""Hands as the messages that the node publishes, of the classes that bags are written with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lgnet_core.bags.definitions import PACKAGE, Typestore
+from lgnet_core.geometry.hand_frame import Pose
+from lgnet_core.geometry.inter_hand import InterHand
+from lgnet_core.types import FloatArray, Hand, Side, TwoHands
+
+JOINTS, MESH = f"{PACKAGE}/msg/HandJointsArray", f"{PACKAGE}/msg/HandMeshArray"
+INTER_HAND, TRANSFORMS = f"{PACKAGE}/msg/InterHandTransform", "tf2_msgs/msg/TFMessage"
+OVERLAY = "sensor_msgs/msg/CompressedImage"
+
+Poses = Mapping[Side, Pose]
+
+
+def hand_frame_name(side: Side) -> str:
+    """Name of a hand's TF frame."""
+    return f"hand_{side.label}"
+
+
+class HandMessages:
+    """Makes the messages of one image; headers are those of the image, and hands must be metric.
+
+    Args:
+        types: of the messages.
+    """
+
+    def __init__(self, types: Typestore) -> None:
+        self._types = types.types
+
+    def joints(self, hands: TwoHands, header: Any, poses: Poses) -> Any:
+        """Message of ``hands/joints``."""
+        return self._make(JOINTS, header=header, hands=[self._joints(hand, poses[hand.side]) for hand in hands.hands])
+
+    def mesh(self, hands: TwoHands, header: Any, poses: Poses) -> Any:
+        """Message of ``hands/mesh``."""
+        return self._make(MESH, header=header, hands=[self._mesh(hand, poses[hand.side]) for hand in hands.hands])
+
+    def inter_hand(self, relation: InterHand, header: Any) -> Any:
+        """Message of ``hands/inter_hand``."""
+        return self._make(
+            INTER_HAND,
+            header=header,
+            right_frame=hand_frame_name(Side.RIGHT),
+            left_frame=hand_frame_name(Side.LEFT),
+            transform=self._transform(relation.pose),
+            distance=relation.distance,
+            closest_right=self._xyz("Point", relation.closest_right),
+            closest_left=self._xyz("Point", relation.closest_left),
+            confidence=relation.confidence,
+        )
+
+    def transforms(self, header: Any, poses: Poses) -> Any:
+        """Message of ``/tf``."""
+        stamped = "geometry_msgs/msg/TransformStamped"
+        transforms = [
+            self._make(stamped, header=header, child_frame_id=hand_frame_name(side), transform=self._transform(pose))
+            for side, pose in poses.items()
+        ]
+        return self._make(TRANSFORMS, transforms=transforms)
+
+    def compressed_image(self, jpeg: bytes, header: Any) -> Any:
+        """Message of ``hands/overlay/compressed``."""
+        return self._make(
+            OVERLAY, header=header, format="rgb8; jpeg compressed bgr8", data=np.frombuffer(jpeg, np.uint8)
+        )
+
+    def _joints(self, hand: Hand, pose: Pose) -> Any:
+        return self._make(
+            f"{PACKAGE}/msg/HandJoints",
+            **self._common_fields(hand, pose),
+            joints=[self._xyz("Point", joint) for joint in hand.joints],
+            joint_std=np.asarray(hand.joint_std, np.float32),
+            joints_2d=np.asarray(hand.joints_2d, np.float32).reshape(-1),
+        )
+
+    def _mesh(self, hand: Hand, pose: Pose) -> Any:
+        return self._make(
+            f"{PACKAGE}/msg/HandMesh",
+            **self._common_fields(hand, pose),
+            vertices=np.asarray(hand.vertices, np.float32).reshape(-1),
+            triangles=np.asarray(hand.faces, np.uint32).reshape(-1),
+        )
+
+    def _common_fields(self, hand: Hand, pose: Pose) -> dict[str, Any]:
+        """Leading fields of both messages of a hand."""
+        return {
+            "side": int(hand.side),
+            "track_id": hand.track_id,
+            "presence": float(hand.presence),
+            "size_source": int(hand.size_source),
+            "pose": self._make(
+                "geometry_msgs/msg/Pose",
+                position=self._xyz("Point", pose.position),
+                orientation=self._quaternion(pose),
+            ),
+        }
+
+    def _transform(self, pose: Pose) -> Any:
+        return self._make(
+            "geometry_msgs/msg/Transform",
+            translation=self._xyz("Vector3", pose.position),
+            rotation=self._quaternion(pose),
+        )
+
+    def _quaternion(self, pose: Pose) -> Any:
+        return self._make("geometry_msgs/msg/Quaternion", **dict(zip("xyzw", pose.quaternion.tolist())))
+
+    def _xyz(self, kind: str, values: FloatArray) -> Any:
+        return self._make(f"geometry_msgs/msg/{kind}", **dict(zip("xyz", np.asarray(values, np.float64).tolist())))
+
+    def _make(self, name: str, **fields: Any) -> Any:
+        # Constants such as HandJoints.RIGHT are fields with a default.
+        return self._types[name](**fields)
