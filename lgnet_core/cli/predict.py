@@ -66,6 +66,13 @@ def predict(
 ) -> None:
     """Estimate hands in images: overlay, meshes, JSON and npz for each image; a film and a table for each video.
 
+    Tables of a video (.csv, .npz) have one row per hand and frame: frame;
+    time, seconds from its start; side; track_id, constant while a hand is
+    followed; presence, a probability; metric, 1 if positions are in the
+    camera frame (x right, y down, z forward), 0 if relative to the wrist;
+    of each joint x, y, z (metres), u, v (pixels) and std (metres).
+    The npz also has rotations and shape of the hand model.
+
     The exit code is 1 if an image could not be used; the others are processed all the same.
     """
     from lgnet_core.data.sequences import find_other_files, input_sequences

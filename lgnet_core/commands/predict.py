@@ -2,10 +2,10 @@
 
 An image ``cat.jpg`` gives ``cat_overlay.png``, ``cat_view.png`` (the meshes from three sides), ``cat.json``,
 ``cat.npz``, ``cat_right.ply`` and ``cat_left.ply``, ``cat.glb`` with both meshes, and on request ``cat_attention.png``
-and recordings, one for all images of a folder. A video ``wave.mp4`` gives ``wave_overlay.mp4``, the table ``wave.csv``,
-on request recordings such as ``wave.glb``, and for each frame ``wave_000000.json``, ``.npz`` and meshes. The results of
-each subfolder and of each video in a folder (``wave.mp4/``) go to a folder of the same name. Images that cannot be used
-are reported at the end and do not stop the run.
+and recordings, one for all images of a folder. A video ``wave.mp4`` gives ``wave_overlay.mp4``, the table ``wave.csv``
+and ``wave.npz``, on request recordings such as ``wave.glb``, and for each frame ``wave_000000.json``, ``.npz`` and
+meshes. The results of each subfolder and of each video in a folder (``wave.mp4/``) go to a folder of the same name.
+Images that cannot be used are reported at the end and do not stop the run.
 
 Hands are in the camera frame of the upright image: if a header turns the image (EXIF, or the rotation of a film), the
 camera is turned with it.

@@ -140,7 +140,7 @@ def test_video(tmp_path):
     assert report.images == 0
     assert len(report.failures) == 1  # once, not for every frame
     assert "wave.avi: the image has 160x120 pixels, but the camera was calibrated for 320x240" in report.failures[0]
-    assert [file.name for file in (tmp_path / "out2").iterdir()] == ["wave.csv"]  # without rows
+    assert sorted(file.name for file in (tmp_path / "out2").iterdir()) == ["wave.csv", "wave.npz"]  # without rows
 
 
 class StubTracker:
@@ -180,7 +180,7 @@ def test_each_video_is_tracked_by_a_tracker_of_its_own(tmp_path):
     assert json.loads((tmp_path / "out" / "still.json").read_text())["hands"][0]["track_id"] == 0
     for tracker, name in zip(trackers, "ab"):
         results = tmp_path / "out" / f"{name}.mp4"
-        assert sorted(file.name for file in results.iterdir()) == [f"{name}.csv", f"{name}_overlay.mp4"]
+        assert sorted(file.name for file in results.iterdir()) == [f"{name}.csv", f"{name}.npz", f"{name}_overlay.mp4"]
         with (results / f"{name}.csv").open() as file:
             assert [(row["frame"], int(row["track_id"])) for row in csv.DictReader(file)] == [
                 (frame, tracker.number) for frame in ("0", "2", "4")
