@@ -36,7 +36,7 @@ def message(path: Path) -> str:
     fields: list[str] = []
     for block in blocks:
         comment = " ".join(line.removeprefix("#").strip() for line in block if line.startswith("#"))
-        entries = [line.split() for line in block if not line.startswith("#")]
+        entries = [line.partition("#")[0].split() for line in block if not line.startswith("#")]
         if not entries and not description:
             description.append(comment)
         elif entries and "=" in entries[0][1]:
@@ -105,6 +105,8 @@ def _type(hint: Any) -> str:
     hint, *metadata = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     members = [member for member in get_args(hint) or (hint,) if member is not type(None)]
     kind = members[0]
+    if get_origin(kind) is list:  # may be repeated
+        (kind,) = get_args(kind)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return ", ".join(f"`{choice.value}`" for choice in kind)
     limits = [
