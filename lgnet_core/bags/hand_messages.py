@@ -10,18 +10,18 @@ import numpy as np
 from lgnet_core.bags.definitions import PACKAGE, Typestore
 from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.inter_hand import InterHand
-from lgnet_core.types import FloatArray, Hand, Side, TwoHands
+from lgnet_core.types import FloatArray, Hand, HandKey, Hands, Side
 
 JOINTS, MESH = f"{PACKAGE}/msg/HandJointsArray", f"{PACKAGE}/msg/HandMeshArray"
 INTER_HAND, TRANSFORMS = f"{PACKAGE}/msg/InterHandTransform", "tf2_msgs/msg/TFMessage"
 OVERLAY = "sensor_msgs/msg/CompressedImage"
 
-Poses = Mapping[Side, Pose]
+Poses = Mapping[HandKey, Pose]
 
 
-def hand_frame_name(side: Side) -> str:
-    """Name of a hand's TF frame."""
-    return f"hand_{side.label}"
+def hand_frame_name(side: Side, person: int) -> str:
+    """Name of a hand's TF frame: ``hand_right``, of further people ``hand_right_1`` and so on."""
+    return f"hand_{side.label}" + (f"_{person}" if person else "")
 
 
 class HandMessages:
@@ -34,21 +34,22 @@ class HandMessages:
     def __init__(self, types: Typestore) -> None:
         self._types = types.types
 
-    def joints(self, hands: TwoHands, header: Any, poses: Poses) -> Any:
+    def joints(self, hands: Hands, header: Any, poses: Poses) -> Any:
         """Message of ``hands/joints``."""
-        return self._make(JOINTS, header=header, hands=[self._joints(hand, poses[hand.side]) for hand in hands.hands])
+        return self._make(JOINTS, header=header, hands=[self._joints(hand, poses[hand.key]) for hand in hands.hands])
 
-    def mesh(self, hands: TwoHands, header: Any, poses: Poses) -> Any:
+    def mesh(self, hands: Hands, header: Any, poses: Poses) -> Any:
         """Message of ``hands/mesh``."""
-        return self._make(MESH, header=header, hands=[self._mesh(hand, poses[hand.side]) for hand in hands.hands])
+        return self._make(MESH, header=header, hands=[self._mesh(hand, poses[hand.key]) for hand in hands.hands])
 
     def inter_hand(self, relation: InterHand, header: Any) -> Any:
         """Message of ``hands/inter_hand``."""
         return self._make(
             INTER_HAND,
             header=header,
-            right_frame=hand_frame_name(Side.RIGHT),
-            left_frame=hand_frame_name(Side.LEFT),
+            person=relation.person,
+            right_frame=hand_frame_name(Side.RIGHT, relation.person),
+            left_frame=hand_frame_name(Side.LEFT, relation.person),
             transform=self._transform(relation.pose),
             distance=relation.distance,
             closest_right=self._xyz("Point", relation.closest_right),
@@ -60,8 +61,13 @@ class HandMessages:
         """Message of ``/tf``."""
         stamped = "geometry_msgs/msg/TransformStamped"
         transforms = [
-            self._make(stamped, header=header, child_frame_id=hand_frame_name(side), transform=self._transform(pose))
-            for side, pose in poses.items()
+            self._make(
+                stamped,
+                header=header,
+                child_frame_id=hand_frame_name(side, person),
+                transform=self._transform(pose),
+            )
+            for (person, side), pose in poses.items()
         ]
         return self._make(TRANSFORMS, transforms=transforms)
 
@@ -92,6 +98,7 @@ class HandMessages:
         """Leading fields of both messages of a hand."""
         return {
             "side": int(hand.side),
+            "person": hand.person,
             "track_id": hand.track_id,
             "presence": float(hand.presence),
             "size_source": int(hand.size_source),

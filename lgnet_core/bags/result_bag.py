@@ -15,7 +15,7 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.io.extras import needs_extra
 from lgnet_core.io.output import OutputError, explain_os_error
 from lgnet_core.recording.jpeg import encode_jpeg
-from lgnet_core.types import ImageArray, TwoHands
+from lgnet_core.types import ImageArray, ImageHands
 
 with needs_extra("writing bags", "bags"):
     from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
@@ -82,7 +82,7 @@ class ResultBag:
         except (OSError, WriterError) as error:
             raise self._explained(error) from error
 
-    def add(self, time: int, header: Any, hands: TwoHands, overlay: ImageArray) -> None:
+    def add(self, time: int, header: Any, hands: ImageHands, overlay: ImageArray) -> None:
         """Add the results of an image.
 
         Args:
@@ -96,8 +96,7 @@ class ResultBag:
                 self._write("/tf", time, self._messages.transforms(header, poses))
             self._write("/hands/mesh", time, self._messages.mesh(hands, header, poses))
             self._write("/hands/joints", time, self._messages.joints(hands, header, poses))
-            relation = inter_hand(hands, poses)
-            if relation is not None:
+            for relation in filter(None, (inter_hand(person, poses) for person in hands.people)):
                 self._write("/hands/inter_hand", time, self._messages.inter_hand(relation, header))
         jpeg = encode_jpeg(overlay)
         self._write("/hands/overlay/compressed", time, self._messages.compressed_image(jpeg, header))

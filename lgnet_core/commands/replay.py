@@ -24,14 +24,14 @@ from lgnet_core.messages.image import decode_raw
 from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_core.recording.formats import Recordings
 from lgnet_core.recording.frame import Frame
-from lgnet_core.types import Camera, ImageArray, TwoHands
+from lgnet_core.types import Camera, ImageArray, ImageHands
 from lgnet_core.visualization.drawing import draw_overlay
 
 
 class Tracker(Protocol):
     """Protocol of :class:`lgnet_core.inference.HandTracker`."""
 
-    def update(self, image: ImageArray, camera: Camera | None, stamp_ns: int) -> TwoHands: ...
+    def update_people(self, image: ImageArray, camera: Camera | None, stamp_ns: int) -> ImageHands: ...
 
     def reset(self) -> None: ...
 
@@ -51,7 +51,7 @@ def replay(
 
     Args:
         results: folder of the new bag.
-        recordings: of the images; their times count from the first one.
+        recordings: of the first person's hands; their times count from the first one.
         report: is filled while the run goes on.
         console: for a progress bar; None: quiet.
 
@@ -81,14 +81,14 @@ def replay(
                 tracker.reset()
             frame_id = header.frame_id
             before = time.perf_counter()
-            hands = tracker.update(image, camera, stamp)
+            hands = tracker.update_people(image, camera, stamp)
             report.seconds += time.perf_counter() - before
             report.images += 1
             report.hands.update(hand.side for hand in hands.hands)
-            written.add(recorded, header, hands, draw_overlay(image, hands, camera))
+            written.add(recorded, header, hands, draw_overlay(image, hands.first, camera))
             if last_stamp is None or stamp > last_stamp:  # recordings cannot go back in time
                 first_stamp, last_stamp = first_stamp or stamp, stamp
-                recordings.add(Frame(number, (stamp - first_stamp) / 1e9, image, hands, camera))
+                recordings.add(Frame(number, (stamp - first_stamp) / 1e9, image, hands.first, camera))
             report.total_seconds = time.perf_counter() - started
 
 

@@ -194,7 +194,7 @@ def _calibration(camera: Camera, stamp: Timestamp) -> CameraCalibration:
 def _transforms(shown: scene.Scene, stamp: Timestamp) -> FrameTransforms:
     message = FrameTransforms()
     named = [(scene.WORLD, shown.frame_id, scene.CAMERA_AXES)]
-    named += [(shown.frame_id, f"hand_{side.label}", pose) for side, pose in shown.poses.items()]
+    named += [(shown.frame_id, f"hand_{hand.side.label}", shown.poses[hand.key]) for hand in shown.hands]
     for parent, child, pose in named:
         transform = message.transforms.add(timestamp=stamp, parent_frame_id=parent, child_frame_id=child)
         _set(transform.translation, pose.position)

@@ -110,7 +110,7 @@ class RrdRecording:
         self._log(f"{name}/joints", rr.Points3D(hand.joints, radii=_JOINT_RADIUS, colors=colour))
         bones = np.array(scene.BONES)
         self._log(f"{name}/bones", rr.LineStrips3D(hand.joints[bones], radii=_BONE_RADIUS, colors=colour))
-        self._log(f"{name}/frame", _transform(shown.poses[hand.side]), rr.TransformAxes3D(axis_length=_FRAME_LENGTH))
+        self._log(f"{name}/frame", _transform(shown.poses[hand.key]), rr.TransformAxes3D(axis_length=_FRAME_LENGTH))
         self._log(f"{IMAGE}/{hand.side.label}", rr.LineStrips2D(hand.joints_2d[bones], colors=colour))
 
     def _log_relation(self, shown: scene.Scene) -> None:

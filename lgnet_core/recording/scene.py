@@ -8,7 +8,7 @@ import numpy as np
 
 from lgnet_core.geometry.hand_frame import HandFrames, Pose
 from lgnet_core.geometry.inter_hand import InterHand, inter_hand
-from lgnet_core.types import JOINT_PARENTS, Hand, Side, TwoHands
+from lgnet_core.types import JOINT_PARENTS, Hand, HandKey, Side, TwoHands
 from lgnet_core.visualization.drawing import hand_offsets
 
 WORLD, CAMERA, WRIST = "world", "camera", "wrist"
@@ -35,7 +35,7 @@ class Scene:
 
     frame_id: str
     hands: list[Hand]
-    poses: dict[Side, Pose]
+    poses: dict[HandKey, Pose]
     relation: InterHand | None
 
 

@@ -61,8 +61,7 @@ def node_outputs(bag) -> list[tuple[str, bytes]]:
         outputs.append(("/tf", transforms.serialize(hands, header, poses)))
         outputs.append(("/hands/mesh", hands_serializer.mesh(hands, header, poses)))
         outputs.append(("/hands/joints", hands_serializer.joints(hands, header, poses)))
-        relation = inter_hand(hands, poses)
-        if relation is not None:
+        for relation in filter(None, (inter_hand(person, poses) for person in hands.people)):
             outputs.append(("/hands/inter_hand", relations.serialize(relation, header)))
     return [(topic, data) for topic, data in outputs if data is not None]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ from lgnet_core.commands.replay import replay
 from lgnet_core.commands.report import Report
 from lgnet_core.io.output import OutputError
 from lgnet_core.recording.formats import Recorder
-from lgnet_core.types import Camera, Side
+from lgnet_core.types import Camera, ImageHands, Side
 
 HANDS, NO_HANDS = 255, 0
 """First pixels, see :class:`support.fixed_hands.FixedTracker`."""
@@ -65,7 +66,7 @@ def test_results_of_every_image(tmp_path):
             for part in message.transforms if topic == "/tf" else [message]:
                 assert part.header.frame_id == FRAME_ID
                 assert part.header.stamp.sec * 10**9 + part.header.stamp.nanosec == stamps[k]
-    expected = tracker.update(frame(HANDS), CAMERA, 0)
+    expected = tracker.update_people(frame(HANDS), CAMERA, 0)
     _, kind, joints = topics["/hands/joints"][0]
     assert kind == "lgnet_ros/msg/HandJointsArray"
     assert [hand.side for hand in joints.hands] == [0, 1]
@@ -89,9 +90,31 @@ def test_results_of_every_image(tmp_path):
     overlay = topics["/hands/overlay/compressed"][0][2]
     pixels = cv2.imdecode(overlay.data, cv2.IMREAD_COLOR)[..., ::-1]
     assert pixels.shape == (480, 640, 3)
-    wrist = expected.right.joints_2d[9].astype(int)
+    wrist = expected.first.right.joints_2d[9].astype(int)
     red, _, blue = pixels[wrist[1], wrist[0]].astype(int)
     assert red > blue + 30, "the right hand is orange"
+
+
+def test_several_people(tmp_path):
+    """Each has frames and a transform between the hands; recordings show the first."""
+
+    class Two(FixedTracker):
+        def update_people(self, image, camera, stamp_ns):
+            first = super().update_people(image, camera, stamp_ns).first
+            right, left = (replace(hand, person=1) for hand in first.hands)
+            return ImageHands([first, replace(first, right=right, left=left)], metric=True)
+
+    path = write_bag(tmp_path / "drive", camera_messages([frame(HANDS)], CAMERA))
+    run(Two(), path, tmp_path / "out")
+    topics = by_topic(tmp_path / "out")
+    names = [transform.child_frame_id for transform in topics["/tf"][0][2].transforms]
+    assert names == ["hand_right", "hand_left", "hand_right_1", "hand_left_1"]
+    assert [hand.person for hand in topics["/hands/joints"][0][2].hands] == [0, 0, 1, 1]
+    relations = [message for _, _, message in topics["/hands/inter_hand"]]
+    assert [(m.person, m.right_frame, m.left_frame) for m in relations] == [
+        (0, "hand_right", "hand_left"),
+        (1, "hand_right_1", "hand_left_1"),
+    ]
 
 
 def test_an_uncalibrated_camera_gives_overlays_only(tmp_path):
@@ -145,10 +168,10 @@ def test_recordings_count_from_the_first_image_and_do_not_go_back(tmp_path):
 
 def test_an_interrupted_run_leaves_a_complete_bag(tmp_path):
     class Interrupted(FixedTracker):
-        def update(self, image, camera, stamp_ns):
+        def update_people(self, image, camera, stamp_ns):
             if stamp_ns > FIRST_STAMP + PERIOD:
                 raise KeyboardInterrupt
-            return super().update(image, camera, stamp_ns)
+            return super().update_people(image, camera, stamp_ns)
 
     path = write_bag(tmp_path / "drive", camera_messages([frame(HANDS)] * 4, CAMERA))
     with pytest.raises(KeyboardInterrupt):
