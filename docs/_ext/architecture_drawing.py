@@ -35,6 +35,7 @@ CONTENTS = {
         "hand_model": "parametric hand, mesh graph, MANO files",
         "io": "images, videos, calibrations, result files",
         "types": "Camera, Hand, TwoHands, Side",
+        "concurrency": "thread that processes the latest value",
     },
     "lgnet_ros": {
         "cli": "the command lgnet-hands",
@@ -49,7 +50,7 @@ CONTENTS = {
         "perception": "one image: decode, calibrate, track",
         "throttle": "logs",
         "tracker": "settings",
-        "worker": "thread",
+        "worker": "loading",
         "statistics": "latencies",
         "input": "images, camera_info, subscriptions",
         "interop": "cv_bridge and tf2_ros where they import",
