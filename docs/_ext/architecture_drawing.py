@@ -21,6 +21,7 @@ IMAGES = ROOT / "docs" / "images"
 CONTENTS = {
     "lgnet_core": {
         "cli": "the command lgnet, one file per command",
+        "live": "from the camera to a page in the browser",
         "commands": "predict, demo, check as functions",
         "training": "losses, trainer, teacher, palm detector, ablation",
         "evaluation": "metrics, protocols, reports, whole pipeline",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lgnet_core.cli.options import HandModelPath, console, needs_training_extra, print_line, wide_console
+from lgnet_core.cli.options import HandModelPath, console, needs_extra, print_line, wide_console
 from lgnet_core.io.interruption import on_interruption
 
 ROWS = (
@@ -60,7 +60,7 @@ def ablate(
     workers: Annotated[int, typer.Option(help="Data loader processes.")] = 0,
 ) -> None:
     """Train presets on equal data, budget and backbone, and compare them in one table; resumes where it stopped."""
-    with needs_training_extra("an ablation"):
+    with needs_extra("train", "an ablation"):
         from lgnet_core.training.ablation.run import AblationConfig
         from lgnet_core.training.ablation.run import ablate as run
         from lgnet_core.training.train_config import TrainConfig

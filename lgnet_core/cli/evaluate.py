@@ -16,7 +16,7 @@ from lgnet_core.cli.options import (
     Threads,
     Weights,
     console,
-    needs_training_extra,
+    needs_extra,
     print_line,
     wide_console,
 )
@@ -75,7 +75,7 @@ def evaluate(
     from lgnet_core.hand_model import load_hand_model
     from lgnet_core.inference import HandEstimator
 
-    with needs_training_extra("evaluation"):
+    with needs_extra("train", "evaluation"):
         from lgnet_core.evaluation.end_to_end.run import END_TO_END_DATASETS, EndToEndConfig, run_end_to_end
     if threads is not None:
         torch.set_num_threads(threads)
@@ -88,7 +88,7 @@ def evaluate(
             print_line(f"note: {note}", "yellow")
         print_line(f"figures and images: {out}")
         return
-    with needs_training_extra("evaluation"):
+    with needs_extra("train", "evaluation"):
         from lgnet_core.data.interhand26m import AnnotationSet, Subset
         from lgnet_core.evaluation.datasets.factory import DatasetConfig
         from lgnet_core.evaluation.run import run_evaluation

@@ -13,11 +13,14 @@ from lgnet_core.cli.options import (
     DeviceOption,
     EngineName,
     EngineOption,
+    FieldOfView,
+    FocalLength,
     HandLength,
     HandModelPath,
     Threads,
     Threshold,
     Weights,
+    choose_camera,
     console,
     print_line,
 )
@@ -37,12 +40,8 @@ def predict(
     camera: Annotated[
         Path | None, typer.Option("--camera", "-c", help="Calibration file written by ROS's camera_calibration.")
     ] = None,
-    fov: Annotated[
-        float | None, typer.Option("--fov", help="Instead of a calibration: horizontal field of view, degrees.")
-    ] = None,
-    focal: Annotated[
-        float | None, typer.Option("--focal", help="Instead of a calibration: focal length, pixels of the image.")
-    ] = None,
+    fov: FieldOfView = None,
+    focal: FocalLength = None,
     weights: Weights = None,
     hand_model: HandModelPath = None,
     device: DeviceOption = "auto",
@@ -66,12 +65,10 @@ def predict(
     The exit code is 1 if an image could not be used; the others are processed all the same.
     """
     from lgnet_core.data.sequences import find_other_files, input_sequences
-    from lgnet_core.io.assumed_camera import AssumedCamera
-    from lgnet_core.io.calibration import read_camera
     from lgnet_core.io.files import InputError
     from lgnet_core.io.output import make_folder
     from lgnet_core.io.video import FrameSelection
-    from lgnet_core.types import Camera, Side
+    from lgnet_core.types import Side
 
     # Report bad input before the network is loaded.
     frames = FrameSelection(start, math.inf if end is None else end, stride)
@@ -83,13 +80,7 @@ def predict(
         )
     others = [file for source in sources for file in find_other_files(source, out)]
     make_folder(out)
-    if sum(value is not None for value in (camera, fov, focal)) > 1:
-        raise ValueError("--camera, --fov, --focal: give only one of them")
-    calibration: Camera | AssumedCamera | None = None
-    if camera is not None:
-        calibration = read_camera(camera)
-    elif fov is not None or focal is not None:
-        calibration = AssumedCamera(None if fov is None else math.radians(fov), focal)
+    calibration = choose_camera("--camera", camera, fov, focal)
 
     from lgnet_core.commands.predict import Report, VideoOptions, describe_other_files, predict_sequences
     from lgnet_core.inference import HandEstimator, HandTracker, Smoothing

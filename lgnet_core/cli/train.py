@@ -16,7 +16,7 @@ from lgnet_core.cli.options import (
     SubsetOption,
     console,
     describe_checkpoint,
-    needs_training_extra,
+    needs_extra,
     print_line,
 )
 from lgnet_core.io.interruption import on_interruption
@@ -101,7 +101,7 @@ def train(
     """Train a network, or resume an interrupted training. Defaults: see TrainConfig."""
     given = {name: value for name, value in locals().items() if value is not None and name != "dry_run"}
     given.setdefault("out", Path("runs") / preset)
-    with needs_training_extra("training"):
+    with needs_extra("train", "training"):
         from lgnet_core.training.dry_run import dry_run as measure
         from lgnet_core.training.train import train as run
         from lgnet_core.training.train_config import LAST, TrainConfig

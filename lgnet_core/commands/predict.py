@@ -154,7 +154,7 @@ def predict(
                     estimate, item, out if per_frame else None, camera, provenance or {}, report
                 )
                 if video is not None:
-                    video.add(item, _in_file_pixels(hands, item), overlay)
+                    video.add(item, in_file_pixels(hands, item), overlay)
                     continue
                 write_png(out / f"{item.name}_overlay.png", overlay)
                 write_png(out / f"{item.name}_view.png", draw_3d(hands, VIEW_HEIGHT))
@@ -249,7 +249,7 @@ def _process_image(
     report: Report,
 ) -> tuple[TwoHands, FloatArray]:
     """Estimate the hands of one image and write their files, unless ``out`` is None; returns hands and overlay."""
-    camera = _file_camera(camera, loaded)
+    camera = file_camera(camera, loaded)
     image_camera = None if camera is None else loaded.scale_camera(camera)
     start = time.perf_counter()
     hands = estimate(loaded, image_camera)
@@ -266,7 +266,7 @@ def _process_image(
             **provenance,
         }
         upright_camera = None if camera is None else loaded.upright_camera(camera)
-        write_hands(out, loaded.name, _in_file_pixels(hands, loaded), upright_camera, **metadata)
+        write_hands(out, loaded.name, in_file_pixels(hands, loaded), upright_camera, **metadata)
     _note_restrictions(loaded, report)
     return hands, draw_overlay(loaded.image, hands, image_camera)
 
@@ -291,7 +291,7 @@ def _note_restrictions(loaded: LoadedImage, report: Report) -> None:
 def _draw_attention(
     view: AttentionDrawer, loaded: LoadedImage, out: Path, camera: Camera | AssumedCamera | None, report: Report
 ) -> None:
-    camera = _file_camera(camera, loaded)
+    camera = file_camera(camera, loaded)
     drawn = view.draw(loaded.image, None if camera is None else loaded.scale_camera(camera))
     if drawn is not None:
         write_png(out / f"{loaded.name}_attention.png", drawn)
@@ -299,12 +299,12 @@ def _draw_attention(
         _add_once(report.notes, f"{loaded.source}: no attention maps, since no hand was detected")
 
 
-def _file_camera(camera: Camera | AssumedCamera | None, loaded: LoadedImage) -> Camera | None:
+def file_camera(camera: Camera | AssumedCamera | None, loaded: LoadedImage) -> Camera | None:
     """The camera of the image in the file."""
     return camera.for_size(loaded.width, loaded.height) if isinstance(camera, AssumedCamera) else camera
 
 
-def _in_file_pixels(hands: TwoHands, loaded: LoadedImage) -> TwoHands:
+def in_file_pixels(hands: TwoHands, loaded: LoadedImage) -> TwoHands:
     right, left = (
         hand and replace(hand, joints_2d=loaded.to_file_pixels(hand.joints_2d)) for hand in (hands.right, hands.left)
     )
