@@ -31,7 +31,16 @@ else:
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 CMAKE = (ROOT / "CMakeLists.txt").read_text()
-PROGRAMS = {"hands_node", "bring_up", "demo_camera", "demo_listener", "hands_cloud_filter", "hands_handover", "lgnet"}
+PROGRAMS = {
+    "hands_node",
+    "bring_up",
+    "demo_camera",
+    "demo_listener",
+    "hands_cloud_filter",
+    "hands_handover",
+    "hands_view",
+    "lgnet",
+}
 
 TF_MESSAGE = "RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087"
 """Type hash of the official tf2_msgs/msg/TFMessage, by which DDS tells whether two types are the same."""

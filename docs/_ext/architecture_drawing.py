@@ -41,7 +41,7 @@ CONTENTS = {
     "lgnet_ros": {
         "cli": "the command lgnet-hands",
         "demo": "camera that plays the clip, listener",
-        "applications": "filters, handover",
+        "applications": "filters, handover, page",
         "node": "the node hands",
         "process": "executor, signals, arguments, lifecycle client",
         "pipeline": "from the newest image to the outputs",

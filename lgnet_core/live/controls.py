@@ -62,11 +62,24 @@ class Controls:
             )
         self._add("smoothing", gui.add_checkbox("smooth", settings.smoothing, hint="One euro filter of both hands"))
 
+    def show(self, settings: TrackerSettings) -> None:
+        """Move the sliders to settings that were changed elsewhere."""
+        self.settings = settings
+        for name, element in self._elements.items():
+            element.value = getattr(settings, name)
+
+    def enable(self, enabled: bool) -> None:
+        """Whether they can be moved."""
+        for element in self._elements.values():
+            element.disabled = not enabled
+
     def _add(self, name: str, element: Any) -> None:
         kind = type(getattr(self.settings, name))
         self._elements[name] = element
 
-        def on_update(_: Any) -> None:
+        def on_update(event: Any) -> None:
+            if event.client is None:  # moved by show()
+                return
             self.settings = replace(self.settings, **{name: kind(element.value)})
             self._on_change(name, self.settings)
 

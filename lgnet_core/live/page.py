@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -45,9 +46,10 @@ class HandsPage:
         out: folder for recordings.
         frames_per_second: of recorded videos.
         report: prints a sentence on the terminal.
-        on_change: called with the name of a setting that a slider changed, and all settings; None: no sliders.
+        on_change: called with the name of a setting that a slider changed, and all settings.
 
     Attributes:
+        controls: the sliders.
         shown: the views that were sent to the tabs.
     """
 
@@ -57,8 +59,8 @@ class HandsPage:
         title: str,
         out: Path,
         frames_per_second: float,
-        report: Callable[[str], None],
-        on_change: Callable[[str, TrackerSettings], None] | None = None,
+        report: Callable[[str], object],
+        on_change: Callable[[str, TrackerSettings], None],
     ) -> None:
         self._server = server
         self._out, self._frames_per_second, self._report = out, frames_per_second, report
@@ -76,10 +78,8 @@ class HandsPage:
         self._recorded = gui.add_markdown("", visible=False)
         self._record.on_click(lambda _: self._start_recording())
         self._stop_record.on_click(lambda _: self._stop_recording())
-        self._controls: Controls | None = None
-        if on_change is not None:
-            with gui.add_folder("Detection and smoothing"):
-                self._controls = Controls(gui, TrackerSettings(), on_change)
+        with gui.add_folder("Detection and smoothing"):
+            self.controls = Controls(gui, TrackerSettings(), on_change)
         with gui.add_folder("Show"):
             for name, label in ((MESHES, "meshes"), (JOINTS, "joints"), (CAMERA, "camera"), (DISTANCE, "distance")):
                 self._add_switch(name, label)
@@ -93,7 +93,7 @@ class HandsPage:
     @property
     def settings(self) -> TrackerSettings:
         """Those of the sliders."""
-        return TrackerSettings() if self._controls is None else self._controls.settings
+        return self.controls.settings
 
     def put(self, view: LiveView) -> None:
         """Show and record a view. Returns at once."""
@@ -149,8 +149,10 @@ class HandsPage:
         while not self._stopped.wait(_STATUS_PERIOD):
             received = self._received
             if received.rate:
+                latency = received.median
                 self._status.content = (
-                    f"hands **{received.rate:.0f}** per second, latency **{1000 * received.median:.0f} ms**; "
+                    f"hands **{received.rate:.0f}** per second, latency "
+                    f"**{'unknown' if math.isnan(latency) else f'{1000 * latency:.0f} ms'}**; "
                     f"page {self.shown.rate:.0f} per second"
                 )
             else:

@@ -83,6 +83,6 @@ def _check_address(host: str) -> None:
             probe.bind((host, 0))
     except OSError as error:
         raise ValueError(
-            f"--host {host}: this machine has no such address ({reason_of(error)}); leave it out for this machine "
+            f"host {host}: this machine has no such address ({reason_of(error)}); leave it out for this machine "
             "only, or give 0.0.0.0 for all of its addresses"
         ) from error

@@ -18,7 +18,7 @@ class LiveView:
         image: None: only the hands are known. Its ``frame`` and ``time`` are set.
         camera: of ``image``.
         closest: the points of the right and the left hand that are closest to each other; None: not computed yet.
-        latency: seconds from the acquisition of the image to its hands.
+        latency: seconds from the acquisition of the image to its hands; NaN: unknown.
     """
 
     hands: TwoHands

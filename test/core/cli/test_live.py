@@ -31,7 +31,7 @@ def test_one_source_only(tmp_path: Path) -> None:
 def test_a_wrong_source_is_named_before_anything_is_loaded(tmp_path: Path) -> None:
     assert "nowhere: no such file" in str(run(tmp_path / "nowhere"))
     assert "--calibration, --fov, --focal: give only one" in str(run("--demo", "--fov", 60, "--focal", 500))
-    assert "--host 192.0.2.1: this machine has no such address" in str(run("--demo", "--host", "192.0.2.1"))
+    assert "host 192.0.2.1: this machine has no such address" in str(run("--demo", "--host", "192.0.2.1"))
 
 
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

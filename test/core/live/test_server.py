@@ -99,7 +99,7 @@ def test_the_next_free_port_is_used(start_server: StartServer) -> None:
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 def test_an_address_of_another_machine_is_refused(host: str) -> None:
-    with pytest.raises(ValueError, match=f"--host {host}: this machine has no such address"):
+    with pytest.raises(ValueError, match=f"host {host}: this machine has no such address"):
         LocalServer(host, 0)
 
 

@@ -20,7 +20,8 @@ from support.waiting import TIMEOUT, wait_for
 
 from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_ros.cli import main
-from lgnet_ros.demo.listener import TopicStatistics, to_two_hands
+from lgnet_ros.demo.listener import TopicStatistics
+from lgnet_ros.input.hands import to_two_hands
 from lgnet_ros.output.messages import to_joints_array, to_mesh_array
 
 # Runs the demo in a domain, with time limits that no slow machine reaches.
