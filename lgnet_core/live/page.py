@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ IMAGE_WIDTH = 640
 
 _JPEG_QUALITY = 75
 _STATUS_PERIOD = 0.5  # seconds
+_REST = 2.0  # of the time that a view takes: the page takes a third of a core at most, and the network the rest
 _STOP_TIMEOUT = 2.0  # seconds to finish the current image
 _NO_IMAGE = np.full((360, 480, 3), 230, np.uint8)
 
@@ -37,8 +39,9 @@ _NO_IMAGE = np.full((360, 480, 3), 230, np.uint8)
 class HandsPage:
     """Shows the latest view to any number of browser tabs, in a thread of its own.
 
-    :meth:`put` never waits: views that come faster than they can be drawn replace each other. Without a tab nothing is
-    drawn. A tab that is opened or reloaded gets the whole state from the server.
+    :meth:`put` never waits: views that come faster than they can be drawn replace each other, and after each the page
+    rests, so that it leaves the cores to the network. Without a tab nothing is drawn. A tab that is opened or reloaded
+    gets the whole state from the server.
 
     Args:
         server: of the page.
@@ -85,8 +88,8 @@ class HandsPage:
                 self._add_switch(name, label)
         self._views: LatestValue[LiveView] = LatestValue()
         self._worker = Worker(self._views, self._show, self._on_error)
-        self._worker.start()
         self._stopped = threading.Event()
+        self._worker.start()
         self._status_thread = threading.Thread(target=self._update_status, name="page status", daemon=True)
         self._status_thread.start()
 
@@ -129,6 +132,7 @@ class HandsPage:
     def _show(self, view: LiveView) -> None:
         if not self._server.get_clients():
             return
+        started = time.perf_counter()
         overlay = None
         if view.image is not None:
             overlay = _fit(draw_overlay(view.image.image, view.hands, view.camera, anti_aliasing=False))
@@ -141,6 +145,7 @@ class HandsPage:
                 self._image.image = overlay
                 self._scene.show_camera(overlay, view.camera)
         self.shown.add()
+        self._stopped.wait(_REST * (time.perf_counter() - started))
 
     def _on_error(self, error: Exception) -> None:
         self.set_problem(f"an image could not be shown: {explain(error)}")

@@ -58,7 +58,8 @@ def draw_meshes(
     samples = 2 if anti_aliasing and window.shape[0] * window.shape[1] * 4 <= _MAX_SUPERSAMPLED_PIXELS else 1
     with _single_thread():
         layer = _render(meshes, (left, top), window.shape[0] * samples, window.shape[1] * samples, samples)
-    layer = cv2.resize(layer, (window.shape[1], window.shape[0]), interpolation=cv2.INTER_AREA)
+    if samples > 1:
+        layer = cv2.resize(layer, (window.shape[1], window.shape[0]), interpolation=cv2.INTER_AREA)
     opacity = layer[..., 3:] * alpha
     window[:] = np.rint(window * (1 - opacity) + layer[..., :3] * alpha).astype(np.uint8)
     return image
