@@ -8,6 +8,7 @@ from typing import Any
 
 import viser
 
+from lgnet_core.inference.thresholds import PEOPLE_RANGE
 from lgnet_core.inference.tracking.settings import TrackerSettings
 
 
@@ -25,7 +26,8 @@ class Slider:
 
 SLIDERS = (
     Slider("presence_threshold", "presence", 0.05, 0.95, 0.01, "Minimum probability of a hand. Lower: more hands"),
-    Slider("detection_interval", "detect every", 1, 60, 1, "Images between detections while two hands are tracked"),
+    Slider("max_people", "people", *PEOPLE_RANGE, 1, "Whose hands are reported"),
+    Slider("detection_interval", "detect every", 1, 60, 1, "Images between detections while all hands are tracked"),
     Slider("smoothing_min_cutoff", "cutoff, Hz", 0.1, 10.0, 0.1, "Of a hand at rest. Lower: less jitter, more lag"),
     Slider("smoothing_beta", "beta", 0.0, 100.0, 1.0, "Rise of the cutoff with speed. Higher: less lag in motion"),
 )

@@ -16,7 +16,7 @@ from lgnet_core.io.files import InputError
 from lgnet_core.io.images import LoadedImage
 from lgnet_core.live.sources import LiveSource
 from lgnet_core.live.view import LiveView
-from lgnet_core.types import Camera, ImageArray, TwoHands
+from lgnet_core.types import Camera, ImageArray, ImageHands
 
 _POLL = 0.5  # seconds
 SILENCE = 3.0
@@ -26,7 +26,7 @@ SILENCE = 3.0
 class Tracker(AdjustableTracker, Protocol):
     """Protocol of :class:`lgnet_core.inference.HandTracker`."""
 
-    def update(self, image: ImageArray, camera: Camera | None, stamp_ns: int) -> TwoHands: ...
+    def update_people(self, image: ImageArray, camera: Camera | None, stamp_ns: int) -> ImageHands: ...
 
 
 class Page(Protocol):
@@ -122,9 +122,9 @@ class LiveLoop:
         assert loaded.time is not None
         camera = loaded.scale_camera(full_camera)
         self._page.settings.apply(self._tracker)
-        hands = self._tracker.update(loaded.image, camera, round(1e9 * loaded.time))
+        hands = self._tracker.update_people(loaded.image, camera, round(1e9 * loaded.time))
         latency = time.perf_counter() - captured.captured
-        self._page.put(LiveView(hands, loaded, camera, None, latency))
+        self._page.put(LiveView(hands, loaded, camera, latency))
 
     def _set_problem(self, text: str) -> None:
         """Show a problem on the page and, once, on the terminal; empty: images come again."""

@@ -136,7 +136,7 @@ class HandsPage:
         overlay = None
         if view.image is not None:
             overlay = _fit(draw_overlay(view.image.image, view.hands, view.camera, anti_aliasing=False))
-        closest = view.closest or _closest_points(view.hands)
+        closest = {person.person: _closest_points(person) for person in view.hands.people}
         with self._server.atomic():
             self._scene.show_hands(view.hands, closest)
             if overlay is None or view.camera is None:

@@ -24,6 +24,8 @@ QUEUE_LENGTH = 60
 class Recorder:
     """Writes one recording in a thread of its own, so that neither the network nor the page waits for the disk.
 
+    The video shows everybody's hands, the table has those of the first person.
+
     Args:
         out: folder for the files, which is created; they are named by the time of day.
         frames_per_second: of the video.
@@ -89,5 +91,5 @@ class Recorder:
         assert None not in (image.frame, image.time, first.frame, first.time)
         numbered = replace(image, frame=image.frame - first.frame, time=image.time - first.time)  # type: ignore[operator]
         overlay = draw_overlay(image.image, view.hands, view.camera)
-        self._results.add(numbered, in_file_pixels(view.hands, image), overlay)
+        self._results.add(numbered, in_file_pixels(view.hands.first, image), overlay)
         self._count += 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
 import viser
 
 from lgnet_core.geometry.mesh_distance import ClosestPoints
-from lgnet_core.types import JOINT_PARENTS, Camera, Hand, ImageArray, Side, TwoHands
+from lgnet_core.types import JOINT_PARENTS, Camera, Hand, HandKey, ImageArray, ImageHands, Side
 from lgnet_core.visualization.drawing import SIDE_COLOURS
 
 MESHES, JOINTS, CAMERA, DISTANCE = "/meshes", "/joints", "/camera", "/distance"
@@ -32,29 +33,35 @@ class HandsScene:
     """
 
     def __init__(self, server: viser.ViserServer) -> None:
-        scene = server.scene
+        self._scene = scene = server.scene
         scene.set_up_direction("-y")
         server.initial_camera.position = (0.3, -0.25, -0.1)
         server.initial_camera.look_at = (0.05, 0.0, 0.4)
         server.initial_camera.up = (0.0, -1.0, 0.0)
         scene.add_frame("/axes", axes_length=0.04, axes_radius=0.001)
         self.parts = {name: scene.add_frame(name, show_axes=False) for name in (MESHES, JOINTS, CAMERA, DISTANCE)}
-        self._hands = [_HandElements(scene, side) for side in Side]
-        self._line = scene.add_line_segments(
-            f"{DISTANCE}/line", np.zeros((1, 2, 3), np.float32), _LINE, thickness=0.002, visible=False
-        )
-        self._label = scene.add_label(f"{DISTANCE}/label", "", visible=False)
+        self._hands: dict[HandKey, _HandElements] = {}
+        self._distances: dict[int, _DistanceElements] = {}
+        for side in Side:
+            self._hands[0, side] = _HandElements(scene, 0, side)
+        self._distances[0] = _DistanceElements(scene, 0)
         self._frustum = scene.add_camera_frustum(f"{CAMERA}/frustum", 1.0, 4 / 3, thickness=0.001, visible=False)
 
-    def show_hands(self, hands: TwoHands, closest: ClosestPoints | None) -> None:
-        """Move the hands and the line between them; those that are missing disappear."""
-        for elements, hand in zip(self._hands, (hands.right, hands.left)):
-            elements.show(hand)
-        self._line.visible = self._label.visible = closest is not None
-        if closest is not None:
-            self._line.points = np.stack([closest.a, closest.b])[None].astype(np.float32)
-            self._label.position = (closest.a + closest.b) / 2
-            self._label.text = f"{1000 * closest.distance:.0f} mm"
+    def show_hands(self, hands: ImageHands, closest: Mapping[int, ClosestPoints | None]) -> None:
+        """Move the hands and the lines between each person's; those that are missing disappear.
+
+        Args:
+            closest: the closest points of the right and the left hand, by the index of the person.
+        """
+        shown = {hand.key: hand for hand in hands.hands}
+        for person, side in shown.keys() - self._hands.keys():
+            self._hands[person, side] = _HandElements(self._scene, person, side)
+        for person in closest.keys() - self._distances.keys():
+            self._distances[person] = _DistanceElements(self._scene, person)
+        for key, hand_elements in self._hands.items():
+            hand_elements.show(shown.get(key))
+        for person, distance_elements in self._distances.items():
+            distance_elements.show(closest.get(person))
 
     def show_camera(self, image: ImageArray, camera: Camera) -> None:
         """Draw the frustum of a camera with its image (H, W, 3); an off-centre principal point is not shown."""
@@ -73,11 +80,34 @@ class HandsScene:
         self._frustum.visible = False
 
 
+def _suffix(person: int) -> str:
+    """Of the names of a person's elements; that of the first is empty."""
+    return f"_{person}" if person else ""
+
+
+class _DistanceElements:
+    """Line between the hands of one person, and its length."""
+
+    def __init__(self, scene: viser.SceneApi, person: int) -> None:
+        suffix = _suffix(person)
+        self._line = scene.add_line_segments(
+            f"{DISTANCE}/line{suffix}", np.zeros((1, 2, 3), np.float32), _LINE, thickness=0.002, visible=False
+        )
+        self._label = scene.add_label(f"{DISTANCE}/label{suffix}", "", visible=False)
+
+    def show(self, closest: ClosestPoints | None) -> None:
+        self._line.visible = self._label.visible = closest is not None
+        if closest is not None:
+            self._line.points = np.stack([closest.a, closest.b])[None].astype(np.float32)
+            self._label.position = (closest.a + closest.b) / 2
+            self._label.text = f"{1000 * closest.distance:.0f} mm"
+
+
 class _HandElements:
     """Mesh, joints and bones of one hand."""
 
-    def __init__(self, scene: viser.SceneApi, side: Side) -> None:
-        colour, name = SIDE_COLOURS[side], side.label
+    def __init__(self, scene: viser.SceneApi, person: int, side: Side) -> None:
+        colour, name = SIDE_COLOURS[side], side.label + _suffix(person)
         self._mesh = scene.add_mesh_simple(
             f"{MESHES}/{name}",
             np.zeros((3, 3), np.float32),

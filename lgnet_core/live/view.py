@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lgnet_core.geometry.mesh_distance import ClosestPoints
 from lgnet_core.io.images import LoadedImage
-from lgnet_core.types import Camera, TwoHands
+from lgnet_core.types import Camera, ImageHands
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,12 +16,10 @@ class LiveView:
         hands: in the camera frame.
         image: None: only the hands are known. Its ``frame`` and ``time`` are set.
         camera: of ``image``.
-        closest: the points of the right and the left hand that are closest to each other; None: not computed yet.
         latency: seconds from the acquisition of the image to its hands; NaN: unknown.
     """
 
-    hands: TwoHands
+    hands: ImageHands
     image: LoadedImage | None
     camera: Camera | None
-    closest: ClosestPoints | None
     latency: float

@@ -16,7 +16,7 @@ from lgnet_core.live.view import LiveView
 from lgnet_core.types import Camera
 from lgnet_ros.input.camera_info import CameraConverter
 from lgnet_ros.input.decode import decode_image
-from lgnet_ros.input.hands import to_two_hands
+from lgnet_ros.input.hands import to_image_hands
 from lgnet_ros.input.invalid_message import InvalidMessageError
 from lgnet_ros.msg import HandJointsArray, HandMeshArray
 from lgnet_ros.rate_limit import stamp_to_ns
@@ -103,8 +103,8 @@ class ViewSync:
             image, camera = self._image(stamp)
         except InvalidMessageError as error:
             problem = str(error)
-        hands = to_two_hands(joints, meshes)
-        self._show(LiveView(hands, image, camera, None, latency if 0 <= latency <= MAX_LATENCY else float("nan")))
+        hands = to_image_hands(joints, meshes)
+        self._show(LiveView(hands, image, camera, latency if 0 <= latency <= MAX_LATENCY else float("nan")))
         self._set_problem(problem)
 
     def _image(self, stamp: int) -> tuple[LoadedImage | None, Camera | None]:

@@ -21,7 +21,7 @@ from lgnet_core.types import TwoHands
 from lgnet_core.visualization.drawing import draw_3d, write_png
 from lgnet_ros import topics
 from lgnet_ros.input.decode import decode_image
-from lgnet_ros.input.hands import to_two_hands
+from lgnet_ros.input.hands import to_image_hands
 from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
 from lgnet_ros.process.runner import NodeRunner
 from lgnet_ros.qos import output_profile, tf_profile
@@ -100,7 +100,7 @@ class DemoListener(Node):
         joints = self._joints.get(key)
         self._max_hands = max(self._max_hands, len(message.hands))
         if joints is not None and self._unpaired_overlays is not None:
-            self._unpaired_hands[key] = to_two_hands(joints, message)
+            self._unpaired_hands[key] = to_image_hands(joints, message).first
             self._pair(key)
 
     def _on_overlay(self, message: Image) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from lgnet_core.types import Hand, Side, TwoHands
+from lgnet_core.types import Hand, ImageHands, Side, SizeSource, TwoHands
 from lgnet_ros.msg import HandJointsArray, HandMeshArray
 
 
-def to_two_hands(joints: HandJointsArray, meshes: HandMeshArray) -> TwoHands:
+def to_image_hands(joints: HandJointsArray, meshes: HandMeshArray) -> ImageHands:
     """Convert two messages of one image to hands; rotations and shape, which no message contains, are neutral."""
-    hands = {}
+    people: dict[int, dict[Side, Hand]] = {}
     for j, m in zip(joints.hands, meshes.hands, strict=True):
-        hands[Side(m.side)] = Hand(
+        people.setdefault(m.person, {})[Side(m.side)] = Hand(
             side=Side(m.side),
             presence=m.presence,
             joints=np.array([(p.x, p.y, p.z) for p in j.joints]),
@@ -22,6 +22,9 @@ def to_two_hands(joints: HandJointsArray, meshes: HandMeshArray) -> TwoHands:
             joint_std=np.asarray(j.joint_std, np.float64),
             rotations=np.broadcast_to(np.eye(3), (16, 3, 3)),
             shape=np.zeros(10),
+            size_source=SizeSource(m.size_source),
             track_id=m.track_id,
+            person=m.person,
         )
-    return TwoHands(hands.get(Side.RIGHT), hands.get(Side.LEFT), None, metric=True)
+    pairs = [people[person] for person in sorted(people)]
+    return ImageHands([TwoHands(pair.get(Side.RIGHT), pair.get(Side.LEFT), None, metric=True) for pair in pairs], True)

@@ -9,14 +9,15 @@ import numpy as np
 from lgnet_core.inference.tracking.settings import TrackerSettings
 from lgnet_core.io.images import LoadedImage
 from lgnet_core.live.view import LiveView
-from lgnet_core.types import Camera, TwoHands
+from lgnet_core.types import Camera, ImageHands, TwoHands
 
 CAMERA = Camera(np.array([[560.0, 0, 319.5], [0, 560, 239.5], [0, 0, 1]]), 640, 480)
 
 
-def live_view(hands: TwoHands, k: int = 0, grey: int = 90) -> LiveView:
-    """Image ``k`` of 30 per second."""
-    return LiveView(hands, live_image(grey, k), CAMERA, None, 0.02)
+def live_view(*people: TwoHands, k: int = 0) -> LiveView:
+    """The hands of several people in image ``k`` of 30 per second."""
+    hands = ImageHands([hands for hands in people if hands.hands], metric=True)
+    return LiveView(hands, live_image(k=k), CAMERA, 0.02)
 
 
 def live_image(grey: int = 90, k: int = 0) -> LoadedImage:

@@ -17,7 +17,7 @@ from lgnet_core.io.files import InputError
 from lgnet_core.io.images import LoadedImage
 from lgnet_core.live import loop
 from lgnet_core.live.loop import LiveLoop
-from lgnet_core.types import Camera, TwoHands
+from lgnet_core.types import Camera, ImageHands
 
 
 class SteppedSource:
@@ -49,10 +49,11 @@ class RecordingTracker(FixedTracker):
         super().__init__()
         self.calls: list[tuple[TrackerSettings, int, Camera | None]] = []
 
-    def update(self, image: np.ndarray, camera: Camera | None, stamp_ns: int) -> TwoHands:
-        settings = TrackerSettings(self.estimator.presence_threshold, self.detection_interval, self.max_gap)
+    def update_people(self, image: np.ndarray, camera: Camera | None, stamp_ns: int) -> ImageHands:
+        thresholds = self.estimator.thresholds
+        settings = TrackerSettings(thresholds.presence, thresholds.max_people, self.detection_interval, self.max_gap)
         self.calls.append((replace(settings, smoothing=self.smoothing is not None), stamp_ns, camera))
-        return super().update(image, camera, stamp_ns)
+        return super().update_people(image, camera, stamp_ns)
 
 
 class Running:
@@ -92,7 +93,7 @@ def test_views_have_hands_camera_time_and_latency(running: Running) -> None:
     running.show()
     running.show()
     first, second = running.page.views
-    assert first.hands.right is not None
+    assert first.hands.first.right is not None
     assert first.hands.metric
     assert (first.image.frame, second.image.frame) == (0, 1)
     assert first.image.time < second.image.time

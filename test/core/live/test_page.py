@@ -15,7 +15,7 @@ from support.live import live_view
 from support.viser_client import ViserClient
 from support.waiting import wait_for
 
-from lgnet_core.geometry.mesh_distance import ClosestPoints, surface_distance
+from lgnet_core.geometry.mesh_distance import surface_distance
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.tracking.settings import TrackerSettings
 from lgnet_core.live.page import HandsPage
@@ -43,13 +43,13 @@ class OpenPage:
     def tab(self) -> ViserClient:
         return ViserClient(self.port)
 
-    def show(self, tab: ViserClient, hands: TwoHands, **changes: object) -> None:
+    def show(self, tab: ViserClient, *people: TwoHands, **changes: object) -> None:
         """Put views until the tab has got one of them: what was put before it counted as a tab is not shown."""
         shown = self.page.shown
         before = len(shown._events)
 
         def is_shown() -> bool:
-            self.page.put(replace(live_view(hands), **changes))
+            self.page.put(replace(live_view(*people), **changes))
             return len(shown._events) >= before + 2
 
         wait_for(is_shown, "a view on the page")
@@ -69,7 +69,8 @@ def points(tab: ViserClient, name: str, key: str) -> np.ndarray:
 def has_hands(tab: ViserClient, hands: TwoHands) -> bool:
     """Whether both meshes, joints and bones of the tab are those of the hands."""
     for hand in hands.hands:
-        mesh, joints = (tab.scene.get(f"/{part}/{hand.side.label}", {}) for part in ("meshes", "joints"))
+        name = hand.side.label + (f"_{hand.person}" if hand.person else "")
+        mesh, joints = (tab.scene.get(f"/{part}/{name}", {}) for part in ("meshes", "joints"))
         if not (mesh.get("visible") and joints.get("visible")) or mesh["vertices"].size != hand.vertices.size:
             return False
         if not np.allclose(mesh["vertices"].reshape(-1, 3), hand.vertices, atol=1e-6):
@@ -125,11 +126,21 @@ def test_hands_that_are_gone_disappear(opened: OpenPage, hands: TwoHands) -> Non
         wait_for(lambda: not tab.scene["/meshes/right"]["visible"], "the right hand to disappear")
 
 
-def test_a_given_distance_is_not_computed_again(opened: OpenPage, hands: TwoHands) -> None:
+def test_every_persons_hands_are_shown(opened: OpenPage, hands: TwoHands) -> None:
+    """And disappear with the person."""
+    shift = np.array([0.3, 0.1, 0.2])
+    right, left = (
+        replace(hand, person=2, vertices=hand.vertices + shift, joints=hand.joints + shift) for hand in hands.hands
+    )
+    other = replace(hands, right=right, left=left)
     with opened.tab() as tab:
-        closest = ClosestPoints(0.123, np.array([0.1, 0.2, 0.3]), np.array([0.4, 0.5, 0.6]))
-        opened.show(tab, hands, closest=closest)
-        wait_for(lambda: tab.scene["/distance/label"].get("text") == "123 mm", "the distance")
+        opened.show(tab, hands, other)
+        wait_for(lambda: has_hands(tab, hands) and has_hands(tab, other), "the hands of both")
+        wait_for(lambda: tab.scene["/distance/label_2"]["text"] == tab.scene["/distance/label"]["text"] != "", "both")
+        opened.show(tab, hands)
+        wait_for(lambda: not tab.scene["/meshes/left_2"]["visible"], "the other person to disappear")
+        assert not tab.scene["/distance/line_2"]["visible"]
+        assert has_hands(tab, hands)
 
 
 def test_views_without_an_image_show_the_hands(opened: OpenPage, hands: TwoHands) -> None:
@@ -160,6 +171,7 @@ def test_a_reloaded_and_a_second_tab_have_the_whole_state(opened: OpenPage, hand
     ("label", "value", "name"),
     [
         ("presence", 0.7, "presence_threshold"),
+        ("people", 2, "max_people"),
         ("detect every", 4, "detection_interval"),
         ("cutoff, Hz", 2.5, "smoothing_min_cutoff"),
         ("beta", 7.0, "smoothing_beta"),
@@ -198,7 +210,7 @@ def test_without_a_tab_nothing_is_drawn(opened: OpenPage, hands: TwoHands, monke
     drawn: list[int] = []
     monkeypatch.setattr("lgnet_core.live.page.draw_overlay", lambda *args, **options: drawn.append(1) or args[0])
     for k in range(20):
-        opened.page.put(live_view(hands, k))
+        opened.page.put(live_view(hands, k=k))
     wait_for(lambda: opened.page._views.take(0) is None, "the page to be idle")
     assert not drawn
     with opened.tab() as tab:
@@ -224,7 +236,7 @@ def test_recording_from_one_tab_and_stopping_in_another(opened: OpenPage, hands:
         wait_for(lambda: second.element("Stop recording")["visible"], "the button in the other tab")
         assert not second.element("Record")["visible"]
         for k in range(5):
-            opened.page.put(live_view(hands, k))
+            opened.page.put(live_view(hands, k=k))
         second.set("Stop recording", True)
         wait_for(lambda: opened.said, "the end")
         wait_for(lambda: first.element("Record")["visible"], "the button")

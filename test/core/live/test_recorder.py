@@ -28,7 +28,7 @@ def test_a_recording_is_a_video_and_a_table(hands: TwoHands, tmp_path: Path) -> 
     said: list[str] = []
     recorder = Recorder(tmp_path / "new", 30.0, said.append)
     for k in range(100, 106):
-        recorder.add(live_view(hands, k))
+        recorder.add(live_view(hands, k=k))
     recorder.add(replace(live_view(hands), image=None))
     recorder.stop()
     (line,) = said
@@ -52,7 +52,7 @@ def test_nothing_waits_for_a_slow_disk(hands: TwoHands, tmp_path: Path, monkeypa
     said: list[str] = []
     recorder = Recorder(tmp_path, 30.0, said.append)
     for k in range(50):
-        recorder.add(live_view(hands, k))
+        recorder.add(live_view(hands, k=k))
     recorder.stop()
     assert recorder.left_out > 0
     assert f"{recorder.left_out} images were left out" in said[0]
@@ -63,7 +63,7 @@ def test_another_image_size_ends_a_recording(hands: TwoHands, tmp_path: Path) ->
     said: list[str] = []
     recorder = Recorder(tmp_path, 30.0, said.append)
     recorder.add(live_view(hands))
-    view = live_view(hands, 1)
+    view = live_view(hands, k=1)
     recorder.add(replace(view, image=replace(view.image, image=view.image.image[:240], height=240)))
     wait_for(lambda: said, "the end")
     assert said == ["recording ended: the images now have 640x240 pixels; record again for another file"]
