@@ -54,6 +54,7 @@ ARGUMENTS = (
     ("autostart", "true", "configure and activate the node; false: leave that to a lifecycle manager"),
     ("respawn", "false", "start the node again if it dies; false: its end also ends the launch"),
     ("rviz", "false", "start RViz with config/hands.rviz"),
+    ("view", "false", "show image and hands in the browser (needs the extra live)"),
     ("log_level", "info", "debug, info, warn, error or fatal"),
     ("demo", "false", "start a camera that publishes the bundled clip"),
 )
@@ -162,7 +163,17 @@ def launch_nodes(context: LaunchContext) -> list:
         remappings=camera_topics(context),
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
-    return [autostart, node, demo_camera, rviz]  # the handler first, so that it misses no event
+    image_transport = LaunchConfiguration("image_transport").perform(context)
+    view = Node(
+        package=PACKAGE,
+        executable="hands_view",
+        namespace=LaunchConfiguration("namespace"),
+        parameters=[{"image_transport": image_transport} if image_transport else {}, sim_time()],
+        remappings=camera_topics(context),
+        output="screen",
+        condition=IfCondition(LaunchConfiguration("view")),
+    )
+    return [autostart, node, demo_camera, rviz, view]  # the handler first, so that it misses no event
 
 
 def generate_launch_description() -> LaunchDescription:

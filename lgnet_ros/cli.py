@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ from lgnet_ros.process.signals import exit_on_signals
 
 if TYPE_CHECKING:
     from rclpy.node import Node
+
+VIEW_TIMEOUT = 5.0  # seconds until the page's process is killed
 
 
 def parse_arguments(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -35,9 +39,12 @@ def parse_arguments(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
     parser.add_argument(
         "--demo", metavar="FOLDER", type=Path, help="run the node on the bundled clip, write images to FOLDER, exit"
     )
+    parser.add_argument("--view", action="store_true", help="show image and hands in the browser; needs the extra live")
     args = list(args)
     split = args.index("--ros-args") if "--ros-args" in args else len(args)
     options = parser.parse_args(args[:split])
+    if options.view and options.demo is not None:
+        parser.error("--view shows a camera's images; to see the bundled clip in the browser: lgnet live --demo")
     ros_arguments = ["--ros-args", "--log-level", options.log_level]
     if options.params_file:
         ros_arguments += ["--params-file", options.params_file]
@@ -56,6 +63,33 @@ def remappings(options: argparse.Namespace) -> list[str]:
     if options.namespace:
         names["__ns"] = f"/{options.namespace.strip('/')}"
     return [part for name, value in names.items() if value for part in ("-r", f"{name}:={value}")]
+
+
+def view_command(options: argparse.Namespace) -> list[str]:
+    """Command line of the node ``hands_view`` for the same topics."""
+    arguments = ["--ros-args", "--log-level", options.log_level, *remappings(options)]
+    for name in ("image_transport", "camera_model"):
+        if value := getattr(options, name):
+            arguments += ["-p", f"{name}:={value}"]
+    if options.use_sim_time:
+        arguments += ["-p", "use_sim_time:=true"]
+    return [sys.executable, "-m", "lgnet_ros.applications.view", *arguments]
+
+
+@contextmanager
+def running(command: Sequence[str]) -> Iterator[None]:
+    """Run a program beside the block; nothing for an empty command. Its end does not end the block."""
+    process = subprocess.Popen(command) if command else None
+    try:
+        yield
+    finally:
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(VIEW_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -80,7 +114,7 @@ def _run(args: Sequence[str]) -> int:
     from lgnet_ros.process.runner import NodeRunner
 
     other_arguments, parameters = split_parameters(ros_arguments)
-    with NodeRunner(other_arguments) as runner:
+    with running(view_command(options) if options.view else []), NodeRunner(other_arguments) as runner:
         hands_node = HandsNode(interrupted=lambda: runner.stopping, cli_args=parameters)
         nodes: list[Node] = [hands_node]
         if not options.no_autostart:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from lgnet_core.concurrency.latest_value import LatestValue
+from lgnet_core.concurrency.worker import Worker
 from lgnet_core.inference import OutOfMemoryError
 from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_ros import topics
@@ -17,7 +19,6 @@ from lgnet_ros.diagnostics import MAX_LOSS_FRACTION, describe_loss
 from lgnet_ros.input.camera_info_cache import CACHE_SIZE, CameraInfoCache
 from lgnet_ros.input.depth_subscriptions import DepthSubscriptions
 from lgnet_ros.input.header_check import HeaderChecker
-from lgnet_ros.input.latest_value import LatestValue
 from lgnet_ros.input.subscription import QoSMatchingSubscription
 from lgnet_ros.output.hands_publisher import HandsPublisher
 from lgnet_ros.parameters import Settings
@@ -26,7 +27,6 @@ from lgnet_ros.rate_limit import RateLimiter, stamp_to_ns
 from lgnet_ros.statistics import Statistics
 from lgnet_ros.throttle import LogThrottle
 from lgnet_ros.tracker import Tracker
-from lgnet_ros.worker import Worker
 
 
 class ReceivedImage(NamedTuple):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields
 from typing import Protocol
 
 from lgnet_core.inference import DepthSource, HandEstimator, HandTracker, Smoothing
+from lgnet_core.inference.tracking.settings import TrackerSettings
 from lgnet_core.types import Camera, ImageArray, ImageHands
 from lgnet_ros.parameters import Settings
 
@@ -51,14 +52,5 @@ def load_tracker(settings: Settings) -> HandTracker:
 
 def configure_tracker(tracker: Tracker, settings: Settings) -> None:
     """Apply the parameters that can be changed at run time."""
-    estimator = tracker.estimator
-    estimator.thresholds = replace(
-        estimator.thresholds, presence=settings.presence_threshold, max_people=settings.max_people
-    )
-    tracker.detection_interval = settings.detection_interval
-    tracker.max_gap = settings.tracking_max_gap
-    tracker.smoothing = (
-        Smoothing(min_cutoff=settings.smoothing_min_cutoff, beta=settings.smoothing_beta)
-        if settings.smoothing
-        else None
-    )
+    names = (field.name for field in fields(TrackerSettings))
+    TrackerSettings(**{name: getattr(settings, name) for name in names}).apply(tracker)

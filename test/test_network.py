@@ -18,6 +18,23 @@ from support.train_process import TINY
 
 from lgnet_core.network import PRESETS
 
+OPEN_PAGE = """
+from pathlib import Path
+from support.viser_client import ViserClient
+from viser import _messages
+from lgnet_core.live.page import HandsPage
+from lgnet_core.live.server import LocalServer
+server = LocalServer(port=0)
+page = HandsPage(server, "camera", Path("out"), 30.0, print, print)
+with ViserClient(server.get_port()) as tab:
+    tab.send(_messages.ShareUrlRequest())  # a tunnel, which viser itself would open
+    tab.set("smooth", False)
+    while page.settings.smoothing:
+        pass
+server._thread_executor.shutdown(wait=True)
+page.stop()
+"""
+
 ASK_NETWORK = """
 import socket
 for resolve in (socket.gethostbyname, lambda name: socket.getaddrinfo(name, 443)):
@@ -66,6 +83,12 @@ def test_prediction_reports_nothing(observed: ObservedPrograms, tmp_path: Path) 
     recordings = ("--record", "mcap", "--record", "rrd")
     run(observed, "-c", predict, "predict", str(tmp_path / "image.png"), "-o", str(tmp_path / "out"), *recordings)
     assert {path.suffix for path in (tmp_path / "out").iterdir()} >= {".json", ".mcap", ".rrd"}
+    assert not observed.network_use()
+    assert not observed.foreign_files()
+
+
+def test_page_reports_nothing(observed: ObservedPrograms) -> None:
+    run(observed, "-c", OPEN_PAGE)
     assert not observed.network_use()
     assert not observed.foreign_files()
 

@@ -31,7 +31,16 @@ else:
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 CMAKE = (ROOT / "CMakeLists.txt").read_text()
-PROGRAMS = {"hands_node", "bring_up", "demo_camera", "demo_listener", "hands_cloud_filter", "hands_handover", "lgnet"}
+PROGRAMS = {
+    "hands_node",
+    "bring_up",
+    "demo_camera",
+    "demo_listener",
+    "hands_cloud_filter",
+    "hands_handover",
+    "hands_view",
+    "lgnet",
+}
 
 TF_MESSAGE = "RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087"
 """Type hash of the official tf2_msgs/msg/TFMessage, by which DDS tells whether two types are the same."""
@@ -228,7 +237,7 @@ def test_an_extra_is_added_to_what_is_installed() -> None:
     commands = [command for page in pages for command in re.findall(r"pip install .*\[.*", page.read_text())]
     named = {name for command in commands for name in re.findall(r"'([^']*)\[(\w+)\]'", command)}
     assert {package for package, _ in named} == {PROJECT["name"]}
-    assert {"train", "foxglove"} <= {extra for _, extra in named} <= set(PROJECT["optional-dependencies"])
+    assert {"train", "live", "foxglove"} <= {extra for _, extra in named} <= set(PROJECT["optional-dependencies"])
 
 
 @pytest.mark.parametrize("folder", ["checkout", "elsewhere"])

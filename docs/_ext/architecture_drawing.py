@@ -21,6 +21,7 @@ IMAGES = ROOT / "docs" / "images"
 CONTENTS = {
     "lgnet_core": {
         "cli": "the command lgnet, one file per command",
+        "live": "from the camera to a page in the browser",
         "commands": "predict, demo, check as functions",
         "training": "losses, trainer, teacher, palm detector, ablation",
         "evaluation": "metrics, protocols, reports, whole pipeline",
@@ -38,11 +39,12 @@ CONTENTS = {
         "hand_model": "parametric hand, mesh graph, MANO files",
         "io": "images, videos, calibrations, result files",
         "types": "Camera, Hand, TwoHands, Side",
+        "concurrency": "thread that processes the latest value",
     },
     "lgnet_ros": {
         "cli": "the command lgnet-hands",
         "demo": "camera that plays the clip, listener",
-        "applications": "filters, handover",
+        "applications": "filters, handover, page",
         "node": "the node hands",
         "process": "executor, signals, arguments, lifecycle client",
         "pipeline": "from the newest image to the outputs",
@@ -52,7 +54,7 @@ CONTENTS = {
         "perception": "one image: decode, calibrate, track",
         "throttle": "logs",
         "tracker": "settings",
-        "worker": "thread",
+        "worker": "loading",
         "statistics": "latencies",
         "input": "calibrations by stamp, subscriptions",
         "interop": "cv_bridge and tf2_ros where they import",

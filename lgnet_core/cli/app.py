@@ -24,6 +24,7 @@ from lgnet_core.cli.demo import demo
 from lgnet_core.cli.evaluate import evaluate
 from lgnet_core.cli.export import export
 from lgnet_core.cli.interruption import exit_interrupted, interruptible, raise_on_sigterm
+from lgnet_core.cli.live import live
 from lgnet_core.cli.mano import mano
 from lgnet_core.cli.predict import predict
 from lgnet_core.cli.replay import replay
@@ -64,7 +65,7 @@ def common(
     logging.getLogger("lgnet_core").setLevel(logging.INFO)  # announces slow first steps
 
 
-for command in (check, demo, predict, replay, synth, train, train_palms, ablate, export, bench, urdf):
+for command in (check, demo, predict, live, replay, synth, train, train_palms, ablate, export, bench, urdf):
     app.command()(interruptible(command))
 app.command("eval")(interruptible(evaluate))
 app.add_typer(mano, name="mano")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from lgnet_core.recording.formats import RecordingFormat
+
+if TYPE_CHECKING:
+    from lgnet_core.io.assumed_camera import AssumedCamera
+    from lgnet_core.types import Camera
 
 console = Console()
 
@@ -66,8 +71,12 @@ HandLength = Annotated[
         "--hand-length", help="Length of the user's flat hand, wrist to middle fingertip, metres: fixes the scale."
     ),
 ]
-
-
+FieldOfView = Annotated[
+    float | None, typer.Option("--fov", help="Instead of a calibration: horizontal field of view, degrees.")
+]
+FocalLength = Annotated[
+    float | None, typer.Option("--focal", help="Instead of a calibration: focal length, pixels of the image.")
+]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="CPU threads. Default: one per core available to the process.")
 ]
@@ -89,6 +98,29 @@ RecordOption = Annotated[
 def print_line(text: str, style: str = "") -> None:
     """Print one line unwrapped, without interpreting brackets as markup."""
     console.print(Text(text, style), soft_wrap=True)
+
+
+def choose_camera(
+    option: str, file: Path | None, fov: float | None, focal: float | None
+) -> Camera | AssumedCamera | None:
+    """The camera that the options describe; None without any of them.
+
+    Args:
+        option: name of the one that gives the calibration ``file``.
+
+    Raises:
+        ValueError: if there are several, or one is invalid.
+    """
+    from lgnet_core.io.assumed_camera import AssumedCamera
+    from lgnet_core.io.calibration import read_camera
+
+    if sum(value is not None for value in (file, fov, focal)) > 1:
+        raise ValueError(f"{option}, --fov, --focal: give only one of them")
+    if file is not None:
+        return read_camera(file)
+    if fov is not None or focal is not None:
+        return AssumedCamera(None if fov is None else math.radians(fov), focal)
+    return None
 
 
 def describe_checkpoint(path: Path) -> str:

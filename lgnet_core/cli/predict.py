@@ -13,12 +13,15 @@ from lgnet_core.cli.options import (
     DeviceOption,
     EngineName,
     EngineOption,
+    FieldOfView,
+    FocalLength,
     HandLength,
     HandModelPath,
     RecordOption,
     Threads,
     Threshold,
     Weights,
+    choose_camera,
     console,
 )
 from lgnet_core.cli.report import print_report
@@ -39,12 +42,8 @@ def predict(
     camera: Annotated[
         Path | None, typer.Option("--camera", "-c", help="Calibration file written by ROS's camera_calibration.")
     ] = None,
-    fov: Annotated[
-        float | None, typer.Option("--fov", help="Instead of a calibration: horizontal field of view, degrees.")
-    ] = None,
-    focal: Annotated[
-        float | None, typer.Option("--focal", help="Instead of a calibration: focal length, pixels of the image.")
-    ] = None,
+    fov: FieldOfView = None,
+    focal: FocalLength = None,
     weights: Weights = None,
     hand_model: HandModelPath = None,
     device: DeviceOption = "auto",
@@ -76,12 +75,9 @@ def predict(
     The exit code is 1 if an image could not be used; the others are processed all the same.
     """
     from lgnet_core.data.sequences import find_other_files, input_sequences
-    from lgnet_core.io.assumed_camera import AssumedCamera
-    from lgnet_core.io.calibration import read_camera
     from lgnet_core.io.files import InputError
     from lgnet_core.io.output import make_folder
     from lgnet_core.io.video import FrameSelection
-    from lgnet_core.types import Camera
 
     # Report bad input before the network is loaded.
     check_installed(record or ())
@@ -94,13 +90,7 @@ def predict(
         )
     others = [file for source in sources for file in find_other_files(source, out)]
     make_folder(out)
-    if sum(value is not None for value in (camera, fov, focal)) > 1:
-        raise ValueError("--camera, --fov, --focal: give only one of them")
-    calibration: Camera | AssumedCamera | None = None
-    if camera is not None:
-        calibration = read_camera(camera)
-    elif fov is not None or focal is not None:
-        calibration = AssumedCamera(None if fov is None else math.radians(fov), focal)
+    calibration = choose_camera("--camera", camera, fov, focal)
 
     from lgnet_core.commands.predict import VideoOptions, describe_other_files, predict_sequences
     from lgnet_core.commands.report import Report

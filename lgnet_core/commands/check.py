@@ -40,6 +40,7 @@ OPTIONAL = (
     ("onnxruntime", "onnxruntime", "the fast engine on a CPU (without it eager torch runs, several times slower)"),
     ("onnx", "onnx onnxscript", "`lgnet export`, and the first load of the ONNX engine"),
     ("pytorch_lightning", "'lgnet_ros[train]'", "`lgnet train`"),
+    ("viser", "'lgnet_ros[live]'", "`lgnet live`, and `lgnet-hands --view`"),
     ("smplx", "'lgnet_ros[mano]'", "HandModel.from_smplx (non-commercial licence)"),
 )
 """Optional modules, what to install, and what they are used for."""

@@ -135,7 +135,7 @@ def predict(
                 overlay = draw_overlay(frame.image, frame.hands, frame.camera)
                 recordings.add(frame)
                 if video is not None:
-                    video.add(frame, _in_file_pixels(frame.hands, item), overlay)
+                    video.add(frame, in_file_pixels(frame.hands, item), overlay)
                     continue
                 write_png(out / f"{item.name}_overlay.png", overlay)
                 write_png(out / f"{item.name}_view.png", draw_3d(frame.hands, VIEW_HEIGHT))
@@ -230,7 +230,7 @@ def _process_image(
     report: Report,
 ) -> Frame:
     """Estimate the hands of one image and write their files, unless ``out`` is None."""
-    camera = _file_camera(camera, loaded)
+    camera = file_camera(camera, loaded)
     image_camera = None if camera is None else loaded.scale_camera(camera)
     start = time.perf_counter()
     hands = estimate(loaded, image_camera)
@@ -247,7 +247,7 @@ def _process_image(
             **provenance,
         }
         upright_camera = None if camera is None else loaded.upright_camera(camera)
-        write_hands(out, loaded.name, _in_file_pixels(hands, loaded), upright_camera, **metadata)
+        write_hands(out, loaded.name, in_file_pixels(hands, loaded), upright_camera, **metadata)
         write_glb(out / f"{loaded.name}.glb", hands)
     _note_restrictions(loaded, report)
     return Frame(loaded.frame or 0, loaded.time or 0.0, loaded.image, hands, image_camera)
@@ -273,7 +273,7 @@ def _note_restrictions(loaded: LoadedImage, report: Report) -> None:
 def _draw_attention(
     view: AttentionDrawer, loaded: LoadedImage, out: Path, camera: Camera | AssumedCamera | None, report: Report
 ) -> None:
-    camera = _file_camera(camera, loaded)
+    camera = file_camera(camera, loaded)
     drawn = view.draw(loaded.image, None if camera is None else loaded.scale_camera(camera))
     if drawn is not None:
         write_png(out / f"{loaded.name}_attention.png", drawn)
@@ -281,12 +281,12 @@ def _draw_attention(
         add_once(report.notes, f"{loaded.source}: no attention maps, since no hand was detected")
 
 
-def _file_camera(camera: Camera | AssumedCamera | None, loaded: LoadedImage) -> Camera | None:
+def file_camera(camera: Camera | AssumedCamera | None, loaded: LoadedImage) -> Camera | None:
     """The camera of the image in the file."""
     return camera.for_size(loaded.width, loaded.height) if isinstance(camera, AssumedCamera) else camera
 
 
-def _in_file_pixels(hands: TwoHands, loaded: LoadedImage) -> TwoHands:
+def in_file_pixels(hands: TwoHands, loaded: LoadedImage) -> TwoHands:
     right, left = (
         hand and replace(hand, joints_2d=loaded.to_file_pixels(hand.joints_2d)) for hand in (hands.right, hands.left)
     )

@@ -58,7 +58,9 @@ def hand_offsets(hands: TwoHands) -> list[tuple[Hand, FloatArray]]:
     return [(hand, offsets[hand.side]) for hand in hands.hands]
 
 
-def draw_overlay(image: ImageArray, hands: Hands, camera: Camera | None = None) -> ImageArray:
+def draw_overlay(
+    image: ImageArray, hands: Hands, camera: Camera | None = None, anti_aliasing: bool = True
+) -> ImageArray:
     """Draw shaded, semi-transparent meshes, skeletons, sides and presences over a copy of the image.
 
     The labels of all but the first person's hands have the index of the person.
@@ -67,6 +69,7 @@ def draw_overlay(image: ImageArray, hands: Hands, camera: Camera | None = None) 
 
     Args:
         camera: of this image; required if ``hands.metric``. Otherwise each mesh is aligned with its 2D joints.
+        anti_aliasing: smooth edges of the meshes, for several times the time.
 
     Shapes:
         image: (H, W, 3); returns (H, W, 3).
@@ -78,7 +81,7 @@ def draw_overlay(image: ImageArray, hands: Hands, camera: Camera | None = None) 
         raise ValueError("draw_overlay: metric hands are in a camera's frame; pass the camera of this image")
     people = hands.people if isinstance(hands, ImageHands) else [hands]
     meshes = [_project_mesh(hand, offset, camera) for each in people for hand, offset in hand_offsets(each)]
-    image = draw_meshes(meshes, image, _OVERLAY_ALPHA)
+    image = draw_meshes(meshes, image, _OVERLAY_ALPHA, anti_aliasing)
     for hand in sorted(hands.hands, key=lambda hand: -float(hand.joints[WRIST, 2])):
         _draw_skeleton(image, hand)
     labels: list[_Box] = []

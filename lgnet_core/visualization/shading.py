@@ -13,7 +13,7 @@ import torch
 from lgnet_core.types import FloatArray, ImageArray
 from lgnet_core.visualization.raster import rasterize
 
-_LIGHT = np.array([-0.35, -0.5, -0.79])  # towards the light: from above, left, behind the viewer
+_LIGHT = np.array([-0.35, -0.5, -0.79], np.float32)  # towards the light: from above, left, behind the viewer
 _AMBIENT, _DIFFUSE, _SPECULAR, _SHININESS = 0.45, 0.6, 0.35, 12
 _BACKFACE_SHADE = 0.4  # the inside, visible through the open wrist, is dimmed
 _OUTLINE_SHADE = 0.5
@@ -36,11 +36,14 @@ class ScreenMesh(NamedTuple):
     faces: FloatArray
 
 
-def draw_meshes(meshes: Sequence[ScreenMesh], image: ImageArray, alpha: float) -> ImageArray:
+def draw_meshes(
+    meshes: Sequence[ScreenMesh], image: ImageArray, alpha: float, anti_aliasing: bool = True
+) -> ImageArray:
     """A copy of the image with the meshes drawn over it; they share one z-buffer, so nearer ones occlude others.
 
     Args:
         alpha: opacity, 0 to 1.
+        anti_aliasing: smooth edges, for several times the time.
     """
     image = image.copy()
     height, width = image.shape[:2]
@@ -52,10 +55,11 @@ def draw_meshes(meshes: Sequence[ScreenMesh], image: ImageArray, alpha: float) -
     if right <= left or bottom <= top:
         return image
     window = image[top:bottom, left:right]
-    samples = 2 if window.shape[0] * window.shape[1] * 4 <= _MAX_SUPERSAMPLED_PIXELS else 1
+    samples = 2 if anti_aliasing and window.shape[0] * window.shape[1] * 4 <= _MAX_SUPERSAMPLED_PIXELS else 1
     with _single_thread():
         layer = _render(meshes, (left, top), window.shape[0] * samples, window.shape[1] * samples, samples)
-    layer = cv2.resize(layer, (window.shape[1], window.shape[0]), interpolation=cv2.INTER_AREA)
+    if samples > 1:
+        layer = cv2.resize(layer, (window.shape[1], window.shape[0]), interpolation=cv2.INTER_AREA)
     opacity = layer[..., 3:] * alpha
     window[:] = np.rint(window * (1 - opacity) + layer[..., :3] * alpha).astype(np.uint8)
     return image
@@ -88,12 +92,12 @@ def _render(meshes: Sequence[ScreenMesh], origin: tuple[int, int], height: int, 
     normals = torch.from_numpy(np.concatenate([mesh.normals for mesh in meshes])).float()
     face_indices = torch.from_numpy(faces.astype(np.int64))
     fragments = rasterize(torch.from_numpy(vertices).float()[None], face_indices, height, width)
-    interpolated = fragments.interpolate(normals.T[:, None], face_indices)
-    normal = torch.nn.functional.normalize(interpolated, dim=0).T.numpy()  # (N, 3)
+    normal = fragments.interpolate(normals.T[:, None], face_indices)  # (3, N)
+    scale = normal.square().sum(0).clamp_min_(1e-24).rsqrt_()
+    scale = torch.where(normal[2] > 0, -_BACKFACE_SHADE * scale, scale)
+    cosine = (torch.from_numpy(_LIGHT) @ normal).mul_(scale).clamp_min_(0)
+    shade = (_AMBIENT + _DIFFUSE * cosine + _SPECULAR * cosine**_SHININESS).numpy()
     pixel, mesh_index = fragments.pixel.numpy(), mesh_of_face[fragments.face.numpy()]
-    normal = np.where(normal[:, 2:] > 0, -_BACKFACE_SHADE * normal, normal)
-    cosine = (normal @ _LIGHT).clip(0)
-    shade = _AMBIENT + _DIFFUSE * cosine + _SPECULAR * cosine**_SHININESS
     index_map = np.full((height, width), -1)
     index_map.reshape(-1)[pixel] = mesh_index
     outline = np.zeros_like(index_map, bool)

@@ -17,10 +17,11 @@ from rich.table import Table
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
-from lgnet_core.types import Hand, Side, SizeSource, TwoHands
+from lgnet_core.types import TwoHands
 from lgnet_core.visualization.drawing import draw_3d, write_png
 from lgnet_ros import topics
 from lgnet_ros.input.decode import decode_image
+from lgnet_ros.input.hands import to_image_hands
 from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
 from lgnet_ros.process.runner import NodeRunner
 from lgnet_ros.qos import output_profile, tf_profile
@@ -99,7 +100,7 @@ class DemoListener(Node):
         joints = self._joints.get(key)
         self._max_hands = max(self._max_hands, len(message.hands))
         if joints is not None and self._unpaired_overlays is not None:
-            self._unpaired_hands[key] = to_two_hands(joints, message)
+            self._unpaired_hands[key] = to_image_hands(joints, message).first
             self._pair(key)
 
     def _on_overlay(self, message: Image) -> None:
@@ -135,26 +136,6 @@ class DemoListener(Node):
             self.create_subscription(Image, topics.OVERLAY, self._on_overlay, output_profile())
         if self._shows_all_hands or elapsed > self._seconds + self._patience:
             self._on_done()
-
-
-def to_two_hands(joints: HandJointsArray, meshes: HandMeshArray) -> TwoHands:
-    """Convert two messages of one image to hands; rotations and shape, which no message contains, are neutral."""
-    hands = {}
-    for j, m in zip(joints.hands, meshes.hands, strict=True):
-        hands[Side(m.side)] = Hand(
-            side=Side(m.side),
-            presence=m.presence,
-            joints=np.array([(p.x, p.y, p.z) for p in j.joints]),
-            vertices=np.asarray(m.vertices, np.float64).reshape(-1, 3),
-            faces=np.asarray(m.triangles, np.int64).reshape(-1, 3),
-            joints_2d=np.asarray(j.joints_2d, np.float64).reshape(-1, 2),
-            joint_std=np.asarray(j.joint_std, np.float64),
-            rotations=np.broadcast_to(np.eye(3), (16, 3, 3)),
-            shape=np.zeros(10),
-            size_source=SizeSource(m.size_source),
-            track_id=m.track_id,
-        )
-    return TwoHands(hands.get(Side.RIGHT), hands.get(Side.LEFT), None, metric=True)
 
 
 def report(listener: DemoListener, out: Path, console: Console) -> bool:

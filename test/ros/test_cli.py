@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import signal
+from urllib.error import URLError
+from urllib.request import urlopen
+
 import pytest
 from support.launch_arguments import launch_arguments
-from support.waiting import TIMEOUT
+from support.waiting import TIMEOUT, wait_for
 
-from lgnet_ros.cli import parse_arguments
+from lgnet_ros.cli import parse_arguments, view_command
 from lgnet_ros.process.arguments import split_parameters
 from lgnet_ros.resources import resource_file
 
@@ -100,3 +105,30 @@ def test_unknown_option_is_an_error(capsys):
     with pytest.raises(SystemExit):
         parse_arguments(["--imgae", "/x"])
     assert "--imgae" in capsys.readouterr().err
+
+
+def test_the_page_gets_the_topics_of_the_node():
+    line = "--view --image /cam/image_raw --namespace arm --image-transport compressed --device cpu --use-sim-time"
+    assert view_command(parse_arguments(line.split())[0])[2:] == [
+        "lgnet_ros.applications.view", "--ros-args", "--log-level", "info", "-r", "image:=/cam/image_raw",
+        "-r", "__ns:=/arm", "-p", "image_transport:=compressed", "-p", "use_sim_time:=true",
+    ]  # fmt: skip
+
+
+def test_the_page_ends_with_the_node(ros_domain, tmp_path):
+    pytest.importorskip("viser")
+    log = tmp_path / "log"
+    process = ros_domain.start("-m", "lgnet_ros.cli", "--no-autostart", "--view", log=log)
+    names = ros_domain.node.get_node_names
+    wait_for(lambda: {"hands", "hands_view"} <= set(names()), "node and page")
+    (url,) = wait_for(lambda: re.findall(r"Open (http://\S+) in a browser", log.read_text()), "the address")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(TIMEOUT) == 0, log.read_text()
+    with pytest.raises(URLError):
+        urlopen(url)
+
+
+def test_the_bundled_clip_has_a_page_of_its_own(capsys):
+    with pytest.raises(SystemExit):
+        parse_arguments(["--demo", "out", "--view"])
+    assert "lgnet live --demo" in capsys.readouterr().err

@@ -25,7 +25,7 @@ from lgnet_ros.process.lifecycle import LifecycleClient
 ARGUMENTS = {
     "image", "camera_info", "namespace", "params_file", "device", "weights", "hand_model", "use_sim_time", "autostart",
     "rviz", "log_level", "demo", "respawn", "frame_prefix", "image_transport", "image_qos", "camera_model",
-    "hand_length",
+    "hand_length", "view",
 }  # fmt: skip
 
 
@@ -146,3 +146,10 @@ def test_without_autostart_the_node_stays_unconfigured(launch: Callable[..., Lau
     running = launch(autostart="false")
     assert running.client.state(TIMEOUT) == State.PRIMARY_STATE_UNCONFIGURED
     assert set(running.commands) == {"hands_node"}
+
+
+def test_view_shows_the_nodes_hands(launch: Callable[..., Launch], ros_domain: RosDomain) -> None:
+    running = launch(view="true", namespace="arm", image="/cam/image_raw")
+    running.spin(lambda: ("hands_view", "/arm") in ros_domain.node.get_node_names_and_namespaces())
+    running.spin(lambda: ros_domain.node.count_subscribers("/arm/hands/mesh") == 1)
+    running.spin(lambda: ros_domain.node.count_subscribers("/cam/image_raw") > 0)

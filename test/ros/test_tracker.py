@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from support.fixed_hands import FixedTracker
 
 from lgnet_core.inference import Smoothing, Thresholds
+from lgnet_core.inference.tracking.settings import TrackerSettings
 from lgnet_ros.parameters import Settings
 from lgnet_ros.tracker import configure_tracker, load_tracker
 
@@ -22,6 +23,15 @@ def test_parameters_are_applied():
     assert tracker.smoothing is None
     configure_tracker(tracker, Settings(smoothing_min_cutoff=2.0, smoothing_beta=5.0))
     assert tracker.smoothing == Smoothing(min_cutoff=2.0, beta=5.0)
+
+
+def test_defaults_are_the_trackers():
+    tracker, expected = FixedTracker(), FixedTracker()
+    configure_tracker(tracker, Settings())
+    TrackerSettings().apply(expected)
+    for name in ("smoothing", "detection_interval", "max_gap"):
+        assert getattr(tracker, name) == getattr(expected, name)
+    assert tracker.estimator.thresholds == expected.estimator.thresholds
 
 
 def test_unchanged_parameters_keep_the_filter():

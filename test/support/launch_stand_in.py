@@ -27,6 +27,7 @@ from support.paths import ROOT
 MODULES = {
     "demo_camera": "lgnet_ros.demo.camera",
     "bring_up": "lgnet_ros.process.bring_up",
+    "hands_view": "lgnet_ros.applications.view",
 }  # of the programs in lib/lgnet_ros; hands_node is given by the test
 
 

@@ -1,7 +1,7 @@
-"""Benchmark of the node's overhead: from the image callback to the last published message, excluding inference.
+"""Benchmark of the node with each of its outputs on and off, in the metrics of NVIDIA's ros2_benchmark.
 
-Runs three processes: the demo camera (640x480, 30 Hz, reliable), the node with constant hands instead of a network,
-and a subscriber to all outputs. Prints the figures and writes JSON.
+Runs the demo camera (640x480, 30 Hz, reliable) with depth images, the node, and this process as the subscriber, once
+for each configuration. Prints a table and writes all metrics as JSON.
 
     python tools/benchmarks/bench_node.py --out results/node.json
 """
@@ -9,6 +9,7 @@ and a subscriber to all outputs. Prints the figures and writes JSON.
 from __future__ import annotations
 
 import argparse
+import array
 import json
 import os
 import platform
@@ -16,146 +17,200 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "test")]
 
+from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform, OpenXRHandJoints  # noqa: E402
+from moveit_msgs.msg import CollisionObject  # noqa: E402
+from sensor_msgs.msg import Image, JointState, PointCloud2  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
+from support.ros_domain import HandsProcess, RosDomain  # noqa: E402
+from support.waiting import wait_for  # noqa: E402
+from tf2_msgs.msg import TFMessage  # noqa: E402
+from visualization_msgs.msg import MarkerArray  # noqa: E402
+
+from lgnet_core.geometry.camera import project_distorted  # noqa: E402
+from lgnet_core.types import Camera, TwoHands  # noqa: E402
+from lgnet_ros import topics  # noqa: E402
+from lgnet_ros.demo.camera import FRAME_ID  # noqa: E402
+from lgnet_ros.qos import output_profile, tf_profile  # noqa: E402
+
 WARM_UP_IMAGES = 60  # excluded from the measurements
-TARGETS = {"p50 (ms)": 2.0, "p99 (ms)": 5.0, "markers p50 (ms)": 0.5, "lost images": 0}
+WALL = 1.2  # metres: depth behind the hands
+STAMP = np.dtype("<u4")  # of seconds and nanoseconds, which follow the four bytes of the CDR header
+
+CORE = {
+    topics.JOINTS: HandJointsArray,
+    topics.INTER_HAND: InterHandTransform,
+    topics.TF: TFMessage,
+}
+PARTS = {
+    topics.MARKERS: MarkerArray,
+    topics.POINTS: PointCloud2,
+    topics.JOINT_STATES: JointState,
+    topics.OPENXR: OpenXRHandJoints,
+    topics.PLANNING_SCENE: CollisionObject,
+    topics.OVERLAY: Image,
+}
+
+
+class Configuration(NamedTuple):
+    """What runs.
+
+    Args:
+        name: in the table.
+        topics: subscribed to beside ``hands/mesh``, with their types.
+        depth: whether the node uses depth images.
+        tracker: ``bundled`` networks, or ``fixed`` hands without any.
+    """
+
+    name: str
+    topics: dict[str, type[Any]]
+    depth: bool = False
+    tracker: str = "bundled"
+
+
+CONFIGURATIONS = (
+    Configuration("no networks: constant hands", CORE, tracker="fixed"),
+    Configuration("`hands/mesh`", {}),
+    Configuration("with joints, TF and `hands/inter_hand`", CORE),
+    *(Configuration(f"these and `{topic}`", CORE | {topic: kind}) for topic, kind in PARTS.items()),
+    Configuration("these and `use_depth`", CORE, depth=True),
+    Configuration("all of them", CORE | PARTS, depth=True),
+)
 
 
 def run_camera(images: int) -> None:
-    """Publish a number of images once there is a subscriber, and print their stamps."""
-    from lgnet_ros.demo.camera import DemoCamera
+    """Publish images and depth images once the images have a subscriber, and print the stamps of the images."""
+    from lgnet_core.data.clip import read_clip
+    from lgnet_core.inference import HandEstimator
+    from lgnet_ros.demo.camera import DemoCamera, ping_pong
     from lgnet_ros.process.runner import NodeRunner
 
+    clip = read_clip()
+    estimator = HandEstimator.load(threads=1)
+    depth = [to_depth_image(estimator.estimate(frame, clip.camera), clip.camera) for frame in clip.frames]
     stamps: list[int] = []
 
-    class CountedCamera(DemoCamera):
+    class DepthCamera(DemoCamera):
+        """The demo camera with the depth of hands as they are estimated, a twentieth farther away."""
+
+        def __init__(self) -> None:
+            super().__init__(clip)
+            self._depth_publisher = self.create_publisher(Image, topics.DEPTH, 5)
+
         def _publish(self) -> None:
             if self._image_publisher.get_subscription_count() == 0:
                 return
+            message = depth[ping_pong(int(self._count * self._clip_frames_per_image), len(depth))]
             super()._publish()
-            stamp = self._info.header.stamp
+            message.header.stamp = self._info.header.stamp
+            self._depth_publisher.publish(message)
+            stamp = message.header.stamp
             stamps.append(stamp.sec * 10**9 + stamp.nanosec)
             if len(stamps) == images:
                 runner.stop()
 
     with NodeRunner([]) as runner:
-        runner.spin([CountedCamera()])
+        runner.spin([DepthCamera()])
         time.sleep(1)  # let the subscriber receive the last images
     print(json.dumps(stamps))
 
 
-def run_node() -> None:
-    """Run the node; print the stamps of the received images, the stage durations and the worker's CPU times."""
-    import torch
-    from support.fixed_hands import FixedTracker
-
-    from lgnet_ros.node import HandsNode
-    from lgnet_ros.pipeline import Pipeline, ReceivedImage
-    from lgnet_ros.process.runner import NodeRunner
-
-    process_image = Pipeline._process_image
-
-    def timed_process_image(pipeline: Pipeline, received_image: ReceivedImage) -> None:
-        start = time.thread_time()
-        process_image(pipeline, received_image)
-        cpu_seconds.append(time.thread_time() - start)
-
-    Pipeline._process_image = timed_process_image
-    torch.set_num_threads(1)
-    received: list[int] = []
-    stage_seconds: list[dict[str, float]] = []
-    cpu_seconds: list[float] = []  # of the worker thread, excluding time without a core
-    with NodeRunner([]) as runner:
-        node = HandsNode(lambda settings: FixedTracker())
-        statistics = node.diagnostics.statistics
-        record_received, record_processed = statistics.record_received, statistics.record_processed
-
-        def on_received(stamp_ns: int) -> None:
-            received.append(stamp_ns)
-            record_received(stamp_ns)
-
-        def on_processed(seconds: dict[str, float], stamp_ns: int) -> None:
-            stage_seconds.append(dict(seconds))
-            record_processed(seconds, stamp_ns)
-
-        statistics.record_received, statistics.record_processed = on_received, on_processed
-        runner.spin([node])
-    print(json.dumps({"received": received, "stage_seconds": stage_seconds, "cpu_seconds": cpu_seconds}))
+def to_depth_image(hands: TwoHands, camera: Camera) -> Image:
+    """Depth image of hands in front of a wall, painted from far to near."""
+    depth = np.full((camera.height, camera.width), WALL, np.float32)
+    for hand in sorted(hands.hands, key=lambda hand: -float(hand.joints[0, 2])):
+        pixels = np.rint(project_distorted(hand.vertices, camera)).astype(np.int32)
+        z = 1.05 * hand.vertices[hand.faces, 2].mean(1)
+        for k in np.argsort(-z):
+            cv2.fillConvexPoly(depth, pixels[hand.faces[k]], float(z[k]))
+    data = array.array("B", np.rint(1000 * depth).astype("<u2").tobytes())
+    header = Header(frame_id=FRAME_ID)
+    size = {"width": camera.width, "height": camera.height}
+    return Image(header=header, encoding="16UC1", step=2 * camera.width, data=data, **size)
 
 
-def run_listener(markers: bool) -> None:
-    """Bring the node up and subscribe to its outputs without deserialising them."""
-    import threading
+def measure(configuration: Configuration, images: int, folder: Path) -> dict[str, float]:
+    """Run one configuration.
 
-    from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
-    from rclpy.node import Node
-    from tf2_msgs.msg import TFMessage
-    from visualization_msgs.msg import MarkerArray
+    Raises:
+        RuntimeError: the camera's process failed.
 
-    from lgnet_ros.process.lifecycle import LifecycleClient
-    from lgnet_ros.process.runner import NodeRunner
-    from lgnet_ros.qos import output_profile, tf_profile
+    Returns:
+        metrics named as ros2_benchmark does (latencies in milliseconds, from the stamp of an image, which is the time
+        of its publication, to the arrival of its ``hands/mesh``), percentiles of the latency, and the node's CPU time.
+    """
+    ros_domain = RosDomain(random.randint(1, 101))
+    arrivals: dict[int, int] = {}
 
-    with NodeRunner([]) as runner:
-        node = Node("listener")
-        for message_type, topic in (
-            (HandJointsArray, "hands/joints"),
-            (HandMeshArray, "hands/mesh"),
-            (InterHandTransform, "hands/inter_hand"),
-            *([(MarkerArray, "hands/markers")] if markers else []),
-        ):
-            node.create_subscription(message_type, topic, lambda data: None, output_profile(), raw=True)
-        node.create_subscription(TFMessage, "/tf", lambda data: None, tf_profile(), raw=True)
-        threading.Thread(target=LifecycleClient(node, "/hands").bring_up, daemon=True).start()
-        runner.spin([node])
+    def on_mesh(data: bytes) -> None:
+        now = time.time_ns()
+        seconds, nanoseconds = np.frombuffer(data, STAMP, count=2, offset=4).tolist()
+        arrivals[seconds * 10**9 + nanoseconds] = now
+
+    try:
+        parameters = ("-p", f"use_depth:={str(configuration.depth).lower()}")
+        node = HandsProcess(ros_domain, folder / "node.log", configuration.tracker, *parameters).bring_up()
+        subscribe = ros_domain.node.create_subscription
+        subscribe(HandMeshArray, topics.MESH, on_mesh, output_profile(), raw=True)
+        for topic, kind in configuration.topics.items():
+            profile = tf_profile() if topic == topics.TF else output_profile()
+            subscribe(kind, topic, lambda data: None, profile, raw=True)
+        command = [str(Path(__file__).resolve()), "--role", "camera", "--images", str(images + WARM_UP_IMAGES)]
+        camera = ros_domain.start(*command, log=folder / "camera.log")
+        wait_for(lambda: len(arrivals) >= WARM_UP_IMAGES or camera.poll() is not None, "images")
+        started, used = time.monotonic(), cpu_seconds(node.process.pid)
+        if camera.wait():
+            raise RuntimeError(f"the camera failed; see {folder / 'camera.log'}")
+        elapsed, used = time.monotonic() - started, cpu_seconds(node.process.pid) - used
+        node.stop()
+    finally:
+        ros_domain.close()
+    sent = json.loads((folder / "camera.log").read_text().splitlines()[-1])[WARM_UP_IMAGES:]
+    return metrics(sent, arrivals) | {"CPU of the node (cores)": used / elapsed}
 
 
-def measure(markers: bool, images: int) -> dict[str, Any]:
-    """Run the three processes once and evaluate their outputs."""
-    environment = {
-        **os.environ,
-        "ROS_DOMAIN_ID": str(random.randint(1, 101)),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "OMP_NUM_THREADS": "1",
+def metrics(sent: Sequence[int], arrivals: Mapping[int, int]) -> dict[str, float]:
+    """ros2_benchmark's metrics of images sent at some times and received at others, nanoseconds."""
+    received = [stamp for stamp in sent if stamp in arrivals]
+    latency = np.array([arrivals[stamp] - stamp for stamp in received]) / 1e6
+    arrival = np.array([arrivals[stamp] for stamp in received]) / 1e6
+    jitter = np.abs(np.diff(arrival, n=2))
+    figures = {
+        "RECEIVED_DURATION": arrival[-1] - arrival[0],
+        "MEAN_PLAYBACK_FRAME_RATE": 1e9 * (len(sent) - 1) / (sent[-1] - sent[0]),
+        "MEAN_FRAME_RATE": 1e3 * (len(received) - 1) / (arrival[-1] - arrival[0]),
+        "NUM_MISSED_FRAMES": len(sent) - len(received),
+        "NUM_FRAMES_SENT": len(sent),
+        "FIRST_SENT_RECEIVED_LATENCY": arrival[0] - sent[0] / 1e6,
+        "LAST_SENT_RECEIVED_LATENCY": arrival[-1] - sent[-1] / 1e6,
+        "FIRST_INPUT_LATENCY": latency[0],
+        "LAST_INPUT_LATENCY": latency[-1],
+        "MAX_LATENCY": latency.max(),
+        "MIN_LATENCY": latency.min(),
+        "MEAN_LATENCY": latency.mean(),
+        "MAX_JITTER": jitter.max(),
+        "MIN_JITTER": jitter.min(),
+        "MEAN_JITTER": jitter.mean(),
+        "STD_DEV_JITTER": jitter.std(),
     }
+    named = {f"BasicPerformanceMetrics.{name}": float(value) for name, value in figures.items()}
+    p50, p99 = np.percentile(latency, (50, 99))
+    return named | {"p50 (ms)": float(p50), "p99 (ms)": float(p99)}
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(Path(__file__).resolve()), *arguments]
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
-    node, listener = start("--role", "node"), start("--role", "listener", *(["--markers"] if markers else []))
-    load = os.getloadavg()[0]
-    sent = json.loads(start("--role", "camera", "--images", str(images)).communicate(timeout=600)[0])
-    listener.terminate()
-    node.terminate()
-    node_output = json.loads(node.communicate(timeout=30)[0].splitlines()[-1])
-    listener.wait(30)
-
-    received = set(node_output["received"])
-    first = node_output["received"][WARM_UP_IMAGES]
-    counted = [stamp for stamp in sent if stamp >= first]
-    stage_seconds = node_output["stage_seconds"][WARM_UP_IMAGES:]
-    stages = {name: [seconds[name] for seconds in stage_seconds] for name in stage_seconds[0]}
-    inference = np.array(stages["network"])
-    overhead = 1e3 * (np.array(stages["total"]) - inference)
-    return {
-        "markers": markers,
-        "images": len(counted),
-        "lost images": sum(stamp not in received for stamp in counted),
-        "processed images": len(stage_seconds),
-        "p50 (ms)": float(np.percentile(overhead, 50)),
-        "p99 (ms)": float(np.percentile(overhead, 99)),
-        "CPU time, p50 (ms)": 1e3 * float(np.percentile(node_output["cpu_seconds"][WARM_UP_IMAGES:], 50)),
-        "stages, p50 (ms)": {name: 1e3 * float(np.percentile(values, 50)) for name, values in stages.items()},
-        "load average": load,
-    }
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime
 
 
 def machine() -> dict[str, Any]:
@@ -172,50 +227,37 @@ def machine() -> dict[str, Any]:
     }
 
 
+def report(out: Path, images: int) -> int:
+    """Measure all configurations, print a table and write JSON; 1 if an image was missed with the networks."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    results: dict[str, dict[str, float]] = {}
+    load = os.getloadavg()[0]
+    print("| node with | p50 | p99 | jitter | rate | missed | CPU |\n|---|---|---|---|---|---|---|", flush=True)
+    for configuration in CONFIGURATIONS:
+        figures = results[configuration.name] = measure(configuration, images, out.parent)
+        basic = {name.rpartition(".")[2]: value for name, value in figures.items()}
+        print(
+            f"| {configuration.name} | {figures['p50 (ms)']:.1f} ms | {figures['p99 (ms)']:.1f} ms "
+            f"| {basic['MEAN_JITTER']:.1f} ms | {basic['MEAN_FRAME_RATE']:.1f} Hz "
+            f"| {basic['NUM_MISSED_FRAMES']:.0f} of {basic['NUM_FRAMES_SENT']:.0f} "
+            f"| {100 * figures['CPU of the node (cores)']:.0f} % |",
+            flush=True,
+        )
+        out.write_text(json.dumps({"machine": machine(), "load average": load, "results": results}, indent=2) + "\n")
+    print(f"Written to {out}")
+    return int(any(figures["BasicPerformanceMetrics.NUM_MISSED_FRAMES"] for figures in results.values()))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("out/bench_node.json"))
     parser.add_argument("--images", type=int, default=600)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--role", choices=["camera", "node", "listener"], help=argparse.SUPPRESS)
-    parser.add_argument("--markers", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--role", choices=["camera"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.role == "camera":
         run_camera(options.images)
-    elif options.role == "node":
-        run_node()
-    elif options.role == "listener":
-        run_listener(options.markers)
-    else:
-        report(options.out, options.images, options.repeats)
-    return 0
-
-
-def report(out: Path, images: int, repeats: int) -> None:
-    """Measure repeatedly, print the best runs and write all of them as JSON."""
-    runs = []
-    for _ in range(repeats):  # alternating, so that changes of the machine's load affect both configurations
-        for markers in (False, True):
-            runs.append(measure(markers, images))
-            print(
-                {name: round(value, 3) for name, value in runs[-1].items() if not isinstance(value, dict)}, flush=True
-            )
-    best = {
-        m: min((run for run in runs if run["markers"] is m), key=lambda run: run["p50 (ms)"]) for m in (False, True)
-    }
-    figures = {
-        "p50 (ms)": best[False]["p50 (ms)"],
-        "p99 (ms)": best[False]["p99 (ms)"],
-        "markers p50 (ms)": best[True]["p50 (ms)"] - best[False]["p50 (ms)"],
-        "lost images": sum(r["lost images"] for r in runs),
-    }
-    for name, figure in figures.items():
-        print(f"{name:>20}: {figure:.3f} (target {TARGETS[name]:g})")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(
-        json.dumps({"machine": machine(), "targets": TARGETS, "best": figures, "runs": runs}, indent=2) + "\n"
-    )
-    print(f"Written to {out}")
+        return 0
+    return report(options.out, options.images)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import re
 import sys
 import time
@@ -70,7 +71,7 @@ class Monitor:
 
 def run_continuously(minutes: float, folder: Path) -> dict[str, Any]:
     """Run the node on the demo camera and return the measurements."""
-    ros_domain = RosDomain()
+    ros_domain = RosDomain(random.randint(1, 101))
     node = HandsProcess(ros_domain, folder / "node.log", "bundled").bring_up()
     ros_domain.start("-m", "lgnet_ros.demo.camera", log=folder / "camera.log")
     monitor = Monitor(ros_domain)
@@ -99,7 +100,7 @@ def run_continuously(minutes: float, folder: Path) -> dict[str, Any]:
 
 def run_lifecycles(count: int, folder: Path) -> dict[str, Any]:
     """Configure, activate, deactivate and clean up a node with a small network repeatedly."""
-    ros_domain = RosDomain()
+    ros_domain = RosDomain(random.randint(1, 101))
     node = HandsProcess(ros_domain, folder / "lifecycles.log", "small")
     memory = []
     for _ in range(count):

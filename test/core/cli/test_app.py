@@ -41,6 +41,7 @@ COMMANDS = (
     "demo",
     "eval",
     "export",
+    "live",
     "mano",
     "predict",
     "replay",

@@ -41,3 +41,23 @@ def test_without_meshes_the_image_is_copied():
     result = draw_meshes([], image, alpha=1.0)
     assert result is not image
     np.testing.assert_array_equal(result, image)
+
+
+def test_only_edges_depend_on_anti_aliasing():
+    """Moved by half a pixel the square covers its border to a half; without anti-aliasing a pixel is red or grey."""
+    mesh = square(RED)
+    moved = mesh._replace(vertices=mesh.vertices + np.array([0.25, 0.25, 0]))
+    smooth, hard = (draw_meshes([moved], grey(), 1.0, anti_aliasing) for anti_aliasing in (True, False))
+    np.testing.assert_array_equal(smooth[15:35, 15:45], hard[15:35, 15:45])
+    assert len(np.unique(smooth[25, :, 1])) > len(np.unique(hard[25, :, 1])) == 2
+
+
+def test_shading_follows_the_normal():
+    """Lambert and specular light of a unit normal, however long it is given; the inside is dimmed."""
+    light = np.array([-0.35, -0.5, -0.79])
+    for normal, factor in (([0.3, -0.2, -0.9], 1.0), ([3.0, -2.0, -9.0], 1.0), ([-0.3, 0.2, 0.9], 0.4)):
+        unit = np.array(normal) / np.linalg.norm(normal)
+        cosine = max(0.0, (unit if factor == 1 else -factor * unit) @ light)
+        expected = min(255, 200 * (0.45 + 0.6 * cosine + 0.35 * cosine**12))
+        mesh = square(RED)._replace(normals=np.tile(normal, (4, 1)))
+        assert abs(int(draw_meshes([mesh], grey(), 1.0)[25, 30, 0]) - expected) <= 1

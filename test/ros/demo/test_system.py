@@ -20,7 +20,8 @@ from support.waiting import TIMEOUT, wait_for
 
 from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_ros.cli import main
-from lgnet_ros.demo.listener import TopicStatistics, to_two_hands
+from lgnet_ros.demo.listener import TopicStatistics
+from lgnet_ros.input.hands import to_image_hands
 from lgnet_ros.output.messages import to_joints_array, to_mesh_array
 
 # Runs the demo in a domain, with time limits that no slow machine reaches.
@@ -97,7 +98,7 @@ def test_conversion_of_messages_to_hands(hand_model):
     """Converting hands to messages and back preserves sides, positions and triangles."""
     hands, header = two_hands(hand_model, track_id=7), Header(frame_id="camera")
     poses = HandFrames(hand_model).poses(hands.hands)
-    converted = to_two_hands(to_joints_array(hands, header, poses), to_mesh_array(hands, header, poses))
+    converted = to_image_hands(to_joints_array(hands, header, poses), to_mesh_array(hands, header, poses)).first
     assert converted.metric
     for expected, hand in zip(hands.hands, converted.hands, strict=True):
         assert (hand.side, hand.track_id) == (expected.side, expected.track_id)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.waiting import TIMEOUT, wait_for
 
-from lgnet_ros.input.latest_value import LatestValue
+from lgnet_core.concurrency.latest_value import LatestValue
 
 
 @given(st.lists(st.one_of(st.integers(), st.just("take"))))

@@ -6,8 +6,8 @@ import threading
 
 from support.waiting import TIMEOUT
 
-from lgnet_ros.input.latest_value import LatestValue
-from lgnet_ros.worker import Worker
+from lgnet_core.concurrency.latest_value import LatestValue
+from lgnet_core.concurrency.worker import Worker
 
 
 def test_error_affects_only_its_item():

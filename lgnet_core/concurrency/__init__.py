@@ -1,0 +1,1 @@
+"""Threads that hand each other the latest value."""
