@@ -21,6 +21,7 @@ from rich.progress import track
 
 from lgnet_core.evaluation.end_to_end.boxes import MATCH_IOU, iou, longer_side, skin_box
 from lgnet_core.evaluation.end_to_end.depth_sensor import add_background, observe_depth
+from lgnet_core.evaluation.end_to_end.pose_calibration import PoseCalibration
 from lgnet_core.evaluation.end_to_end.synthetic_full import LARGE_HAND_FRACTION, FullImage, generate_depth_image
 from lgnet_core.geometry.camera import project_distorted
 from lgnet_core.inference import HandEstimator, HandTracker
@@ -73,8 +74,10 @@ class WristDepthScores:
 def score_still_hands(
     estimator: HandEstimator, generator: SyntheticHands, count: int, console: Console
 ) -> dict[str, Scores]:
-    """Single images, by what is in front of the hands: nothing, a held object, another hand."""
+    """Single images, by what is in front of the hands: nothing, a held object, another hand; and the calibration of the
+    poses' covariances."""
     cases = {name: WristDepthScores() for name in ("free hands", "hands with an object", "touching hands")}
+    calibrations = {WITHOUT: PoseCalibration(), WITH: PoseCalibration()}
     for index in track(range(count), "still hands", console=console, transient=True):
         image, exact = generate_depth_image(generator, index)
         rng = np.random.default_rng([generator.seed, index])
@@ -88,8 +91,12 @@ def score_still_hands(
                 holding = bool(held[before.side]) or kind is SceneKind.HOLDING
                 touching = kind in _TOUCHING
                 case = "touching hands" if touching else "hands with an object" if holding else "free hands"
-                cases[case].add(image.joints[before.side, WRIST], before, after)
-    return {name: scores.compute() for name, scores in cases.items()}
+                wrist = image.joints[before.side, WRIST]
+                cases[case].add(wrist, before, after)
+                for method, hand in ((WITHOUT, before), (WITH, after)):
+                    calibrations[method].add(hand, wrist, image.roots[before.side])
+    scores: dict[str, Scores] = {name: case.compute() for name, case in cases.items()}
+    return scores | {"pose errors of all hands": {name: c.compute() for name, c in calibrations.items()}}
 
 
 def score_moving_hands(estimator: HandEstimator, console: Console) -> dict[str, Scores]:
