@@ -15,9 +15,11 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
+from lgnet_core.hand_model import HandModel
 from lgnet_core.inference import free_memory
 from lgnet_core.io.output import explain
 from lgnet_ros.diagnostics import Diagnostics
+from lgnet_ros.hand_measurement import HandMeasurement
 from lgnet_ros.output.hands_publisher import HandsPublisher
 from lgnet_ros.parameters import Settings, check_changes, declare_parameters
 from lgnet_ros.pipeline import Pipeline
@@ -96,6 +98,7 @@ class HandsNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._guard_transitions()
         self.diagnostics = Diagnostics(self)
+        self._measurement = HandMeasurement(self, lambda: self._settings, self._active_hand_model)
         steady_clock = Clock(
             clock_type=ClockType.STEADY_TIME
         )  # these timers must also run while simulated time is paused
@@ -129,6 +132,7 @@ class HandsNode(LifecycleNode):
             self._hands_publisher,
             self.diagnostics.statistics,
             lambda: self._settings.for_max_rate(),
+            self._measurement,
         )
         self._pipeline.start()
 
@@ -196,6 +200,12 @@ class HandsNode(LifecycleNode):
             device = tracker.estimator.engines["hands"].device
             del tracker
             free_memory(device)
+
+    def _active_hand_model(self) -> HandModel | None:
+        """That of the hands; None unless the node is active."""
+        if self._tracker is None or self._pipeline is None:
+            return None
+        return self._tracker.estimator.hand_model
 
     def _on_set_parameters(self, changes: Iterable[Parameter]) -> SetParametersResult:
         """Validate and apply parameter changes; the worker uses them from the next image on."""

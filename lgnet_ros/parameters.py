@@ -89,10 +89,17 @@ class Settings:
     hand_length: float = _parameter(
         0.0,
         "Length of the user's flat hand from wrist to middle fingertip, which determines scale and depth; about "
-        f"0.18 for an adult, {HAND_LENGTH_RANGE[0]} to {HAND_LENGTH_RANGE[1]}; 0: unknown.",
+        f"0.18 for an adult, {HAND_LENGTH_RANGE[0]} to {HAND_LENGTH_RANGE[1]}; 0: unknown. `~/measure_hand` measures "
+        "and sets it.",
         "m",
         limits=(0.0, HAND_LENGTH_RANGE[1]),
-        load_time=True,
+    )
+    measure_distance: float = _parameter(
+        0.0,
+        "Distance along the optical axis from the camera to the skin of the hand that `~/measure_hand` measures, if "
+        "`use_depth` is not set. 0: unknown, depth images are needed.",
+        "m",
+        limits=(0.0, 5.0),
     )
     use_depth: bool = _parameter(
         False,

@@ -16,11 +16,12 @@ from lgnet_core.inference import OutOfMemoryError
 from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_ros import topics
 from lgnet_ros.diagnostics import MAX_LOSS_FRACTION, describe_loss
+from lgnet_ros.hand_measurement import HandMeasurement
 from lgnet_ros.input.camera_info_cache import CACHE_SIZE, CameraInfoCache
 from lgnet_ros.input.depth_subscriptions import DepthSubscriptions
 from lgnet_ros.input.header_check import HeaderChecker
 from lgnet_ros.input.subscription import QoSMatchingSubscription
-from lgnet_ros.output.hands_publisher import HandsPublisher
+from lgnet_ros.output.hands_publisher import NO_HANDS, HandsPublisher
 from lgnet_ros.parameters import Settings
 from lgnet_ros.perception import Perception
 from lgnet_ros.rate_limit import RateLimiter, stamp_to_ns
@@ -44,6 +45,7 @@ class Pipeline:
         tracker, publisher: used by the worker thread until :meth:`stop` has returned True.
         statistics: counters of the node, updated for each image.
         settings: returns the current parameters; called for each image.
+        measurement: gets the hands of each image.
     """
 
     def __init__(
@@ -53,12 +55,14 @@ class Pipeline:
         publisher: HandsPublisher,
         statistics: Statistics,
         settings: Callable[[], Settings],
+        measurement: HandMeasurement,
     ) -> None:
         self._node = node
         self._log = node.get_logger()
         self._publisher = publisher
         self._statistics = statistics
         self._settings = settings
+        self._measurement = measurement
         self._camera_infos = CameraInfoCache()
         initial = settings()
         compressed = initial.image_transport == "compressed"
@@ -167,7 +171,8 @@ class Pipeline:
         for kind, text in self._header_checker.check(message.header, self._node.get_clock().now().nanoseconds).items():
             self._warn(kind, text)
         settings = self._settings()
-        self._resting = settings.lazy and not self._publisher.requested(settings)
+        requested = self._measurement.running or self._publisher.requested(settings)
+        self._resting = settings.lazy and not requested
         if self._resting or not self._rate_limiter.allows(stamp_ns, settings.max_rate):
             return
         self._statistics.record_queued()
@@ -186,10 +191,12 @@ class Pipeline:
         if decoded.camera is None:
             self._report_uncalibrated(decoded.uncalibrated)
             if not self._publisher.overlay_requested(settings):  # the only output without a calibration
+                self._measurement.add(NO_HANDS, None)
                 return
         result = self._perception.process(decoded, settings)
         for kind, text in result.warnings.items():
             self._warn(kind, text)
+        self._measurement.add(result.hands, result.camera, result.warnings.get("depth", ""))
         processed = time.perf_counter()
         self._publisher.publish(result, settings)
         published = time.perf_counter()

@@ -54,3 +54,4 @@ def configure_tracker(tracker: Tracker, settings: Settings) -> None:
     """Apply the parameters that can be changed at run time."""
     names = (field.name for field in fields(TrackerSettings))
     TrackerSettings(**{name: getattr(settings, name) for name in names}).apply(tracker)
+    tracker.estimator.hand_length = settings.hand_length or None

@@ -56,6 +56,7 @@ CONTENTS = {
         "tracker": "settings",
         "worker": "loading",
         "statistics": "latencies",
+        "hand_measurement": "the service ~/measure_hand",
         "input": "calibrations by stamp, subscriptions",
         "interop": "cv_bridge and tf2_ros where they import",
         "qos_events": "incompatible QoS, lost messages",

@@ -9,7 +9,13 @@ import numpy as np
 
 from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.mesh_distance import surface_distance
-from lgnet_core.types import FloatArray, HandKey, TwoHands
+from lgnet_core.geometry.pose_covariance import (
+    distance_std,
+    hand_uncertainty,
+    relative_pose_covariance,
+    scale_correlation,
+)
+from lgnet_core.types import FloatArray, HandKey, Side, TwoHands
 
 
 class InterHand(NamedTuple):
@@ -19,14 +25,18 @@ class InterHand(NamedTuple):
         person: index of the person.
         pose: ``T_right_left``, transforms points from the left hand frame to the right one, as TF's
             ``lookup_transform(hand_right, hand_left)``. Metres, unit quaternion.
+        covariance: (6, 6) of the pose, in the axes of the right hand frame: position, metres, and rotation, radians.
         distance: metres between the two surfaces; 0 if they touch or intersect.
+        distance_std: its standard deviation, metres.
         closest_right, closest_left: (3,) metres, camera frame: the closest points of the two surfaces.
         confidence: probability in [0, 1] that both hands are in the image, the product of their presences.
     """
 
     person: int
     pose: Pose
+    covariance: FloatArray
     distance: float
+    distance_std: float
     closest_right: FloatArray
     closest_left: FloatArray
     confidence: float
@@ -44,10 +54,15 @@ def inter_hand(hands: TwoHands, poses: Mapping[HandKey, Pose]) -> InterHand | No
     if hands.right is None or hands.left is None or not hands.metric:
         return None
     closest = surface_distance(hands.right.vertices, hands.right.faces, hands.left.vertices, hands.left.faces)
+    uncertainties = {hand.side: hand_uncertainty(hand) for hand in hands.hands}
+    correlation = scale_correlation(hands)
+    right, left = poses[hands.right.key], poses[hands.left.key]
     return InterHand(
         person=hands.person,
-        pose=relative_pose(poses[hands.right.key], poses[hands.left.key]),
+        pose=relative_pose(right, left),
+        covariance=relative_pose_covariance(right, left, uncertainties, correlation),
         distance=closest.distance,
+        distance_std=distance_std(hands, {Side.RIGHT: closest.a, Side.LEFT: closest.b}, uncertainties, correlation),
         closest_right=closest.a,
         closest_left=closest.b,
         confidence=hands.right.presence * hands.left.presence,

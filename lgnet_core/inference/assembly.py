@@ -23,6 +23,7 @@ class HandAssembler:
     Args:
         hand_model: of the network.
         hand_length: metres from the wrist to the tip of the middle finger of the user's flat hand; None: no scaling.
+            May be reassigned at any time, by :attr:`HandEstimator.hand_length`, which checks it.
 
     Raises:
         ValueError: if the length is outside :data:`HAND_LENGTH_RANGE`.
@@ -32,9 +33,7 @@ class HandAssembler:
         check_hand_length(hand_length)
         self.hand_length = hand_length
         self._faces = hand_model.faces.cpu().numpy()
-        rest = hand_model.joints_from_vertices(hand_model.v_template).detach().cpu().numpy()[Side.RIGHT]
-        length = np.linalg.norm(rest[MIDDLE_FINGER_CHAIN[-1]] - rest[MIDDLE_FINGER_CHAIN[0]])
-        self._length_ratio = float(length / chain_length(rest))  # flat hand: the chain is not exactly straight
+        self._flat_length = FlatLength(hand_model)
 
     def __call__(
         self,
@@ -87,7 +86,24 @@ class HandAssembler:
         """Factor from the predicted to the user's hand size."""
         if self.hand_length is None:
             return 1.0
-        return self.hand_length / (chain_length(hand.joints) * self._length_ratio)
+        return self.hand_length / self._flat_length(hand.joints)
+
+
+class FlatLength:
+    """The length of a hand from the wrist to the tip of the middle finger as if it were flat, whatever its pose.
+
+    Args:
+        hand_model: of the hands.
+    """
+
+    def __init__(self, hand_model: HandModel) -> None:
+        rest = hand_model.joints_from_vertices(hand_model.v_template).detach().cpu().numpy()[Side.RIGHT]
+        length = np.linalg.norm(rest[MIDDLE_FINGER_CHAIN[-1]] - rest[MIDDLE_FINGER_CHAIN[0]])
+        self._ratio = float(length / chain_length(rest))  # the chain of a flat hand is not exactly straight
+
+    def __call__(self, joints: FloatArray) -> float:
+        """Metres; joints: (21, 3)."""
+        return chain_length(joints) * self._ratio
 
 
 def check_hand_length(hand_length: float | None) -> None:

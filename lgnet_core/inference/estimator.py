@@ -11,7 +11,7 @@ import numpy as np
 from lgnet_core.engines.base import Engine
 from lgnet_core.engines.factory import make_engine
 from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.inference.assembly import HandAssembler
+from lgnet_core.inference.assembly import HandAssembler, check_hand_length
 from lgnet_core.inference.association import associate
 from lgnet_core.inference.context import ImageContext
 from lgnet_core.inference.depth_alignment import measure_scales, scale_hands
@@ -48,7 +48,7 @@ class HandEstimator:
         reconstructor: of the two-hand network.
         hand_model: with which the network was built.
         thresholds: of detection, association and tracking. The attribute may be reassigned at any time, and
-            ``presence_threshold`` sets one of them; changes apply from the next image on.
+            ``presence_threshold`` sets one of them; changes apply from the next image on, as for ``hand_length``.
         hand_length: metres from the wrist to the tip of the middle finger of the user's flat hand; None: as predicted.
         target_model: hand model of the output; None: the network's own. The hands of another model are its parametric
             surface, fitted to the refined joints (:mod:`lgnet_core.inference.retarget`), including a given
@@ -168,6 +168,16 @@ class HandEstimator:
     @presence_threshold.setter
     def presence_threshold(self, value: float) -> None:
         self.thresholds = replace(self.thresholds, presence=value)
+
+    @property
+    def hand_length(self) -> float | None:
+        """Metres from the wrist to the tip of the middle finger of the user's flat hand; None: as predicted."""
+        return self.assembler.hand_length
+
+    @hand_length.setter
+    def hand_length(self, value: float | None) -> None:
+        check_hand_length(value)
+        self.assembler.hand_length = value
 
     def estimate(self, image: ImageArray, camera: Camera | None = None, depth: DepthMap | None = None) -> TwoHands:
         """Estimate both hands of an image; of several people's, those of the first (:meth:`estimate_people`).

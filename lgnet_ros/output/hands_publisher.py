@@ -12,14 +12,14 @@ from visualization_msgs.msg import MarkerArray
 from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.geometry.inter_hand import inter_hand
 from lgnet_core.hand_model import HandModel
-from lgnet_core.types import ImageHands
+from lgnet_core.types import Camera, ImageHands
 from lgnet_core.visualization.drawing import draw_overlay
 from lgnet_ros import topics
 from lgnet_ros.interop import TransformPublisher
 from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform, OpenXRHandJoints
 from lgnet_ros.output.lazy_publisher import LazyPublisher, qos_problems
 from lgnet_ros.output.markers import MarkerSerializer
-from lgnet_ros.output.messages import to_image, to_joint_states, to_points
+from lgnet_ros.output.messages import to_image, to_joint_states, to_points, to_qualities
 from lgnet_ros.output.openxr import OpenXRSerializer
 from lgnet_ros.output.planning_scene import PlanningScenePublisher, collision_object_type
 from lgnet_ros.output.serializers import HandsSerializer, InterHandSerializer
@@ -69,7 +69,8 @@ class HandsPublisher:
         """Publish all requested outputs of an image; without calibration only the overlay."""
         header = result.header
         if result.hands.metric:
-            self._publish_metric(result.hands, header, settings)
+            assert result.camera is not None  # else the hands were not metric
+            self._publish_metric(result.hands, result.camera, header, settings)
         if self.overlay_requested(settings) and self._overlay_rate_limiter.allows(
             stamp_to_ns(header.stamp), settings.overlay_rate
         ):
@@ -122,6 +123,10 @@ class HandsPublisher:
         self._destroy_publishers()
         self._transforms.destroy()
 
+    def _age(self, header: Header) -> float:
+        """Seconds from the stamp of an image until now, on the node's clock, which may be that of a simulation."""
+        return (self._node.get_clock().now().nanoseconds - stamp_to_ns(header.stamp)) / 1e9
+
     def _create_publisher(self, message_type: type[Any], topic: str) -> LazyPublisher:
         self._publishers.append(LazyPublisher(self._node, message_type, topic))
         return self._publishers[-1]
@@ -137,7 +142,7 @@ class HandsPublisher:
         for publisher in self._publishers:
             publisher.destroy()
 
-    def _publish_metric(self, hands: ImageHands, header: Header, settings: Settings) -> None:
+    def _publish_metric(self, hands: ImageHands, camera: Camera, header: Header, settings: Settings) -> None:
         present = hands.hands
         poses = self._frames.poses(present)
         # Transforms first, so that a subscriber to the mesh can look up its frame.
@@ -148,14 +153,15 @@ class HandsPublisher:
             transforms = self._transform_serializer.serialize(hands, header, poses, joint_poses)
             if transforms is not None:
                 self._transforms.publish(transforms)
-        self._mesh.publish(self._hands_serializer.mesh(hands, header, poses))
-        self._joints.publish(self._hands_serializer.joints(hands, header, poses))
+        self._mesh.publish(self._hands_serializer.mesh(hands, header, self._age(header), poses))
+        qualities = to_qualities(hands, camera)
+        self._joints.publish(self._hands_serializer.joints(hands, header, self._age(header), poses, qualities))
         if present and self._joint_states.has_subscribers:
             self._joint_states.publish(to_joint_states(hands.first, header))
         for person in hands.people if self._inter_hand.has_subscribers else ():  # mesh distance is costly
             relation = inter_hand(person, poses)
             if relation is not None:
-                self._inter_hand.publish(self._inter_hand_serializer.serialize(relation, header))
+                self._inter_hand.publish(self._inter_hand_serializer.serialize(relation, header, self._age(header)))
         if settings.publish_markers and self._markers.has_subscribers:
             self._marker_serializer.lifetime = settings.marker_lifetime
             # Never fewer, so that the markers of people that are no longer reported are deleted.

@@ -9,24 +9,43 @@ from __future__ import annotations
 import array
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion, Transform, Vector3
 from geometry_msgs.msg import Pose as PoseMessage
+from numpy.typing import NDArray
 from sensor_msgs.msg import Image, JointState, PointCloud2
 from shape_msgs.msg import Mesh, MeshTriangle
 from std_msgs.msg import Header
 
 from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.inter_hand import InterHand
+from lgnet_core.geometry.pose_covariance import pose_covariance
+from lgnet_core.geometry.visibility import joint_visibility
 from lgnet_core.robotics.joint_angles import JointAngles, joint_names
-from lgnet_core.types import FloatArray, Hand, HandKey, Hands, ImageArray, Side, TwoHands
+from lgnet_core.types import Camera, FloatArray, Hand, HandKey, Hands, ImageArray, Side, TwoHands
 from lgnet_ros.interop import create_cloud
 from lgnet_ros.msg import HandJoints, HandJointsArray, HandMesh, HandMeshArray, InterHandTransform
 
 Poses = Mapping[HandKey, Pose]
 """Hand frames of the present hands, see :meth:`lgnet_core.geometry.hand_frame.HandFrames.poses`."""
+
+
+class Quality(NamedTuple):
+    """How far ``hands/joints`` can be relied on.
+
+    Args:
+        covariance: (6, 6) of the pose, see :func:`lgnet_core.geometry.pose_covariance.pose_covariance`.
+        visibility: (21,) of the joints, see :func:`lgnet_core.geometry.visibility.joint_visibility`.
+    """
+
+    covariance: FloatArray
+    visibility: NDArray[np.uint8]
+
+
+Qualities = Mapping[HandKey, Quality]
+"""Of the present hands, see :func:`to_qualities`."""
 
 POINT_DTYPE = np.dtype([("x", np.float32), ("y", np.float32), ("z", np.float32), ("side", np.uint32)])
 """A point of ``hands/points``: coordinates in the header's frame, metres, and :class:`Side`."""
@@ -49,16 +68,23 @@ def require_metric(hands: Hands) -> None:
         raise ValueError("hands of an uncalibrated camera have no metric position in its frame and cannot be published")
 
 
-def to_joints_array(hands: Hands, header: Header, poses: Poses) -> HandJointsArray:
-    """Message of ``hands/joints``. Raises: see :func:`require_metric`."""
-    require_metric(hands)
-    return HandJointsArray(header=header, hands=[_joints(hand, poses[hand.key]) for hand in hands.hands])
+def to_qualities(hands: Hands, camera: Camera) -> Qualities:
+    """How far metric hands in an image of a camera can be relied on."""
+    visibility = joint_visibility(hands, camera)
+    return {hand.key: Quality(pose_covariance(hand), visibility[hand.key]) for hand in hands.hands}
 
 
-def to_mesh_array(hands: Hands, header: Header, poses: Poses) -> HandMeshArray:
-    """Message of ``hands/mesh``. Raises: see :func:`require_metric`."""
+def to_joints_array(hands: Hands, header: Header, age: float, poses: Poses, qualities: Qualities) -> HandJointsArray:
+    """Message of ``hands/joints``; ``age``: of the image, seconds. Raises: see :func:`require_metric`."""
     require_metric(hands)
-    return HandMeshArray(header=header, hands=[_mesh(hand, poses[hand.key]) for hand in hands.hands])
+    joints = [_joints(hand, poses[hand.key], qualities[hand.key]) for hand in hands.hands]
+    return HandJointsArray(header=header, age=age, hands=joints)
+
+
+def to_mesh_array(hands: Hands, header: Header, age: float, poses: Poses) -> HandMeshArray:
+    """Message of ``hands/mesh``; ``age``: of the image, seconds. Raises: see :func:`require_metric`."""
+    require_metric(hands)
+    return HandMeshArray(header=header, age=age, hands=[_mesh(hand, poses[hand.key]) for hand in hands.hands])
 
 
 def to_joint_states(hands: TwoHands, header: Header) -> JointState:
@@ -107,15 +133,23 @@ def _points(positions: FloatArray) -> list[Point]:
     return points
 
 
-def to_inter_hand(relation: InterHand, header: Header, prefix: str) -> InterHandTransform:
-    """Message of ``hands/inter_hand``; ``prefix`` is the parameter ``frame_prefix``."""
+def to_inter_hand(relation: InterHand, header: Header, age: float, prefix: str) -> InterHandTransform:
+    """Message of ``hands/inter_hand``.
+
+    Args:
+        age: of the image, seconds.
+        prefix: the parameter ``frame_prefix``.
+    """
     return InterHandTransform(
         header=header,
+        age=age,
         person=relation.person,
         right_frame=hand_frame_name(prefix, Side.RIGHT, relation.person),
         left_frame=hand_frame_name(prefix, Side.LEFT, relation.person),
         transform=to_transform(relation.pose),
+        covariance=relation.covariance.reshape(-1),
         distance=float(relation.distance),
+        distance_std=float(relation.distance_std),
         closest_right=_point(relation.closest_right),
         closest_left=_point(relation.closest_left),
         confidence=float(relation.confidence),
@@ -156,11 +190,13 @@ def to_transform(pose: Pose) -> Transform:
     return Transform(translation=Vector3(x=x, y=y, z=z), rotation=_quaternion(pose))
 
 
-def _joints(hand: Hand, pose: Pose) -> HandJoints:
+def _joints(hand: Hand, pose: Pose, quality: Quality) -> HandJoints:
     return HandJoints(
         **_common_fields(hand, pose),
+        covariance=quality.covariance.reshape(-1),
         joints=[Point(x=x, y=y, z=z) for x, y, z in hand.joints.tolist()],
         joint_std=hand.joint_std.astype(np.float32),
+        visibility=quality.visibility,
         joints_2d=hand.joints_2d.astype(np.float32).reshape(-1),
     )
 

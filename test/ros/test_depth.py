@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-import array
 from pathlib import Path
 
-import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from lgnet_ros.msg import HandJoints, HandJointsArray, HandMeshArray
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
+from support.depth_camera import DepthCamera
 from support.fixed_hands import WRISTS
 from support.ros_domain import HandsProcess, RosDomain
 from support.waiting import poll, wait_for
-
-WIDTH, HEIGHT = 320, 240
-PERIOD = 100_000_000  # nanoseconds between two images
-
-
-class DepthCamera:
-    """Publishes images, their calibration and, on request, depth images of the same stamp."""
-
-    def __init__(self, ros_domain: RosDomain) -> None:
-        create = ros_domain.node.create_publisher
-        self.images, self.depth = create(Image, "image", 5), create(Image, "depth", 5)
-        self.infos = create(CameraInfo, "camera_info", 5)
-        self.stamp = 1_700_000_000_000_000_000
-
-    def publish(self, metres: float | None) -> Header:
-        """Publish an image, with a depth image of a wall unless ``metres`` is None."""
-        self.stamp += PERIOD
-        header = Header(frame_id="camera")
-        header.stamp.sec, header.stamp.nanosec = divmod(self.stamp, 1_000_000_000)
-        size = {"width": WIDTH, "height": HEIGHT}
-        k = [300.0, 0.0, (WIDTH - 1) / 2, 0.0, 300.0, (HEIGHT - 1) / 2, 0.0, 0.0, 1.0]
-        self.infos.publish(CameraInfo(header=header, k=k, **size))
-        if metres is not None:
-            rows = np.full((HEIGHT, WIDTH), 1000 * metres, "<u2").tobytes()
-            data = array.array("B", rows)
-            self.depth.publish(Image(header=header, encoding="16UC1", step=2 * WIDTH, data=data, **size))
-        data = array.array("B", bytes([255]) * (3 * WIDTH * HEIGHT))
-        self.images.publish(Image(header=header, encoding="rgb8", step=3 * WIDTH, data=data, **size))
-        return header
 
 
 def test_hands_follow_the_depth_while_there_is_one(ros_domain: RosDomain, tmp_path: Path) -> None:

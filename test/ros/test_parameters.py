@@ -93,7 +93,7 @@ def test_unknown_parameter_is_reported(capfd: pytest.CaptureFixture[str]) -> Non
 
 LOAD_TIME = {
     "image_transport": "compressed", "image_qos": "reliable", "camera_model": "rectified", "device": "cpu",
-    "engine": "eager", "weights": "w.safetensors", "hand_model": "mano", "threads": 1, "hand_length": 0.18,
+    "engine": "eager", "weights": "w.safetensors", "hand_model": "mano", "threads": 1,
     "frame_prefix": "arm/", "use_depth": True,
 }  # fmt: skip
 

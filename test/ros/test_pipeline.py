@@ -17,6 +17,7 @@ from support.waiting import TIMEOUT, wait_for
 
 from lgnet_core.inference import DepthSource
 from lgnet_core.types import Camera, FloatArray, ImageHands
+from lgnet_ros.hand_measurement import HandMeasurement
 from lgnet_ros.parameters import Settings
 from lgnet_ros.perception import PerceptionResult
 from lgnet_ros.pipeline import Pipeline
@@ -78,12 +79,14 @@ class PipelineHarness:
     def __init__(self, node: Node, **settings: object) -> None:
         self.settings = Settings(**settings)  # type: ignore[arg-type]
         self.tracker, self.publisher, self.statistics = BlockingTracker(), PublisherStub(), Statistics()
+        self.measurement = HandMeasurement(node, lambda: self.settings, lambda: None)
         self.pipeline = Pipeline(
             node,  # type: ignore[arg-type]
             self.tracker,  # type: ignore[arg-type]
             self.publisher,  # type: ignore[arg-type]
             self.statistics,
             lambda: self.settings,
+            self.measurement,
         )
         self.pipeline._camera_infos.put(
             CameraInfo(width=64, height=48, k=[50.0, 0.0, 31.5, 0.0, 50.0, 23.5, 0.0, 0.0, 1.0])

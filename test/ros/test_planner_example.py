@@ -53,7 +53,7 @@ def test_planner_sends_one_goal_per_offered_palm_and_retreats(ros_domain):
 
 def test_shape_mesh_of_a_message_is_the_mesh(hand_model):
     hands = two_hands(hand_model)
-    message = to_mesh_array(hands, Header(), HandFrames(hand_model).poses(hands.hands))
+    message = to_mesh_array(hands, Header(), 0.0, HandFrames(hand_model).poses(hands.hands))
     for hand, hand_message in zip(hands.hands, message.hands, strict=True):
         mesh = example("shape_mesh")(hand_message)
         np.testing.assert_allclose([[p.x, p.y, p.z] for p in mesh.vertices], hand.vertices, atol=1e-6)

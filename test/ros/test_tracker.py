@@ -15,14 +15,21 @@ from lgnet_ros.tracker import configure_tracker, load_tracker
 def test_parameters_are_applied():
     tracker = FixedTracker()
     settings = Settings(
-        presence_threshold=0.3, detection_interval=4, tracking_max_gap=0.2, smoothing=False, max_people=2
+        presence_threshold=0.3,
+        detection_interval=4,
+        tracking_max_gap=0.2,
+        smoothing=False,
+        max_people=2,
+        hand_length=0.17,
     )
     configure_tracker(tracker, settings)
+    assert tracker.estimator.hand_length == 0.17
     assert tracker.estimator.thresholds == Thresholds(presence=0.3, max_people=2)
     assert (tracker.detection_interval, tracker.max_gap) == (4, 0.2)
     assert tracker.smoothing is None
     configure_tracker(tracker, Settings(smoothing_min_cutoff=2.0, smoothing_beta=5.0))
     assert tracker.smoothing == Smoothing(min_cutoff=2.0, beta=5.0)
+    assert tracker.estimator.hand_length is None
 
 
 def test_defaults_are_the_trackers():

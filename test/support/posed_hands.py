@@ -7,6 +7,7 @@ import torch
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.anatomy import angles_to_rotations, preset, preset_names
 from lgnet_core.types import Hand, Side
@@ -28,6 +29,16 @@ def posed(hand_model: HandModel, side: Side, pose: str, root: np.ndarray, wrist=
     faces = hand_model.faces[side].numpy()
     std = np.full(21, 0.01)
     return Hand(side, 0.9, joints, vertices, faces, joints[:, :2], std, rotations.double().numpy(), np.zeros(10))
+
+
+def facing(hand_model: HandModel, side: Side, away: float = 0.0) -> np.ndarray:
+    """Root rotation (3, 3) of a hand with the palm towards the camera and the fingers up.
+
+    Args:
+        away: radians by which the palm then turns about the fingers.
+    """
+    axes = np.array([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]])  # columns: those of the hand frame, in the camera frame
+    return Rotation.from_euler("y", away).as_matrix() @ axes @ HandFrames(hand_model).axes[side].T
 
 
 def turn(seed: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from rclpy.context import Context
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.parameter import Parameter
+from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import QoSProfile
 
@@ -129,6 +129,13 @@ class HandsProcess:
         future = self._parameters.set_parameters([Parameter(name, value=value) for name, value in values.items()])
         wait_for(future.done, f"the response to {values}")
         return future.result().results
+
+    def get_parameter(self, name: str) -> Any:
+        """Value of a parameter, as ``ros2 param get`` shows it."""
+        assert self._parameters.wait_for_services(TIMEOUT), "the node's parameter services were not found"
+        future = self._parameters.get_parameters([name])
+        wait_for(future.done, f"the value of {name}")
+        return parameter_value_to_python(future.result().values[0])
 
     def stop(self, signal_number: int = signal.SIGINT) -> int:
         """Send a signal and return the exit code."""

@@ -35,15 +35,17 @@ class FullImage(NamedTuple):
 
     Args:
         joints: metres, camera frame.
+        roots: rotations of the hand model's roots, camera axes.
         presence: which hands are present. visibility: which of their joints are visible.
 
     Shapes:
-        image: (H, W, 3) uint8 RGB; joints: (2, 21, 3); presence: (2,) bool; visibility: (2, 21) bool.
+        image: (H, W, 3) uint8 RGB; joints: (2, 21, 3); roots: (2, 3, 3); presence: (2,) bool; visibility: (2, 21) bool.
     """
 
     image: ImageArray
     camera: Camera
     joints: FloatArray
+    roots: FloatArray
     presence: FloatArray
     visibility: FloatArray
 
@@ -81,6 +83,7 @@ def generate_depth_image(generator: SyntheticHands, index: int) -> tuple[FullIma
         image=batch.image[0].permute(1, 2, 0).contiguous().numpy(),
         camera=Camera(batch.intrinsics[0].numpy(), width, height),
         joints=batch.labels(generator.hand_model).joints[0].double().numpy(),
+        roots=batch.rotations[0, :, 0].double().numpy(),
         presence=batch.presence[0].numpy(),
         visibility=batch.visibility[0].numpy(),
     )

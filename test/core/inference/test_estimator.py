@@ -186,6 +186,23 @@ def test_hand_length_corrects_the_depth_of_an_overestimated_hand(hand_model):
     assert_recovers(script.estimator(hand_length=length).estimate(coordinate_image(), CAMERA), scene, 1e-3)
 
 
+def test_hand_length_can_be_changed(hand_model):
+    estimator = script_of(hand_model, scene_of(hand_model, RIGHT, seed=5)).estimator()
+
+    def wrist_depth() -> float:
+        return float(estimator.estimate(coordinate_image(), CAMERA).right.joints[0, 2])
+
+    predicted = wrist_depth()
+    estimator.hand_length = 0.2
+    long = wrist_depth()
+    estimator.hand_length = 0.1
+    assert wrist_depth() == pytest.approx(long / 2)
+    with pytest.raises(ValueError, match="hand_length: expected metres"):
+        estimator.hand_length = 18.0
+    estimator.hand_length = None
+    assert wrist_depth() == predicted != long
+
+
 def test_hand_length_scales_the_relative_translation(hand_model):
     """Without a camera."""
     script = script_of(hand_model, scene_of(hand_model))

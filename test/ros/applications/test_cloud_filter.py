@@ -87,7 +87,7 @@ class Filter:
         self.received: list[PointCloud2] = []
         self._subscription = node.create_subscription(PointCloud2, "cloud_out", self.received.append, output_profile())
         self._clouds = node.create_publisher(PointCloud2, "cloud_in", output_profile())
-        self._meshes = node.create_publisher(type(to_mesh_array(TwoHands(None, None, None, True), Header(), {})),
+        self._meshes = node.create_publisher(type(to_mesh_array(TwoHands(None, None, None, True), Header(), 0.0, {})),
                                              "hands/mesh", output_profile())  # fmt: skip
         wait_for(lambda: self._meshes.get_subscription_count(), "the filter's subscription to hands/mesh")
         wait_for(lambda: self.node.count_subscribers("cloud_out"), "the subscription to cloud_out")
@@ -101,7 +101,7 @@ class Filter:
 
     def publish_hands(self, header: Header, hands: TwoHands | None = None) -> None:
         """Publish, and wait until the filter has it."""
-        message = to_mesh_array(self.hands if hands is None else hands, header, self._poses)
+        message = to_mesh_array(self.hands if hands is None else hands, header, 0.0, self._poses)
         self._meshes.publish(message)
         wait_for(lambda: self.node._hands is not None and self.node._hands.header == header)
 

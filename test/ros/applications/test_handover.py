@@ -64,7 +64,7 @@ class HandoverHarness:
         header = Header(frame_id="camera")
         header.stamp.sec, header.stamp.nanosec = int(seconds), round(seconds % 1 * 1e9)
         count = len(self.states)
-        self._meshes.publish(to_mesh_array(hands, header, self.frames.poses(hands.hands)))
+        self._meshes.publish(to_mesh_array(hands, header, 0.0, self.frames.poses(hands.hands)))
         wait_for(lambda: len(self.states) > count and len(self.ready) == len(self.states))
         assert self.states[-1].header == header
         return self.states[-1]

@@ -27,7 +27,7 @@ from lgnet_core.inference.tracking.settings import TrackerSettings
 from lgnet_core.types import TwoHands
 from lgnet_ros.applications.view import HandsView
 from lgnet_ros.demo.camera import to_camera_info
-from lgnet_ros.output.messages import to_image, to_joints_array, to_mesh_array
+from lgnet_ros.output.messages import to_image, to_joints_array, to_mesh_array, to_qualities
 from lgnet_ros.process.arguments import StartupError
 from lgnet_ros.qos import output_profile
 
@@ -70,8 +70,8 @@ class ViewHarness:
         image = to_image(np.full((480, 640, 3), 90, np.uint8), header)
         image.encoding = encoding
         messages = {
-            "hands/mesh": to_mesh_array(hands, header, poses),
-            "hands/joints": to_joints_array(hands, header, poses),
+            "hands/mesh": to_mesh_array(hands, header, 0.0, poses),
+            "hands/joints": to_joints_array(hands, header, 0.0, poses, to_qualities(hands, CAMERA)),
             "image": image,
             "camera_info": info,
         }

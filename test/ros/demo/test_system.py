@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from std_msgs.msg import Header
-from support.fixed_hands import two_hands
+from support.fixed_hands import CAMERA, two_hands
 from support.ros_domain_id import reserved_domain_id
 from support.waiting import TIMEOUT, wait_for
 
@@ -22,7 +22,7 @@ from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_ros.cli import main
 from lgnet_ros.demo.listener import TopicStatistics
 from lgnet_ros.input.hands import to_image_hands
-from lgnet_ros.output.messages import to_joints_array, to_mesh_array
+from lgnet_ros.output.messages import to_joints_array, to_mesh_array, to_qualities
 
 # Runs the demo in a domain, with time limits that no slow machine reaches.
 PROGRAM = """
@@ -98,7 +98,10 @@ def test_conversion_of_messages_to_hands(hand_model):
     """Converting hands to messages and back preserves sides, positions and triangles."""
     hands, header = two_hands(hand_model, track_id=7), Header(frame_id="camera")
     poses = HandFrames(hand_model).poses(hands.hands)
-    converted = to_image_hands(to_joints_array(hands, header, poses), to_mesh_array(hands, header, poses)).first
+    converted = to_image_hands(
+        to_joints_array(hands, header, 0.0, poses, to_qualities(hands, CAMERA)),
+        to_mesh_array(hands, header, 0.0, poses),
+    ).first
     assert converted.metric
     for expected, hand in zip(hands.hands, converted.hands, strict=True):
         assert (hand.side, hand.track_id) == (expected.side, expected.track_id)

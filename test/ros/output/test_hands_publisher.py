@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from lgnet_ros.msg import HandJointsArray, HandMeshArray
+from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
 from rclpy.serialization import deserialize_message
+from rclpy.time import Time
 from std_msgs.msg import Header
 from support.fixed_hands import two_hands, wrist_relative
 from support.ros_hands import no_hands
@@ -43,6 +45,15 @@ class FakePublisher:
         self.destroyed = True
 
 
+class FakeNode:
+    """A node whose clock stands still."""
+
+    seconds = 0.0
+
+    def get_clock(self) -> SimpleNamespace:
+        return SimpleNamespace(now=lambda: Time(nanoseconds=round(self.seconds * 1e9)))
+
+
 class FakeTransformPublisher:
     has_subscribers = False
 
@@ -69,7 +80,8 @@ class PublisherHarness:
 
         monkeypatch.setattr(module, "LazyPublisher", create)
         monkeypatch.setattr(module, "TransformPublisher", FakeTransformPublisher)
-        self.publisher = HandsPublisher(None, hand_model, "arm/")  # type: ignore[arg-type]
+        self.node = FakeNode()
+        self.publisher = HandsPublisher(self.node, hand_model, "arm/")  # type: ignore[arg-type]
         self.metric = two_hands(hand_model)
 
     def subscribe(self, *subscribed: str) -> None:
@@ -121,6 +133,18 @@ def test_failed_construction_destroys_all_publishers(monkeypatch: pytest.MonkeyP
         HandsPublisher(None, hand_model, "")  # type: ignore[arg-type]
     assert len(created) == 5
     assert all(fake.destroyed for fake in created)
+
+
+def test_age_is_that_of_the_image_on_the_nodes_clock(harness: PublisherHarness) -> None:
+    """Negative if the stamp is ahead of the clock."""
+    harness.subscribe(topics.INTER_HAND)
+    types = {topics.JOINTS: HandJointsArray, topics.MESH: HandMeshArray, topics.INTER_HAND: InterHandTransform}
+    for seconds, expected in ((2.5, 0.5), (1.875, -0.125)):
+        harness.node.seconds = seconds
+        harness.publish(harness.metric, milliseconds=2000)
+        assert {t: deserialize_message(harness.sent(t)[-1], types[t]).age for t in types} == dict.fromkeys(
+            types, expected
+        )
 
 
 @pytest.mark.parametrize("subscribed", [None, *sorted(LAZY)])

@@ -20,12 +20,14 @@ from support.ros_matrices import to_matrix
 
 from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.geometry.inter_hand import InterHand, relative_pose
+from lgnet_core.geometry.visibility import JointVisibility
 from lgnet_core.hand_model import HandModel
 from lgnet_core.robotics.joint_angles import JointAngles, joint_names
 from lgnet_core.types import JOINT_NAMES, Side
 from lgnet_ros.output import messages
 from lgnet_ros.output.messages import (
     POINT_DTYPE,
+    Quality,
     to_image,
     to_inter_hand,
     to_joint_states,
@@ -35,6 +37,14 @@ from lgnet_ros.output.messages import (
 )
 
 HEADER = Header(stamp=Time(sec=1234567890, nanosec=987654321), frame_id="camera_color_optical_frame")
+AGE = 0.0625
+QUALITIES = {
+    (person, side): Quality(
+        np.arange(36.0).reshape(6, 6) + side + 2 * person, ((np.arange(21) + side + person) % 4).astype(np.uint8)
+    )
+    for person in range(4)
+    for side in Side
+}
 SIDE_COMBINATIONS = [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)]
 
 headers = st.builds(
@@ -57,13 +67,15 @@ def transmitted(message: Any) -> Any:
 @pytest.mark.parametrize("sides", SIDE_COMBINATIONS)
 def test_joints_message(hand_model: HandModel, frames: HandFrames, sides: tuple[Side, ...]) -> None:
     hands = two_hands(hand_model, sides)
-    message: HandJointsArray = transmitted(to_joints_array(hands, HEADER, frames.poses(hands.hands)))
-    assert message.header == HEADER
+    message: HandJointsArray = transmitted(to_joints_array(hands, HEADER, AGE, frames.poses(hands.hands), QUALITIES))
+    assert (message.header, message.age) == (HEADER, AGE)
     assert [hand.side for hand in message.hands] == list(sides)
     for hand, hand_message in zip(hands.hands, message.hands):
         assert hand_message.track_id == hand.track_id
         assert hand_message.presence == np.float32(hand.presence)
         np.testing.assert_array_equal([(p.x, p.y, p.z) for p in hand_message.joints], hand.joints)
+        np.testing.assert_array_equal(hand_message.covariance, QUALITIES[hand.key].covariance.ravel())
+        np.testing.assert_array_equal(hand_message.visibility, QUALITIES[hand.key].visibility)
         np.testing.assert_array_equal(hand_message.joint_std, hand.joint_std.astype(np.float32))
         np.testing.assert_array_equal(hand_message.joints_2d, hand.joints_2d.astype(np.float32).ravel())
         assert_pose_is(hand_message.pose, frames, hand)
@@ -72,8 +84,8 @@ def test_joints_message(hand_model: HandModel, frames: HandFrames, sides: tuple[
 @pytest.mark.parametrize("sides", SIDE_COMBINATIONS)
 def test_mesh_message(hand_model: HandModel, frames: HandFrames, sides: tuple[Side, ...]) -> None:
     hands = two_hands(hand_model, sides)
-    message: HandMeshArray = transmitted(to_mesh_array(hands, HEADER, frames.poses(hands.hands)))
-    assert message.header == HEADER
+    message: HandMeshArray = transmitted(to_mesh_array(hands, HEADER, AGE, frames.poses(hands.hands)))
+    assert (message.header, message.age) == (HEADER, AGE)
     assert [hand.side for hand in message.hands] == list(sides)
     for hand, hand_message in zip(hands.hands, message.hands):
         assert (hand_message.track_id, hand_message.presence) == (hand.track_id, np.float32(hand.presence))
@@ -115,13 +127,15 @@ def test_inter_hand_message(hand_model: HandModel, frames: HandFrames) -> None:
     assert hands.right is not None
     assert hands.left is not None
     pose = relative_pose(*frames.poses(hands.hands).values())
-    relation = InterHand(0, pose, 0.0625, np.array([1.0, 2, 3]), np.array([4.0, 5, 6]), 0.5)
-    message: InterHandTransform = transmitted(to_inter_hand(relation, HEADER, "arm/"))
-    assert message.header == HEADER
+    covariance = np.arange(36.0).reshape(6, 6)
+    relation = InterHand(0, pose, covariance, 0.0625, 0.25, np.array([1.0, 2, 3]), np.array([4.0, 5, 6]), 0.5)
+    message: InterHandTransform = transmitted(to_inter_hand(relation, HEADER, AGE, "arm/"))
+    assert (message.header, message.age, message.distance_std) == (HEADER, AGE, 0.25)
+    np.testing.assert_array_equal(message.covariance, covariance.ravel())
     assert (message.right_frame, message.left_frame) == ("arm/hand_right", "arm/hand_left")
     assert (message.distance, message.confidence) == (0.0625, 0.5)
     assert [(p.x, p.y, p.z) for p in (message.closest_right, message.closest_left)] == [(1, 2, 3), (4, 5, 6)]
-    joints = to_joints_array(hands, HEADER, frames.poses(hands.hands))
+    joints = to_joints_array(hands, HEADER, AGE, frames.poses(hands.hands), QUALITIES)
     camera_right, camera_left = (to_matrix(hand.pose) for hand in joints.hands)
     np.testing.assert_allclose(camera_right @ to_matrix(message.transform), camera_left, atol=1e-12)
 
@@ -158,15 +172,17 @@ def test_image_message() -> None:
 @given(header=headers)
 def test_headers_are_unmodified(hand_model: HandModel, frames: HandFrames, header: Header) -> None:
     hands = two_hands(hand_model)
-    for message in (to_joints_array(hands, header, frames.poses(hands.hands)), to_mesh_array(no_hands(), header, {})):
+    joints = to_joints_array(hands, header, AGE, frames.poses(hands.hands), QUALITIES)
+    for message in (joints, to_mesh_array(no_hands(), header, AGE, {})):
         assert transmitted(message).header == header
     assert transmitted(to_points(no_hands(), header)).header == header
 
 
 def test_uncalibrated_hands_are_rejected() -> None:
-    for make in (to_joints_array, to_mesh_array):
-        with pytest.raises(ValueError, match="uncalibrated"):
-            make(uncalibrated_hands(), HEADER, {})
+    with pytest.raises(ValueError, match="uncalibrated"):
+        to_joints_array(uncalibrated_hands(), HEADER, AGE, {}, {})
+    with pytest.raises(ValueError, match="uncalibrated"):
+        to_mesh_array(uncalibrated_hands(), HEADER, AGE, {})
     with pytest.raises(ValueError, match="uncalibrated"):
         to_points(uncalibrated_hands(), HEADER)
 
@@ -175,7 +191,8 @@ def test_arrays_are_assigned_without_conversion(hand_model: HandModel, frames: H
     """ROS 2 Humble checks lists and ndarrays element by element."""
     hands = two_hands(hand_model)
     poses = frames.poses(hands.hands)
-    mesh, joints = (make(hands, HEADER, poses).hands[0] for make in (to_mesh_array, to_joints_array))
+    mesh = to_mesh_array(hands, HEADER, AGE, poses).hands[0]
+    joints = to_joints_array(hands, HEADER, AGE, poses, QUALITIES).hands[0]
     assert (type(mesh.vertices), mesh.vertices.typecode) == (array.array, "f")
     assert (type(mesh.triangles), mesh.triangles.typecode) == (array.array, "I")
     assert (joints.joint_std.dtype, joints.joints_2d.dtype) == (np.float32, np.float32)
@@ -198,15 +215,17 @@ def test_every_field_passes_the_checks_of_rclpy(
         if isinstance(value, type) and hasattr(value, "get_fields_and_field_types"):
             monkeypatch.setattr(messages, name, Checked(value))
     hands = two_hands(hand_model)
-    to_joints_array(hands, HEADER, frames.poses(hands.hands))
-    to_mesh_array(hands, HEADER, frames.poses(hands.hands))
+    to_joints_array(hands, HEADER, AGE, frames.poses(hands.hands), QUALITIES)
+    to_mesh_array(hands, HEADER, AGE, frames.poses(hands.hands))
     to_points(hands, HEADER)
     to_image(np.zeros((20, 30, 3), np.uint8), HEADER)
     pose = frames.pose(make_hand(hand_model, Side.LEFT))
-    to_inter_hand(InterHand(0, pose, 0.0, np.zeros(3), np.zeros(3), 1.0), HEADER, "")
+    to_inter_hand(InterHand(0, pose, np.eye(6), 0.0, 0.1, np.zeros(3), np.zeros(3), 1.0), HEADER, AGE, "")
 
 
 def test_message_constants_match_lgnet_core() -> None:
     for kind in (HandJoints, HandMesh):
         assert (kind.RIGHT, kind.LEFT) == (Side.RIGHT, Side.LEFT)
     assert [getattr(HandJoints, name.upper()) for name in JOINT_NAMES] == list(range(HandJoints.NUM_KEYPOINTS))
+    for state in JointVisibility:
+        assert getattr(HandJoints, f"JOINT_{state.name}") == state

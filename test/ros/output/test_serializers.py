@@ -21,7 +21,7 @@ from lgnet_core.geometry.hand_frame import HandFrames, Pose
 from lgnet_core.geometry.inter_hand import InterHand, inter_hand
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import Side, TwoHands
-from lgnet_ros.output.messages import to_inter_hand, to_joints_array, to_mesh_array
+from lgnet_ros.output.messages import Quality, to_inter_hand, to_joints_array, to_mesh_array
 from lgnet_ros.output.serialization_template import (
     SerializedTemplate,
     TemplateCache,
@@ -33,6 +33,14 @@ from lgnet_ros.output.serializers import HandsSerializer, InterHandSerializer
 from lgnet_ros.output.transforms import TransformSerializer, to_transforms
 
 HEADER = Header(stamp=Time(sec=1234567890, nanosec=987654321), frame_id="camera")
+AGE = 0.0625
+QUALITIES = {
+    (person, side): Quality(
+        np.arange(36.0).reshape(6, 6) + side + 2 * person, ((np.arange(21) + side + person) % 4).astype(np.uint8)
+    )
+    for person in range(4)
+    for side in Side
+}
 SIDE_COMBINATIONS = [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)]
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1)
@@ -71,8 +79,11 @@ def test_appearing_and_disappearing_hands(hand_model: HandModel, frames: HandFra
         header = Header(stamp=Time(sec=seed, nanosec=7 * seed), frame_id="cam" * (1 + seed % 3))
         poses = frames.poses(hands.hands)
         joints = {hand.key: frames.joint_poses(hand) for hand in hands.hands if seed % 2}
-        assert_serialized(hands_serializer.joints(hands, header, poses), to_joints_array(hands, header, poses))
-        assert_serialized(hands_serializer.mesh(hands, header, poses), to_mesh_array(hands, header, poses))
+        assert_serialized(
+            hands_serializer.joints(hands, header, AGE, poses, QUALITIES),
+            to_joints_array(hands, header, AGE, poses, QUALITIES),
+        )
+        assert_serialized(hands_serializer.mesh(hands, header, AGE, poses), to_mesh_array(hands, header, AGE, poses))
         if sides:
             expected = TFMessage(transforms=to_transforms(hands, header, poses, "arm/", joints))
             assert_serialized(transforms.serialize(hands, header, poses, joints), expected)
@@ -90,26 +101,34 @@ def test_any_header_and_any_numbers(
     pose = Pose(np.array([number, -number, 0.0]), np.array([1.0, number, 0.0, -number]))
     poses = {hand.key: pose for hand in hands.hands}
     serializer = HandsSerializer()
-    assert_serialized(serializer.joints(hands, header, poses), to_joints_array(hands, header, poses))
-    assert_serialized(serializer.mesh(hands, header, poses), to_mesh_array(hands, header, poses))
+    assert_serialized(
+        serializer.joints(hands, header, AGE, poses, QUALITIES), to_joints_array(hands, header, AGE, poses, QUALITIES)
+    )
+    assert_serialized(serializer.mesh(hands, header, AGE, poses), to_mesh_array(hands, header, AGE, poses))
     if sides:
         expected = TFMessage(transforms=to_transforms(hands, header, poses, ""))
         assert_serialized(TransformSerializer("").serialize(hands, header, poses), expected)
-    relation = InterHand(track_id % 4, pose, abs(number), np.full(3, number), np.full(3, -number), number)
+    covariance = QUALITIES[0, Side.LEFT].covariance
+    points = np.full(3, number), np.full(3, -number)
+    relation = InterHand(track_id % 4, pose, covariance, abs(number), number, *points, number)
     inter_hand = InterHandSerializer("left/")
     for _ in range(2):
-        assert_serialized(inter_hand.serialize(relation, header), to_inter_hand(relation, header, "left/"))
+        assert_serialized(
+            inter_hand.serialize(relation, header, number), to_inter_hand(relation, header, number, "left/")
+        )
 
 
 def test_sides_and_frame_names_are_constant(hand_model: HandModel, frames: HandFrames) -> None:
     """They are part of the template."""
     hands = two_hands(hand_model)
     poses = frames.poses(hands.hands)
-    joints: HandJointsArray = deserialize_message(HandsSerializer().joints(hands, HEADER, poses), HandJointsArray)
+    joints: HandJointsArray = deserialize_message(
+        HandsSerializer().joints(hands, HEADER, AGE, poses, QUALITIES), HandJointsArray
+    )
     assert [hand.side for hand in joints.hands] == [0, 1]
-    relation = InterHand(0, poses[0, Side.LEFT], 0.1, np.zeros(3), np.ones(3), 0.5)
+    relation = InterHand(0, poses[0, Side.LEFT], np.eye(6), 0.1, 0.02, np.zeros(3), np.ones(3), 0.5)
     message: InterHandTransform = deserialize_message(
-        InterHandSerializer("p_").serialize(relation, HEADER), InterHandTransform
+        InterHandSerializer("p_").serialize(relation, HEADER, AGE), InterHandTransform
     )
     assert (message.right_frame, message.left_frame, message.distance) == (
         "p_hand_right",
@@ -124,9 +143,9 @@ def test_hands_of_several_people(hand_model: HandModel, frames: HandFrames) -> N
         hands = three_people(hand_model, seed)
         poses = frames.poses(hands.hands)
         joints = {hand.key: frames.joint_poses(hand) for hand in hands.hands}
-        data = serializer.joints(hands, HEADER, poses)
-        assert_serialized(data, to_joints_array(hands, HEADER, poses))
-        assert_serialized(serializer.mesh(hands, HEADER, poses), to_mesh_array(hands, HEADER, poses))
+        data = serializer.joints(hands, HEADER, AGE, poses, QUALITIES)
+        assert_serialized(data, to_joints_array(hands, HEADER, AGE, poses, QUALITIES))
+        assert_serialized(serializer.mesh(hands, HEADER, AGE, poses), to_mesh_array(hands, HEADER, AGE, poses))
         message = TFMessage(transforms=to_transforms(hands, HEADER, poses, "arm/", joints))
         assert_serialized(transforms.serialize(hands, HEADER, poses, joints), message)
         people = [(hand.person, hand.side) for hand in deserialize_message(data, HandJointsArray).hands]
@@ -139,8 +158,8 @@ def test_hands_of_several_people(hand_model: HandModel, frames: HandFrames) -> N
 def test_frames_of_another_persons_hands(hand_model: HandModel, frames: HandFrames) -> None:
     hands = two_hands(hand_model, person=2)
     relation = inter_hand(hands, frames.poses(hands.hands))
-    data = InterHandSerializer("").serialize(relation, HEADER)
-    assert_serialized(data, to_inter_hand(relation, HEADER, ""))
+    data = InterHandSerializer("").serialize(relation, HEADER, AGE)
+    assert_serialized(data, to_inter_hand(relation, HEADER, AGE, ""))
     message = deserialize_message(data, InterHandTransform)
     assert (message.person, message.right_frame, message.left_frame) == (2, "hand_right_2", "hand_left_2")
 
@@ -148,9 +167,9 @@ def test_frames_of_another_persons_hands(hand_model: HandModel, frames: HandFram
 def test_earlier_results_are_not_modified(hand_model: HandModel, frames: HandFrames) -> None:
     serializer = HandsSerializer()
     hands, others = two_hands(hand_model), two_hands(hand_model, seed=1)
-    first = serializer.mesh(hands, HEADER, frames.poses(hands.hands))
+    first = serializer.mesh(hands, HEADER, AGE, frames.poses(hands.hands))
     copy = bytes(bytearray(first))
-    serializer.mesh(others, HEADER, frames.poses(others.hands))
+    serializer.mesh(others, HEADER, AGE, frames.poses(others.hands))
     assert first == copy
 
 
@@ -161,11 +180,11 @@ def test_triangles_are_not_cached(hand_model: HandModel, frames: HandFrames) -> 
     reordered = TwoHands(replace(hands.right, faces=np.roll(hands.right.faces, 1, 0)), None, None, metric=True)
     poses = frames.poses(hands.hands)
     for each in (hands, reordered):
-        assert_serialized(serializer.mesh(each, HEADER, poses), to_mesh_array(each, HEADER, poses))
+        assert_serialized(serializer.mesh(each, HEADER, AGE, poses), to_mesh_array(each, HEADER, AGE, poses))
 
 
 def test_no_hands_give_an_empty_message_and_no_transforms() -> None:
-    message: HandMeshArray = deserialize_message(HandsSerializer().mesh(no_hands(), HEADER, {}), HandMeshArray)
+    message: HandMeshArray = deserialize_message(HandsSerializer().mesh(no_hands(), HEADER, AGE, {}), HandMeshArray)
     assert (message.header, list(message.hands)) == (HEADER, [])
     assert TransformSerializer("").serialize(no_hands(), HEADER, {}) is None
 
@@ -176,9 +195,13 @@ def test_no_transforms_without_parent_frame(hand_model: HandModel, frames: HandF
 
 
 def test_uncalibrated_hands_are_rejected() -> None:
-    for serialize in (HandsSerializer().joints, HandsSerializer().mesh, TransformSerializer("").serialize):
-        with pytest.raises(ValueError, match="uncalibrated"):
-            serialize(uncalibrated_hands(), HEADER, {})
+    hands = uncalibrated_hands()
+    with pytest.raises(ValueError, match="uncalibrated"):
+        HandsSerializer().joints(hands, HEADER, AGE, {}, {})
+    with pytest.raises(ValueError, match="uncalibrated"):
+        HandsSerializer().mesh(hands, HEADER, AGE, {})
+    with pytest.raises(ValueError, match="uncalibrated"):
+        TransformSerializer("").serialize(hands, HEADER, {})
 
 
 def test_padding_that_equals_the_placeholder(monkeypatch: pytest.MonkeyPatch) -> None:

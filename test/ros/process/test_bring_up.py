@@ -23,10 +23,10 @@ def test_node_is_brought_up_once(ros_domain: RosDomain, tmp_path: Path) -> None:
     assert ros_domain.start(*PROGRAM, "/hands", log=tmp_path / "log").wait(TIMEOUT) == 0
     assert node.lifecycle.state() == State.PRIMARY_STATE_ACTIVE
     node.take_down()
-    assert all(result.successful for result in node.set_parameters(hand_length=0.18, device="cpu"))
+    assert all(result.successful for result in node.set_parameters(threads=1, device="cpu"))
     node.lifecycle.change(Transition.TRANSITION_CONFIGURE, TIMEOUT)
     assert node.lifecycle.state() == State.PRIMARY_STATE_INACTIVE
-    (result,) = node.set_parameters(hand_length=0.2)
+    (result,) = node.set_parameters(threads=2)
     assert "fixed while the node is configured" in result.reason
     assert node.stop() == 0
 

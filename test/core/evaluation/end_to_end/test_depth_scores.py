@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from support.fixed_hands import two_hands
+from support.fixed_hands import CAMERA as VGA
+from support.fixed_hands import flat_hand, two_hands
 
-from lgnet_core.evaluation.end_to_end.depth_scores import WITH, WITHOUT, WristDepthScores
+from lgnet_core.evaluation.end_to_end.depth_scores import (
+    WITH,
+    WITHOUT,
+    WristDepthScores,
+    scale_to_average_length,
+    scale_to_measured_length,
+)
 from lgnet_core.evaluation.end_to_end.depth_sensor import add_background, observe_depth
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.depth_alignment import scale_hand
-from lgnet_core.types import WRIST, Camera, SizeSource
+from lgnet_core.types import WRIST, Camera, Side, SizeSource, TwoHands
 
 CAMERA = Camera(np.array([[600.0, 0, 319.5], [0, 600, 239.5], [0, 0, 1]]), 640, 480)
 
@@ -26,6 +35,28 @@ def test_errors_are_per_cent_of_the_true_depth(hand_model: HandModel) -> None:
     assert computed[WITH]["error of the wrist's depth, 90th percentile, %"] == pytest.approx(2.8)
     assert computed[WITH]["hands"] == 2
     assert computed[WITH]["scaled to this depth map, fraction"] == pytest.approx(0.5)
+
+
+def test_hands_get_the_length_that_is_measured_first(hand_model: HandModel) -> None:
+    """Depth maps show hands of 1.1 times the size at first; later ones do not count."""
+    one = flat_hand(hand_model).right
+    other = replace(one, side=Side.LEFT)
+    predicted = [TwoHands(scale_hand(one, f, SizeSource.PREDICTED), other, np.zeros(3), True) for f in (1.0, 0.9) * 15]
+    early = [TwoHands(scale_hand(one, 1.1, SizeSource.DEPTH), scale_hand(other, 1.1, SizeSource.DEPTH), None, True)]
+    late = [TwoHands(scale_hand(one, 1.5, SizeSource.DEPTH), None, None, True)]
+    scaled = scale_to_measured_length(predicted, early * 16 + late * 14, VGA, hand_model)
+    assert {hand.size_source for hands in scaled for hand in hands.hands} == {SizeSource.HAND_LENGTH}
+    for hand in (hand for hands in scaled for hand in hands.hands):
+        np.testing.assert_allclose(hand.joints, one.joints * 1.1)
+
+
+def test_average_length_is_that_of_the_track_so_far(hand_model: HandModel) -> None:
+    one = flat_hand(hand_model).right
+    hands = [TwoHands(scale_hand(one, f, SizeSource.PREDICTED), None, None, True) for f in (1.0, 1.21, 1.1)]
+    hands.append(TwoHands(replace(hands[1].right, track_id=2), None, None, True))
+    averaged = scale_to_average_length(hands, hand_model)
+    for scaled, factor in zip(averaged, (1.0, 1.1, 1.1, 1.21), strict=True):
+        np.testing.assert_allclose(scaled.right.joints, one.joints * factor)
 
 
 def test_no_hands_give_no_figures() -> None:

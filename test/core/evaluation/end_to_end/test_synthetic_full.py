@@ -19,7 +19,7 @@ SHAPE = np.random.default_rng(1).uniform(-0.08, 0.08, (21, 3)) * [1, 1, 0.2]  # 
 def full_image(presence=(True, True), visible=(True, True), depth=0.5) -> FullImage:
     joints = np.stack([SHAPE + np.array([x, 0, depth]) for x in (-0.15, 0.15)])
     visibility = np.tile(np.array(visible)[:, None], (1, 21))
-    return FullImage(IMAGE, CAMERA, joints, np.array(presence), visibility)
+    return FullImage(IMAGE, CAMERA, joints, np.tile(np.eye(3), (2, 1, 1)), np.array(presence), visibility)
 
 
 def reported_hand(image: FullImage, true_side: Side, side: Side | None = None, offset=(0.0, 0, 0)) -> ReportedHand:
