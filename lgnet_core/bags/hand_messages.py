@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lgnet_core.bags.definitions import PACKAGE, Typestore
 from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.inter_hand import InterHand
-from lgnet_core.types import FloatArray, Hand, HandKey, Hands, Side
+from lgnet_core.geometry.pose_covariance import pose_covariance
+from lgnet_core.geometry.visibility import joint_visibility
+from lgnet_core.types import Camera, FloatArray, Hand, HandKey, Hands, Side
 
 JOINTS, MESH = f"{PACKAGE}/msg/HandJointsArray", f"{PACKAGE}/msg/HandMeshArray"
 INTER_HAND, TRANSFORMS = f"{PACKAGE}/msg/InterHandTransform", "tf2_msgs/msg/TFMessage"
@@ -27,6 +31,8 @@ def hand_frame_name(side: Side, person: int) -> str:
 class HandMessages:
     """Makes the messages of one image; headers are those of the image, and hands must be metric.
 
+    The age of the image at its publication is NaN, since a replay has no clock to compare its stamp with.
+
     Args:
         types: of the messages.
     """
@@ -34,24 +40,30 @@ class HandMessages:
     def __init__(self, types: Typestore) -> None:
         self._types = types.types
 
-    def joints(self, hands: Hands, header: Any, poses: Poses) -> Any:
-        """Message of ``hands/joints``."""
-        return self._make(JOINTS, header=header, hands=[self._joints(hand, poses[hand.key]) for hand in hands.hands])
+    def joints(self, hands: Hands, header: Any, poses: Poses, camera: Camera) -> Any:
+        """Message of ``hands/joints``; ``camera``: of the image."""
+        visibility = joint_visibility(hands, camera)
+        joints = [self._joints(hand, poses[hand.key], visibility[hand.key]) for hand in hands.hands]
+        return self._make(JOINTS, header=header, age=math.nan, hands=joints)
 
     def mesh(self, hands: Hands, header: Any, poses: Poses) -> Any:
         """Message of ``hands/mesh``."""
-        return self._make(MESH, header=header, hands=[self._mesh(hand, poses[hand.key]) for hand in hands.hands])
+        meshes = [self._mesh(hand, poses[hand.key]) for hand in hands.hands]
+        return self._make(MESH, header=header, age=math.nan, hands=meshes)
 
     def inter_hand(self, relation: InterHand, header: Any) -> Any:
         """Message of ``hands/inter_hand``."""
         return self._make(
             INTER_HAND,
             header=header,
+            age=math.nan,
             person=relation.person,
             right_frame=hand_frame_name(Side.RIGHT, relation.person),
             left_frame=hand_frame_name(Side.LEFT, relation.person),
             transform=self._transform(relation.pose),
+            covariance=relation.covariance.reshape(-1),
             distance=relation.distance,
+            distance_std=relation.distance_std,
             closest_right=self._xyz("Point", relation.closest_right),
             closest_left=self._xyz("Point", relation.closest_left),
             confidence=relation.confidence,
@@ -77,12 +89,14 @@ class HandMessages:
             OVERLAY, header=header, format="rgb8; jpeg compressed bgr8", data=np.frombuffer(jpeg, np.uint8)
         )
 
-    def _joints(self, hand: Hand, pose: Pose) -> Any:
+    def _joints(self, hand: Hand, pose: Pose, visibility: NDArray[np.uint8]) -> Any:
         return self._make(
             f"{PACKAGE}/msg/HandJoints",
             **self._common_fields(hand, pose),
+            covariance=pose_covariance(hand).reshape(-1),
             joints=[self._xyz("Point", joint) for joint in hand.joints],
             joint_std=np.asarray(hand.joint_std, np.float32),
+            visibility=visibility,
             joints_2d=np.asarray(hand.joints_2d, np.float32).reshape(-1),
         )
 

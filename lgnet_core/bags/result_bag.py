@@ -15,7 +15,7 @@ from lgnet_core.hand_model import HandModel
 from lgnet_core.io.extras import needs_extra
 from lgnet_core.io.output import OutputError, explain_os_error
 from lgnet_core.recording.jpeg import encode_jpeg
-from lgnet_core.types import ImageArray, ImageHands
+from lgnet_core.types import Camera, ImageArray, ImageHands
 
 with needs_extra("writing bags", "bags"):
     from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
@@ -82,20 +82,20 @@ class ResultBag:
         except (OSError, WriterError) as error:
             raise self._explained(error) from error
 
-    def add(self, time: int, header: Any, hands: ImageHands, overlay: ImageArray) -> None:
+    def add(self, time: int, header: Any, camera: Camera | None, hands: ImageHands, overlay: ImageArray) -> None:
         """Add the results of an image.
 
         Args:
             time: of the recording, nanoseconds.
-            header: of the image.
-            overlay: (H, W, 3) RGB; the only output if the hands are not metric.
+            header, camera: of the image.
+            overlay: (H, W, 3) RGB; the only output without a camera.
         """
-        if hands.metric:
+        if camera is not None:
             poses = self._frames.poses(hands.hands)
             if poses and header.frame_id:  # TF rejects an empty parent
                 self._write("/tf", time, self._messages.transforms(header, poses))
             self._write("/hands/mesh", time, self._messages.mesh(hands, header, poses))
-            self._write("/hands/joints", time, self._messages.joints(hands, header, poses))
+            self._write("/hands/joints", time, self._messages.joints(hands, header, poses, camera))
             for relation in filter(None, (inter_hand(person, poses) for person in hands.people)):
                 self._write("/hands/inter_hand", time, self._messages.inter_hand(relation, header))
         jpeg = encode_jpeg(overlay)

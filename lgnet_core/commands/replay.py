@@ -85,7 +85,7 @@ def replay(
             report.seconds += time.perf_counter() - before
             report.images += 1
             report.hands.update(hand.side for hand in hands.hands)
-            written.add(recorded, header, hands, draw_overlay(image, hands.first, camera))
+            written.add(recorded, header, camera, hands, draw_overlay(image, hands, camera))
             if last_stamp is None or stamp > last_stamp:  # recordings cannot go back in time
                 first_stamp, last_stamp = first_stamp or stamp, stamp
                 recordings.add(Frame(number, (stamp - first_stamp) / 1e9, image, hands.first, camera))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 
@@ -22,6 +23,7 @@ from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.geometry.inter_hand import inter_hand
 from lgnet_core.types import Camera
 from lgnet_ros.input.camera_info_cache import CameraInfoCache
+from lgnet_ros.output.messages import to_qualities
 from lgnet_ros.output.serializers import HandsSerializer, InterHandSerializer
 from lgnet_ros.output.transforms import TransformSerializer
 from lgnet_ros.parameters import Settings
@@ -58,18 +60,19 @@ def node_outputs(bag) -> list[tuple[str, bytes]]:
             continue
         result = perception.process(perception.decode(deserialize_message(data, Image), settings), settings)
         hands, header, poses = result.hands, result.header, frames.poses(result.hands.hands)
+        qualities = to_qualities(hands, result.camera)
         outputs.append(("/tf", transforms.serialize(hands, header, poses)))
-        outputs.append(("/hands/mesh", hands_serializer.mesh(hands, header, poses)))
-        outputs.append(("/hands/joints", hands_serializer.joints(hands, header, poses)))
+        outputs.append(("/hands/mesh", hands_serializer.mesh(hands, header, math.nan, poses)))
+        outputs.append(("/hands/joints", hands_serializer.joints(hands, header, math.nan, poses, qualities)))
         for relation in filter(None, (inter_hand(person, poses) for person in hands.people)):
-            outputs.append(("/hands/inter_hand", relations.serialize(relation, header)))
+            outputs.append(("/hands/inter_hand", relations.serialize(relation, header, math.nan)))
     return [(topic, data) for topic, data in outputs if data is not None]
 
 
 def assert_equal(found, expected, path="") -> None:
     """Equal messages, numbers within rounding."""
     if isinstance(expected, float):
-        assert found == pytest.approx(expected, abs=1e-5), path
+        assert found == pytest.approx(expected, abs=1e-5, nan_ok=True), path
     elif hasattr(expected, "get_fields_and_field_types"):
         for name in expected.get_fields_and_field_types():
             assert_equal(getattr(found, name), getattr(expected, name), f"{path}.{name}")
