@@ -159,7 +159,7 @@ def test_outputs_have_stamp_and_frame_of_their_image(camera, outputs, reference)
     for message in (joints, mesh, inter_hand, *transforms):
         assert key(message) == stamp
         assert message.header.frame_id == FRAME_ID
-    hands = reference.update(np.full((480, 640, 3), 255, np.uint8), object(), 0)
+    hands = reference.update_people(np.full((480, 640, 3), 255, np.uint8), object(), 0)
     for hand, j, m in zip(hands.hands, joints.hands, mesh.hands, strict=True):
         assert j.side == m.side == hand.side
         np.testing.assert_array_equal([(p.x, p.y, p.z) for p in j.joints], hand.joints)
@@ -181,7 +181,7 @@ def test_joint_states_and_the_tf_frame_give_the_joints(camera, outputs, ros_doma
     message = wait_for(publish)
     transforms = {t.child_frame_id: to_matrix(t.transform) for t in wait_for(lambda: outputs.transforms(key(message)))}
     angles = dict(zip(message.name, message.position))
-    for hand in reference.update(np.full((480, 640, 3), 255, np.uint8), object(), 0).hands:
+    for hand in reference.update_people(np.full((480, 640, 3), 255, np.uint8), object(), 0).hands:
         side = hand.side.label
         urdf = hand_urdf(reference.estimator.hand_model, hand.side)
         poses = link_poses(urdf, {name: angle for name, angle in angles.items() if name.startswith(f"{side}_")})
