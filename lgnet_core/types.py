@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[Any]
 
+Array = Any
+"""An array of functions that are written over the array API: a numpy array at inference, a tensor of torch in
+training."""
+
 ImageArray = NDArray[np.uint8]
 """An image: (H, W, 3) RGB unless stated otherwise."""
 

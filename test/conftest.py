@@ -12,7 +12,7 @@ from hypothesis import settings
 from support.forged_mano import curled, write_mano
 from support.rest_surface import RestHands
 
-from lgnet_core.hand_model import HandModel, convert_mano, load_hand_model, read_asset
+from lgnet_core.hand_model import HandLayer, convert_mano, load_hand_layer, read_asset
 from lgnet_core.hand_model.asset import BUNDLED_ASSET
 from lgnet_core.synthetic.body.segment_frames import SegmentFrames
 
@@ -25,19 +25,19 @@ settings.load_profile("lgnet")
 
 
 @pytest.fixture(scope="session")
-def hand_model() -> HandModel:
+def hand_model() -> HandLayer:
     """The bundled pair of hands, float32. Shared: a test that changes it (dtype, device) takes a deep copy."""
-    return load_hand_model()
+    return load_hand_layer()
 
 
 @pytest.fixture(scope="session")
-def rest_hands(hand_model: HandModel) -> RestHands:
+def rest_hands(hand_model: HandLayer) -> RestHands:
     """Surface of both rest hands, for tests of accessories."""
     return RestHands(hand_model)
 
 
 @pytest.fixture(scope="session")
-def segment_frames(hand_model: HandModel, rest_hands: RestHands) -> SegmentFrames:
+def segment_frames(hand_model: HandLayer, rest_hands: RestHands) -> SegmentFrames:
     """Segment frames of the rest hands."""
     return SegmentFrames(hand_model, rest_hands.arms)
 
@@ -51,9 +51,9 @@ def mano_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mano(mano_folder: Path) -> HandModel:
+def mano(mano_folder: Path) -> HandLayer:
     """Its hand model. Shared as ``hand_model`` is."""
-    return load_hand_model(mano_folder)
+    return load_hand_layer(mano_folder)
 
 
 @pytest.fixture(scope="module")

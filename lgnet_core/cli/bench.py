@@ -34,7 +34,7 @@ def bench(
 ) -> None:
     """Measure latency per stage of the pipeline, and parameters, MACs, latency and memory of each preset."""
     from lgnet_core.evaluation.benchmark.bench import run_bench
-    from lgnet_core.hand_model import load_hand_model
+    from lgnet_core.hand_model import load_hand_layer
     from lgnet_core.io.output import check_output_file
     from lgnet_core.network import PRESETS
 
@@ -45,7 +45,7 @@ def bench(
     engines = [name.value for name in engine] if engine else None
     with console.status("measuring"):
         report = run_bench(
-            load_hand_model(hand_model),
+            load_hand_layer(hand_model),
             presets,
             engines,
             device,

@@ -72,7 +72,7 @@ def evaluate(
     """Evaluate weights: on crops under every protocol, beside two baselines; on full images the whole pipeline."""
     import torch
 
-    from lgnet_core.hand_model import load_hand_model
+    from lgnet_core.hand_model import load_hand_layer
     from lgnet_core.inference import HandEstimator
 
     with needs_extra("evaluation", "train"):
@@ -93,7 +93,7 @@ def evaluate(
         from lgnet_core.evaluation.datasets.factory import DatasetConfig
         from lgnet_core.evaluation.run import run_evaluation
     dataset = DatasetConfig(data, root, split or "test", AnnotationSet(annotation), Subset(subset))
-    mano = None if hand_model is None else load_hand_model(hand_model)
+    mano = None if hand_model is None else load_hand_layer(hand_model)
     report = run_evaluation(out, dataset, weights, mano, count, device, batch, console, workers)
     for table in (report.table(), *report.analyses.tables()):
         wide_console().print(table)

@@ -24,7 +24,7 @@ def synth(
     import torch
 
     from lgnet_core.engines.base import resolve_device
-    from lgnet_core.hand_model import load_hand_model
+    from lgnet_core.hand_model import load_hand_layer
     from lgnet_core.io.output import make_folder
     from lgnet_core.synthetic.generator import SyntheticHands
     from lgnet_core.synthetic.stored import stored_count, write_dataset
@@ -32,7 +32,7 @@ def synth(
     make_folder(out)  # report a bad path first
     if threads is not None:
         torch.set_num_threads(threads)
-    generator = SyntheticHands(seed, load_hand_model(hand_model), resolve_device(device))
+    generator = SyntheticHands(seed, load_hand_layer(hand_model), resolve_device(device))
     with on_interruption(lambda: f"{stored_count(out)} images are in {out}; the same command generates the rest"):
         sheet = write_dataset(out, generator, count, size)
     print_line(f"{count} images in {out}; contact sheet: {sheet}")

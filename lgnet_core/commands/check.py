@@ -282,7 +282,7 @@ def check_meshes(weights: str | Path | None, path: str | Path | None) -> Finding
     """Whether meshes come refined from the network, or retargeted to another hand model, and how close that is."""
     from lgnet_core.hand_model import load_hand_model
     from lgnet_core.inference.retarget import Retargeter
-    from lgnet_core.network.checkpoint import resolve_hand_model
+    from lgnet_core.network.trained_hand_model import resolve_hand_model
 
     requested = load_hand_model(path)
     own = resolve_hand_model(weights, requested)

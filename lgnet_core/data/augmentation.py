@@ -6,7 +6,7 @@ K' = [s R K_2x2 R^T | A c] rotated about its optical axis by R_z (:func:`lgnet_c
 wrists and root rotations rotate by R_z. A horizontal flip is x -> -x with M = diag(-1, 1, 1): R -> M R M for every
 joint, and the hands change sides.
 
-The flip is exact for hand models whose left hand is the mirror image of the right (``HandModel.mirrored``), such as the
+The flip is exact for hand models whose left hand is the mirror image of the right (``HandLayer.mirrored``), such as the
 bundled one. For others leave ``flip`` at 0.
 
 Everything is batched and draws from one torch.Generator, on CPU and CUDA.
@@ -24,7 +24,7 @@ from torch import Tensor
 from lgnet_core.data import photometry
 from lgnet_core.data.photometry import Photometry
 from lgnet_core.data.sample import BACKGROUND, LEFT_HAND, RIGHT_HAND, HandsBatch, joints_inside
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 
 MIN_JOINTS_INSIDE = 7
 """A hand with fewer of its 21 joints inside the transformed image counts as absent."""
@@ -68,7 +68,7 @@ class Augmentation:
 def augment(
     batch: HandsBatch,
     generator: torch.Generator,
-    hand_model: HandModel,
+    hand_model: HandLayer,
     settings: Augmentation | None = None,
     backgrounds: Tensor | None = None,
 ) -> HandsBatch:
@@ -183,7 +183,7 @@ def resize(batch: HandsBatch, size: int) -> HandsBatch:
     )
 
 
-def apply_affine(batch: HandsBatch, affine: Tensor, hand_model: HandModel) -> tuple[HandsBatch, Tensor]:
+def apply_affine(batch: HandsBatch, affine: Tensor, hand_model: HandLayer) -> tuple[HandsBatch, Tensor]:
     """Warp images by affines at constant size; pixels from outside the source image are black.
 
     Args:

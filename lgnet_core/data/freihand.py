@@ -26,7 +26,7 @@ from torch import Tensor
 
 from lgnet_core.data.annotated_images import ImageLabels
 from lgnet_core.data.annotated_set import AnnotatedSet, invalid_file, joint_labels, number_array, read_json
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.hand_model.asset import NUM_SHAPE_PARAMETERS, NUM_VERTICES
 from lgnet_core.io.files import InputError
 from lgnet_core.types import NUM_KEYPOINTS, WRIST, FloatArray, ImageArray, Side
@@ -60,7 +60,7 @@ class FreiHAND(AnnotatedSet):
         InputError: if a file is missing or invalid, or the split is unknown.
     """
 
-    def __init__(self, root: str | Path, split: str = "test", mano: HandModel | None = None) -> None:
+    def __init__(self, root: str | Path, split: str = "test", mano: HandLayer | None = None) -> None:
         if split not in SPLITS:
             raise InputError(f"{_NAME}: unknown split {split!r}; choose from {', '.join(SPLITS)}")
         self.root, self.split, self.mano = Path(root), split, mano
@@ -100,7 +100,7 @@ class FreiHAND(AnnotatedSet):
             return self._with_vertices(labels, torch.from_numpy(self._vertices[samples]))
         return labels
 
-    def _with_fits(self, labels: ImageLabels, fits: FloatArray, mano: HandModel) -> ImageLabels:
+    def _with_fits(self, labels: ImageLabels, fits: FloatArray, mano: HandLayer) -> ImageLabels:
         numbers = torch.from_numpy(fits).float()
         pose, shape = numbers.split([_NUM_POSE_PARAMETERS, NUM_SHAPE_PARAMETERS, 3], -1)[:2]
         rotations, shapes = labels.rotations.clone(), labels.shape.clone()

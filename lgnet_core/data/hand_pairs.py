@@ -15,8 +15,7 @@ from lgnet_core.geometry.coordinates import normalised_to_pixels, pixels_to_grid
 from lgnet_core.geometry.crops import crop_projection
 from lgnet_core.geometry.hand_crops import HandCrops, crops_from_joints
 from lgnet_core.network import HandLGNet, HandsNetwork, HandsPrediction
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
-from lgnet_core.network.lgnet.joint_stage import GRID_STRIDE
+from lgnet_core.network.prediction import GRID_STRIDE, HAND_CROP_SIZE
 from lgnet_core.types import Side
 
 

@@ -34,7 +34,7 @@ from lgnet_core.data.annotated_images import (
 )
 from lgnet_core.data.sample import HandsGroundTruth
 from lgnet_core.geometry.camera import project
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.hand_model.asset import NUM_VERTICES
 from lgnet_core.io.files import InputError
 from lgnet_core.io.meshes import read_ply_vertices
@@ -68,7 +68,7 @@ class HIC:
         InputError: if ``HIC.json`` is missing or invalid.
     """
 
-    def __init__(self, root: str | Path, mano: HandModel) -> None:
+    def __init__(self, root: str | Path, mano: HandLayer) -> None:
         self.root = Path(root)
         if not (self.root / "HIC.json").is_file() and (self.root / "data" / "HIC.json").is_file():
             self.root = self.root / "data"

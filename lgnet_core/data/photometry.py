@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lgnet_core.data.sample import BACKGROUND, OTHER, HandsBatch
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 
 LUMA = (0.299, 0.587, 0.114)
 BLUR_TAPS = 9
@@ -52,7 +52,7 @@ class Photometry:
     erase_side: float = 0.35
 
 
-def distort(batch: HandsBatch, generator: torch.Generator, settings: Photometry, hand_model: HandModel) -> HandsBatch:
+def distort(batch: HandsBatch, generator: torch.Generator, settings: Photometry, hand_model: HandLayer) -> HandsBatch:
     """Erase a patch, blur, change colours and add noise, each at random per image."""
     batch = erase(batch, generator, settings, hand_model)
     image = distort_images(batch.image.float() / 255, generator, settings)
@@ -66,7 +66,7 @@ def distort_images(image: Tensor, generator: torch.Generator, settings: Photomet
     return _add_noise(image, generator, settings).clamp(0, 1)
 
 
-def erase(batch: HandsBatch, generator: torch.Generator, settings: Photometry, hand_model: HandModel) -> HandsBatch:
+def erase(batch: HandsBatch, generator: torch.Generator, settings: Photometry, hand_model: HandLayer) -> HandsBatch:
     """Draw an opaque rectangle of one colour over some images; joints behind it become invisible."""
     count, _, height, width = batch.image.shape
     uniform = _Uniform(generator, batch.image.device)

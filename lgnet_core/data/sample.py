@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lgnet_core.geometry.camera import project
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.hand_model.asset import NUM_VERTICES
 
 BACKGROUND, RIGHT_HAND, LEFT_HAND, ARM, OTHER = range(5)
@@ -60,7 +60,7 @@ class HandsGroundTruth(NamedTuple):
     measured_known: Tensor
 
     @classmethod
-    def of(cls, batch: HandsBatch, hand_model: HandModel) -> HandsGroundTruth:
+    def of(cls, batch: HandsBatch, hand_model: HandLayer) -> HandsGroundTruth:
         """From the parameters of a fully labelled batch."""
         labels = batch.labels(hand_model)
         known = batch.presence[..., None].expand(labels.joints.shape[:-1])
@@ -137,7 +137,7 @@ class HandsBatch:
             vars(changed)["_labels"] = vars(self)["_labels"]
         return changed
 
-    def labels(self, hand_model: HandModel) -> HandsLabels:
+    def labels(self, hand_model: HandLayer) -> HandsLabels:
         """Joints, meshes and projections of both hands, derived from the parameters."""
         cached_model, cached = vars(self).get("_labels", (None, None))
         if cached is not None and cached_model is hand_model:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib.util
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Generic
 
-import torch
-
-from lgnet_core.network.exportable import Outputs
+from lgnet_core.network.prediction import Outputs
 from lgnet_core.types import FloatArray
 
 ENGINES = ("auto", "eager", "cuda-graph", "onnx")
 """Engine names that :func:`lgnet_core.engines.factory.make_engine` accepts."""
 
 DEVICES = ("auto", "cpu", "cuda")
+
+MISSING_TORCH = "PyTorch, which is not installed: pip install 'lgnet_ros[torch]'"
 
 
 class OutOfMemoryError(RuntimeError):
@@ -28,13 +31,14 @@ class OutOfMemoryError(RuntimeError):
 def unify_memory_errors(device: str) -> Iterator[None]:
     """Convert the out-of-memory errors of torch and ONNX Runtime to :class:`OutOfMemoryError`.
 
-    ONNX Runtime has no public exception class for them, so they are recognised by their message.
+    ONNX Runtime has no public exception class for them, so they are recognised by their message, and torch's by their
+    name, since torch need not be installed.
     """
     try:
         yield
     except Exception as error:
         text = str(error).lower()
-        if isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "failed to allocate" in text:
+        if type(error).__name__ == "OutOfMemoryError" or "out of memory" in text or "failed to allocate" in text:
             raise OutOfMemoryError(f"{device} is out of memory; close other programs that use it ({error})") from error
         raise
 
@@ -66,7 +70,7 @@ class Engine(ABC, Generic[Outputs]):
             inputs: float32, in the order of :attr:`input_shapes`, each with the same leading batch axis.
 
         Returns:
-            The network's named tuple of float32 tensors on the CPU, with the same leading axis.
+            The network's named tuple of float32 numpy arrays, with the same leading axis.
         """
 
     @property
@@ -89,10 +93,28 @@ def free_memory(device: str) -> None:
     """
     gc.collect()
     if device.startswith("cuda"):
+        import torch
+
         torch.cuda.empty_cache()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def check_engine(engine: str) -> None:
+    """Raise a ValueError for an unknown engine."""
+    if engine not in ENGINES:
+        raise ValueError(f"unknown engine {engine!r}; choose one of {', '.join(ENGINES)}")
+
+
+def require_torch(what: str) -> None:
+    """Raise an ImportError with the remedy if torch is not installed.
+
+    Args:
+        what: needs torch, for the message.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise ImportError(f"{what}: needs {MISSING_TORCH}")
 
 
 def resolve_device(device: str) -> str:
@@ -103,20 +125,42 @@ def resolve_device(device: str) -> str:
         RuntimeError: for a CUDA device that torch does not find.
     """
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(device)
-    except RuntimeError:
-        kind = None
-    if kind is None or kind.type not in ("cpu", "cuda"):
+        return "cuda" if has_cuda() else "cpu"
+    kind, separator, index = device.partition(":")
+    if device != "cpu" and (kind != "cuda" or index.isdecimal() != bool(separator)):
         raise ValueError(f"unknown device {device!r}; choose one of {', '.join(DEVICES)} or cuda:0, cuda:1, ...")
-    if kind.type == "cuda":
+    if kind == "cuda":
         require_cuda(device)
-        if kind.index is not None and kind.index >= torch.cuda.device_count():
+        import torch
+
+        if index and int(index) >= torch.cuda.device_count():
             raise RuntimeError(
                 f"device {device!r} does not exist; there are {torch.cuda.device_count()} CUDA device(s), from cuda:0"
             )
     return device
+
+
+def has_cuda() -> bool:
+    """Whether torch is installed and finds a GPU.
+
+    Without a GPU's driver torch is not imported, which takes seconds and 200 MB.
+    """
+    if "torch" not in sys.modules and (importlib.util.find_spec("torch") is None or not _has_gpu_driver()):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _has_gpu_driver() -> bool:
+    """Whether there is a driver of NVIDIA's GPUs, or of AMD's, whose builds of torch name their devices CUDA too."""
+    if Path("/dev/kfd").exists():
+        return True
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def require_cuda(requested: str) -> None:
@@ -125,8 +169,12 @@ def require_cuda(requested: str) -> None:
     Args:
         requested: the option that requires CUDA, for the message.
     """
-    if torch.cuda.is_available():
+    if has_cuda():
         return
+    if importlib.util.find_spec("torch") is None:
+        raise RuntimeError(f"{requested}: needs {MISSING_TORCH}, or use device 'cpu' or 'auto'")
+    import torch
+
     reason = (
         f"torch {torch.__version__} was built without CUDA; install a CUDA build of torch"
         if torch.version.cuda is None

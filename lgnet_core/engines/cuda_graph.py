@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from lgnet_core.engines.base import Engine, require_cuda, resolve_device, unify_memory_errors
-from lgnet_core.network.exportable import ExportableModule, Outputs, input_shapes
+from lgnet_core.network.exportable import ExportableModule, input_shapes
+from lgnet_core.network.prediction import Outputs
 from lgnet_core.types import FloatArray
 
 WARM_UP_RUNS = 3  # for cuDNN's algorithm selection and the allocator, before the capture
@@ -69,7 +70,7 @@ class CudaGraphEngine(Engine[Outputs]):
             for static, array in zip(capture.inputs, inputs, strict=True):
                 static.copy_(torch.from_numpy(array))
             capture.graph.replay()
-            return self.network.OUTPUTS._make(field.cpu() for field in capture.outputs)
+            return self.network.OUTPUTS._make(field.cpu().numpy() for field in capture.outputs)
 
     def free_memory(self) -> None:
         self._captures.clear()

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from lgnet_core.engines.base import Engine, resolve_device, unify_memory_errors
 from lgnet_core.engines.cpu import available_cores
-from lgnet_core.network.exportable import ExportableModule, Outputs, input_shapes
+from lgnet_core.network.exportable import ExportableModule, input_shapes
+from lgnet_core.network.prediction import Outputs
 from lgnet_core.types import FloatArray
 
 
@@ -45,4 +46,4 @@ class EagerEngine(Engine[Outputs]):
     def __call__(self, *inputs: FloatArray) -> Outputs:
         with unify_memory_errors(self.device):
             outputs = self.network(*(torch.from_numpy(array).to(self.device) for array in inputs))
-            return self.network.OUTPUTS._make(field.float().cpu() for field in outputs)
+            return self.network.OUTPUTS._make(field.float().cpu().numpy() for field in outputs)

@@ -6,15 +6,19 @@ import hashlib
 import io
 import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 import lgnet_core
 from lgnet_core.io.output import write_bytes
-from lgnet_core.network.exportable import ExportableModule, Outputs, input_shapes
+from lgnet_core.network.exportable import ExportableModule, input_shapes
+from lgnet_core.network.prediction import Outputs
+from lgnet_core.types import FloatArray
 
 OPSET = 17
 
@@ -60,6 +64,60 @@ def onnx_content(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...] 
     return content
 
 
+def graph_content(
+    network: ExportableModule[Outputs], constants: Mapping[str, FloatArray], metadata: Mapping[str, str]
+) -> bytes:
+    """Content of an ONNX file without weights, to be loaded by :mod:`lgnet_core.engines.graphs`.
+
+    Its initialisers have the names of the network's parameters and of ``constants``, and no values. Nothing is folded
+    into them, which is left to ONNX Runtime when it loads the file.
+
+    Args:
+        network: as for :func:`export_onnx`.
+        constants: large arrays of the network that can be computed without it, by the names they get.
+        metadata: further entries of the file's metadata.
+
+    Raises:
+        ValueError: if the network does not have one of the constants.
+    """
+    import onnx
+
+    inputs = network.example_inputs()
+    model = onnx.load_model_from_string(_trace(network, inputs, fold=False))
+    onnx.checker.check_model(model)
+    remaining = dict(constants)
+    for node in list(model.graph.node):
+        if node.op_type != "Constant" or not remaining:
+            continue
+        value = onnx.numpy_helper.to_array(node.attribute[0].t)
+        for name, array in remaining.items():
+            if value.shape == array.shape and np.array_equal(value, array):
+                del remaining[name]
+                model.graph.node.remove(node)
+                model.graph.initializer.append(onnx.numpy_helper.from_array(array, node.output[0]))
+                _rename(model.graph, node.output[0], name)
+                break
+    if remaining:
+        raise ValueError(f"{type(network).__name__}: has no constant {', '.join(remaining)}")
+    for value in model.graph.initializer:
+        if value.data_type != onnx.TensorProto.FLOAT:
+            raise ValueError(f"{type(network).__name__}: {value.name} is not float32")
+        value.CopyFrom(onnx.TensorProto(name=value.name, dims=value.dims, data_type=value.data_type))
+        value.data_location = onnx.TensorProto.EXTERNAL
+        value.external_data.add(key="location", value="weights")
+    onnx.helper.set_model_props(model, {"inputs": json.dumps(input_shapes(network, inputs)), **metadata})
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _rename(graph: Any, old: str, new: str) -> None:
+    """Rename a value of an ONNX graph."""
+    for value in graph.initializer:
+        value.name = new if value.name == old else value.name
+    for node in graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+
+
 def description(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...]) -> dict[str, str]:
     """Metadata of an exported file."""
     return {
@@ -82,10 +140,13 @@ def network_digest(network: ExportableModule[Outputs]) -> str:
     return digest.hexdigest()
 
 
-def _trace(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...]) -> bytes:
+def _trace(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...], fold: bool = True) -> bytes:
     """Serialised ONNX model of the network, without metadata.
 
     Uses torch's tracing exporter, which takes 5 s on one core; the dynamo exporter takes 45 s, and users wait for it.
+
+    Args:
+        fold: compute constants and merge batch norms with convolutions, instead of keeping all parameters as they are.
     """
     names, outputs = network.INPUTS, network.OUTPUTS._fields
     if common := set(names) & set(outputs):
@@ -104,6 +165,8 @@ def _trace(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...]) -> by
                 inputs,
                 content,  # type: ignore[arg-type]  # accepted, but not declared
                 dynamo=False,
+                do_constant_folding=fold,
+                training=torch.onnx.TrainingMode.EVAL if fold else torch.onnx.TrainingMode.PRESERVE,
                 opset_version=OPSET,
                 input_names=list(names),
                 output_names=list(outputs),

@@ -16,7 +16,8 @@ import lgnet_core
 from lgnet_core.engines.export import network_digest, onnx_content
 from lgnet_core.io.cache import CACHE_VARIABLE, cache_directory
 from lgnet_core.io.output import make_folder, reason_of, write_bytes
-from lgnet_core.network.exportable import ExportableModule, Outputs, input_shapes
+from lgnet_core.network.exportable import ExportableModule, input_shapes
+from lgnet_core.network.prediction import Outputs
 
 log = logging.getLogger(__name__)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+from lgnet_core.engines.base import Engine, check_engine, require_cuda, resolve_device
+from lgnet_core.network.prediction import Outputs
 
-from lgnet_core.engines.base import ENGINES, Engine, require_cuda, resolve_device
-from lgnet_core.engines.eager import EagerEngine
-from lgnet_core.network.exportable import ExportableModule, Outputs
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lgnet_core.network.exportable import ExportableModule
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +42,7 @@ def make_engine(
         RuntimeError: if CUDA is requested but not available.
         ImportError: for engine ``"onnx"`` if onnxruntime is not installed.
     """
-    if engine not in ENGINES:
-        raise ValueError(f"unknown engine {engine!r}; choose one of {', '.join(ENGINES)}")
+    check_engine(engine)
     if engine == "cuda-graph":
         require_cuda("engine 'cuda-graph'")
     device = resolve_device(device)
@@ -61,4 +63,6 @@ def make_engine(
         from lgnet_core.engines.onnx import OnnxEngine
 
         return OnnxEngine.from_network(network, device, threads, inputs)
+    from lgnet_core.engines.eager import EagerEngine
+
     return EagerEngine(network, device, threads, inputs)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from lgnet_core.engines.base import Engine, require_cuda, resolve_device, unify_memory_errors
+from lgnet_core.engines.base import Engine, has_cuda, require_cuda, resolve_device, unify_memory_errors
 from lgnet_core.engines.cpu import available_cores
-from lgnet_core.engines.export_cache import cached_onnx
-from lgnet_core.network.exportable import ExportableModule, Outputs
+from lgnet_core.network.prediction import Outputs
 from lgnet_core.types import FloatArray
 
 try:
@@ -21,6 +21,11 @@ except ImportError as error:
     raise ImportError(
         "engine 'onnx' needs ONNX Runtime: pip install onnxruntime (or onnxruntime-gpu), or use engine 'eager'"
     ) from error
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lgnet_core.network.exportable import ExportableModule
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +51,7 @@ class OnnxEngine(Engine[Outputs]):
         device: ``"auto"``, ``"cpu"`` or ``"cuda[:index]"``; ``"auto"`` selects a GPU only if onnxruntime has a provider
             for it.
         threads: CPU threads per call; None for :func:`available_cores`.
+        weights: of a file without them (:mod:`lgnet_core.engines.graphs`), float32 by name; others are ignored.
 
     Raises:
         ValueError: if the file is damaged or not an export of such a network.
@@ -56,7 +62,12 @@ class OnnxEngine(Engine[Outputs]):
     precision = "fp32"
 
     def __init__(
-        self, file: str | Path | bytes, outputs: type[Outputs], device: str = "auto", threads: int | None = None
+        self,
+        file: str | Path | bytes,
+        outputs: type[Outputs],
+        device: str = "auto",
+        threads: int | None = None,
+        weights: Mapping[str, FloatArray] | None = None,
     ) -> None:
         path = "the export in memory" if isinstance(file, bytes) else str(file)
         self.device = _device(device)
@@ -67,6 +78,13 @@ class OnnxEngine(Engine[Outputs]):
         options.intra_op_num_threads = threads or available_cores()
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_MICROSECONDS))
         options.add_session_config_entry("session.force_spinning_stop", "1")  # for versions without the option above
+        # Kept, since the session uses their memory and does not own it.
+        self._weights = {
+            name: onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
+            for name, array in (weights or {}).items()
+        }
+        if self._weights:
+            options.add_external_initializers(list(self._weights), list(self._weights.values()))
         try:
             self.session = onnxruntime.InferenceSession(
                 file if isinstance(file, bytes) else path, options, providers=_providers(self.device)
@@ -97,6 +115,8 @@ class OnnxEngine(Engine[Outputs]):
         inputs: tuple[Tensor, ...] | None = None,
     ) -> OnnxEngine[Outputs]:
         """Engine for the network's cached export, which is created if it is missing or damaged."""
+        from lgnet_core.engines.export_cache import cached_onnx
+
         try:
             return cls(cached_onnx(network, inputs), network.OUTPUTS, device, threads)
         except ValueError as error:
@@ -107,14 +127,14 @@ class OnnxEngine(Engine[Outputs]):
         named = dict(zip(self.input_shapes, inputs, strict=True))
         with unify_memory_errors(self.device):
             outputs = self.session.run(None, {name: named[name] for name in self._input_names})
-        return self.outputs._make(torch.from_numpy(field) for field in outputs)
+        return self.outputs._make(outputs)
 
 
 def _device(device: str) -> str:
     """Resolve the device; ``"auto"`` selects a GPU only if onnxruntime has a provider for it."""
     can_use_gpu = any(name in onnxruntime.get_available_providers() for name in GPU_PROVIDERS)
     if device == "auto":
-        return "cuda" if can_use_gpu and torch.cuda.is_available() else "cpu"
+        return "cuda" if can_use_gpu and has_cuda() else "cpu"
     if device != "cpu" and not can_use_gpu:
         require_cuda(f"device {device!r}")
         raise RuntimeError(

@@ -27,11 +27,11 @@ from lgnet_core.data.sample import HandsBatch
 from lgnet_core.evaluation.metrics.alignment import ALIGNMENTS, Alignment
 from lgnet_core.evaluation.metrics.errors import procrustes_errors
 from lgnet_core.geometry.camera import weak_perspective_root
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.io.evaluation_data import locate_evaluation_data
 from lgnet_core.network import HandsPrediction
-from lgnet_core.network.lgnet.joint_stage import GRID_STRIDE
 from lgnet_core.network.lgnet.mesh_stage import INITIAL_SCALE
+from lgnet_core.network.prediction import GRID_STRIDE
 from lgnet_core.types import JOINT_NAMES, Side
 
 BUNDLED_HANDS = Path(str(files("lgnet_core") / "assets" / "random_hands.npz"))
@@ -42,7 +42,7 @@ Errors = Callable[[Tensor, Tensor, Tensor], Tensor]
 _CHUNK_SIZE = 16  # true hands that are compared with all random ones at once: 60 MB
 
 
-def mean_pose(hand_model: HandModel, batch: HandsBatch) -> tuple[HandsPrediction, Tensor]:
+def mean_pose(hand_model: HandLayer, batch: HandsBatch) -> tuple[HandsPrediction, Tensor]:
     """Mean-pose prediction and its wrist positions.
 
     Its 2D joints are the centre of the crop; its uncertainty is a placeholder that must not be scored.
@@ -97,7 +97,7 @@ class RandomHands:
         digest: sha256 (hex) of the file.
     """
 
-    def __init__(self, hand_model: HandModel, path: Path = BUNDLED_HANDS) -> None:
+    def __init__(self, hand_model: HandLayer, path: Path = BUNDLED_HANDS) -> None:
         self.digest = hashlib.sha256(locate_evaluation_data(path).read_bytes()).hexdigest()
         device = hand_model.v_template.device
         with np.load(path, allow_pickle=False) as stored:

@@ -12,7 +12,7 @@ from lgnet_core.data.sample import HandsBatch, HandsGroundTruth, inside_image
 from lgnet_core.geometry.coordinates import grid_to_pixels
 from lgnet_core.geometry.placement import place_in_camera
 from lgnet_core.network import HandsPrediction
-from lgnet_core.network.lgnet.joint_stage import GRID_STRIDE
+from lgnet_core.network.prediction import GRID_STRIDE
 from lgnet_core.types import WRIST, Camera
 
 REFERENCE_CROP_SIZE = 256

@@ -19,11 +19,12 @@ from lgnet_core.evaluation.evaluate import ALL, evaluate, evenly_spaced
 from lgnet_core.evaluation.report.charts import write_asymmetry, write_pck, write_reliability
 from lgnet_core.evaluation.report.prediction_sheet import WorstImages, write_sheet
 from lgnet_core.evaluation.report.report import EvaluationReport
-from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.hand_model import HandLayer, load_hand_layer
 from lgnet_core.io.checkpoint_files import weights_digest
 from lgnet_core.io.output import make_folder
 from lgnet_core.network import HandLGNet
-from lgnet_core.network.checkpoint import crop_size, load_network_for
+from lgnet_core.network.checkpoint import load_network_for
+from lgnet_core.network.trained_hand_model import crop_size
 
 _SHEET_CANDIDATES = 200  # images from which the prediction sheet is drawn
 
@@ -32,7 +33,7 @@ def run_evaluation(
     out: Path,
     dataset: DatasetConfig,
     weights: Path | None = None,
-    hand_model: HandModel | None = None,
+    hand_model: HandLayer | None = None,
     count: int | None = None,
     device: str = "auto",
     batch_size: int = 32,
@@ -58,7 +59,7 @@ def run_evaluation(
     started = time.perf_counter()
     console = console or Console(quiet=True)
     mano = copy.deepcopy(hand_model)  # the network's copy moves to its device; the data set's stays on the CPU
-    network, metadata = load_network_for(weights, hand_model or load_hand_model())
+    network, metadata = load_network_for(weights, hand_model or load_hand_layer())
     network = network.to(resolve_device(device))
     images = open_images(dataset, network.hand_model, mano, console)
     make_folder(out)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import numpy as np
-import torch
-from torch import Tensor
+from array_api_compat import array_namespace
 
-from lgnet_core.types import FloatArray
-
-Array = TypeVar("Array", Tensor, FloatArray)
+from lgnet_core.types import Array, FloatArray
 
 
 def transform_points(affine: Array, points: Array) -> Array:
-    """Apply affine transforms to points; numpy arrays and tensors alike.
+    """Apply affine transforms to points.
 
     Shapes:
         affine: (2, 3) with points (..., 2), or (..., 2, 3) with points (..., P, 2); returns the shape of ``points``.
@@ -23,9 +18,9 @@ def transform_points(affine: Array, points: Array) -> Array:
     return points @ affine[..., :2].swapaxes(-1, -2) + translation
 
 
-def inverse_transform_points(affine: Tensor, points: Tensor) -> Tensor:
+def inverse_transform_points(affine: Array, points: Array) -> Array:
     """Inverse of :func:`transform_points`. Shapes: (..., 2, 3), (..., P, 2) -> (..., P, 2)."""
-    return (points - affine[..., None, :, 2]) @ inverse_2x2(affine[..., :2]).mT
+    return (points - affine[..., None, :, 2]) @ inverse_2x2(affine[..., :2]).swapaxes(-1, -2)
 
 
 def invert_affine(affine: FloatArray) -> FloatArray:
@@ -34,13 +29,14 @@ def invert_affine(affine: FloatArray) -> FloatArray:
     return np.column_stack([linear, -linear @ affine[:, 2]])
 
 
-def determinant_2x2(matrix: Tensor) -> Tensor:
+def determinant_2x2(matrix: Array) -> Array:
     """Determinants of (..., 2, 2) matrices in closed form: ONNX has no solver."""
     return matrix[..., 0, 0] * matrix[..., 1, 1] - matrix[..., 0, 1] * matrix[..., 1, 0]
 
 
-def inverse_2x2(matrix: Tensor) -> Tensor:
+def inverse_2x2(matrix: Array) -> Array:
     """Inverses of (..., 2, 2) matrices in closed form."""
-    (a, b), (c, d) = (row.unbind(-1) for row in matrix.unbind(-2))
-    adjugate = torch.stack([torch.stack([d, -b], -1), torch.stack([-c, a], -1)], -2)
+    xp = array_namespace(matrix)
+    a, b, c, d = (matrix[..., i, j] for i in range(2) for j in range(2))
+    adjugate = xp.stack([xp.stack([d, -b], axis=-1), xp.stack([-c, a], axis=-1)], axis=-2)
     return adjugate / determinant_2x2(matrix)[..., None, None]

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
+from array_api_compat import array_namespace
 
 from lgnet_core.geometry.affine import determinant_2x2, inverse_2x2
 from lgnet_core.geometry.coordinates import normalised_to_pixels
-from lgnet_core.types import Camera, FloatArray
+from lgnet_core.types import Array, Camera, FloatArray
 
 VIRTUAL_FOCAL_FACTOR = 2.5
 """Focal length over crop size where K is unknown: a field of view of 23 degrees, about 1.5 hands wide at 0.7 m."""
 
 
-def project(points: Tensor, intrinsics: Tensor, min_depth: float = 1e-2) -> Tensor:
+def project(points: Array, intrinsics: Array, min_depth: float = 1e-2) -> Array:
     """Perspective projection without distortion.
 
     The full upper-left 2x2 block of K is used, so the K of a rotated crop (which has off-diagonal entries where fx
@@ -31,18 +30,20 @@ def project(points: Tensor, intrinsics: Tensor, min_depth: float = 1e-2) -> Tens
     Shapes:
         points: (..., N, 3); intrinsics: (..., 3, 3) broadcastable to the leading dimensions; returns (..., N, 2).
     """
-    rays = points[..., :2] / points[..., 2:].clamp_min(min_depth)
-    return rays @ intrinsics[..., :2, :2].transpose(-1, -2) + intrinsics[..., None, :2, 2]
+    xp = array_namespace(points, intrinsics)
+    rays = points[..., :2] / xp.clip(points[..., 2:], min_depth)
+    return rays @ intrinsics[..., :2, :2].swapaxes(-1, -2) + intrinsics[..., None, :2, 2]
 
 
-def backproject(pixels: Tensor, depth: Tensor, intrinsics: Tensor) -> Tensor:
+def backproject(pixels: Array, depth: Array, intrinsics: Array) -> Array:
     """Points at ``depth`` metres along the rays through ``pixels``: inverse of :func:`project`.
 
     Shapes:
         pixels: (..., N, 2); depth: (..., N); intrinsics: (..., 3, 3); returns (..., N, 3) camera frame, metres.
     """
-    rays = (pixels - intrinsics[..., None, :2, 2]) @ inverse_2x2(intrinsics[..., :2, :2]).transpose(-1, -2)
-    return torch.cat([rays * depth[..., None], depth[..., None]], -1)
+    rays = (pixels - intrinsics[..., None, :2, 2]) @ inverse_2x2(intrinsics[..., :2, :2]).swapaxes(-1, -2)
+    xp = array_namespace(pixels, depth)
+    return xp.concat([rays * depth[..., None], depth[..., None]], axis=-1)
 
 
 def pixel_rays(pixels: FloatArray, intrinsics: FloatArray) -> FloatArray:
@@ -56,7 +57,7 @@ def virtual_intrinsics(size: int) -> FloatArray:
     return np.array([[focal, 0, centre], [0, focal, centre], [0, 0, 1]])
 
 
-def weak_perspective_root(camera: Tensor, intrinsics: Tensor, image_size: int, min_scale: float = 0.5) -> Tensor:
+def weak_perspective_root(camera: Array, intrinsics: Array, image_size: int, min_scale: float = 0.5) -> Array:
     r"""Wrist position in a perspective camera from weak-perspective parameters.
 
     The scale s (half crop sides per metre) of n = s X + t gives the depth at which a metre spans as many pixels:
@@ -69,8 +70,9 @@ def weak_perspective_root(camera: Tensor, intrinsics: Tensor, image_size: int, m
     Shapes:
         camera: (..., 3); intrinsics: (..., 3, 3); returns (..., 3) metres, camera frame.
     """
-    focal = determinant_2x2(intrinsics).abs().sqrt()
-    depth = focal / (camera[..., 0].clamp_min(min_scale) * (image_size / 2))
+    xp = array_namespace(camera, intrinsics)
+    focal = xp.sqrt(xp.abs(determinant_2x2(intrinsics)))
+    depth = focal / (xp.clip(camera[..., 0], min_scale) * (image_size / 2))
     pixels = normalised_to_pixels(camera[..., 1:], image_size)
     return backproject(pixels[..., None, :], depth[..., None], intrinsics)[..., 0, :]
 

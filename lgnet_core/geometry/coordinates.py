@@ -8,16 +8,10 @@ whose normalised coordinates are (2 u + 1) / W - 1.
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from torch import Tensor
-
-from lgnet_core.types import FloatArray
-
-Array = TypeVar("Array", Tensor, FloatArray)
+from lgnet_core.types import Array
 
 
-def pixels_to_grid(pixels: Tensor, image_size: float, grid_size: float) -> Tensor:
+def pixels_to_grid(pixels: Array, image_size: float, grid_size: float) -> Array:
     """Pixel coordinates to grid cells, both with centres at integers: (u + 0.5) G / S - 0.5."""
     return (pixels + 0.5) * (grid_size / image_size) - 0.5
 
@@ -27,21 +21,21 @@ def grid_to_pixels(cells: Array, image_size: float, grid_size: float) -> Array:
     return (cells + 0.5) * (image_size / grid_size) - 0.5
 
 
-def depth_to_grid(depth: Tensor, box_size: float, grid_size: float) -> Tensor:
+def depth_to_grid(depth: Array, box_size: float, grid_size: float) -> Array:
     """Wrist-relative depth in metres, within a box of ``box_size`` metres centred on the wrist, to grid cells."""
     return (depth / box_size + 0.5) * grid_size - 0.5
 
 
-def grid_to_depth(cells: Tensor, box_size: float, grid_size: float) -> Tensor:
+def grid_to_depth(cells: Array, box_size: float, grid_size: float) -> Array:
     """Inverse of :func:`depth_to_grid`, metres."""
     return ((cells + 0.5) / grid_size - 0.5) * box_size
 
 
-def pixels_to_normalised(pixels: Tensor, image_size: float) -> Tensor:
+def pixels_to_normalised(pixels: Array, image_size: float) -> Array:
     """Pixel coordinates to the [-1, 1] of ``grid_sample(align_corners=False)``: (2 u + 1) / S - 1."""
     return (2.0 * pixels + 1.0) / image_size - 1.0
 
 
-def normalised_to_pixels(normalised: Tensor, image_size: float) -> Tensor:
+def normalised_to_pixels(normalised: Array, image_size: float) -> Array:
     """Inverse of :func:`pixels_to_normalised`."""
     return ((normalised + 1.0) * image_size - 1.0) / 2.0

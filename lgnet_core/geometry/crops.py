@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
+from array_api_compat import array_namespace
 
 from lgnet_core.geometry.affine import transform_points
-from lgnet_core.types import FloatArray
+from lgnet_core.types import Array, FloatArray
 
 
 def bounding_box(points: FloatArray) -> FloatArray:
@@ -68,7 +67,7 @@ def crop_intrinsics(affine: FloatArray, matrix: FloatArray) -> tuple[FloatArray,
     return cropped, rotation
 
 
-def crop_projection(affine: Tensor, intrinsics: Tensor) -> Tensor:
+def crop_projection(affine: Array, intrinsics: Array) -> Array:
     """Intrinsics of crops in the unrotated camera axes: A K, its upper-left 2x2 block rotated and possibly mirrored.
 
     :func:`lgnet_core.geometry.camera.project` and ``backproject`` accept it like any other K.
@@ -76,9 +75,10 @@ def crop_projection(affine: Tensor, intrinsics: Tensor) -> Tensor:
     Shapes:
         affine: (..., 2, 3); intrinsics: (..., 3, 3); returns (..., 3, 3), pixels of the crop.
     """
+    xp = array_namespace(affine, intrinsics)
     upper = affine @ intrinsics
-    last = intrinsics[..., 2:, :].expand(*upper.shape[:-2], 1, 3)
-    return torch.cat([upper, last], -2)
+    last = xp.broadcast_to(intrinsics[..., 2:, :], (*upper.shape[:-2], 1, 3))
+    return xp.concat([upper, last], axis=-2)
 
 
 def warp(image: FloatArray, affine: FloatArray, size: int) -> FloatArray:

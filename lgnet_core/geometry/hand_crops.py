@@ -14,12 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from array_api_compat import array_namespace
 
 from lgnet_core.geometry.affine import inverse_2x2
-from lgnet_core.types import Side
+from lgnet_core.geometry.vectors import normalize
+from lgnet_core.types import Array, Side
 
 PALM_KEYPOINTS = ("wrist", "index_1", "middle_1", "ring_1", "pinky_1", "thumb_1", "thumb_2")
 """Palm keypoints, in the order of the palm detector."""
@@ -62,29 +61,30 @@ class HandCrops(NamedTuple):
         mirrored: (N,) bool: the crop is mirrored, for a left hand.
     """
 
-    centre: Tensor
-    side: Tensor
-    angle: Tensor
-    mirrored: Tensor
+    centre: Array
+    side: Array
+    angle: Array
+    mirrored: Array
 
-    def select(self, rows: Tensor) -> HandCrops:
+    def select(self, rows: Array) -> HandCrops:
         """A subset of the crops, by index or mask."""
         return HandCrops(*(value[rows] for value in self))
 
-    def mirror_left(self, sides: Tensor) -> HandCrops:
+    def mirror_left(self, sides: Array) -> HandCrops:
         """The same crops, mirrored where ``sides`` (N,) is left."""
         return self._replace(mirrored=sides == Side.LEFT)
 
-    def affine(self, size: int) -> Tensor:
+    def affine(self, size: int) -> Array:
         """(N, 2, 3) affine transforms: pixels of the image -> pixels of the crops of ``size`` x ``size`` pixels."""
+        xp = array_namespace(self.side)
         scale = size / self.side
-        cos, sin = torch.cos(self.angle) * scale, torch.sin(self.angle) * scale
-        flip = torch.where(self.mirrored, -1.0, 1.0).to(cos.dtype)
-        linear = torch.stack([flip * cos, flip * sin, -sin, cos], -1).unflatten(-1, (2, 2))
+        cos, sin = xp.cos(self.angle) * scale, xp.sin(self.angle) * scale
+        flip = 1 - 2 * xp.astype(self.mirrored, cos.dtype)
+        linear = _matrix_2x2(flip * cos, flip * sin, -sin, cos)
         shift = (size - 1) / 2 - (linear @ self.centre[..., None])[..., 0]
-        return torch.cat([linear, shift[..., None]], -1)
+        return xp.concat([linear, shift[..., None]], axis=-1)
 
-    def canonical_frames(self, intrinsics: Tensor) -> Tensor:
+    def canonical_frames(self, intrinsics: Array) -> Array:
         """Orthogonal transforms from camera axes to the canonical frame of each crop.
 
         Args:
@@ -93,17 +93,19 @@ class HandCrops(NamedTuple):
         Shapes:
             intrinsics: (3, 3) or (N, 3, 3); returns (N, 3, 3), with determinant -1 where the crop is mirrored.
         """
+        xp = array_namespace(self.centre, intrinsics)
         # One pixel down the crop, as a step of the ray: correct for any pixel aspect ratio.
-        down = torch.stack([-torch.sin(self.angle), torch.cos(self.angle)], -1)
-        pixels = torch.stack([self.centre - intrinsics[..., :2, 2], down], -1)
-        ray, step = (inverse_2x2(intrinsics[..., :2, :2]) @ pixels).unbind(-1)
-        z = F.normalize(F.pad(ray, (0, 1), value=1.0), dim=-1)
-        x = F.normalize(torch.linalg.cross(F.pad(step, (0, 1)), z), dim=-1)
-        y = torch.linalg.cross(z, x)
-        return torch.stack([torch.where(self.mirrored[..., None], -x, x), y, z], -2)
+        down = xp.stack([-xp.sin(self.angle), xp.cos(self.angle)], axis=-1)
+        pixels = xp.stack([self.centre - intrinsics[..., :2, 2], down], axis=-1)
+        rays = inverse_2x2(intrinsics[..., :2, :2]) @ pixels
+        third = xp.ones_like(rays[..., :1, 0])
+        z = normalize(xp.concat([rays[..., 0], third], axis=-1))
+        x = normalize(xp.linalg.cross(xp.concat([rays[..., 1], 0 * third], axis=-1), z))
+        y = xp.linalg.cross(z, x)
+        return xp.stack([xp.where(self.mirrored[..., None], -x, x), y, z], axis=-2)
 
 
-def crops_from_palms(boxes: Tensor, keypoints: Tensor, config: CropConfig = MEDIAPIPE_CROPS) -> HandCrops:
+def crops_from_palms(boxes: Array, keypoints: Array, config: CropConfig = MEDIAPIPE_CROPS) -> HandCrops:
     """Crops around the hands of detected palms, not mirrored.
 
     Args:
@@ -112,38 +114,49 @@ def crops_from_palms(boxes: Tensor, keypoints: Tensor, config: CropConfig = MEDI
     Shapes:
         boxes: (N, 4); keypoints: (N, 7, 2).
     """
+    xp = array_namespace(boxes, keypoints)
     low, high = boxes[..., :2], boxes[..., 2:]
-    length = (high - low).amax(-1)
+    length = xp.max(high - low, axis=-1)
     angle = _angle_from_up(keypoints[..., _PALM_MIDDLE, :] - keypoints[..., _PALM_WRIST, :])
-    up = torch.stack([torch.sin(angle), -torch.cos(angle)], -1)
+    up = xp.stack([xp.sin(angle), -xp.cos(angle)], axis=-1)
     centre = (low + high) / 2 + config.palm_shift * length[..., None] * up
-    return HandCrops(centre, config.palm_scale * length, angle, torch.zeros_like(length, dtype=torch.bool))
+    return HandCrops(centre, config.palm_scale * length, angle, xp.zeros_like(length, dtype=xp.bool))
 
 
-def crops_from_joints(joints: Tensor, config: CropConfig = MEDIAPIPE_CROPS) -> HandCrops:
+def crops_from_joints(joints: Array, config: CropConfig = MEDIAPIPE_CROPS) -> HandCrops:
     """Crops around hands with known 2D joints, not mirrored.
 
     Shapes:
         joints: (N, 21, 2) pixels of the image.
     """
+    xp = array_namespace(joints)
     knuckles = ((joints[..., _INDEX, :] + joints[..., _RING, :]) / 2 + joints[..., _MIDDLE, :]) / 2
     angle = _angle_from_up(knuckles - joints[..., _WRIST, :])
-    cos, sin = torch.cos(angle), torch.sin(angle)
-    to_upright = torch.stack([cos, sin, -sin, cos], -1).unflatten(-1, (2, 2))  # image -> upright axes
-    upright = joints[..., _CENTRAL_JOINTS, :] @ to_upright.mT
-    low, high = upright.amin(-2), upright.amax(-2)  # torch.aminmax starts torch's thread pool, even for small tensors
+    cos, sin = xp.cos(angle), xp.sin(angle)
+    to_upright = _matrix_2x2(cos, sin, -sin, cos)  # image -> upright axes
+    upright = joints[..., list(_CENTRAL_JOINTS), :] @ to_upright.swapaxes(-1, -2)
+    low, high = xp.min(upright, axis=-2), xp.max(upright, axis=-2)
     extent = high - low
-    centre = (low + high) / 2 - extent * extent.new_tensor([0.0, config.joint_shift])
-    centre = (to_upright.mT @ centre[..., None])[..., 0]
-    return HandCrops(centre, config.joint_scale * extent.amax(-1), angle, torch.zeros_like(cos, dtype=torch.bool))
+    middle = (low + high) / 2
+    centre = xp.stack([middle[..., 0], middle[..., 1] - config.joint_shift * extent[..., 1]], axis=-1)
+    centre = (to_upright.swapaxes(-1, -2) @ centre[..., None])[..., 0]
+    side = config.joint_scale * xp.max(extent, axis=-1)
+    return HandCrops(centre, side, angle, xp.zeros_like(cos, dtype=xp.bool))
 
 
-def valid_crops(crops: HandCrops, min_side: float) -> Tensor:
+def valid_crops(crops: HandCrops, min_side: float) -> Array:
     """(N,) bool: the crop is finite and its side is at least ``min_side`` pixels of the image."""
-    numbers = torch.cat([crops.centre, crops.side[..., None], crops.angle[..., None]], -1)
-    return torch.isfinite(numbers).all(-1) & (crops.side >= min_side)
+    xp = array_namespace(crops.centre)
+    numbers = xp.concat([crops.centre, crops.side[..., None], crops.angle[..., None]], axis=-1)
+    return xp.all(xp.isfinite(numbers), axis=-1) & (crops.side >= min_side)
 
 
-def _angle_from_up(direction: Tensor) -> Tensor:
+def _angle_from_up(direction: Array) -> Array:
     """Angles of directions (..., 2), clockwise from up, radians."""
-    return torch.atan2(direction[..., 0], -direction[..., 1])
+    return array_namespace(direction).atan2(direction[..., 0], -direction[..., 1])
+
+
+def _matrix_2x2(a: Array, b: Array, c: Array, d: Array) -> Array:
+    """(..., 2, 2) matrices of their entries (...), row by row."""
+    xp = array_namespace(a)
+    return xp.stack([xp.stack([a, b], axis=-1), xp.stack([c, d], axis=-1)], axis=-2)

@@ -14,13 +14,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.functional import normalize
+from array_api_compat import array_namespace, device
 
+from lgnet_core.geometry.vectors import normalize
 from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.bones import global_rotations
-from lgnet_core.types import FloatArray, Hand, HandKey
+from lgnet_core.types import Array, FloatArray, Hand, HandKey
 
 _INDEX_KNUCKLE, _MIDDLE_KNUCKLE, _PINKY_KNUCKLE = 1, 4, 7  # MANO joint indices
 
@@ -56,17 +55,19 @@ class Pose(NamedTuple):
         return cls(np.array(position, np.float64), quaternion_from_matrix(rotation))
 
 
-def hand_axes(rest_joints: Tensor) -> Tensor:
+def hand_axes(rest_joints: Array) -> Array:
     """Axes of the hand frame as columns, in the axes of the rest pose.
 
     Shapes:
         rest_joints: (2, 16, 3), MANO's order; returns (2, 3, 3), one proper rotation per side.
     """
-    x = normalize(rest_joints[:, _MIDDLE_KNUCKLE] - rest_joints[:, 0], dim=-1)
+    xp = array_namespace(rest_joints)
+    x = normalize(rest_joints[:, _MIDDLE_KNUCKLE] - rest_joints[:, 0])
     across = rest_joints[:, _INDEX_KNUCKLE] - rest_joints[:, _PINKY_KNUCKLE]
-    sign = rest_joints.new_tensor([[1.0], [-1.0]])  # mirroring negates the cross product
-    z = normalize(torch.linalg.cross(across, x) * sign, dim=-1)
-    return torch.stack([x, torch.linalg.cross(z, x), z], -1)
+    # Mirroring negates the cross product.
+    sign = xp.asarray([[1.0], [-1.0]], dtype=rest_joints.dtype, device=device(rest_joints))
+    z = normalize(xp.linalg.cross(across, x) * sign)
+    return xp.stack([x, xp.linalg.cross(z, x), z], axis=-1)
 
 
 class HandFrames:
@@ -80,7 +81,7 @@ class HandFrames:
     """
 
     def __init__(self, hand_model: HandModel) -> None:
-        self.axes = hand_axes(hand_model.rest_joints.detach().cpu().double()).numpy()
+        self.axes = hand_axes(np.asarray(hand_model.rest_joints, np.float64))
 
     def pose(self, hand: Hand) -> Pose:
         """The hand frame in the frame of ``hand.joints``."""

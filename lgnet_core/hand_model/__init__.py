@@ -1,6 +1,6 @@
 """Parametric hand model: skinning layer, anatomy, mesh graph, the bundled hand, and safe loading of MANO.
 
-The names are imported on first use, so that files can be checked without importing torch.
+The names are imported on first use, so that inference needs no torch.
 """
 
 import lazy_loader

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from lgnet_core.hand_model.asset import NUM_MANO_JOINTS
-from lgnet_core.hand_model.layer import MANO_TO_OPENPOSE
+from lgnet_core.hand_model.model import MANO_TO_OPENPOSE
 from lgnet_core.types import FloatArray
 
 _MANO_ORDER = tuple(joint for joint in MANO_TO_OPENPOSE if joint < NUM_MANO_JOINTS)

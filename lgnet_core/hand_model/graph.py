@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lgnet_core.hand_model.fairing import mesh_edges, unique_edges
+
 COARSE_NODES = 63
 _LLOYD_ITERATIONS = 8
 
@@ -39,7 +41,7 @@ class Graph(nn.Module):
     def __init__(self, edges: NDArray[np.integer], positions: NDArray[np.floating]) -> None:
         super().__init__()
         count = len(positions)
-        edges = np.unique(np.sort(edges, axis=1), axis=0)
+        edges = unique_edges(edges)
         directed = np.concatenate([edges, edges[:, ::-1]])
         directed = directed[np.lexsort((directed[:, 1], directed[:, 0]))]
         degree = np.bincount(directed[:, 0], minlength=count)
@@ -48,7 +50,7 @@ class Graph(nn.Module):
         neighbours[directed[:, 0], column] = directed[:, 1]
         low, high = positions.min(0), positions.max(0)
         for name, array in {
-            "edges": edges.astype(np.int64),
+            "edges": edges,
             "edge_index": np.ascontiguousarray(directed.T).astype(np.int64),
             "neighbours": neighbours.astype(np.int64),
             "neighbour_mask": np.arange(degree.max()) < degree[:, None],
@@ -85,7 +87,7 @@ class MeshGraph(Graph):
 
     def __init__(self, faces: NDArray[np.integer], vertices: NDArray[np.floating]) -> None:
         positions = vertices.astype(np.float64)
-        super().__init__(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), positions)
+        super().__init__(mesh_edges(faces), positions)
         edges = self.edges.numpy()
         assignment = _clusters(edges, positions, COARSE_NODES)
         member = (np.arange(COARSE_NODES)[:, None] == assignment).astype(np.float64)

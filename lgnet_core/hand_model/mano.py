@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from lgnet_core.hand_model.asset import (
     FILE_NAMES,
@@ -146,7 +145,7 @@ def assets_from_smplx(models: Any) -> tuple[HandAsset, ...]:
 
 def _smplx_asset(model: Any) -> HandAsset:
     def array(value: Any) -> np.ndarray:
-        return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+        return value.detach().cpu().numpy() if hasattr(value, "detach") else np.asarray(value)
 
     try:
         arrays = {

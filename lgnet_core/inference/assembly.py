@@ -32,7 +32,7 @@ class HandAssembler:
     def __init__(self, hand_model: HandModel, hand_length: float | None = None) -> None:
         check_hand_length(hand_length)
         self.hand_length = hand_length
-        self._faces = hand_model.faces.cpu().numpy()
+        self._faces = np.asarray(hand_model.faces)
         self._flat_length = FlatLength(hand_model)
 
     def __call__(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from lgnet_core.geometry.hand_crops import PALM_JOINTS, HandCrops, crops_from_palms
 from lgnet_core.inference.association import suppress_duplicates
@@ -57,13 +56,13 @@ class HandDetector:
         """Crops of the detected palms, except those of known hands."""
         with context.stopwatch("detect"):
             palms = self.palms.detect(context, margin)
-            crops = crops_from_palms(torch.from_numpy(palms.boxes), torch.from_numpy(palms.keypoints))
+            crops = crops_from_palms(palms.boxes, palms.keypoints)
             if known and len(palms):
                 new = [
                     not any(_is_palm_of(hand, keypoints, context.thresholds) for hand in known)
                     for keypoints in palms.keypoints
                 ]
-                crops = crops.select(torch.tensor(new))
+                crops = crops.select(np.array(new))
         return crops
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lgnet_core.engines.base import Engine
 from lgnet_core.engines.factory import make_engine
+from lgnet_core.engines.graphs import load_graph_engines, runs_graphs
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.inference.assembly import HandAssembler, check_hand_length
 from lgnet_core.inference.association import associate
@@ -22,10 +24,11 @@ from lgnet_core.inference.palms import PalmDetection
 from lgnet_core.inference.reconstruction import HandReconstructor, PairReconstructor, Reconstructor
 from lgnet_core.inference.retarget import Retargeter
 from lgnet_core.inference.thresholds import Thresholds
-from lgnet_core.network import HandLGNet, HandsNetwork
-from lgnet_core.network.checkpoint import crop_size, load_bundled_landmarker, load_network_for
-from lgnet_core.network.detector.palm_detector import load_palm_detector
+from lgnet_core.network.trained_hand_model import crop_size, resolve_hand_model
 from lgnet_core.types import Camera, DepthMap, ImageArray, ImageHands, Side, SizeSource, TwoHands
+
+if TYPE_CHECKING:
+    from lgnet_core.network import HandsNetwork
 
 
 class HandEstimator:
@@ -92,6 +95,9 @@ class HandEstimator:
     ) -> HandEstimator:
         """Load an estimator from files.
 
+        Where ONNX Runtime runs the bundled networks, or others of their architecture, torch is neither needed nor
+        imported (:mod:`lgnet_core.engines.graphs`).
+
         Args:
             weights: a checkpoint; None: the bundled weights.
             device: ``"auto"`` (a GPU if torch has one), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
@@ -107,6 +113,14 @@ class HandEstimator:
         """
         if not isinstance(hand_model, HandModel):
             hand_model = load_hand_model(hand_model)
+        thresholds = Thresholds() if presence_threshold is None else Thresholds(presence=presence_threshold)
+        if runs_graphs(weights, engine, device):
+            trained = resolve_hand_model(weights, hand_model)
+            engines = load_graph_engines(weights, device if engine == "onnx" else "cpu", threads)
+            detector = HandDetector(PalmDetection(engines.palms), HandObserver(engines.landmarks))
+            return cls(detector, HandReconstructor(engines.stages), trained, thresholds, hand_length, hand_model)
+        from lgnet_core.network.checkpoint import load_network_for
+
         network, metadata = load_network_for(weights, hand_model)
         return cls.from_network(
             network,
@@ -114,7 +128,7 @@ class HandEstimator:
             device,
             threads,
             size=crop_size(metadata),
-            thresholds=Thresholds() if presence_threshold is None else Thresholds(presence=presence_threshold),
+            thresholds=thresholds,
             hand_length=hand_length,
             target_model=hand_model,
         )
@@ -140,6 +154,10 @@ class HandEstimator:
 
         For the other arguments see :meth:`load`.
         """
+        from lgnet_core.network import HandLGNet
+        from lgnet_core.network.checkpoint import load_bundled_landmarker
+        from lgnet_core.network.detector.palm_detector import load_palm_detector
+
         palms = PalmDetection(make_engine(load_palm_detector(), engine, device, threads))
         if isinstance(network, HandLGNet):
             landmarker = network.landmarker
@@ -149,7 +167,8 @@ class HandEstimator:
             inputs = network.example_inputs(size)
             reconstructor = PairReconstructor(make_engine(network, engine, device, threads, inputs))
         detector = HandDetector(palms, HandObserver(make_engine(landmarker, engine, device, threads)))
-        return cls(detector, reconstructor, network.hand_model, thresholds, hand_length, target_model)
+        hand_model = HandModel(*network.hand_model.assets)
+        return cls(detector, reconstructor, hand_model, thresholds, hand_length, target_model)
 
     @property
     def engines(self) -> dict[str, Engine]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from lgnet_core.engines.base import Engine
 from lgnet_core.geometry.affine import invert_affine, transform_points
@@ -15,7 +14,7 @@ from lgnet_core.geometry.hand_crops import HandCrops, crops_from_joints, valid_c
 from lgnet_core.inference.camera import local_intrinsics
 from lgnet_core.inference.context import ImageContext
 from lgnet_core.inference.crops import extract_crops
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarks
+from lgnet_core.network.prediction import HAND_CROP_SIZE, HandLandmarks, sigmoid
 from lgnet_core.types import FloatArray, Side
 
 
@@ -85,24 +84,21 @@ class HandObserver:
     def observe(self, context: ImageContext, crops: HandCrops) -> list[HandObservation | None]:
         """One observation per crop; None if the crop is too small or invalid, or the output is not finite."""
         observations: list[HandObservation | None] = [None] * len(crops.side)
-        rows = valid_crops(crops, context.thresholds.min_crop_side).nonzero()[:, 0]
+        rows = np.flatnonzero(valid_crops(crops, context.thresholds.min_crop_side))
         if len(rows) == 0:
             return observations
         crops = crops.select(rows)
         with context.stopwatch("crop"):
             affine = crops.affine(HAND_CROP_SIZE)
-            images = extract_crops(context.image, affine.numpy(), HAND_CROP_SIZE)
-            intrinsics = torch.from_numpy(
-                np.stack([local_intrinsics(context.camera, centre) for centre in crops.centre.numpy()])
-            )
-            frames = crops.canonical_frames(intrinsics).numpy()
-            projections = crop_projection(affine, intrinsics).numpy()
+            images = extract_crops(context.image, affine, HAND_CROP_SIZE)
+            intrinsics = np.stack([local_intrinsics(context.camera, centre) for centre in crops.centre])
+            frames = crops.canonical_frames(intrinsics)
+            projections = crop_projection(affine, intrinsics)
         with context.stopwatch("network"):
             output = self.engine(images)
-        coordinates = torch.cat([field.flatten(1) for field in (output.landmarks, output.world_landmarks)], 1)
-        finite = torch.isfinite(coordinates).all(1).tolist()
-        presence, right = torch.sigmoid(output.presence_logits).tolist(), torch.sigmoid(output.side_logits).tolist()
-        landmarks = output.landmarks[..., :2].double().numpy()
+        finite = np.isfinite(np.concatenate([output.landmarks, output.world_landmarks], 1)).all((1, 2))
+        presence, right = sigmoid(output.presence_logits).tolist(), sigmoid(output.side_logits).tolist()
+        landmarks = output.landmarks[..., :2].astype(np.float64)
         for k, row in enumerate(rows.tolist()):
             if not finite[k]:
                 continue
@@ -110,8 +106,8 @@ class HandObserver:
             observations[row] = HandObservation(
                 right_probability=1 - right[k] if mirrored else right[k],
                 presence=presence[k],
-                joints=transform_points(invert_affine(affine[k].numpy()), landmarks[k]),
-                affine=affine[k].numpy(),
+                joints=transform_points(invert_affine(affine[k]), landmarks[k]),
+                affine=affine[k],
                 intrinsics=projections[k],
                 canonical_frame=frames[k],
                 mirrored=mirrored,
@@ -126,6 +122,6 @@ def crops_from_observations(observations: Sequence[HandObservation], sides: Sequ
     Args:
         sides: of the hands; None: the more probable side of each observation.
     """
-    joints = torch.from_numpy(np.stack([hand.joints for hand in observations]))
+    joints = np.stack([hand.joints for hand in observations])
     sides = [hand.side for hand in observations] if sides is None else sides
-    return crops_from_joints(joints).mirror_left(torch.tensor([int(side) for side in sides]))
+    return crops_from_joints(joints).mirror_left(np.array([int(side) for side in sides]))

@@ -12,11 +12,8 @@ from lgnet_core.geometry.crops import square_crop
 from lgnet_core.inference.context import ImageContext
 from lgnet_core.inference.crops import extract_crops
 from lgnet_core.inference.thresholds import Thresholds
-from lgnet_core.network.detector.palm_detector import PALM_IMAGE_SIZE, PalmCandidates
+from lgnet_core.network.prediction import PALM_IMAGE_SIZE, PalmCandidates, sigmoid
 from lgnet_core.types import FloatArray
-
-MAX_LOGIT = 50.0
-"""Logits are clipped to it: beyond, exp overflows or the sigmoid is saturated in double precision."""
 
 
 class Palms(NamedTuple):
@@ -54,8 +51,8 @@ class PalmDetection:
         height, width = context.image.shape[:2]
         affine = square_crop(np.array([-0.5, -0.5, width - 0.5, height - 0.5]), PALM_IMAGE_SIZE, margin)
         candidates = self.engine(extract_crops(context.image, affine[None], PALM_IMAGE_SIZE))
-        logits, boxes, keypoints = (field[0].numpy() for field in candidates)
-        scores = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -MAX_LOGIT, MAX_LOGIT)))
+        logits, boxes, keypoints = (field[0] for field in candidates)
+        scores = sigmoid(logits)
         rows = np.flatnonzero(scores >= context.thresholds.palm_score)
         points = np.concatenate([boxes[rows].reshape(-1, 2, 2), keypoints[rows]], 1).astype(np.float64)
         finite = np.isfinite(points).all((-2, -1))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from lgnet_core.engines.base import Engine
 from lgnet_core.geometry.affine import invert_affine, transform_points
@@ -19,10 +18,7 @@ from lgnet_core.inference.context import ImageContext
 from lgnet_core.inference.crops import extract_crops
 from lgnet_core.inference.observation import HandObservation
 from lgnet_core.network import HandsPrediction
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
-from lgnet_core.network.lgnet.joint_stage import GRID_STRIDE
-from lgnet_core.network.per_hand.batching import relative_translation
-from lgnet_core.network.prediction import StackedHands
+from lgnet_core.network.prediction import GRID_STRIDE, HAND_CROP_SIZE, StackedHands, relative_translation
 from lgnet_core.types import FloatArray, Side
 
 PAIR_CROP_SCALE = 1.25
@@ -113,8 +109,7 @@ class HandReconstructor(Reconstructor):
         sides = [side for side in Side if side in hands]
         observations = [hands[side] for side in sides]
         names = ("early", "middle", "deep", "landmarks", "world_landmarks")
-        # numpy, as torch would wake its own thread pool for maps of this size.
-        features = [np.stack([getattr(hand.features, name).numpy() for hand in observations]) for name in names]
+        features = [np.stack([getattr(hand.features, name) for hand in observations]) for name in names]
         intrinsics, frames = _stack_geometry(observations)
         # Index of the other hand in the batch; a single hand refers to itself.
         other = np.arange(len(observations), dtype=np.float32)[::-1].copy()
@@ -186,13 +181,13 @@ def _stack_geometry(observations: Sequence[HandObservation]) -> tuple[FloatArray
 
 
 def _to_reconstruction(
-    predictions: Mapping[Side, Mapping[str, Tensor]],
+    predictions: Mapping[Side, Mapping[str, FloatArray]],
     affines: Sequence[FloatArray],
     crop_size: int,
     rotation: FloatArray,
-    relative: Tensor | None,
+    relative: FloatArray | None,
 ) -> Reconstruction:
-    """Convert predictions to numpy and to the axes of the image's camera; hands with non-finite values are dropped.
+    """Convert predictions to double precision and the image's camera axes; hands that are not finite are dropped.
 
     Args:
         predictions: :data:`_FIELDS` of each hand, without the batch axis.
@@ -201,8 +196,8 @@ def _to_reconstruction(
         relative: (3,) wrist_left - wrist_right; None unless both hands are present.
     """
     hands = {}
-    for (side, tensors), affine in zip(predictions.items(), affines, strict=True):
-        fields = {name: value.numpy().astype(np.float64) for name, value in tensors.items()}
+    for (side, arrays), affine in zip(predictions.items(), affines, strict=True):
+        fields = {name: value.astype(np.float64) for name, value in arrays.items()}
         pixels = grid_to_pixels(fields["joints_grid"][:, :2], crop_size, crop_size // GRID_STRIDE)
         rotations = fields["rotations"]
         rotations[0] = rotation.T @ rotations[0]
@@ -218,6 +213,6 @@ def _to_reconstruction(
             hands[side] = hand
     translation = None
     if relative is not None and len(hands) == len(Side):
-        vector = relative.numpy().astype(np.float64) @ rotation
+        vector = relative.astype(np.float64) @ rotation
         translation = vector if np.isfinite(vector).all() else None
     return Reconstruction(hands, translation)

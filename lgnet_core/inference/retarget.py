@@ -21,15 +21,10 @@ proportions of another; :meth:`Retargeter.joint_distances` measures the differen
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import roma
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from lgnet_core.geometry.normals import vertex_normals
 from lgnet_core.hand_model import HandModel
@@ -79,15 +74,15 @@ class Retargeter:
     """Converts hands of one hand model to another, see the module's docstring.
 
     Args:
-        source: hand model of the network. Copied.
-        target: hand model of the output. Copied.
+        source: hand model of the network.
+        target: hand model of the output.
     """
 
     def __init__(self, source: HandModel, target: HandModel) -> None:
-        self.source, self.target = (copy.deepcopy(model).cpu().float() for model in (source, target))
+        self.source, self.target = (HandModel(*model.assets) for model in (source, target))
         self._source, self._target = _RestSkeleton(self.source), _RestSkeleton(self.target)
         self._mean_shape, self._shape_jacobian = self._match_surfaces()
-        self._faces = self.target.faces.numpy()
+        self._faces = self.target.faces
 
     def __call__(
         self, rotations: FloatArray, shape: FloatArray, joints: FloatArray, side: Side | None = None
@@ -156,13 +151,11 @@ class Retargeter:
         Shapes:
             returns (count, 2, 21) metres.
         """
-        random = torch.Generator().manual_seed(seed)
-        low, high = JOINT_LIMITS.unbind(-1)
-        angles = torch.lerp(low, high, torch.rand(count, 2, NUM_MANO_JOINTS, 3, generator=random))
-        local = angles_to_rotations(angles)
-        local[:, :, 0] = roma.unitquat_to_rotmat(F.normalize(torch.randn(count, 2, 4, generator=random), dim=-1))
-        rotations = local.double().numpy()
-        shape = torch.randn(count, 2, NUM_SHAPE_PARAMETERS, generator=random).double().numpy()
+        random = np.random.default_rng(seed)
+        angles = random.uniform(JOINT_LIMITS[..., 0], JOINT_LIMITS[..., 1], (count, 2, NUM_MANO_JOINTS, 3))
+        rotations = angles_to_rotations(angles)
+        rotations[:, :, 0] = _random_rotations(random, (count, 2))
+        shape = random.standard_normal((count, 2, NUM_SHAPE_PARAMETERS))
         joints = _pose(self.source, rotations, shape)[1]
         retargeted = self(rotations, shape, joints)
         return np.linalg.norm(retargeted.joints + retargeted.wrist[..., None, :] - joints, axis=-1)
@@ -178,9 +171,7 @@ class Retargeter:
         basis = np.eye(NUM_SHAPE_PARAMETERS + 1)[:, None, 1:].repeat(2, 1)
         identity = np.broadcast_to(np.eye(3), (NUM_SHAPE_PARAMETERS + 1, 2, NUM_MANO_JOINTS, 3, 3))
         source_surfaces, rest = _pose(self.source, identity, basis)
-        source_normals = np.stack(
-            [vertex_normals(*mesh) for mesh in zip(source_surfaces[0], self.source.faces.numpy())]
-        )
+        source_normals = np.stack([vertex_normals(*mesh) for mesh in zip(source_surfaces[0], self.source.faces)])
         shape = self._target.fit_shape(_joint_distances(rest[0]), mean, slice(None))
         for _ in range(SURFACE_FIT_STEPS):
             rotations = local_rotations(align_bones(self._target.joints(shape, slice(None)), rest[0]))
@@ -205,11 +196,11 @@ class _RestSkeleton:
     """A model's rest joints and their shape basis: (2, 21, 3) and (2, 21, 3, 10), OpenPose's order."""
 
     def __init__(self, model: HandModel) -> None:
-        def to_openpose(skeleton: Tensor, surface: Tensor) -> FloatArray:
-            joints = torch.cat([skeleton, surface[:, model.tip_vertices]], 1)
-            return joints[:, model.mano_to_openpose].double().numpy()
+        def to_openpose(skeleton: FloatArray, surface: FloatArray) -> FloatArray:
+            joints = np.concatenate([skeleton, surface[:, model.tip_vertices]], 1)
+            return joints[:, model.mano_to_openpose].astype(np.float64)
 
-        basis = model.joint_basis.unflatten(2, (NUM_MANO_JOINTS, 3)).permute(0, 2, 3, 1)
+        basis = model.joint_basis.reshape(2, -1, NUM_MANO_JOINTS, 3).transpose(0, 2, 3, 1)
         self.rest = to_openpose(model.rest_joints, model.v_template)
         self.basis = to_openpose(basis, model.shapedirs)
         self.bone_basis = self.basis[:, _ENDS] - self.basis[:, _STARTS]  # (2, 24, 3, 10)
@@ -236,10 +227,8 @@ def _pose(
     model: HandModel, rotations: FloatArray, shape: FloatArray, side: Side | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Vertices and joints relative to the wrist."""
-    with torch.inference_mode():
-        arrays = (torch.from_numpy(np.asarray(array, np.float32)) for array in (rotations, shape))
-        mesh = model(*arrays, side=side).wrist_relative()
-    return mesh.vertices.double().numpy(), mesh.joints.double().numpy()
+    mesh = model.pose(rotations.astype(np.float32), shape.astype(np.float32), side=side).wrist_relative()
+    return mesh.vertices.astype(np.float64), mesh.joints.astype(np.float64)
 
 
 def _joint_distances(joints: FloatArray) -> FloatArray:
@@ -255,10 +244,20 @@ def _gram(matrix: FloatArray) -> FloatArray:
     return matrix.swapaxes(-1, -2) @ matrix
 
 
-def _nearest_vertices(points: FloatArray, weights: Tensor, others: FloatArray, other_weights: Tensor) -> FloatArray:
+def _nearest_vertices(
+    points: FloatArray, weights: FloatArray, others: FloatArray, other_weights: FloatArray
+) -> FloatArray:
     """Index of the nearest other vertex with similar skinning weights, for each vertex (2, V, 3) of both hands."""
     features, other_features = (
-        torch.cat([torch.from_numpy(vertices), SKINNING_DISTANCE * skinning.double()], -1)
+        np.concatenate([vertices, SKINNING_DISTANCE * skinning.astype(np.float64)], -1)
         for vertices, skinning in ((points, weights), (others, other_weights))
     )
-    return torch.cdist(features, other_features).argmin(-1).numpy()
+    # |a - b|^2 without |a|^2, which is the same for all b.
+    return ((other_features**2).sum(-1)[:, None] - 2 * features @ other_features.swapaxes(-1, -2)).argmin(-1)
+
+
+def _random_rotations(random: np.random.Generator, count: tuple[int, ...]) -> FloatArray:
+    """Uniformly distributed rotations (*count, 3, 3): the orthogonal factor of a normally distributed matrix."""
+    orthogonal, triangular = np.linalg.qr(random.standard_normal((*count, 3, 3)))
+    orthogonal = orthogonal * np.sign(np.diagonal(triangular, axis1=-2, axis2=-1))[..., None, :]
+    return orthogonal * np.sign(np.linalg.det(orthogonal))[..., None, None]

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from array_api_compat import array_namespace
 from safetensors import SafetensorError, safe_open
 
 from lgnet_core.io.output import reason_of
+from lgnet_core.types import Array
 
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 BUNDLED_WEIGHTS = WEIGHTS_FOLDER / "lgnet-hand.safetensors"
@@ -100,8 +102,8 @@ def weights_digest(path: str | Path | None = None) -> str:
     return digest.hexdigest()
 
 
-def count_values(path: Path) -> int:
-    """Number of values in all tensors of a safetensors file.
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors of a safetensors file by name, without counters of training steps.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -111,6 +113,45 @@ def count_values(path: Path) -> int:
         raise FileNotFoundError(f"{path}: no such weights file; reinstall lgnet_ros")
     try:
         with safe_open(path, "numpy") as file:
-            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            return {name: tuple(part.get_shape()) for name, part in slices.items() if part.get_dtype()[0] in "FB"}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(unreadable(path, error)) from error
+
+
+def count_values(path: Path) -> int:
+    """Number of values in all tensors of a safetensors file.
+
+    Raises: see :func:`tensor_shapes`.
+    """
+    return sum(math.prod(shape) for shape in tensor_shapes(path).values())
+
+
+def check_tensors(path: Path, expected: Mapping[str, tuple[int, ...]], stored: Mapping[str, Array]) -> None:
+    """Check the names and shapes of a file's tensors, and that they are finite.
+
+    Raises:
+        CheckpointError: it lists all mismatches.
+    """
+    problems = []
+    for problem, names in (
+        ("missing", [n for n in expected if n not in stored]),
+        ("unexpected", [n for n in stored if n not in expected]),
+        (
+            "of another shape",
+            [
+                f"{n} {tuple(stored[n].shape)} instead of {tuple(shape)}"
+                for n, shape in expected.items()
+                if n in stored and tuple(stored[n].shape) != tuple(shape)
+            ],
+        ),
+        ("not finite", [n for n, values in stored.items() if not array_namespace(values).isfinite(values).all()]),
+    ):
+        if names:
+            more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+            problems.append(f"{len(names)} {problem}: {', '.join(names[:8])}{more}")
+    if problems:
+        raise CheckpointError(
+            f"{path}: its weights do not match the network it describes; {'; '.join(problems)}. The file was edited "
+            "or written by another version: export it again with this one, or use the version in its metadata"
+        )

@@ -19,14 +19,14 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from lgnet_core import __version__
-from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.hand_model import HandLayer, HandModel, load_hand_model
 from lgnet_core.io.checkpoint_files import (
     BUNDLED_WEIGHTS,
     METADATA_KEY,
     CheckpointError,
+    check_tensors,
     locate_weights,
     parse_metadata,
-    read_metadata,
     unreadable,
 )
 from lgnet_core.io.output import make_folder, write_bytes
@@ -40,9 +40,7 @@ from lgnet_core.network import (
     build_network,
 )
 from lgnet_core.network.detector.hand_landmark import HandLandmarkNet
-
-DEFAULT_CROP_SIZE = 256
-"""Side of the crops, pixels, for weights whose metadata does not contain it."""
+from lgnet_core.network.trained_hand_model import check_hand_model, resolve_hand_model
 
 
 def save_network(path: str | Path, network: HandsNetwork, metadata: Mapping[str, Any], half: bool = False) -> None:
@@ -136,9 +134,9 @@ def load_network(
     path = locate_weights(path)
     metadata, tensors = _read(path)
     hand_model = load_hand_model() if hand_model is None else hand_model
-    _check_hand_model(path, metadata, hand_model)
-    network = build_network(_config(path, metadata), hand_model)
-    _check_tensors(path, network.state_dict(), tensors)
+    check_hand_model(path, metadata, hand_model)
+    network = build_network(_config(path, metadata), HandLayer.of(hand_model))
+    check_tensors(path, {name: tuple(value.shape) for name, value in network.state_dict().items()}, tensors)
     network.load_state_dict(tensors)
     return network.to(device).eval(), metadata
 
@@ -159,30 +157,6 @@ def load_bundled_landmarker() -> HandLandmarkNet:
 def load_network_for(path: str | Path | None, requested: HandModel) -> tuple[HandsNetwork, dict[str, Any]]:
     """:func:`load_network` with the hand model from :func:`resolve_hand_model`, which is ``network.hand_model``."""
     return load_network(path, resolve_hand_model(path, requested))
-
-
-def resolve_hand_model(path: str | Path | None, requested: HandModel) -> HandModel:
-    """The hand model that weights were trained with: the requested one or the bundled one.
-
-    Networks of the bundled hand model serve every hand model, since results can be retargeted.
-
-    Raises: as :func:`load_network`; also if the weights were trained with neither of them.
-    """
-    path = locate_weights(path)
-    metadata = read_metadata(path)
-    trained = (metadata.get("hand_model") or {}).get("digest")
-    if trained != requested.digest and trained == (bundled := load_hand_model()).digest:
-        return bundled
-    _check_hand_model(path, metadata, requested)
-    return requested
-
-
-def crop_size(metadata: Mapping[str, Any]) -> int:
-    """Side of the crops that the weights were trained on, pixels; other sizes work but are less accurate.
-
-    For a network with one crop per hand: of the images from which its crops were extracted.
-    """
-    return int(metadata.get("size", DEFAULT_CROP_SIZE))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -220,39 +194,3 @@ def _current_settings(stored: Mapping[str, Any], config_class: type[NetworkConfi
     if config_class is HandLGNetConfig and "lgblock" in settings:
         settings["interaction"] = "lgblock" if settings.pop("lgblock") else "none"
     return settings
-
-
-def _check_hand_model(path: Path, metadata: Mapping[str, Any], hand_model: HandModel) -> None:
-    trained = metadata.get("hand_model") or {}
-    if trained.get("digest") != hand_model.digest:
-        raise CheckpointError(
-            f"{path}: trained with the hand model {trained.get('name')!r} ({str(trained.get('digest'))[:12]}), but "
-            f"{hand_model.name!r} ({hand_model.digest[:12]}) was passed; pass the one it was trained with "
-            "(--hand-model DIR, or none for the bundled hand model), or weights trained with yours"
-        )
-
-
-def _check_tensors(path: Path, expected: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> None:
-    """Raise an error that lists all mismatches."""
-    problems = []
-    for problem, names in (
-        ("missing", [n for n in expected if n not in stored]),
-        ("unexpected", [n for n in stored if n not in expected]),
-        (
-            "of another shape",
-            [
-                f"{n} {tuple(stored[n].shape)} instead of {tuple(expected[n].shape)}"
-                for n in expected
-                if n in stored and stored[n].shape != expected[n].shape
-            ],
-        ),
-        ("not finite", [n for n in stored if not torch.isfinite(stored[n]).all()]),
-    ):
-        if names:
-            more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-            problems.append(f"{len(names)} {problem}: {', '.join(names[:8])}{more}")
-    if problems:
-        raise CheckpointError(
-            f"{path}: its weights do not match the network it describes; {'; '.join(problems)}. The file was edited "
-            "or written by another version: export it again with this one, or use the version in its metadata"
-        )

@@ -94,7 +94,7 @@ class LGNetConfig:
         refine_projection: projection of vertices to pixels: ``full`` perspective with the crop's intrinsics, or the
             predicted ``weak`` perspective (paper).
         refine_smoothing: smoothing of the refine stage's offsets over the mesh, lambda of
-            :func:`~lgnet_core.network.lgnet.refine_stage.fairing_matrix`; 0 for none (paper).
+            :func:`~lgnet_core.hand_model.fairing.fairing_matrix`; 0 for none (paper).
 
     Raises:
         ValueError: if a value is invalid or the switches contradict each other.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic, NamedTuple, TypeVar
+from typing import ClassVar, Generic
 
 from torch import Tensor, nn
 
-Outputs = TypeVar("Outputs", bound=NamedTuple)
-"""Named tuple of tensors that a network returns."""
+from lgnet_core.network.prediction import Outputs
 
 
 class ExportableModule(nn.Module, ABC, Generic[Outputs]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.network.baselines.eanet import EANet
 from lgnet_core.network.baselines.intershape import InterShape
 from lgnet_core.network.config import NetworkConfig, find_config
@@ -13,7 +13,7 @@ from lgnet_core.network.hands_network import HandsNetwork
 from lgnet_core.network.lgnet.lgnet import LGNet
 from lgnet_core.network.per_hand.lgnet import HandLGNet
 
-_NETWORKS: dict[str, Callable[[Any, HandModel], HandsNetwork]] = {
+_NETWORKS: dict[str, Callable[[Any, HandLayer], HandsNetwork]] = {
     "lgnet": LGNet,
     "lgnet-hand": HandLGNet,
     "eanet": EANet,
@@ -22,7 +22,7 @@ _NETWORKS: dict[str, Callable[[Any, HandModel], HandsNetwork]] = {
 """Network class for each configuration ``kind``."""
 
 
-def build_network(config: NetworkConfig | str, hand_model: HandModel) -> HandsNetwork:
+def build_network(config: NetworkConfig | str, hand_model: HandLayer) -> HandsNetwork:
     """Build a network with random weights.
 
     Args:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lgnet_core.geometry.camera import virtual_intrinsics
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.network.attention_maps import AttentionMap
 from lgnet_core.network.backbones.factory import Backbone
 from lgnet_core.network.config import NetworkConfig, preset_name
@@ -34,7 +34,7 @@ class HandsNetwork(ExportableModule[HandsPrediction]):
     INPUTS: ClassVar[tuple[str, ...]] = ("image", "intrinsics")
     OUTPUTS = HandsPrediction
 
-    def __init__(self, config: NetworkConfig, hand_model: HandModel) -> None:
+    def __init__(self, config: NetworkConfig, hand_model: HandLayer) -> None:
         super().__init__()
         self.config = config
         self.hand_model = hand_model

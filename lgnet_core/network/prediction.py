@@ -1,10 +1,72 @@
-"""Output types of the networks."""
+"""Input sizes and output types of the networks; needs no torch.
+
+The fields are tensors as the networks return them, and numpy arrays as engines do.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from torch import Tensor
+import numpy as np
+
+from lgnet_core.types import Array, FloatArray, Side
+
+HAND_CROP_SIZE = 224
+"""Side of the hand-landmark network's crop, pixels."""
+
+PALM_IMAGE_SIZE = 192
+"""Side of the palm detector's letterboxed image, pixels."""
+
+GRID_STRIDE = 32
+"""Pixels per cell of the grid of the 2.5D joints."""
+
+MAX_LOGIT = 50.0
+"""Logits are clipped to it: beyond, exp overflows or the sigmoid is saturated in double precision."""
+
+Outputs = TypeVar("Outputs", bound=NamedTuple)
+"""Named tuple that a network returns."""
+
+
+class PalmCandidates(NamedTuple):
+    """One candidate per anchor, before score thresholding; pixels of the letterboxed image.
+
+    Shapes:
+        logits: (B, 2016); the sigmoid is the score.
+        boxes: (B, 2016, 4) left, top, right, bottom.
+        keypoints: (B, 2016, 7, 2), in the order of :data:`~lgnet_core.geometry.hand_crops.PALM_KEYPOINTS`.
+    """
+
+    logits: Array
+    boxes: Array
+    keypoints: Array
+
+
+class HandLandmarks(NamedTuple):
+    """Output of the network for a batch of crops.
+
+    Landmarks are in MediaPipe's order: wrist, then four per finger from the palm outwards: thumb (CMC, MCP, IP, tip),
+    index (MCP, PIP, DIP, tip), middle, ring, pinky.
+
+    Where a batch holds both hands of each image, all fields have a side axis of length 2 after the batch axis.
+
+    Shapes and units:
+        early: (N, 24, 56, 56) features at stride 4 (lite: 16 channels).
+        middle: (N, 112, 14, 14) features at stride 16 (lite: 64).
+        deep: (N, 1152, 7, 7) features at stride 32 (lite: 672).
+        landmarks: (N, 21, 3) pixels (u, v) of the crop, and depth relative to the wrist in pixels of the same scale.
+        world_landmarks: (N, 21, 3) metres, relative to approximately the centre of the hand, axes of the crop (x right,
+            y down, z away from the camera).
+        presence_logits: (N,); the sigmoid is the probability that the crop shows a hand.
+        side_logits: (N,); > 0 for a right hand, if the image is not mirrored.
+    """
+
+    early: Array
+    middle: Array
+    deep: Array
+    landmarks: Array
+    world_landmarks: Array
+    presence_logits: Array
+    side_logits: Array
 
 
 class HandsPrediction(NamedTuple):
@@ -27,17 +89,17 @@ class HandsPrediction(NamedTuple):
         relative_translation: (B, 3) wrist_left - wrist_right, metres, camera axes.
     """
 
-    joints_grid: Tensor
-    joint_log_variance: Tensor
-    presence_logits: Tensor
-    rotations: Tensor
-    shape: Tensor
-    camera: Tensor
-    rough_vertices: Tensor
-    rough_joints: Tensor
-    vertices: Tensor
-    joints: Tensor
-    relative_translation: Tensor
+    joints_grid: Array
+    joint_log_variance: Array
+    presence_logits: Array
+    rotations: Array
+    shape: Array
+    camera: Array
+    rough_vertices: Array
+    rough_joints: Array
+    vertices: Array
+    joints: Array
+    relative_translation: Array
 
 
 class StackedHands(NamedTuple):
@@ -52,16 +114,16 @@ class StackedHands(NamedTuple):
         to_other: (N, 3) other wrist - own wrist, metres, camera axes; undefined where there is no other hand.
     """
 
-    joints_grid: Tensor
-    joint_log_variance: Tensor
-    rotations: Tensor
-    shape: Tensor
-    camera: Tensor
-    rough_vertices: Tensor
-    rough_joints: Tensor
-    vertices: Tensor
-    joints: Tensor
-    to_other: Tensor
+    joints_grid: Array
+    joint_log_variance: Array
+    rotations: Array
+    shape: Array
+    camera: Array
+    rough_vertices: Array
+    rough_joints: Array
+    vertices: Array
+    joints: Array
+    to_other: Array
 
 
 class IntermediateOutputs(NamedTuple):
@@ -75,8 +137,18 @@ class IntermediateOutputs(NamedTuple):
             palm lengths.
     """
 
-    heatmaps: Tensor
-    pose: Tensor
-    shape: Tensor
-    joints: Tensor
-    translation: Tensor
+    heatmaps: Array
+    pose: Array
+    shape: Array
+    joints: Array
+    translation: Array
+
+
+def relative_translation(to_other: Array) -> Array:
+    """wrist_left - wrist_right, the mean of both hands' estimates. Shapes: (..., 2, 3) -> (..., 3)."""
+    return (to_other[..., Side.RIGHT, :] - to_other[..., Side.LEFT, :]) / 2
+
+
+def sigmoid(logits: FloatArray) -> FloatArray:
+    """Probabilities of an engine's logits, in double precision."""
+    return 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -MAX_LOGIT, MAX_LOGIT)))

@@ -75,14 +75,14 @@ class HandCapsules:
     """
 
     def __init__(self, hand_model: HandModel) -> None:
-        regressor = hand_model.J_regressor.detach().cpu().double().numpy()
-        tips = np.eye(regressor.shape[-1])[hand_model.tip_vertices.cpu().numpy()]
-        order = hand_model.mano_to_openpose.cpu().numpy()
+        regressor = np.asarray(hand_model.J_regressor, np.float64)
+        tips = np.eye(regressor.shape[-1])[np.asarray(hand_model.tip_vertices)]
+        order = np.asarray(hand_model.mano_to_openpose)
         self._regressors = [np.concatenate([joints, tips])[order] for joints in regressor]
-        bones = hand_model.weights.detach().cpu().numpy().argmax(-1)
+        bones = np.asarray(hand_model.weights).argmax(-1)
         self._owners, self._orders, self._firsts = [], [], []
         for side in Side:
-            vertices = hand_model.v_template[side].detach().cpu().double().numpy()
+            vertices = np.asarray(hand_model.v_template[side], np.float64)
             start, end = self._segments(vertices, side)
             distances = _distances(vertices[:, None], start, end)  # (V, C)
             distances[bones[side][:, None] != np.array(SEGMENT_BONES)] = np.inf

@@ -19,7 +19,7 @@ from functools import cache
 import numpy as np
 
 from lgnet_core.hand_model.anatomy import JOINT_LIMITS, anatomical_frames
-from lgnet_core.hand_model.layer import MANO_TO_OPENPOSE
+from lgnet_core.hand_model.model import MANO_TO_OPENPOSE
 from lgnet_core.types import FINGERS, FloatArray, Side
 
 MOTIONS = ("flexion", "abduction", "twist")
@@ -32,7 +32,7 @@ NUM_JOINTS = 15
 MANO_JOINTS = tuple(MANO_TO_OPENPOSE[1 + 4 * finger + link] for finger in range(5) for link in range(3))
 """Joint of MANO that each of the 15 finger joints is: thumb to little finger, from the palm to the tip."""
 
-LIMITS: FloatArray = JOINT_LIMITS[list(MANO_JOINTS)].double().numpy()
+LIMITS: FloatArray = JOINT_LIMITS[list(MANO_JOINTS)]
 """(15, 3, 2) range of motion of each angle, radians. Estimated angles may exceed it."""
 
 
@@ -56,7 +56,7 @@ class JointAngles:
     """
 
     def __init__(self) -> None:
-        bone, flexion, abduction = np.moveaxis(anatomical_frames()[list(MANO_JOINTS)].double().numpy(), 1, 0)
+        bone, flexion, abduction = np.moveaxis(anatomical_frames()[list(MANO_JOINTS)].astype(np.float64), 1, 0)
         self._frames = np.stack([bone, flexion, abduction], 1)
         self.axes: FloatArray = np.stack([flexion, abduction, bone], 1)
 

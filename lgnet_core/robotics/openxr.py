@@ -29,7 +29,7 @@ from lgnet_core.geometry.hand_frame import HandFrames, quaternion_from_matrix
 from lgnet_core.hand_model import HandModel
 from lgnet_core.hand_model.anatomy import anatomical_frames
 from lgnet_core.hand_model.bones import global_rotations
-from lgnet_core.hand_model.layer import MANO_TO_OPENPOSE
+from lgnet_core.hand_model.model import MANO_TO_OPENPOSE
 from lgnet_core.robotics.joint_angles import MIRROR
 from lgnet_core.types import FINGERS, WRIST, FloatArray, Hand, Side
 
@@ -91,21 +91,21 @@ class OpenXRConverter:
 
     def __init__(self, hand_model: HandModel) -> None:
         self._axes = HandFrames(hand_model).axes
-        frames = anatomical_frames().double().numpy()
+        frames = anatomical_frames().astype(np.float64)
         self._bone_joints = [joint for joint in MANO_TO_OPENPOSE[1:] if joint < len(frames)]  # 3 per finger
         self._backs = frames[self._bone_joints, 2]  # of the right hand: the abduction axis points out of the back
         self._spread, self._skin = [], []
         for side in Side:
-            vertices = hand_model.v_template[side].detach().cpu().double()
-            joints = hand_model.joints_from_vertices(vertices.to(hand_model.v_template), side).cpu().double().numpy()
-            not_thumb = ~np.isin(hand_model.weights[side].cpu().numpy().argmax(-1), [13, 14, 15])
-            surface = (vertices.numpy() - joints[WRIST]) @ self._axes[side]
+            vertices = np.asarray(hand_model.v_template[side], np.float64)
+            joints = np.asarray(hand_model.joints_from_vertices(hand_model.v_template[side], side), np.float64)
+            not_thumb = ~np.isin(np.asarray(hand_model.weights[side]).argmax(-1), [13, 14, 15])
+            surface = (vertices - joints[WRIST]) @ self._axes[side]
             knuckles = ((joints - joints[WRIST]) @ self._axes[side])[_KNUCKLES, 0].mean()
             wrist_width, hand_width = (
                 np.ptp(surface[not_thumb & (np.abs(surface[:, 0] - x) < _SECTION), 1]) for x in (0.0, knuckles)
             )
             self._spread.append(wrist_width / hand_width)
-            distances = np.linalg.norm(self._positions(joints, side)[:, None] - vertices.numpy(), axis=-1)
+            distances = np.linalg.norm(self._positions(joints, side)[:, None] - vertices, axis=-1)
             self._skin.append(distances.argsort(1)[:, :_NEAREST])
 
     def __call__(self, hand: Hand | None) -> HandJoints:

@@ -46,7 +46,7 @@ def hand_urdf(hand_model: HandModel, side: Side, hand_length: float | None = Non
     check_hand_length(hand_length)
     fitted = HandCapsules(hand_model)
     axes = HandFrames(hand_model).axes[side]
-    vertices = hand_model.v_template[side].detach().cpu().double().numpy()
+    vertices = np.asarray(hand_model.v_template[side], np.float64)
     joints = fitted.joints(vertices, side)
     scale = 1.0
     if hand_length is not None:

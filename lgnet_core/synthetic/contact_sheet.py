@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lgnet_core.data.sample import HandsBatch
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.io.output import make_folder
 from lgnet_core.types import JOINT_PARENTS, FloatArray
 from lgnet_core.visualization.drawing import write_png
@@ -21,7 +21,7 @@ _SUBPIXELS = 1 << _SHIFT
 
 
 def draw_contact_sheet(
-    batch: HandsBatch, hand_model: HandModel, columns: int = 8, skeletons: bool = True, captions: Sequence[str] = ()
+    batch: HandsBatch, hand_model: HandLayer, columns: int = 8, skeletons: bool = True, captions: Sequence[str] = ()
 ) -> FloatArray:
     """Arrange samples in a grid, row by row.
 
@@ -52,7 +52,7 @@ def draw_contact_sheet(
 
 
 def write_contact_sheet(
-    path: str | Path, batch: HandsBatch, hand_model: HandModel, columns: int = 8, skeletons: bool = True
+    path: str | Path, batch: HandsBatch, hand_model: HandLayer, columns: int = 8, skeletons: bool = True
 ) -> Path:
     """Write a contact sheet as PNG; see :func:`draw_contact_sheet`.
 

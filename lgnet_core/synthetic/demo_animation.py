@@ -16,8 +16,9 @@ from torch import Tensor
 
 from lgnet_core.data.clip import Clip
 from lgnet_core.geometry.camera import project
-from lgnet_core.hand_model import load_hand_model
-from lgnet_core.hand_model.anatomy import THUMB, preset
+from lgnet_core.hand_model import load_hand_layer
+from lgnet_core.hand_model.anatomy import THUMB
+from lgnet_core.hand_model.finger_poses import preset
 from lgnet_core.synthetic.render.renderer import Renderer
 from lgnet_core.synthetic.render.visibility import hand_presence
 from lgnet_core.synthetic.rng import CounterRng
@@ -138,7 +139,7 @@ def render_depth_clip(
     Returns:
         The clip, and (HEIGHT, WIDTH) metres per frame, 0 where the background is.
     """
-    model = load_hand_model()
+    model = load_hand_layer()
     capsules = CapsuleHandModel(model)
     angles, axes, positions = interpolate_keyframes(FRAMES_PER_SECOND / frames_per_second)
     count = len(angles)

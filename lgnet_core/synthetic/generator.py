@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.geometry.camera import project
-from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.hand_model import HandLayer, load_hand_layer
 from lgnet_core.synthetic.body.gloves import sample_gloves
 from lgnet_core.synthetic.camera.crops import crop_cameras, sample_crops
 from lgnet_core.synthetic.camera.imaging import ImagingPipeline
@@ -75,14 +75,14 @@ class SyntheticHands:
     def __init__(
         self,
         seed: int = 0,
-        hand_model: HandModel | None = None,
+        hand_model: HandLayer | None = None,
         device: torch.device | str = "cpu",
         split: Split = Split.TRAINING,
     ) -> None:
         self.seed = seed
         self.split = split
         self.device = torch.device(device)
-        self.hand_model = (load_hand_model() if hand_model is None else hand_model).to(self.device)
+        self.hand_model = (load_hand_layer() if hand_model is None else hand_model).to(self.device)
         self.capsules = CapsuleHandModel(self.hand_model, self.device)
         self.renderer = Renderer(self.hand_model, self.device)
         self.imaging = ImagingPipeline().to(self.device)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from lgnet_core.data.augmentation import resize
 from lgnet_core.data.sample import HandsBatch
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.io.evaluation_data import locate_evaluation_data
 from lgnet_core.synthetic.generator import GENERATOR_VERSION, SyntheticHands
 from lgnet_core.synthetic.splits import Split
@@ -54,7 +54,7 @@ class HeldOutHands:
         ValueError: if the labels were generated with another hand model.
     """
 
-    def __init__(self, hand_model: HandModel, path: Path = BUNDLED_SET) -> None:
+    def __init__(self, hand_model: HandLayer, path: Path = BUNDLED_SET) -> None:
         with np.load(locate_evaluation_data(path), allow_pickle=False) as stored:
             self._arrays = {name: stored[name] for name in stored.files}
         self.metadata: dict[str, Any] = json.loads(str(self._arrays.pop("metadata")))
@@ -92,7 +92,7 @@ class HeldOutHands:
         return torch.from_numpy(cv2.imdecode(self._arrays[f"{name}_codes"][start:end], cv2.IMREAD_UNCHANGED))
 
 
-def write_held_out(path: Path, hand_model: HandModel, name: str, seed: int, count: int) -> None:
+def write_held_out(path: Path, hand_model: HandLayer, name: str, seed: int, count: int) -> None:
     """Generate a held-out set and write it as npz.
 
     Raises:

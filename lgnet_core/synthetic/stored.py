@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.data import Dataset
 
 from lgnet_core.data.sample import HandsBatch, concatenate
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.io.disk import require_space
 from lgnet_core.io.interruption import SAVE_SECONDS
 from lgnet_core.io.memory import require_memory
@@ -229,7 +229,7 @@ class StoredHands(Dataset[HandsBatch]):
         StoredSetError: if the folder holds no set, shards are missing, or the hand models differ.
     """
 
-    def __init__(self, directory: str | Path, hand_model: HandModel | None = None) -> None:
+    def __init__(self, directory: str | Path, hand_model: HandLayer | None = None) -> None:
         self.directory = Path(directory)
         self.metadata = _read_metadata(self.directory)
         digest = self.metadata["hand_model_digest"]

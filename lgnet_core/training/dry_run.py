@@ -14,7 +14,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch.utils.data import DataLoader
 
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.io.output import check_folder_path, temporary_folder
 from lgnet_core.training.memory import check_disk
 from lgnet_core.training.mixture import MixtureDataset, check_stored_sets, open_mixture, validation_share
@@ -59,13 +59,13 @@ def dry_run(config: TrainConfig) -> Cost:
     """
     check_folder_path(config.out)
     checkpoint_to_resume(config)
-    check_stored_sets(config, load_hand_model(config.hand_model))
+    check_stored_sets(config, load_hand_layer(config.hand_model))
     total_steps, warmup_steps = CUDA_STEPS if uses_cuda(config) else CPU_STEPS
     log.info("measuring %d steps, %d of them for warm-up", total_steps, warmup_steps)
     steps = config.steps
     if config.epochs:
         devices, nodes = world_layout(config)
-        mixture = open_mixture(config, load_hand_model(config.hand_model), "cpu", None)
+        mixture = open_mixture(config, load_hand_layer(config.hand_model), "cpu", None)
         steps = epochs_to_steps(config, mixture, devices * nodes).steps
     clock = _StepClock()
     with temporary_folder() as folder:

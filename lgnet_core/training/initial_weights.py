@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.network import (
     HandLGNet,
     HandLGNetConfig,
@@ -26,7 +26,7 @@ BACKBONE_SUFFIXES = (".pth", ".pt")
 """Suffixes of files with the weights of a backbone alone, such as torchvision's."""
 
 
-def initial_network(config: TrainConfig, hand_model: HandModel, resumed: bool = False) -> HandsNetwork:
+def initial_network(config: TrainConfig, hand_model: HandLayer, resumed: bool = False) -> HandsNetwork:
     """Network with its initial weights.
 
     Args:

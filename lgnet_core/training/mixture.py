@@ -15,7 +15,7 @@ from lgnet_core.data.augmentation import Augmentation
 from lgnet_core.data.hand_pairs import CropJitter
 from lgnet_core.data.realhands import read_index
 from lgnet_core.data.sample import HandsBatch, concatenate
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.network import HandLGNet
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import StoredHands
@@ -93,7 +93,7 @@ def collate(samples: Sequence[Any]) -> Any:
 
 def open_mixture(
     config: TrainConfig,
-    hand_model: HandModel,
+    hand_model: HandLayer,
     device: str,
     augmentation: Augmentation | None,
     frozen: HandLGNet | None = None,
@@ -137,7 +137,7 @@ def open_mixture(
     return mixture
 
 
-def check_stored_sets(config: TrainConfig, hand_model: HandModel) -> None:
+def check_stored_sets(config: TrainConfig, hand_model: HandLayer) -> None:
     """Check that the stored sets and real images of a configuration exist, fit, and have some left for training.
 
     Raises:
@@ -155,7 +155,7 @@ def validation_share(config: TrainConfig, weight: float) -> int:
     return max(1, round(config.validation * weight / sum(weight for _, weight in config.components())))
 
 
-def _open_features(name: str, config: TrainConfig, frozen: HandLGNet, hand_model: HandModel) -> FeatureSource:
+def _open_features(name: str, config: TrainConfig, frozen: HandLGNet, hand_model: HandLayer) -> FeatureSource:
     """Cached features of a stored set or of real images."""
     threads = config.threads or None
     if name != REALHANDS:

@@ -16,8 +16,8 @@ from lgnet_core.data.sample import HandsBatch, HandsLabels
 from lgnet_core.evaluation.metrics.alignment import WRIST_RAW
 from lgnet_core.evaluation.metrics.validation import ValidationMetrics
 from lgnet_core.network import HandLGNet, HandsNetwork, HandsPrediction, IntermediateOutputs
-from lgnet_core.network.detector.hand_landmark import HandLandmarks
 from lgnet_core.network.per_hand.batching import predict_both
+from lgnet_core.network.prediction import HandLandmarks
 from lgnet_core.training.features.batch import FeatureBatch
 from lgnet_core.training.losses.auxiliary import AuxiliaryHeads, auxiliary_loss
 from lgnet_core.training.losses.config import LossWeights

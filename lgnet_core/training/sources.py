@@ -15,7 +15,7 @@ from lgnet_core.data.annotated_images import LoadedCrops
 from lgnet_core.data.annotated_set import AnnotatedSet
 from lgnet_core.data.augmentation import MIN_JOINTS_INSIDE, Augmentation, augment, draw_affines, resize
 from lgnet_core.data.sample import HandsBatch, concatenate
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.io.files import InputError
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import StoredHands
@@ -88,7 +88,7 @@ class StoredSource:
     def __init__(
         self,
         directory: Path,
-        hand_model: HandModel,
+        hand_model: HandLayer,
         size: int,
         validation: int,
         geometric: Augmentation | None,
@@ -210,7 +210,7 @@ class ImagePart:
 
 
 def open_annotated(
-    name: str, config: TrainConfig, hand_model: HandModel, validation: int, geometric: Augmentation | None
+    name: str, config: TrainConfig, hand_model: HandLayer, validation: int, geometric: Augmentation | None
 ) -> AnnotatedSource:
     """Open one of :data:`lgnet_core.training.train_config.ANNOTATED`.
 

@@ -19,7 +19,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from lgnet_core.data.augmentation import Augmentation
-from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.hand_model import HandLayer, load_hand_layer
 from lgnet_core.io.output import make_folder, naming
 from lgnet_core.network import HandLGNet, HandsNetwork
 from lgnet_core.network.baselines.intershape import InterShape
@@ -70,7 +70,7 @@ def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Path:
     cuda = uses_cuda(config)
     checkpoint = checkpoint_to_resume(config)
     lightning.seed_everything(config.seed, verbose=False)
-    hand_model = load_hand_model(config.hand_model)
+    hand_model = load_hand_layer(config.hand_model)
     frozen = initial_network(config, hand_model) if config.freeze_backbone else None
     assert frozen is None or isinstance(frozen, HandLGNet)
     mixture = open_mixture(config, hand_model, "cuda" if cuda else "cpu", _augmentation(config, hand_model), frozen)
@@ -234,7 +234,7 @@ def checkpoint_to_resume(config: TrainConfig) -> Path | None:
     return path
 
 
-def _augmentation(config: TrainConfig, hand_model: HandModel) -> Augmentation | None:
+def _augmentation(config: TrainConfig, hand_model: HandLayer) -> Augmentation | None:
     flip = 0.5 if config.flip else 0.0
     if config.flip and not hand_model.mirrored:
         log.warning(

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from lgnet_core.geometry.camera import project_distorted
-from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.hand_model import HandLayer, load_hand_layer
 from lgnet_core.inference import DepthSource, OutOfMemoryError, Smoothing, Thresholds
 from lgnet_core.inference.depth_alignment import scale_hands
 from lgnet_core.types import WRIST, Camera, FloatArray, Hand, ImageHands, Side, SizeSource, TwoHands
@@ -19,7 +19,7 @@ CAMERA = Camera(np.array([[560.0, 0, 319.5], [0, 560, 239.5], [0, 0, 1]]), 640, 
 WRISTS = np.array([[-0.07, 0.03, 0.5], [0.08, 0.02, 0.55]])  # right, left; metres, camera frame
 
 
-def two_hands(hand_model: HandModel, track_id: int = 1) -> TwoHands:
+def two_hands(hand_model: HandLayer, track_id: int = 1) -> TwoHands:
     """A right and a left hand half a metre in front of a VGA camera, a few centimetres apart."""
     scene = make_scene(hand_model, CAMERA, WRISTS, (True, True))
     faces = hand_model.faces.cpu().numpy()
@@ -71,7 +71,7 @@ class FixedEstimator:
 
     def __init__(self) -> None:
         self.thresholds = Thresholds()
-        self.hand_model = load_hand_model()
+        self.hand_model = load_hand_layer()
         self.freed = 0
 
     def warm_up(self) -> None:

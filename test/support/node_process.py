@@ -11,7 +11,7 @@ exit_on_signals()  # before the imports that take seconds, like the installed pr
 
 import torch  # noqa: E402
 
-from lgnet_core.hand_model import load_hand_model  # noqa: E402
+from lgnet_core.hand_model import load_hand_layer  # noqa: E402
 from lgnet_core.inference import HandEstimator, HandTracker  # noqa: E402
 from lgnet_ros.node import main  # noqa: E402
 from lgnet_ros.parameters import Settings  # noqa: E402
@@ -22,7 +22,7 @@ from support.small_network import small_network  # noqa: E402
 
 def small_tracker(settings: Settings) -> HandTracker:
     """Tracker with a network small enough for hundreds of lifecycles."""
-    network = small_network(load_hand_model())
+    network = small_network(load_hand_layer())
     return HandTracker(HandEstimator.from_network(network, "eager", "cpu", threads=1, size=64))
 
 

@@ -9,7 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.hand_model import HandModel
-from lgnet_core.hand_model.anatomy import angles_to_rotations, preset, preset_names
+from lgnet_core.hand_model.anatomy import angles_to_rotations
+from lgnet_core.hand_model.finger_poses import preset, preset_names
 from lgnet_core.types import Hand, Side
 
 SEEDS = st.integers(0, 2**16)

@@ -21,10 +21,9 @@ from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.observation import HandObserver
 from lgnet_core.inference.palms import PalmDetection
 from lgnet_core.inference.reconstruction import HandReconstructor
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarks
-from lgnet_core.network.detector.palm_detector import PALM_CANDIDATES, PALM_IMAGE_SIZE, PalmCandidates
+from lgnet_core.network.detector.palm_detector import PALM_CANDIDATES
 from lgnet_core.network.per_hand.stages import HandStages
-from lgnet_core.network.prediction import StackedHands
+from lgnet_core.network.prediction import HAND_CROP_SIZE, PALM_IMAGE_SIZE, HandLandmarks, PalmCandidates, StackedHands
 from lgnet_core.types import Camera, Side
 from support.scene import Scene
 

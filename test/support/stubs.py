@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lgnet_core.geometry.camera import project_distorted
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.network import build_network
 from lgnet_core.network.checkpoint import save_network
 from lgnet_core.types import Camera, FloatArray, Hand, Side, TwoHands
@@ -29,7 +29,7 @@ def tile(side: Side, joints: FloatArray, pixels: FloatArray) -> Hand:
 class StubEstimator:
     """Returns a left hand at the centre of every image whose first pixel is not black."""
 
-    hand_model = load_hand_model()
+    hand_model = load_hand_layer()
     engines: ClassVar = {"hands": "no engine"}
 
     def estimate(self, image: FloatArray, camera: Camera | None = None) -> TwoHands:
@@ -49,5 +49,5 @@ class StubEstimator:
 def save_untrained_network(path: Path) -> Path:
     """Save deterministic weights of an untrained lgnet-mini, for tests where accuracy does not matter."""
     torch.manual_seed(0)
-    save_network(path, build_network("lgnet-mini", load_hand_model()), {"preset": "lgnet-mini", "steps": 0})
+    save_network(path, build_network("lgnet-mini", load_hand_layer()), {"preset": "lgnet-mini", "steps": 0})
     return path

@@ -11,8 +11,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.hand_model.anatomy import angles_to_rotations, preset
+from lgnet_core.hand_model import HandLayer, load_hand_layer
+from lgnet_core.hand_model.anatomy import angles_to_rotations
+from lgnet_core.hand_model.finger_poses import preset
 from lgnet_core.robotics.capsules import HandCapsules
 from lgnet_core.robotics.hand_points import in_hands
 from lgnet_core.types import FloatArray, Side
@@ -25,7 +26,7 @@ REPETITIONS = 100
 
 def main() -> None:
     torch.set_num_threads(1)
-    hand_model = load_hand_model()
+    hand_model = load_hand_layer()
     capsules = HandCapsules(hand_model)
     meshes = {side: pose_mesh(hand_model, side) for side in Side}
     faces = {side: hand_model.faces[side].numpy() for side in Side}
@@ -45,7 +46,7 @@ def main() -> None:
         print(f"{name}: {median:.2f} ({high:.2f})")
 
 
-def pose_mesh(hand_model: HandModel, side: Side) -> FloatArray:
+def pose_mesh(hand_model: HandLayer, side: Side) -> FloatArray:
     """Vertices of a relaxed hand half a metre in front of the camera, apart from the other one."""
     rotations = angles_to_rotations(preset("relaxed"), side)[None]
     with torch.no_grad():

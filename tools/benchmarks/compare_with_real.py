@@ -24,10 +24,11 @@ from lgnet_core.data.hand_pairs import crop_hand_pairs
 from lgnet_core.data.realhands import read_index
 from lgnet_core.engines.factory import make_engine
 from lgnet_core.geometry.hand_crops import crops_from_joints
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.inference.crops import extract_crops
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, load_hand_landmark_net
+from lgnet_core.network.detector.hand_landmark import load_hand_landmark_net
 from lgnet_core.network.detector.palm_detector import load_palm_detector
+from lgnet_core.network.prediction import HAND_CROP_SIZE
 from lgnet_core.synthetic.stored import StoredHands
 from lgnet_core.training.features.teacher import Teacher, TeacherSettings
 from lgnet_core.types import FloatArray
@@ -50,7 +51,7 @@ def real_crops(root: Path, teacher: Teacher) -> Iterator[FloatArray]:
 
 def synthetic_crops(images: StoredHands, count: int) -> Iterator[FloatArray]:
     """The same of the first images of a stored set, around the ground-truth joints."""
-    hand_model = load_hand_model()
+    hand_model = load_hand_layer()
     for k in range(min(count, len(images))):
         batch = images[k]
         pairs = crop_hand_pairs(batch, batch.labels(hand_model).joints_2d)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lgnet_core.engines.cuda_graph import CudaGraphEngine
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.network import PRESETS, HandsNetwork, HandsPrediction, build_network
 from lgnet_core.network.per_hand.lgnet import HandLGNet
 
@@ -80,7 +80,7 @@ def graph_seconds(network: HandsNetwork) -> float:
 def check(preset: str) -> bool:
     """Measure a preset and print its row; returns whether the devices agree."""
     torch.manual_seed(0)
-    on_cpu = build_network(preset, load_hand_model()).eval()
+    on_cpu = build_network(preset, load_hand_layer()).eval()
     on_gpu = copy.deepcopy(on_cpu).cuda()
     with torch.inference_mode():
         difference, field = max_difference(

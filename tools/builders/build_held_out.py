@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.synthetic.contact_sheet import write_contact_sheet
 from lgnet_core.synthetic.held_out import BUNDLED_SET, HeldOutHands, write_held_out
 
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=BUNDLED_SET)
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
-    hand_model = load_hand_model()
+    hand_model = load_hand_layer()
     if options.sheet is None or not options.out.exists():
         write_held_out(options.out, hand_model, NAME, SEED, COUNT)
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB")

@@ -23,8 +23,9 @@ import torch
 from lgnet_core.commands.demo import run_demo
 from lgnet_core.geometry.camera import project_distorted
 from lgnet_core.geometry.hand_frame import HandFrames
-from lgnet_core.hand_model import HandModel, load_hand_model
-from lgnet_core.hand_model.anatomy import angles_to_rotations, preset
+from lgnet_core.hand_model import HandLayer, load_hand_layer
+from lgnet_core.hand_model.anatomy import angles_to_rotations
+from lgnet_core.hand_model.finger_poses import preset
 from lgnet_core.inference import HandEstimator
 from lgnet_core.io.images import load_image
 from lgnet_core.synthetic.contact_sheet import draw_contact_sheet
@@ -40,7 +41,7 @@ INK = (40, 40, 40)
 SHEET_WIDTH = 1200  # pixels, of the images that are made smaller
 
 
-def hands_of_the_frames(model: HandModel) -> TwoHands:
+def hands_of_the_frames(model: HandLayer) -> TwoHands:
     """Two open hands 26 cm apart, palms to the camera, fingers up and a little inwards."""
     sides = []
     for side in Side:
@@ -77,7 +78,7 @@ def hands_of_the_frames(model: HandModel) -> TwoHands:
     return TwoHands(hands[0], hands[1], wrists[1] - wrists[0], metric=True)
 
 
-def draw_frames(model: HandModel) -> FloatArray:
+def draw_frames(model: HandLayer) -> FloatArray:
     """The image of the frames, (HEIGHT, WIDTH, 3) uint8 RGB."""
     hands, frames = hands_of_the_frames(model), HandFrames(model)
     canvas = draw_overlay(np.full((HEIGHT, WIDTH, 3), 250, np.uint8), hands, CAMERA)
@@ -139,9 +140,9 @@ def main() -> None:
     parser.add_argument("--worst", type=Path, help="worst.png of lgnet eval on the frozen set, with the same weights")
     arguments = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
-    frames = draw_frames(load_hand_model())
+    frames = draw_frames(load_hand_layer())
     cv2.imwrite(str(FOLDER / "frames.png"), frames[..., ::-1])
-    generator = SyntheticHands(7, load_hand_model())
+    generator = SyntheticHands(7, load_hand_layer())
     sheet = draw_contact_sheet(generator.crops(torch.arange(32), 128), generator.hand_model)
     write_jpeg("synthetic.jpg", sheet)
     with tempfile.TemporaryDirectory() as folder:

@@ -27,9 +27,10 @@ import torch
 from ai_edge_litert.interpreter import Interpreter
 from torch import Tensor, nn
 
-from lgnet_core.hand_model import load_hand_model
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet
-from lgnet_core.network.detector.palm_detector import GRIDS, PALM_IMAGE_SIZE, PalmDetector
+from lgnet_core.hand_model import load_hand_layer
+from lgnet_core.network.detector.hand_landmark import HandLandmarkNet
+from lgnet_core.network.detector.palm_detector import GRIDS, PalmDetector
+from lgnet_core.network.prediction import HAND_CROP_SIZE, PALM_IMAGE_SIZE
 from lgnet_core.network.pretrained import (
     HAND_LANDMARK,
     MEDIAPIPE_PALM_DETECTOR,
@@ -262,7 +263,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     wheel = zipfile.ZipFile(arguments.wheel)
     models = {name: TFLiteModel(wheel.read(member.format(variant))) for name, member in MEMBERS.items()}
-    generator = SyntheticHands(SEED, load_hand_model(None))
+    generator = SyntheticHands(SEED, load_hand_layer(None))
 
     hand_landmark = folded_hand_landmark(models[HAND_LANDMARK], variant)
     batches = [generator.crops(indices, NORM_SIZE).image for indices in torch.arange(NORM_IMAGES).split(32)]

@@ -17,7 +17,7 @@ from lgnet_core.data.interhand26m.index import open_index
 from lgnet_core.data.interhand26m.layout import MIN_BRIGHTNESS, AnnotationSet, SplitFiles, Subset
 from lgnet_core.data.sample import HandsGroundTruth
 from lgnet_core.geometry.camera import project
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.io.files import InputError
 from lgnet_core.types import FloatArray, ImageArray
 
@@ -50,7 +50,7 @@ class InterHand26M(AnnotatedSet):
         sources: SplitFiles,
         annotation: AnnotationSet = AnnotationSet.ALL,
         subset: Subset = Subset.ALL,
-        mano: HandModel | None = None,
+        mano: HandLayer | None = None,
         fitted_only: bool = False,
         cache: Path | None = None,
         console: Console | None = None,

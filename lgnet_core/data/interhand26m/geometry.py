@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 
 
 def to_camera(points: Tensor, rotation: Tensor, position: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def to_camera(points: Tensor, rotation: Tensor, position: Tensor) -> Tensor:
 
 
 def fits_to_camera(
-    hand_model: HandModel, pose: Tensor, shape: Tensor, translation: Tensor, rotation: Tensor, position: Tensor
+    hand_model: HandLayer, pose: Tensor, shape: Tensor, translation: Tensor, rotation: Tensor, position: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Rotations and wrists of fitted hands in a camera frame.
 

@@ -23,11 +23,12 @@ from lgnet_core.engines.factory import make_engine
 from lgnet_core.evaluation.benchmark.background_load import background_load
 from lgnet_core.evaluation.benchmark.machine import PeakMemory, machine_description
 from lgnet_core.evaluation.benchmark.report import BenchmarkReport, Latency, NetworkCost, PipelineCost
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.inference.estimator import HandEstimator
 from lgnet_core.inference.tracking.tracker import HandTracker
 from lgnet_core.network import build_network
-from lgnet_core.network.exportable import ExportableModule, Outputs
+from lgnet_core.network.exportable import ExportableModule
+from lgnet_core.network.prediction import Outputs
 from lgnet_core.types import ImageArray
 
 WARM_UP = 3
@@ -46,7 +47,7 @@ class _Settings:
 
 
 def run_bench(
-    hand_model: HandModel,
+    hand_model: HandLayer,
     presets: Sequence[str] = (),
     engines: Sequence[str] | None = None,
     device: str = "auto",
@@ -97,7 +98,7 @@ def count_macs(network: ExportableModule[Outputs], inputs: tuple[Tensor, ...] | 
 
 
 def _pipeline_cost(
-    clip: Clip, weights: str | Path | None, hand_model: HandModel, engine: str, settings: _Settings
+    clip: Clip, weights: str | Path | None, hand_model: HandLayer, engine: str, settings: _Settings
 ) -> PipelineCost:
     memory = PeakMemory(settings.device)
     estimator = HandEstimator.load(weights, settings.device, hand_model, engine, threads=settings.threads)
@@ -134,7 +135,7 @@ def _pipeline_cost(
 
 
 def _network_costs(
-    preset: str, hand_model: HandModel, size: int | None, engines: Sequence[str], settings: _Settings
+    preset: str, hand_model: HandLayer, size: int | None, engines: Sequence[str], settings: _Settings
 ) -> Iterator[NetworkCost]:
     """Costs of each engine module of a network in each engine."""
     torch.manual_seed(0)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lgnet_core.data.annotated_images import INTERACTING, ImageFaults, LoadedCrops
 from lgnet_core.evaluation.datasets.base import CATEGORIES, Category, LabelledImages
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.types import FloatArray
 
 
@@ -37,7 +37,7 @@ class AnnotatedImages:
     size = None
 
     def __init__(
-        self, dataset: AnnotatedDataset, hand_model: HandModel | None, name: str, metadata: dict[str, Any]
+        self, dataset: AnnotatedDataset, hand_model: HandLayer | None, name: str, metadata: dict[str, Any]
     ) -> None:
         self.set, self.hand_model, self.name, self.metadata = dataset, hand_model, name, metadata
 

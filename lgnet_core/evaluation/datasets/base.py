@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lgnet_core.data.sample import HandsBatch, HandsGroundTruth
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 
 INTERHAND26M, HIC, FREIHAND, CONTACTPOSE, HOT3D = "interhand26m", "hic", "freihand", "contactpose", "hot3d"
 """Names of the public data sets, in options and in tables of published results."""
@@ -43,7 +43,7 @@ class LabelledImages(NamedTuple):
     frame: Tensor
 
     @classmethod
-    def stills(cls, batch: HandsBatch, category: Tensor, hand_model: HandModel) -> LabelledImages:
+    def stills(cls, batch: HandsBatch, category: Tensor, hand_model: HandLayer) -> LabelledImages:
         """Fully labelled images that are not part of a sequence."""
         model_device = hand_model.v_template.device
         truth = HandsGroundTruth.of(batch.to(model_device), hand_model).to(batch.image.device)
@@ -70,7 +70,7 @@ class EvaluationImages(Protocol):
     def __len__(self) -> int: ...
 
     @property
-    def hand_model(self) -> HandModel | None:
+    def hand_model(self) -> HandLayer | None:
         """The model of its meshes; None: there are none, or their model is not at hand."""
         ...
 
@@ -88,6 +88,6 @@ class EvaluationImages(Protocol):
         ...
 
 
-def has_vertices_of(images: EvaluationImages, hand_model: HandModel) -> bool:
+def has_vertices_of(images: EvaluationImages, hand_model: HandLayer) -> bool:
     """Whether the true meshes of a data set have the vertices of a hand model, so that these can be compared."""
     return images.hand_model is not None and images.hand_model.digest == hand_model.digest

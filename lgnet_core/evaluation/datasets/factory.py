@@ -11,7 +11,7 @@ from lgnet_core.data.interhand26m.layout import AnnotationSet, SplitFiles, Subse
 from lgnet_core.evaluation.datasets.annotated import AnnotatedImages
 from lgnet_core.evaluation.datasets.base import CONTACTPOSE, FREIHAND, HIC, HOT3D, INTERHAND26M, EvaluationImages
 from lgnet_core.evaluation.datasets.synthetic import HeldOutImages, StoredImages
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 
 SYNTHETIC = "synthetic"
 PUBLIC_DATASETS = (INTERHAND26M, HIC, FREIHAND, CONTACTPOSE, HOT3D)
@@ -36,7 +36,7 @@ class DatasetConfig:
 
 
 def open_images(
-    config: DatasetConfig, hand_model: HandModel, mano: HandModel | None = None, console: Console | None = None
+    config: DatasetConfig, hand_model: HandLayer, mano: HandLayer | None = None, console: Console | None = None
 ) -> EvaluationImages:
     """Open a data set.
 
@@ -65,7 +65,7 @@ def open_images(
     return _open_interhand(config, config.root, hand_model, mano, console)
 
 
-def _open_hic(root: Path, mano: HandModel | None) -> EvaluationImages:
+def _open_hic(root: Path, mano: HandLayer | None) -> EvaluationImages:
     from lgnet_core.data.hic import HIC as HICSet
 
     if mano is None:
@@ -77,7 +77,7 @@ def _open_hic(root: Path, mano: HandModel | None) -> EvaluationImages:
     return AnnotatedImages(images, mano, "HIC", {"root": str(root), "crop": "around the projected meshes"})
 
 
-def _open_freihand(config: DatasetConfig, root: Path, mano: HandModel | None) -> EvaluationImages:
+def _open_freihand(config: DatasetConfig, root: Path, mano: HandLayer | None) -> EvaluationImages:
     from lgnet_core.data.freihand import FreiHAND
 
     metadata = {
@@ -115,7 +115,7 @@ def _open_hot3d(config: DatasetConfig, root: Path) -> EvaluationImages:
 
 
 def _open_interhand(
-    config: DatasetConfig, root: Path, hand_model: HandModel, mano: HandModel | None, console: Console | None
+    config: DatasetConfig, root: Path, hand_model: HandLayer, mano: HandLayer | None, console: Console | None
 ) -> EvaluationImages:
     from lgnet_core.data.interhand26m import InterHand26M
 

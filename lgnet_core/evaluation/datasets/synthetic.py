@@ -10,7 +10,7 @@ from torch import Tensor
 from lgnet_core.data.augmentation import resize
 from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.evaluation.datasets.base import CATEGORIES, Category, LabelledImages
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.synthetic.camera.crops import need_separate_crops
 from lgnet_core.synthetic.held_out import HELD_OUT_IMAGE_SIZE, HeldOutHands
 from lgnet_core.synthetic.scene.interactions import SceneKind
@@ -20,7 +20,7 @@ from lgnet_core.synthetic.stored import StoredHands
 class HeldOutImages:
     """The frozen held-out set; the category is that of the generated scene, even if the crop shows less of it."""
 
-    def __init__(self, hand_model: HandModel) -> None:
+    def __init__(self, hand_model: HandLayer) -> None:
         self._set, self.hand_model = HeldOutHands(hand_model), hand_model
         self.metadata, self.size = self._set.metadata, HELD_OUT_IMAGE_SIZE
         self.name = str(self.metadata["name"])
@@ -36,7 +36,7 @@ class HeldOutImages:
 class StoredImages:
     """A folder written by ``lgnet synth``; categories are derived from the labels, :func:`category_of_labels`."""
 
-    def __init__(self, directory: Path, hand_model: HandModel) -> None:
+    def __init__(self, directory: Path, hand_model: HandLayer) -> None:
         self._set, self.hand_model = StoredHands(directory, hand_model), hand_model
         self.metadata, self.name = self._set.metadata, str(directory)
         self.size = int(self.metadata["size"])
@@ -58,7 +58,7 @@ def category_of_interaction(kind: Tensor) -> Tensor:
     return table[kind]
 
 
-def category_of_labels(batch: HandsBatch, hand_model: HandModel) -> Tensor:
+def category_of_labels(batch: HandsBatch, hand_model: HandLayer) -> Tensor:
     """Category index (B,) from the present hands; a pair is separate if its hands would be cropped separately."""
     joints = batch.to(hand_model.v_template.device).labels(hand_model).joints_2d.cpu()
     apart = need_separate_crops(joints.amin(2), joints.amax(2))

@@ -1,4 +1,4 @@
-"""Errors of reported hands on a clip with ground truth; depends on numpy and torch only."""
+"""Errors of reported hands on a clip with ground truth; depends on numpy only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from lgnet_core.data.clip import Clip
 from lgnet_core.evaluation.end_to_end.hand_errors import hand_errors
@@ -88,6 +87,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def _acceleration_error(joints: FloatArray, true_joints: FloatArray) -> float:
     """Millimetres per frame squared; NaN without three consecutive frames. Shapes: (T, 2, J, 3), NaN: not found."""
-    predicted, true = (accelerations(torch.from_numpy(np.asarray(x, np.float64))) for x in (joints, true_joints))
-    errors = (predicted - true).norm(dim=-1)
-    return float(errors[errors.isfinite()].mean())
+    predicted, true = (accelerations(np.asarray(x, np.float64)) for x in (joints, true_joints))
+    errors = np.linalg.norm(predicted - true, axis=-1)
+    errors = errors[np.isfinite(errors)]
+    return float(errors.mean()) if len(errors) else float("nan")

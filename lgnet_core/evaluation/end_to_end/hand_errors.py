@@ -1,6 +1,6 @@
 """Errors of a single reported hand, for demonstrations and tools that evaluate single images.
 
-Depends on numpy and torch only; sets of hands are evaluated by :mod:`lgnet_core.evaluation.metrics`.
+Depends on numpy only; sets of hands are evaluated by :mod:`lgnet_core.evaluation.metrics`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from lgnet_core.evaluation.end_to_end.reported_hand import ReportedHand
 from lgnet_core.evaluation.metrics.alignment import MILLIMETRES, WRIST_RAW
@@ -44,7 +43,6 @@ def hand_errors(hand: ReportedHand, true_joints: FloatArray, camera: Camera) -> 
     pixels = np.full(len(true_joints), np.nan)
     projected = project_distorted(true_joints[known], camera)
     pixels[known] = np.linalg.norm(hand.joints_2d[known] - projected, axis=-1)
-    predicted, true = torch.from_numpy(hand.joints), torch.from_numpy(true_joints)
-    relative = WRIST_RAW.errors(predicted, predicted, true, true).numpy()
+    relative = WRIST_RAW.errors(hand.joints, hand.joints, true_joints, true_joints)
     wrist = float(np.linalg.norm(hand.joints[WRIST] - true_joints[WRIST])) * MILLIMETRES if hand.placed else np.nan
     return HandErrors(pixels, relative, wrist)

@@ -22,8 +22,9 @@ from lgnet_core.geometry.crops import bounding_box, letterbox
 from lgnet_core.geometry.hand_crops import HandCrops, crops_from_joints, crops_from_palms
 from lgnet_core.inference import make_engine
 from lgnet_core.inference.crops import extract_crops
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarks, load_hand_landmark_net
-from lgnet_core.network.detector.palm_detector import PALM_IMAGE_SIZE, load_mediapipe_palm_detector
+from lgnet_core.network.detector.hand_landmark import load_hand_landmark_net
+from lgnet_core.network.detector.palm_detector import load_mediapipe_palm_detector
+from lgnet_core.network.prediction import HAND_CROP_SIZE, PALM_IMAGE_SIZE, HandLandmarks, sigmoid
 from lgnet_core.types import FloatArray, ImageArray, Side
 
 SINGLE_HANDS = ("subhih", "lebanese", "asl")
@@ -102,9 +103,9 @@ class MediaPipeReference:
         affine = letterbox(width, height, PALM_IMAGE_SIZE)
         detections = self._palms(extract_crops(image, affine[None], PALM_IMAGE_SIZE))
         to_image_affine = invert_affine(affine)
-        scores = torch.sigmoid(detections.logits[0])
+        scores = torch.from_numpy(sigmoid(detections.logits[0]))
         kept: list[int] = []
-        boxes = detections.boxes[0].double().numpy()
+        boxes = detections.boxes[0].astype(np.float64)
         for k in scores.argsort(descending=True, stable=True).tolist():
             if scores[k] < self.thresholds.palm or len(kept) == self.thresholds.palms:
                 break
@@ -113,11 +114,12 @@ class MediaPipeReference:
         if not kept:
             return None
         corners = transform_points(to_image_affine, boxes[kept].reshape(-1, 2, 2)).reshape(-1, 4)
-        keypoints = transform_points(to_image_affine, detections.keypoints[0, kept].double().numpy())
+        keypoints = transform_points(to_image_affine, detections.keypoints[0, kept].astype(np.float64))
         return crops_from_palms(torch.from_numpy(corners).float(), torch.from_numpy(keypoints).float())
 
     def _predict_landmarks(self, image: ImageArray, affines: Tensor) -> HandLandmarks:
-        return self._hands(extract_crops(image, affines.double().numpy(), HAND_CROP_SIZE))
+        output = self._hands(extract_crops(image, affines.double().numpy(), HAND_CROP_SIZE))
+        return HandLandmarks(*map(torch.from_numpy, output))
 
 
 def compare_with_reference(hands: Sequence[ReportedHand], reference: Reference) -> Agreement | None:

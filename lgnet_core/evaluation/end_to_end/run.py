@@ -29,6 +29,7 @@ from lgnet_core.evaluation.end_to_end.report import EndToEndReport, MetricTable,
 from lgnet_core.evaluation.end_to_end.reported_hand import Method, ReportedHand, to_reported_hands
 from lgnet_core.evaluation.end_to_end.synthetic_full import COUNT, SEED, DetectionScores, generate_image
 from lgnet_core.evaluation.end_to_end.testdata import evaluate_testdata
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.inference import HandEstimator, HandTracker
 from lgnet_core.inference.context import ImageContext
 from lgnet_core.inference.palms import PalmDetection
@@ -169,7 +170,7 @@ def _testdata(evaluation: _Evaluation) -> Result:
 def _synthetic_full(evaluation: _Evaluation) -> Result:
     count, seed = evaluation.config.count or COUNT, evaluation.config.seed
     evaluation.data = f"{count} full synthetic images of seed {seed}"
-    generator = SyntheticHands(seed, evaluation.estimator.hand_model)
+    generator = SyntheticHands(seed, HandLayer.of(evaluation.estimator.hand_model))
     with evaluation.methods() as methods:
         scores_by_method = {name: DetectionScores() for name in methods}
         for index in track(range(count), "evaluating", console=evaluation.console, transient=True):
@@ -187,7 +188,7 @@ def _palms(evaluation: _Evaluation) -> Result:
         "MediaPipe's palm detector": PalmDetection(make_engine(load_mediapipe_palm_detector(), "auto", "cpu")),
     }
     scores = {name: PalmScores() for name in detectors}
-    images = palm_images(SyntheticHands(seed, evaluation.estimator.hand_model), count)
+    images = palm_images(SyntheticHands(seed, HandLayer.of(evaluation.estimator.hand_model)), count)
     for image, hands in track(images, "evaluating", total=count, console=evaluation.console, transient=True):
         context = ImageContext.from_image(image.image, image.camera, evaluation.estimator.thresholds)
         for name, detector in detectors.items():
@@ -242,7 +243,7 @@ def _jitter(evaluation: _Evaluation) -> Result:
 def _depth(evaluation: _Evaluation) -> Result:
     count, seed = evaluation.config.count or COUNT, evaluation.config.seed
     evaluation.data = f"{count} full synthetic images of seed {seed} and a synthetic clip, with depth maps"
-    generator = SyntheticHands(seed, evaluation.estimator.hand_model)
+    generator = SyntheticHands(seed, HandLayer.of(evaluation.estimator.hand_model))
     scores = score_still_hands(evaluation.estimator, generator, count, evaluation.console)
     scores |= score_moving_hands(evaluation.estimator, evaluation.console)
     return collect(scores), {}

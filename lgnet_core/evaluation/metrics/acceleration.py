@@ -5,16 +5,15 @@
 The acceleration error is the mean length of the difference between predicted and true acceleration.
 
 Sources: Kanazawa et al. 2019, "Learning 3D Human Dynamics from Video" (HMMR); Kocabas et al. 2020, "VIBE", which gives
-it in millimetres per second squared. Depends on torch only.
+it in millimetres per second squared.
 """
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from lgnet_core.evaluation.metrics.alignment import MILLIMETRES
+from lgnet_core.types import Array
 
 
-def accelerations(positions: Tensor) -> Tensor:
+def accelerations(positions: Array) -> Array:
     """Millimetres per frame squared. Shapes: (T, ..., 3) metres -> (T - 2, ..., 3)."""
-    return positions.diff(dim=0).diff(dim=0) * MILLIMETRES
+    return (positions[2:] - 2 * positions[1:-1] + positions[:-2]) * MILLIMETRES

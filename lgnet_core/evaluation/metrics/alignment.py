@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from array_api_compat import array_namespace
 
-from lgnet_core.types import MIDDLE_MCP, WRIST
+from lgnet_core.types import MIDDLE_MCP, WRIST, Array
 
 MILLIMETRES = 1000.0
 _MIN_BONE_LENGTH = 1e-4  # metres; keeps the scale of a degenerate prediction finite
@@ -37,7 +37,7 @@ class Alignment:
     root: int
     scaled: bool
 
-    def measurable(self, known: Tensor) -> Tensor:
+    def measurable(self, known: Array) -> Array:
         """Joints that have an error: those that are known, if the joints required for the alignment are known too.
 
         Shapes:
@@ -48,7 +48,7 @@ class Alignment:
             required = required & known[..., WRIST, None] & known[..., MIDDLE_MCP, None]
         return known & required
 
-    def errors(self, points: Tensor, joints: Tensor, true_points: Tensor, true_joints: Tensor) -> Tensor:
+    def errors(self, points: Array, joints: Array, true_points: Array, true_joints: Array) -> Array:
         """Distances of a hand's points (joints, vertices) from the true ones, millimetres.
 
         Args:
@@ -63,12 +63,15 @@ class Alignment:
         if self.scaled:
             aligned = aligned * (bone_length(true_joints) / bone_length(joints))[..., None, None]
         true_aligned = true_points - true_joints[..., self.root, None, :]
-        return (aligned - true_aligned).norm(dim=-1) * MILLIMETRES
+        xp = array_namespace(points, true_points)
+        return xp.linalg.vector_norm(aligned - true_aligned, axis=-1) * MILLIMETRES
 
 
-def bone_length(joints: Tensor) -> Tensor:
+def bone_length(joints: Array) -> Array:
     """Length from the wrist to the root of the middle finger, metres. Shapes: (..., 21, 3) -> (...)."""
-    return (joints[..., MIDDLE_MCP, :] - joints[..., WRIST, :]).norm(dim=-1).clamp_min(_MIN_BONE_LENGTH)
+    xp = array_namespace(joints)
+    bone = joints[..., MIDDLE_MCP, :] - joints[..., WRIST, :]
+    return xp.clip(xp.linalg.vector_norm(bone, axis=-1), _MIN_BONE_LENGTH)
 
 
 WRIST_RAW = Alignment("wrist-raw", WRIST, scaled=False)

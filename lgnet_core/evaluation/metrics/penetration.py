@@ -26,7 +26,7 @@ from lgnet_core.evaluation.comparison import Comparison
 from lgnet_core.evaluation.datasets.base import LabelledImages
 from lgnet_core.evaluation.metrics.alignment import MILLIMETRES
 from lgnet_core.evaluation.metrics.errors import MaskedMean
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.types import Side
 
 _CHUNK_SIZE = 256  # vertices that are tested against all triangles of the other hand at once
@@ -54,7 +54,7 @@ class ClosedHands:
         faces: (2, F + N, 3); vertex 778 is the centroid of the wrist boundary with N edges.
     """
 
-    def __init__(self, hand_model: HandModel) -> None:
+    def __init__(self, hand_model: HandLayer) -> None:
         self.open = hand_model.faces
         self.faces = torch.stack([self._closed(faces) for faces in hand_model.faces])
         self.boundary = [_boundary(faces)[:, 0] for faces in hand_model.faces]
@@ -207,7 +207,7 @@ class PenetrationScore:
         every: measure every n-th pair, starting with the first; one pair takes about 30 ms on a CPU.
     """
 
-    def __init__(self, hand_model: HandModel, every: int = 1) -> None:
+    def __init__(self, hand_model: HandLayer, every: int = 1) -> None:
         self._hands, self._every, self._pairs = ClosedHands(hand_model), every, 0
         # depth in mm, volume in cm^3, penetrating vertices in per cent, penetrating pairs in per cent
         self._predicted, self._true = MaskedMean(4), MaskedMean(4)

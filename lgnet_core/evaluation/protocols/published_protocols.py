@@ -21,7 +21,7 @@ from lgnet_core.evaluation.comparison import Comparison
 from lgnet_core.evaluation.datasets.base import CATEGORIES, Category, LabelledImages
 from lgnet_core.evaluation.metrics.alignment import MCP_SCALED, MILLIMETRES, WRIST_RAW, WRIST_SCALED, Alignment
 from lgnet_core.evaluation.metrics.errors import MRRPE, MaskedMean, mean_of_columns
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.types import NUM_KEYPOINTS, WRIST, Side
 
 INTERACTING, SINGLE = (Category.INTERACTING,), (Category.SINGLE,)
@@ -135,8 +135,8 @@ class PublishedProtocolScore:
     def __init__(
         self,
         protocol: PublishedProtocol,
-        predicted_model: HandModel,
-        true_model: HandModel,
+        predicted_model: HandLayer,
+        true_model: HandLayer,
         device: torch.device | str = "cpu",
     ) -> None:
         self.protocol = protocol

@@ -14,10 +14,10 @@ from lgnet_core.data.sample import HandsBatch, HandsGroundTruth, concatenate
 from lgnet_core.evaluation.comparison import Comparison, place_wrists
 from lgnet_core.evaluation.datasets.base import EvaluationImages, LabelledImages
 from lgnet_core.geometry.coordinates import grid_to_pixels
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.network import HandsNetwork, HandsPrediction
-from lgnet_core.network.lgnet.joint_stage import GRID_STRIDE
+from lgnet_core.network.prediction import GRID_STRIDE
 from lgnet_core.types import Camera, Hand, ImageArray, Side, TwoHands
 from lgnet_core.visualization.drawing import contact_sheet, draw_overlay, write_png
 
@@ -102,7 +102,7 @@ def draw_predictions(network: HandsNetwork, batch: HandsBatch, truth: HandsGroun
 
 
 def draw_prediction(
-    prediction: HandsPrediction, input_batch: HandsBatch, batch: HandsBatch, hand_model: HandModel
+    prediction: HandsPrediction, input_batch: HandsBatch, batch: HandsBatch, hand_model: HandLayer
 ) -> list[ImageArray]:
     """Draw the hands of a prediction.
 

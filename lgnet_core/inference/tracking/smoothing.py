@@ -26,9 +26,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
-import roma
-import torch
 
 from lgnet_core.types import WRIST, FloatArray, Hand
 
@@ -144,14 +143,18 @@ class HandSmoother:
         return self._last[name]
 
     def _filter_rotations(self, rotations: FloatArray) -> FloatArray:
-        """The same on SO(3): R exp(alpha log(R^T R_new)), along the geodesic."""
+        """The same on SO(3), along the geodesic."""
         last = self._last.get("rotations")
         if last is not None:
-            alpha = torch.tensor(self._joints.alpha, dtype=torch.float64)
-            ends = (torch.tensor(rotation, dtype=torch.float64) for rotation in (last, rotations))
-            rotations = roma.rotmat_slerp(*ends, alpha).numpy()
+            rotations = np.stack([_slerp(*ends, self._joints.alpha) for ends in zip(last, rotations)])
         self._last["rotations"] = rotations
         return rotations
+
+
+def _slerp(start: FloatArray, end: FloatArray, fraction: float) -> FloatArray:
+    """Rotation (3, 3) between two others: R exp(fraction log(R^T R_end))."""
+    rotvec, _ = cv2.Rodrigues((start.T @ end).astype(np.float64))
+    return start @ cv2.Rodrigues(fraction * rotvec)[0]
 
 
 def _smoothing_factor(cutoff: float, interval: float) -> float:

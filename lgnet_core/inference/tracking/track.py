@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
 from lgnet_core.geometry.hand_crops import HandCrops
 from lgnet_core.inference.observation import HandObservation, crops_from_observations
@@ -53,6 +52,6 @@ class Track:
 def predict_crops(tracks: Sequence[Track], interval: float, thresholds: Thresholds) -> HandCrops:
     """The next crop of each track: around its last joints, moved at constant velocity for ``interval`` seconds."""
     crops = crops_from_observations([track.observation for track in tracks], [track.side for track in tracks])
-    max_shift = thresholds.max_crop_shift * crops.side.numpy()[:, None]
+    max_shift = thresholds.max_crop_shift * crops.side[:, None]
     shift = np.clip(np.stack([track.velocity for track in tracks]) * interval, -max_shift, max_shift)
-    return crops._replace(centre=crops.centre + torch.from_numpy(shift))
+    return crops._replace(centre=crops.centre + shift)

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.network.attention_maps import AttentionMap
 from lgnet_core.network.backbones.factory import Backbone, build_backbone
 from lgnet_core.network.config import EANetConfig
@@ -57,7 +57,7 @@ class EANet(HandsNetwork):
 
     config: EANetConfig
 
-    def __init__(self, config: EANetConfig, hand_model: HandModel) -> None:
+    def __init__(self, config: EANetConfig, hand_model: HandLayer) -> None:
         super().__init__(config, hand_model)
         self.backbone = build_backbone(config.backbone)
         deep, channels, enhanced = self.backbone.deep_channels, config.channels, 2 * config.channels

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lgnet_core.geometry.coordinates import normalised_to_pixels, pixels_to_normalised
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.hand_model.asset import NUM_MANO_JOINTS, NUM_SHAPE_PARAMETERS
 from lgnet_core.network.attention_maps import AttentionMap
 from lgnet_core.network.backbones.factory import Backbone, build_backbone
@@ -133,7 +133,7 @@ class InterShape(HandsNetwork):
 
     config: InterShapeConfig
 
-    def __init__(self, config: InterShapeConfig, hand_model: HandModel) -> None:
+    def __init__(self, config: InterShapeConfig, hand_model: HandLayer) -> None:
         super().__init__(config, hand_model)
         self.heatmap_net = InterNet(config.backbone, config.decoder_channels, config.heatmap_depth)
         self.feature_net = FeatureNet(config.backbone, config.heatmap_depth)

@@ -14,47 +14,17 @@ from the centre of the first pixel.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lgnet_core.network.backbones.hand_landmark_encoder import HandLandmarkEncoder, HandLandmarkEncoderLite
 from lgnet_core.network.exportable import ExportableModule
+from lgnet_core.network.prediction import HAND_CROP_SIZE, HandLandmarks
 from lgnet_core.network.pretrained import HAND_LANDMARK, Variant, load_weights
 from lgnet_core.types import NUM_KEYPOINTS
 
-HAND_CROP_SIZE = 224
-"""Side of the crop, pixels."""
 _ENCODERS: dict[Variant, type[HandLandmarkEncoder]] = {"full": HandLandmarkEncoder, "lite": HandLandmarkEncoderLite}
-
-
-class HandLandmarks(NamedTuple):
-    """Output of the network for a batch of crops.
-
-    Landmarks are in MediaPipe's order: wrist, then four per finger from the palm outwards: thumb (CMC, MCP, IP, tip),
-    index (MCP, PIP, DIP, tip), middle, ring, pinky.
-
-    Where a batch holds both hands of each image, all fields have a side axis of length 2 after the batch axis.
-
-    Shapes and units:
-        early: (N, 24, 56, 56) features at stride 4 (lite: 16 channels).
-        middle: (N, 112, 14, 14) features at stride 16 (lite: 64).
-        deep: (N, 1152, 7, 7) features at stride 32 (lite: 672).
-        landmarks: (N, 21, 3) pixels (u, v) of the crop, and depth relative to the wrist in pixels of the same scale.
-        world_landmarks: (N, 21, 3) metres, relative to approximately the centre of the hand, axes of the crop (x right,
-            y down, z away from the camera).
-        presence_logits: (N,); the sigmoid is the probability that the crop shows a hand.
-        side_logits: (N,); > 0 for a right hand, if the image is not mirrored.
-    """
-
-    early: Tensor
-    middle: Tensor
-    deep: Tensor
-    landmarks: Tensor
-    world_landmarks: Tensor
-    presence_logits: Tensor
-    side_logits: Tensor
 
 
 class HandLandmarkNet(ExportableModule[HandLandmarks]):

@@ -10,7 +10,6 @@ each. An anchor is the centre of its cell and has no size.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,28 +18,13 @@ from lgnet_core.geometry.coordinates import grid_to_pixels
 from lgnet_core.geometry.hand_crops import PALM_KEYPOINTS
 from lgnet_core.network.detector.palm_backbone import PalmBackbone
 from lgnet_core.network.exportable import ExportableModule
+from lgnet_core.network.prediction import PALM_IMAGE_SIZE, PalmCandidates
 from lgnet_core.network.pretrained import MEDIAPIPE_PALM_DETECTOR, PALM_DETECTOR, Variant, load_weights
 
-PALM_IMAGE_SIZE = 192
-"""Side of the letterboxed image, pixels."""
 GRIDS = ((24, 2), (12, 6))
 """Cells per side and anchors per cell, in the order of the candidates."""
 PALM_CANDIDATES = sum(grid * grid * anchors for grid, anchors in GRIDS)
 _BOX_CHANNELS = 4 + 2 * len(PALM_KEYPOINTS)
-
-
-class PalmCandidates(NamedTuple):
-    """One candidate per anchor, before score thresholding; pixels of the letterboxed image.
-
-    Shapes:
-        logits: (B, 2016); the sigmoid is the score.
-        boxes: (B, 2016, 4) left, top, right, bottom.
-        keypoints: (B, 2016, 7, 2), in the order of :data:`~lgnet_core.geometry.hand_crops.PALM_KEYPOINTS`.
-    """
-
-    logits: Tensor
-    boxes: Tensor
-    keypoints: Tensor
 
 
 def anchors() -> Tensor:

@@ -12,8 +12,6 @@ from lgnet_core.types import NUM_KEYPOINTS
 
 DEPTH_CELLS = 8
 """Cells of the 2.5D joints' grid along the depth box."""
-GRID_STRIDE = 32
-"""Crop pixels per cell of the 2.5D joints' grid."""
 
 
 def soft_argmax_3d(volume: Tensor) -> Tensor:

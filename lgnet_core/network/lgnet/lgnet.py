@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgnet_core.geometry.coordinates import depth_to_grid
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.network.attention_maps import AttentionMap
 from lgnet_core.network.backbones.factory import Backbone, build_backbone
 from lgnet_core.network.config import LGNetConfig
@@ -56,7 +56,7 @@ class LGNet(HandsNetwork):
 
     config: LGNetConfig
 
-    def __init__(self, config: LGNetConfig, hand_model: HandModel) -> None:
+    def __init__(self, config: LGNetConfig, hand_model: HandLayer) -> None:
         super().__init__(config, hand_model)
         self.backbone = build_backbone(config.backbone)
         deep, channels, enhanced = self.backbone.deep_channels, config.channels, config.enhanced_channels

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.hand_model.asset import NUM_MANO_JOINTS, NUM_SHAPE_PARAMETERS
 from lgnet_core.network.layers import PerHand, static_sizes
 from lgnet_core.network.lgnet.attention import AttentionBlock
@@ -184,7 +184,7 @@ class MeshStage(nn.Module):
         channels: int,
         depth: int,
         with_joints: bool,
-        hand_model: HandModel,
+        hand_model: HandLayer,
         mean_channels: int | None = None,
     ) -> None:
         super().__init__()
@@ -197,7 +197,7 @@ class MeshStage(nn.Module):
         self.log_variance = PerHand(lambda: variance_head(channels))
 
     def forward(
-        self, tokens: Tensor, joints: Tensor | None, hand_model: HandModel, means: Tensor | None = None
+        self, tokens: Tensor, joints: Tensor | None, hand_model: HandLayer, means: Tensor | None = None
     ) -> RoughHands:
         tokens = self.transformer(tokens)
         inputs = tokens if joints is None else torch.cat([tokens, joints.detach().to(tokens.dtype)], -1)
@@ -238,14 +238,14 @@ class NonParametricMeshStage(nn.Module):
     Args, Shapes: as for :class:`MeshStage`; the joints are not used.
     """
 
-    def __init__(self, channels: int, hand_model: HandModel) -> None:
+    def __init__(self, channels: int, hand_model: HandLayer) -> None:
         super().__init__()
         neighbour_sum = NeighbourSum(hand_model.graph.edge_index, hand_model.graph.node_count)
         self.vertices = PerHand(lambda: VertexOffsets(channels + 3, neighbour_sum))
         self.camera = PerHand(lambda: CameraHead(NUM_KEYPOINTS * channels, None))
         self.log_variance = PerHand(lambda: variance_head(channels))
 
-    def forward(self, tokens: Tensor, joints: Tensor | None, hand_model: HandModel) -> RoughHands:
+    def forward(self, tokens: Tensor, joints: Tensor | None, hand_model: HandLayer) -> RoughHands:
         batch, dtype = tokens.shape[0], hand_model.v_template.dtype
         skeleton = hand_model.mano_to_openpose.argsort()[:NUM_MANO_JOINTS]  # MANO's joints in OpenPose's order
         blended = torch.matmul(hand_model.weights, tokens[:, :, skeleton])  # (B, 2, 778, c)

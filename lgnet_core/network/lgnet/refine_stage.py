@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from lgnet_core.geometry.camera import project, weak_perspective_root
 from lgnet_core.geometry.coordinates import pixels_to_normalised
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
+from lgnet_core.hand_model.fairing import fairing_matrix
 from lgnet_core.network.layers import PerHand, sample_map, sample_small_map, static_sizes
 from lgnet_core.network.lgnet.graph import GINConv, GraphResiduals, NeighbourSum, NodeNorm
 from lgnet_core.network.lgnet.mesh_stage import HAND_EXTENT
@@ -34,24 +35,6 @@ def project_full(points: Tensor, camera: Tensor, intrinsics: Tensor, image_size:
     return pixels_to_normalised(project(points + root[..., None, :], intrinsics), image_size)
 
 
-def fairing_matrix(edges: Tensor, count: int, strength: float) -> Tensor:
-    r"""Smoothing matrix of one step of implicit fairing: :math:`(I + \lambda L)^{-1}`, graph Laplacian L = D - A.
-
-    A low-pass filter on the graph that leaves constant fields unchanged. Source: Desbrun et al. 1999, "Implicit Fairing
-    of Irregular Meshes using Diffusion and Curvature Flow", with uniform weights.
-
-    Args:
-        edges: each edge once. count: number of nodes. strength: lambda.
-
-    Shapes:
-        edges: (E, 2) long; returns (N, N), symmetric, rows sum to 1.
-    """
-    adjacency = torch.zeros(count, count, dtype=torch.float64)
-    adjacency[edges[:, 0], edges[:, 1]] = adjacency[edges[:, 1], edges[:, 0]] = 1
-    laplacian = torch.diag(adjacency.sum(1)) - adjacency
-    return torch.linalg.inv(torch.eye(count, dtype=torch.float64) + strength * laplacian).float()
-
-
 class VertexRefiner(nn.Module):
     """Graph network from vertex features to smoothed vertex offsets of one hand.
 
@@ -65,8 +48,8 @@ class VertexRefiner(nn.Module):
 
     Shapes:
         vertex_features: (B, 778, vertex_channels); maps: (B, map_channels, G, G); points: (B, 778, 2) projections of
-        the vertices in the crop's [-1, 1]; fairing: (778, 778), see :func:`fairing_matrix`, None for no smoothing;
-        returns (B, 778, 3) metres.
+        the vertices in the crop's [-1, 1]; fairing: (778, 778), see
+        :func:`~lgnet_core.hand_model.fairing.fairing_matrix`, None for no smoothing; returns (B, 778, 3) metres.
     """
 
     def __init__(self, vertex_channels: int, map_channels: int, width: int, depth: int = 3) -> None:
@@ -110,7 +93,7 @@ class RefineStage(nn.Module):
     Args:
         early_channels: of the backbone's stride-4 map. channels: of F_h. enhanced_channels: of F*_h.
         width: of the graph network. projection: ``full`` or ``weak``.
-        smoothing: lambda of :func:`fairing_matrix`; 0 for none.
+        smoothing: lambda of :func:`~lgnet_core.hand_model.fairing.fairing_matrix`; 0 for none.
 
     Shapes:
         vertices: (B, 2, 778, 3) rough, metres; camera: (B, 2, 3); intrinsics: (B, 3, 3); image: (B, 3, S, S);
@@ -128,12 +111,14 @@ class RefineStage(nn.Module):
         width: int,
         projection: str,
         smoothing: float,
-        hand_model: HandModel,
+        hand_model: HandLayer,
     ) -> None:
         super().__init__()
         self.projection = projection
         graph = hand_model.graph
-        fair = fairing_matrix(graph.edges.cpu(), graph.node_count, smoothing) if smoothing else None
+        fair = None
+        if smoothing:
+            fair = torch.from_numpy(fairing_matrix(graph.edges.cpu().numpy(), graph.node_count, smoothing))
         self.register_buffer("fair", fair, persistent=False)
         self.neighbour_sum = NeighbourSum(graph.edge_index, graph.node_count)
         self.graph = PerHand(lambda: VertexRefiner(6 + early_channels, channels + enhanced_channels, width))

@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lgnet_core.network.detector.hand_landmark import HandLandmarks
 from lgnet_core.network.per_hand.stages import HandStages
-from lgnet_core.network.prediction import HandsPrediction, StackedHands
-from lgnet_core.types import Side
+from lgnet_core.network.prediction import HandLandmarks, HandsPrediction, StackedHands, relative_translation
 
 ABSENT_LOGIT = -20.0
 """Presence logit of a hand without a crop."""
@@ -53,8 +51,3 @@ def predict_both(
         relative_translation=relative_translation(to_other),
     )
     return prediction, enhanced.unflatten(0, present.shape)
-
-
-def relative_translation(to_other: Tensor) -> Tensor:
-    """wrist_left - wrist_right, the mean of both hands' estimates. Shapes: (..., 2, 3) -> (..., 3)."""
-    return (to_other[..., Side.RIGHT, :] - to_other[..., Side.LEFT, :]) / 2

@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from lgnet_core.geometry.camera import virtual_intrinsics
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.network.attention_maps import AttentionMap
 from lgnet_core.network.backbones.factory import Backbone
 from lgnet_core.network.config import HandLGNetConfig
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks
+from lgnet_core.network.detector.hand_landmark import HandLandmarkNet
 from lgnet_core.network.exportable import ExportableModule
 from lgnet_core.network.hands_network import HandsNetwork
 from lgnet_core.network.lgnet.attention import record_lgfa_attention
 from lgnet_core.network.per_hand.batching import predict_both
 from lgnet_core.network.per_hand.stages import HandStages
-from lgnet_core.network.prediction import HandsPrediction, IntermediateOutputs
+from lgnet_core.network.prediction import HAND_CROP_SIZE, HandLandmarks, HandsPrediction, IntermediateOutputs
 
 
 class HandLGNet(HandsNetwork):
@@ -36,7 +36,7 @@ class HandLGNet(HandsNetwork):
     INPUTS = ("images", "intrinsics", "frames", "given")
     config: HandLGNetConfig
 
-    def __init__(self, config: HandLGNetConfig, hand_model: HandModel) -> None:
+    def __init__(self, config: HandLGNetConfig, hand_model: HandLayer) -> None:
         super().__init__(config, hand_model)
         self.landmarker = HandLandmarkNet()
         encoder = self.landmarker.encoder

@@ -9,19 +9,19 @@ from torch import Tensor, nn
 from lgnet_core.geometry.camera import project, virtual_intrinsics
 from lgnet_core.geometry.coordinates import depth_to_grid, normalised_to_pixels, pixels_to_normalised
 from lgnet_core.geometry.crop_pairs import CropPairGeometry, crop_pair_geometry
-from lgnet_core.hand_model import HandMesh, HandModel
+from lgnet_core.hand_model import HandLayer, HandMesh
+from lgnet_core.hand_model.fairing import fairing_matrix
 from lgnet_core.network.config import HandLGNetConfig
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
 from lgnet_core.network.exportable import ExportableModule
 from lgnet_core.network.layers import PositionEmbedding, conv_norm_relu, sample_map
 from lgnet_core.network.lgnet.graph import NeighbourSum
 from lgnet_core.network.lgnet.joint_stage import DEPTH_CELLS
 from lgnet_core.network.lgnet.mesh_stage import HAND_EXTENT, SelfJointTransformer, rotation_from_6d, variance_head
-from lgnet_core.network.lgnet.refine_stage import VertexRefiner, fairing_matrix, project_weak
+from lgnet_core.network.lgnet.refine_stage import VertexRefiner, project_weak
 from lgnet_core.network.per_hand.baselines import ContextCascade, HandEABlock, Parameters
 from lgnet_core.network.per_hand.heads import WORLD_SCALE, HandParameterRegressor, JointTokens, WristOffsetHead
 from lgnet_core.network.per_hand.lgblock import HandLGBlock
-from lgnet_core.network.prediction import StackedHands
+from lgnet_core.network.prediction import HAND_CROP_SIZE, StackedHands
 from lgnet_core.types import NUM_KEYPOINTS, Side
 
 MAP_SIZE = HAND_CROP_SIZE // 32
@@ -55,7 +55,7 @@ class HandStages(ExportableModule[StackedHands]):
     OUTPUTS = StackedHands
     fair: Tensor | None
 
-    def __init__(self, config: HandLGNetConfig, early: int, middle: int, deep: int, hand_model: HandModel) -> None:
+    def __init__(self, config: HandLGNetConfig, early: int, middle: int, deep: int, hand_model: HandLayer) -> None:
         super().__init__()
         if not hand_model.mirrored:
             raise ValueError(
@@ -86,10 +86,9 @@ class HandStages(ExportableModule[StackedHands]):
         if config.refine_stage:
             self.refine = VertexRefiner(3 + early, channels + enhanced, config.refine_channels, config.refine_depth)
             self.neighbour_sum = NeighbourSum(hand_model.graph.edge_index, hand_model.graph.node_count)
-            smoothing = fairing_matrix(
-                hand_model.graph.edges.cpu(), hand_model.graph.node_count, config.refine_smoothing
-            )
-            self.register_buffer("fair", smoothing, persistent=False)
+            edges = hand_model.graph.edges.cpu().numpy()
+            smoothing = fairing_matrix(edges, hand_model.graph.node_count, config.refine_smoothing)
+            self.register_buffer("fair", torch.from_numpy(smoothing), persistent=False)
 
     def forward(self, *inputs: Tensor) -> StackedHands:
         return self.forward_intermediates(*inputs)[0]
@@ -215,7 +214,7 @@ class HandStages(ExportableModule[StackedHands]):
         return (*maps, landmarks, world, intrinsics @ frames, frames, torch.arange(2.0))
 
 
-def _build_interaction(config: HandLGNetConfig, deep: int, hand_model: HandModel) -> HandLGBlock | HandEABlock | None:
+def _build_interaction(config: HandLGNetConfig, deep: int, hand_model: HandLayer) -> HandLGBlock | HandEABlock | None:
     """The module that enhances each hand's map by the other hand's."""
     if config.interaction == "eablock":
         return HandEABlock(config.channels)

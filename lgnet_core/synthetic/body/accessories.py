@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.synthetic.body.forearm import SKIN, ForearmGeometry
 from lgnet_core.synthetic.body.gloves import apply_gloves, sample_gloves
 from lgnet_core.synthetic.body.rings import apply_rings
@@ -21,7 +21,7 @@ _REACH = RADIUS[1] + 0.003  # metres along the arm from the centre line of a wri
 class Accessories(torch.nn.Module):
     """Applies randomly sampled accessories to both hands."""
 
-    def __init__(self, hand_model: HandModel, arms: ForearmGeometry) -> None:
+    def __init__(self, hand_model: HandLayer, arms: ForearmGeometry) -> None:
         super().__init__()
         self.segment_frames = SegmentFrames(hand_model, arms)
 

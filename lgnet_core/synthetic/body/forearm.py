@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.synthetic.rng import CounterRng
 from lgnet_core.types import MIDDLE_MCP, WRIST, Side
 
@@ -94,7 +94,7 @@ class ForearmGeometry(torch.nn.Module):
     rigid: Tensor
     template: Tensor
 
-    def __init__(self, hand_model: HandModel) -> None:
+    def __init__(self, hand_model: HandLayer) -> None:
         super().__init__()
         template = hand_model.v_template.detach().cpu()
         joints = hand_model.joints_from_vertices(template).detach().cpu()

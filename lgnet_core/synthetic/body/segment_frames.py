@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.hand_model.anatomy import INDEX, MIDDLE, PINKY, RING, THUMB, anatomical_frames
 from lgnet_core.synthetic.body.forearm import ARM_STATIONS, LOOP_SIZE, ForearmGeometry
 from lgnet_core.synthetic.body.surface import Surface
@@ -62,7 +62,7 @@ class SegmentFrames(torch.nn.Module):
     frame: Tensor
     weights: Tensor
 
-    def __init__(self, hand_model: HandModel, arms: ForearmGeometry) -> None:
+    def __init__(self, hand_model: HandLayer, arms: ForearmGeometry) -> None:
         super().__init__()
         origins, frames, weights = zip(*(_segment_frames(hand_model, arms, side) for side in Side))
         self.register_buffer("middle", torch.stack(origins), persistent=False)
@@ -102,7 +102,7 @@ def gather_per_hand(parameters: tuple[Tensor, ...], hand: Tensor) -> list[Tensor
     return list(table.index_select(1, hand).split([values.shape[-1] for values in parameters]))
 
 
-def _segment_frames(hand_model: HandModel, arms: ForearmGeometry, side: Side) -> tuple[Tensor, Tensor, Tensor]:
+def _segment_frames(hand_model: HandLayer, arms: ForearmGeometry, side: Side) -> tuple[Tensor, Tensor, Tensor]:
     """Origins (6, 3), frames (6, 3, 3) and vertex weights (6, 3, V) of one hand."""
     template = hand_model.v_template[side].detach().cpu()
     joints, skinning = hand_model.rest_joints[side].cpu(), hand_model.weights[side].detach().cpu()
@@ -110,7 +110,7 @@ def _segment_frames(hand_model: HandModel, arms: ForearmGeometry, side: Side) ->
     origins, frames = torch.zeros(SEGMENT_COUNT, 3), torch.zeros(SEGMENT_COUNT, 3, 3)
     weights = torch.zeros(SEGMENT_COUNT, 3, arms.vertex_count)
     for segment, joint in enumerate(RING_JOINTS):
-        bone, flexion, back = anatomical_frames()[joint] * mirror
+        bone, flexion, back = torch.from_numpy(anatomical_frames()[joint]) * mirror
         frames[segment] = torch.stack([bone, back, flexion])
         local = (template - joints[joint]) @ frames[segment].T
         length = (joints[joint + 1] - joints[joint]).norm()

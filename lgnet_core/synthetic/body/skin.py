@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.hand_model.anatomy import anatomical_frames
 from lgnet_core.synthetic.rng import CounterRng
 from lgnet_core.types import Side
@@ -61,12 +61,12 @@ def lookup_details(details: Tensor, face: Tensor, barycentric: Tensor) -> Tensor
     return details.index_select(1, (face * TEXELS + column) * TEXELS + row)
 
 
-def paint_details(hand_model: HandModel) -> Tensor:
+def paint_details(hand_model: HandLayer) -> Tensor:
     """Skin details (2, 1538, TEXELS^2, 4) of the faces of both hands."""
     return torch.stack([_paint_side(hand_model, side) for side in Side])
 
 
-def _paint_side(hand_model: HandModel, side: Side) -> Tensor:
+def _paint_side(hand_model: HandLayer, side: Side) -> Tensor:
     faces = hand_model.faces[side].cpu()
     template = hand_model.v_template[side].cpu()
     mirror = torch.tensor([1.0 if side is Side.RIGHT else -1.0, 1.0, 1.0])
@@ -89,7 +89,7 @@ def _paint_side(hand_model: HandModel, side: Side) -> Tensor:
 
 
 def _paint(point: Tensor, normal: Tensor, joints: Tensor, tips: Tensor) -> Tensor:
-    frames = anatomical_frames()
+    frames = torch.from_numpy(anatomical_frames())
     nail, crease, red = (torch.zeros(point.shape[:-1]) for _ in range(3))
     palm = ((0.25 - normal[..., 1]) * 1.2).clamp(0, 1)
     palm = palm * ((joints[0, 0] - point[..., 0]) / 0.025).clamp(0, 1)  # fades out at the wrist

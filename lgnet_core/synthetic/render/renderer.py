@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lgnet_core.data.sample import ARM, OTHER, RIGHT_HAND
 from lgnet_core.geometry.camera import project
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.synthetic.body.accessories import Accessories
 from lgnet_core.synthetic.body.forearm import SKIN, ForearmGeometry
 from lgnet_core.synthetic.body.skin import TEXELS, lookup_details, noise_volume, paint_details
@@ -54,7 +54,7 @@ class Renderer(torch.nn.Module):
     label: Tensor
     hand_vertices: Tensor
 
-    def __init__(self, hand_model: HandModel, device: torch.device | str = "cpu") -> None:
+    def __init__(self, hand_model: HandLayer, device: torch.device | str = "cpu") -> None:
         super().__init__()
         self.arms = ForearmGeometry(hand_model)
         self.accessories = Accessories(hand_model, self.arms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 
 MIN_JOINTS = 7
 """Minimum number of joints inside the image for a hand to be present, a third of all."""
@@ -15,7 +15,7 @@ MIN_AREA_FRACTION = 0.0015
 _DEPTH_TOLERANCE = 5e-3  # metres, in addition to the tissue around a joint
 
 
-def joint_radii(hand_model: HandModel) -> Tensor:
+def joint_radii(hand_model: HandLayer) -> Tensor:
     """Distances (21,) from each joint to the surface of the rest mesh, metres.
 
     The mean distance to the nearest vertices; small for fingertips, which are vertices themselves.

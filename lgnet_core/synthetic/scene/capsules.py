@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from lgnet_core.geometry.hand_frame import hand_axes
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.robotics.capsules import PALM_SEGMENTS, SEGMENT_BONES, TIP_RECESS
 from lgnet_core.robotics.capsules import SEGMENTS as HAND_SEGMENTS
 
@@ -86,7 +86,7 @@ class CapsuleHandModel:
         self_pairs: (2, P) pairs of capsules of one hand that do not touch in the rest pose.
     """
 
-    def __init__(self, hand_model: HandModel, device: torch.device | str = "cpu") -> None:
+    def __init__(self, hand_model: HandLayer, device: torch.device | str = "cpu") -> None:
         self._rest_joints = rest = hand_model.rest_joints.to(device)  # (2, 16, 3)
         self._joint_basis = hand_model.joint_basis.to(device)  # (2, 10, 48)
         self._rest_tips = hand_model.v_template[:, hand_model.tip_vertices].to(device)  # (2, 5, 3)

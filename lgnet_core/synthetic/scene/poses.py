@@ -13,7 +13,8 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
-from lgnet_core.hand_model.anatomy import JOINT_LIMITS, angles_to_rotations, preset, preset_names
+from lgnet_core.hand_model.anatomy import JOINT_LIMITS, angles_to_rotations
+from lgnet_core.hand_model.finger_poses import preset, preset_names
 from lgnet_core.synthetic.rng import CounterRng
 
 
@@ -134,7 +135,7 @@ def _sample_anchor_pose(rng: CounterRng, name: str) -> Tensor:
 
 def clamp_angles(angles: Tensor) -> Tensor:
     """Clamp joint angles (..., 16, 3) to the joint limits."""
-    limits = JOINT_LIMITS.to(angles)
+    limits = torch.from_numpy(JOINT_LIMITS).to(angles)
     return torch.maximum(torch.minimum(angles, limits[..., 1]), limits[..., 0])
 
 

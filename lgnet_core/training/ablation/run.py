@@ -13,7 +13,7 @@ from lgnet_core.evaluation.benchmark.bench import count_macs
 from lgnet_core.evaluation.benchmark.machine import machine_description
 from lgnet_core.evaluation.datasets.factory import DatasetConfig
 from lgnet_core.evaluation.run import run_evaluation
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.io.checkpoint_files import read_metadata
 from lgnet_core.io.output import make_folder, write_text
 from lgnet_core.network import HandLGNet
@@ -94,7 +94,7 @@ def _run(config: AblationConfig, row: str, seed: int, console: Console) -> Run:
     weights = settings.out / WEIGHTS
     if not weights.exists() or read_metadata(weights)["steps"] < settings.steps:
         train(settings)
-    hand_model = None if settings.hand_model is None else load_hand_model(settings.hand_model)
+    hand_model = None if settings.hand_model is None else load_hand_layer(settings.hand_model)
     report = run_evaluation(
         settings.out / "eval", DatasetConfig(), weights, hand_model, config.count, settings.device, console=console
     )

@@ -19,11 +19,12 @@ from lgnet_core.data.hand_pairs import CropJitter, HandPairs, crop_hand_pairs, c
 from lgnet_core.data.sample import HandsBatch, concatenate
 from lgnet_core.engines.base import Engine
 from lgnet_core.engines.factory import make_engine
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.io.disk import require_space
 from lgnet_core.io.interruption import on_interruption
 from lgnet_core.io.output import make_folder
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, HandLandmarks
+from lgnet_core.network.detector.hand_landmark import HandLandmarkNet
+from lgnet_core.network.prediction import HAND_CROP_SIZE, HandLandmarks
 from lgnet_core.synthetic.render.visibility import MIN_JOINTS
 from lgnet_core.synthetic.stored import StoredHands
 from lgnet_core.training.features.batch import FEATURE_MAPS, FeatureBatch, cache_digest, missing_pseudo_labels
@@ -79,7 +80,7 @@ class FeatureCache:
         self,
         images: StoredHands,
         landmarker: HandLandmarkNet,
-        hand_model: HandModel,
+        hand_model: HandLayer,
         jitter: CropJitter | None,
         threads: int | None = None,
         progress: bool = True,
@@ -159,10 +160,10 @@ class FeatureCache:
         tensors = {"rows": rows} | {name: getattr(pairs, name) for name in _GEOMETRY}
         if present.any():
             output = engine(pairs.images.flatten(0, 1)[present].numpy())
-            tensors |= {name: getattr(output, name).half() for name in FEATURE_MAPS}
+            tensors |= {name: torch.from_numpy(getattr(output, name)).half() for name in FEATURE_MAPS}
         affine, labels = _negative_crops(batch, joints, pairs, generator)
         output = engine(crop_images(batch.image, affine, torch.arange(len(batch))).numpy())
-        return tensors | {"negative": output.middle.half(), "negative_labels": labels}
+        return tensors | {"negative": torch.from_numpy(output.middle).half(), "negative_labels": labels}
 
 
 class FeatureSubset(Dataset[FeatureBatch]):

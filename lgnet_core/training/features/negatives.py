@@ -13,7 +13,7 @@ from torch import Tensor
 from lgnet_core.data.sample import inside_image
 from lgnet_core.geometry.affine import inverse_transform_points, transform_points
 from lgnet_core.geometry.hand_crops import HandCrops
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
+from lgnet_core.network.prediction import HAND_CROP_SIZE
 
 MIRROR_PROBABILITY = 0.35
 """Probability that the extra crop is a mirrored hand, if the image has one."""

@@ -22,8 +22,7 @@ from lgnet_core.inference.detection import HandDetector
 from lgnet_core.inference.observation import HandObserver
 from lgnet_core.inference.palms import PalmDetection
 from lgnet_core.inference.thresholds import Thresholds
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarks
-from lgnet_core.network.detector.palm_detector import PalmCandidates
+from lgnet_core.network.prediction import HAND_CROP_SIZE, HandLandmarks, PalmCandidates, sigmoid
 from lgnet_core.training.features.negatives import is_background, shows_image
 from lgnet_core.types import FloatArray, ImageArray, Side
 
@@ -117,7 +116,7 @@ class Teacher:
             return []
         thresholds = Thresholds(palm_score=self.settings.min_candidate_score, max_palms=MAX_CANDIDATES)
         palms = self.detector.palms.detect(_context(image, thresholds))
-        crops = crops_from_palms(torch.from_numpy(palms.boxes), torch.from_numpy(palms.keypoints))
+        crops = crops_from_palms(palms.boxes, palms.keypoints)
         observations = self.detector.observer.observe(_context(image, Thresholds()), crops)
         joints = torch.from_numpy(np.stack([hand.joints_2d for hand in hands]))
         rejected = [
@@ -131,7 +130,7 @@ class Teacher:
     def sees_background(self, image: ImageArray, affine: Tensor) -> bool:
         """Whether the landmark network finds no hand in a crop (2, 3)."""
         output = self.detector.observer.engine(extract_crops(image, affine[None].numpy(), HAND_CROP_SIZE))
-        return float(torch.sigmoid(output.presence_logits)) < self.settings.max_background_presence
+        return float(sigmoid(output.presence_logits)[0]) < self.settings.max_background_presence
 
 
 def _context(image: ImageArray, thresholds: Thresholds) -> ImageContext:

@@ -237,7 +237,7 @@ class _StudentSamples:
         present = torch.tensor([side in by_side for side in Side])
         joints = torch.from_numpy(np.stack([hand.joints_2d for hand in both]))
         pseudo_labels = joints @ to_square[:2, :2].T + to_square[:2, 2]
-        return {name: getattr(output, name).half() for name in FEATURE_MAPS} | {
+        return {name: torch.from_numpy(getattr(output, name)).half() for name in FEATURE_MAPS} | {
             "intrinsics": crop_projection(affine, intrinsics).float(),
             "frames": crops.canonical_frames(intrinsics).float(),
             "given": present.float(),
@@ -273,7 +273,7 @@ class _StudentSamples:
         else:
             crop, labels = background, [0.0, torch.nan]
         output = self.engine(extract_crops(image, crop[None].numpy(), HAND_CROP_SIZE))
-        return {"negative": output.middle[0].half(), "negative_labels": torch.tensor(labels)}
+        return {"negative": torch.from_numpy(output.middle[0]).half(), "negative_labels": torch.tensor(labels)}
 
     def _letterbox(self, image: ImageArray) -> Tensor:
         """(3, 3) image pixels -> pixels of the letterboxed square."""

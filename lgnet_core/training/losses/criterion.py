@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from lgnet_core.data.sample import HandsBatch, HandsLabels, joints_inside
-from lgnet_core.hand_model import HandModel
-from lgnet_core.network.lgnet.joint_stage import GRID_STRIDE, normalise_joints
-from lgnet_core.network.prediction import HandsPrediction, IntermediateOutputs
+from lgnet_core.hand_model import HandLayer
+from lgnet_core.network.lgnet.joint_stage import normalise_joints
+from lgnet_core.network.prediction import GRID_STRIDE, HandsPrediction, IntermediateOutputs
 from lgnet_core.training.losses.config import LossWeights
 from lgnet_core.training.losses.intershape import intershape_terms
 from lgnet_core.training.losses.terms import (
@@ -38,7 +38,7 @@ class HandsLoss(nn.Module):
         depth_box: edge length of the network's depth box, metres.
     """
 
-    def __init__(self, hand_model: HandModel, weights: LossWeights, depth_box: float) -> None:
+    def __init__(self, hand_model: HandLayer, weights: LossWeights, depth_box: float) -> None:
         super().__init__()
         self.hand_model, self.weights, self.depth_box = hand_model, weights, depth_box
         self.tables = MeshTables(hand_model)

@@ -18,8 +18,8 @@ from lgnet_core.data.sample import LEFT_HAND, RIGHT_HAND, HandsLabels
 from lgnet_core.geometry.affine import inverse_transform_points
 from lgnet_core.geometry.camera import project
 from lgnet_core.geometry.coordinates import pixels_to_grid, pixels_to_normalised
-from lgnet_core.hand_model import HandModel
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
+from lgnet_core.hand_model import HandLayer
+from lgnet_core.network.prediction import HAND_CROP_SIZE
 from lgnet_core.training.features.batch import FeatureBatch
 from lgnet_core.training.losses.terms import masked_mean
 
@@ -68,7 +68,7 @@ def segmentation_target(sample: FeatureBatch) -> Tensor:
     return torch.stack([classes[:, 0], swapped], 1)
 
 
-def depth_target(sample: FeatureBatch, labels: HandsLabels, hand_model: HandModel) -> Tensor:
+def depth_target(sample: FeatureBatch, labels: HandsLabels, hand_model: HandLayer) -> Tensor:
     """Depth of the front surface of each hand in its crop, relative to its wrist, whether occluded or not.
 
     The surface is splatted as points, its vertices and face centres, which are denser than the cells.
@@ -89,7 +89,7 @@ def depth_target(sample: FeatureBatch, labels: HandsLabels, hand_model: HandMode
 
 
 def dense_terms(
-    head: DenseHead, enhanced: Tensor, sample: FeatureBatch, labels: HandsLabels, hand_model: HandModel
+    head: DenseHead, enhanced: Tensor, sample: FeatureBatch, labels: HandsLabels, hand_model: HandLayer
 ) -> dict[str, Tensor]:
     """Cross-entropy of the segmentation and mean absolute error of the depth, metres, of labelled hands.
 

@@ -11,8 +11,8 @@ from lgnet_core.geometry.affine import inverse_transform_points
 from lgnet_core.geometry.camera import project, weak_perspective_root
 from lgnet_core.geometry.coordinates import grid_to_pixels
 from lgnet_core.network import HandsPrediction
-from lgnet_core.network.detector.hand_landmark import HandLandmarkNet, HandLandmarks
-from lgnet_core.network.lgnet.joint_stage import GRID_STRIDE
+from lgnet_core.network.detector.hand_landmark import HandLandmarkNet
+from lgnet_core.network.prediction import GRID_STRIDE, HandLandmarks
 from lgnet_core.synthetic.render.visibility import MIN_JOINTS
 from lgnet_core.training.features.batch import FeatureBatch
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lgnet_core.data.sample import HandsBatch, HandsLabels
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.network.prediction import IntermediateOutputs
 from lgnet_core.training.losses.terms import grid_target, masked_mean
 from lgnet_core.types import Side
@@ -26,7 +26,7 @@ ratio is 0.1."""
 
 
 def intershape_terms(
-    intermediate: IntermediateOutputs, batch: HandsBatch, labels: HandsLabels, hand_model: HandModel, depth_box: float
+    intermediate: IntermediateOutputs, batch: HandsBatch, labels: HandsLabels, hand_model: HandLayer, depth_box: float
 ) -> dict[str, Tensor]:
     """All terms by their names in :class:`lgnet_core.training.losses.config.InterShapeLossWeights`."""
     presence, both_present = batch.presence, batch.presence.all(1)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lgnet_core.data.sample import HandsBatch, HandsLabels, joints_inside
 from lgnet_core.geometry.camera import project, weak_perspective_root
 from lgnet_core.geometry.coordinates import pixels_to_normalised
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
@@ -201,7 +201,7 @@ class MeshTables(nn.Module):
     laplacian: Tensor
     faces: Tensor
 
-    def __init__(self, hand_model: HandModel) -> None:
+    def __init__(self, hand_model: HandLayer) -> None:
         super().__init__()
         faces, edges = hand_model.faces[0], hand_model.graph.edges
         vertex_count, face_count = hand_model.v_template.shape[1], len(faces)

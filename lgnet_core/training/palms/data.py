@@ -22,8 +22,9 @@ from lgnet_core.data.sample import BACKGROUND, HandsBatch, concatenate
 from lgnet_core.geometry.affine import transform_points
 from lgnet_core.geometry.crops import letterbox, warp
 from lgnet_core.geometry.hand_crops import PALM_JOINTS
-from lgnet_core.hand_model import HandModel
-from lgnet_core.network.detector.palm_detector import PALM_IMAGE_SIZE, PalmDetector
+from lgnet_core.hand_model import HandLayer
+from lgnet_core.network.detector.palm_detector import PalmDetector
+from lgnet_core.network.prediction import PALM_IMAGE_SIZE
 from lgnet_core.synthetic.render.visibility import MIN_JOINTS
 from lgnet_core.synthetic.stored import StoredHands
 from lgnet_core.training.palms.targets import PalmTargets, assign_targets, composite_targets, label_from_teacher
@@ -82,7 +83,7 @@ class PalmImages:
         self,
         real: Sequence[RealImage],
         synthetic: Sequence[StoredHands],
-        hand_model: HandModel,
+        hand_model: HandLayer,
         teacher: PalmDetector,
         seed: int,
         augmentation: PalmAugmentation | None = None,

@@ -20,7 +20,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lgnet_core.network.detector.palm_detector import GRIDS, PalmCandidates
+from lgnet_core.network.detector.palm_detector import GRIDS
+from lgnet_core.network.prediction import PalmCandidates
 
 BOX_SCALE = 1.03
 """Side of a palm's square over the longer side of the axis-aligned bounding box of its keypoints."""

@@ -22,7 +22,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from lgnet_core.data.realhands import RealImage, read_index
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.io.interruption import SAVE_SECONDS
 from lgnet_core.io.output import make_folder, write_bytes
 from lgnet_core.network.detector.palm_detector import (
@@ -146,7 +146,7 @@ def train_palms(config: PalmTrainConfig) -> Path:
     if config.threads:
         torch.set_num_threads(config.threads)
         cv2.setNumThreads(config.threads)
-    hand_model = load_hand_model(None)
+    hand_model = load_hand_layer(None)
     sets = [StoredHands(folder, hand_model) for folder in config.data]
     real = split_real_images(config.root)[0]
     images = PalmImages(real, sets, hand_model, load_mediapipe_palm_detector(), config.seed)

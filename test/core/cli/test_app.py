@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 from lgnet_core import __version__
 from lgnet_core.cli import app as cli
 from lgnet_core.data.clip import Clip, read_clip
-from lgnet_core.hand_model import load_hand_model, read_asset
+from lgnet_core.hand_model import load_hand_layer, read_asset
 from lgnet_core.hand_model.asset import BUNDLED_ASSET
 from lgnet_core.inference import HandEstimator
 from lgnet_core.inference.thresholds import Thresholds
@@ -544,5 +544,5 @@ def test_commands_accept_a_converted_mano(mano, monkeypatch, tmp_path, command, 
     if words[0] == "predict":
         with np.load(tmp_path / "out" / "cat.npz") as found:
             parameters = (torch.tensor(found[f"left_{key}"][None]).float() for key in ("rotations", "shape"))
-            surface = load_hand_model(mano / "converted")(*parameters, side=Side.LEFT).wrist_relative()
+            surface = load_hand_layer(mano / "converted")(*parameters, side=Side.LEFT).wrist_relative()
             np.testing.assert_allclose(found["left_vertices"], surface.vertices[0], atol=1e-5)

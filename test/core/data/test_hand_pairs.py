@@ -25,8 +25,9 @@ from lgnet_core.geometry.hand_crops import crops_from_joints
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference.crops import extract_crops
 from lgnet_core.network import HandLGNet, HandLGNetConfig, HandsPrediction
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, load_hand_landmark_net
+from lgnet_core.network.detector.hand_landmark import load_hand_landmark_net
 from lgnet_core.network.per_hand.batching import ABSENT_LOGIT
+from lgnet_core.network.prediction import HAND_CROP_SIZE
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.types import Side
 

@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from lgnet_core.geometry.mesh_distance import surface_distance
 from lgnet_core.hand_model import HandModel
-from lgnet_core.hand_model.anatomy import angles_to_rotations, preset
+from lgnet_core.hand_model.anatomy import angles_to_rotations
+from lgnet_core.hand_model.finger_poses import preset
 from lgnet_core.synthetic.scene.capsules import CapsuleHandModel
 from lgnet_core.types import Side
 

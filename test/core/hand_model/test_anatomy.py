@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lgnet_core.hand_model import HandModel, anatomy
+from lgnet_core.hand_model import HandModel, anatomy, finger_poses
 from lgnet_core.types import Side
 
 PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
@@ -19,7 +19,7 @@ MAX_DEPTH = 1e-3
 
 def angles_within_limits() -> st.SearchStrategy[torch.Tensor]:
     def draw(seed: int) -> torch.Tensor:
-        low, high = anatomy.JOINT_LIMITS.unbind(-1)
+        low, high = torch.from_numpy(anatomy.JOINT_LIMITS).float().unbind(-1)
         return low + (high - low) * torch.rand(16, 3, generator=torch.Generator().manual_seed(seed))
 
     return st.integers(0, 2**31 - 1).map(draw)
@@ -117,7 +117,7 @@ def segments(hand_model: HandModel) -> Segments:
 
 
 def test_anatomical_frames_are_rotations_aligned_with_the_bones(hand_model: HandModel) -> None:
-    frames = anatomy.anatomical_frames()
+    frames = torch.from_numpy(anatomy.anatomical_frames())
     assert_close(frames @ frames.mT, torch.eye(3).expand(16, 3, 3), atol=1e-5, rtol=0)
     assert_close(torch.linalg.det(frames), torch.ones(16), atol=1e-5, rtol=0)
     joints = hand_model.J_regressor[Side.RIGHT] @ hand_model.v_template[Side.RIGHT]
@@ -172,7 +172,7 @@ def test_flexion_rotates_about_the_flexion_axis() -> None:
         angles = torch.zeros(16, 3, dtype=torch.float64)
         angles[joint, anatomy.FLEXION] = 0.7
         rotation = anatomy.angles_to_rotations(angles, Side.RIGHT)[joint]
-        axis = anatomy.anatomical_frames()[joint, 1].double()
+        axis = torch.from_numpy(anatomy.anatomical_frames())[joint, 1].double()
         assert_close(rotation @ axis, axis, atol=1e-6, rtol=0)
         assert torch.arccos((rotation.trace() - 1) / 2).item() == pytest.approx(0.7, abs=1e-6)
 
@@ -182,23 +182,23 @@ def test_gradients_of_the_angles() -> None:
     assert torch.autograd.gradcheck(anatomy.angles_to_rotations, angles, fast_mode=True)
 
 
-@pytest.mark.parametrize("name", anatomy.preset_names())
+@pytest.mark.parametrize("name", finger_poses.preset_names())
 def test_preset_is_within_the_joint_limits(name: str) -> None:
-    low, high = anatomy.JOINT_LIMITS.unbind(-1)
-    angles = anatomy.preset(name)
+    low, high = torch.from_numpy(anatomy.JOINT_LIMITS).float().unbind(-1)
+    angles = finger_poses.preset(name)
     assert ((angles >= low - 1e-6) & (angles <= high + 1e-6)).all()
 
 
-@pytest.mark.parametrize("name", anatomy.preset_names())
+@pytest.mark.parametrize("name", finger_poses.preset_names())
 def test_preset_has_no_self_penetration(hand_model: HandModel, segments: Segments, name: str) -> None:
-    depths = segments.depths(pose_hand(hand_model, anatomy.preset(name)).numpy())
+    depths = segments.depths(pose_hand(hand_model, finger_poses.preset(name)).numpy())
     too_deep = {pair: round(1000 * depth, 2) for pair, depth in depths.items() if depth > MAX_DEPTH}
     assert not too_deep, f"depth in mm by (segment, inside segment): {too_deep}"
 
 
 def test_penetration_is_detected(hand_model: HandModel, segments: Segments) -> None:
     """The thumb pushed through the bent index finger is reported with a depth of millimetres."""
-    angles = anatomy.preset("pinch")
+    angles = finger_poses.preset("pinch")
     angles[anatomy.INDEX + 1, anatomy.FLEXION] += 0.5
     depths = segments.depths(pose_hand(hand_model, angles).numpy())
     assert max((d for (j, k), d in depths.items() if {j, k} & {14, 15}), default=0.0) > 2e-3
@@ -207,11 +207,11 @@ def test_penetration_is_detected(hand_model: HandModel, segments: Segments) -> N
 @pytest.mark.parametrize("name", ["pinch", "ok"])
 def test_pinch_brings_the_fingertips_together(hand_model: HandModel, name: str) -> None:
     """The tip vertices of thumb and index, not just any skin, are within 3 mm of each other."""
-    vertices = pose_hand(hand_model, anatomy.preset(name))
+    vertices = pose_hand(hand_model, finger_poses.preset(name))
     thumb, index = hand_model.tip_vertices[:2]
     assert (vertices[thumb] - vertices[index]).norm() <= 3e-3
 
 
 def test_unknown_preset_error_lists_the_names() -> None:
     with pytest.raises(KeyError, match="pinch"):
-        anatomy.preset("horns")
+        finger_poses.preset("horns")

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lgnet_core.hand_model import MANO_TO_OPENPOSE, HandModel, HandModelError, load_hand_model, read_asset
+from lgnet_core.hand_model import MANO_TO_OPENPOSE, HandLayer, HandModelError, load_hand_layer, read_asset
 from lgnet_core.hand_model.asset import BUNDLED_ASSET
 from lgnet_core.types import JOINT_NAMES, Side
 
@@ -81,17 +81,17 @@ def test_from_smplx_objects(hand_model, smplx, smplx_folder, kind):
     )
     pose, shape, translation = random_hands(1, 3)
     expected = hand_model(hand_model.pose_to_rotations(pose), shape, translation)
-    for converted in (HandModel.from_smplx(right), HandModel.from_smplx((right, left))):
+    for converted in (HandLayer.from_smplx(right), HandLayer.from_smplx((right, left))):
         mesh = converted(converted.pose_to_rotations(pose), shape, translation)
         torch.testing.assert_close(mesh.vertices, expected.vertices, atol=1e-7, rtol=0)
         torch.testing.assert_close(mesh.joints[..., MANO_JOINTS, :], expected.joints[..., MANO_JOINTS, :])
         assert torch.equal(converted.faces, hand_model.faces)
     with pytest.raises(ValueError, match="right hand, or the pair"):
-        HandModel.from_smplx((left, right))
+        HandLayer.from_smplx((left, right))
     with pytest.raises(ValueError, match="right hand, or the pair"):
-        HandModel.from_smplx(left)
+        HandLayer.from_smplx(left)
     with pytest.raises(TypeError, match=r"expected a smplx\.MANO object"):
-        HandModel.from_smplx("MANO_RIGHT.pkl")
+        HandLayer.from_smplx("MANO_RIGHT.pkl")
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -102,12 +102,12 @@ def test_from_smplx_corrects_left_shapedirs_with_a_warning(hand_model, smplx, sm
     )
     left.shapedirs[:, 0] *= -1
     with pytest.warns(UserWarning, match="wrong sign on the first coordinate"):
-        converted = HandModel.from_smplx((right, left))
+        converted = HandLayer.from_smplx((right, left))
     torch.testing.assert_close(converted.shapedirs, hand_model.shapedirs)
     left.shapedirs[:, 0] *= -1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        HandModel.from_smplx((right, left))
+        HandLayer.from_smplx((right, left))
 
 
 @given(seed=seeds, side=sides)
@@ -261,15 +261,15 @@ def test_load_from_a_directory(hand_model, tmp_path):
     right = read_asset(BUNDLED_ASSET)
     right.write(tmp_path / "hand_right.npz")
     with pytest.raises(FileNotFoundError, match=r"hand_left\.npz: no such file"):
-        load_hand_model(tmp_path)
+        load_hand_layer(tmp_path)
     right.mirrored().write(tmp_path / "hand_left.npz")
-    loaded = load_hand_model(tmp_path)
+    loaded = load_hand_layer(tmp_path)
     assert loaded.digest == hand_model.digest
     with pytest.raises(FileNotFoundError, match="no such directory"):
-        load_hand_model(tmp_path / "nowhere")
+        load_hand_layer(tmp_path / "nowhere")
     (tmp_path / "hand_left.npz").write_bytes((tmp_path / "hand_left.npz").read_bytes()[:1000])
     with pytest.raises(HandModelError, match=r"hand_left\.npz: not a readable npz"):
-        load_hand_model(tmp_path)
+        load_hand_layer(tmp_path)
 
 
 class ExportWrapper(torch.nn.Module):

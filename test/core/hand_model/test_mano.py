@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.forged_mano import curled, write_mano
 
-from lgnet_core.hand_model import HandModelError, convert_mano, load_hand_model, read_asset
+from lgnet_core.hand_model import HandModelError, convert_mano, load_hand_layer, read_asset
 from lgnet_core.hand_model.asset import BUNDLED_ASSET
 from lgnet_core.hand_model.mano import hand_side
 from lgnet_core.types import Side
@@ -44,7 +44,7 @@ def test_converted_hands_match_the_pickles(right, pickles, tmp_path):
 
 def test_converted_left_hand_is_the_mirror_image_for_any_shape(pickles, tmp_path):
     """Holds only with corrected shape directions."""
-    model = load_hand_model(convert_mano(*pickles(), tmp_path).right.parent)
+    model = load_hand_layer(convert_mano(*pickles(), tmp_path).right.parent)
     shape = torch.randn(3, 10, generator=torch.Generator().manual_seed(0))
     identity = torch.eye(3).expand(3, 16, 3, 3)
     right, left = (model(identity, shape, side=side).vertices for side in Side)

@@ -21,7 +21,7 @@ from lgnet_core.inference.detection import HandDetector
 from lgnet_core.inference.observation import HandObservation, HandObserver
 from lgnet_core.inference.palms import PalmDetection
 from lgnet_core.inference.thresholds import Thresholds
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
+from lgnet_core.network.prediction import HAND_CROP_SIZE
 from lgnet_core.types import Side
 
 THRESHOLDS = Thresholds()

@@ -14,7 +14,7 @@ from lgnet_core.inference.camera import local_intrinsics
 from lgnet_core.inference.context import ImageContext
 from lgnet_core.inference.observation import HandObservation, HandObserver, crops_from_observations
 from lgnet_core.inference.thresholds import Thresholds
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
+from lgnet_core.network.prediction import HAND_CROP_SIZE
 from lgnet_core.types import Side
 
 HANDS = [hand_at(70, 120), hand_at(170, 100, Side.LEFT, size=0.8, presence=0.7)]

@@ -11,7 +11,8 @@ from lgnet_core.geometry.hand_crops import PALM_JOINTS
 from lgnet_core.inference.context import ImageContext
 from lgnet_core.inference.palms import PalmDetection, Palms, merge_palms
 from lgnet_core.inference.thresholds import Thresholds
-from lgnet_core.network.detector.palm_detector import PALM_CANDIDATES, PalmCandidates
+from lgnet_core.network.detector.palm_detector import PALM_CANDIDATES
+from lgnet_core.network.prediction import PalmCandidates
 from lgnet_core.types import Side
 
 THRESHOLDS = Thresholds()

@@ -21,9 +21,8 @@ from lgnet_core.inference.observation import HandObservation
 from lgnet_core.inference.reconstruction import JOINT_BOX_PADDING, PAIR_CROP_SCALE, HandReconstructor, PairReconstructor
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.network import LGNetConfig
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
 from lgnet_core.network.per_hand.stages import HandStages
-from lgnet_core.network.prediction import StackedHands
+from lgnet_core.network.prediction import HAND_CROP_SIZE, StackedHands
 from lgnet_core.types import Camera, Side
 
 BOTH, RIGHT, LEFT = (True, True), (True, False), (False, True)

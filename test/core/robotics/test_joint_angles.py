@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from support.posed_hands import POSES, SEEDS, SIDES
 
-from lgnet_core.hand_model.anatomy import JOINT_LIMITS, anatomical_frames, angles_to_rotations, preset
+from lgnet_core.hand_model.anatomy import JOINT_LIMITS, anatomical_frames, angles_to_rotations
+from lgnet_core.hand_model.finger_poses import preset
 from lgnet_core.robotics.joint_angles import LIMITS, MANO_JOINTS, MOTIONS, NUM_JOINTS, JointAngles, joint_names
 from lgnet_core.types import Side
 
@@ -42,7 +43,7 @@ def test_any_rotations_are_reproduced(seed: int, side: Side) -> None:
 def test_rotations_compose_flexion_abduction_and_twist_in_this_order(angles: np.ndarray, side: Side) -> None:
     rotations = ANGLES.to_rotations(angles, side)
     mirror = np.diag([1.0, 1.0, 1.0] if side is Side.RIGHT else [-1.0, 1.0, 1.0])
-    frames = anatomical_frames().double().numpy()
+    frames = anatomical_frames().astype(np.float64)
     for k, joint in enumerate(MANO_JOINTS):
         bone, flexion, abduction = frames[joint]
         turns = [Rotation.from_rotvec(a * axis).as_matrix() for a, axis in zip(angles[k], (flexion, abduction, bone))]

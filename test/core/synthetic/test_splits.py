@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lgnet_core.hand_model.anatomy import preset, preset_names
+from lgnet_core.hand_model.finger_poses import preset, preset_names
 from lgnet_core.synthetic.rng import CounterRng
 from lgnet_core.synthetic.scene.poses import PoseStyle, sample_joint_angles
 from lgnet_core.synthetic.splits import HELD_OUT_RANGES, Split, map_to_split

@@ -14,7 +14,7 @@ from support.real_images import half_size_frames, write_real_images
 from support.tiny_training import tiny_config
 from support.train_process import TINY, TINY_HAND
 
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.io.disk import InsufficientSpaceError
 from lgnet_core.io.memory import InsufficientMemoryError
 from lgnet_core.io.output import OutputError
@@ -100,7 +100,7 @@ def test_refuses_to_hold_out_all_real_images(tmp_path, hand_model, monkeypatch):
 def test_batches_are_compared_with_the_memory_of_the_gpu(tmp_path, stored, monkeypatch, precision, fits):
     """Mixed precision halves what a batch needs."""
     config = tiny_config(tmp_path / "run", data=str(stored), batch_size=16, precision=precision)
-    hand_model = load_hand_model(None)
+    hand_model = load_hand_layer(None)
     sources = open_mixture(config, hand_model, "cpu", None)
     network = build_network(config.network(), hand_model)
     module = TrainingModule(network, config.optimisation(), loss_weights(config.losses, network.config.kind), None)

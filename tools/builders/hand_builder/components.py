@@ -46,7 +46,7 @@ def sample_plausible_angles(count: int, rng: np.random.Generator) -> Array:
     The curl of each finger is a common value of the hand plus its own deviation; the more a finger is flexed, the less
     it is spread. The thumb opposes with the curl.
     """
-    limits = anatomy.JOINT_LIMITS.numpy().astype(np.float64)
+    limits = anatomy.JOINT_LIMITS
     curl = rng.beta(0.9, 1.3, (count, 1)) + rng.normal(0, 0.12, (count, 5))  # chain order, the thumb last
     curl = np.clip(curl, 0, 1)
     spread = rng.normal(0.3, 0.5, (count, 1)) * (1 - curl)
@@ -85,7 +85,7 @@ def pose_correctives(vertices: Array, joints: Array, weights: Array, frames: Arr
     Returns:
         posedirs (V, 3, 135); the fraction of the RMS difference that they explain on held-out poses.
     """
-    limits = anatomy.JOINT_LIMITS.numpy().astype(np.float64)
+    limits = anatomy.JOINT_LIMITS
     rng = np.random.default_rng(2)
     within = rng.uniform(limits[..., 0], limits[..., 1], (CORRECTIVE_POSES // 2, 16, 3))
     angles = np.concatenate([within, sample_plausible_angles(CORRECTIVE_POSES - len(within), rng)])

@@ -7,16 +7,16 @@ import roma
 import torch
 
 from lgnet_core.data.interhand26m.geometry import fits_to_camera, to_camera
-from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.hand_model import HandLayer, load_hand_layer
 
 LIMIT = 1e-7
 """Metres: 1e-4 mm."""
 
 
 @pytest.fixture(scope="module")
-def mano(mano_folder) -> HandModel:
+def mano(mano_folder) -> HandLayer:
     """In double precision."""
-    return load_hand_model(mano_folder).double()
+    return load_hand_layer(mano_folder).double()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from torch.testing import assert_close
 
 from lgnet_core.engines.export import export_onnx
 from lgnet_core.geometry.hand_crops import HandCrops
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarkNet, load_hand_landmark_net
+from lgnet_core.network.detector.hand_landmark import HandLandmarkNet, load_hand_landmark_net
+from lgnet_core.network.prediction import HAND_CROP_SIZE
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ from lgnet_core.geometry.coordinates import pixels_to_grid
 from lgnet_core.geometry.crops import crop_projection
 from lgnet_core.geometry.hand_crops import HandCrops
 from lgnet_core.network import HandLGNet, HandLGNetConfig, HandsPrediction, build_network
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarks, load_hand_landmark_net
+from lgnet_core.network.detector.hand_landmark import load_hand_landmark_net
 from lgnet_core.network.per_hand.batching import predict_both
 from lgnet_core.network.per_hand.stages import HandStages
-from lgnet_core.network.prediction import StackedHands
+from lgnet_core.network.prediction import HAND_CROP_SIZE, HandLandmarks, StackedHands
 from lgnet_core.types import Side
 
 SMALL = HandLGNetConfig(channels=16, self_joint_depth=1, hidden_channels=32, regressor_depth=1, refine_channels=8)

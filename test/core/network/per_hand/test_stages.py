@@ -21,10 +21,10 @@ from lgnet_core.hand_model import HandModel, read_asset
 from lgnet_core.hand_model.asset import BUNDLED_ASSET
 from lgnet_core.network import HandLGNetConfig, HandsPrediction
 from lgnet_core.network.config import INTERACTIONS
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE, HandLandmarks
 from lgnet_core.network.lgnet.refine_stage import project_full
 from lgnet_core.network.per_hand.batching import ABSENT_LOGIT, predict_both
 from lgnet_core.network.per_hand.stages import HandStages
+from lgnet_core.network.prediction import HAND_CROP_SIZE, HandLandmarks
 from lgnet_core.types import Side
 
 CONFIG = HandLGNetConfig(channels=16, self_joint_depth=1, hidden_channels=32, regressor_depth=1, refine_channels=8)

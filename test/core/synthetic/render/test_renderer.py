@@ -8,7 +8,8 @@ from torch.nn.functional import max_pool2d
 
 from lgnet_core.data.sample import ARM, BACKGROUND, LEFT_HAND, RIGHT_HAND
 from lgnet_core.geometry.camera import project
-from lgnet_core.hand_model.anatomy import angles_to_rotations, preset
+from lgnet_core.hand_model.anatomy import angles_to_rotations
+from lgnet_core.hand_model.finger_poses import preset
 from lgnet_core.synthetic.render.renderer import Renderer
 from lgnet_core.synthetic.rng import CounterRng
 from lgnet_core.types import Side

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from lgnet_core.cli.ablate import HAND_ROWS, ROWS
 from lgnet_core.cli.app import app
 from lgnet_core.evaluation.benchmark.bench import count_macs
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.network import PRESETS, build_network
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import write_shards
@@ -58,7 +58,7 @@ def test_per_hand_network_is_a_row(tmp_path, stored, monkeypatch):
     monkeypatch.setitem(PRESETS, "tiny-hand", TINY_HAND)
     (run,) = ablate(config(tmp_path / "a", stored, ("tiny-hand",), backbone=None)).runs
     assert run.figures["mpjpe_mm/wrist-raw"] > 0
-    network = build_network(TINY_HAND, load_hand_model()).eval()
+    network = build_network(TINY_HAND, load_hand_layer()).eval()
     assert run.macs == count_macs(network)
 
 

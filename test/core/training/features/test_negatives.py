@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lgnet_core.geometry.hand_crops import HandCrops
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
+from lgnet_core.network.prediction import HAND_CROP_SIZE
 from lgnet_core.training.features.negatives import shows_image
 
 

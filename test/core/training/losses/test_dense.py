@@ -10,7 +10,7 @@ from lgnet_core.data.hand_pairs import CropJitter, crop_hand_pairs
 from lgnet_core.data.sample import BACKGROUND, LEFT_HAND, RIGHT_HAND
 from lgnet_core.geometry.camera import project
 from lgnet_core.hand_model import HandModel
-from lgnet_core.network.detector.hand_landmark import HAND_CROP_SIZE
+from lgnet_core.network.prediction import HAND_CROP_SIZE
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.training.features.batch import FeatureBatch, missing_pseudo_labels
 from lgnet_core.training.losses.dense import DenseHead, dense_terms, depth_target, segmentation_target

@@ -18,7 +18,8 @@ from lgnet_core.data.photometry import Photometry
 from lgnet_core.data.sample import RIGHT_HAND, HandsBatch
 from lgnet_core.geometry.crops import letterbox
 from lgnet_core.inference.crops import extract_crops
-from lgnet_core.network.detector.palm_detector import PalmCandidates, load_mediapipe_palm_detector, load_palm_detector
+from lgnet_core.network.detector.palm_detector import load_mediapipe_palm_detector, load_palm_detector
+from lgnet_core.network.prediction import PalmCandidates
 from lgnet_core.network.pretrained import PALM_DETECTOR, WEIGHTS_FOLDER, weights_filename
 from lgnet_core.synthetic.generator import SyntheticHands
 from lgnet_core.synthetic.stored import StoredHands, write_shards
