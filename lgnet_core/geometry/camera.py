@@ -30,8 +30,7 @@ def project(points: Array, intrinsics: Array, min_depth: float = 1e-2) -> Array:
     Shapes:
         points: (..., N, 3); intrinsics: (..., 3, 3) broadcastable to the leading dimensions; returns (..., N, 2).
     """
-    xp = array_namespace(points, intrinsics)
-    rays = points[..., :2] / xp.clip(points[..., 2:], min_depth)
+    rays = points[..., :2] / points[..., 2:].clip(min_depth)
     return rays @ intrinsics[..., :2, :2].swapaxes(-1, -2) + intrinsics[..., None, :2, 2]
 
 
@@ -72,7 +71,7 @@ def weak_perspective_root(camera: Array, intrinsics: Array, image_size: int, min
     """
     xp = array_namespace(camera, intrinsics)
     focal = xp.sqrt(xp.abs(determinant_2x2(intrinsics)))
-    depth = focal / (xp.clip(camera[..., 0], min_scale) * (image_size / 2))
+    depth = focal / (camera[..., 0].clip(min_scale) * (image_size / 2))
     pixels = normalised_to_pixels(camera[..., 1:], image_size)
     return backproject(pixels[..., None, :], depth[..., None], intrinsics)[..., 0, :]
 

@@ -13,4 +13,4 @@ def normalize(vectors: Array) -> Array:
     """Unit vectors (..., 3) in the direction of vectors (..., 3); zero vectors stay zero."""
     xp = array_namespace(vectors)
     length = xp.linalg.vector_norm(vectors, axis=-1, keepdims=True)
-    return vectors / xp.clip(length, _MIN_LENGTH)
+    return vectors / length.clip(_MIN_LENGTH)

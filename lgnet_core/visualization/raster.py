@@ -1,12 +1,12 @@
-r"""Triangle rasterisation in pure PyTorch: a scanline rasteriser with a z-buffer, for CPU and CUDA.
+r"""Triangle rasterisation over the array API: a scanline rasteriser with a z-buffer, for numpy and torch on any device.
 
-Every triangle is expanded into its rows and every row into its pixels (two ``repeat_interleave``), so no pixel outside
-a triangle is visited. A pixel belongs to a triangle if its centre (integer coordinates) lies inside or on an edge. The
+Every triangle is expanded into its rows and every row into its pixels (two repetitions), so no pixel outside a triangle
+is visited. A pixel belongs to a triangle if its centre (integer coordinates) lies inside or on an edge. The
 intersection of a row with an edge is computed from the edge's endpoints in a fixed order, hence to the same value in
 both triangles that share the edge, which leaves no gaps between them.
 
-The z-buffer is one ``scatter_reduce(amin)`` of 64-bit keys: the bits of the depth (positive floats sort like integers)
-above the triangle's index, so that ties in depth are resolved deterministically.
+The z-buffer is one minimum per pixel of 64-bit keys: the bits of the depth (positive floats sort like integers) above
+the triangle's index, so that ties in depth are resolved deterministically.
 
 Vectors are stored channels first, (C, N): gathers and sums of long rows are several times faster than of short ones.
 """
@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from array_api_compat import array_namespace, device, is_numpy_array
+
+from lgnet_core.types import Array
 
 NEAR_PLANE = 0.05
 """Metres: triangles with a nearer vertex are dropped."""
@@ -24,7 +26,7 @@ NEAR_PLANE = 0.05
 _MIN_DOUBLE_AREA = 1e-9
 """Square pixels: smaller triangles are degenerate."""
 
-_EMPTY = torch.iinfo(torch.int64).max
+_EMPTY = 2**63 - 1
 """Z-buffer key of an uncovered pixel."""
 
 
@@ -36,38 +38,44 @@ class Fragments(NamedTuple):
         barycentric: (3, N) perspective-correct weights of the face's vertices; depth: (N,) metres.
     """
 
-    pixel: Tensor
-    batch: Tensor
-    face: Tensor
-    barycentric: Tensor
-    depth: Tensor
+    pixel: Array
+    batch: Array
+    face: Array
+    barycentric: Array
+    depth: Array
 
-    def interpolate(self, attributes: Tensor, faces: Tensor) -> Tensor:
+    def interpolate(self, attributes: Array, faces: Array) -> Array:
         """Interpolate vertex attributes (C, B, V) at the fragments, (C, N)."""
-        table = attributes.flatten(1)
+        xp = array_namespace(attributes, faces)
+        table = attributes.reshape(len(attributes), -1)
         offset = self.batch * attributes.shape[2]
-        corners = (table.index_select(1, faces[:, k].index_select(0, self.face) + offset) for k in range(3))
-        first, second, third = (corner.mul_(self.barycentric[k]) for k, corner in enumerate(corners))
-        return first.add_(second).add_(third)
+        total = xp.take(table, xp.take(faces[:, 0], self.face, axis=0) + offset, axis=1)
+        total *= self.barycentric[0]
+        for k in (1, 2):
+            corner = xp.take(table, xp.take(faces[:, k], self.face, axis=0) + offset, axis=1)
+            corner *= self.barycentric[k]
+            total += corner
+        return total
 
-    def scatter(self, values: Tensor, canvas: Tensor) -> Tensor:
+    def scatter(self, values: Array, canvas: Array) -> Array:
         """:func:`scatter` to the covered pixels."""
         return scatter(self.pixel, self.batch, values, canvas)
 
 
-def scatter(pixel: Tensor, batch: Tensor, values: Tensor, canvas: Tensor) -> Tensor:
+def scatter(pixel: Array, batch: Array, values: Array, canvas: Array) -> Array:
     """Write values (C, N) or (N,) to N pixels of ``canvas`` (B, C, H, W) or (B, H, W), in place.
 
     Shapes:
         pixel: (N,) int64 index into a flattened (B, H, W); batch: (N,) int64 index of the image.
     """
-    if canvas.dim() == 3:
-        canvas.view(-1)[pixel] = values
+    flat = canvas.reshape(-1)
+    if canvas.ndim == 3:
+        flat[pixel] = values
         return canvas
     _, channels, height, width = canvas.shape
     first = pixel + batch * ((channels - 1) * height * width)
     for channel in range(channels):
-        canvas.view(-1)[first + channel * height * width] = values[channel]
+        flat[first + channel * height * width] = values[channel]
     return canvas
 
 
@@ -79,108 +87,131 @@ class _Triangles(NamedTuple):
         weights: (4, K) gradients (d/du, d/dv) of the screen-space barycentric weights of vertices 1 and 2.
     """
 
-    batch: Tensor
-    face: Tensor
-    u: Tensor
-    v: Tensor
-    q: Tensor
-    weights: Tensor
+    batch: Array
+    face: Array
+    u: Array
+    v: Array
+    q: Array
+    weights: Array
 
 
 def _setup_triangles(
-    vertices: Tensor, faces: Tensor, height: int, width: int, face_mask: Tensor | None, cull: bool, perspective: bool
+    vertices: Array, faces: Array, height: int, width: int, face_mask: Array | None, cull: bool, perspective: bool
 ) -> _Triangles:
     """Drop degenerate, culled, masked, near and off-screen triangles, and compute the gradients of the others."""
-    planes = vertices.permute(2, 0, 1).contiguous()  # (3, B, V)
-    u, v, z = torch.stack([planes.index_select(2, faces[:, k]) for k in range(3)], 1).flatten(2)  # (3, B F) each
+    xp = array_namespace(vertices, faces)
+    planes = xp.stack([vertices[..., k] for k in range(3)])  # (3, B, V)
+    u, v, z = xp.stack([xp.take(planes, faces[:, k], axis=2) for k in range(3)], axis=1).reshape(3, 3, -1)  # (3, B F)
     area = (u[1] - u[0]) * (v[2] - v[0]) - (u[2] - u[0]) * (v[1] - v[0])
     # v points down, so a front face (counter-clockwise seen from outside) has a negative area on the screen.
-    keep = (area < -_MIN_DOUBLE_AREA) if cull else (area.abs() > _MIN_DOUBLE_AREA)
-    keep &= z.amin(0) >= NEAR_PLANE
+    keep = (area < -_MIN_DOUBLE_AREA) if cull else (xp.abs(area) > _MIN_DOUBLE_AREA)
+    keep &= xp.min(z, axis=0) >= NEAR_PLANE
     # The bounding box must contain at least one row and one column of pixel centres of the image.
     for coordinate, size in ((u, width), (v, height)):
-        keep &= coordinate.amin(0).ceil().clamp_min(0) <= coordinate.amax(0).floor().clamp_max(size - 1)
+        first = xp.ceil(xp.min(coordinate, axis=0)).clip(0)
+        keep &= first <= xp.floor(xp.max(coordinate, axis=0)).clip(max=size - 1)
     if face_mask is not None:
-        keep &= face_mask.flatten()
-    index = keep.nonzero()[:, 0]
-    u, v, z = (t.index_select(1, index) for t in (u, v, z))
-    scale = 1 / area.index_select(0, index)
-    weights = torch.stack([v[2] - v[0], u[0] - u[2], v[0] - v[1], u[1] - u[0]]) * scale
+        keep &= face_mask.reshape(-1)
+    (index,) = xp.nonzero(keep)
+    u, v, z = (xp.take(t, index, axis=1) for t in (u, v, z))
+    scale = 1 / xp.take(area, index, axis=0)
+    weights = xp.stack([v[2] - v[0], u[0] - u[2], v[0] - v[1], u[1] - u[0]]) * scale
     batch = index // len(faces)
     return _Triangles(batch, index - batch * len(faces), u, v, 1 / z if perspective else z, weights)
 
 
-def _exclusive_cumsum(counts: Tensor) -> Tensor:
-    return counts.cumsum(0) - counts
+def _repeat_indices(counts: Array) -> Array:
+    """Index i repeated ``counts[i]`` times. Shapes: (N,) int64 -> (sum,) int64."""
+    xp = array_namespace(counts)
+    return xp.repeat(xp.arange(len(counts), dtype=xp.int64, device=device(counts)), counts)
 
 
-def _upper_first(au: Tensor, av: Tensor, bu: Tensor, bv: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _scatter_minimum(target: Array, index: Array, values: Array) -> Array:
+    """``target[index] = min(target[index], values)`` in place, for repeated indices too: not part of the array API."""
+    if is_numpy_array(target):
+        np.minimum.at(target, index, values)
+        return target
+    return target.scatter_reduce_(0, index, values, "amin")
+
+
+def _exclusive_cumsum(counts: Array) -> Array:
+    return array_namespace(counts).cumulative_sum(counts) - counts
+
+
+def _upper_first(au: Array, av: Array, bu: Array, bv: Array) -> tuple[Array, Array, Array, Array]:
     """Order two points per triangle: the upper one first, of equal height the left one."""
+    xp = array_namespace(au)
     swap = (av > bv) | ((av == bv) & (au > bu))
-    return torch.where(swap, bu, au), torch.where(swap, bv, av), torch.where(swap, au, bu), torch.where(swap, av, bv)
+    return xp.where(swap, bu, au), xp.where(swap, bv, av), xp.where(swap, au, bu), xp.where(swap, av, bv)
 
 
-def _edge(u0: Tensor, v0: Tensor, u1: Tensor, v1: Tensor) -> Tensor:
+def _edge(u0: Array, v0: Array, u1: Array, v1: Array) -> Array:
     """(3, K) start point and slope du/dv of an edge that runs downwards; slope 0 if it is horizontal."""
+    xp = array_namespace(u0)
     height = v1 - v0
-    return torch.stack([u0, v0, torch.where(height > 0, (u1 - u0) / height.clamp_min(1e-20), 0.0)])
+    slope = (u1 - u0) / height.clip(1e-20)
+    return xp.stack([u0, v0, xp.where(height > 0, slope, xp.zeros_like(slope))])
 
 
-def _intersect(edge: Tensor, row: Tensor) -> Tensor:
+def _intersect(edge: Array, row: Array) -> Array:
     """Column at which edges (3, K) cross rows (K,)."""
     return edge[0] + (row - edge[1]) * edge[2]
 
 
-def _spans(triangles: _Triangles, height: int, width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _spans(triangles: _Triangles, height: int, width: int) -> tuple[Array, Array, Array, Array]:
     """Expand triangles into R rows: triangle, row (float), first column (float), number of columns; each (R,)."""
+    xp = array_namespace(triangles.u)
     u, v = triangles.u, triangles.v
     u0, v0, u1, v1 = _upper_first(u[0], v[0], u[1], v[1])
     u1, v1, u2, v2 = _upper_first(u1, v1, u[2], v[2])
     u0, v0, u1, v1 = _upper_first(u0, v0, u1, v1)
-    top = v0.ceil().clamp_min(0)
-    rows = (v2.floor().clamp_max(height - 1) - top + 1).clamp_min(0).long()
-    triangle = torch.repeat_interleave(rows)
-    table = torch.cat([_edge(u0, v0, u2, v2), torch.stack([v1, top - _exclusive_cumsum(rows)])]).index_select(
-        1, triangle
-    )
-    row = torch.arange(len(triangle), device=u.device) + table[4]
-    short_edges = torch.cat([_edge(u0, v0, u1, v1), _edge(u1, v1, u2, v2)], 1)
-    short_edge = short_edges.index_select(1, triangle + (row >= table[3]) * len(rows))
+    top = xp.ceil(v0).clip(0)
+    rows = xp.astype((xp.floor(v2).clip(max=height - 1) - top + 1).clip(0), xp.int64)
+    triangle = _repeat_indices(rows)
+    start = xp.astype(_exclusive_cumsum(rows), u.dtype)
+    table = xp.take(xp.concat([_edge(u0, v0, u2, v2), xp.stack([v1, top - start])]), triangle, axis=1)
+    row = xp.arange(len(triangle), dtype=u.dtype, device=device(u)) + table[4]
+    short_edges = xp.concat([_edge(u0, v0, u1, v1), _edge(u1, v1, u2, v2)], axis=1)
+    short_edge = xp.take(short_edges, triangle + xp.astype(row >= table[3], xp.int64) * len(rows), axis=1)
     a, b = _intersect(table, row), _intersect(short_edge, row)
-    left = torch.minimum(a, b).ceil().clamp(0, width)
-    count = (torch.maximum(a, b).floor().clamp(-1, width - 1) - left + 1).clamp_min(0).long()
-    return triangle, row, left, count
+    left = xp.ceil(xp.minimum(a, b)).clip(0, width)
+    last = xp.floor(xp.maximum(a, b)).clip(-1, width - 1)
+    return triangle, row, left, xp.astype((last - left + 1).clip(0), xp.int64)
 
 
-def _z_buffer(triangles: _Triangles, batch_size: int, height: int, width: int, perspective: bool) -> Tensor:
+def _z_buffer(triangles: _Triangles, batch_size: int, height: int, width: int, perspective: bool) -> Array:
     """Keys (B H W,): bits of the nearest depth << 32 | triangle; ``_EMPTY`` where no triangle is."""
+    xp = array_namespace(triangles.u)
     triangle, row, left, count = _spans(triangles, height, width)
     q, w = triangles.q, triangles.weights
     q_u, q_v = (q[1] - q[0]) * w[:2] + (q[2] - q[0]) * w[2:]
-    table = torch.stack([q[0], q_u, q_v, triangles.u[0], triangles.v[0], q.amin(0), q.amax(0)])
-    q_0, q_u, q_v, u_0, v_0, low, high = table.index_select(1, triangle)
+    extremes = xp.min(q, axis=0), xp.max(q, axis=0)
+    table = xp.stack([q[0], q_u, q_v, triangles.u[0], triangles.v[0], *extremes])
+    q_0, q_u, q_v, u_0, v_0, low, high = xp.take(table, triangle, axis=1)
     first = q_0 + q_u * (left - u_0) + q_v * (row - v_0)  # q at the first column of each row
 
-    span = torch.repeat_interleave(count)
-    owner = triangle.index_select(0, span)
+    span = _repeat_indices(count)
+    owner = xp.take(triangle, span, axis=0)
     start = _exclusive_cumsum(count)
-    base = triangles.batch.index_select(0, triangle) * (height * width) + row.long() * width + left.long()
-    position = torch.arange(len(span), device=span.device)
-    step, pixel = torch.stack([-start, base - start]).index_select(1, span).add_(position)
-    first, slope, low, high = torch.stack([first, q_u, low, high]).index_select(1, span)
-    value = torch.minimum(torch.maximum(first + slope * step, low), high)  # no extrapolation in slivers
+    row, column = xp.astype(row, xp.int64), xp.astype(left, xp.int64)
+    base = xp.take(triangles.batch, triangle, axis=0) * (height * width) + row * width + column
+    table = xp.take(xp.stack([-start, base - start]), span, axis=1)
+    table += xp.arange(len(span), dtype=xp.int64, device=device(span))
+    step, pixel = table
+    first, slope, low, high = xp.take(xp.stack([first, q_u, low, high]), span, axis=1)
+    value = xp.minimum(xp.maximum(first + slope * xp.astype(step, slope.dtype), low), high)  # slivers: no extrapolation
     depth = 1 / value if perspective else value
-    key = (depth.to(torch.float32).view(torch.int32).long() << 32) | owner
-    keys = torch.full((batch_size * height * width,), _EMPTY, dtype=torch.int64, device=span.device)
-    return keys.scatter_reduce_(0, pixel, key, "amin")
+    key = (xp.astype(xp.astype(depth, xp.float32).view(xp.int32), xp.int64) << 32) | owner
+    keys = xp.full((batch_size * height * width,), _EMPTY, dtype=xp.int64, device=device(span))
+    return _scatter_minimum(keys, pixel, key)
 
 
 def rasterize(
-    vertices: Tensor,
-    faces: Tensor,
+    vertices: Array,
+    faces: Array,
     height: int,
     width: int,
-    face_mask: Tensor | None = None,
+    face_mask: Array | None = None,
     cull: bool = False,
 ) -> Fragments:
     """Rasterise B images: the nearest triangle at every pixel.
@@ -195,21 +226,24 @@ def rasterize(
     """
     triangles = _setup_triangles(vertices, faces, height, width, face_mask, cull, perspective=True)
     keys = _z_buffer(triangles, len(vertices), height, width, perspective=True)
-    pixel = (keys != _EMPTY).nonzero()[:, 0]
-    triangle = keys.index_select(0, pixel) & 0xFFFFFFFF
-    batch, face = torch.stack([triangles.batch, triangles.face]).index_select(1, triangle)
+    xp = array_namespace(keys)
+    (pixel,) = xp.nonzero(keys != _EMPTY)
+    triangle = xp.take(keys, pixel, axis=0) & 0xFFFFFFFF
+    batch, face = xp.take(xp.stack([triangles.batch, triangles.face]), triangle, axis=1)
     position = pixel - batch * (height * width)
     row = position // width
-    table = torch.cat([triangles.u[:1], triangles.v[:1], triangles.weights, triangles.q]).index_select(1, triangle)
-    u, v = position - row * width - table[0], row - table[1]
+    table = xp.concat([triangles.u[:1], triangles.v[:1], triangles.weights, triangles.q])
+    table = xp.take(table, triangle, axis=1)
+    column = xp.astype(position - row * width, table.dtype)
+    u, v = column - table[0], xp.astype(row, table.dtype) - table[1]
     w_1, w_2 = table[2] * u + table[3] * v, table[4] * u + table[5] * v
-    screen = torch.stack([1 - w_1 - w_2, w_1, w_2]).clamp_min_(0)  # slightly negative by rounding
+    screen = xp.stack([1 - w_1 - w_2, w_1, w_2]).clip(0)  # slightly negative by rounding
     weighted = screen * table[6:]
     total = weighted.sum(0)
     return Fragments(pixel, batch, face, weighted / total, screen.sum(0) / total)
 
 
-def depth_map(vertices: Tensor, faces: Tensor, height: int, width: int, face_mask: Tensor | None = None) -> Tensor:
+def depth_map(vertices: Array, faces: Array, height: int, width: int, face_mask: Array | None = None) -> Array:
     """Orthographic depth map, infinite where no triangle is: the shadow map of a directional light.
 
     Back faces are culled.
@@ -218,5 +252,7 @@ def depth_map(vertices: Tensor, faces: Tensor, height: int, width: int, face_mas
     """
     triangles = _setup_triangles(vertices, faces, height, width, face_mask, cull=True, perspective=False)
     keys = _z_buffer(triangles, len(vertices), height, width, perspective=False)
-    depth = (keys >> 32).to(torch.int32).view(torch.float32)
-    return torch.where(keys == _EMPTY, torch.inf, depth).view(len(vertices), height, width)
+    xp = array_namespace(keys)
+    depth = xp.astype(keys >> 32, xp.int32).view(xp.float32)
+    depth[keys == _EMPTY] = xp.inf
+    return depth.reshape(len(vertices), height, width)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-import torch
 
 from lgnet_core.types import FloatArray, ImageArray
 from lgnet_core.visualization.raster import rasterize
@@ -56,24 +54,12 @@ def draw_meshes(
         return image
     window = image[top:bottom, left:right]
     samples = 2 if anti_aliasing and window.shape[0] * window.shape[1] * 4 <= _MAX_SUPERSAMPLED_PIXELS else 1
-    with _single_thread():
-        layer = _render(meshes, (left, top), window.shape[0] * samples, window.shape[1] * samples, samples)
+    layer = _render(meshes, (left, top), window.shape[0] * samples, window.shape[1] * samples, samples)
     if samples > 1:
         layer = cv2.resize(layer, (window.shape[1], window.shape[0]), interpolation=cv2.INTER_AREA)
     opacity = layer[..., 3:] * alpha
     window[:] = np.rint(window * (1 - opacity) + layer[..., :3] * alpha).astype(np.uint8)
     return image
-
-
-@contextmanager
-def _single_thread() -> Iterator[None]:
-    """Run torch on one thread: the many short operations of a drawing take several times longer on all busy cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _render(meshes: Sequence[ScreenMesh], origin: tuple[int, int], height: int, width: int, samples: int) -> FloatArray:
@@ -89,15 +75,15 @@ def _render(meshes: Sequence[ScreenMesh], origin: tuple[int, int], height: int, 
     starts = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes])
     faces = np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts)])
     mesh_of_face = np.repeat(np.arange(len(meshes)), [len(mesh.faces) for mesh in meshes])
-    normals = torch.from_numpy(np.concatenate([mesh.normals for mesh in meshes])).float()
-    face_indices = torch.from_numpy(faces.astype(np.int64))
-    fragments = rasterize(torch.from_numpy(vertices).float()[None], face_indices, height, width)
-    normal = fragments.interpolate(normals.T[:, None], face_indices)  # (3, N)
-    scale = normal.square().sum(0).clamp_min_(1e-24).rsqrt_()
-    scale = torch.where(normal[2] > 0, -_BACKFACE_SHADE * scale, scale)
-    cosine = (torch.from_numpy(_LIGHT) @ normal).mul_(scale).clamp_min_(0)
-    shade = (_AMBIENT + _DIFFUSE * cosine + _SPECULAR * cosine**_SHININESS).numpy()
-    pixel, mesh_index = fragments.pixel.numpy(), mesh_of_face[fragments.face.numpy()]
+    normals = np.concatenate([mesh.normals for mesh in meshes]).astype(np.float32)
+    faces = faces.astype(np.int64)
+    fragments = rasterize(vertices.astype(np.float32)[None], faces, height, width)
+    normal = fragments.interpolate(normals.T[:, None], faces)  # (3, N)
+    scale = 1 / np.sqrt((normal**2).sum(0).clip(1e-24))
+    scale = np.where(normal[2] > 0, -_BACKFACE_SHADE * scale, scale)
+    cosine = ((_LIGHT @ normal) * scale).clip(0)
+    shade = _AMBIENT + _DIFFUSE * cosine + _SPECULAR * cosine**_SHININESS
+    pixel, mesh_index = fragments.pixel, mesh_of_face[fragments.face]
     index_map = np.full((height, width), -1)
     index_map.reshape(-1)[pixel] = mesh_index
     outline = np.zeros_like(index_map, bool)

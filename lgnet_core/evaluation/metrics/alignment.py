@@ -71,7 +71,7 @@ def bone_length(joints: Array) -> Array:
     """Length from the wrist to the root of the middle finger, metres. Shapes: (..., 21, 3) -> (...)."""
     xp = array_namespace(joints)
     bone = joints[..., MIDDLE_MCP, :] - joints[..., WRIST, :]
-    return xp.clip(xp.linalg.vector_norm(bone, axis=-1), _MIN_BONE_LENGTH)
+    return xp.linalg.vector_norm(bone, axis=-1).clip(_MIN_BONE_LENGTH)
 
 
 WRIST_RAW = Alignment("wrist-raw", WRIST, scaled=False)
