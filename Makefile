@@ -42,7 +42,7 @@ MESSAGES := $(wildcard msg/*.msg tools/ros/packages/*/* tools/ros/packages/*/msg
 	CMakeLists.txt package.xml tools/ros/interfaces.py resource/program.py.in $(wildcard launch/* config/*)
 
 $(VENV)/.installed: $(REQUIREMENTS) | $(VENV)/bin/pip
-	@$(BIN)/python tools/ros/install.py requirements
+	@$(BIN)/python tools/ros/install.py requirements torch
 	@$(BIN)/python -c "import lgnet_core, torch" && touch $@
 
 $(VENV)/.installed-dev: $(REQUIREMENTS) | $(VENV)/bin/pip

@@ -35,6 +35,9 @@ from lgnet_core.cli.urdf import urdf
 
 DEBUG_VARIABLE = "LGNET_DEBUG"
 
+TORCH_EXTRA = ("torch", "roma", "onnx", "onnxscript")
+"""Modules of the extra ``torch``, which training, evaluation and export need."""
+
 app = typer.Typer(
     name="lgnet",
     help="Two hands from one RGB image: 21 joints and a mesh per hand, in metres in the camera frame.",
@@ -91,6 +94,8 @@ def _describe(error: Exception) -> str:
 
     from lgnet_core.io.output import explain
 
+    if isinstance(error, ModuleNotFoundError) and error.name in TORCH_EXTRA:
+        return f"this needs {error.name}, which is not installed: pip install 'lgnet_ros[torch]'"
     if isinstance(error, MemoryError):
         return f"out of memory{f' ({error})' if str(error) else ''}; use smaller images, sets or batches"
     expected = isinstance(error, (OSError, ValueError, RuntimeError, ImportError, SafetensorError)) and str(error)

@@ -24,8 +24,8 @@ def export(
     from lgnet_core.hand_model import load_hand_model
     from lgnet_core.io.output import check_output_file
     from lgnet_core.network.checkpoint import load_network_for
+    from lgnet_core.network.checkpoint_metadata import crop_size
     from lgnet_core.network.exportable import input_shapes
-    from lgnet_core.network.trained_hand_model import crop_size
 
     check_output_file(out)
     requested = load_hand_model(hand_model)

@@ -96,8 +96,6 @@ def predict(
     from lgnet_core.commands.report import Report
     from lgnet_core.inference import HandEstimator, HandTracker, Smoothing
     from lgnet_core.io.checkpoint_files import weights_digest
-    from lgnet_core.network.checkpoint import load_network_for
-    from lgnet_core.visualization.attention import AttentionView
 
     with console.status("loading the network"):
         estimator = HandEstimator.load(
@@ -116,6 +114,9 @@ def predict(
     }
     view = None
     if attention:
+        from lgnet_core.network.checkpoint import load_network_for
+        from lgnet_core.visualization.attention import AttentionView
+
         view = AttentionView(load_network_for(weights, estimator.hand_model)[0], estimator)
     make_tracker = partial(HandTracker, estimator, Smoothing()) if tracking else None
     options = VideoOptions(make_tracker, frames, overlay_only)

@@ -29,16 +29,17 @@ TORCH_RANGE = ((2, 6), (3, 0))
 
 REQUIRED = (
     ("numpy", "numpy"),
+    ("array_api_compat", "array-api-compat"),
     ("cv2", "opencv-python-headless"),
+    ("onnxruntime", "onnxruntime"),
     ("safetensors", "safetensors"),
-    ("roma", "roma"),
     ("yaml", "pyyaml"),
 )
-"""Required modules and the packages that provide them; torch is checked apart, with its version."""
+"""Required modules and the packages that provide them."""
 
 OPTIONAL = (
-    ("onnxruntime", "onnxruntime", "the fast engine on a CPU (without it eager torch runs, several times slower)"),
-    ("onnx", "onnx onnxscript", "`lgnet export`, and the first load of the ONNX engine"),
+    ("roma", "'lgnet_ros[torch]'", "training and evaluation"),
+    ("onnx", "'lgnet_ros[torch]'", "`lgnet export`, and weights of another architecture than the bundled ones"),
     ("pytorch_lightning", "'lgnet_ros[train]'", "`lgnet train`"),
     ("viser", "'lgnet_ros[live]'", "`lgnet live`, and `lgnet-hands --view`"),
     ("smplx", "'lgnet_ros[mano]'", "HandModel.from_smplx (non-commercial licence)"),
@@ -105,7 +106,7 @@ def check_runtime(
     Args:
         weights, hand_model, device: as in :meth:`lgnet_core.inference.HandEstimator.load`.
     """
-    findings = [check_import(module, package) for module, package in (("torch", "'torch>=2.6,<3'"), *REQUIRED)]
+    findings = [check_import(module, package) for module, package in REQUIRED]
     findings = [finding for finding in findings if finding.level is Level.PROBLEM]
     steps: Sequence[tuple[str, Callable[[], Finding]]] = (
         ("device", lambda: check_device(device)),
@@ -138,8 +139,8 @@ def check_python() -> Finding:
 
 
 def check_torch_version() -> Finding:
-    """torch is installed in a supported version."""
-    finding = check_installed("torch", "'torch>=2.6,<3'")
+    """torch, if it is installed, has a supported version."""
+    finding = check_optional("torch", "'lgnet_ros[torch]'", "GPUs, training, evaluation and `lgnet export`")
     if finding.level is not Level.OK:
         return finding
     numbers = tuple(int(part) for part in finding.detail.split("+")[0].split(".")[:2])
@@ -265,13 +266,14 @@ def reserve_space(folder: Path, size: int) -> None:
 
 def check_device(device: str) -> Finding:
     """The device that the networks will run on."""
-    import torch
-
     from lgnet_core.engines.base import resolve_device
+    from lgnet_core.engines.cpu import available_cores
 
     chosen = resolve_device(device)
-    if not str(chosen).startswith("cuda"):
-        return Finding("device", Level.OK, f"CPU, {torch.get_num_threads()} threads of torch, {os.cpu_count()} cores")
+    if not chosen.startswith("cuda"):
+        return Finding("device", Level.OK, f"CPU, {available_cores()} of {os.cpu_count()} cores")
+    import torch
+
     name = torch.cuda.get_device_name(chosen)
     free, total = torch.cuda.mem_get_info(chosen)
     torch.zeros(8, device=chosen).sum().item()  # fails here if the driver does not match
@@ -282,7 +284,7 @@ def check_meshes(weights: str | Path | None, path: str | Path | None) -> Finding
     """Whether meshes come refined from the network, or retargeted to another hand model, and how close that is."""
     from lgnet_core.hand_model import load_hand_model
     from lgnet_core.inference.retarget import Retargeter
-    from lgnet_core.network.trained_hand_model import resolve_hand_model
+    from lgnet_core.network.checkpoint_metadata import resolve_hand_model
 
     requested = load_hand_model(path)
     own = resolve_hand_model(weights, requested)

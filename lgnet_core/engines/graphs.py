@@ -8,6 +8,7 @@ be run after a change to the code of a network, and a test compares them with th
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +19,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from lgnet_core.engines.base import check_engine, require_torch, resolve_device
-from lgnet_core.engines.onnx import OnnxEngine
+from lgnet_core.engines.base import Engine, check_engine, require_torch, resolve_device
 from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.hand_model.fairing import fairing_matrix, mesh_edges
 from lgnet_core.io.checkpoint_files import (
@@ -32,6 +32,7 @@ from lgnet_core.io.checkpoint_files import (
     tensor_shapes,
     unreadable,
 )
+from lgnet_core.network.checkpoint_metadata import current_settings
 from lgnet_core.network.prediction import HandLandmarks, PalmCandidates, StackedHands
 from lgnet_core.types import FloatArray, Side
 
@@ -48,9 +49,9 @@ network, as in its weights file, and the digest of its hand model."""
 class GraphEngines:
     """The three engines of the pipeline."""
 
-    palms: OnnxEngine[PalmCandidates]
-    landmarks: OnnxEngine[HandLandmarks]
-    stages: OnnxEngine[StackedHands]
+    palms: Engine[PalmCandidates]
+    landmarks: Engine[HandLandmarks]
+    stages: Engine[StackedHands]
 
 
 def graph_path(name: str) -> Path:
@@ -74,6 +75,8 @@ def runs_graphs(weights: str | Path | None, engine: str, device: str) -> bool:
     check_engine(engine)
     if engine == "onnx":
         reason = ""
+    elif engine == "auto" and importlib.util.find_spec("onnxruntime") is None:
+        reason = "onnxruntime is not installed"
     elif engine == "auto":
         reason = "" if resolve_device(device) == "cpu" else f"device {device!r}"
     else:
@@ -89,7 +92,7 @@ def architecture(metadata: Mapping[str, Any]) -> dict[str, str]:
     """The part of a checkpoint's metadata that determines its graphs, as their metadata."""
     return {
         NETWORK: str(metadata.get("network")),
-        CONFIG: json.dumps(metadata["config"], sort_keys=True),
+        CONFIG: json.dumps(current_settings(metadata), sort_keys=True),
         HAND_MODEL: str((metadata.get("hand_model") or {}).get("digest")),
     }
 
@@ -105,6 +108,8 @@ def load_graph_engines(weights: str | Path | None, device: str = "cpu", threads:
         FileNotFoundError: if a file is missing.
         CheckpointError: if the weights do not match the network that the file describes.
     """
+    from lgnet_core.engines.onnx import OnnxEngine
+
     path = locate_weights(weights)
     tensors = _read(path)
     check_tensors(path, tensor_shapes(BUNDLED_WEIGHTS), tensors)

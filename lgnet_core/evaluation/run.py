@@ -24,7 +24,7 @@ from lgnet_core.io.checkpoint_files import weights_digest
 from lgnet_core.io.output import make_folder
 from lgnet_core.network import HandLGNet
 from lgnet_core.network.checkpoint import load_network_for
-from lgnet_core.network.trained_hand_model import crop_size
+from lgnet_core.network.checkpoint_metadata import crop_size
 
 _SHEET_CANDIDATES = 200  # images from which the prediction sheet is drawn
 

@@ -24,7 +24,7 @@ from lgnet_core.inference.palms import PalmDetection
 from lgnet_core.inference.reconstruction import HandReconstructor, PairReconstructor, Reconstructor
 from lgnet_core.inference.retarget import Retargeter
 from lgnet_core.inference.thresholds import Thresholds
-from lgnet_core.network.trained_hand_model import crop_size, resolve_hand_model
+from lgnet_core.network.checkpoint_metadata import crop_size, resolve_hand_model
 from lgnet_core.types import Camera, DepthMap, ImageArray, ImageHands, Side, SizeSource, TwoHands
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from lgnet_core import __version__
-from lgnet_core.hand_model import HandLayer, HandModel, load_hand_model
+from lgnet_core.hand_model import HandModel, load_hand_model
 from lgnet_core.io.checkpoint_files import (
     BUNDLED_WEIGHTS,
     METADATA_KEY,
@@ -33,14 +33,13 @@ from lgnet_core.io.output import make_folder, write_bytes
 from lgnet_core.network import (
     CONFIGS,
     HandLGNet,
-    HandLGNetConfig,
     HandsNetwork,
     LGNetConfig,
     NetworkConfig,
     build_network,
 )
+from lgnet_core.network.checkpoint_metadata import check_hand_model, current_settings, resolve_hand_model
 from lgnet_core.network.detector.hand_landmark import HandLandmarkNet
-from lgnet_core.network.trained_hand_model import check_hand_model, resolve_hand_model
 
 
 def save_network(path: str | Path, network: HandsNetwork, metadata: Mapping[str, Any], half: bool = False) -> None:
@@ -135,7 +134,7 @@ def load_network(
     metadata, tensors = _read(path)
     hand_model = load_hand_model() if hand_model is None else hand_model
     check_hand_model(path, metadata, hand_model)
-    network = build_network(_config(path, metadata), HandLayer.of(hand_model))
+    network = build_network(_config(path, metadata), hand_model)
     check_tensors(path, {name: tuple(value.shape) for name, value in network.state_dict().items()}, tensors)
     network.load_state_dict(tensors)
     return network.to(device).eval(), metadata
@@ -175,7 +174,7 @@ def _config(path: Path, metadata: Mapping[str, Any]) -> NetworkConfig:
             f"{path}: contains a network of kind {metadata['network']!r}, which is unknown to this version "
             f"({__version__}); use the version that wrote it ({metadata.get('version')})"
         )
-    stored, known = _current_settings(metadata["config"], config_class), {f.name for f in fields(config_class)}
+    stored, known = current_settings(metadata), {f.name for f in fields(config_class)}
     mismatched = sorted(known.symmetric_difference(stored))
     if mismatched:
         raise CheckpointError(
@@ -186,11 +185,3 @@ def _config(path: Path, metadata: Mapping[str, Any]) -> NetworkConfig:
         return config_class(**stored)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: invalid network configuration: {error}") from error
-
-
-def _current_settings(stored: Mapping[str, Any], config_class: type[NetworkConfig]) -> dict[str, Any]:
-    """Settings under their current names: until version 0.1, ``lgnet-hand`` had the switch ``lgblock``."""
-    settings = dict(stored)
-    if config_class is HandLGNetConfig and "lgblock" in settings:
-        settings["interaction"] = "lgblock" if settings.pop("lgblock") else "none"
-    return settings

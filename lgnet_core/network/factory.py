@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lgnet_core.hand_model import HandLayer
+from lgnet_core.hand_model import HandLayer, HandModel
 from lgnet_core.network.baselines.eanet import EANet
 from lgnet_core.network.baselines.intershape import InterShape
 from lgnet_core.network.config import NetworkConfig, find_config
@@ -22,11 +22,11 @@ _NETWORKS: dict[str, Callable[[Any, HandLayer], HandsNetwork]] = {
 """Network class for each configuration ``kind``."""
 
 
-def build_network(config: NetworkConfig | str, hand_model: HandLayer) -> HandsNetwork:
+def build_network(config: NetworkConfig | str, hand_model: HandModel) -> HandsNetwork:
     """Build a network with random weights.
 
     Args:
         config: a configuration, or a preset name; see :func:`lgnet_core.network.find_config`.
     """
     config = find_config(config) if isinstance(config, str) else config
-    return _NETWORKS[config.kind](config, hand_model)
+    return _NETWORKS[config.kind](config, HandLayer.of(hand_model))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
 from lgnet_core.engines.base import Engine
 from lgnet_core.geometry.affine import invert_affine, transform_points
@@ -127,7 +126,7 @@ class ScriptedPalms(Engine[PalmCandidates]):
                 logits[k] = np.log(hand.palm_score / (1 - hand.palm_score))
             boxes[k] = transform_points(affine, hand.palm_box.reshape(2, 2)).ravel()
             keypoints[k] = transform_points(affine, hand.joints[list(PALM_JOINTS)])
-        return PalmCandidates(*(torch.tensor(x[None], dtype=torch.float32) for x in (logits, boxes, keypoints)))
+        return PalmCandidates(*(x[None].astype(np.float32) for x in (logits, boxes, keypoints)))
 
 
 @dataclass(eq=False)
@@ -171,16 +170,16 @@ class ScriptedLandmarks(Engine[HandLandmarks]):
             "presence_logits": np.log(presence / (1 - presence)),
             "side_logits": np.log(right / (1 - right)),
         }
-        return HandLandmarks(**{name: torch.tensor(value, dtype=torch.float32) for name, value in fields.items()})
+        return HandLandmarks(**{name: value.astype(np.float32) for name, value in fields.items()})
 
     def find_hand(self, affine: np.ndarray) -> ScriptedHand | None:
         side = HAND_CROP_SIZE / np.sqrt(abs(np.linalg.det(affine[:, :2])))
         centre = transform_points(invert_affine(affine), np.full(2, (HAND_CROP_SIZE - 1) / 2))
         nearest, min_distance = None, 0.5
         for hand in self.hands:
-            crop = crops_from_joints(torch.from_numpy(hand.joints)[None])
-            distance = float(np.linalg.norm(crop.centre[0].numpy() - centre)) / float(crop.side)
-            if distance < min_distance and 0.4 < side / float(crop.side) < 2.5:
+            crop = crops_from_joints(hand.joints[None])
+            distance = float(np.linalg.norm(crop.centre[0] - centre)) / float(crop.side[0])
+            if distance < min_distance and 0.4 < side / float(crop.side[0]) < 2.5:
                 nearest, min_distance = hand, distance
         return nearest
 
@@ -220,7 +219,7 @@ class ScriptedStages(Engine[StackedHands]):
             self.max_reprojection_error = max(self.max_reprojection_error, error)
         count = len(sides)
         wrist = scene.joints[sides, :1]
-        cells = pixels_to_grid(torch.from_numpy(landmarks[..., :2]), HAND_CROP_SIZE, 7).numpy()
+        cells = pixels_to_grid(landmarks[..., :2], HAND_CROP_SIZE, 7)
         others = scene.joints[[side.other for side in sides], :1]
         fields = {
             "joints_grid": np.concatenate([cells, np.zeros((count, 21, 1))], -1),
@@ -234,7 +233,7 @@ class ScriptedStages(Engine[StackedHands]):
             "joints": scene.joints[sides] - wrist,
             "to_other": (others - wrist)[:, 0],
         }
-        return StackedHands(**{name: torch.tensor(value, dtype=torch.float32) for name, value in fields.items()})
+        return StackedHands(**{name: value.astype(np.float32) for name, value in fields.items()})
 
 
 @dataclass(eq=False)

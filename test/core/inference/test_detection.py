@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from support.scripted_engines import (
     CAMERA,
     ScriptedHand,
@@ -72,13 +71,11 @@ def test_the_first_crop_follows_from_the_palm_and_the_second_from_the_joints():
     setup.landmarks = Recording(setup.hands)
     setup.detect()
     (hand,) = setup.hands
-    palm = crops_from_palms(
-        torch.from_numpy(hand.palm_box)[None], torch.from_numpy(hand.joints[[0, 5, 9, 13, 17, 1, 2]])[None]
-    )
-    joints = crops_from_joints(torch.from_numpy(hand.joints)[None]).mirror_left(torch.tensor([1]))
+    palm = crops_from_palms(hand.palm_box[None], hand.joints[[0, 5, 9, 13, 17, 1, 2]][None])
+    joints = crops_from_joints(hand.joints[None]).mirror_left(np.array([1]))
     corners = np.array([[60.0, 60], [180, 140]])
     for affine, crop in zip(affines, (palm, joints), strict=True):
-        expected = transform_points(crop.affine(HAND_CROP_SIZE)[0].numpy(), corners)
+        expected = transform_points(crop.affine(HAND_CROP_SIZE)[0], corners)
         np.testing.assert_allclose(transform_points(affine, corners), expected, atol=0.7)
 
 

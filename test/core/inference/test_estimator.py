@@ -231,8 +231,7 @@ def test_retargeted_hands_keep_their_position(hand_model):
     for side, hand in zip(Side, hands.hands, strict=True):
         np.testing.assert_allclose(hand.joints, scene.joints[side], atol=2e-3)
         np.testing.assert_allclose(hand.vertices, scene.vertices[side], atol=6e-3)
-        parameters = (torch.tensor(x[None]).float() for x in (hand.rotations, hand.shape))
-        surface = target(*parameters, side=side).wrist_relative()
+        surface = target.pose(hand.rotations[None], hand.shape[None], side=side).wrist_relative()
         np.testing.assert_allclose(hand.vertices - hand.joints[0], surface.vertices[0], atol=1e-6)
         assert hand.shape[0] < scene.shape[side, 0]  # a smaller hand of a larger model
     np.testing.assert_allclose(hands.relative_translation, hands.left.joints[0] - hands.right.joints[0], atol=1e-9)
@@ -249,7 +248,7 @@ def test_hand_length_determines_the_shape_of_a_retargeted_hand(hand_model, facto
     first, second = estimate(0.18 * factor), estimate(0.18)
     long, short = (np.linalg.norm(np.diff(h.joints[CHAIN], axis=0), axis=1).sum() for h in (first, second))
     assert long / short == pytest.approx(factor, rel=5e-3)
-    surface = target(*(torch.tensor(x[None]).float() for x in (first.rotations, first.shape)), side=Side.RIGHT)
+    surface = target.pose(first.rotations[None], first.shape[None], side=Side.RIGHT)
     np.testing.assert_allclose(first.vertices - first.joints[0], surface.wrist_relative().vertices[0], atol=1e-6)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from support.scripted_engines import CAMERA, LENS, ScriptedHand, ScriptedLandmarks, coordinate_image, hand_at
 
 from lgnet_core.geometry.affine import transform_points
@@ -25,8 +24,8 @@ def context(camera=CAMERA) -> ImageContext:
 
 
 def crops_of(hands: list[ScriptedHand], mirrored: list[bool]) -> HandCrops:
-    crops = crops_from_joints(torch.from_numpy(np.stack([hand.joints for hand in hands])))
-    return crops._replace(mirrored=torch.tensor(mirrored))
+    crops = crops_from_joints(np.stack([hand.joints for hand in hands]))
+    return crops._replace(mirrored=np.array(mirrored))
 
 
 def observe(engine: ScriptedLandmarks, crops: HandCrops, camera=CAMERA) -> list[HandObservation | None]:
@@ -61,7 +60,7 @@ def test_intrinsics_project_into_the_crop(camera):
         centre = np.full((1, 2), (HAND_CROP_SIZE - 1) / 2)
         ray = observation.canonical_frame[2]  # through the crop's centre
         points = ray / ray[2] + np.array([[0, 0, 0], [0.01, 0, 0], [0, -0.01, 0]])
-        projected = project(torch.from_numpy(points), torch.from_numpy(observation.intrinsics)).numpy()
+        projected = project(points, observation.intrinsics)
         expected = transform_points(observation.affine, project_distorted(points, camera))
         np.testing.assert_allclose(projected, expected, atol=1e-6 if camera is CAMERA else 0.1)
         np.testing.assert_allclose(projected[:1], centre, atol=1e-6 if camera is CAMERA else 1e-3)
@@ -70,24 +69,24 @@ def test_intrinsics_project_into_the_crop(camera):
 def test_each_crop_of_a_distorted_image_has_its_own_intrinsics():
     crops = crops_of(HANDS, [False, False])
     observations = observe(ScriptedLandmarks(HANDS), crops, LENS)
-    for hand, centre, affine in zip(observations, crops.centre.numpy(), crops.affine(HAND_CROP_SIZE).numpy()):
+    for hand, centre, affine in zip(observations, crops.centre, crops.affine(HAND_CROP_SIZE)):
         matrix = local_intrinsics(LENS, centre)
         np.testing.assert_allclose(hand.intrinsics, np.vstack([affine @ matrix, [0, 0, 1]]))
-    assert not np.allclose(local_intrinsics(LENS, crops.centre[0].numpy()), LENS.matrix)
+    assert not np.allclose(local_intrinsics(LENS, crops.centre[0]), LENS.matrix)
 
 
 def test_invalid_crops_are_skipped():
     """Too small or not finite: they have no observation, and the others keep their indices."""
     engine = ScriptedLandmarks(HANDS)
     crops = crops_of([HANDS[0], HANDS[1], HANDS[0]], [False] * 3)
-    side = crops.side.clone()
+    side = crops.side.copy()
     side[0] = 7.5
     observations = observe(engine, crops._replace(side=side))
     assert [hand is None for hand in observations] == [True, False, False]
     assert engine.batches == [2]
     np.testing.assert_allclose(observations[1].joints, HANDS[1].joints, atol=0.05)
-    assert observe(engine, crops.select(torch.tensor([False] * 3))) == []
-    assert observe(engine, crops._replace(side=side * torch.nan)) == [None] * 3
+    assert observe(engine, crops.select(np.zeros(3, bool))) == []
+    assert observe(engine, crops._replace(side=side * np.nan)) == [None] * 3
     assert engine.batches == [2]
 
 
@@ -96,7 +95,7 @@ def test_outputs_that_are_not_finite_give_no_observation(field):
     class Overflowing(ScriptedLandmarks):
         def __call__(self, crops):
             output = super().__call__(crops)
-            getattr(output, field)[0, 3] = torch.inf
+            getattr(output, field)[0, 3] = np.inf
             return output
 
     observations = observe(Overflowing(HANDS), crops_of(HANDS, [False, False]))

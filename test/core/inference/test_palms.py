@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from support.scripted_engines import ScriptedPalms, coordinate_image, hand_at
 
 from lgnet_core.geometry.hand_crops import PALM_JOINTS
@@ -54,7 +53,7 @@ def test_candidates_that_are_not_finite_are_dropped(field):
     class Overflowing(ScriptedPalms):
         def __call__(self, image):
             candidates = super().__call__(image)
-            getattr(candidates, field)[0, 0] = torch.nan
+            getattr(candidates, field)[0, 0] = np.nan
             return candidates
 
     detected = detect(Overflowing([hand_at(70, 110), hand_at(170, 110)]))
@@ -109,7 +108,7 @@ def test_extreme_logits_do_not_overflow():
     class Certain(ScriptedPalms):
         def __call__(self, image):
             candidates = super().__call__(image)
-            logits = torch.full((1, PALM_CANDIDATES), -1e4)
+            logits = np.full((1, PALM_CANDIDATES), -1e4, np.float32)
             logits[0, 0] = 1e4
             return PalmCandidates(logits, candidates.boxes, candidates.keypoints)
 

@@ -102,7 +102,7 @@ def test_the_batch_holds_the_present_hands(observed, presence, in_batch):
         hand = hands[side]
         for name, value in named.items():
             geometry = {"intrinsics": hand.intrinsics, "frames": hand.canonical_frame}.get(name)
-            expected = getattr(hand.features, name).numpy() if geometry is None else geometry.astype(np.float32)
+            expected = getattr(hand.features, name) if geometry is None else geometry.astype(np.float32)
             np.testing.assert_array_equal(value[k], expected, err_msg=name)
 
 
@@ -113,7 +113,7 @@ def test_a_hand_that_is_not_finite_is_dropped(observed, field):
     class Overflowing(type(script.stages)):
         def __call__(self, *inputs) -> StackedHands:
             prediction = super().__call__(*inputs)
-            getattr(prediction, field)[Side.RIGHT] = torch.nan
+            getattr(prediction, field)[Side.RIGHT] = np.nan
             return prediction
 
     reconstruction = HandReconstructor(Overflowing(script.scene))(context_of(), hands)
@@ -127,7 +127,7 @@ def test_a_relative_translation_that_is_not_finite_is_dropped(observed):
     class Overflowing(type(script.stages)):
         def __call__(self, *inputs) -> StackedHands:
             prediction = super().__call__(*inputs)
-            return prediction._replace(to_other=prediction.to_other * torch.nan)
+            return prediction._replace(to_other=prediction.to_other * np.nan)
 
     reconstruction = HandReconstructor(Overflowing(script.scene))(context_of(), hands)
     assert list(reconstruction.hands) == list(Side)

@@ -52,14 +52,13 @@ def bent(asset: HandAsset) -> HandAsset:
     model = HandModel(asset)
     rotations = random_rotations(4, 16, spread=0.2)
     rotations[0] = np.eye(3)
-    with torch.inference_mode():
-        mesh = model(torch.tensor(rotations[None]).float(), torch.zeros(1, 10), side=Side.RIGHT)
+    mesh = model.pose(rotations[None], np.zeros((1, 10)), side=Side.RIGHT)
     global_rotations = rotations.copy()
     for joint, parent in enumerate((-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)):
         if joint:
             global_rotations[joint] = global_rotations[parent] @ rotations[joint]
     blended = np.einsum("vj,jab->vab", asset.weights, global_rotations)
-    return replace(deformed(asset, blended), v_template=mesh.vertices[0].numpy())
+    return replace(deformed(asset, blended), v_template=mesh.vertices[0].astype(np.float32))
 
 
 def reshaped(asset: HandAsset) -> HandAsset:
@@ -152,8 +151,7 @@ def test_bone_lengths_are_closer_than_with_the_mean_shape(hand_model, retargeter
     rotations, shape, _, joints = hands(hand_model, 0, count=16)
     retargeter = retargeters["reshaped"]
     retargeted = retargeter(rotations, shape, joints)
-    with torch.inference_mode():
-        mean = retargeter.target(torch.tensor(rotations).float(), torch.zeros(16, 2, 10)).joints.numpy()
+    mean = retargeter.target.pose(rotations, np.zeros((16, 2, 10))).joints
     error, uncorrected = (np.abs(lengths(x) - lengths(joints)).mean() for x in (retargeted.joints, mean))
     assert error < 0.5 * uncorrected
     assert np.abs(retargeted.shape).max() < 10
@@ -216,9 +214,7 @@ def test_retargeting_the_hands_of_an_image(hand_model, retargeters, metric):
         TwoHands(*originals, relative_translation=positions[1] - positions[0], metric=metric)
     )
     for before, after in zip(originals, retargeted.hands):
-        with torch.inference_mode():
-            parameters = (torch.tensor(x[None]).float() for x in (after.rotations, after.shape))
-            surface = retargeter.target(*parameters, side=after.side).wrist_relative()
+        surface = retargeter.target.pose(after.rotations[None], after.shape[None], side=after.side).wrist_relative()
         np.testing.assert_allclose(after.vertices - after.joints[0], surface.vertices[0], atol=1e-6)
         np.testing.assert_allclose(after.joints - after.joints[0], surface.joints[0], atol=1e-6)
         assert (after.side, after.presence) == (before.side, before.presence)

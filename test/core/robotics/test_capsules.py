@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from support.posed_hands import POSES, SEEDS, SIDES, posed, turn
 
-from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.hand_model import HandLayer, load_hand_layer
 from lgnet_core.robotics.capsules import SEGMENTS, Capsules, HandCapsules
 from lgnet_core.types import Side
 
-HAND_MODEL = load_hand_model()
+HAND_MODEL = load_hand_layer()
 CAPSULES = HandCapsules(HAND_MODEL)
 
 
@@ -40,14 +40,14 @@ def test_capsules_move_with_the_hand(pose: str, side: Side, seed: int) -> None:
     np.testing.assert_allclose(b.radii, a.radii, atol=1e-6)
 
 
-def test_capsules_of_the_left_hand_are_the_mirror_image(hand_model: HandModel) -> None:
+def test_capsules_of_the_left_hand_are_the_mirror_image(hand_model: HandLayer) -> None:
     right, left = (CAPSULES(hand_model.v_template[side].numpy(), side) for side in Side)
     np.testing.assert_allclose(left.start, right.start * [-1, 1, 1], atol=1e-6)
     np.testing.assert_allclose(left.radii, right.radii, atol=1e-6)
 
 
 @pytest.mark.parametrize("side", list(Side))
-def test_capsules_are_no_larger_than_needed(side: Side, hand_model: HandModel) -> None:
+def test_capsules_are_no_larger_than_needed(side: Side, hand_model: HandLayer) -> None:
     """Thickness of the fingers: end bones are 12 to 22 mm across, the palm less than 7 cm."""
     capsules = CAPSULES(hand_model.v_template[side].numpy(), side)
     tips = [k for k, (_, end) in enumerate(SEGMENTS) if end % 4 == 0]

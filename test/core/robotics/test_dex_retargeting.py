@@ -11,12 +11,12 @@ from support.posed_hands import POSES, SEEDS, SIDES, posed, turn
 from support.urdf import link_poses
 
 from lgnet_core.geometry.hand_frame import HandFrames
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.robotics.dex_retargeting import operator_joints
 from lgnet_core.robotics.urdf import hand_urdf
 from lgnet_core.types import Side
 
-HAND_MODEL = load_hand_model()
+HAND_MODEL = load_hand_layer()
 OPERATOR_TO_MANO = {
     Side.RIGHT: np.array([[0, 0, -1], [-1, 0, 0], [0, 1, 0]]),
     Side.LEFT: np.array([[0, 0, -1], [1, 0, 0], [0, -1, 0]]),

@@ -8,12 +8,12 @@ from hypothesis import given
 from support.posed_hands import POSES, SEEDS, SIDES, posed, turn
 
 from lgnet_core.geometry.hand_frame import Pose
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.robotics.capsules import Capsules, HandCapsules
 from lgnet_core.robotics.hand_points import in_hands
 from lgnet_core.types import Side
 
-HAND_MODEL = load_hand_model()
+HAND_MODEL = load_hand_layer()
 CAPSULES = HandCapsules(HAND_MODEL)
 
 

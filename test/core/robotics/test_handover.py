@@ -10,7 +10,7 @@ from hypothesis import given
 from support.posed_hands import SEEDS, SIDES, posed, turn
 
 from lgnet_core.geometry.hand_frame import HandFrames
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.robotics.handover import (
     HandoverDetector,
     HandoverSettings,
@@ -21,7 +21,7 @@ from lgnet_core.robotics.handover import (
 )
 from lgnet_core.types import Side
 
-HAND_MODEL = load_hand_model()
+HAND_MODEL = load_hand_layer()
 FRAMES = HandFrames(HAND_MODEL)
 SETTINGS = HandoverSettings(hold_time=0.5)
 

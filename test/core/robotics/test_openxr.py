@@ -9,11 +9,11 @@ from scipy.spatial.transform import Rotation
 from support.posed_hands import POSES, SEEDS, SIDES, posed, turn
 
 from lgnet_core.geometry.hand_frame import HandFrames
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.robotics.openxr import JOINT_NAMES, METACARPALS, OPENPOSE_JOINTS, HandJoints, OpenXRConverter
 from lgnet_core.types import Side
 
-HAND_MODEL = load_hand_model()
+HAND_MODEL = load_hand_layer()
 CONVERTER = OpenXRConverter(HAND_MODEL)
 FRAMES = HandFrames(HAND_MODEL)
 

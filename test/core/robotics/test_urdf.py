@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 
 from lgnet_core.cli.app import app
 from lgnet_core.geometry.hand_frame import HandFrames
-from lgnet_core.hand_model import HandModel, load_hand_model
+from lgnet_core.hand_model import HandLayer, load_hand_layer
 from lgnet_core.robotics.joint_angles import FINGER_JOINTS, JointAngles, joint_names
 from lgnet_core.robotics.urdf import BONES, hand_urdf
 from lgnet_core.types import Hand, Side
 
-HAND_MODEL = load_hand_model()
+HAND_MODEL = load_hand_layer()
 FRAMES = HandFrames(HAND_MODEL)
 URDF = {side: hand_urdf(HAND_MODEL, side) for side in Side}
 
@@ -88,7 +88,7 @@ def test_the_hand_has_the_given_length() -> None:
         hand_urdf(HAND_MODEL, Side.RIGHT, 1.8)
 
 
-def test_another_hand_model(mano: HandModel) -> None:
+def test_another_hand_model(mano: HandLayer) -> None:
     hand = posed(mano, Side.LEFT, "relaxed", turn(1))
     found = by_kinematics(hand_urdf(mano, Side.LEFT), hand, HandFrames(mano))
     np.testing.assert_allclose(found, hand.joints, atol=1e-3)

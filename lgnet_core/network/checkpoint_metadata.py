@@ -1,4 +1,4 @@
-"""What a checkpoint's metadata say about its training: the hand model and the size of the crops. Needs no torch."""
+"""What a checkpoint's metadata say about its network: configuration, hand model, size of the crops. Needs no torch."""
 
 from __future__ import annotations
 
@@ -48,3 +48,11 @@ def crop_size(metadata: Mapping[str, Any]) -> int:
     For a network with one crop per hand: of the images from which its crops were extracted.
     """
     return int(metadata.get("size", DEFAULT_CROP_SIZE))
+
+
+def current_settings(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration under its current names: until version 0.1, ``lgnet-hand`` had the switch ``lgblock``."""
+    settings = dict(metadata["config"])
+    if metadata.get("network") == "lgnet-hand" and "lgblock" in settings:
+        settings["interaction"] = "lgblock" if settings.pop("lgblock") else "none"
+    return settings
