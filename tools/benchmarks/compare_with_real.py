@@ -28,7 +28,7 @@ from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.inference.crops import extract_crops
 from lgnet_core.network.detector.hand_landmark import load_hand_landmark_net
 from lgnet_core.network.detector.palm_detector import load_palm_detector
-from lgnet_core.network.prediction import HAND_CROP_SIZE
+from lgnet_core.network.prediction import HAND_CROP_SIZE, sigmoid
 from lgnet_core.synthetic.stored import StoredHands
 from lgnet_core.training.features.teacher import Teacher, TeacherSettings
 from lgnet_core.types import FloatArray
@@ -103,9 +103,9 @@ def main() -> None:
     }.items():
         for crop in crops:
             output = landmarks(crop[None])
-            if float(torch.sigmoid(output.presence_logits)) >= settings.min_presence:
+            if float(sigmoid(output.presence_logits)[0]) >= settings.min_presence:
                 spectra[kind].append(spectrum(crop))
-                poses[kind].append(pose(output.world_landmarks[0].numpy()))
+                poses[kind].append(pose(output.world_landmarks[0]))
         print(f"{kind}: {len(poses[kind])} hands")
     names = list(poses["real"][0])
     figure = Figure(figsize=(14, 7), layout="constrained")

@@ -7,7 +7,7 @@ Several weights files are averaged (:func:`lgnet_core.network.checkpoint.load_av
 deviations are calibrated on a stored set of ``lgnet synth`` with a seed that is neither used for training nor for
 evaluation. The script evaluates the network in half precision, as it is shipped, prints the table of ``lgnet eval`` and
 writes its files to ``--out``. With ``--ship``, the weights replace the bundled ones, with metrics and provenance in the
-file's metadata.
+file's metadata. If their architecture is another one, run ``build_graphs.py`` afterwards.
 """
 
 from __future__ import annotations
