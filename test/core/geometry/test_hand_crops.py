@@ -245,3 +245,20 @@ def test_empty_input_gives_no_crops():
     for crops in (crops_from_joints(torch.zeros(0, 21, 2)), crops_from_palms(torch.zeros(0, 4), torch.zeros(0, 7, 2))):
         assert crops.affine(SIZE).shape == (0, 2, 3)
         assert valid_crops(crops, 8.0).shape == (0,)
+
+
+def test_numpy_and_torch_give_the_same_crops():
+    random = np.random.default_rng(0)
+    joints, boxes, keypoints = random.uniform(0, 300, (3, 21, 2)), random.uniform(0, 99, (3, 4)), np.ones((3, 7, 2))
+    boxes[:, 2:] += 100
+    keypoints[:, 2] += random.uniform(1, 50, (3, 2))
+    intrinsics = np.array([[500.0, 0, 160], [0, 480, 120], [0, 0, 1]])
+    for make, arrays in ((crops_from_joints, (joints,)), (crops_from_palms, (boxes, keypoints))):
+        crops, reference = make(*arrays), make(*map(torch.from_numpy, arrays))
+        sides = np.array([0, 1, 1])
+        crops, reference = crops.mirror_left(sides), reference.mirror_left(torch.from_numpy(sides))
+        results = (*crops, crops.affine(224), crops.canonical_frames(intrinsics), valid_crops(crops, 20))
+        frames = reference.canonical_frames(torch.from_numpy(intrinsics))
+        for actual, expected in zip(results, (*reference, reference.affine(224), frames, valid_crops(reference, 20))):
+            assert isinstance(actual, np.ndarray)
+            np.testing.assert_allclose(actual, expected, atol=1e-9)

@@ -170,3 +170,20 @@ def test_cuda_matches_the_cpu():
     cuda = rasterize(vertices.cuda(), faces.cuda(), HEIGHT, WIDTH)
     on_cpu, on_cuda = (dense(f, f.face.cpu(), 1, HEIGHT, WIDTH) for f in (cpu, cuda._replace(pixel=cuda.pixel.cpu())))
     assert (on_cpu != on_cuda).float().mean() < 0.01
+
+
+def test_numpy_and_torch_give_the_same_fragments(hand_model):
+    """To the last pixel: overlays are drawn by numpy, training images by torch."""
+    vertices = hand_model.v_template[:1] * 900 + torch.tensor([90.0, 40.0, 600.0])
+    vertices[..., 2] /= 1000
+    vertices = vertices.contiguous()
+    faces = hand_model.faces[0]
+    expected = rasterize(vertices, faces, 96, 128)
+    assert len(expected.pixel) > 1000
+    actual = rasterize(vertices.numpy(), faces.numpy(), 96, 128)
+    for name in ("pixel", "batch", "face"):
+        np.testing.assert_array_equal(getattr(actual, name), getattr(expected, name))
+    np.testing.assert_allclose(actual.barycentric, expected.barycentric, atol=1e-4)
+    np.testing.assert_allclose(actual.depth, expected.depth, rtol=1e-5)
+    depth, reference = depth_map(vertices.numpy(), faces.numpy(), 96, 128), depth_map(vertices, faces, 96, 128)
+    np.testing.assert_allclose(depth, reference, rtol=1e-5)
