@@ -240,8 +240,8 @@ def _forward_kinematics(rotations: Array, rest: Array) -> tuple[Array, Array]:
     xp = array_namespace(rotations, rest)
     bones = xp.concat([rest[:, :1], rest[:, 1:] - rest[:, list(PARENTS[1:])]], axis=1)
     upper = xp.concat([rotations, bones[..., None]], axis=-1)
-    last = xp.asarray([0.0, 0.0, 0.0, 1.0], dtype=upper.dtype, device=device(upper))
-    last = xp.broadcast_to(last, (*upper.shape[:-2], 1, 4))
+    row = xp.asarray([0.0, 0.0, 0.0, 1.0], dtype=upper.dtype, device=device(upper))
+    last = 0 * upper[..., :1, :] + row  # shapes of zeros_like or broadcast_to are exported as those of the traced batch
     local = xp.concat([upper, last], axis=-2)  # 4x4, from a joint to its parent
     wrist, fingers = local[:, :1], local[:, 1:].reshape(-1, 5, 3, 4, 4)
     first = wrist @ fingers[:, :, 0]
