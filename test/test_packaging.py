@@ -237,7 +237,9 @@ def test_an_extra_is_added_to_what_is_installed() -> None:
     commands = [command for page in pages for command in re.findall(r"pip install .*\[.*", page.read_text())]
     named = {name for command in commands for name in re.findall(r"'([^']*)\[(\w+)\]'", command)}
     assert {package for package, _ in named} == {PROJECT["name"]}
-    assert {"torch", "train", "live", "foxglove"} <= {extra for _, extra in named} <= set(PROJECT["optional-dependencies"])
+    assert (
+        {"torch", "train", "live", "foxglove"} <= {extra for _, extra in named} <= set(PROJECT["optional-dependencies"])
+    )
 
 
 @pytest.mark.parametrize("folder", ["checkout", "elsewhere"])

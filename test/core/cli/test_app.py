@@ -30,7 +30,8 @@ from lgnet_core.hand_model.asset import BUNDLED_ASSET
 from lgnet_core.inference import HandEstimator
 from lgnet_core.inference.thresholds import Thresholds
 from lgnet_core.network import build_network
-from lgnet_core.network.checkpoint import DEFAULT_CROP_SIZE, save_network
+from lgnet_core.network.checkpoint import save_network
+from lgnet_core.network.checkpoint_metadata import DEFAULT_CROP_SIZE
 from lgnet_core.types import Camera, Side
 from lgnet_core.visualization.drawing import write_png
 
