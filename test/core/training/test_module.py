@@ -12,7 +12,7 @@ from lgnet_core.data.augmentation import Augmentation
 from lgnet_core.data.hand_pairs import crop_hand_pairs, uncrop_prediction
 from lgnet_core.data.sample import HandsBatch
 from lgnet_core.evaluation.metrics.errors import MPVPE
-from lgnet_core.hand_model import HandModel
+from lgnet_core.hand_model import HandLayer
 from lgnet_core.network import (
     PRESETS,
     HandLGNet,
@@ -91,14 +91,14 @@ def test_training_step_computes_labels_once(hand_model, batch, tmp_path, monkeyp
     """With full augmentation, the labels are the only skinning of a step outside of the network."""
     module = tiny_module(hand_model)
     skinned = []
-    forward = HandModel.forward
+    forward = HandLayer.forward
 
     def counted(self, *arguments):
         if not torch.is_grad_enabled():
             skinned.append(self)
         return forward(self, *arguments)
 
-    monkeypatch.setattr(HandModel, "forward", counted)
+    monkeypatch.setattr(HandLayer, "forward", counted)
     quiet_trainer(tmp_path, 1).fit(module, DataLoader([batch[:2]], batch_size=None))
     assert len(skinned) == 1
 
@@ -158,7 +158,7 @@ def learn(
     return float(metric.compute())
 
 
-def overfit(preset: str, hand_model: HandModel, batch: HandsBatch, steps: int, rate: float) -> float:
+def overfit(preset: str, hand_model: HandLayer, batch: HandsBatch, steps: int, rate: float) -> float:
     """MPVPE in mm of a pair network after overfitting a batch, from ImageNet weights if available."""
     torch.manual_seed(0)
     network = build_network(preset, hand_model)

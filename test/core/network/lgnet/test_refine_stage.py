@@ -11,7 +11,6 @@ from lgnet_core.network.lgnet.refine_stage import (
     HAND_EXTENT,
     OFFSET_SCALE,
     RefineStage,
-    fairing_matrix,
     project_full,
     project_weak,
 )
@@ -88,13 +87,6 @@ def test_smoothed_offsets_solve_the_implicit_diffusion_step(hand_model, inputs, 
         flow[:, :, a] += difference
         flow[:, :, b] -= difference
     assert_close(x + strength * flow, unsmoothed, atol=1e-4 * float(unsmoothed.abs().max()), rtol=0)
-
-
-def test_fairing_matrix_is_symmetric_and_preserves_constants(hand_model):
-    matrix = fairing_matrix(hand_model.graph.edges, 778, 3.0)
-    assert_close(matrix, matrix.T)
-    assert_close(matrix.sum(1), torch.ones(778))
-    assert (matrix >= -1e-7).all(), "a weighted average, without overshoot"
 
 
 def test_full_projection_is_the_perspective_camera(inputs):
