@@ -15,6 +15,7 @@ from lgnet_core.synthetic.scene.poses import (
     sample_joint_angles,
 )
 
+LIMITS = torch.from_numpy(JOINT_LIMITS).float()
 KNUCKLES = [1, 4, 10, 7]  # index, middle, ring, pinky
 
 
@@ -26,8 +27,8 @@ def poses(style: PoseStyle, count: int = 500, seed: int = 0) -> torch.Tensor:
 def test_styles_respect_joint_limits(style):
     angles = poses(style)
     assert angles.isfinite().all()
-    assert (angles >= JOINT_LIMITS[..., 0]).all()
-    assert (angles <= JOINT_LIMITS[..., 1]).all()
+    assert (angles >= LIMITS[..., 0]).all()
+    assert (angles <= LIMITS[..., 1]).all()
     assert (angles[:, :, 0] == 0).all()
 
 
@@ -93,4 +94,4 @@ def test_joint_rotations_are_proper_and_use_root_rotation():
 def test_clamping_keeps_valid_angles():
     angles = poses(PoseStyle.RELAXED, 10)
     assert torch.equal(clamp_angles(angles), angles)
-    assert (clamp_angles(angles + 10) <= JOINT_LIMITS[..., 1]).all()
+    assert (clamp_angles(angles + 10) <= LIMITS[..., 1]).all()
