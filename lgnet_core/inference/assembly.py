@@ -97,7 +97,7 @@ class FlatLength:
     """
 
     def __init__(self, hand_model: HandModel) -> None:
-        rest = hand_model.joints_from_vertices(hand_model.v_template).detach().cpu().numpy()[Side.RIGHT]
+        rest = np.asarray(hand_model.joints_from_vertices(hand_model.v_template))[Side.RIGHT]
         length = np.linalg.norm(rest[MIDDLE_FINGER_CHAIN[-1]] - rest[MIDDLE_FINGER_CHAIN[0]])
         self._ratio = float(length / chain_length(rest))  # the chain of a flat hand is not exactly straight
 

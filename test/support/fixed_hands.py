@@ -41,7 +41,7 @@ def two_hands(hand_model: HandLayer, track_id: int = 1) -> TwoHands:
     return TwoHands(right, left, WRISTS[Side.LEFT] - WRISTS[Side.RIGHT], metric=True)
 
 
-def flat_hand(hand_model: HandModel) -> TwoHands:
+def flat_hand(hand_model: HandLayer) -> TwoHands:
     """A flat right hand, alone, that faces a VGA camera from half a metre."""
     hand = posed(hand_model, Side.RIGHT, "flat", facing(hand_model, Side.RIGHT), (0.0, 0.05, 0.5))
     pixels = project_distorted(hand.joints, CAMERA)
