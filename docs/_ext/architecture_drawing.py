@@ -122,7 +122,8 @@ def draw_layers() -> str:
             contents = "; ".join(CONTENTS[column.package][module] for module in modules)
             parts.append(_box(column.left, y, box, row - 6, column.colour))
             parts.append(_text(column.left + 12, y + 21, layer, 13, weight="bold"))
-            parts.append(_text(column.left + box - 12, y + 21, contents, 11, MUTED, "end"))
+            if 8 * len(layer) + 5.6 * len(contents) < box - 24:  # pixels: else the names alone fill the row
+                parts.append(_text(column.left + box - 12, y + 21, contents, 11, MUTED, "end"))
         bottom = top + len(column.layers) * row
         x = column.left + box + 14
         if column.package == "lgnet_core":
