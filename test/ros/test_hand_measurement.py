@@ -51,7 +51,7 @@ def measure(ros_domain: RosDomain) -> Iterator[Measure]:
 
 def model_length() -> float:
     model = load_hand_model()
-    rest = model.joints_from_vertices(model.v_template)[0].numpy()
+    rest = np.asarray(model.joints_from_vertices(model.v_template))[0]
     return float(np.linalg.norm(rest[12] - rest[0]))
 
 

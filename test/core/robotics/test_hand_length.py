@@ -12,12 +12,12 @@ from support.depth_renderer import render_depth
 from support.posed_hands import SIDES, facing, posed
 
 from lgnet_core.geometry.camera import project_distorted
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.inference.depth_alignment import scale_hand
 from lgnet_core.robotics.hand_length import MIN_IMAGES, HandLengthError, HandLengthMeter
 from lgnet_core.types import Camera, Hand, Side, SizeSource, TwoHands
 
-HAND_MODEL = load_hand_model()
+HAND_MODEL = load_hand_layer()
 CAMERA = Camera(np.array([[500.0, 0, 319.5], [0, 500, 239.5], [0, 0, 1]]), 640, 480)
 WRIST = (0.02, 0.06, 0.5)
 NONE = TwoHands(None, None, None, metric=True)
