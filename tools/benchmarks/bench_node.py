@@ -159,13 +159,9 @@ def measure(configuration: Configuration, images: int, folder: Path) -> dict[str
     try:
         parameters = ("-p", f"use_depth:={str(configuration.depth).lower()}")
         node = HandsProcess(ros_domain, folder / "node.log", configuration.tracker, *parameters).bring_up()
-        subscribe = ros_domain.node.create_subscription
-        subscribe(HandMeshArray, topics.MESH, on_mesh, output_profile(), raw=True)
-        for topic, kind in configuration.topics.items():
-            profile = tf_profile() if topic == topics.TF else output_profile()
-            subscribe(kind, topic, lambda data: None, profile, raw=True)
-        command = [str(Path(__file__).resolve()), "--role", "camera", "--images", str(images + WARM_UP_IMAGES)]
-        camera = ros_domain.start(*command, log=folder / "camera.log")
+        ros_domain.node.create_subscription(HandMeshArray, topics.MESH, on_mesh, output_profile(), raw=True)
+        subscribe_to(ros_domain, configuration.topics)
+        camera = start_camera(ros_domain, folder / "camera.log", images + WARM_UP_IMAGES)
         wait_for(lambda: len(arrivals) >= WARM_UP_IMAGES or camera.poll() is not None, "images")
         started, used = time.monotonic(), cpu_seconds(node.process.pid)
         if camera.wait():
@@ -176,6 +172,18 @@ def measure(configuration: Configuration, images: int, folder: Path) -> dict[str
         ros_domain.close()
     sent = json.loads((folder / "camera.log").read_text().splitlines()[-1])[WARM_UP_IMAGES:]
     return metrics(sent, arrivals) | {"CPU of the node (cores)": used / elapsed}
+
+
+def subscribe_to(ros_domain: RosDomain, types: Mapping[str, type[Any]]) -> None:
+    """Receive topics without deserialising them."""
+    for topic, kind in types.items():
+        profile = tf_profile() if topic == topics.TF else output_profile()
+        ros_domain.node.create_subscription(kind, topic, lambda data: None, profile, raw=True)
+
+
+def start_camera(ros_domain: RosDomain, log: Path, images: int) -> subprocess.Popen[str]:
+    """Publish images and depth images in a process, see :func:`run_camera`; the last line of the log has the stamps."""
+    return ros_domain.start(str(Path(__file__).resolve()), "--role", "camera", "--images", str(images), log=log)
 
 
 def metrics(sent: Sequence[int], arrivals: Mapping[int, int]) -> dict[str, float]:
