@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 
 import cv2
 import numpy as np
 import pytest
-from rerun.chunk import RrdReader
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 from support.recorded_frames import CAMERA, TIMES, moving_frames
 
 from lgnet_core.io.output import OutputError
+
+if sys.version_info < (3, 11):
+    pytest.skip("rerun is for Python 3.11 and newer", allow_module_level=True)
+from rerun.chunk import RrdReader
+
 from lgnet_core.recording.rrd_recording import RrdRecording
 
 SECONDS = list(TIMES)
