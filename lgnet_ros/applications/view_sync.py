@@ -13,11 +13,11 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lgnet_core.io.images import LoadedImage
 from lgnet_core.live.view import LiveView
+from lgnet_core.messages.camera_info import CameraConverter
+from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_core.types import Camera
-from lgnet_ros.input.camera_info import CameraConverter
 from lgnet_ros.input.decode import decode_image
 from lgnet_ros.input.hands import to_image_hands
-from lgnet_ros.input.invalid_message import InvalidMessageError
 from lgnet_ros.msg import HandJointsArray, HandMeshArray
 from lgnet_ros.rate_limit import stamp_to_ns
 

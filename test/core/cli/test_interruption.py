@@ -78,7 +78,7 @@ def test_a_stopped_synth_says_how_many_images_there_are(monkeypatch, tmp_path):
 
 def test_every_command_reports_its_interruption():
     commands = [*cli.app.registered_commands, *cli.mano.registered_commands]
-    assert len(commands) == 12
+    assert len(commands) == 14
     for command in commands:
         assert command.callback.__code__.co_filename.endswith("interruption.py"), command.callback.__name__
 

@@ -24,11 +24,11 @@ from lgnet_core.geometry.pose_covariance import (
     relative_pose_covariance,
     scale_correlation,
 )
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.inference.depth_alignment import scale_hand
 from lgnet_core.types import Hand, Side, SizeSource, TwoHands
 
-HAND_MODEL = load_hand_model()
+HAND_MODEL = load_hand_layer()
 SAMPLES = 40_000
 SOURCES = st.sampled_from(SizeSource)
 

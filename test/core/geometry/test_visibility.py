@@ -11,10 +11,10 @@ from support.posed_hands import POSES, SEEDS, SIDES, facing, posed, turn
 
 from lgnet_core.geometry.camera import project_distorted
 from lgnet_core.geometry.visibility import JointVisibility, joint_visibility, surface_depth
-from lgnet_core.hand_model import load_hand_model
+from lgnet_core.hand_model import load_hand_layer
 from lgnet_core.types import Camera, Hand, ImageHands, Side, TwoHands
 
-HAND_MODEL = load_hand_model()
+HAND_MODEL = load_hand_layer()
 CAMERA = Camera(np.array([[140.0, 0, 79.5], [0, 140, 59.5], [0, 0, 1]]), 160, 120)
 
 
