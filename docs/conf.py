@@ -29,7 +29,8 @@ extensions = [
 exclude_patterns = ["_ext"]
 nitpicky = True
 # Sphinx's own stand-in for the aliases of autodoc_type_aliases inside unions (FloatArray | None).
-nitpick_ignore = [("py:class", "TypeAliasForwardRef")]
+# torch.Tensor, in modules that import it for type checkers only.
+nitpick_ignore = [("py:class", "TypeAliasForwardRef"), ("py:class", "Tensor")]
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3  # the anchors that GitHub gives

@@ -65,7 +65,7 @@ class CovarianceModel:
     rotation: float = 2.05
 
 
-DEFAULT_MODEL = CovarianceModel()
+_MODEL = CovarianceModel()
 
 
 class HandUncertainty(NamedTuple):
@@ -81,20 +81,20 @@ class HandUncertainty(NamedTuple):
     rotation: FloatArray
 
 
-def hand_uncertainty(hand: Hand, model: CovarianceModel = DEFAULT_MODEL) -> HandUncertainty:
+def hand_uncertainty(hand: Hand) -> HandUncertainty:
     """Uncertainty of a metric hand."""
     std = np.maximum(hand.joint_std, 1e-6)
     deviation = float(np.sqrt((std[1:] ** 2).mean()))  # without the wrist, the origin of the others
     ray = _unit(hand.joints[WRIST])
     offsets = hand.joints - hand.joints.mean(0)
     extent = np.sqrt(((offsets - np.outer(offsets @ ray, ray)) ** 2).sum(-1).mean())
-    scale = min(model.scale[hand.size_source] * deviation / max(float(extent), 1e-9), MAX_SCALE_STD)
+    scale = min(_MODEL.scale[hand.size_source] * deviation / max(float(extent), 1e-9), MAX_SCALE_STD)
     arms = hand.joints[KNUCKLES] - hand.joints[WRIST]
     information = ((arms**2).sum(-1) / std[KNUCKLES] ** 2).sum() * np.eye(3) - (
         arms / std[KNUCKLES, None] ** 2
     ).T @ arms
-    rotation = model.rotation**2 * np.linalg.inv(information + np.eye(3))  # a prior of one radian
-    return HandUncertainty(scale, model.lateral * deviation, (rotation + rotation.T) / 2)
+    rotation = _MODEL.rotation**2 * np.linalg.inv(information + np.eye(3))  # a prior of one radian
+    return HandUncertainty(scale, _MODEL.lateral * deviation, (rotation + rotation.T) / 2)
 
 
 def pose_covariance(hand: Hand) -> FloatArray:
@@ -158,10 +158,10 @@ def distance_std(
     return float(np.sqrt(variance + right**2 + left**2 - 2 * scale_correlation * right * left))
 
 
-def scale_correlation(hands: TwoHands, model: CovarianceModel = DEFAULT_MODEL) -> float:
+def scale_correlation(hands: TwoHands) -> float:
     """Correlation of the errors of scale of two hands: depth maps measure each hand by itself."""
     measured = {SizeSource.DEPTH, SizeSource.EARLIER_DEPTH}
-    return 0.0 if any(hand.size_source in measured for hand in hands.hands) else model.scale_correlation
+    return 0.0 if any(hand.size_source in measured for hand in hands.hands) else _MODEL.scale_correlation
 
 
 def _pose_covariance(position: FloatArray, uncertainty: HandUncertainty) -> FloatArray:

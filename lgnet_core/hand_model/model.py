@@ -56,13 +56,20 @@ class HandModel:
     Every array has a leading side axis of length 2, indexed by :class:`~lgnet_core.types.Side`.
 
     Attributes:
-        v_template (2, 778, 3), J_regressor (2, 16, 778), weights (2, 778, 16), hands_mean (2, 45), float32; faces
-            (2, 1538, 3) int64, outward winding; tip_vertices (5,) int64: thumb, index, middle, ring, pinky.
-        basis (2, 145, 3 * 778): the 10 shape and 135 pose displacements, coordinate by coordinate.
-        rest_joints (2, 16, 3), joint_basis (2, 10, 16 * 3): joints of the mean hand, and displacements per shape
-            coefficient.
-        assets: (right, left). name: of the right one. digest: SHA-256 (hex) of the arrays of both hands.
+        v_template, J_regressor, weights, hands_mean: as in MANO, float32.
+        faces: outward winding, int64.
+        tip_vertices: thumb, index, middle, ring, pinky; int64.
+        basis: the 10 shape and 135 pose displacements, coordinate by coordinate.
+        rest_joints, joint_basis: joints of the mean hand, and displacements per shape coefficient.
+        assets: (right, left).
+        name: of the right one.
+        digest: SHA-256 (hex) of the arrays of both hands.
         mirrored: whether the left hand is the mirror image of the right one, up to rounding.
+
+    Shapes:
+        v_template: (2, 778, 3); J_regressor: (2, 16, 778); weights: (2, 778, 16); hands_mean: (2, 45); faces:
+        (2, 1538, 3); tip_vertices: (5,); basis: (2, 145, 3 * 778); rest_joints: (2, 16, 3);
+        joint_basis: (2, 10, 16 * 3).
 
     Args:
         right, left: the two hands; ``left`` defaults to the mirror image of ``right``.

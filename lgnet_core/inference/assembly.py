@@ -23,7 +23,7 @@ class HandAssembler:
     Args:
         hand_model: of the network.
         hand_length: metres from the wrist to the tip of the middle finger of the user's flat hand; None: no scaling.
-            May be reassigned at any time, by :attr:`HandEstimator.hand_length`, which checks it.
+            May be reassigned at any time, by ``HandEstimator.hand_length``, which checks it.
 
     Raises:
         ValueError: if the length is outside :data:`HAND_LENGTH_RANGE`.
