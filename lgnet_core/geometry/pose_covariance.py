@@ -20,7 +20,7 @@ All three follow the network's predicted standard deviations, by factors that we
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -44,22 +44,15 @@ class CovarianceModel:
 
     Args:
         scale: standard deviation of the scale over the relative uncertainty of a hand, which is the root mean square of
-            its joints' standard deviations over that of its lateral extent. By what determines the size. A given length
-            does not make the depth more certain than the predicted size does: the errors of the predicted pose dominate
-            both. For earlier depth maps, from ten moving sequences.
+            its joints' standard deviations over that of its lateral extent. Indexed by :class:`SizeSource`. A given
+            length does not make the depth more certain than the predicted size does: the errors of the predicted pose
+            dominate both. For earlier depth maps, from ten moving sequences.
         scale_correlation: of the errors of two hands in one image, without depth maps: 0.5 to 0.6 was measured.
         lateral: standard deviation across the ray over the root mean square of the joints' standard deviations.
         rotation: k.
     """
 
-    scale: Mapping[SizeSource, float] = field(
-        default_factory=lambda: {
-            SizeSource.PREDICTED: 0.29,
-            SizeSource.HAND_LENGTH: 0.29,
-            SizeSource.DEPTH: 0.053,
-            SizeSource.EARLIER_DEPTH: 0.15,
-        }
-    )
+    scale: tuple[float, ...] = (0.29, 0.29, 0.053, 0.15)
     scale_correlation: float = 0.5
     lateral: float = 0.54
     rotation: float = 2.05
