@@ -14,6 +14,7 @@ from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.inter_hand import InterHand
 from lgnet_core.geometry.pose_covariance import pose_covariance
 from lgnet_core.geometry.visibility import joint_visibility
+from lgnet_core.messages.names import hand_frame_name
 from lgnet_core.types import Camera, FloatArray, Hand, HandKey, Hands, Side
 
 JOINTS, MESH = f"{PACKAGE}/msg/HandJointsArray", f"{PACKAGE}/msg/HandMeshArray"
@@ -21,11 +22,6 @@ INTER_HAND, TRANSFORMS = f"{PACKAGE}/msg/InterHandTransform", "tf2_msgs/msg/TFMe
 OVERLAY = "sensor_msgs/msg/CompressedImage"
 
 Poses = Mapping[HandKey, Pose]
-
-
-def hand_frame_name(side: Side, person: int) -> str:
-    """Name of a hand's TF frame: ``hand_right``, of further people ``hand_right_1`` and so on."""
-    return f"hand_{side.label}" + (f"_{person}" if person else "")
 
 
 class HandMessages:
@@ -58,8 +54,8 @@ class HandMessages:
             header=header,
             age=math.nan,
             person=relation.person,
-            right_frame=hand_frame_name(Side.RIGHT, relation.person),
-            left_frame=hand_frame_name(Side.LEFT, relation.person),
+            right_frame=hand_frame_name("", Side.RIGHT, relation.person),
+            left_frame=hand_frame_name("", Side.LEFT, relation.person),
             transform=self._transform(relation.pose),
             covariance=relation.covariance.reshape(-1),
             distance=relation.distance,
@@ -76,7 +72,7 @@ class HandMessages:
             self._make(
                 stamped,
                 header=header,
-                child_frame_id=hand_frame_name(side, person),
+                child_frame_id=hand_frame_name("", side, person),
                 transform=self._transform(pose),
             )
             for (person, side), pose in poses.items()

@@ -23,6 +23,7 @@ from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.geometry.inter_hand import InterHand
 from lgnet_core.geometry.pose_covariance import pose_covariance
 from lgnet_core.geometry.visibility import joint_visibility
+from lgnet_core.messages.names import hand_frame_name
 from lgnet_core.robotics.joint_angles import JointAngles, joint_names
 from lgnet_core.types import Camera, FloatArray, Hand, HandKey, Hands, ImageArray, Side, TwoHands
 from lgnet_ros.interop import create_cloud
@@ -51,11 +52,6 @@ POINT_DTYPE = np.dtype([("x", np.float32), ("y", np.float32), ("z", np.float32),
 """A point of ``hands/points``: coordinates in the header's frame, metres, and :class:`Side`."""
 
 _JOINT_ANGLES = JointAngles()
-
-
-def hand_frame_name(prefix: str, side: Side, person: int = 0) -> str:
-    """Name of a hand's TF frame: ``<prefix>hand_right``, of further people ``<prefix>hand_right_1`` and so on."""
-    return f"{prefix}hand_{side.label}" + (f"_{person}" if person else "")
 
 
 def require_metric(hands: Hands) -> None:

@@ -14,11 +14,12 @@ from std_msgs.msg import Header
 
 from lgnet_core.geometry.normals import padded
 from lgnet_core.hand_model import HandModel
+from lgnet_core.messages.names import hand_frame_name
 from lgnet_core.robotics.capsules import SEGMENTS, Capsules, HandCapsules
 from lgnet_core.types import Hand, HandKey, Hands
 from lgnet_ros.interop import load_optional
 from lgnet_ros.output.lazy_publisher import LazyPublisher
-from lgnet_ros.output.messages import hand_frame_name, require_metric, to_shape_mesh
+from lgnet_ros.output.messages import require_metric, to_shape_mesh
 from lgnet_ros.output.serialization_template import Field, TemplateCache, placeholder, placeholder_header, stamp_fields
 from lgnet_ros.parameters import Settings
 from lgnet_ros.rate_limit import RateLimiter, stamp_to_ns

@@ -9,8 +9,9 @@ from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
 from lgnet_core.geometry.hand_frame import Pose
+from lgnet_core.messages.names import hand_frame_name
 from lgnet_core.types import JOINT_NAMES, HandKey, Hands
-from lgnet_ros.output.messages import Poses, hand_frame_name, require_metric, to_transform
+from lgnet_ros.output.messages import Poses, require_metric, to_transform
 from lgnet_ros.output.serialization_template import Field, TemplateCache, placeholder_header, stamp_fields
 from lgnet_ros.output.serializers import PLACEHOLDER_POSE, pose_fields
 

@@ -8,6 +8,16 @@ import torch
 
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import Hand, ImageHands, Side, TwoHands
+from lgnet_ros.output.messages import Quality
+
+QUALITIES = {
+    (person, side): Quality(
+        np.arange(36.0).reshape(6, 6) + side + 2 * person, ((np.arange(21) + side + person) % 4).astype(np.uint8)
+    )
+    for person in range(4)
+    for side in Side
+}
+"""A covariance and visibilities of each hand of four people, all different."""
 
 
 def make_hand(hand_model: HandModel, side: Side, seed: int = 0, person: int = 0) -> Hand:

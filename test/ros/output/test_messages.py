@@ -15,7 +15,7 @@ from lgnet_ros.msg import HandJoints, HandJointsArray, HandMesh, HandMeshArray, 
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
-from support.ros_hands import make_hand, no_hands, two_hands, uncalibrated_hands
+from support.ros_hands import QUALITIES, make_hand, no_hands, two_hands, uncalibrated_hands
 from support.ros_matrices import to_matrix
 
 from lgnet_core.geometry.hand_frame import HandFrames
@@ -27,7 +27,6 @@ from lgnet_core.types import JOINT_NAMES, Side
 from lgnet_ros.output import messages
 from lgnet_ros.output.messages import (
     POINT_DTYPE,
-    Quality,
     to_image,
     to_inter_hand,
     to_joint_states,
@@ -38,13 +37,6 @@ from lgnet_ros.output.messages import (
 
 HEADER = Header(stamp=Time(sec=1234567890, nanosec=987654321), frame_id="camera_color_optical_frame")
 AGE = 0.0625
-QUALITIES = {
-    (person, side): Quality(
-        np.arange(36.0).reshape(6, 6) + side + 2 * person, ((np.arange(21) + side + person) % 4).astype(np.uint8)
-    )
-    for person in range(4)
-    for side in Side
-}
 SIDE_COMBINATIONS = [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)]
 
 headers = st.builds(

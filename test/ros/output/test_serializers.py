@@ -14,14 +14,14 @@ from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header, String
 from support.cdr import CdrEncoder
-from support.ros_hands import no_hands, three_people, two_hands, uncalibrated_hands
+from support.ros_hands import QUALITIES, no_hands, three_people, two_hands, uncalibrated_hands
 from tf2_msgs.msg import TFMessage
 
 from lgnet_core.geometry.hand_frame import HandFrames, Pose
 from lgnet_core.geometry.inter_hand import InterHand, inter_hand
 from lgnet_core.hand_model import HandModel
 from lgnet_core.types import Side, TwoHands
-from lgnet_ros.output.messages import Quality, to_inter_hand, to_joints_array, to_mesh_array
+from lgnet_ros.output.messages import to_inter_hand, to_joints_array, to_mesh_array
 from lgnet_ros.output.serialization_template import (
     SerializedTemplate,
     TemplateCache,
@@ -34,13 +34,6 @@ from lgnet_ros.output.transforms import TransformSerializer, to_transforms
 
 HEADER = Header(stamp=Time(sec=1234567890, nanosec=987654321), frame_id="camera")
 AGE = 0.0625
-QUALITIES = {
-    (person, side): Quality(
-        np.arange(36.0).reshape(6, 6) + side + 2 * person, ((np.arange(21) + side + person) % 4).astype(np.uint8)
-    )
-    for person in range(4)
-    for side in Side
-}
 SIDE_COMBINATIONS = [(), (Side.RIGHT,), (Side.LEFT,), (Side.RIGHT, Side.LEFT)]
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1)

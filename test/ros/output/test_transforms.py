@@ -12,8 +12,8 @@ from support.ros_matrices import to_matrix
 from lgnet_core.geometry.hand_frame import HandFrames
 from lgnet_core.geometry.inter_hand import relative_pose
 from lgnet_core.hand_model import HandModel
+from lgnet_core.messages.names import hand_frame_name
 from lgnet_core.types import JOINT_NAMES, Side
-from lgnet_ros.output.messages import hand_frame_name
 from lgnet_ros.output.transforms import to_transforms
 
 HEADER = Header(stamp=Time(sec=12, nanosec=34), frame_id="camera")
