@@ -58,7 +58,7 @@ ARGUMENTS = (
     ("rviz", "false", "start RViz with config/hands.rviz"),
     ("view", "false", "show image and hands in the browser (needs the extra live)"),
     ("log_level", "info", "debug, info, warn, error or fatal"),
-    ("demo", "false", "start a camera that publishes the bundled clip"),
+    ("demo", "false", "start a camera that publishes the bundled clip, with depth images if depth is given"),
 )
 RESPAWN_DELAY = 2.0  # seconds
 
@@ -93,7 +93,7 @@ def overrides(context: LaunchContext) -> dict:
         ValueError: a value has the wrong type.
     """
     values = {name: LaunchConfiguration(name).perform(context) for name in OVERRIDES}
-    parameters = {"use_depth": True} if LaunchConfiguration("depth").perform(context) else {}
+    parameters = {"use_depth": True} if depth_topics(context) else {}
     for name, value in values.items():
         kind, _ = OVERRIDES[name]
         if not value:
@@ -159,8 +159,8 @@ def launch_nodes(context: LaunchContext) -> list:
         package=PACKAGE,
         executable="demo_camera",
         namespace=LaunchConfiguration("namespace"),
-        parameters=[sim_time()],
-        remappings=camera_topics(context),
+        parameters=[{"depth": bool(depth_topics(context))}, sim_time()],
+        remappings=camera_topics(context) + depth_topics(context),
         output="screen",
         condition=IfCondition(LaunchConfiguration("demo")),
     )

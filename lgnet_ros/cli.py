@@ -110,7 +110,8 @@ def _run(args: Sequence[str]) -> int:
     if options.demo is not None:
         from lgnet_ros.demo.system import run_demo
 
-        return run_demo(options.demo, node_arguments=ros_arguments, remappings=remappings(options))
+        topics = remappings(options)
+        return run_demo(options.demo, node_arguments=ros_arguments, remappings=topics, depth=bool(options.depth))
     exit_on_signals()
     # Only now, since these imports take seconds.
     from lgnet_ros.node import HandsNode
