@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
-import numpy as np
 
-from lgnet_core.io.files import opencv_path
-from lgnet_core.io.output import OutputError
+from lgnet_core.io.output import OutputError, reason_of
+from lgnet_core.io.video_encoders import VideoEncoder, open_encoder
 from lgnet_core.types import ImageArray
 
 MAX_GAP = 10.0
@@ -31,41 +30,50 @@ class OverlayVideo:
         self.path = path
         self.notes: list[str] = []
         self._rate = frames_per_second
-        self._writer: cv2.VideoWriter | None = None
+        self._encoder: VideoEncoder | None = None
+        self._failed = False
         self._start, self._written = 0.0, 0
-        self._last: ImageArray | None = None  # BGR
+        self._last: ImageArray | None = None
 
     def add(self, image: ImageArray, time: float) -> None:
         """Add a frame (H, W, 3) RGB of the source at this time, seconds."""
-        if self._writer is None:
+        if self._encoder is None and not self._failed:
             self._start = time
-            size = (image.shape[1], image.shape[0])
-            self._writer = cv2.VideoWriter(opencv_path(self.path), cv2.VideoWriter.fourcc(*"mp4v"), self._rate, size)
-            if not self._writer.isOpened():
-                self.notes.append(
-                    f"{self.path}: no overlay video was written: the file cannot be written, or this build of OpenCV "
-                    "lacks MPEG-4 (pip install opencv-python-headless)"
-                )
-        if not self._writer.isOpened():
+            height, width = image.shape[:2]
+            try:
+                self._encoder = open_encoder(self.path, self._rate, width, height)
+            except OSError as error:
+                self._failed = True
+                self.notes.append(f"{self.path}: no overlay video was written: {reason_of(error)}")
+        if self._failed:
             return
         self._start = max(self._start, time - self._written / self._rate - MAX_GAP)
         due = round((time - self._start) * self._rate)  # its place in the video
         while self._last is not None and self._written < due:
-            self._writer.write(self._last)
-            self._written += 1
-        self._last = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)
+            self._write(self._last)
+        self._last = image
         if self._written <= due:
-            self._writer.write(self._last)
-            self._written += 1
+            self._write(image)
+
+    def _write(self, image: ImageArray) -> None:
+        assert self._encoder is not None
+        self._written += 1
+        try:
+            self._encoder.write(image)
+        except OSError:
+            self._failed = True  # reported on exit, when the other results are complete
 
     def __enter__(self) -> OverlayVideo:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._writer is None or not self._writer.isOpened():
+        if self._encoder is None:
             return
-        self._writer.release()
-        if _is_playable(self.path):  # OpenCV does not report failed writes
+        try:
+            self._encoder.close()
+        except OSError:
+            self._failed = True
+        if not self._failed and _is_playable(self.path):  # OpenCV does not report failed writes
             return
         self.path.unlink(missing_ok=True)
         if kind is None:
