@@ -95,7 +95,7 @@ class Pipeline:
         self._latest_image: LatestValue[ReceivedImage] = LatestValue()
         self._worker = Worker(self._latest_image, self._process_image, self._on_error)
         self._last_received = time.monotonic()
-        self._resting = False
+        self._idle = False
         tracker.reset()
 
     def start(self) -> None:
@@ -134,9 +134,9 @@ class Pipeline:
             )
 
     @property
-    def resting(self) -> bool:
+    def idle(self) -> bool:
         """Whether images are ignored, since no output has subscribers (parameter ``lazy``)."""
-        return self._resting
+        return self._idle
 
     @property
     def qos_status(self) -> dict[str, str]:
@@ -172,8 +172,8 @@ class Pipeline:
             self._warn(kind, text)
         settings = self._settings()
         requested = self._measurement.running or self._publisher.requested(settings)
-        self._resting = settings.lazy and not requested
-        if self._resting or not self._rate_limiter.allows(stamp_ns, settings.max_rate):
+        self._idle = settings.lazy and not requested
+        if self._idle or not self._rate_limiter.allows(stamp_ns, settings.max_rate):
             return
         self._statistics.record_queued()
         if self._latest_image.put(ReceivedImage(message, time.perf_counter())):

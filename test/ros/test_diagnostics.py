@@ -109,14 +109,14 @@ def test_values_have_units() -> None:
 
 
 def test_a_node_without_subscribers_rests() -> None:
-    level, text = evaluate(HEALTHY, [], 10.0, 3.0, resting=True)
-    assert (level, text) == (OK, "Resting: no output has subscribers (parameter lazy)")
+    level, text = evaluate(HEALTHY, [], 10.0, 3.0, idle=True)
+    assert (level, text) == (OK, "Idle: no output has subscribers (parameter lazy)")
 
 
 class PipelineStub:
     """Active pipeline with one topic."""
 
-    resting = False
+    idle = False
     qos_status = {"/image": "reliable, volatile, 1 publisher(s)"}  # noqa: RUF012
     qos_problems: list[str] = []  # noqa: RUF012
 
