@@ -24,7 +24,7 @@ POLL_PERIOD = 0.05  # seconds
 
 
 class HandMeasurement:
-    """Answers requests one after the other, while the node goes on processing images.
+    """Answers requests one after the other, while the node continues to process images.
 
     Args:
         node: owner of the service.

@@ -104,7 +104,7 @@ class Settings:
     use_depth: bool = _parameter(
         False,
         "Scale the hands to the depth images on `depth`. Without a depth image, and where it does not show a hand's "
-        "skin, the node goes on without; `size_source` of each hand tells which.",
+        "skin, the node continues without; `size_source` of each hand states which was used.",
         load_time=True,
     )
     depth_max_age: float = _parameter(

@@ -70,7 +70,7 @@ class Perception:
 
     Args:
         camera_infos: source of the images' calibration.
-        image_topic: resolved name, which tells whether images are rectified, see
+        image_topic: resolved name, from which follows whether images are rectified, see
             :func:`lgnet_core.messages.camera_info.is_rectified`.
         info_topic: resolved name of the topic of ``camera_infos``.
         depth: source of the images' depth; None: not used.

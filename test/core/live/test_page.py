@@ -198,12 +198,14 @@ def test_parts_can_be_hidden(opened: OpenPage) -> None:
 
 def test_problems_are_shown_as_they_are(opened: OpenPage) -> None:
     with opened.tab() as tab:
-        opened.page.set_problem("camera /dev/video_2*: gives no more images")
-        wait_for(lambda: any("gives no more images" in text for text in tab.texts()), "the problem")
-        (text,) = [text for text in tab.texts() if "gives" in text]
-        assert text == r"**camera /dev/video\_2\*: gives no more images**"
+        opened.page.set_problem("camera /dev/video_2*: delivers no images any more")
+        wait_for(lambda: any("delivers no images any more" in text for text in tab.texts()), "the problem")
+        (text,) = [text for text in tab.texts() if "delivers" in text]
+        assert text == r"**camera /dev/video\_2\*: delivers no images any more**"
         opened.page.set_problem("")
-        wait_for(lambda: not any("gives no more images" in text for text in tab.texts()), "the end of the problem")
+        wait_for(
+            lambda: not any("delivers no images any more" in text for text in tab.texts()), "the end of the problem"
+        )
 
 
 def test_without_a_tab_nothing_is_drawn(opened: OpenPage, hands: TwoHands, monkeypatch: pytest.MonkeyPatch) -> None:

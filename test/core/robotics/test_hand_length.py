@@ -112,7 +112,10 @@ def two() -> TwoHands:
         ([only(flat_hand()), NONE], r"no hand is in the image; show one \(10 of 20 images\)"),
         ([only(flat_hand()), only(replace(flat_hand(), track_id=2))], "lost and found again"),
         ([only(scale_hand(flat_hand(), f, SizeSource.DEPTH)) for f in (0.8, 1, 1.2)], "varies too much"),
-        ([only(scale_hand(flat_hand(), 2.0, SizeSource.DEPTH))], "is no length of a hand .* depth images and their"),
+        (
+            [only(scale_hand(flat_hand(), 2.0, SizeSource.DEPTH))],
+            "is not the length of a hand .* depth images and their",
+        ),
     ],
 )
 def test_images_that_do_not_determine_the_length(images: list[TwoHands], reason: str) -> None:
