@@ -15,19 +15,19 @@ from lgnet_core.concurrency.worker import Worker
 from lgnet_core.inference import OutOfMemoryError
 from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_ros import topics
-from lgnet_ros.diagnostics import MAX_LOSS_FRACTION, describe_loss
-from lgnet_ros.hand_measurement import HandMeasurement
+from lgnet_ros.diagnostics.diagnostics import MAX_LOSS_FRACTION, describe_loss
+from lgnet_ros.diagnostics.statistics import Statistics
 from lgnet_ros.input.camera_info_cache import CACHE_SIZE, CameraInfoCache
 from lgnet_ros.input.depth_subscriptions import DepthSubscriptions
 from lgnet_ros.input.header_check import HeaderChecker
 from lgnet_ros.input.subscription import QoSMatchingSubscription
 from lgnet_ros.output.hands_publisher import NO_HANDS, HandsPublisher
-from lgnet_ros.parameters import Settings
-from lgnet_ros.perception import Perception
+from lgnet_ros.parameters.settings import Settings
+from lgnet_ros.perception.hand_measurement import HandMeasurement
+from lgnet_ros.perception.perception import Perception
+from lgnet_ros.perception.tracker import Tracker
 from lgnet_ros.rate_limit import RateLimiter, stamp_to_ns
-from lgnet_ros.statistics import Statistics
 from lgnet_ros.throttle import LogThrottle
-from lgnet_ros.tracker import Tracker
 
 
 class ReceivedImage(NamedTuple):

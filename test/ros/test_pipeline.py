@@ -17,12 +17,12 @@ from support.waiting import TIMEOUT, wait_for
 
 from lgnet_core.inference import DepthSource
 from lgnet_core.types import Camera, FloatArray, ImageHands
-from lgnet_ros.hand_measurement import HandMeasurement
-from lgnet_ros.parameters import Settings
-from lgnet_ros.perception import PerceptionResult
+from lgnet_ros.diagnostics.statistics import Snapshot, Statistics
+from lgnet_ros.parameters.settings import Settings
+from lgnet_ros.perception.hand_measurement import HandMeasurement
+from lgnet_ros.perception.perception import PerceptionResult
 from lgnet_ros.pipeline import Pipeline
 from lgnet_ros.rate_limit import stamp_to_ns
-from lgnet_ros.statistics import Snapshot, Statistics
 
 PERIOD = 33_333_333  # nanoseconds between two images
 

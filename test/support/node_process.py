@@ -14,8 +14,8 @@ import torch  # noqa: E402
 from lgnet_core.hand_model import load_hand_layer  # noqa: E402
 from lgnet_core.inference import HandEstimator, HandTracker  # noqa: E402
 from lgnet_ros.node import main  # noqa: E402
-from lgnet_ros.parameters import Settings  # noqa: E402
-from lgnet_ros.tracker import Tracker, load_tracker  # noqa: E402
+from lgnet_ros.parameters.settings import Settings  # noqa: E402
+from lgnet_ros.perception.tracker import Tracker, load_tracker  # noqa: E402
 from support.fixed_hands import FixedTracker  # noqa: E402
 from support.small_network import small_network  # noqa: E402
 

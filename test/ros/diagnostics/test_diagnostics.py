@@ -17,9 +17,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from support.ros_node import isolated_node
 
 from lgnet_core.io.checkpoint_files import weights_digest
-from lgnet_ros.diagnostics import Diagnostics, evaluate, to_values
-from lgnet_ros.parameters import Settings, declare_parameters
-from lgnet_ros.statistics import Statistics
+from lgnet_ros.diagnostics.diagnostics import Diagnostics, evaluate, to_values
+from lgnet_ros.diagnostics.statistics import Statistics
+from lgnet_ros.parameters.settings import Settings, declare_parameters
 
 OK, WARN, ERROR, STALE = (
     DiagnosticStatus.OK,

@@ -13,9 +13,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lgnet_core.io.checkpoint_files import BUNDLED_WEIGHTS, weights_digest
 from lgnet_core.io.output import explain
 from lgnet_ros import topics
-from lgnet_ros.parameters import Settings
+from lgnet_ros.diagnostics.statistics import WINDOW_SECONDS, Snapshot, Statistics
+from lgnet_ros.parameters.settings import Settings
 from lgnet_ros.qos import diagnostics_profile, output_overrides
-from lgnet_ros.statistics import WINDOW_SECONDS, Snapshot, Statistics
 
 if TYPE_CHECKING:
     from rclpy.node import Node

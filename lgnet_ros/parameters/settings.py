@@ -19,7 +19,7 @@ from lgnet_core.engines.base import DEVICES, ENGINES
 from lgnet_core.inference.assembly import HAND_LENGTH_RANGE
 from lgnet_core.inference.thresholds import PEOPLE_RANGE, Thresholds
 from lgnet_core.inference.tracking.smoothing import Smoothing
-from lgnet_ros.parameter import Parameter
+from lgnet_ros.parameters.parameter import Parameter
 
 if TYPE_CHECKING:
     from rclpy.node import Node
