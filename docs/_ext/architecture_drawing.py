@@ -51,7 +51,7 @@ CONTENTS = {
         "diagnostics": "/diagnostics",
         "tables": "tables of this manual",
         "output": "messages, TF, markers, publishers",
-        "perception": "decode, calibrate, track",
+        "perception": "from image to hands",
         "worker": "loading",
         "input": "camera_info by stamp, depth, subscriptions",
         "interop": "cv_bridge and tf2_ros where they import",
