@@ -112,7 +112,7 @@ def test_sliders_act_on_the_next_image(running: Running) -> None:
     assert after == running.page.settings
 
 
-def test_a_problem_is_said_once_and_ends_with_the_next_image(running: Running) -> None:
+def test_a_problem_is_reported_once_and_ends_with_the_next_image(running: Running) -> None:
     running.show()
     for _ in range(3):
         running.source.put(InputError("camera 7: delivers no images any more"))

@@ -29,15 +29,15 @@ def hands(hand_model: HandModel) -> TwoHands:
 
 
 class OpenPage:
-    """A page with its port, and what it said and changed."""
+    """A page with its port, and what it reported and changed."""
 
     def __init__(self, out: Path) -> None:
-        self.said: list[str] = []
+        self.reported: list[str] = []
         self.changes: list[tuple[str, TrackerSettings]] = []
         server = LocalServer("127.0.0.1", 0)
         self.port = server.get_port()
         self.page = HandsPage(
-            server, "camera 7", out, 30.0, self.said.append, lambda *change: self.changes.append(change)
+            server, "camera 7", out, 30.0, self.reported.append, lambda *change: self.changes.append(change)
         )
 
     def tab(self) -> ViserClient:
@@ -240,7 +240,7 @@ def test_recording_from_one_tab_and_stopping_in_another(opened: OpenPage, hands:
         for k in range(5):
             opened.page.put(live_view(hands, k=k))
         second.set("Stop recording", True)
-        wait_for(lambda: opened.said, "the end")
+        wait_for(lambda: opened.reported, "the end")
         wait_for(lambda: first.element("Record")["visible"], "the button")
         wait_for(lambda: any("recorded 5 images" in text for text in first.texts()), "the names of the files")
     assert {path.suffix for path in tmp_path.iterdir()} == {".mp4", ".csv", ".npz"}
@@ -251,8 +251,8 @@ def test_a_folder_that_cannot_be_written_to_is_named(opened: OpenPage, tmp_path:
     (tmp_path / "file").touch()
     with opened.tab() as tab:
         tab.set("Record", True)
-        wait_for(lambda: opened.said, "the reason")
-        assert opened.said[0].startswith(f"no recording: {tmp_path}/file")
+        wait_for(lambda: opened.reported, "the reason")
+        assert opened.reported[0].startswith(f"no recording: {tmp_path}/file")
         assert tab.element("Record")["visible"]
 
 
@@ -265,4 +265,4 @@ def test_the_end_of_the_page_completes_a_recording(hands: TwoHands, tmp_path: Pa
         opened.page.stop()
     (video,) = tmp_path.glob("*.mp4")
     assert cv2.VideoCapture(str(video)).read()[0]
-    assert opened.said[0].startswith("recorded 1 images")
+    assert opened.reported[0].startswith("recorded 1 images")

@@ -123,7 +123,7 @@ def test_images_that_do_not_determine_the_length(images: list[TwoHands], reason:
         measured(HandLengthMeter(HAND_MODEL), *images)
 
 
-def test_why_there_is_no_depth_is_told() -> None:
+def test_why_there_is_no_depth_is_reported() -> None:
     meter = HandLengthMeter(HAND_MODEL)
     for k in range(MIN_IMAGES):
         meter.add(only(flat_hand(), SizeSource.PREDICTED), CAMERA, f"Depth is not used: it is {k} ms late")
@@ -131,7 +131,7 @@ def test_why_there_is_no_depth_is_told() -> None:
         meter.result()
 
 
-def test_no_calibration_is_told() -> None:
+def test_no_calibration_is_reported() -> None:
     meter = HandLengthMeter(HAND_MODEL, 0.5)
     for _ in range(MIN_IMAGES):
         meter.add(NONE, None)
@@ -139,7 +139,7 @@ def test_no_calibration_is_told() -> None:
         meter.result()
 
 
-def test_too_few_images_are_told() -> None:
+def test_too_few_images_are_reported() -> None:
     meter = HandLengthMeter(HAND_MODEL)
     for _ in range(MIN_IMAGES - 1):
         meter.add(only(flat_hand()), CAMERA)
