@@ -40,6 +40,8 @@ PACKAGE = "lgnet_ros"
 ARGUMENTS = (
     ("image", "image", "image topic; for image_transport: compressed, without the suffix /compressed"),
     ("camera_info", "", "camera calibration topic; empty: camera_info beside the image topic"),
+    ("depth", "", "depth image topic, sets use_depth; empty: value of the parameter file"),
+    ("depth_camera_info", "", "calibration of the depth images; empty: camera_info beside the depth topic"),
     ("namespace", "", "namespace of the node and its topics; empty: /hands/mesh etc."),
     ("params_file", None, "YAML file with parameters of the node"),
     ("device", "", "auto, cpu, cuda, cuda:0, ...; empty: value of the parameter file"),
@@ -56,7 +58,7 @@ ARGUMENTS = (
     ("rviz", "false", "start RViz with config/hands.rviz"),
     ("view", "false", "show image and hands in the browser (needs the extra live)"),
     ("log_level", "info", "debug, info, warn, error or fatal"),
-    ("demo", "false", "start a camera that publishes the bundled clip"),
+    ("demo", "false", "start a camera that publishes the bundled clip, with depth images if depth is given"),
 )
 RESPAWN_DELAY = 2.0  # seconds
 
@@ -70,10 +72,18 @@ def sim_time() -> dict:
     return {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
 
 
-def camera_topics(context: LaunchContext) -> list:
-    """Remappings of the camera's topics."""
-    topics = {name: LaunchConfiguration(name).perform(context) for name in ("image", "camera_info")}
+def remappings(context: LaunchContext, *names: str) -> list:
+    """Remappings of the topics that are given as launch arguments."""
+    topics = {name: LaunchConfiguration(name).perform(context) for name in names}
     return [(name, topic) for name, topic in topics.items() if topic]
+
+
+def camera_topics(context: LaunchContext) -> list:
+    return remappings(context, "image", "camera_info")
+
+
+def depth_topics(context: LaunchContext) -> list:
+    return remappings(context, "depth", "depth_camera_info")
 
 
 def overrides(context: LaunchContext) -> dict:
@@ -83,7 +93,7 @@ def overrides(context: LaunchContext) -> dict:
         ValueError: a value has the wrong type.
     """
     values = {name: LaunchConfiguration(name).perform(context) for name in OVERRIDES}
-    parameters = {}
+    parameters = {"use_depth": True} if depth_topics(context) else {}
     for name, value in values.items():
         kind, _ = OVERRIDES[name]
         if not value:
@@ -115,7 +125,7 @@ def launch_nodes(context: LaunchContext) -> list:
         name="hands",
         namespace=LaunchConfiguration("namespace"),
         parameters=[params_file, overrides(context), sim_time()],
-        remappings=camera_topics(context),
+        remappings=camera_topics(context) + depth_topics(context),
         arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
         output="screen",
         emulate_tty=True,
@@ -149,8 +159,8 @@ def launch_nodes(context: LaunchContext) -> list:
         package=PACKAGE,
         executable="demo_camera",
         namespace=LaunchConfiguration("namespace"),
-        parameters=[sim_time()],
-        remappings=camera_topics(context),
+        parameters=[{"depth": bool(depth_topics(context))}, sim_time()],
+        remappings=camera_topics(context) + depth_topics(context),
         output="screen",
         condition=IfCondition(LaunchConfiguration("demo")),
     )

@@ -29,6 +29,8 @@ def parse_arguments(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
     )
     parser.add_argument("--image", metavar="TOPIC", help="image topic (default: image)")
     parser.add_argument("--camera-info", metavar="TOPIC", help="camera calibration topic (default: beside the images)")
+    parser.add_argument("--depth", metavar="TOPIC", help="depth image topic; sets use_depth")
+    parser.add_argument("--depth-camera-info", metavar="TOPIC", help="its calibration topic (default: beside depth)")
     parser.add_argument("--namespace", metavar="NAME", help="namespace of the node and its topics")
     parser.add_argument("--params-file", metavar="YAML", help="parameter file (default: values of config/hands.yaml)")
     for name, (kind, description) in OVERRIDES.items():
@@ -49,6 +51,8 @@ def parse_arguments(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
     if options.params_file:
         ros_arguments += ["--params-file", options.params_file]
     ros_arguments += remappings(options)
+    if options.depth:
+        ros_arguments += ["-p", "use_depth:=true"]
     for name, (kind, _) in OVERRIDES.items():
         if (value := getattr(options, name)) not in (None, ""):
             ros_arguments += ["-p", f"{name}:='{value}'" if kind is str else f"{name}:={value}"]
@@ -59,7 +63,7 @@ def parse_arguments(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
 
 def remappings(options: argparse.Namespace) -> list[str]:
     """ROS arguments that remap the camera's topics and the namespace."""
-    names = {"image": options.image, "camera_info": options.camera_info}
+    names = {name: getattr(options, name) for name in ("image", "camera_info", "depth", "depth_camera_info")}
     if options.namespace:
         names["__ns"] = f"/{options.namespace.strip('/')}"
     return [part for name, value in names.items() if value for part in ("-r", f"{name}:={value}")]
@@ -106,7 +110,8 @@ def _run(args: Sequence[str]) -> int:
     if options.demo is not None:
         from lgnet_ros.demo.system import run_demo
 
-        return run_demo(options.demo, node_arguments=ros_arguments, remappings=remappings(options))
+        topics = remappings(options)
+        return run_demo(options.demo, node_arguments=ros_arguments, remappings=topics, depth=bool(options.depth))
     exit_on_signals()
     # Only now, since these imports take seconds.
     from lgnet_ros.node import HandsNode

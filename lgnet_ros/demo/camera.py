@@ -1,7 +1,8 @@
-"""Demo camera: publishes the bundled clip as images and camera_info in a loop."""
+"""Demo camera: publishes the bundled clip as images, depth images and camera_info in a loop."""
 
 from __future__ import annotations
 
+import array
 import sys
 from collections.abc import Sequence
 
@@ -13,7 +14,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from lgnet_core.data.clip import Clip, read_clip
-from lgnet_core.types import Camera
+from lgnet_core.data.clip_depth import clip_depth
+from lgnet_core.types import Camera, FloatArray
+from lgnet_ros import topics
 from lgnet_ros.output.messages import to_image
 from lgnet_ros.process.runner import NodeRunner
 from lgnet_ros.topics import camera_info_topic
@@ -22,12 +25,15 @@ FRAME_ID = "camera_color_optical_frame"
 
 
 class DemoCamera(Node):
-    """Publishes ``image`` and ``camera_info`` with equal stamps.
+    """Publishes ``image`` and ``camera_info``, on request ``depth`` too, with equal stamps.
+
+    Depth images are registered to the images, 16UC1 millimetres (:mod:`lgnet_core.data.clip_depth`).
 
     The clip is played at its original speed whatever the rate, alternately forwards and backwards, so that hands never
     jump.
 
-    Parameters: ``rate`` (Hz), ``frame_id``, ``reliability`` (``reliable`` or ``best_effort``).
+    Parameters: ``rate`` (Hz), ``frame_id``, ``reliability`` (``reliable`` or ``best_effort``), ``depth`` (whether to
+    publish depth images).
     """
 
     def __init__(self, clip: Clip | None = None) -> None:
@@ -36,13 +42,17 @@ class DemoCamera(Node):
         rate = float(self.declare_parameter("rate", 30.0).value)
         frame_id = str(self.declare_parameter("frame_id", FRAME_ID).value)
         reliability = str(self.declare_parameter("reliability", "reliable").value)
+        with_depth = bool(self.declare_parameter("depth", False).value)
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy[reliability.upper()])
         self._images = [to_image(frame, Header(frame_id=frame_id)) for frame in clip.frames]
+        maps = clip_depth(clip) if with_depth else []
+        self._depth_images = [to_depth_image(depth, Header(frame_id=frame_id)) for depth in maps]
         self._info = to_camera_info(clip.camera, frame_id)
         self._clip_frames_per_image = clip.frames_per_second / rate
         self._count = 0
-        self._image_publisher = self.create_publisher(Image, "image", qos)
+        self._image_publisher = self.create_publisher(Image, topics.IMAGE, qos)
         self._info_publisher = self.create_publisher(CameraInfo, camera_info_topic(self), qos)
+        self._depth_publisher = self.create_publisher(Image, topics.DEPTH, qos) if with_depth else None
         # Steady time: like a real camera, it continues while simulated time is paused.
         self.create_timer(1 / rate, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(
@@ -51,9 +61,13 @@ class DemoCamera(Node):
         )
 
     def _publish(self) -> None:
-        image = self._images[ping_pong(int(self._count * self._clip_frames_per_image), len(self._images))]
+        k = ping_pong(int(self._count * self._clip_frames_per_image), len(self._images))
+        image = self._images[k]
         image.header.stamp = self._info.header.stamp = self.get_clock().now().to_msg()
         self._info_publisher.publish(self._info)
+        if self._depth_publisher is not None:
+            self._depth_images[k].header.stamp = image.header.stamp
+            self._depth_publisher.publish(self._depth_images[k])
         self._image_publisher.publish(image)
         self._count += 1
 
@@ -64,6 +78,13 @@ def ping_pong(k: int, count: int) -> int:
         return 0
     k %= 2 * (count - 1)
     return min(k, 2 * (count - 1) - k)
+
+
+def to_depth_image(metres: FloatArray, header: Header) -> Image:
+    """Convert a depth map (H, W) to 16UC1 millimetres."""
+    height, width = metres.shape
+    data = array.array("B", np.rint(1000 * metres).astype("<u2").tobytes())
+    return Image(header=header, encoding="16UC1", height=height, width=width, step=2 * width, data=data)
 
 
 def to_camera_info(camera: Camera, frame_id: str) -> CameraInfo:

@@ -20,7 +20,11 @@ SHUTDOWN_TIMEOUT = 10.0  # seconds until a process that ignores SIGTERM is kille
 
 
 def run_demo(
-    out: Path, seconds: float = 10.0, node_arguments: Sequence[str] = (), remappings: Sequence[str] = ()
+    out: Path,
+    seconds: float = 10.0,
+    node_arguments: Sequence[str] = (),
+    remappings: Sequence[str] = (),
+    depth: bool = False,
 ) -> int:
     """Run the node on the bundled clip and receive its outputs; return the exit code.
 
@@ -31,6 +35,7 @@ def run_demo(
         seconds: duration of the measurement.
         node_arguments: arguments of ``lgnet-hands``.
         remappings: ROS arguments among these that also apply to camera and listener.
+        depth: whether the camera publishes depth images.
 
     Returns:
         0, or 1 if a process failed; 130 after Ctrl-C and 143 after SIGTERM, with all processes stopped.
@@ -56,7 +61,7 @@ def run_demo(
     signal.signal(signal.SIGTERM, _raise_terminated)  # runs the finally clause below, which stops the processes
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        processes["camera"] = start("demo.camera", *ros_arguments)
+        processes["camera"] = start("demo.camera", *ros_arguments, "-p", f"depth:={str(depth).lower()}")
         processes["node"] = start("cli", *node_arguments)
         processes["listener"] = start("demo.listener", *listener_arguments)
         failed = _wait_for_listener(processes)

@@ -18,7 +18,8 @@ from lgnet_ros.process.resources import resource_file
 
 def test_options_become_ros_arguments():
     line = (
-        "--image /cam/image_raw --camera-info /cam/info --namespace /arm/ --device cuda:1 --weights w.safetensors "
+        "--image /cam/image_raw --camera-info /cam/info --depth /cam/depth --depth-camera-info /cam/depth_info "
+        "--namespace /arm/ --device cuda:1 --weights w.safetensors "
         "--hand-model mano --frame-prefix arm/ --image-transport compressed --image-qos reliable --camera-model raw "
         "--hand-length 0.2 --use-sim-time --log-level debug --params-file mine.yaml "
         "--ros-args -p smoothing:=false --params-file more.yaml"
@@ -26,7 +27,8 @@ def test_options_become_ros_arguments():
     _, ros_arguments = parse_arguments(line.split())
     assert ros_arguments == [
         "--ros-args", "--log-level", "debug", "--params-file", "mine.yaml", "-r", "image:=/cam/image_raw",
-        "-r", "camera_info:=/cam/info", "-r", "__ns:=/arm", "-p", "device:='cuda:1'", "-p", "weights:='w.safetensors'",
+        "-r", "camera_info:=/cam/info", "-r", "depth:=/cam/depth", "-r", "depth_camera_info:=/cam/depth_info",
+        "-r", "__ns:=/arm", "-p", "use_depth:=true", "-p", "device:='cuda:1'", "-p", "weights:='w.safetensors'",
         "-p", "hand_model:='mano'", "-p", "frame_prefix:='arm/'", "-p", "image_transport:='compressed'",
         "-p", "image_qos:='reliable'", "-p", "camera_model:='raw'", "-p", "hand_length:=0.2",
         "-p", "use_sim_time:=true",

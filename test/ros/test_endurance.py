@@ -13,7 +13,7 @@ from lifecycle_msgs.msg import State
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image
 from support.fixed_hands import FixedTracker
-from support.memory import MEBIBYTE, memory_growth, resident_memory
+from support.memory import MEBIBYTE, ONE_HEAP, memory_growth, resident_memory
 from support.ros_domain import HandsProcess
 from support.waiting import TIMEOUT, wait_for
 
@@ -24,8 +24,8 @@ from lgnet_ros.process.lifecycle import LifecycleClient
 
 @pytest.mark.slow  # of fewer lifecycles, allocations that are made only once hide or imitate a leak
 def test_lifecycles_do_not_leak(ros_domain, tmp_path):
-    """200 lifecycles with a small network, without errors or memory growth (make soak: 1000)."""
-    node = HandsProcess(ros_domain, tmp_path / "log", "small")
+    """200 lifecycles with the bundled networks, without errors or memory growth (make soak: 1000)."""
+    node = HandsProcess(ros_domain, tmp_path / "log", "bundled", environment=ONE_HEAP)
     memory = []
     for _ in range(200):
         node.bring_up()

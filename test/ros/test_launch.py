@@ -25,7 +25,7 @@ from lgnet_ros.process.lifecycle import LifecycleClient
 ARGUMENTS = {
     "image", "camera_info", "namespace", "params_file", "device", "weights", "hand_model", "use_sim_time", "autostart",
     "rviz", "log_level", "demo", "respawn", "frame_prefix", "image_transport", "image_qos", "camera_model",
-    "hand_length", "view",
+    "hand_length", "view", "depth", "depth_camera_info",
 }  # fmt: skip
 
 
@@ -140,6 +140,18 @@ def test_arguments_reach_the_node(launch: Callable[..., Launch], ros_domain: Ros
     assert length.double_value == 0.2
     subscribed = ["/cam/color/image_raw/compressed", "/cam/color/camera_info"]
     running.spin(lambda: all(ros_domain.node.count_subscribers(topic) for topic in subscribed))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "info"),
+    [({}, "/cam/depth/camera_info"), ({"depth_camera_info": "/cam/depth_info"}, "/cam/depth_info")],
+)
+def test_depth_topic_sets_use_depth(
+    launch: Callable[..., Launch], ros_domain: RosDomain, arguments: dict[str, str], info: str
+) -> None:
+    running = launch(image="/cam/image_raw", depth="/cam/depth/image_raw", **arguments)
+    running.spin(running.brought_up)
+    running.spin(lambda: all(ros_domain.node.count_subscribers(topic) for topic in ("/cam/depth/image_raw", info)))
 
 
 def test_without_autostart_the_node_stays_unconfigured(launch: Callable[..., Launch]) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 MEBIBYTE = 1 << 20
+ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
+"""Environment of a process whose memory is measured. Otherwise glibc has a heap per thread, and a thread that loads the
+networks gets another one each time; their fragmentation varies by 40 MiB and hides a leak or imitates one."""
 _PAGE_SIZE = 4096  # bytes
 _WINDOW = 20  # lifecycles
 

@@ -101,12 +101,27 @@ class RosDomain:
 
 
 class HandsProcess:
-    """The node in its own process, with a tracker of test/support/node_process.py, controlled by lifecycle services."""
+    """The node in its own process, controlled by lifecycle services.
 
-    def __init__(self, ros_domain: RosDomain, log: Path, tracker: str = "fixed", *ros_arguments: str) -> None:
+    Args:
+        log: file for its output.
+        tracker: of test/support/node_process.py.
+        ros_arguments: follow ``--ros-args``.
+        environment: variables beside those of this process.
+    """
+
+    def __init__(
+        self,
+        ros_domain: RosDomain,
+        log: Path,
+        tracker: str = "fixed",
+        *ros_arguments: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.log = log
         program = str(ROOT / "test" / "support" / "node_process.py")
-        self.process = ros_domain.start(program, tracker, "--ros-args", *ros_arguments, log=log)
+        variables = {**os.environ, **(environment or {})}
+        self.process = ros_domain.start(program, tracker, "--ros-args", *ros_arguments, log=log, environment=variables)
         self.lifecycle = LifecycleClient(ros_domain.node, "/hands")
         self._parameters = AsyncParameterClient(ros_domain.node, "/hands")
 

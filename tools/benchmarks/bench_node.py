@@ -9,7 +9,6 @@ for each configuration. Prints a table and writes all metrics as JSON.
 from __future__ import annotations
 
 import argparse
-import array
 import json
 import os
 import platform
@@ -21,7 +20,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,21 +27,19 @@ sys.path[:0] = [str(ROOT), str(ROOT / "test")]
 
 from lgnet_ros.msg import HandJointsArray, HandMeshArray, InterHandTransform, OpenXRHandJoints  # noqa: E402
 from moveit_msgs.msg import CollisionObject  # noqa: E402
+from rclpy.time import Time  # noqa: E402
 from sensor_msgs.msg import Image, JointState, PointCloud2  # noqa: E402
-from std_msgs.msg import Header  # noqa: E402
 from support.ros_domain import HandsProcess, RosDomain  # noqa: E402
 from support.waiting import wait_for  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 from visualization_msgs.msg import MarkerArray  # noqa: E402
 
-from lgnet_core.geometry.camera import project_distorted  # noqa: E402
-from lgnet_core.types import Camera, TwoHands  # noqa: E402
 from lgnet_ros import topics  # noqa: E402
-from lgnet_ros.demo.camera import FRAME_ID  # noqa: E402
+from lgnet_ros.demo.camera import DemoCamera  # noqa: E402
+from lgnet_ros.process.runner import NodeRunner  # noqa: E402
 from lgnet_ros.qos import output_profile, tf_profile  # noqa: E402
 
 WARM_UP_IMAGES = 60  # excluded from the measurements
-WALL = 1.2  # metres: depth behind the hands
 STAMP = np.dtype("<u4")  # of seconds and nanoseconds, which follow the four bytes of the CDR header
 
 CORE = {
@@ -89,53 +85,23 @@ CONFIGURATIONS = (
 
 def run_camera(images: int) -> None:
     """Publish images and depth images once the images have a subscriber, and print the stamps of the images."""
-    from lgnet_core.data.clip import read_clip
-    from lgnet_core.inference import HandEstimator
-    from lgnet_ros.demo.camera import DemoCamera, ping_pong
-    from lgnet_ros.process.runner import NodeRunner
-
-    clip = read_clip()
-    estimator = HandEstimator.load(threads=1)
-    depth = [to_depth_image(estimator.estimate(frame, clip.camera), clip.camera) for frame in clip.frames]
     stamps: list[int] = []
 
-    class DepthCamera(DemoCamera):
-        """The demo camera with the depth of hands as they are estimated, a twentieth farther away."""
-
-        def __init__(self) -> None:
-            super().__init__(clip)
-            self._depth_publisher = self.create_publisher(Image, topics.DEPTH, 5)
+    class RecordingCamera(DemoCamera):
+        """The demo camera, which remembers the stamps."""
 
         def _publish(self) -> None:
             if self._image_publisher.get_subscription_count() == 0:
                 return
-            message = depth[ping_pong(int(self._count * self._clip_frames_per_image), len(depth))]
             super()._publish()
-            message.header.stamp = self._info.header.stamp
-            self._depth_publisher.publish(message)
-            stamp = message.header.stamp
-            stamps.append(stamp.sec * 10**9 + stamp.nanosec)
+            stamps.append(Time.from_msg(self._info.header.stamp).nanoseconds)
             if len(stamps) == images:
                 runner.stop()
 
-    with NodeRunner([]) as runner:
-        runner.spin([DepthCamera()])
+    with NodeRunner(["--ros-args", "-p", "depth:=true"]) as runner:
+        runner.spin([RecordingCamera()])
         time.sleep(1)  # let the subscriber receive the last images
     print(json.dumps(stamps))
-
-
-def to_depth_image(hands: TwoHands, camera: Camera) -> Image:
-    """Depth image of hands in front of a wall, painted from far to near."""
-    depth = np.full((camera.height, camera.width), WALL, np.float32)
-    for hand in sorted(hands.hands, key=lambda hand: -float(hand.joints[0, 2])):
-        pixels = np.rint(project_distorted(hand.vertices, camera)).astype(np.int32)
-        z = 1.05 * hand.vertices[hand.faces, 2].mean(1)
-        for k in np.argsort(-z):
-            cv2.fillConvexPoly(depth, pixels[hand.faces[k]], float(z[k]))
-    data = array.array("B", np.rint(1000 * depth).astype("<u2").tobytes())
-    header = Header(frame_id=FRAME_ID)
-    size = {"width": camera.width, "height": camera.height}
-    return Image(header=header, encoding="16UC1", step=2 * camera.width, data=data, **size)
 
 
 def measure(configuration: Configuration, images: int, folder: Path) -> dict[str, float]:

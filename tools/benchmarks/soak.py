@@ -25,7 +25,7 @@ from bench_node import CORE, PARTS, WARM_UP_IMAGES, machine, start_camera, subsc
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from lgnet_ros.msg import HandMeshArray  # noqa: E402
 from rclpy.time import Time  # noqa: E402
-from support.memory import MEBIBYTE, memory_growth, resident_memory  # noqa: E402
+from support.memory import MEBIBYTE, ONE_HEAP, memory_growth, resident_memory  # noqa: E402
 from support.ros_domain import HandsProcess, RosDomain  # noqa: E402
 
 from lgnet_ros.qos import diagnostics_profile, output_profile  # noqa: E402
@@ -111,9 +111,9 @@ def run_continuously(minutes: float, folder: Path) -> dict[str, Any]:
 
 
 def run_lifecycles(count: int, folder: Path) -> dict[str, Any]:
-    """Configure, activate, deactivate and clean up a node with a small network repeatedly."""
+    """Configure, activate, deactivate and clean up a node with the bundled networks repeatedly."""
     ros_domain = RosDomain(random.randint(1, 101))
-    node = HandsProcess(ros_domain, folder / "lifecycles.log", "small")
+    node = HandsProcess(ros_domain, folder / "lifecycles.log", "bundled", environment=ONE_HEAP)
     memory = []
     for _ in range(count):
         node.bring_up()
