@@ -33,7 +33,7 @@ except ImportError:  # installed into a virtual environment, whose packages the 
     sys.path.append(str(Path(__file__).resolve().parents[1]))
     sys.path.extend(map(str, Path(__file__).parent.glob("../../../lib/python3*/site-packages")))
 from lgnet_ros.process.arguments import OVERRIDES, check_parameter_file
-from lgnet_ros.resources import fast_dds_environment
+from lgnet_ros.process.resources import fast_dds_environment
 
 PACKAGE = "lgnet_ros"
 

@@ -18,14 +18,14 @@ from rclpy.parameter import Parameter
 from lgnet_core.hand_model import HandModel
 from lgnet_core.inference import free_memory
 from lgnet_core.io.output import explain
-from lgnet_ros.diagnostics import Diagnostics
-from lgnet_ros.hand_measurement import HandMeasurement
+from lgnet_ros.diagnostics.diagnostics import Diagnostics
 from lgnet_ros.output.hands_publisher import HandsPublisher
-from lgnet_ros.parameters import Settings, check_changes, declare_parameters
+from lgnet_ros.parameters.settings import Settings, check_changes, declare_parameters
+from lgnet_ros.perception.hand_measurement import HandMeasurement
+from lgnet_ros.perception.tracker import Tracker, TrackerFactory, load_tracker
 from lgnet_ros.pipeline import Pipeline
 from lgnet_ros.process.arguments import StartupError, split_parameters, startup_error
 from lgnet_ros.process.runner import NodeRunner
-from lgnet_ros.tracker import Tracker, TrackerFactory, load_tracker
 from lgnet_ros.worker import POLL_PERIOD, run_interruptibly
 
 DEACTIVATE_TIMEOUT = 5.0  # seconds to finish the current image when the node is deactivated

@@ -15,19 +15,19 @@ from lgnet_core.concurrency.worker import Worker
 from lgnet_core.inference import OutOfMemoryError
 from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_ros import topics
-from lgnet_ros.diagnostics import MAX_LOSS_FRACTION, describe_loss
-from lgnet_ros.hand_measurement import HandMeasurement
+from lgnet_ros.diagnostics.diagnostics import MAX_LOSS_FRACTION, describe_loss
+from lgnet_ros.diagnostics.statistics import Statistics
 from lgnet_ros.input.camera_info_cache import CACHE_SIZE, CameraInfoCache
 from lgnet_ros.input.depth_subscriptions import DepthSubscriptions
 from lgnet_ros.input.header_check import HeaderChecker
 from lgnet_ros.input.subscription import QoSMatchingSubscription
 from lgnet_ros.output.hands_publisher import NO_HANDS, HandsPublisher
-from lgnet_ros.parameters import Settings
-from lgnet_ros.perception import Perception
+from lgnet_ros.parameters.settings import Settings
+from lgnet_ros.perception.hand_measurement import HandMeasurement
+from lgnet_ros.perception.perception import Perception
+from lgnet_ros.perception.tracker import Tracker
 from lgnet_ros.rate_limit import RateLimiter, stamp_to_ns
-from lgnet_ros.statistics import Statistics
 from lgnet_ros.throttle import LogThrottle
-from lgnet_ros.tracker import Tracker
 
 
 class ReceivedImage(NamedTuple):
@@ -95,7 +95,7 @@ class Pipeline:
         self._latest_image: LatestValue[ReceivedImage] = LatestValue()
         self._worker = Worker(self._latest_image, self._process_image, self._on_error)
         self._last_received = time.monotonic()
-        self._resting = False
+        self._idle = False
         tracker.reset()
 
     def start(self) -> None:
@@ -134,9 +134,9 @@ class Pipeline:
             )
 
     @property
-    def resting(self) -> bool:
+    def idle(self) -> bool:
         """Whether images are ignored, since no output has subscribers (parameter ``lazy``)."""
-        return self._resting
+        return self._idle
 
     @property
     def qos_status(self) -> dict[str, str]:
@@ -172,8 +172,8 @@ class Pipeline:
             self._warn(kind, text)
         settings = self._settings()
         requested = self._measurement.running or self._publisher.requested(settings)
-        self._resting = settings.lazy and not requested
-        if self._resting or not self._rate_limiter.allows(stamp_ns, settings.max_rate):
+        self._idle = settings.lazy and not requested
+        if self._idle or not self._rate_limiter.allows(stamp_ns, settings.max_rate):
             return
         self._statistics.record_queued()
         if self._latest_image.put(ReceivedImage(message, time.perf_counter())):

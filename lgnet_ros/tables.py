@@ -12,8 +12,8 @@ from pathlib import Path
 import yaml
 
 from lgnet_core.messages.encodings import ENCODINGS
-from lgnet_ros.parameter import Parameter
-from lgnet_ros.parameters import PARAMETERS
+from lgnet_ros.parameters.parameter import Parameter
+from lgnet_ros.parameters.settings import PARAMETERS
 from lgnet_ros.topics import IMAGE, TOPICS
 
 _YAML_HEAD = """\

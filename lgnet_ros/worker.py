@@ -22,7 +22,7 @@ def run_interruptibly(function: Callable[[], Result], interrupted: Callable[[], 
     """Call a function in a background thread and return its result, or raise its exception.
 
     Raises:
-        InterruptedWorkError: ``interrupted()`` became true first; the thread goes on without being waited for.
+        InterruptedWorkError: ``interrupted()`` became true first; the thread continues in the background.
     """
     future: Future[Result] = Future()
 

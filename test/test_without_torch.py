@@ -24,9 +24,9 @@ sys.meta_path = [WithoutTorch if finder is PathFinder else finder for finder in 
 """Makes the packages of the extras ``torch`` and ``train`` look as if they were not installed."""
 
 NODE_MODULES = (
-    "lgnet_ros.node, lgnet_ros.tracker, lgnet_ros.demo.camera, lgnet_ros.demo.listener, lgnet_ros.demo.system, "
-    "lgnet_ros.applications.cloud_filter, lgnet_ros.applications.handover, lgnet_ros.output.openxr, "
-    "lgnet_ros.output.planning_scene"
+    "lgnet_ros.node, lgnet_ros.perception.tracker, lgnet_ros.demo.camera, lgnet_ros.demo.listener, "
+    "lgnet_ros.demo.system, lgnet_ros.applications.cloud_filter, lgnet_ros.applications.handover, "
+    "lgnet_ros.output.openxr, lgnet_ros.output.planning_scene"
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from lgnet_core.bags.definitions import message_types
 from lgnet_core.io.extras import needs_extra
 from lgnet_core.io.files import InputError
-from lgnet_core.messages.calibrations import Calibrations
+from lgnet_core.messages.camera_info_lookup import CameraInfoLookup
 from lgnet_core.messages.names import camera_info_of
 
 with needs_extra("reading bags", "bags"):
@@ -37,7 +37,7 @@ class ImageBag:
     Attributes:
         image_topic: resolved, without ``/compressed``.
         camera_info_topic: resolved.
-        calibrations: of the images.
+        camera_infos: their calibrations.
 
     Raises:
         InputError: on entry, if the bag cannot be read, or it is not clear which topic has the images or their
@@ -53,7 +53,7 @@ class ImageBag:
             raise InputError(f"{self.path}: no such bag; check the path (relative to {Path.cwd()})")
         if self.path.is_dir() and not (self.path / "metadata.yaml").exists():
             raise InputError(
-                f"{self.path}: is no bag, since it has no metadata.yaml; pass the folder that ros2 bag record wrote, "
+                f"{self.path}: not a bag, since it has no metadata.yaml; pass the folder that ros2 bag record wrote, "
                 "or the .mcap or .db3 file in it"
             )
         with self._explained():
@@ -65,7 +65,7 @@ class ImageBag:
             self.camera_info_topic = self._choose_camera_info_topic()
             self._images = self._connections(IMAGE_TYPES, topic)
             infos = self._connections([CAMERA_INFO_TYPE], self.camera_info_topic)
-            self.calibrations = Calibrations([message for _, message in self._messages(infos)], len(self))
+            self.camera_infos = CameraInfoLookup([message for _, message in self._messages(infos)], len(self))
         except BaseException:
             self._reader.close()
             raise
@@ -131,7 +131,7 @@ class ImageBag:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Errors of the library as ours."""
+        """Convert errors of the library to ours."""
         try:
             yield
         except AnyReaderError as error:

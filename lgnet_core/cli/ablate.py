@@ -87,7 +87,7 @@ def ablate(
         workers=workers,
         progress=console.is_terminal,
     )
-    with on_interruption(lambda: f"finished rows and checkpoints are in {out}; the same command goes on"):
+    with on_interruption(lambda: f"finished rows and checkpoints are in {out}; the same command resumes"):
         table = run(AblationConfig(training, rows, tuple(seed or (0,)), count), console)
     wide_console().print(table.rich())
     print_line(f"table: {out / 'ablation.md'}, {out / 'ablation.json'}")

@@ -82,9 +82,9 @@ def evaluate(
     if data in END_TO_END_DATASETS:
         full = EndToEndConfig(data, root, split or "dev", seed, count, mediapipe, beside)
         estimator = HandEstimator.load(weights, device, hand_model, threads=threads)
-        judged = run_end_to_end(out, full, estimator, weights, console)
-        wide_console().print(judged.table())
-        for note in judged.notes:
+        result = run_end_to_end(out, full, estimator, weights, console)
+        wide_console().print(result.table())
+        for note in result.notes:
             print_line(f"note: {note}", "yellow")
         print_line(f"figures and images: {out}")
         return

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in the commands: one line that says what was written and how to go on, and exit code 130 or 143.
+"""Ctrl-C and SIGTERM in the commands: one line that says what was written and how to continue, exit code 130 or 143.
 
 The line comes from :func:`lgnet_core.io.interruption.on_interruption`.
 

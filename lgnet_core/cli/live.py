@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from lgnet_core.types import Camera
 
 DEFAULT_FOV = 60.0
-"""Degrees, as most webcams have them approximately."""
+"""Approximate field of view of most webcams, degrees."""
 
 
 def live(
     path: Annotated[
         Path | None,
-        typer.Argument(help="A video, an image or a folder of them, again and again.", metavar="VIDEO|FOLDER"),
+        typer.Argument(help="A video, an image or a folder of them, repeated endlessly.", metavar="VIDEO|FOLDER"),
     ] = None,
     camera: Annotated[
         str | None, typer.Option("--camera", "-c", help="Number or device of a camera: 0 (default), /dev/video2.")
@@ -92,7 +92,7 @@ def live(
             print_line(f"warning: {server.warning}", "yellow")
         if not demo and chosen is None:
             print_line(
-                f"note: the camera is assumed to see {DEFAULT_FOV:g} degrees; distances are only as right as that "
+                f"note: a field of view of {DEFAULT_FOV:g} degrees is assumed; distances are only as accurate as that "
                 "(--calibration, --fov)",
                 "yellow",
             )

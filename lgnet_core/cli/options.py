@@ -124,7 +124,7 @@ def choose_camera(
 
 
 def describe_checkpoint(path: Path) -> str:
-    """What an interrupted training leaves, and how it goes on."""
+    """What an interrupted training leaves, and how to resume it."""
     if path.exists():
-        return f"the same command goes on from {path}"
+        return f"the same command resumes from {path}"
     return f"there is no checkpoint yet in {path.parent}; the same command starts again"

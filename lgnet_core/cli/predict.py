@@ -63,7 +63,7 @@ def predict(
     ] = False,
     record: RecordOption = None,
 ) -> None:
-    """Estimate hands in images: overlay, meshes, JSON and npz for each image; a film and a table for each video.
+    """Estimate hands in images: overlay, meshes, JSON and npz for each image; overlay and table for each video.
 
     Tables of a video (.csv, .npz) have one row per hand and frame: frame;
     time, seconds from its start; side; track_id, constant while a hand is

@@ -7,7 +7,7 @@ and ``wave.npz``, on request recordings such as ``wave.glb``, and for each frame
 meshes. The results of each subfolder and of each video in a folder (``wave.mp4/``) go to a folder of the same name.
 Images that cannot be used are reported at the end and do not stop the run.
 
-Hands are in the camera frame of the upright image: if a header turns the image (EXIF, or the rotation of a film), the
+Hands are in the camera frame of the upright image: if a header turns the image (EXIF, or the rotation of a video), the
 camera is turned with it.
 """
 
@@ -103,7 +103,7 @@ def predict(
         provenance: further entries of each JSON file (weights, ...).
         console: for a progress bar; None: quiet.
         attention: draws the attention maps of each image; not used for videos.
-        report: is filled while the run goes on, so that it is known after an interruption; None: a new one.
+        report: filled during the run, so that it is available after an interruption; None: a new one.
         video_options: None: the defaults.
         recorder: opens the recordings; None: there are none.
 

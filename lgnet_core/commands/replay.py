@@ -17,8 +17,8 @@ from lgnet_core.bags.image_bag import ImageBag
 from lgnet_core.bags.result_bag import ResultBag
 from lgnet_core.commands.report import Report, add_once
 from lgnet_core.hand_model import HandModel
-from lgnet_core.messages.calibrations import stamp_ns
 from lgnet_core.messages.camera_info import CameraConverter
+from lgnet_core.messages.camera_info_lookup import stamp_ns
 from lgnet_core.messages.compressed import decode_compressed
 from lgnet_core.messages.image import decode_raw
 from lgnet_core.messages.invalid_message import InvalidMessageError
@@ -52,7 +52,7 @@ def replay(
     Args:
         results: folder of the new bag.
         recordings: of the first person's hands; their times count from the first one.
-        report: is filled while the run goes on.
+        report: filled during the run.
         console: for a progress bar; None: quiet.
 
     Raises:
@@ -98,6 +98,6 @@ def _camera(bag: ImageBag, converter: CameraConverter, header: Any, image: Image
     Raises:
         InvalidMessageError: if its calibration cannot be used.
     """
-    info = bag.calibrations.lookup(header)
+    info = bag.camera_infos.lookup(header)
     height, width = image.shape[:2]
     return None if info is None else converter.convert(info, width, height, "auto")

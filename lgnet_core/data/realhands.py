@@ -45,7 +45,7 @@ class RealImage(NamedTuple):
 
     @property
     def hand_count(self) -> int | None:
-        """Number of hands in the image; None if the annotations do not tell."""
+        """Number of hands in the image; None if the annotations do not say."""
         if self.source in _SINGLE_HAND_SOURCES:
             return 1
         return len(self.boxes) if self.source == "subhih" else None

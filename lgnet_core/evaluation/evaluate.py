@@ -97,7 +97,7 @@ def evaluate(
     Args:
         network: in eval mode, on the device where it runs.
         size: side of the input images, pixels. A network with one crop per hand gets crops of these around the true
-            joints: its presence then only tells which of the present hands it recognises.
+            joints: its presence then only shows which of the present hands it recognises.
         count: evaluate only this many images, spread evenly over the data set.
         batch_size: images per batch.
         console: shows a progress bar; None: quiet.

@@ -37,7 +37,7 @@ def group_by_person(
             new.append(hand)
         else:
             people.setdefault(person, {})[hand.side] = hand
-    # Of a person with both hands nothing is open; one with a single hand takes part in the matching.
+    # People with both hands are complete; those with a single hand take part in the matching.
     single = {next(iter(pair.values())): person for person, pair in people.items() if len(pair) == 1}
     right, left = ([hand for hand in (*single, *new) if hand.side is side][: thresholds.max_people] for side in Side)
     for pair in sorted(_match(right, left, single, thresholds), key=lambda pair: -max(hand.presence for hand in pair)):

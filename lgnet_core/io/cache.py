@@ -15,7 +15,7 @@ CACHE_VARIABLE = "LGNET_CACHE_DIR"
 def cache_directory() -> Path:
     """``$LGNET_CACHE_DIR``, else the platform's cache directory (Linux: ``$XDG_CACHE_HOME`` or ``~/.cache``).
 
-    It may not exist or not be writable: callers go on without a cache then, with a warning.
+    It may not exist or not be writable: callers then continue without a cache, with a warning.
 
     Raises:
         FileNotFoundError: there is no home folder, as in containers that run under a user id without a passwd entry.

@@ -36,7 +36,7 @@ def is_image_data(head: bytes) -> bool:
 
 
 def is_heic(data: bytes) -> bool:
-    """Whether a file is HEIC, whatever its name: a phone's pictures are often renamed to ``.jpg``."""
+    """Whether a file is HEIC, whatever its name: a phone's images are often renamed to ``.jpg``."""
     brands = _brands(data)
     return bool(brands & _HEIF_BRANDS) and not brands & _AVIF_BRANDS
 

@@ -1,4 +1,4 @@
-"""What an interruption (Ctrl-C, SIGTERM) of long work leaves behind, said where the work is done."""
+"""What an interruption (Ctrl-C, SIGTERM) of long work leaves behind, described where the work is done."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ SAVE_SECONDS = 60.0
 
 @contextmanager
 def on_interruption(describe: Callable[[], str]) -> Iterator[None]:
-    """Say what an interruption of the block leaves behind; of nested blocks the innermost one has the word.
+    """Describe what an interruption of the block leaves behind; of nested blocks, the innermost one does.
 
     Args:
-        describe: what was written and how to go on, as the end of the sentence "stopped; ...".
+        describe: what was written and how to continue, as the end of the sentence "stopped; ...".
     """
     try:
         yield

@@ -1,6 +1,6 @@
 """Structure of JPEG data: where an image ends, whether it is whole, its size and its EXIF block.
 
-Phones append films to their photographs, and cameras leave old bytes in their buffers, so the end of an image is found
+Phones append videos to their photographs, and cameras leave old bytes in their buffers, so the end of an image is found
 by walking its segments, never by searching for the end marker, which other data contain too.
 """
 
@@ -101,7 +101,7 @@ def _strip_filling(data: bytes) -> bytes:
 def _reaches_last_pixels(data: bytes, frame: Segment, scan: Segment) -> bool:
     """Whether the only scan describes the last block of pixels, which is a plain 128 in the decoded image if not.
 
-    Images with several scans are refused, because nothing tells how many there should be.
+    Images with several scans are refused, because the file does not state how many there should be.
     """
     components = data[frame.start + 5]
     if frame.marker not in _SEQUENTIAL_MARKERS or data[scan.start] != components or frame.end < frame.start + 9:

@@ -22,7 +22,7 @@ DEFAULT_FRAME_RATE = 30.0
 """Frames per second assumed for a video whose header holds no plausible rate."""
 
 _ORIENTATIONS = {90: 6, 180: 3, 270: 8}
-"""EXIF orientation by the clockwise rotation in degrees that a phone writes into the header of a film."""
+"""EXIF orientation by the clockwise rotation in degrees that a phone writes into the header of a video."""
 
 _CONVERT = "convert it: ffmpeg -i IN -c:v libx264 OUT.mp4"
 

@@ -1,4 +1,4 @@
-"""Who may open the page: nobody but this machine's own browser, or whoever knows the token.
+"""Access control of the page: the local browser only, or clients that know the token.
 
 Web pages of other sites run on this machine too, and a browser lets each of them open a WebSocket to a port of this
 machine. So the guard compares the ``Origin`` that a browser states with the address of the page. On loopback it also
@@ -18,10 +18,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 COOKIE = "lgnet_token"
-"""The port follows: browsers share cookies among the ports of a host."""
+"""Start of the cookie's name, which ends with the port, since browsers share cookies among the ports of a host."""
 
 ProcessRequest = Callable[[Any, Any], Any]
-"""Argument ``process_request`` of ``websockets.asyncio.server.serve``: a response to a request, or None to go on."""
+"""Argument ``process_request`` of ``websockets.asyncio.server.serve``: a response to a request, or None to
+accept it."""
 
 
 def is_loopback(host: str) -> bool:
@@ -33,7 +34,7 @@ def is_loopback(host: str) -> bool:
 
 
 class AccessGuard:
-    """Answers the requests that must not reach the page.
+    """Refuses the requests that must not reach the page.
 
     Args:
         host: to which the server is bound.

@@ -71,7 +71,7 @@ class Controls:
             element.value = getattr(settings, name)
 
     def enable(self, enabled: bool) -> None:
-        """Whether they can be moved."""
+        """Set whether the sliders can be moved."""
         for element in self._elements.values():
             element.disabled = not enabled
 

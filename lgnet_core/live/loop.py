@@ -20,7 +20,7 @@ from lgnet_core.types import Camera, ImageArray, ImageHands
 
 _POLL = 0.5  # seconds
 SILENCE = 3.0
-"""Seconds without an image after which the page says so: a camera may hang without an error."""
+"""Seconds without an image after which the page reports it: a camera may hang without an error."""
 
 
 class Tracker(AdjustableTracker, Protocol):
@@ -55,7 +55,7 @@ class LiveLoop:
         source: of the images.
         camera: of the images; of those of another size than a calibration, none is used.
         tracker: its settings are those of the page, from image to image.
-        page: gets each view, and each problem until the next image.
+        page: receives each view, and each problem until the next image.
         report: prints a sentence on the terminal.
     """
 
@@ -127,9 +127,9 @@ class LiveLoop:
         self._page.put(LiveView(hands, loaded, camera, latency))
 
     def _set_problem(self, text: str) -> None:
-        """Show a problem on the page and, once, on the terminal; empty: images come again."""
+        """Show a problem on the page and, once, on the terminal; empty: images arrive again."""
         if text == self._problem:
             return
         self._page.set_problem(text)
-        self._report(text or "images come again")
+        self._report(text or "images arrive again")
         self._problem = text

@@ -40,7 +40,7 @@ class HandsPage:
     """Shows the latest view to any number of browser tabs, in a thread of its own.
 
     :meth:`put` never waits: views that come faster than they can be drawn replace each other, and after each the page
-    rests, so that it leaves the cores to the network. Without a tab nothing is drawn. A tab that is opened or reloaded
+    pauses, so that it leaves the cores to the network. Without a tab nothing is drawn. A tab that is opened or reloaded
     gets the whole state from the server.
 
     Args:
@@ -184,7 +184,7 @@ class HandsPage:
             recorder.stop()
 
     def _on_recorded(self, text: str) -> None:
-        """Say what became of a recording. Runs in the recorder's thread."""
+        """Report how a recording ended. Runs in the recorder's thread."""
         self._recorder = None
         self._record.visible, self._stop_record.visible = True, False
         self._recorded.content, self._recorded.visible = _escape(text), True

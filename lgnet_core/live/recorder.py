@@ -25,7 +25,7 @@ OpenRecordings = Callable[[Path, str], Recordings]
 
 
 def no_recordings(folder: Path, name: str) -> Recordings:
-    """Of no further format."""
+    """The default of ``open_recordings``: no further formats."""
     return Recordings()
 
 
@@ -35,7 +35,7 @@ class Recorder:
     The video shows everybody's hands, the table and the other files have those of the first person.
 
     Args:
-        out: folder for the files, which is created; they are named by the time of day.
+        out: folder for the files, which is created; their names contain the time of day.
         frames_per_second: of the video.
         open_recordings: of further formats, of a folder and a name; see
             :meth:`lgnet_core.recording.formats.Recorder.open`.

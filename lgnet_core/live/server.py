@@ -19,7 +19,7 @@ _PANEL_WIDTH = 480  # pixels
 
 
 class LocalServer(viser.ViserServer):
-    """A viser server that answers to nobody but its guard's guests.
+    """A viser server that answers only the requests that its :class:`AccessGuard` accepts.
 
     Args:
         host: address to bind to; other machines reach it if that is not loopback.
@@ -51,7 +51,7 @@ class LocalServer(viser.ViserServer):
         if not guard.installed:
             self.stop()
             raise RuntimeError(
-                f"viser {viser.__version__} starts its server in another way than 1.1, so that access to the camera's "
+                f"viser {viser.__version__} starts its server differently from 1.1, so that access to the camera's "
                 "page cannot be restricted: pip install 'viser<1.2'"
             )
         self.gui.configure_theme(show_logo=False, show_share_button=False)

@@ -1,7 +1,7 @@
-"""Endless sequences of live images: the bundled clip, files that are played again and again, a camera.
+"""Endless sequences of live images: the bundled clip, files that are repeated, a camera.
 
 Each yields a :class:`LoadedImage` when it is due, and an :class:`InputError`, once, for a file that cannot be used, and
-for a camera that is unplugged: it goes on with the next image as soon as there is one.
+for a camera that is unplugged: it continues with the next image as soon as there is one.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from lgnet_core.io.images import LoadedImage
 from lgnet_core.io.video import DEFAULT_FRAME_RATE
 
 STILL_SECONDS = 1.0
-"""For which a still image is shown, and the last frame of a video: longer than a tracker's gap, so that it starts
-afresh."""
+"""Duration of a still image and of the last frame of a video: longer than a tracker's gap, so that tracking
+restarts."""
 
 RETRY_SECONDS = 2.0
-"""Between two attempts to open a camera."""
+"""Time between two attempts to open a camera."""
 
 Wait = Callable[[float], bool]
-"""Waits so many seconds, less if the source shall end: then it is True."""
+"""Waits for a number of seconds; returns True, early, if the source has to stop."""
 
 
 class LiveSource(Protocol):
@@ -43,7 +43,7 @@ class LiveSource(Protocol):
     frames_per_second: float
 
     def images(self, wait: Wait) -> Iterator[LoadedImage | InputError]:
-        """The images, until ``wait`` is True."""
+        """The images, until ``wait`` returns True."""
 
 
 class ClipSource:
@@ -68,7 +68,7 @@ class ClipSource:
 
 
 class FileSource:
-    """Images and videos, again and again; videos at their own speed.
+    """Images and videos, repeated endlessly; videos at their own speed.
 
     Args:
         sequences: from :func:`lgnet_core.data.sequences.input_sequences`.
@@ -104,7 +104,7 @@ class FileSource:
 
 
 class CameraSource:
-    """A camera, opened again and again while it gives no images.
+    """A camera, which is reopened periodically while it delivers no images.
 
     Args:
         device: its number, or a path such as ``/dev/video2``.
@@ -147,7 +147,7 @@ class CameraSource:
                 return
 
     def _explain_stopped(self) -> str:
-        return f"{self.name}: gives no more images; if it was unplugged, plug it in again ({_RETRIED})"
+        return f"{self.name}: delivers no images any more; if it was unplugged, plug it in again ({_RETRIED})"
 
     def _explain_missing(self) -> str:
         devices = ", ".join(sorted(map(str, Path("/dev").glob("video*"))))
@@ -155,4 +155,4 @@ class CameraSource:
         return f"{self.name}: cannot be opened; {found if devices else 'this machine has no /dev/video*'} ({_RETRIED})"
 
 
-_RETRIED = f"tried again every {RETRY_SECONDS:g} s"
+_RETRIED = f"retrying every {RETRY_SECONDS:g} s"

@@ -59,7 +59,7 @@ _YUYV = Encoding(2, cv2.COLOR_YUV2RGB_YUY2, divisor=(2, 1))
 ENCODINGS: dict[str, Encoding] = {
     **{f"{name}8": encoding for name, encoding in _COLOURS.items()},
     **{f"{name}16": encoding._replace(bits=16) for name, encoding in _COLOURS.items()},
-    # OpenCV's type names do not tell the channel order; their publishers use OpenCV, which is BGR.
+    # OpenCV's type names do not state the channel order; their publishers use OpenCV, which is BGR.
     "8UC1": _COLOURS["mono"],
     "8UC3": _COLOURS["bgr"],
     "8UC4": _COLOURS["bgra"],

@@ -57,7 +57,7 @@ class HandLength(NamedTuple):
 
 
 class HandLengthError(ValueError):
-    """The images do not determine the length; the message tells the user why, and what to do."""
+    """The images do not determine the length; the message states the reason and the remedy."""
 
 
 class HandLengthMeter:
@@ -130,7 +130,7 @@ class HandLengthMeter:
         if not low <= length <= high:
             cause = "depth images and their units" if self._distance is None else "distance"
             raise HandLengthError(
-                f"the result, {length:.3f} m, is no length of a hand ({low} to {high} m); check the camera's "
+                f"the result, {length:.3f} m, is not the length of a hand ({low} to {high} m); check the camera's "
                 f"calibration and the {cause}"
             )
         return HandLength(length, spread, len(self._lengths))

@@ -41,7 +41,7 @@ _FAR = 100.0  # metres: depth offset of an orthographic view, beyond the near pl
 _SCALE_BAR = 0.05  # metres
 _VIEW_FRACTION = 0.8  # of the view, filled by the hands
 
-UNSURE_STD = 0.02
+HOLLOW_STD = 0.02
 """Metres, about the width of a finger: joints with a larger standard deviation are drawn hollow."""
 
 _Box = tuple[int, int, int, int]  # left, top, right, bottom, pixels
@@ -65,7 +65,7 @@ def draw_overlay(
 
     The labels of all but the first person's hands have the index of the person.
 
-    Joints of which the network is unsure (:data:`UNSURE_STD`) are hollow.
+    Joints of which the network is unsure (:data:`HOLLOW_STD`) are hollow.
 
     Args:
         camera: of this image; required if ``hands.metric``. Otherwise each mesh is aligned with its 2D joints.
@@ -210,7 +210,7 @@ def _draw_skeleton(image: ImageArray, hand: Hand) -> None:
             cv2.line(image, fixed[parent], fixed[joint], SIDE_COLOURS[hand.side], thickness, cv2.LINE_AA, 4)
     for point, std in zip(fixed, hand.joint_std):
         cv2.circle(image, point, (thickness + 1) * 16, _WHITE, -1, cv2.LINE_AA, 4)
-        if std > UNSURE_STD:
+        if std > HOLLOW_STD:
             cv2.circle(image, point, (thickness + 1) * 16, SIDE_COLOURS[hand.side], 1, cv2.LINE_AA, 4)
         else:
             cv2.circle(image, point, thickness * 16, SIDE_COLOURS[hand.side], -1, cv2.LINE_AA, 4)

@@ -1,4 +1,4 @@
-"""Node ``hands_handover``: tells when a person holds out an open palm, and where a gripper waits in front of it.
+"""Node ``hands_handover``: reports when a person holds out an open palm, and the approach pose for a gripper.
 
     ros2 run lgnet_ros hands_handover
 
@@ -36,7 +36,7 @@ from lgnet_ros.qos import output_profile
 from lgnet_ros.rate_limit import stamp_to_ns
 
 HANDOVER, APPROACH, READY = "hands/handover", "hands/handover/approach", "hands/handover/ready"
-CHECK_PERIOD = 0.1  # seconds between checks whether hands/mesh still comes
+CHECK_PERIOD = 0.1  # seconds between checks whether hands/mesh still arrives
 
 DESCRIPTIONS = {
     "open_at": "Openness (1: straight fingers, 0: fist) at which a palm becomes open.",
@@ -53,7 +53,7 @@ class HandsHandover(Node):
     """Subscribes to ``hands/mesh``; publishes ``hands/handover``, ``hands/handover/approach`` and
     ``hands/handover/ready``.
 
-    ``ready`` becomes false at once when the hand goes, or when nothing is received for ``max_age`` seconds.
+    ``ready`` becomes false at once when the hand disappears, or when nothing is received for ``max_age`` seconds.
 
     Parameters: :data:`DESCRIPTIONS`, at run time; ``max_age``; ``hand_model``: folder of the hand model of
     ``hands/mesh``, empty: bundled.
@@ -111,7 +111,7 @@ class HandsHandover(Node):
         return OfferedHand(hand.track_id, hand.presence, vertices, joints, pose)
 
     def _check_age(self) -> None:
-        """Withdraw a hand after which nothing came."""
+        """Withdraw a hand that was not updated in time."""
         if self._last_header is not None and self._monotonic() - self._received > self._max_age:
             self._detector.reset()
             self._publish(None, self._last_header)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lgnet_core.io.output import make_folder
-from lgnet_ros.resources import fast_dds_environment
+from lgnet_ros.process.resources import fast_dds_environment
 
 DOMAINS = range(1, 102)  # domain ids whose ports are below Linux's ephemeral port range
 SHUTDOWN_TIMEOUT = 10.0  # seconds until a process that ignores SIGTERM is killed

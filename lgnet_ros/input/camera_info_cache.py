@@ -148,6 +148,6 @@ class CameraInfoCache:
             return None
         latest = of_camera[0].stamp
         arrived = [matched for stamp, matched in self._images.items() if matched or stamp < latest]
-        if not arrived:  # messages of images that were lost cannot be told from occasional ones but by their number
+        if not arrived:  # only their number distinguishes messages of lost images from occasional ones
             return (len(of_camera) > 1 and abs(stamp_to_ns(header.stamp) - latest) < MAX_AGE) or None
         return 2 * sum(arrived) > len(arrived)

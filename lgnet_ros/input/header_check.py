@@ -68,12 +68,12 @@ class HeaderChecker:
         elif last is not None and stamp_ns < last[1]:
             if self._recurs("stamp_backwards"):
                 faults["stamp_backwards"] = (
-                    f"Stamps of the images go back again and again, last by {(last[1] - stamp_ns) / 1e9:.3f} s, and "
+                    f"Stamps of the images repeatedly go back, last by {(last[1] - stamp_ns) / 1e9:.3f} s, and "
                     "tracking restarts each time; publish images in the order of their stamps, from one camera only"
                 )
         elif last is not None and stamp_ns == last[1] != 0 and self._recurs("stamp_constant"):
             faults["stamp_constant"] = (
-                "Stamps of the images stand still: consecutive images have equal stamps, so that speeds cannot be "
+                "Stamps of the images do not advance: consecutive images have equal stamps, so that speeds cannot be "
                 "measured; set header.stamp to the time of acquisition of each image"
             )
         return faults

@@ -9,6 +9,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
+from lgnet_ros.input.other_users import explain_other_users
 from lgnet_ros.qos import (
     describe,
     explain_no_messages,
@@ -18,7 +19,6 @@ from lgnet_ros.qos import (
     subscription_profile,
 )
 from lgnet_ros.qos_events import IncompatibleQoSReporter
-from lgnet_ros.shared_memory import explain_other_users
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError

@@ -24,8 +24,8 @@ from lgnet_ros.output.openxr import OpenXRSerializer
 from lgnet_ros.output.planning_scene import PlanningScenePublisher, collision_object_type
 from lgnet_ros.output.serializers import HandsSerializer, InterHandSerializer
 from lgnet_ros.output.transforms import TransformSerializer
-from lgnet_ros.parameters import Settings
-from lgnet_ros.perception import PerceptionResult
+from lgnet_ros.parameters.settings import Settings
+from lgnet_ros.perception.perception import PerceptionResult
 from lgnet_ros.rate_limit import RateLimiter, stamp_to_ns
 
 NO_HANDS = ImageHands([], metric=True)

@@ -21,7 +21,7 @@ from lgnet_ros.interop import load_optional
 from lgnet_ros.output.lazy_publisher import LazyPublisher
 from lgnet_ros.output.messages import require_metric, to_shape_mesh
 from lgnet_ros.output.serialization_template import Field, TemplateCache, placeholder, placeholder_header, stamp_fields
-from lgnet_ros.parameters import Settings
+from lgnet_ros.parameters.settings import Settings
 from lgnet_ros.rate_limit import RateLimiter, stamp_to_ns
 
 ADD, REMOVE = b"\x00", b"\x01"  # CollisionObject.ADD and REMOVE, which are of the type byte

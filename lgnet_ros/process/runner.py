@@ -23,9 +23,9 @@ from rclpy.signals import SignalHandlerOptions
 from lgnet_core.concurrency.worker import WORKER_THREAD_NAME
 from lgnet_ros.process.arguments import StartupError, check_parameter_files, startup_error
 from lgnet_ros.process.log_folder import log_arguments
+from lgnet_ros.process.resources import fast_dds_environment
 from lgnet_ros.process.shared_memory import remove_orphaned_segments, remove_own_segments
 from lgnet_ros.process.signals import SIGNALS
-from lgnet_ros.resources import fast_dds_environment
 
 SHUTDOWN_TIMEOUT = 1.5  # seconds from a signal to the end of all clean-up; the process is documented to end within 2 s
 WATCHDOG_TIMEOUT = 5.0  # seconds from a signal to the end of a process in which no Python code can run any more
@@ -43,7 +43,7 @@ class NodeRunner:
         with NodeRunner(args) as runner:
             return runner.spin([HandsNode()])
 
-    Fast DDS is configured by :func:`lgnet_ros.resources.fast_dds_environment`, which prevents the loss of images.
+    :func:`lgnet_ros.process.resources.fast_dds_environment` configures Fast DDS and prevents the loss of images.
     A :class:`StartupError` is printed as one line; the exit code is then 1.
 
     Args:

@@ -13,7 +13,7 @@ from support.waiting import TIMEOUT, wait_for
 
 from lgnet_ros.cli import parse_arguments, view_command
 from lgnet_ros.process.arguments import split_parameters
-from lgnet_ros.resources import resource_file
+from lgnet_ros.process.resources import resource_file
 
 
 def test_options_become_ros_arguments():

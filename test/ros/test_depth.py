@@ -1,4 +1,4 @@
-"""The node with depth images: the hands' size follows the depth, and without it the node goes on and says so."""
+"""The node with depth images: the hands' size follows the depth, and without it the node continues and says so."""
 
 from __future__ import annotations
 

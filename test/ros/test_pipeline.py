@@ -17,12 +17,12 @@ from support.waiting import TIMEOUT, wait_for
 
 from lgnet_core.inference import DepthSource
 from lgnet_core.types import Camera, FloatArray, ImageHands
-from lgnet_ros.hand_measurement import HandMeasurement
-from lgnet_ros.parameters import Settings
-from lgnet_ros.perception import PerceptionResult
+from lgnet_ros.diagnostics.statistics import Snapshot, Statistics
+from lgnet_ros.parameters.settings import Settings
+from lgnet_ros.perception.hand_measurement import HandMeasurement
+from lgnet_ros.perception.perception import PerceptionResult
 from lgnet_ros.pipeline import Pipeline
 from lgnet_ros.rate_limit import stamp_to_ns
-from lgnet_ros.statistics import Snapshot, Statistics
 
 PERIOD = 33_333_333  # nanoseconds between two images
 
@@ -153,7 +153,7 @@ def test_images_above_max_rate_are_skipped_and_not_counted_as_dropped(harness: P
 def test_images_rest_without_subscribers_if_lazy(harness: PipelineHarness) -> None:
     harness.publisher.subscribed = False
     harness.receive(3)
-    assert harness.pipeline.resting
+    assert harness.pipeline.idle
     assert (harness.snapshot.received, harness.snapshot.pending_time) == (3, None)
     harness.publisher.subscribed = True
     harness.receive()
@@ -162,7 +162,7 @@ def test_images_rest_without_subscribers_if_lazy(harness: PipelineHarness) -> No
     harness.settings, harness.publisher.subscribed = Settings(lazy=False), False
     harness.receive()
     wait_for(lambda: harness.snapshot.processed == 2)
-    assert not harness.pipeline.resting
+    assert not harness.pipeline.idle
 
 
 @pytest.mark.parametrize(

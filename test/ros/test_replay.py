@@ -26,10 +26,10 @@ from lgnet_ros.input.camera_info_cache import CameraInfoCache
 from lgnet_ros.output.messages import to_qualities
 from lgnet_ros.output.serializers import HandsSerializer, InterHandSerializer
 from lgnet_ros.output.transforms import TransformSerializer
-from lgnet_ros.parameters import Settings
-from lgnet_ros.perception import Perception
-from lgnet_ros.resources import resource_file
-from lgnet_ros.tracker import load_tracker
+from lgnet_ros.parameters.settings import Settings
+from lgnet_ros.perception.perception import Perception
+from lgnet_ros.perception.tracker import load_tracker
+from lgnet_ros.process.resources import resource_file
 
 MESSAGES = {
     "/hands/joints": HandJointsArray,

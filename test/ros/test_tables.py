@@ -9,7 +9,7 @@ import yaml
 from support.paths import ROOT
 
 from lgnet_ros import topics
-from lgnet_ros.parameters import PARAMETERS
+from lgnet_ros.parameters.settings import PARAMETERS
 from lgnet_ros.tables import TABLES, parameters_markdown, parameters_yaml, put_between_marks, write
 
 REMEDY = "update it: python -m lgnet_ros.tables"

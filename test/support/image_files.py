@@ -50,8 +50,8 @@ def set_orientation(path: Path, orientation: int) -> Path:
     return path
 
 
-def write_film(path: Path, image: np.ndarray, frames: int = 3, clockwise: int = 0) -> Path:
-    """Write a film of equal frames; an MP4 may be marked to be turned by 90, 180 or 270 degrees clockwise."""
+def write_video(path: Path, image: np.ndarray, frames: int = 3, clockwise: int = 0) -> Path:
+    """Write a video of equal frames; an MP4 may be marked to be turned by 90, 180 or 270 degrees clockwise."""
     plain = path.with_name("plain" + path.suffix)
     codec = cv2.VideoWriter.fourcc(*("mp4v" if path.suffix == ".mp4" else "MJPG"))
     writer = cv2.VideoWriter(str(plain), codec, 10, (image.shape[1], image.shape[0]))

@@ -10,8 +10,8 @@ from lgnet_ros.process.signals import exit_on_signals
 exit_on_signals()  # before the imports that take seconds, like the installed program
 
 from lgnet_ros.node import main  # noqa: E402
-from lgnet_ros.parameters import Settings  # noqa: E402
-from lgnet_ros.tracker import Tracker, load_tracker  # noqa: E402
+from lgnet_ros.parameters.settings import Settings  # noqa: E402
+from lgnet_ros.perception.tracker import Tracker, load_tracker  # noqa: E402
 
 
 def fixed_tracker(settings: Settings) -> Tracker:

@@ -32,15 +32,15 @@ LAYOUTS = {"plain": [], "symlink": ["--symlink-install"], "merge": ["--merge-ins
 # Both halves of lgnet_ros and the library are imported from the installed tree, and messages can be serialised.
 TEST_PACKAGE = """
 import sys
-import lgnet_core, lgnet_ros.resources, rclpy
+import lgnet_core, lgnet_ros.process.resources, rclpy
 from lgnet_ros.msg import HandMeshArray, __file__ as messages
 from ament_index_python import get_package_prefix
 from rclpy.serialization import deserialize_message, serialize_message
 prefix = get_package_prefix("lgnet_ros")
 assert prefix.startswith(sys.argv[1]), prefix
-for module in (lgnet_core.__file__, lgnet_ros.__file__, lgnet_ros.resources.__file__, messages):
+for module in (lgnet_core.__file__, lgnet_ros.__file__, lgnet_ros.process.resources.__file__, messages):
     assert module.startswith(prefix), f"{module} is not in {prefix}"
-assert lgnet_ros.resources.resource_file("config", "hands.yaml").is_relative_to(prefix)
+assert lgnet_ros.process.resources.resource_file("config", "hands.yaml").is_relative_to(prefix)
 message = HandMeshArray()
 message.header.frame_id = "camera"
 assert deserialize_message(serialize_message(message), HandMeshArray) == message

@@ -45,7 +45,7 @@ class HandTracker:
 
     With a depth map the hands are scaled to the depth on their visible skin
     (:mod:`lgnet_core.geometry.depth_scale`). Where an image has none, or where it does not determine a hand's size, the
-    hand keeps the average size that earlier depth maps gave its track. :attr:`Hand.size_source` tells which.
+    hand keeps the average size that earlier depth maps gave its track. :attr:`Hand.size_source` states which.
 
     Args:
         estimator: of single images. Its ``presence_threshold`` may be assigned like the settings.

@@ -65,7 +65,7 @@ class FeatureSource(Protocol):
 
 class FeatureCache:
     """Features of a stored set, one file per shard; missing shards are computed by the constructor,
-    which goes on where an interrupted one stopped.
+    which resumes where an interrupted one stopped.
 
     Args:
         images: the stored set. The cache is a subfolder of it, one for each landmark network and jitter.

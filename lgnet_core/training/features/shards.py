@@ -60,7 +60,7 @@ class GrowingShard:
     """A shard that is written while it grows: every :data:`SAVE_SECONDS`, and when the block is interrupted.
 
     Until the end of the block the file has one tensor more, the state of the random generator after its last sample.
-    A later process goes on from there, and the finished file is the same as that of an uninterrupted one.
+    A later process resumes from there, and the finished file is the same as that of an uninterrupted one.
 
         with GrowingShard(path) as shard:
             for index in range(shard.rows("given"), count):

@@ -49,7 +49,7 @@ class TeacherSettings:
             rendered object; otherwise it is a rendered hand.
         max_paste_offset: maximum offset of the occluder from the centre of the hand, in sizes of the hand.
         paste_scale: range of the size of the occluder, in sizes of the hand.
-        max_occluded: maximum fraction of a hand's joints that an occluder covers: the rest must tell the pose.
+        max_occluded: maximum fraction of a hand's joints that an occluder covers: the rest must determine the pose.
         min_inside: minimum fraction of the joints of a pasted hand inside the image for a pseudo-label.
         jitter, photometry: augmentation of the student's crops and colours.
     """

@@ -63,7 +63,7 @@ _SHEET_COLUMNS, _SHEET_TILE_SIZE = 20, 160
 
 class TeacherCache:
     """Features of augmented real hands with pseudo-labels; missing shards are computed by the constructor,
-    which goes on where an interrupted one stopped.
+    which resumes where an interrupted one stopped.
 
     Args:
         root: folder of the real images (:mod:`lgnet_core.data.realhands`); the train split is used.

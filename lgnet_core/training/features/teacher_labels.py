@@ -34,7 +34,7 @@ def label_images(teacher: Teacher, images: Sequence[ImageArray], path: Path, pro
     """Labels of all images.
 
     Args:
-        path: file in which they are stored, so that a later process goes on where an interrupted one stopped.
+        path: file in which they are stored, so that a later process resumes where an interrupted one stopped.
         progress: show a progress bar.
     """
     if shard_length(path) != len(images):

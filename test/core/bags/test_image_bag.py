@@ -18,7 +18,7 @@ from support.bags import (
 
 from lgnet_core.bags.image_bag import ImageBag
 from lgnet_core.io.files import InputError
-from lgnet_core.messages.calibrations import stamp_ns
+from lgnet_core.messages.camera_info_lookup import stamp_ns
 from lgnet_core.messages.compressed import decode_compressed
 from lgnet_core.messages.image import decode_raw
 from lgnet_core.types import Camera
@@ -42,7 +42,7 @@ def test_images_in_order_with_their_times_and_calibration(tmp_path, storage, sin
             assert time == FIRST_STAMP + k * PERIOD + DELAY
             pixels = decode_compressed(message) if compressed else decode_raw(message)
             np.testing.assert_array_equal(pixels, FRAMES[k])
-            info = bag.calibrations.lookup(message.header)
+            info = bag.camera_infos.lookup(message.header)
             assert stamp_ns(info.header) == stamp_ns(message.header) == FIRST_STAMP + k * PERIOD
             np.testing.assert_array_equal(np.reshape(info.k, (3, 3)), CAMERA.matrix)
 
@@ -95,7 +95,7 @@ def test_a_missing_calibration_is_an_error(tmp_path):
     ):
         pass
     with ImageBag(path, camera_info_topic="/calibration") as bag:
-        assert all(bag.calibrations.lookup(message.header) is not None for _, message in bag)
+        assert all(bag.camera_infos.lookup(message.header) is not None for _, message in bag)
 
 
 @pytest.mark.parametrize(

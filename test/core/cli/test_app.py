@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 from support.forged_mano import curled, write_mano
-from support.image_files import write_film
+from support.image_files import write_video
 from support.small_network import small_network
 from support.stubs import StubEstimator, save_untrained_network
 from support.synthetic_interhand import write_interhand
@@ -147,7 +147,7 @@ def test_predict_refuses_impossible_cameras(monkeypatch, capsys, stub, image, tm
 
 
 def test_attention_of_a_video_is_refused(monkeypatch, capsys, tmp_path):
-    path = write_film(tmp_path / "wave.mp4", np.full((48, 64, 3), 90, np.uint8))
+    path = write_video(tmp_path / "wave.mp4", np.full((48, 64, 3), 90, np.uint8))
     code, output = run_main(monkeypatch, capsys, "predict", path, "-o", tmp_path / "out", "--attention")
     assert code == 1
     assert "wave.mp4 is a video; extract its frames as images first" in output

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.image_files import set_orientation, write_film, write_image
+from support.image_files import set_orientation, write_image, write_video
 from support.stubs import StubEstimator
 
 from lgnet_core.commands.predict import VideoOptions, describe_other_files, predict, predict_sequences
@@ -164,7 +164,7 @@ def test_each_video_is_tracked_by_a_tracker_of_its_own(tmp_path):
     folder.mkdir()
     write(folder / "still.png")
     for name in "ab":
-        write_film(folder / f"{name}.mp4", image, 5)
+        write_video(folder / f"{name}.mp4", image, 5)
     trackers: list[StubTracker] = []
 
     def make():
@@ -193,7 +193,7 @@ def test_recordings_of_videos_and_of_images(tmp_path):
     folder.mkdir()
     for name in "ab":
         write(folder / f"{name}.png")
-    write_film(folder / "wave.mp4", image, 5)
+    write_video(folder / "wave.mp4", image, 5)
     opened = []
 
     class StubRecorder:
@@ -240,13 +240,13 @@ NAMES = ["a:b", "http:c", "50%", "a%03d", "q\"u'o", "-dash", "new\nline", "sp ac
 
 
 @pytest.mark.parametrize("relative", [True, False])
-def test_any_name_of_images_and_films(tmp_path, monkeypatch, relative):
-    """By file and by folder; the overlay film is named after its source."""
+def test_any_name_of_images_and_videos(tmp_path, monkeypatch, relative):
+    """By file and by folder; the overlay video is named after its source."""
     folder, image = tmp_path / "in", np.full((48, 64, 3), 90, np.uint8)
     folder.mkdir()
     for name in NAMES:
         write_image(folder / "image.png", image).rename(folder / f"{name}.png")
-        write_film(folder / "film.mp4", image, 2).rename(folder / f"{name}.mp4")
+        write_video(folder / "video.mp4", image, 2).rename(folder / f"{name}.mp4")
     monkeypatch.chdir(folder)
     root = Path(".") if relative else folder
     report = predict_sequences(StubEstimator(), image_sequences(root), tmp_path / "out")
@@ -260,11 +260,11 @@ def test_any_name_of_images_and_films(tmp_path, monkeypatch, relative):
             assert len(list(ImageSource(out / f"{name}_overlay.mp4"))) == 2
 
 
-def test_a_name_that_is_not_utf8_is_refused_for_films_only(tmp_path):
+def test_a_name_that_is_not_utf8_is_refused_for_videos_only(tmp_path):
     """OpenCV ends the process with a segmentation fault."""
     name, image = os.fsdecode(b"caf\xe9"), np.full((48, 64, 3), 90, np.uint8)
     write_image(tmp_path / "image.png", image).rename(tmp_path / f"{name}.png")
-    write_film(tmp_path / "film.mp4", image).rename(tmp_path / f"{name}.mp4")
+    write_video(tmp_path / "video.mp4", image).rename(tmp_path / f"{name}.mp4")
     report = predict_sequences(StubEstimator(), image_sequences(tmp_path), tmp_path / "out")
     assert report.images == 1
     assert "is not UTF-8, which OpenCV cannot open; rename it" in report.failures[0]

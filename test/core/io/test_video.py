@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.image_files import quadrants, write_film
+from support.image_files import quadrants, write_video
 
 from lgnet_core.io.files import InputError
 from lgnet_core.io.images import LoadedImage
@@ -40,10 +40,10 @@ def test_frames_and_frame_rate(video):
 
 
 @pytest.mark.parametrize(("clockwise", "orientation"), [(0, 1), (90, 6), (180, 3), (270, 8)])
-def test_the_camera_is_turned_with_a_film(tmp_path, clockwise, orientation):
-    """Phones film lying frames and write their rotation into the header."""
+def test_the_camera_is_turned_with_a_video(tmp_path, clockwise, orientation):
+    """Phones store sideways frames and write their rotation into the header."""
     camera = Camera(np.array([[50.0, 0, 20], [0, 60, 30], [0, 0, 1]]), 64, 48)
-    (frame, *_) = Video(write_film(tmp_path / "phone.mp4", IMAGE, clockwise=clockwise))
+    (frame, *_) = Video(write_video(tmp_path / "phone.mp4", IMAGE, clockwise=clockwise))
     assert isinstance(frame, LoadedImage)
     assert np.abs(frame.image.astype(int) - np.rot90(IMAGE, -clockwise // 90)).mean() < 20
     turned, expected = frame.scale_camera(camera), turn_camera(camera, orientation)

@@ -52,8 +52,8 @@ def test_hands_and_overlay_in_the_browser(tmp_path: Path, hand_model: HandModel)
             return has_both_hands(browser.screenshot()[:, PANEL:])
 
         wait_for(overlay_is_shown, "the overlay")
-        page.set_problem("camera 7: gives no more images")
-        wait_for(lambda: "gives no more images" in browser.text(), "the problem")
+        page.set_problem("camera 7: delivers no images any more")
+        wait_for(lambda: "delivers no images any more" in browser.text(), "the problem")
     page.stop()
     others = [url for url in browser.requests if urlsplit(url).scheme not in ("data", "blob", "about")]
     assert others

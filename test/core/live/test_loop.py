@@ -112,16 +112,16 @@ def test_sliders_act_on_the_next_image(running: Running) -> None:
     assert after == running.page.settings
 
 
-def test_a_problem_is_said_once_and_ends_with_the_next_image(running: Running) -> None:
+def test_a_problem_is_reported_once_and_ends_with_the_next_image(running: Running) -> None:
     running.show()
     for _ in range(3):
-        running.source.put(InputError("camera 7: gives no more images"))
-        running.source.put(InputError("camera 7: gives no more images"))
+        running.source.put(InputError("camera 7: delivers no images any more"))
+        running.source.put(InputError("camera 7: delivers no images any more"))
     wait_for(lambda: running.reports, "the problem")
     running.show()
     wait_for(lambda: len(running.reports) == 2, "the end of the problem")
-    assert running.reports == ["camera 7: gives no more images", "images come again"]
-    assert running.page.problems == ["camera 7: gives no more images", ""]
+    assert running.reports == ["camera 7: delivers no images any more", "images arrive again"]
+    assert running.page.problems == ["camera 7: delivers no images any more", ""]
 
 
 def test_images_of_another_size_than_the_calibration_are_a_problem(running: Running) -> None:

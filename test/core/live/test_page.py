@@ -29,15 +29,15 @@ def hands(hand_model: HandModel) -> TwoHands:
 
 
 class OpenPage:
-    """A page with its port, and what it said and changed."""
+    """A page with its port, and what it reported and changed."""
 
     def __init__(self, out: Path) -> None:
-        self.said: list[str] = []
+        self.reported: list[str] = []
         self.changes: list[tuple[str, TrackerSettings]] = []
         server = LocalServer("127.0.0.1", 0)
         self.port = server.get_port()
         self.page = HandsPage(
-            server, "camera 7", out, 30.0, self.said.append, lambda *change: self.changes.append(change)
+            server, "camera 7", out, 30.0, self.reported.append, lambda *change: self.changes.append(change)
         )
 
     def tab(self) -> ViserClient:
@@ -198,12 +198,14 @@ def test_parts_can_be_hidden(opened: OpenPage) -> None:
 
 def test_problems_are_shown_as_they_are(opened: OpenPage) -> None:
     with opened.tab() as tab:
-        opened.page.set_problem("camera /dev/video_2*: gives no more images")
-        wait_for(lambda: any("gives no more images" in text for text in tab.texts()), "the problem")
-        (text,) = [text for text in tab.texts() if "gives" in text]
-        assert text == r"**camera /dev/video\_2\*: gives no more images**"
+        opened.page.set_problem("camera /dev/video_2*: delivers no images any more")
+        wait_for(lambda: any("delivers no images any more" in text for text in tab.texts()), "the problem")
+        (text,) = [text for text in tab.texts() if "delivers" in text]
+        assert text == r"**camera /dev/video\_2\*: delivers no images any more**"
         opened.page.set_problem("")
-        wait_for(lambda: not any("gives no more images" in text for text in tab.texts()), "the end of the problem")
+        wait_for(
+            lambda: not any("delivers no images any more" in text for text in tab.texts()), "the end of the problem"
+        )
 
 
 def test_without_a_tab_nothing_is_drawn(opened: OpenPage, hands: TwoHands, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +240,7 @@ def test_recording_from_one_tab_and_stopping_in_another(opened: OpenPage, hands:
         for k in range(5):
             opened.page.put(live_view(hands, k=k))
         second.set("Stop recording", True)
-        wait_for(lambda: opened.said, "the end")
+        wait_for(lambda: opened.reported, "the end")
         wait_for(lambda: first.element("Record")["visible"], "the button")
         wait_for(lambda: any("recorded 5 images" in text for text in first.texts()), "the names of the files")
     assert {path.suffix for path in tmp_path.iterdir()} == {".mp4", ".csv", ".npz"}
@@ -249,8 +251,8 @@ def test_a_folder_that_cannot_be_written_to_is_named(opened: OpenPage, tmp_path:
     (tmp_path / "file").touch()
     with opened.tab() as tab:
         tab.set("Record", True)
-        wait_for(lambda: opened.said, "the reason")
-        assert opened.said[0].startswith(f"no recording: {tmp_path}/file")
+        wait_for(lambda: opened.reported, "the reason")
+        assert opened.reported[0].startswith(f"no recording: {tmp_path}/file")
         assert tab.element("Record")["visible"]
 
 
@@ -263,4 +265,4 @@ def test_the_end_of_the_page_completes_a_recording(hands: TwoHands, tmp_path: Pa
         opened.page.stop()
     (video,) = tmp_path.glob("*.mp4")
     assert cv2.VideoCapture(str(video)).read()[0]
-    assert opened.said[0].startswith("recorded 1 images")
+    assert opened.reported[0].startswith("recorded 1 images")

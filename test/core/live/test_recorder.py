@@ -28,13 +28,13 @@ def hands(hand_model: HandModel) -> TwoHands:
 
 
 def test_a_recording_is_a_video_and_a_table(hands: TwoHands, tmp_path: Path) -> None:
-    said: list[str] = []
-    recorder = Recorder(tmp_path / "new", 30.0, no_recordings, said.append)
+    reported: list[str] = []
+    recorder = Recorder(tmp_path / "new", 30.0, no_recordings, reported.append)
     for k in range(100, 106):
         recorder.add(live_view(hands, k=k))
     recorder.add(replace(live_view(hands), image=None))
     recorder.stop()
-    (line,) = said
+    (line,) = reported
     assert line.startswith("recorded 6 images: ")
     with (tmp_path / "new" / f"{recorder.name}.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -60,24 +60,24 @@ def test_further_formats_are_recorded_too(hands: TwoHands, hand_model: HandModel
 
 def test_nothing_waits_for_a_slow_disk(hands: TwoHands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lgnet_core.live.recorder.QUEUE_LENGTH", 1)
-    said: list[str] = []
-    recorder = Recorder(tmp_path, 30.0, no_recordings, said.append)
+    reported: list[str] = []
+    recorder = Recorder(tmp_path, 30.0, no_recordings, reported.append)
     for k in range(50):
         recorder.add(live_view(hands, k=k))
     recorder.stop()
     assert recorder.left_out > 0
-    assert f"{recorder.left_out} images were left out" in said[0]
-    assert said[0].startswith(f"recorded {50 - recorder.left_out} images")
+    assert f"{recorder.left_out} images were left out" in reported[0]
+    assert reported[0].startswith(f"recorded {50 - recorder.left_out} images")
 
 
 def test_another_image_size_ends_a_recording(hands: TwoHands, tmp_path: Path) -> None:
-    said: list[str] = []
-    recorder = Recorder(tmp_path, 30.0, no_recordings, said.append)
+    reported: list[str] = []
+    recorder = Recorder(tmp_path, 30.0, no_recordings, reported.append)
     recorder.add(live_view(hands))
     view = live_view(hands, k=1)
     recorder.add(replace(view, image=replace(view.image, image=view.image.image[:240], height=240)))
-    wait_for(lambda: said, "the end")
-    assert said == ["recording ended: the images now have 640x240 pixels; record again for another file"]
+    wait_for(lambda: reported, "the end")
+    assert reported == ["recording ended: the images now have 640x240 pixels; record again for another file"]
     recorder.stop()
     assert cv2.VideoCapture(str(tmp_path / f"{recorder.name}_overlay.mp4")).read()[0], "what was recorded is complete"
 

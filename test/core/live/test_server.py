@@ -104,7 +104,7 @@ def test_an_address_of_another_machine_is_refused(host: str) -> None:
 
 
 def test_a_server_without_the_guard_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a viser that starts its server in another way."""
+    """With a viser that starts its server differently."""
     monkeypatch.setattr(AccessGuard, "wrap", lambda guard, process_request: process_request)
     with pytest.raises(RuntimeError, match="access to the camera's page cannot be restricted"):
         LocalServer("127.0.0.1", 0)

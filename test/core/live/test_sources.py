@@ -89,7 +89,7 @@ def test_images_of_a_folder_are_shown_one_after_the_other(clock: Clock, tmp_path
 def test_a_folder_without_any_readable_image_waits(clock: Clock, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no image")
     images = FileSource(str(tmp_path), input_sequences([tmp_path])).images(lambda s: clock.wait(s) or clock.now > 5)
-    assert len(list(images)) == 1, "it would go on for ever without waiting"
+    assert len(list(images)) == 1, "it would continue for ever without waiting"
 
 
 class FakeCapture:
@@ -128,7 +128,7 @@ def test_an_unplugged_camera_is_named_and_tried_again(clock: Clock) -> None:
     items = take(source.images(clock.wait), 5, clock)
     assert opened == [3, 3, 3]
     assert [type(item) for _, item in items] == [LoadedImage, LoadedImage, InputError, InputError, LoadedImage]
-    assert "camera 3: gives no more images; if it was unplugged" in str(items[2][1])
+    assert "camera 3: delivers no images any more; if it was unplugged" in str(items[2][1])
     assert "camera 3: cannot be opened" in str(items[3][1])
     assert items[3][0] - items[2][0] == items[4][0] - items[3][0] == RETRY_SECONDS
     assert all(capture.released for capture in captures[:2]), "otherwise it could not be opened again"

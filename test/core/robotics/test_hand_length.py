@@ -112,7 +112,10 @@ def two() -> TwoHands:
         ([only(flat_hand()), NONE], r"no hand is in the image; show one \(10 of 20 images\)"),
         ([only(flat_hand()), only(replace(flat_hand(), track_id=2))], "lost and found again"),
         ([only(scale_hand(flat_hand(), f, SizeSource.DEPTH)) for f in (0.8, 1, 1.2)], "varies too much"),
-        ([only(scale_hand(flat_hand(), 2.0, SizeSource.DEPTH))], "is no length of a hand .* depth images and their"),
+        (
+            [only(scale_hand(flat_hand(), 2.0, SizeSource.DEPTH))],
+            "is not the length of a hand .* depth images and their",
+        ),
     ],
 )
 def test_images_that_do_not_determine_the_length(images: list[TwoHands], reason: str) -> None:
@@ -120,7 +123,7 @@ def test_images_that_do_not_determine_the_length(images: list[TwoHands], reason:
         measured(HandLengthMeter(HAND_MODEL), *images)
 
 
-def test_why_there_is_no_depth_is_told() -> None:
+def test_why_there_is_no_depth_is_reported() -> None:
     meter = HandLengthMeter(HAND_MODEL)
     for k in range(MIN_IMAGES):
         meter.add(only(flat_hand(), SizeSource.PREDICTED), CAMERA, f"Depth is not used: it is {k} ms late")
@@ -128,7 +131,7 @@ def test_why_there_is_no_depth_is_told() -> None:
         meter.result()
 
 
-def test_no_calibration_is_told() -> None:
+def test_no_calibration_is_reported() -> None:
     meter = HandLengthMeter(HAND_MODEL, 0.5)
     for _ in range(MIN_IMAGES):
         meter.add(NONE, None)
@@ -136,7 +139,7 @@ def test_no_calibration_is_told() -> None:
         meter.result()
 
 
-def test_too_few_images_are_told() -> None:
+def test_too_few_images_are_reported() -> None:
     meter = HandLengthMeter(HAND_MODEL)
     for _ in range(MIN_IMAGES - 1):
         meter.add(only(flat_hand()), CAMERA)

@@ -11,8 +11,8 @@ import pytest
 from lgnet_core.geometry.camera import project_distorted
 from lgnet_core.types import Camera, Hand, Side, TwoHands
 from lgnet_core.visualization.drawing import (
+    HOLLOW_STD,
     SIDE_COLOURS,
-    UNSURE_STD,
     contact_sheet,
     draw_3d,
     draw_overlay,
@@ -71,7 +71,7 @@ def test_the_nearer_hand_occludes_the_other(grey, nearer, metric):
 def test_unsure_joints_are_hollow(grey):
     hand = tile_hand(Side.RIGHT, (0.0, 0.0, 0.5))
     std = np.zeros(21)
-    std[20] = UNSURE_STD * 1.01
+    std[20] = HOLLOW_STD * 1.01
     image = draw_overlay(grey, TwoHands(replace(hand, joint_std=std), None, None, True), CAMERA)
     sure, unsure = (np.rint(hand.joints_2d[k]).astype(int) for k in (1, 20))
     assert hue_at(image, sure) == Side.RIGHT

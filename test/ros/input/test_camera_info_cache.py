@@ -98,7 +98,7 @@ def test_varying_calibration_in_batches_is_never_taken_from_another_image(
     assert set(waits) == {LOOKUP_TIMEOUT}
 
 
-def test_late_message_is_replaced_by_an_equal_one_which_is_told(waits: list[float]):
+def test_late_message_is_replaced_by_an_equal_one_which_is_reported(waits: list[float]):
     """A camera whose calibration does not change is not held up by the camera_info that it loses."""
     cache = CameraInfoCache()
     for k in range(MIN_CONSTANT):

@@ -51,7 +51,7 @@ def test_zero_stamps() -> None:
     checker = HeaderChecker()
     for _ in range(3):
         faults = checker.check(header(0), NOW)
-        assert list(faults) == ["stamp_zero"], "they also stand still and are off, which is the same fault"
+        assert list(faults) == ["stamp_zero"], "they also do not advance and are off, which is the same fault"
 
 
 @pytest.mark.parametrize(

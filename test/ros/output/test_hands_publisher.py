@@ -22,8 +22,8 @@ from lgnet_core.types import Camera, ImageHands, TwoHands
 from lgnet_ros import topics
 from lgnet_ros.output import hands_publisher as module
 from lgnet_ros.output.hands_publisher import HandsPublisher
-from lgnet_ros.parameters import Settings
-from lgnet_ros.perception import PerceptionResult
+from lgnet_ros.parameters.settings import Settings
+from lgnet_ros.perception.perception import PerceptionResult
 
 CAMERA = Camera(np.array([[56.0, 0, 31.5], [0, 56, 23.5], [0, 0, 1]]), 64, 48)
 LAZY = {topics.JOINT_STATES, topics.OPENXR, topics.INTER_HAND, topics.MARKERS, topics.POINTS, topics.OVERLAY}

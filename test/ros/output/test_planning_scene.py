@@ -25,7 +25,7 @@ from lgnet_core.types import ImageHands, Side, TwoHands
 from lgnet_ros.output.lazy_publisher import LazyPublisher
 from lgnet_ros.output.messages import to_shape_mesh
 from lgnet_ros.output.planning_scene import CollisionObjectSerializer, PlanningScenePublisher
-from lgnet_ros.parameters import Settings
+from lgnet_ros.parameters.settings import Settings
 from lgnet_ros.qos import output_profile
 
 CollisionObject = pytest.importorskip(

@@ -21,7 +21,7 @@ while True:
 def test_signals_during_imports_end_the_process_with_0(ros_domain, tmp_path, number):
     log = tmp_path / "log"
     process = ros_domain.start("-c", PROGRAM, log=log)
-    wait_for(lambda: "up" in log.read_text())
+    wait_for(lambda: log.read_text() == "up\n")
     process.send_signal(number)
     assert process.wait(60) == 0
     assert log.read_text() == "up\n"

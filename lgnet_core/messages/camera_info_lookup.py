@@ -1,4 +1,4 @@
-"""All calibrations of a recording, looked up by the header of an image."""
+"""The camera_info of a recording, looked up by the header of an image."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _OfCamera:
         self.is_constant = len({calibration_key(message) for message in messages}) == 1
 
 
-class Calibrations:
+class CameraInfoLookup:
     """The messages of a camera_info topic.
 
     An image gets the message with its own stamp, or any if all are equal. Otherwise, a calibration that is published

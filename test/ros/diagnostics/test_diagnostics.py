@@ -17,9 +17,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from support.ros_node import isolated_node
 
 from lgnet_core.io.checkpoint_files import weights_digest
-from lgnet_ros.diagnostics import Diagnostics, evaluate, to_values
-from lgnet_ros.parameters import Settings, declare_parameters
-from lgnet_ros.statistics import Statistics
+from lgnet_ros.diagnostics.diagnostics import Diagnostics, evaluate, to_values
+from lgnet_ros.diagnostics.statistics import Statistics
+from lgnet_ros.parameters.settings import Settings, declare_parameters
 
 OK, WARN, ERROR, STALE = (
     DiagnosticStatus.OK,
@@ -109,14 +109,14 @@ def test_values_have_units() -> None:
 
 
 def test_a_node_without_subscribers_rests() -> None:
-    level, text = evaluate(HEALTHY, [], 10.0, 3.0, resting=True)
-    assert (level, text) == (OK, "Resting: no output has subscribers (parameter lazy)")
+    level, text = evaluate(HEALTHY, [], 10.0, 3.0, idle=True)
+    assert (level, text) == (OK, "Idle: no output has subscribers (parameter lazy)")
 
 
 class PipelineStub:
     """Active pipeline with one topic."""
 
-    resting = False
+    idle = False
     qos_status = {"/image": "reliable, volatile, 1 publisher(s)"}  # noqa: RUF012
     qos_problems: list[str] = []  # noqa: RUF012
 

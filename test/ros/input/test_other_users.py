@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lgnet_ros.shared_memory import explain_other_users, other_users
+from lgnet_ros.input.other_users import explain_other_users, other_users
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ TRANSPORTS_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
 
 def resource_file(*parts: str) -> Path:
     """Path of a file in share/lgnet_ros, or in the checkout if it is not installed."""
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = Path(__file__).resolve().parents[2]
     candidates = [*(prefix / "share" / "lgnet_ros" for prefix in _prefixes()), checkout]
     return next((path for c in candidates if (path := c.joinpath(*parts)).exists()), checkout.joinpath(*parts))
 

@@ -8,8 +8,8 @@ from support.fixed_hands import FixedTracker
 
 from lgnet_core.inference import Smoothing, Thresholds
 from lgnet_core.inference.tracking.settings import TrackerSettings
-from lgnet_ros.parameters import Settings
-from lgnet_ros.tracker import configure_tracker, load_tracker
+from lgnet_ros.parameters.settings import Settings
+from lgnet_ros.perception.tracker import configure_tracker, load_tracker
 
 
 def test_parameters_are_applied():
@@ -58,7 +58,7 @@ def test_parameters_are_passed_to_the_estimator(monkeypatch):
         calls.append((args, kwargs))
         return SimpleNamespace(thresholds=Thresholds())
 
-    monkeypatch.setattr("lgnet_ros.tracker.HandEstimator.load", load)
+    monkeypatch.setattr("lgnet_ros.perception.tracker.HandEstimator.load", load)
     load_tracker(Settings())
     tracker = load_tracker(
         Settings(weights="w", device="cpu", hand_model="m", engine="onnx", hand_length=0.18, threads=3, max_people=3)

@@ -15,7 +15,7 @@ from support.paths import ROOT
 from support.ros_node import isolated_node
 
 from lgnet_core.inference.assembly import HAND_LENGTH_RANGE
-from lgnet_ros.parameters import PARAMETERS, Settings, check_changes, declare_parameters
+from lgnet_ros.parameters.settings import PARAMETERS, Settings, check_changes, declare_parameters
 
 
 @pytest.fixture

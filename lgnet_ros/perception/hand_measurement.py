@@ -16,7 +16,7 @@ from std_srvs.srv import Trigger
 from lgnet_core.hand_model import HandModel
 from lgnet_core.robotics.hand_length import MIN_IMAGES, HandLength, HandLengthError, HandLengthMeter
 from lgnet_core.types import Camera, Hands
-from lgnet_ros.parameters import Settings
+from lgnet_ros.parameters.settings import Settings
 
 DURATION = 1.0  # seconds of images
 TIMEOUT = 5.0  # seconds until the request is answered, if fewer images than needed are processed
@@ -24,7 +24,7 @@ POLL_PERIOD = 0.05  # seconds
 
 
 class HandMeasurement:
-    """Answers requests one after the other, while the node goes on processing images.
+    """Answers requests one after the other, while the node continues to process images.
 
     Args:
         node: owner of the service.

@@ -13,9 +13,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lgnet_core.io.checkpoint_files import BUNDLED_WEIGHTS, weights_digest
 from lgnet_core.io.output import explain
 from lgnet_ros import topics
-from lgnet_ros.parameters import Settings
+from lgnet_ros.diagnostics.statistics import WINDOW_SECONDS, Snapshot, Statistics
+from lgnet_ros.parameters.settings import Settings
 from lgnet_ros.qos import diagnostics_profile, output_overrides
-from lgnet_ros.statistics import WINDOW_SECONDS, Snapshot, Statistics
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -32,7 +32,7 @@ class QoSStatus(Protocol):
     """State of the active node's endpoints, as provided by :class:`lgnet_ros.pipeline.Pipeline`."""
 
     @property
-    def resting(self) -> bool:
+    def idle(self) -> bool:
         """Whether images are ignored, since no output has subscribers."""
 
     @property
@@ -50,7 +50,7 @@ def evaluate(
     active_for: float | None,
     image_timeout: float,
     fault: str = "",
-    resting: bool = False,
+    idle: bool = False,
 ) -> tuple[bytes, str]:
     """Determine the diagnostic level and message.
 
@@ -61,7 +61,7 @@ def evaluate(
         active_for: seconds since activation; None if the node is not active.
         image_timeout: maximum time without receiving, or without completing, an image, seconds.
         fault: of the node as a whole, such as a failed transition.
-        resting: images are ignored, since no output has subscribers.
+        idle: images are ignored, since no output has subscribers.
 
     Returns:
         The worst applicable level of DiagnosticStatus, and all reasons, the worst first.
@@ -82,8 +82,8 @@ def evaluate(
             reasons.append((DiagnosticStatus.WARN, "Waiting for the first image"))
         elif snapshot.pending_time is not None and (pending := min(active_for, snapshot.pending_time)) > image_timeout:
             reasons.append((DiagnosticStatus.ERROR, f"Images are received, but none was processed for {pending:.1f} s"))
-    if not reasons and resting:
-        reasons.append((DiagnosticStatus.OK, "Resting: no output has subscribers (parameter lazy)"))
+    if not reasons and idle:
+        reasons.append((DiagnosticStatus.OK, "Idle: no output has subscribers (parameter lazy)"))
     elif not reasons:
         reasons.append((DiagnosticStatus.OK, f"Publishing hands at {snapshot.processed_rate:.1f} Hz"))
     reasons.sort(key=lambda reason: -_SEVERITY.index(reason[0]))
@@ -204,8 +204,8 @@ class Diagnostics:
         active_for = None if pipeline is None else self._clock() - self._activation_time
         image_timeout = self._node.get_parameter("image_timeout").value  # can be changed at run time
         qos_problems = [] if pipeline is None else pipeline.qos_problems
-        resting = pipeline is not None and pipeline.resting
-        level, text = evaluate(snapshot, qos_problems, active_for, image_timeout, self._fault, resting)
+        idle = pipeline is not None and pipeline.idle
+        level, text = evaluate(snapshot, qos_problems, active_for, image_timeout, self._fault, idle)
         stamp_age = None if snapshot.last_stamp is None else (now_ns - snapshot.last_stamp) / 1e9
         values = {**self._configuration, **to_values(snapshot, stamp_age)}
         if pipeline is not None:

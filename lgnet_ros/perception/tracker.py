@@ -9,7 +9,7 @@ from typing import Protocol
 from lgnet_core.inference import DepthSource, HandEstimator, HandTracker, Smoothing
 from lgnet_core.inference.tracking.settings import TrackerSettings
 from lgnet_core.types import Camera, ImageArray, ImageHands
-from lgnet_ros.parameters import Settings
+from lgnet_ros.parameters.settings import Settings
 
 
 class Tracker(Protocol):

@@ -17,9 +17,9 @@ from lgnet_ros import topics
 from lgnet_ros.input.camera_info_cache import Calibration, CameraInfoCache
 from lgnet_ros.input.decode import decode_image
 from lgnet_ros.input.depth import DepthInput
-from lgnet_ros.parameters import Settings
+from lgnet_ros.parameters.settings import Settings
+from lgnet_ros.perception.tracker import Tracker, configure_tracker
 from lgnet_ros.rate_limit import stamp_to_ns
-from lgnet_ros.tracker import Tracker, configure_tracker
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class Perception:
 
     Args:
         camera_infos: source of the images' calibration.
-        image_topic: resolved name, which tells whether images are rectified, see
+        image_topic: resolved name, from which follows whether images are rectified, see
             :func:`lgnet_core.messages.camera_info.is_rectified`.
         info_topic: resolved name of the topic of ``camera_infos``.
         depth: source of the images' depth; None: not used.

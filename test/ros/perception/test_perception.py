@@ -13,8 +13,8 @@ from support.fixed_hands import FixedTracker
 from lgnet_core.inference import OutOfMemoryError
 from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_ros.input.camera_info_cache import CameraInfoCache
-from lgnet_ros.parameters import Settings
-from lgnet_ros.perception import Perception, PerceptionResult
+from lgnet_ros.parameters.settings import Settings
+from lgnet_ros.perception.perception import Perception, PerceptionResult
 
 K = [50.0, 0.0, 31.5, 0.0, 50.0, 23.5, 0.0, 0.0, 1.0]
 

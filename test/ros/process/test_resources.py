@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from lgnet_ros import resources
+from lgnet_ros.process import resources
 
 
 @pytest.fixture(autouse=True)

@@ -87,7 +87,7 @@ def test_measured_at_a_given_distance(ros_domain: RosDomain, tmp_path: Path, mea
     assert model_length() * 0.6 / 0.5 < node.get_parameter("hand_length") < model_length() * 0.6 / 0.46
     assert node.logged("hand_length is now")
     node.set_parameters(measure_distance=4.0)
-    assert not measure("is no length of a hand", FLAT_HAND).success
+    assert not measure("is not the length of a hand", FLAT_HAND).success
     assert node.stop() == 0
 
 

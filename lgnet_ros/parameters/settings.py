@@ -19,7 +19,7 @@ from lgnet_core.engines.base import DEVICES, ENGINES
 from lgnet_core.inference.assembly import HAND_LENGTH_RANGE
 from lgnet_core.inference.thresholds import PEOPLE_RANGE, Thresholds
 from lgnet_core.inference.tracking.smoothing import Smoothing
-from lgnet_ros.parameter import Parameter
+from lgnet_ros.parameters.parameter import Parameter
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -104,7 +104,7 @@ class Settings:
     use_depth: bool = _parameter(
         False,
         "Scale the hands to the depth images on `depth`. Without a depth image, and where it does not show a hand's "
-        "skin, the node goes on without; `size_source` of each hand tells which.",
+        "skin, the node continues without; `size_source` of each hand states which was used.",
         load_time=True,
     )
     depth_max_age: float = _parameter(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lgnet_ros.statistics import WINDOW_SECONDS, Statistics
+from lgnet_ros.diagnostics.statistics import WINDOW_SECONDS, Statistics
 
 MS = 1_000_000  # nanoseconds
 
