@@ -173,12 +173,12 @@ def launch_nodes(context: LaunchContext) -> list:
         remappings=camera_topics(context),
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
-    image_transport = LaunchConfiguration("image_transport").perform(context)
+    of_view = {name: value for name, value in overrides(context).items() if name in ("image_transport", "camera_model")}
     view = Node(
         package=PACKAGE,
         executable="hands_view",
         namespace=LaunchConfiguration("namespace"),
-        parameters=[{"image_transport": image_transport} if image_transport else {}, sim_time()],
+        parameters=[of_view, sim_time()],
         remappings=camera_topics(context),
         output="screen",
         condition=IfCondition(LaunchConfiguration("view")),

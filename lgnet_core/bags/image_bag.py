@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,16 +12,18 @@ from typing import Any
 from lgnet_core.bags.definitions import message_types
 from lgnet_core.io.extras import needs_extra
 from lgnet_core.io.files import InputError
+from lgnet_core.io.output import explain
 from lgnet_core.messages.camera_info_lookup import CameraInfoLookup
 from lgnet_core.messages.names import camera_info_of
 
 with needs_extra("reading bags", "bags"):
-    from rosbags.highlevel import AnyReader, AnyReaderError
+    from rosbags.highlevel import AnyReader
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 CAMERA_INFO_TYPE = "sensor_msgs/msg/CameraInfo"
 COMPRESSED = "/compressed"
 """What image_transport appends to the topic of an image."""
+_URI_CHARACTERS = re.compile(r"[?#]|%[0-9a-fA-F]{2}")
 
 
 class ImageBag:
@@ -56,8 +59,10 @@ class ImageBag:
                 f"{self.path}: not a bag, since it has no metadata.yaml; pass the folder that ros2 bag record wrote, "
                 "or the .mcap or .db3 file in it"
             )
+        self._check_names()
+        types = message_types()
         with self._explained():
-            self._reader = AnyReader([self.path], default_typestore=message_types())
+            self._reader = AnyReader([self.path], default_typestore=types)
             self._reader.open()
         try:
             topic = self._choose_image_topic()
@@ -129,15 +134,23 @@ class ImageBag:
             f"{self.path}: has no camera_info on {topic}, so the camera is not calibrated: {known}{remedy}"
         )
 
+    def _check_names(self) -> None:
+        """The library opens sqlite files by a URI, in which it does not escape special characters."""
+        for file in self.path.glob("*.db3") if self.path.is_dir() else [self.path]:
+            if file.suffix == ".db3" and _URI_CHARACTERS.search(str(file)):
+                raise InputError(f"{file}: the path of an sqlite bag cannot have ?, # or %; rename it")
+
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Convert errors of the library to ours."""
+        """Convert errors of the library to ours; in damaged files they are of any type."""
         try:
             yield
-        except AnyReaderError as error:
+        except (MemoryError, PermissionError):
+            raise
+        except Exception as error:
             raise InputError(
-                f"{self.path}: cannot be read as a bag of ROS 2, MCAP or sqlite ({error}); if the recording was cut "
-                "off, repair it with: mcap recover, or ros2 bag reindex"
+                f"{self.path}: cannot be read as a bag of ROS 2, MCAP or sqlite ({explain(error)}); if the recording "
+                "was cut off, repair it with: mcap recover, or ros2 bag reindex"
             ) from error
 
 

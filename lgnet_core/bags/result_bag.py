@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -45,7 +46,8 @@ def check_new_bag(path: Path) -> None:
 class ResultBag:
     """Writer of a bag (folder with metadata and MCAP), as a context manager.
 
-    On exit the bag is complete, also after an interruption, with the images until then.
+    On exit the bag is complete, also after an interruption, with the images until then. If it cannot be written,
+    nothing is left of it.
 
     Args:
         hand_model: of the hands.
@@ -62,24 +64,25 @@ class ResultBag:
 
     def __enter__(self) -> ResultBag:
         check_new_bag(self.path)
+        self._writer = Writer(self.path, version=_FORMAT_VERSION, storage_plugin=StoragePlugin.MCAP)
         try:
-            self._writer = Writer(self.path, version=_FORMAT_VERSION, storage_plugin=StoragePlugin.MCAP)
             self._writer.open()
             self._connections = {
                 topic: self._writer.add_connection(topic, kind, typestore=self._types) for topic, kind in TOPICS.items()
             }
         except (OSError, WriterError) as error:
+            self._remove()
             raise self._explained(error) from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         if kind is not None and issubclass(kind, OutputError):
-            with suppress(OSError):
-                self._writer.abort()
+            self._remove()
             return
         try:
             self._writer.close()
         except (OSError, WriterError) as error:
+            self._remove()
             raise self._explained(error) from error
 
     def add(self, time: int, header: Any, camera: Camera | None, hands: ImageHands, overlay: ImageArray) -> None:
@@ -107,6 +110,11 @@ class ResultBag:
             self._writer.write(self._connections[topic], time, data)
         except (OSError, WriterError) as error:
             raise self._explained(error) from error
+
+    def _remove(self) -> None:
+        with suppress(OSError, WriterError):
+            self._writer.abort()
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def _explained(self, error: Exception) -> OutputError:
         reason = explain_os_error(error, self.path) if isinstance(error, OSError) else f"{self.path}: {error}"

@@ -20,6 +20,7 @@ from lgnet_core.cli.options import (
     console,
 )
 from lgnet_core.cli.report import print_report
+from lgnet_core.io.files import folder_name
 from lgnet_core.io.interruption import on_interruption
 from lgnet_core.recording.formats import Recorder, check_installed
 
@@ -53,7 +54,7 @@ def replay(
     from lgnet_core.io.output import make_folder
 
     check_installed(record or ())
-    name = f"{bag.absolute().name if bag.is_dir() else bag.stem}_hands"
+    name = f"{folder_name(bag) if bag.is_dir() else bag.stem}_hands"
     report = Report()
     with ImageBag(bag, image_topic, camera_info_topic) as images:  # bad input is reported before the network is loaded
         make_folder(out)

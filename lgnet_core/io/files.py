@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -26,6 +27,11 @@ def read_bytes(path: Path) -> bytes:
     if not data:
         raise InputError(f"{path}: is empty (0 bytes); copy or record it again")
     return data
+
+
+def folder_name(path: Path) -> str:
+    """The name of a folder, also of one given as ``.`` or ``..``; links are not followed."""
+    return Path(os.path.abspath(path)).name
 
 
 def opencv_path(path: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lgnet_core.io.files import InputError
+from lgnet_core.io.files import InputError, folder_name
 from lgnet_core.io.images import IMAGE_SUFFIXES, LoadedImage, is_image_file, load_image
 from lgnet_core.io.video import VIDEO_SUFFIXES, FrameSelection, Video
 
@@ -38,7 +38,7 @@ class ImageSource:
     @property
     def name(self) -> str:
         """Of the folder, or of the file without its suffix."""
-        return self.path.absolute().name if self.path.is_dir() else self.path.stem
+        return folder_name(self.path) if self.path.is_dir() else self.path.stem
 
     @property
     def frames_per_second(self) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 from lgnet_core.commands.predict import in_file_pixels
 from lgnet_core.commands.video_results import VideoResults
 from lgnet_core.io.images import LoadedImage
-from lgnet_core.io.output import make_folder
+from lgnet_core.io.output import explain, make_folder
 from lgnet_core.live.view import LiveView
 from lgnet_core.recording.formats import Recordings
 from lgnet_core.recording.frame import Frame
@@ -90,7 +90,7 @@ class Recorder:
                 while (view := self._views.get()) is not None:
                     self._write(view)
         except Exception as error:  # a full disk must not end the page
-            self._on_end(f"recording ended: {error}")
+            self._on_end(f"recording ended: {explain(error)}")
             return
         notes = [f"{self.left_out} images were left out, since the machine is too slow"] if self.left_out else []
         files = f"recorded {self._count} images: {self.out / self.name}_overlay.mp4 and files beside it"

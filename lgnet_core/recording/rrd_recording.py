@@ -6,6 +6,9 @@ Entities: ``world`` (z up), ``world/camera`` (the optical frame) with ``image`` 
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +28,7 @@ from lgnet_core.recording.recording_file import RecordingFile
 from lgnet_core.types import Camera, Hand, Side
 from lgnet_core.visualization.drawing import SIDE_COLOURS
 
+os.environ.setdefault("RUST_LOG", "off")  # the library would log errors that we report
 with needs_extra("recording for rerun", "rerun"):
     import rerun as rr
     import rerun.blueprint as rrb
@@ -41,6 +45,8 @@ DISTANCE = "inter_hand/distance"
 
 _JOINT_RADIUS, _BONE_RADIUS, _LINE_RADIUS, _FRAME_LENGTH = 0.004, 0.0015, 0.001, 0.05  # metres
 _LINE_COLOUR = (213, 94, 0)
+MIN_FREE = 32_000_000  # bytes
+"""Free space of the disk below which a recording ends: on a full disk the library may wait for ever."""
 
 
 class RrdRecording:
@@ -129,6 +135,8 @@ class RrdRecording:
 
     def _flush(self) -> None:
         with self._writing():
+            if shutil.disk_usage(self._file.path.parent).free < MIN_FREE:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._recording.flush()
 
     @contextmanager

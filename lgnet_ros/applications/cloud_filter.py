@@ -12,9 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
@@ -23,10 +21,11 @@ from lgnet_core.robotics.hand_points import in_hands
 from lgnet_core.types import Side
 from lgnet_ros import topics
 from lgnet_ros.applications.frames import FrameLookup
-from lgnet_ros.applications.hand_model import load_capsules
+from lgnet_ros.applications.hand_model import HAND_MODEL, load_capsules
 from lgnet_ros.input.point_cloud import keep_points, read_points
 from lgnet_ros.input.subscription import QoSMatchingSubscription
 from lgnet_ros.msg import HandMeshArray
+from lgnet_ros.parameters.parameter import Parameter, declare
 from lgnet_ros.process.arguments import StartupError
 from lgnet_ros.process.runner import NodeRunner
 from lgnet_ros.qos import output_profile
@@ -35,6 +34,20 @@ from lgnet_ros.throttle import LogThrottle
 
 CLOUD_IN, CLOUD_OUT = "cloud_in", "cloud_out"
 MONITOR_PERIOD = 0.5  # seconds between checks of the topic's publishers
+KEEP_HANDS, KEEP_OTHERS = "hands", "others"
+
+PARAMETERS = (
+    Parameter("padding", 0.02, "Distance around the capsules that enclose the hands.", "m", limits=(0.0, 0.5)),
+    Parameter("max_age", 0.5, "Largest difference of the stamps of hands and cloud.", "s", limits=(0.0, 60.0)),
+    Parameter(
+        "keep",
+        KEEP_OTHERS,
+        "`others` removes the hands, `hands` keeps nothing else.",
+        choices=(KEEP_OTHERS, KEEP_HANDS),
+        read_only=True,
+    ),
+    HAND_MODEL,
+)
 
 
 class HandsCloudFilter(Node):
@@ -43,11 +56,7 @@ class HandsCloudFilter(Node):
     A cloud is filtered with the latest hands whose stamp differs by at most ``max_age`` from its own; otherwise there
     are no hands: nothing stale hides an obstacle.
 
-    Parameters:
-        padding: metres around the capsules that enclose the hands.
-        keep: ``others`` removes the hands, ``hands`` keeps nothing else.
-        max_age: seconds.
-        hand_model: folder of the hand model of ``hands/mesh``; empty: bundled.
+    Its parameters are :data:`PARAMETERS`.
 
     Raises:
         StartupError: invalid parameters.
@@ -55,13 +64,12 @@ class HandsCloudFilter(Node):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("hands_cloud_filter", **options)
-        self._declare("padding", 0.02, "Distance around the hands whose points belong to them, metres.", 0.0, 0.5)
-        self._declare("max_age", 0.5, "Largest difference of the stamps of hands and cloud, seconds.", 0.0, 60.0)
-        keep = str(self.declare_parameter("keep", "others").value)
-        if keep not in ("others", "hands"):
-            raise StartupError(f"Parameter keep: invalid value {keep!r}; set others or hands")
-        self._keep_hands = keep == "hands"
-        self._capsules = load_capsules(self)
+        try:
+            values = declare(self, PARAMETERS)
+            self._capsules = load_capsules(values[HAND_MODEL.name])
+        except ValueError as error:
+            raise StartupError(f"Parameter {error}") from error
+        self._keep_hands = values["keep"] == KEEP_HANDS
         self._frames = FrameLookup(self)
         self._throttle = LogThrottle()
         self._hands: HandMeshArray | None = None
@@ -72,14 +80,6 @@ class HandsCloudFilter(Node):
         self._clouds = QoSMatchingSubscription(self, PointCloud2, cloud_topic, "auto", self._on_cloud)
         self.create_timer(MONITOR_PERIOD, self._clouds.update, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._clouds.update()
-
-    def _declare(self, name: str, default: float, description: str, low: float, high: float) -> None:
-        limits = [FloatingPointRange(from_value=low, to_value=high)]
-        descriptor = ParameterDescriptor(description=description, floating_point_range=limits)
-        try:
-            self.declare_parameter(name, default, descriptor)
-        except (ParameterException, ValueError) as error:
-            raise StartupError(f"Parameter {name}: {error}; set a number from {low:g} to {high:g}") from error
 
     def _on_hands(self, message: HandMeshArray) -> None:
         self._hands, self._fitted = message, None

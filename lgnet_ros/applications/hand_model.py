@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.node import Node
-
 from lgnet_core.hand_model import load_hand_model
 from lgnet_core.robotics.capsules import HandCapsules
-from lgnet_ros.process.arguments import StartupError
+from lgnet_ros.parameters.parameter import Parameter
+
+HAND_MODEL = Parameter(
+    "hand_model",
+    "",
+    "Hand model of `hands/mesh`: output folder of `lgnet mano convert`; empty: bundled.",
+    read_only=True,
+)
 
 
-def load_capsules(node: Node) -> HandCapsules:
-    """Declare the parameter and load the capsules of its hand model.
+def load_capsules(path: str) -> HandCapsules:
+    """The capsules of the hand model that the parameter names.
 
     Raises:
-        StartupError: the hand model cannot be loaded.
+        ValueError: the hand model cannot be loaded.
     """
-    description = "Hand model of `hands/mesh`: output folder of `lgnet mano convert`; empty: bundled."
-    path = str(node.declare_parameter("hand_model", "", ParameterDescriptor(description=description)).value)
     try:
         return HandCapsules(load_hand_model(path or None))
     except (OSError, ValueError) as error:
-        raise StartupError(f"Parameter hand_model: {error}") from error
+        raise ValueError(f"{HAND_MODEL.name}: {error}") from error

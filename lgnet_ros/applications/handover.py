@@ -10,26 +10,25 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
-from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import ParameterException
 from rclpy.node import Node
-from rclpy.parameter import Parameter
+from rclpy.parameter import Parameter as RosParameter
 from std_msgs.msg import Bool, Header
 
 from lgnet_core.geometry.hand_frame import Pose
 from lgnet_core.robotics.handover import Handover, HandoverDetector, HandoverSettings, OfferedHand
 from lgnet_core.types import Side
 from lgnet_ros import topics
-from lgnet_ros.applications.hand_model import load_capsules
+from lgnet_ros.applications.hand_model import HAND_MODEL, load_capsules
 from lgnet_ros.msg import HandMesh, HandMeshArray
 from lgnet_ros.msg import Handover as HandoverMessage
 from lgnet_ros.output.messages import to_pose
+from lgnet_ros.parameters.parameter import Parameter, declare
 from lgnet_ros.process.arguments import StartupError
 from lgnet_ros.process.runner import NodeRunner
 from lgnet_ros.qos import output_profile
@@ -38,15 +37,40 @@ from lgnet_ros.rate_limit import stamp_to_ns
 HANDOVER, APPROACH, READY = "hands/handover", "hands/handover/approach", "hands/handover/ready"
 CHECK_PERIOD = 0.1  # seconds between checks whether hands/mesh still arrives
 
-DESCRIPTIONS = {
-    "open_at": "Openness (1: straight fingers, 0: fist) at which a palm becomes open.",
-    "close_below": "Openness below which an open palm is no longer open.",
-    "slow_at": "Speed of the palm at which it becomes slow, m/s.",
-    "fast_above": "Speed above which a slow palm is no longer slow, m/s.",
-    "hold_time": "Time for which a palm must be open and slow before it is ready, s.",
-    "stand_off": "Distance from the hand to the approach pose, m.",
-}
-"""Of the parameters, which are the fields of :class:`lgnet_core.robotics.handover.HandoverSettings`."""
+_DEFAULTS = HandoverSettings()
+_OPENNESS, _SPEED = (0.0, 1.0), (0.0, 10.0)
+MAX_AGE = "max_age"
+
+THRESHOLDS = (
+    Parameter(
+        "open_at",
+        _DEFAULTS.open_at,
+        "Openness (1: straight fingers, 0: fist) at which a palm becomes open.",
+        limits=_OPENNESS,
+    ),
+    Parameter(
+        "close_below", _DEFAULTS.close_below, "Openness below which an open palm is no longer open.", limits=_OPENNESS
+    ),
+    Parameter("slow_at", _DEFAULTS.slow_at, "Speed of the palm at which it becomes slow.", "m/s", limits=_SPEED),
+    Parameter(
+        "fast_above", _DEFAULTS.fast_above, "Speed above which a slow palm is no longer slow.", "m/s", limits=_SPEED
+    ),
+    Parameter(
+        "hold_time",
+        _DEFAULTS.hold_time,
+        "Time for which a palm must be open and slow before it is ready.",
+        "s",
+        limits=(0.0, 60.0),
+    ),
+    Parameter("stand_off", _DEFAULTS.stand_off, "Distance from the hand to the approach pose.", "m", limits=(0.0, 2.0)),
+)
+"""The fields of :class:`lgnet_core.robotics.handover.HandoverSettings`; can be changed at run time."""
+
+PARAMETERS = (
+    *THRESHOLDS,
+    Parameter(MAX_AGE, 0.5, "Time without `hands/mesh` after which a hand is withdrawn.", "s", limits=(0.0, 60.0)),
+    HAND_MODEL,
+)
 
 
 class HandsHandover(Node):
@@ -55,8 +79,7 @@ class HandsHandover(Node):
 
     ``ready`` becomes false at once when the hand disappears, or when nothing is received for ``max_age`` seconds.
 
-    Parameters: :data:`DESCRIPTIONS`, at run time; ``max_age``; ``hand_model``: folder of the hand model of
-    ``hands/mesh``, empty: bundled.
+    Its parameters are :data:`PARAMETERS`.
 
     Args:
         clock: monotonic time, seconds.
@@ -68,15 +91,12 @@ class HandsHandover(Node):
     def __init__(self, clock: Callable[[], float] = time.monotonic, **options: Any) -> None:
         super().__init__("hands_handover", **options)
         self._monotonic = clock
-        defaults = HandoverSettings()
         try:
-            for name, description in DESCRIPTIONS.items():
-                self.declare_parameter(name, getattr(defaults, name), ParameterDescriptor(description=description))
-            self._max_age = float(self.declare_parameter("max_age", 0.5).value)
+            values = declare(self, PARAMETERS)
             self._detector = HandoverDetector(self._settings([]))
-        except (ParameterException, ValueError) as error:
+            self._capsules = load_capsules(values[HAND_MODEL.name])
+        except ValueError as error:
             raise StartupError(f"Parameter {error}") from error
-        self._capsules = load_capsules(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._received = self._monotonic()
         self._last_header: Header | None = None  # of the hand that was published last; None: none was
@@ -86,12 +106,12 @@ class HandsHandover(Node):
         self.create_subscription(HandMeshArray, topics.MESH, self._on_mesh, output_profile())
         self.create_timer(CHECK_PERIOD, self._check_age, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def _settings(self, changes: Sequence[Parameter]) -> HandoverSettings:
-        values = {field.name: self.get_parameter(field.name).value for field in fields(HandoverSettings)}
+    def _settings(self, changes: Sequence[RosParameter]) -> HandoverSettings:
+        values = {parameter.name: self.get_parameter(parameter.name).value for parameter in THRESHOLDS}
         values |= {change.name: change.value for change in changes if change.name in values}
         return HandoverSettings(**{name: float(value) for name, value in values.items()})
 
-    def _on_set_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
+    def _on_set_parameters(self, changes: Sequence[RosParameter]) -> SetParametersResult:
         try:
             self._detector.settings = self._settings(changes)
         except ValueError as error:
@@ -112,7 +132,8 @@ class HandsHandover(Node):
 
     def _check_age(self) -> None:
         """Withdraw a hand that was not updated in time."""
-        if self._last_header is not None and self._monotonic() - self._received > self._max_age:
+        max_age = float(self.get_parameter(MAX_AGE).value)
+        if self._last_header is not None and self._monotonic() - self._received > max_age:
             self._detector.reset()
             self._publish(None, self._last_header)
 

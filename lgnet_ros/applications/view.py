@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import ParameterException
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
+from rclpy.validate_topic_name import validate_topic_name
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lgnet_core.io.output import explain
@@ -23,6 +26,8 @@ from lgnet_ros.applications.view_settings import RemoteSettings
 from lgnet_ros.applications.view_sync import ViewSync
 from lgnet_ros.input.subscription import QoSMatchingSubscription
 from lgnet_ros.msg import HandJointsArray, HandMeshArray
+from lgnet_ros.parameters.settings import PARAMETERS as NODE_PARAMETERS
+from lgnet_ros.parameters.parameter import Parameter, declare
 from lgnet_ros.process.arguments import StartupError
 from lgnet_ros.process.runner import NodeRunner
 from lgnet_ros.qos import output_profile
@@ -31,6 +36,21 @@ FRAMES_PER_SECOND = 30.0  # of recordings
 MONITOR_PERIOD = 1.0  # seconds
 SILENCE = 3.0  # seconds without hands after which the page names the cause
 
+PARAMETERS = (
+    Parameter("host", "127.0.0.1", "Address of the page; by default only this machine reaches it.", read_only=True),
+    Parameter(
+        "port", 8080, "Port of the page; the next free one if it is taken, 0: any.", limits=(0, 65535), read_only=True
+    ),
+    Parameter("out", "out/live", "Folder for recordings.", read_only=True),
+    Parameter("hands_node", "hands", "Name of the hands node, whose parameters the sliders set.", read_only=True),
+    *(
+        replace(parameter, load_time=False, read_only=True)
+        for parameter in NODE_PARAMETERS
+        if parameter.name in ("image_transport", "camera_model")
+    ),
+)
+"""The last two are those of the hands node, and have to agree with them."""
+
 
 class HandsView(Node):
     """Shows ``hands/mesh`` and ``hands/joints`` with ``image`` and its ``camera_info`` in the browser.
@@ -38,41 +58,39 @@ class HandsView(Node):
     Without the image only the 3D scene is shown. The distance between the hands is computed here, as the node computes
     ``hands/inter_hand``, which would cost the node time. The sliders set the parameters of the hands node.
 
-    Parameters:
-        host, port: of the page, see :class:`lgnet_core.live.server.LocalServer`.
-        out: folder for recordings.
-        image_transport, camera_model: as those of the hands node.
-        hands_node: its name, whose parameters the sliders set.
+    Its parameters are :data:`PARAMETERS`.
 
     Raises:
         StartupError: invalid parameters, or viser is not installed.
     """
 
     def __init__(self, **options: Any) -> None:
+        self._closing = ExitStack()  # of what is open when the node is destroyed, also by a failed construction
         super().__init__("hands_view", **options)
         try:
             from lgnet_core.live.page import HandsPage
-            from lgnet_core.live.server import DEFAULT_PORT, LOOPBACK, LocalServer
+            from lgnet_core.live.server import LocalServer
         except ModuleNotFoundError as error:
             raise StartupError(
                 f"hands_view needs {error.name}, which is not installed: pip install 'lgnet_ros[live]'"
             ) from error
         try:
-            host, port = str(self._declare("host", LOOPBACK)), int(self._declare("port", DEFAULT_PORT))
-            out = Path(str(self._declare("out", "out/live")))
-            compressed = self._declare("image_transport", "raw") == "compressed"
-            camera_model = str(self._declare("camera_model", "auto"))
-            hands_node = self.resolve_service_name(str(self._declare("hands_node", "hands")))
-            server = LocalServer(host, port)
-        except (ParameterException, ValueError, OverflowError) as error:
+            values = declare(self, PARAMETERS)
+            hands_node = _checked_name(values["hands_node"])
+            server = LocalServer(values["host"], values["port"])
+        except ValueError as error:
             raise StartupError(f"Parameter {explain(error)}") from error
+        self._closing.callback(server.stop)
+        compressed = values["image_transport"] == "compressed"
         logger = self.get_logger()
-        self._settings = RemoteSettings(self, hands_node, self._on_settings, logger.warning)
+        self._settings = RemoteSettings(self, self.resolve_service_name(hands_node), self._on_settings, logger.warning)
         image_topic = self.resolve_topic_name(topics.IMAGE) + ("/compressed" if compressed else "")
         title = f"{self.resolve_topic_name(topics.MESH)}, {image_topic}"
+        out = Path(values["out"])
         self._page = HandsPage(server, title, out, FRAMES_PER_SECOND, logger.info, self._settings.change)
+        self._closing.callback(self._page.stop)
         self._page.controls.enable(False)
-        self._sync = ViewSync(self.get_clock(), image_topic, camera_model, self._page.put, self._set_problem)
+        self._sync = ViewSync(self.get_clock(), image_topic, values["camera_model"], self._page.put, self._set_problem)
         self._problem = ""
         for kind, topic, callback in (
             (HandMeshArray, topics.MESH, self._sync.add_mesh),
@@ -94,11 +112,8 @@ class HandsView(Node):
 
     def destroy_node(self) -> None:
         """Finish a recording and close the page, then destroy the node."""
-        self._page.stop()
+        self._closing.close()
         super().destroy_node()
-
-    def _declare(self, name: str, default: str | int) -> Any:
-        return self.declare_parameter(name, default).value
 
     def _monitor(self) -> None:
         for subscription in self._inputs:
@@ -127,6 +142,14 @@ class HandsView(Node):
         self._page.set_problem(text)
         if text:
             self.get_logger().warning(text)
+
+
+def _checked_name(hands_node: str) -> str:
+    try:
+        validate_topic_name(hands_node)
+    except InvalidTopicNameException as error:
+        raise ValueError(f"hands_node: {error}") from error
+    return hands_node
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -14,7 +14,6 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from lgnet_core.io.images import LoadedImage
 from lgnet_core.live.view import LiveView
 from lgnet_core.messages.camera_info import CameraConverter
-from lgnet_core.messages.invalid_message import InvalidMessageError
 from lgnet_core.types import Camera
 from lgnet_ros.input.decode import decode_image
 from lgnet_ros.input.hands import to_image_hands
@@ -101,9 +100,13 @@ class ViewSync:
         image, camera = None, None
         try:
             image, camera = self._image(stamp)
-        except InvalidMessageError as error:
+        except ValueError as error:
             problem = str(error)
-        hands = to_image_hands(joints, meshes)
+        try:
+            hands = to_image_hands(joints, meshes)
+        except ValueError as error:
+            self._set_problem(f"{error}; only one node may publish them, and each image needs a stamp of its own")
+            return
         self._show(LiveView(hands, image, camera, latency if 0 <= latency <= MAX_LATENCY else float("nan")))
         self._set_problem(problem)
 
@@ -111,14 +114,20 @@ class ViewSync:
         """The image of a stamp and its camera; None unless both are known.
 
         Raises:
-            InvalidMessageError: if one of them cannot be used.
+            ValueError: if one of them cannot be used, or they are of different cameras.
         """
-        message = self._images.pop(stamp, None)
-        if message is None or self._camera_info is None:
+        message, info = self._images.pop(stamp, None), self._camera_info
+        if message is None or info is None:
             return None, None
+        frames = {info.header.frame_id, message.header.frame_id} - {""}
+        if len(frames) > 1:
+            raise ValueError(
+                f"camera_info belongs to another camera: its frame_id is {info.header.frame_id!r}, that of the image "
+                f"{message.header.frame_id!r}; remap camera_info"
+            )
         pixels = decode_image(message)
         height, width = pixels.shape[:2]
-        camera = self._cameras.convert(self._camera_info, width, height, self._camera_model)
+        camera = self._cameras.convert(info, width, height, self._camera_model)
         if camera is None:
             return None, None
         if self._first is None or stamp < self._first:  # also of a bag that starts again

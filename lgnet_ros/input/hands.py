@@ -9,7 +9,13 @@ from lgnet_ros.msg import HandJointsArray, HandMeshArray
 
 
 def to_image_hands(joints: HandJointsArray, meshes: HandMeshArray) -> ImageHands:
-    """Convert two messages of one image to hands; rotations and shape, which no message contains, are neutral."""
+    """Convert two messages of one image to hands; rotations and shape, which no message contains, are neutral.
+
+    Raises:
+        ValueError: the messages have different hands.
+    """
+    if [(hand.person, hand.side) for hand in joints.hands] != [(hand.person, hand.side) for hand in meshes.hands]:
+        raise ValueError("hands/mesh and hands/joints of one stamp have different hands")
     people: dict[int, dict[Side, Hand]] = {}
     for j, m in zip(joints.hands, meshes.hands, strict=True):
         people.setdefault(m.person, {})[Side(m.side)] = Hand(

@@ -6,7 +6,6 @@ table in the documentation and config/hands.yaml are generated from it.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
@@ -19,7 +18,7 @@ from lgnet_core.engines.base import DEVICES, ENGINES
 from lgnet_core.inference.assembly import HAND_LENGTH_RANGE
 from lgnet_core.inference.thresholds import PEOPLE_RANGE, Thresholds
 from lgnet_core.inference.tracking.smoothing import Smoothing
-from lgnet_ros.parameters.parameter import Parameter
+from lgnet_ros.parameters.parameter import Parameter, declare
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -282,25 +281,12 @@ PARAMETERS: tuple[Parameter, ...] = tuple(Parameter(name=f.name, **f.metadata) f
 
 
 def declare_parameters(node: Node) -> None:
-    """Declare all parameters with their descriptors.
-
-    Integers are accepted for floating-point parameters. Unknown parameter names are logged as warnings.
+    """Declare all parameters; see :func:`lgnet_ros.parameter.declare`.
 
     Raises:
         ValueError: an override (parameter file, ``-p``) has an invalid value.
     """
-    overrides = node._parameter_overrides  # no public access before declaration
-    for parameter in PARAMETERS:
-        value: Any = overrides[parameter.name].value if parameter.name in overrides else parameter.default
-        if isinstance(parameter.default, float) and type(value) is int:
-            value = float(value)
-        parameter.check(value)
-        node.declare_parameter(parameter.name, value, parameter.descriptor(), ignore_override=True)
-    for name in overrides:
-        if not node.has_parameter(name) and not name.startswith("qos_overrides."):  # those are declared per topic
-            matches = difflib.get_close_matches(name, [p.name for p in PARAMETERS], n=1)
-            suggestion = f"; did you mean {matches[0]}?" if matches else ""
-            node.get_logger().warning(f"Unknown parameter {name} is ignored{suggestion}")
+    declare(node, PARAMETERS)
 
 
 def check_changes(current: Settings, changes: Iterable[RosParameter], configured: bool = False) -> SetParametersResult:

@@ -161,7 +161,13 @@ def test_without_autostart_the_node_stays_unconfigured(launch: Callable[..., Lau
 
 
 def test_view_shows_the_nodes_hands(launch: Callable[..., Launch], ros_domain: RosDomain) -> None:
-    running = launch(view="true", namespace="arm", image="/cam/image_raw")
+    """With the node's image transport and camera model."""
+    running = launch(view="true", namespace="arm", image="/cam/image", image_transport="compressed", camera_model="raw")
     running.spin(lambda: ("hands_view", "/arm") in ros_domain.node.get_node_names_and_namespaces())
     running.spin(lambda: ros_domain.node.count_subscribers("/arm/hands/mesh") == 1)
-    running.spin(lambda: ros_domain.node.count_subscribers("/cam/image_raw") > 0)
+    running.spin(lambda: ros_domain.node.count_subscribers("/cam/image/compressed") > 0)
+    client = AsyncParameterClient(ros_domain.node, "/arm/hands_view")
+    running.spin(client.services_are_ready)
+    future = client.get_parameters(["image_transport", "camera_model"])
+    running.spin(future.done)
+    assert [value.string_value for value in future.result().values] == ["compressed", "raw"]

@@ -12,6 +12,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from support.waiting import TIMEOUT
+
 
 def main(topic: str, count: int) -> None:
     for variable in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
@@ -21,7 +23,7 @@ def main(topic: str, count: int) -> None:
     qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
     publisher = node.create_publisher(Image, topic, qos)
     message = Image(width=640, height=480, step=1920, encoding="rgb8", data=array.array("B", bytes(640 * 480 * 3)))
-    end = time.monotonic() + 30
+    end = time.monotonic() + TIMEOUT
     while not publisher.get_subscription_count() and time.monotonic() < end:
         time.sleep(0.05)
     time.sleep(0.5)  # the subscription may know the publisher later than the publisher the subscription

@@ -128,3 +128,32 @@ def test_a_bag_that_was_cut_off(tmp_path):
     file.write_bytes(file.read_bytes()[: -file.stat().st_size // 3])
     with pytest.raises(InputError, match=r"cannot be read .*mcap recover"), ImageBag(path):
         pass
+
+
+@pytest.mark.parametrize("storage", StoragePlugin)
+@pytest.mark.parametrize("damaged", ["metadata", "middle", "end"])
+def test_damage_is_named_whatever_the_library_raises(tmp_path, storage, damaged):
+    """While the bag is opened, or while its images are read."""
+    path = write_bag(tmp_path / "drive", camera_messages(20 * [*FRAMES], CAMERA), storage)
+    (file,) = (file for file in path.iterdir() if file.suffix in (".mcap", ".db3"))
+    content = file.read_bytes()
+    third = len(content) // 3
+    if damaged == "metadata":
+        (path / "metadata.yaml").write_bytes(b"\xff\xfe\0")
+    elif damaged == "middle":
+        file.write_bytes(content[:third] + third * b"\xff" + content[2 * third :])
+    else:
+        file.write_bytes(content[:-100])
+    expected = pytest.raises(InputError, match=r"drive: cannot be read as a bag .*repair it with")
+    with expected as caught, ImageBag(path) as bag:
+        list(bag)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a?b", "a#b", "a%20b"])
+def test_names_that_sqlite_cannot_open_are_refused(tmp_path, name):
+    path = write_bag(tmp_path / "drive", camera_messages(FRAMES, CAMERA), StoragePlugin.SQLITE3).rename(tmp_path / name)
+    with pytest.raises(InputError, match=r"drive\.db3: the path of an sqlite bag cannot have \?, # or %; rename it"):
+        ImageBag(path).__enter__()
+    with ImageBag(path.rename(tmp_path / "a b:%'\"\n")) as bag:
+        assert len(list(bag)) == len(FRAMES)

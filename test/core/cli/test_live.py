@@ -13,6 +13,7 @@ import pytest
 from support.waiting import TIMEOUT, wait_for
 from typer.testing import CliRunner
 
+import lgnet_core.live
 from lgnet_core.cli import app as cli
 
 
@@ -35,6 +36,7 @@ def test_a_wrong_source_is_named_before_anything_is_loaded(tmp_path: Path) -> No
 
 
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lgnet_core, "live", lgnet_core.live)  # restored, since the command binds another module to it
     for name in [name for name in sys.modules if name.split(".")[0] == "viser" or name.startswith("lgnet_core.live")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "viser", None)

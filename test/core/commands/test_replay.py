@@ -187,14 +187,16 @@ def test_a_bag_is_not_replaced(tmp_path):
     assert sorted(path.iterdir()) == before
 
 
-def test_a_full_disk_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("method", ["write", "close"])
+def test_a_full_disk_is_named_and_nothing_is_left(tmp_path, monkeypatch, method):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
     path = write_bag(tmp_path / "drive", camera_messages([frame(HANDS)], CAMERA))
-    monkeypatch.setattr(Writer, "write", fail)
+    monkeypatch.setattr(Writer, method, fail)
     with pytest.raises(OutputError, match=r"cannot write .*out: no space left on device; free some space"):
         run(FixedTracker(), path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_command(tmp_path, monkeypatch):

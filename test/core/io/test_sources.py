@@ -52,3 +52,13 @@ def test_single_image_file(tmp_path):
     assert len(source) == 1
     assert not source.is_video
     assert source.frames_per_second == 0
+
+
+@pytest.mark.parametrize(("path", "name"), [(".", "inner"), ("..", "outer"), ("../inner", "inner")])
+def test_relative_folders_have_their_names(monkeypatch, tmp_path, path, name):
+    """Recordings are named after them."""
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
+    for folder in ("outer", "outer/inner"):
+        write_image(tmp_path / folder / "a.png", IMAGE)
+    monkeypatch.chdir(tmp_path / "outer" / "inner")
+    assert ImageSource(path).name == name

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
+from support.disks import free_space
 from support.recorded_frames import CAMERA, TIMES, moving_frames
 
 from lgnet_core.io.output import OutputError
@@ -18,7 +19,7 @@ if sys.version_info < (3, 11):
     pytest.skip("rerun is for Python 3.11 and newer", allow_module_level=True)
 from rerun.chunk import RrdReader
 
-from lgnet_core.recording.rrd_recording import RrdRecording
+from lgnet_core.recording.rrd_recording import MIN_FREE, RrdRecording
 
 SECONDS = list(TIMES)
 
@@ -149,5 +150,19 @@ def test_a_full_disk_is_named_and_nothing_is_left(tmp_path, hand_model, frames, 
             recording.add(frames[1])
 
     with pytest.raises(OutputError, match=r"a\.rrd: rerun cannot write the file \(.*free some space"):
+        write()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_recording_ends_before_the_disk_is_full(tmp_path, hand_model, frames, monkeypatch):
+    """The library may wait for ever on a full one."""
+
+    def write():
+        with RrdRecording(tmp_path / "a.rrd", hand_model) as recording:
+            recording.add(frames[0])
+            free_space(monkeypatch, MIN_FREE - 1, tmp_path)
+            recording.add(frames[1])
+
+    with pytest.raises(OutputError, match=r"cannot write .*a\.rrd: no space left on device; free some space"):
         write()
     assert not list(tmp_path.iterdir())

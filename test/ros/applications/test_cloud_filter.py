@@ -201,7 +201,7 @@ def test_a_cloud_without_coordinates_is_rejected(make: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
-    [("keep", "neither", "others or hands"), ("padding", -1.0, "0 to 0.5"), ("hand_model", "/nowhere", "/nowhere")],
+    [("keep", "neither", "others, hands"), ("padding", -1.0, "0 to 0.5"), ("hand_model", "/nowhere", "/nowhere")],
 )
 def test_invalid_parameters_are_named(ros_domain: RosDomain, name: str, value: Any, expected: str) -> None:
     with pytest.raises(StartupError, match=rf"{name}.*{expected}"):
@@ -210,3 +210,11 @@ def test_invalid_parameters_are_named(ros_domain: RosDomain, name: str, value: A
             use_global_arguments=False,
             parameter_overrides=[Parameter(name, value=value)],
         )
+
+
+def test_what_is_read_only_at_the_start_cannot_be_set_later(ros_domain: RosDomain) -> None:
+    """Otherwise setting it would succeed without an effect."""
+    node = HandsCloudFilter(context=ros_domain.context, use_global_arguments=False)
+    keep, padding = node.set_parameters([Parameter("keep", value="hands"), Parameter("padding", value=0.1)])
+    assert (keep.successful, padding.successful) == (False, True)
+    node.destroy_node()

@@ -61,17 +61,29 @@ class ViewHarness:
         for publisher in self.publishers.values():
             self.domain.node.destroy_publisher(publisher)
 
-    def publish(self, hands: TwoHands, *topics: str, encoding: str = "rgb8") -> None:
-        """Publish messages about an image of the present time, in the order of their topics."""
+    def publish(
+        self,
+        hands: TwoHands,
+        *topics: str,
+        encoding: str = "rgb8",
+        camera_frame: str = "camera",
+        joints_of: TwoHands | None = None,
+    ) -> None:
+        """Publish messages about an image of the present time, in the order of their topics.
+
+        Args:
+            camera_frame: frame_id of camera_info. joints_of: other hands for ``hands/joints``.
+        """
         header = Header(stamp=self.view.get_clock().now().to_msg(), frame_id="camera")
         poses = self.frames.poses(hands.hands)
+        joints_of = joints_of or hands
         info = to_camera_info(CAMERA, "camera")
-        info.header = header
+        info.header = Header(stamp=header.stamp, frame_id=camera_frame)
         image = to_image(np.full((480, 640, 3), 90, np.uint8), header)
         image.encoding = encoding
         messages = {
             "hands/mesh": to_mesh_array(hands, header, 0.0, poses),
-            "hands/joints": to_joints_array(hands, header, 0.0, poses, to_qualities(hands, CAMERA)),
+            "hands/joints": to_joints_array(joints_of, header, 0.0, poses, to_qualities(joints_of, CAMERA)),
             "image": image,
             "camera_info": info,
         }
@@ -140,6 +152,31 @@ def test_an_image_that_cannot_be_decoded_is_a_problem(harness: ViewHarness) -> N
     wait_for(
         lambda: harness.publish(harness.hands, *ALL) or not any("secret" in t for t in harness.tab.texts()), "its end"
     )
+
+
+@pytest.mark.parametrize("frame", ["camera", "", "other"])
+def test_the_calibration_of_another_camera_is_not_used(harness: ViewHarness, frame: str) -> None:
+    """Unless one of the two has no frame_id."""
+
+    def is_settled() -> bool:
+        harness.publish(harness.hands, *ALL, camera_frame=frame)
+        problem = any("belongs to another camera" in text for text in harness.tab.texts())
+        frustum = harness.tab.scene.get("/camera/frustum", {}).get("visible", False)
+        return harness.shows(harness.hands) and (problem, frustum) == (frame == "other", frame != "other")
+
+    wait_for(is_settled, "the hands, and the image unless its calibration is missing")
+
+
+def test_different_hands_of_one_stamp_are_a_problem(harness: ViewHarness) -> None:
+    """As from two nodes, or from a camera whose stamps stand still; the page goes on."""
+    only_right = replace(harness.hands, left=None, relative_translation=None)
+
+    def is_named() -> bool:
+        harness.publish(harness.hands, *ALL, joints_of=only_right)
+        return any("one stamp have different hands; only one node may" in text for text in harness.tab.texts())
+
+    wait_for(is_named, "the problem")
+    wait_for(lambda: harness.publish(only_right, *ALL) or harness.shows(only_right), "the next hands")
 
 
 def test_silence_is_explained(harness: ViewHarness, monkeypatch: pytest.MonkeyPatch) -> None:
