@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
@@ -255,6 +256,30 @@ def test_both_halves_import(folder: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert {path.stem for path in (ROOT / "msg").glob("*.msg")} <= set(done.stdout.split())
+
+
+def test_messages_are_found_beside_a_sourced_ros(tmp_path: Path) -> None:
+    """pip installs their libraries into an environment where the loader, which setup.bash set up, does not search."""
+    pytest.importorskip("rclpy")
+    installed = Path(importlib.import_module("lgnet_ros.msg").__file__).parents[4]
+    ours = {path for name in ("lgnet_ros", "tf2_msgs") for path in installed.glob(f"lib{name}__*.so")}
+    if not ours:
+        pytest.skip("another layout, by colcon on Debian: its setup.bash names the folder of the libraries")
+    for folder in os.environ["LD_LIBRARY_PATH"].split(os.pathsep):
+        for library in set(Path(folder).glob("*.so*")) - ours if folder else ():
+            if not (tmp_path / library.name).exists():
+                (tmp_path / library.name).symlink_to(library)
+    environment = os.environ | {"LD_LIBRARY_PATH": str(tmp_path), "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"}
+    script = (
+        "import lgnet_ros, sys; from importlib import import_module; package, name = sys.argv[1:]\n"
+        "message = getattr(import_module(package + '.msg'), name)\n"
+        "from rclpy.serialization import serialize_message; print(len(serialize_message(message())))"
+    )
+    for message in (("lgnet_ros", "HandMeshArray"), ("tf2_msgs", "TFMessage")):
+        command = [sys.executable, "-c", script, *message]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert int(done.stdout) > 0
 
 
 @pytest.mark.slow
