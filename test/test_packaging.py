@@ -205,6 +205,20 @@ def test_every_requirement_is_pinned() -> None:
     assert names <= {canonicalize_name(name) for name in pins("constraints.txt")}
 
 
+def test_pins_of_the_tested_set_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make pins` writes normalized names, which the recipe below looks for."""
+    monkeypatch.syspath_prepend(ROOT / "tools" / "ros")
+    refresh_pins = importlib.import_module("refresh_pins")
+    text = (ROOT / "constraints.txt").read_text()
+    assert text.startswith(refresh_pins.HEADER)
+    assert refresh_pins.pins(text) == pins("constraints.txt")
+    required = {canonicalize_name(Requirement(line).name) for line in refresh_pins.requirements()}
+    assert {"numpy", "torch", "viser", "pytest", "smplx"} <= required <= set(pins("constraints.txt"))
+    assert not any(refresh_pins.OF_CUDA.match(name) for name in pins("constraints.txt"))
+    build_for_cpu = re.search(r"^pip install torch==(\S+) ", (ROOT / "docs" / "install.md").read_text(), re.MULTILINE)
+    assert build_for_cpu[1] == pins("constraints.txt")["torch"]
+
+
 def test_numpy_1_excludes_only_the_pins_that_the_recipe_leaves_out() -> None:
     """The recipe is for cv_bridge of Humble and Jazzy."""
     pages = [(ROOT / name).read_text() for name in ("README.md", "docs/install.md")]
@@ -227,7 +241,7 @@ def test_numpy_1_excludes_only_the_pins_that_the_recipe_leaves_out() -> None:
         for requirement in map(Requirement, importlib.metadata.requires(name) or []):
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 if requirement.name == "numpy" and not requirement.specifier.contains("1.26.4"):
-                    needs_numpy_2.add(name)
+                    needs_numpy_2.add(canonicalize_name(name))
                 waiting |= {requirement.name} - seen
     assert needs_numpy_2 == left_out
 
