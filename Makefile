@@ -8,7 +8,7 @@ TEST_WORKERS ?= 2
 # Command run by `make demo` after the installation.
 DEMO   ?= $(BIN)/lgnet-hands --demo $(OUT)
 
-.PHONY: help demo test lint docs test-slow gpu-check colcon-check bench-node soak clean
+.PHONY: help demo test lint docs test-slow gpu-check colcon-check wheels pins bench-node soak clean
 .NOTPARALLEL:
 
 # With a sourced ROS 2, its loader and its resource index must find our messages in the virtual environment.
@@ -25,6 +25,8 @@ help:
 	@echo "make docs       build the manual in out/docs; warnings and dead links are errors"
 	@echo "make test-slow  run the slow tests (every preset overfits 8 samples, 200 lifecycles of the node)"
 	@echo "make colcon-check  build with colcon in each install layout, with ROS 2 from wheels"
+	@echo "make wheels     build a wheel for each Python that is found, and try it in fresh environments (out/wheels)"
+	@echo "make pins       write the newest versions of all requirements to constraints.txt"
 	@echo "make bench-node measure the overhead of the node without inference (JSON in out/)"
 	@echo "make soak       run the node for 10 minutes, then 1000 lifecycles (JSON in out/)"
 	@echo "make gpu-check  compare CPU and CUDA results, measure latency and training throughput"
@@ -79,6 +81,12 @@ test-slow: $(VENV)/.installed-dev $(VENV)/.messages
 
 colcon-check: $(VENV)/.installed-dev
 	@$(BIN)/python tools/ros/colcon_check.py $(COLCON_CHECK_ARGS)
+
+wheels: $(VENV)/.installed-dev
+	@$(BIN)/python tools/ros/try_wheels.py $(WHEELS_ARGS)
+
+pins: $(VENV)/.installed-dev
+	@$(BIN)/python tools/ros/refresh_pins.py $(PINS_ARGS)
 
 bench-node: $(VENV)/.installed-dev $(VENV)/.messages
 	@$(BIN)/python tools/benchmarks/bench_node.py --out out/bench_node.json

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,11 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _run(args: Sequence[str]) -> int:
     options, ros_arguments = parse_arguments(args)
+    if find_spec("rclpy") is None:
+        print(
+            "lgnet-hands needs ROS 2: source its setup.bash in this shell, as when this was installed", file=sys.stderr
+        )
+        return 1
     if options.demo is not None:
         from lgnet_ros.demo.system import run_demo
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
@@ -204,6 +205,20 @@ def test_every_requirement_is_pinned() -> None:
     assert names <= {canonicalize_name(name) for name in pins("constraints.txt")}
 
 
+def test_pins_of_the_tested_set_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make pins` writes normalized names, which the recipe below looks for."""
+    monkeypatch.syspath_prepend(ROOT / "tools" / "ros")
+    refresh_pins = importlib.import_module("refresh_pins")
+    text = (ROOT / "constraints.txt").read_text()
+    assert text.startswith(refresh_pins.HEADER)
+    assert refresh_pins.pins(text) == pins("constraints.txt")
+    required = {canonicalize_name(Requirement(line).name) for line in refresh_pins.requirements()}
+    assert {"numpy", "torch", "viser", "pytest", "smplx"} <= required <= set(pins("constraints.txt"))
+    assert not any(refresh_pins.OF_CUDA.match(name) for name in pins("constraints.txt"))
+    build_for_cpu = re.search(r"^pip install torch==(\S+) ", (ROOT / "docs" / "install.md").read_text(), re.MULTILINE)
+    assert build_for_cpu[1] == pins("constraints.txt")["torch"]
+
+
 def test_numpy_1_excludes_only_the_pins_that_the_recipe_leaves_out() -> None:
     """The recipe is for cv_bridge of Humble and Jazzy."""
     pages = [(ROOT / name).read_text() for name in ("README.md", "docs/install.md")]
@@ -226,7 +241,7 @@ def test_numpy_1_excludes_only_the_pins_that_the_recipe_leaves_out() -> None:
         for requirement in map(Requirement, importlib.metadata.requires(name) or []):
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 if requirement.name == "numpy" and not requirement.specifier.contains("1.26.4"):
-                    needs_numpy_2.add(name)
+                    needs_numpy_2.add(canonicalize_name(name))
                 waiting |= {requirement.name} - seen
     assert needs_numpy_2 == left_out
 
@@ -255,6 +270,30 @@ def test_both_halves_import(folder: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert {path.stem for path in (ROOT / "msg").glob("*.msg")} <= set(done.stdout.split())
+
+
+def test_messages_are_found_beside_a_sourced_ros(tmp_path: Path) -> None:
+    """pip installs their libraries into an environment where the loader, which setup.bash set up, does not search."""
+    pytest.importorskip("rclpy")
+    installed = Path(importlib.import_module("lgnet_ros.msg").__file__).parents[4]
+    ours = {path for name in ("lgnet_ros", "tf2_msgs") for path in installed.glob(f"lib{name}__*.so")}
+    if not ours:
+        pytest.skip("another layout, by colcon on Debian: its setup.bash names the folder of the libraries")
+    for folder in os.environ["LD_LIBRARY_PATH"].split(os.pathsep):
+        for library in set(Path(folder).glob("*.so*")) - ours if folder else ():
+            if not (tmp_path / library.name).exists():
+                (tmp_path / library.name).symlink_to(library)
+    environment = os.environ | {"LD_LIBRARY_PATH": str(tmp_path), "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"}
+    script = (
+        "import lgnet_ros, sys; from importlib import import_module; package, name = sys.argv[1:]\n"
+        "message = getattr(import_module(package + '.msg'), name)\n"
+        "from rclpy.serialization import serialize_message; print(len(serialize_message(message())))"
+    )
+    for message in (("lgnet_ros", "HandMeshArray"), ("tf2_msgs", "TFMessage")):
+        command = [sys.executable, "-c", script, *message]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert int(done.stdout) > 0
 
 
 @pytest.mark.slow

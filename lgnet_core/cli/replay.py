@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,10 @@ def replay(
     device: DeviceOption = "auto",
     engine: EngineOption = EngineName.auto,
     threshold: Threshold = None,
+    max_people: Annotated[
+        int,
+        typer.Option("--max-people", min=1, max=4, help="People whose hands are reported; recordings: the first's."),
+    ] = 1,
     hand_length: HandLength = None,
     threads: Threads = None,
     record: RecordOption = None,
@@ -69,6 +74,7 @@ def replay(
                 hand_length=hand_length,
                 threads=threads,
             )
+        estimator.thresholds = replace(estimator.thresholds, max_people=max_people)
         tracker = HandTracker(estimator, Smoothing())
         recordings = Recorder(record or (), estimator.hand_model).open(out, name)
         with on_interruption(lambda: f"{report.images} image(s) were processed; their results are in {out}"):

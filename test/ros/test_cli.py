@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -11,7 +12,7 @@ import pytest
 from support.launch_arguments import launch_arguments
 from support.waiting import TIMEOUT, wait_for
 
-from lgnet_ros.cli import parse_arguments, view_command
+from lgnet_ros.cli import main, parse_arguments, view_command
 from lgnet_ros.process.arguments import split_parameters
 from lgnet_ros.process.resources import resource_file
 
@@ -134,3 +135,10 @@ def test_the_bundled_clip_has_a_page_of_its_own(capsys):
     with pytest.raises(SystemExit):
         parse_arguments(["--demo", "out", "--view"])
     assert "lgnet live --demo" in capsys.readouterr().err
+
+
+def test_missing_ros_is_named(monkeypatch, capsys, tmp_path):
+    """Installed beside a ROS 2 that is not sourced in this shell."""
+    monkeypatch.setitem(sys.modules, "rclpy", None)
+    assert main(["--demo", str(tmp_path)]) == 1
+    assert "source its setup.bash" in capsys.readouterr().err

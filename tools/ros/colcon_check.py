@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 from interfaces import CHECKOUT, TEST_PACKAGES, TF2_MSGS
+from processes import clean_environment, run
 from wheels import DEFAULT, build_requirements, constraints
 
 # What `colcon test` runs here: tests that publish and receive the generated messages. `make test` runs all of them.
@@ -133,33 +134,6 @@ class Workspace:
 
     def _run_sourced(self, install: Path, script: str, *arguments: str) -> None:
         run(["bash", "-c", f"source {install}/setup.bash && {script}", *arguments], self.environment, cwd=self.folder)
-
-
-def clean_environment() -> dict[str, str]:
-    """The current environment without the variables set by its ROS 2 wheels."""
-    excluded = {
-        "_ROS_WHEELS_BOOTSTRAP_COMPLETE",
-        "LD_LIBRARY_PATH",
-        "AMENT_PREFIX_PATH",
-        "CMAKE_PREFIX_PATH",
-        "PYTHONPATH",
-    }
-    return {name: value for name, value in os.environ.items() if name not in excluded}
-
-
-def run(command: list[str], environment: dict[str, str], cwd: Path | None = None) -> str:
-    """Run a command and return its output.
-
-    Raises:
-        SystemExit: the command failed; the last lines of its output are printed.
-    """
-    done = subprocess.run(
-        command, env=environment, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if done.returncode:
-        print(*done.stdout.splitlines()[-40:], sep="\n", file=sys.stderr)
-        sys.exit(f"`{' '.join(command)[:300]}` failed with {done.returncode}; see its output above.")
-    return done.stdout
 
 
 def main() -> None:

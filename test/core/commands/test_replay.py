@@ -19,6 +19,7 @@ from lgnet_core.bags.image_bag import ImageBag
 from lgnet_core.cli import app as cli
 from lgnet_core.commands.replay import replay
 from lgnet_core.commands.report import Report
+from lgnet_core.inference.thresholds import PEOPLE_RANGE
 from lgnet_core.io.output import OutputError
 from lgnet_core.recording.formats import Recorder
 from lgnet_core.types import Camera, ImageHands, Side
@@ -226,3 +227,18 @@ def test_command(tmp_path, monkeypatch):
     assert isinstance(again.exception, OutputError)
     assert "has no images on /x" in str(missing.exception)
     assert len(loaded) == 2
+
+
+def test_people(tmp_path, monkeypatch):
+    """As many as asked for; the range is that of the thresholds."""
+    tracker = FixedTracker()
+    monkeypatch.setattr("lgnet_core.inference.HandEstimator.load", lambda *_, **__: tracker.estimator)
+    monkeypatch.setattr("lgnet_core.inference.HandTracker", lambda *_: tracker)
+    path = write_bag(tmp_path / "drive", camera_messages([frame(HANDS)], CAMERA))
+    exit_codes = []
+    for people in (PEOPLE_RANGE[0] - 1, *PEOPLE_RANGE, PEOPLE_RANGE[1] + 1):
+        command = ["replay", str(path), "-o", str(tmp_path / str(people)), "--max-people", str(people)]
+        exit_codes.append(CliRunner().invoke(cli.app, command).exit_code)
+        if not exit_codes[-1]:
+            assert tracker.estimator.thresholds.max_people == people
+    assert exit_codes == [2, 0, 0, 2]
