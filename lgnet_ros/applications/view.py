@@ -26,8 +26,8 @@ from lgnet_ros.applications.view_settings import RemoteSettings
 from lgnet_ros.applications.view_sync import ViewSync
 from lgnet_ros.input.subscription import QoSMatchingSubscription
 from lgnet_ros.msg import HandJointsArray, HandMeshArray
-from lgnet_ros.parameters.settings import PARAMETERS as NODE_PARAMETERS
 from lgnet_ros.parameters.parameter import Parameter, declare
+from lgnet_ros.parameters.settings import PARAMETERS as NODE_PARAMETERS
 from lgnet_ros.process.arguments import StartupError
 from lgnet_ros.process.runner import NodeRunner
 from lgnet_ros.qos import output_profile

@@ -281,7 +281,7 @@ PARAMETERS: tuple[Parameter, ...] = tuple(Parameter(name=f.name, **f.metadata) f
 
 
 def declare_parameters(node: Node) -> None:
-    """Declare all parameters; see :func:`lgnet_ros.parameter.declare`.
+    """Declare all parameters; see :func:`lgnet_ros.parameters.parameter.declare`.
 
     Raises:
         ValueError: an override (parameter file, ``-p``) has an invalid value.
