@@ -13,17 +13,17 @@ PROGRAMS = {"hands_cloud_filter": "cloud_filter", "hands_handover": "handover", 
 
 INVALID = {
     "hand_model:=/nowhere": (
-        {"hands_cloud_filter", "hands_handover"},
+        ("hands_cloud_filter", "hands_handover"),
         "hand_model: hand model /nowhere: no such directory",
     ),
-    "hand_model:=1": ({"hands_cloud_filter", "hands_handover"}, "hand_model: expected a string, got 1"),
-    "max_age:=.nan": ({"hands_cloud_filter", "hands_handover"}, "max_age: nan is out of range; set 0 to 60 s"),
-    "keep:=neither": ({"hands_cloud_filter"}, "keep: invalid value 'neither'; set one of others, hands"),
-    "stand_off:=.inf": ({"hands_handover"}, "stand_off: inf is out of range; set 0 to 2 m"),
-    "port:=99999": ({"hands_view"}, "port: 99999 is out of range; set 0 to 65535"),
-    "host:=1": ({"hands_view"}, "host: expected a string, got 1"),
-    "image_transport:=foo": ({"hands_view"}, "image_transport: invalid value 'foo'; set one of raw, compressed"),
-    "hands_node:=a-b": ({"hands_view"}, "hands_node: Invalid topic name"),
+    "hand_model:=1": (("hands_cloud_filter", "hands_handover"), "hand_model: expected a string, got 1"),
+    "max_age:=.nan": (("hands_cloud_filter", "hands_handover"), "max_age: nan is out of range; set 0 to 60 s"),
+    "keep:=neither": (("hands_cloud_filter",), "keep: invalid value 'neither'; set one of others, hands"),
+    "stand_off:=.inf": (("hands_handover",), "stand_off: inf is out of range; set 0 to 2 m"),
+    "port:=99999": (("hands_view",), "port: 99999 is out of range; set 0 to 65535"),
+    "host:=1": (("hands_view",), "host: expected a string, got 1"),
+    "image_transport:=foo": (("hands_view",), "image_transport: invalid value 'foo'; set one of raw, compressed"),
+    "hands_node:=a-b": (("hands_view",), "hands_node: Invalid topic name"),
 }
 """Programs with a parameter, and what they answer to this value."""
 
