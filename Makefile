@@ -8,7 +8,7 @@ TEST_WORKERS ?= 2
 # Command run by `make demo` after the installation.
 DEMO   ?= $(BIN)/lgnet-hands --demo $(OUT)
 
-.PHONY: help demo test lint docs test-slow gpu-check colcon-check wheels pins bench-node soak clean
+.PHONY: help demo test lint docs test-slow test-external gpu-check colcon-check wheels pins bench-node soak clean
 .NOTPARALLEL:
 
 # With a sourced ROS 2, its loader and its resource index must find our messages in the virtual environment.
@@ -24,10 +24,11 @@ help:
 	@echo "make test       install the development tools; run linters, type checker and tests"
 	@echo "make docs       build the manual in out/docs; warnings and dead links are errors"
 	@echo "make test-slow  run the slow tests (every preset overfits 8 samples, 200 lifecycles of the node)"
+	@echo "make test-external  test against MediaPipe and dex-retargeting, installed into out/external"
 	@echo "make colcon-check  build with colcon in each install layout, with ROS 2 from wheels"
 	@echo "make wheels     build a wheel for each Python that is found, and try it in fresh environments (out/wheels)"
 	@echo "make pins       write the newest versions of all requirements to constraints.txt"
-	@echo "make bench-node measure the overhead of the node without inference (JSON in out/)"
+	@echo "make bench-node measure latency, rate and CPU time of the node with each of its outputs (JSON in out/)"
 	@echo "make soak       run the node for 10 minutes, then 1000 lifecycles (JSON in out/)"
 	@echo "make gpu-check  compare CPU and CUDA results, measure latency and training throughput"
 
@@ -78,6 +79,29 @@ docs: $(VENV)/.installed-dev $(VENV)/.messages
 test-slow: $(VENV)/.installed-dev $(VENV)/.messages
 	@echo "== Slow tests"
 	@$(BIN)/python -m pytest -m slow --durations=10 --timeout=3600 $(PYTEST_ARGS)
+
+# MediaPipe needs NumPy 1; dex-retargeting is added to the tested packages, which its environment sees through a .pth file.
+EXTERNAL := out/external
+SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
+
+$(EXTERNAL)/.mediapipe:
+	@echo "== Installing MediaPipe into $(EXTERNAL)"
+	@"$(PYTHON)" -m venv --clear $(EXTERNAL)/mediapipe
+	@$(EXTERNAL)/mediapipe/bin/pip install --quiet mediapipe==0.10.21
+	@touch $@
+
+$(EXTERNAL)/.retargeting: $(VENV)/.installed-dev
+	@echo "== Installing dex-retargeting into $(EXTERNAL)"
+	@"$(PYTHON)" -m venv --clear $(EXTERNAL)/retargeting
+	@$(BIN)/python $(SITE_PACKAGES) > "$$($(EXTERNAL)/retargeting/bin/python $(SITE_PACKAGES))/tested.pth"
+	@$(EXTERNAL)/retargeting/bin/pip install --quiet --constraint constraints.txt dex-retargeting==0.5.0 six
+	@touch $@
+
+test-external: $(VENV)/.installed-dev $(EXTERNAL)/.mediapipe $(EXTERNAL)/.retargeting
+	@echo "== Tests against MediaPipe and dex-retargeting"
+	@LGNET_MEDIAPIPE=$(EXTERNAL)/mediapipe/bin/python $(BIN)/python -m pytest \
+		test/core/evaluation/end_to_end/test_mediapipe_process.py
+	@$(EXTERNAL)/retargeting/bin/python -m pytest test/core/robotics/test_dex_retargeting.py
 
 colcon-check: $(VENV)/.installed-dev
 	@$(BIN)/python tools/ros/colcon_check.py $(COLCON_CHECK_ARGS)
