@@ -42,6 +42,8 @@ class Thresholds:
         max_hand_distance: association: with several people, maximum distance of the centres of one person's hands, in
             sides of their crops. A side is about twice the palm, 0.2 m: the limit is about the span of the arms.
         max_crop_shift: tracking: maximum motion-compensating shift of a track's next crop, in sides of the crop.
+        search_period: tracking: minimum seconds between two detections while some, but not all hands are tracked. At
+            30 Hz every second image is searched: detection doubles the time of an image, and a new hand can wait 33 ms.
         handedness_momentum: tracking: weight of a track's previous handedness in its moving average.
 
     Raises:
@@ -63,6 +65,7 @@ class Thresholds:
     max_people: int = 1
     max_hand_distance: float = 7.0
     max_crop_shift: float = 0.5
+    search_period: float = 0.045
     handedness_momentum: float = 0.9
 
     def __post_init__(self) -> None:

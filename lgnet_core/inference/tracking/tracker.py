@@ -30,11 +30,11 @@ class HandTracker:
 
     The next crop of a tracked hand follows from its last joints at constant velocity, so a tracked hand costs one pass
     of the hand-landmark network and no detection. A track ends when its presence falls below the threshold. Detection
-    runs on the whole image while fewer than two hands per person are tracked, and every ``detection_interval`` images.
-    Hands that it adds are associated together with the tracked ones
-    (:func:`~lgnet_core.inference.association.associate`); tracked hands stay with their person and contribute the
-    handedness averaged over their track. With a ``detection_interval`` of 1 nothing is tracked:
-    the hands of each image are those of ``estimator.estimate``, with track ids.
+    runs on the whole image while no hand is tracked, when a track ends, every ``search_period`` of :class:`Thresholds`
+    while fewer than two hands per person are tracked, and every ``detection_interval`` images. Hands that it adds are
+    associated together with the tracked ones (:func:`~lgnet_core.inference.association.associate`); tracked hands stay
+    with their person and contribute the handedness averaged over their track. With a ``detection_interval`` of 1
+    nothing is tracked: the hands of each image are those of ``estimator.estimate``, with track ids.
 
     The tracker resets itself, so that the next image is processed like the first one, if the clock jumps back, after
     more than ``max_gap`` without an image, and if the camera or the image size changes. After an exception tracking
@@ -84,6 +84,7 @@ class HandTracker:
         self._tracks: dict[HandKey, Track] = {}
         self._last_frame: _FrameInfo | None = None
         self._images_since_detection = 0
+        self._seconds_since_detection = 0.0
 
     def update(
         self, image: ImageArray, camera: Camera | None, stamp_ns: int, depth: DepthSource | None = None
@@ -121,8 +122,8 @@ class HandTracker:
 
         tracked = self._observe_tracks(context, interval)
         observations = list(tracked)
-        num_hands = len(Side) * context.thresholds.max_people
-        detect = len(tracked) < num_hands or self._images_since_detection + 1 >= self.detection_interval
+        seconds = self._seconds_since_detection + interval
+        detect = self._is_detection_due(context, len(tracked), seconds)
         if detect:
             observations += detector.detect(context, known=observations)
         known = {hand: track.person for hand, track in tracked.items()}
@@ -130,6 +131,7 @@ class HandTracker:
         placed = [self.estimator.reconstruct(context, pair, person) for person, pair in people.items()]
 
         self._images_since_detection = 0 if detect else self._images_since_detection + 1
+        self._seconds_since_detection = 0.0 if detect else seconds
         self._last_frame = frame
         self._tracks = {
             (person, side): self._continue_track(context, person, side, hand, tracked, interval)
@@ -160,6 +162,16 @@ class HandTracker:
         }
         kept = suppress_duplicates(list(by_observation), thresholds, thresholds.presence)
         return {hand: by_observation[hand] for hand in kept}
+
+    def _is_detection_due(self, context: ImageContext, num_tracked: int, seconds: float) -> bool:
+        """Whether an image is searched for further hands, ``seconds`` after the last one that was."""
+        missing = num_tracked < len(Side) * context.thresholds.max_people
+        return (
+            num_tracked == 0
+            or num_tracked < len(self._tracks)
+            or (missing and seconds >= context.thresholds.search_period)
+            or self._images_since_detection + 1 >= self.detection_interval
+        )
 
     def _continue_track(
         self,

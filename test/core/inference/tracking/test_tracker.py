@@ -126,16 +126,17 @@ def test_a_tracked_hand_costs_one_crop(hand_model):
     assert world.detections == 1
 
 
-def test_detection_runs_in_every_image_while_a_hand_is_missing(hand_model):
+@pytest.mark.parametrize(("frames", "searched"), [(1, [1, 1, 2, 2, 3]), (1.5, [1, 2, 3, 4, 5])])
+def test_missing_hand_is_searched_for_at_20_hz_at_most(hand_model, frames, searched):
     """Without a retry on the downscaled image, as one hand is known."""
     world = World(hand_model)
     world.hide(world.left)
-    for k in range(3):
-        assert ids(world.step()) == {Side.RIGHT: 1}
-        assert world.detections == k + 1
-    assert world.batches == [1, 1, 1, 1]  # two detection passes, then one crop per image, as the palm is known
+    for count in searched:
+        assert ids(world.step(frames)) == {Side.RIGHT: 1}
+        assert world.detections == count
+    assert world.batches == [1, 1, 1, 1, 1, 1]  # two detection passes, then one crop per image, as the palm is known
     world.show(world.left)
-    assert ids(world.step()) == {Side.RIGHT: 1, Side.LEFT: 2}
+    assert ids(world.step(2)) == {Side.RIGHT: 1, Side.LEFT: 2}
 
 
 def test_detection_is_retried_in_every_image_without_hands(hand_model):
@@ -180,7 +181,7 @@ def test_a_presence_below_the_threshold_ends_a_track(hand_model):
     assert ids(world.step()) == {Side.LEFT: 2}
     assert world.detections == 2
     world.right.presence = 0.51
-    assert ids(world.step()) == {Side.RIGHT: 3, Side.LEFT: 2}
+    assert ids(world.step(2)) == {Side.RIGHT: 3, Side.LEFT: 2}
 
 
 def test_the_presence_threshold_can_be_changed_between_images(hand_model):
@@ -190,7 +191,7 @@ def test_the_presence_threshold_can_be_changed_between_images(hand_model):
     world.estimator.presence_threshold = 0.7
     assert set(ids(world.step())) == {Side.LEFT}
     world.estimator.presence_threshold = 0.5
-    assert set(ids(world.step())) == set(Side)
+    assert set(ids(world.step(2))) == set(Side)
 
 
 def test_tracked_hands_do_not_depend_on_detection(hand_model):
@@ -394,7 +395,7 @@ def test_landmarks_that_are_not_finite_end_a_track(hand_model):
     observer.engine = Overflowing(engine.hands)
     assert len(world.step().hands) < 2
     observer.engine = engine
-    hands = world.step()
+    hands = world.step(2)
     assert set(ids(hands)) == set(Side)
     assert np.isfinite(hands.right.joints).all()
 
@@ -484,7 +485,7 @@ def test_two_people_keep_their_indices_and_tracks(hand_model):
     world.hide(visitor)
 
     def people(step: World) -> dict[int, dict[Side, int]]:
-        step.now += FRAME
+        step.now += 2 * FRAME
         return {hands.person: ids(hands) for hands in step.tracker.update_people(step.image, CAMERA, step.now).people}
 
     assert people(world) == {0: {Side.RIGHT: 1, Side.LEFT: 2}}
