@@ -127,7 +127,7 @@ class Settings:
     detection_interval: int = _parameter(
         10,
         "Number of images between full-image detections while two hands per person are tracked; with fewer tracked "
-        "hands, every image has a detection. 1: detection in every image, no tracking.",
+        "hands, images have one at 20 Hz at most. 1: detection in every image, no tracking.",
         "images",
         limits=(1, 1000),
     )
