@@ -30,11 +30,12 @@ class HandTracker:
 
     The next crop of a tracked hand follows from its last joints at constant velocity, so a tracked hand costs one pass
     of the hand-landmark network and no detection. A track ends when its presence falls below the threshold. Detection
-    runs on the whole image while no hand is tracked, when a track ends, every ``search_period`` of :class:`Thresholds`
-    while fewer than two hands per person are tracked, and every ``detection_interval`` images. Hands that it adds are
-    associated together with the tracked ones (:func:`~lgnet_core.inference.association.associate`); tracked hands stay
-    with their person and contribute the handedness averaged over their track. With a ``detection_interval`` of 1
-    nothing is tracked: the hands of each image are those of ``estimator.estimate``, with track ids.
+    runs on the whole image while no hand is tracked, when a track ends, every ``search_period`` of
+    :class:`~lgnet_core.inference.thresholds.Thresholds` while fewer than two hands per person are tracked, and every
+    ``detection_interval`` images. Hands that it adds are associated together with the tracked ones
+    (:func:`~lgnet_core.inference.association.associate`); tracked hands stay with their person and contribute the
+    handedness averaged over their track. With a ``detection_interval`` of 1 nothing is tracked: the hands of each image
+    are those of ``estimator.estimate``, with track ids.
 
     The tracker resets itself, so that the next image is processed like the first one, if the clock jumps back, after
     more than ``max_gap`` without an image, and if the camera or the image size changes. After an exception tracking
