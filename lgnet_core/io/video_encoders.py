@@ -15,7 +15,7 @@ import numpy as np
 from lgnet_core.io.files import opencv_path
 from lgnet_core.types import ImageArray
 
-H264_OPTIONS = {"preset": "veryfast", "crf": "20"}  # a third of MPEG-4's size at no visible loss
+H264_OPTIONS = {"preset": "veryfast", "crf": "20"}  # half of MPEG-4's size, on the bundled clip
 
 
 class VideoEncoder(Protocol):

@@ -17,6 +17,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+LOOPBACK = "127.0.0.1"
+DEFAULT_PORT = 8080
 COOKIE = "lgnet_token"
 """Start of the cookie's name, which ends with the port, since browsers share cookies among the ports of a host."""
 

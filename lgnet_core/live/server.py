@@ -11,10 +11,8 @@ import viser
 import websockets.asyncio.server
 
 from lgnet_core.io.output import reason_of
-from lgnet_core.live.access import AccessGuard, is_loopback
+from lgnet_core.live.access import DEFAULT_PORT, LOOPBACK, AccessGuard, is_loopback
 
-LOOPBACK = "127.0.0.1"
-DEFAULT_PORT = 8080
 _PANEL_WIDTH = 480  # pixels
 
 

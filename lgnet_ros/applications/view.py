@@ -21,6 +21,7 @@ from rclpy.validate_topic_name import validate_topic_name
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lgnet_core.io.output import explain
+from lgnet_core.live.access import DEFAULT_PORT, LOOPBACK
 from lgnet_ros import topics
 from lgnet_ros.applications.view_settings import RemoteSettings
 from lgnet_ros.applications.view_sync import ViewSync
@@ -37,9 +38,13 @@ MONITOR_PERIOD = 1.0  # seconds
 SILENCE = 3.0  # seconds without hands after which the page names the cause
 
 PARAMETERS = (
-    Parameter("host", "127.0.0.1", "Address of the page; by default only this machine reaches it.", read_only=True),
+    Parameter("host", LOOPBACK, "Address of the page; by default only this machine reaches it.", read_only=True),
     Parameter(
-        "port", 8080, "Port of the page; the next free one if it is taken, 0: any.", limits=(0, 65535), read_only=True
+        "port",
+        DEFAULT_PORT,
+        "Port of the page; the next free one if it is taken, 0: any.",
+        limits=(0, 65535),
+        read_only=True,
     ),
     Parameter("out", "out/live", "Folder for recordings.", read_only=True),
     Parameter("hands_node", "hands", "Name of the hands node, whose parameters the sliders set.", read_only=True),
