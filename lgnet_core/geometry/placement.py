@@ -10,8 +10,12 @@ from lgnet_core.types import Camera, FloatArray
 RELATIVE_TRANSLATION_STD = 0.03
 """Metres: assumed error of the predicted relative translation (published networks err by 26 to 32 mm)."""
 
-JOINT_STD_RANGE = (1e-3, 0.2)
-"""Metres: predicted joint deviations are clipped to it, so that one overconfident joint does not decide alone."""
+IMAGE_JOINT_STD = 0.008
+"""Metres: assumed error of a 2D joint at the hand's distance, per axis (11 px of 256 on synthetic images). It adds to the
+predicted deviations, which are relative to the wrist and thus nearly 0 there: the wrist's pixel must not decide alone."""
+
+MAX_JOINT_STD = 0.2
+"""Metres: larger predicted deviations are limited to it."""
 
 MIN_DEPTH = 0.05
 """Metres: no joint of a visible hand is nearer to the camera."""
@@ -29,9 +33,9 @@ def place_in_camera(
 ) -> FloatArray:
     """Wrist positions in the camera frame, from 3D joints, 2D joints and their uncertainty.
 
-    Weighted least squares, :func:`place_hands`; the weight of a joint is 1 / std, and 0 outside the image, where the
-    network extrapolates. A hand whose 3D and 2D joints are so inconsistent that it would reach behind the camera is
-    placed by scaled orthography, :func:`place_by_scaled_orthography`.
+    Weighted least squares, :func:`place_hands`; the weight of a joint is the inverse of its deviation, in 3D and in the
+    image, and 0 outside the image, where the network extrapolates. A hand whose 3D and 2D joints are so inconsistent
+    that it would reach behind the camera is placed by scaled orthography, :func:`place_by_scaled_orthography`.
 
     Args:
         joints: wrist-relative, metres, camera axes.
@@ -42,7 +46,7 @@ def place_in_camera(
     Shapes:
         joints: (H, 21, 3); pixels: (H, 21, 2); std: (H, 21); relative_translation: (3,); returns (H, 3) metres.
     """
-    weights = 1 / np.clip(std, *JOINT_STD_RANGE)
+    weights = 1 / np.hypot(np.minimum(std, MAX_JOINT_STD), IMAGE_JOINT_STD)
     border = np.array([camera.width - 0.5, camera.height - 0.5])
     inside = np.all((pixels >= -0.5) & (pixels <= border), axis=-1)  # (H, 21)
     too_few = inside.sum(-1, keepdims=True) < MIN_JOINTS_INSIDE

@@ -36,6 +36,18 @@ def test_uncertain_joints_have_less_influence(joints):
     assert np.linalg.norm(uncertain - wrist) < 0.1 * np.linalg.norm(certain - wrist)
 
 
+def test_wrist_pixel_does_not_decide_alone(joints):
+    """The wrist's deviation is relative to itself, 0; its pixel is as uncertain as any."""
+    wrist = np.array([0.05, 0.02, 0.6])
+    pixels = observe(joints, wrist)
+    pixels[0, 0] += 15
+    std = STD.copy()
+    std[0, 0] = 0
+    placed = place_in_camera(joints, pixels, std, CAMERA)
+    residual = np.linalg.norm(observe(joints, placed[0]) - observe(joints, wrist), axis=-1)
+    assert residual.max() < 6
+
+
 def test_joints_outside_the_image_are_ignored(joints):
     wrist = np.array([-0.33, 0.02, 0.6])
     pixels = observe(joints, wrist)
