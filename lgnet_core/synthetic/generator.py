@@ -30,7 +30,7 @@ from lgnet_core.synthetic.scene.objects import foreground_occluders, held_object
 from lgnet_core.synthetic.scene.solids import Solids
 from lgnet_core.synthetic.splits import Split
 
-GENERATOR_VERSION = 6
+GENERATOR_VERSION = 7
 """Incremented whenever the image or labels of a given (seed, index) change."""
 
 _MAX_UPSCALING = 6  # largest simulated upscaling of a crop of a distant hand

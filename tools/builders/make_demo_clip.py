@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument(
         "--appearance", type=int, default=APPEARANCE, help="image index that selects skin, light and background"
     )
-    parser.add_argument("--quality", type=int, default=75, help="JPEG quality of the frames")
+    parser.add_argument("--quality", type=int, default=66, help="JPEG quality of the frames")
     parser.add_argument("--sheet", type=Path, help="also write a contact sheet here")
     args = parser.parse_args()
     torch.set_num_threads(1)

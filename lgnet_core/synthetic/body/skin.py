@@ -112,7 +112,7 @@ def _paint(point: Tensor, normal: Tensor, joints: Tensor, tips: Tensor) -> Tenso
                 crease = torch.maximum(crease, near * lines.clamp_max(1) * ((-above - 0.1) * 3).clamp(0, 1))
             if level == 2:
                 on_finger = ((along > 0) & (offset.norm(dim=-1) < 0.042) & (across.abs() < 0.014)).float()
-                half_width = 0.0078 if thumb else (0.0048 if chain == 7 else 0.0058)
+                half_width = 0.0092 if thumb else (0.0055 if chain == 7 else 0.0066)
                 shape = ((along / length - 0.74) / 0.25).abs() ** 3 + (across / half_width).abs() ** 4
                 plate = ((1 - shape) * 3).clamp(0, 1) * ((above - 0.15) * 4).clamp(0, 1) * on_finger
                 nail = torch.maximum(nail, plate)

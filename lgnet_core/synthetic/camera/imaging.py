@@ -32,8 +32,8 @@ GREYSCALE_PROBABILITY = 0.08
 """Fraction of images of monochrome cameras (machine vision, stereo cameras)."""
 TONE_CURVE_PROBABILITY = 0.5
 """Fraction of images with a tone curve other than gamma: picture styles, haze, crushed shadows."""
-SHARPENING_PROBABILITY = 0.1
-"""Fraction of sharpened images with halos along edges: phones, cheap webcams."""
+SHARPENING_PROBABILITY = 0.7
+"""Fraction of sharpened images with halos along edges: nearly all cameras sharpen; machine vision cameras do not."""
 JPEG_PROBABILITY = 0.5
 """Fraction of images that went through JPEG: USB cameras, image_transport, stored photographs."""
 NOISE_FREE_PROBABILITY = 0.2

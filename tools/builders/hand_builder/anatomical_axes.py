@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 # Degrees by which the flexion axis of a finger is rotated about its bone, so that flexed fingers converge towards the
 # base of the thumb: the largest values at which adjacent fingers flexed by 90 degrees do not intersect.
-CONVERGENCE = {INDEX: -5.0, MIDDLE: 0.0, RING: 3.0, PINKY: 8.0}
+CONVERGENCE = {INDEX: -3.0, MIDDLE: 0.0, RING: 1.0, PINKY: 5.0}
 
 
 def anatomical_frames(population: HandPopulation) -> Array:

@@ -29,6 +29,11 @@ Array = NDArray[np.float64]
 VERTICES, WRIST_EDGES = 778, 16
 HAND_LENGTH = 0.187  # wrist to middle fingertip of the mean hand, metres
 SIZE_SPREAD = 0.065  # relative standard deviation of the hand length over human adults
+# MakeHuman's fingers are thinner than people's. Mean changes across the bones, by segment from the base to the tip, that
+# give the mean hand the joints of British adults (Pheasant and Haslegrave, "Bodyspace", dimensions of the hand; mean of
+# both sexes, scaled to HAND_LENGTH; breadth x depth): index finger's PIP 20.0 x 18.0 mm, thumb's IP 21.5 x 20.5 mm.
+FINGER_WIDENING = (0.07, 0.11, 0.15)
+THUMB_WIDENING = (0.08, 0.2, 0.24)
 ORIGIN_TO_WRIST = np.array([0.0957, 0.0064, 0.0062])  # wrist position in MANO's files, for similar coordinate ranges
 MAX_INFLUENCES = 4
 
@@ -154,7 +159,7 @@ def _randomise_proportions(population: HandPopulation, rng: np.random.Generator)
     """Apply random sizes, with the variation of adults, and random lengths and widths of each finger and the palm.
 
     Every bone segment is stretched by l along its bone and by t across it about its joint; offsets propagate to the
-    child bones and are blended by the skinning weights.
+    child bones and are blended by the skinning weights. The mean of t corrects MakeHuman's thin fingers.
     """
     vertices, joints, weights = population.vertices.copy(), population.joints.copy(), population.weights
     tips = population.tips
@@ -171,11 +176,12 @@ def _randomise_proportions(population: HandPopulation, rng: np.random.Generator)
         for f, chain in enumerate(CHAINS):
             length = all_fingers + rng.normal(0, 0.03)
             thickness = rng.normal(0, 0.03) + rng.normal(0, 0.03)
+            widening = THUMB_WIDENING if chain == THUMB else FINGER_WIDENING
             offset = palm @ (centres[chain] - centres[WRIST])
-            for j in range(chain, chain + 3):
+            for j, mean_thickness in zip(range(chain, chain + 3), widening):
                 bone = (centres[j + 1] if j < chain + 2 else rest[tips[f]]) - centres[j]
                 along = np.outer(unit(bone), unit(bone))
-                stretch = length * along + thickness * (np.eye(3) - along)
+                stretch = length * along + (mean_thickness + thickness) * (np.eye(3) - along)
                 moved[j] = centres[j] + offset
                 change += weights[:, j, None] * ((rest - centres[j]) @ stretch + offset)
                 offset = offset + length * bone
