@@ -54,7 +54,8 @@ def test_trimesh_opens_both_hands_of_an_image(tmp_path, hands):
         expected = trimesh.Trimesh(world(hand.vertices), hand.faces, process=False)
         normals = mesh.vertex_normals @ transform[:3, :3].T
         agreement = np.einsum("vi,vi->v", normals, expected.vertex_normals)  # trimesh weighs faces by their angles
-        assert agreement.min() > 0.5
+        assert agreement.min() > 0  # at sharp folds the weights matter
+        assert np.quantile(agreement, 0.02) > 0.9
         outward = trimesh.Trimesh(vertices, mesh.faces, process=False)
         outward.fill_holes()  # the wrist
         assert outward.volume > 1e-4, "cubic metres; inside out it would be negative"
