@@ -11,8 +11,8 @@ RELATIVE_TRANSLATION_STD = 0.03
 """Metres: assumed error of the predicted relative translation (published networks err by 26 to 32 mm)."""
 
 IMAGE_JOINT_STD = 0.008
-"""Metres: assumed error of a 2D joint at the hand's distance, per axis (11 px of 256 on synthetic images). It adds to the
-predicted deviations, which are relative to the wrist and thus nearly 0 there: the wrist's pixel must not decide alone."""
+"""Metres: assumed error of a 2D joint at the hand's distance, per axis (11 px of 256 on synthetic images). Added to the
+predicted deviations, which are relative to the wrist and thus nearly 0 there: its pixel must not decide alone."""
 
 MAX_JOINT_STD = 0.2
 """Metres: larger predicted deviations are limited to it."""

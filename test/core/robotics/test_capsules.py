@@ -48,7 +48,7 @@ def test_capsules_of_the_left_hand_are_the_mirror_image(hand_model: HandLayer) -
 
 @pytest.mark.parametrize("side", list(Side))
 def test_capsules_are_no_larger_than_needed(side: Side, hand_model: HandLayer) -> None:
-    """Thickness of the fingers: their end bones are 12 to 22 mm across, the thumb's up to 25, the palm less than 7 cm."""
+    """End bones of the fingers are 12 to 22 mm across, the thumb's up to 25 mm, the palm less than 7 cm."""
     capsules = CAPSULES(hand_model.v_template[side].numpy(), side)
     tips = [k for k, (_, end) in enumerate(SEGMENTS) if end % 4 == 0]
     limits = np.array([12.5e-3 if SEGMENTS[k][1] == 4 else 11e-3 for k in tips])
