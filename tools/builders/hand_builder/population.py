@@ -29,9 +29,9 @@ Array = NDArray[np.float64]
 VERTICES, WRIST_EDGES = 778, 16
 HAND_LENGTH = 0.187  # wrist to middle fingertip of the mean hand, metres
 SIZE_SPREAD = 0.065  # relative standard deviation of the hand length over human adults
-# MakeHuman's fingers are thinner than people's. Mean changes across the bones, by segment from the base to the tip, which
-# give the mean hand about the joints of British adults (Pheasant and Haslegrave, "Bodyspace"; mean of both sexes, scaled
-# to HAND_LENGTH; breadth x depth): index finger's PIP 20.0 x 18.0 mm, thumb's IP 21.5 x 20.5 mm.
+# MakeHuman's fingers are thinner than people's. Mean changes across the bones, from the base to the tip; with
+# them the mean hand has about the joints of British adults (Pheasant and Haslegrave, "Bodyspace"; mean of both sexes,
+# scaled to HAND_LENGTH; breadth x depth): index finger's PIP 20.0 x 18.0 mm, thumb's IP 21.5 x 20.5 mm.
 FINGER_WIDENING = (0.07, 0.11, 0.15)
 THUMB_WIDENING = (0.08, 0.2, 0.24)
 ORIGIN_TO_WRIST = np.array([0.0957, 0.0064, 0.0062])  # wrist position in MANO's files, for similar coordinate ranges
