@@ -39,23 +39,23 @@ MAX_SCALE_STD = 0.5
 class CovarianceModel:
     """Factors from the network's standard deviations to those of the pose.
 
-    They were chosen so that 95.4 % of the errors are within two standard deviations on the 142 large visible hands of
+    They were chosen so that 95.4 % of the errors are within two standard deviations on the 148 large visible hands of
     200 synthetic images (seed 20262): errors have heavy tails, and whoever keeps a distance to a hand needs the tails.
 
     Args:
         scale: standard deviation of the scale over the relative uncertainty of a hand, which is the root mean square of
             its joints' standard deviations over that of its lateral extent. Indexed by :class:`SizeSource`. A given
             length does not make the depth more certain than the predicted size does: the errors of the predicted pose
-            dominate both. For earlier depth maps, from ten moving sequences.
+            dominate both. For earlier depth maps: from ten moving sequences and former weights, in proportion.
         scale_correlation: of the errors of two hands in one image, without depth maps: 0.5 to 0.6 was measured.
         lateral: standard deviation across the ray over the root mean square of the joints' standard deviations.
         rotation: k.
     """
 
-    scale: tuple[float, ...] = (0.29, 0.29, 0.053, 0.15)
+    scale: tuple[float, ...] = (0.334, 0.334, 0.055, 0.173)
     scale_correlation: float = 0.5
-    lateral: float = 0.54
-    rotation: float = 2.05
+    lateral: float = 0.80
+    rotation: float = 2.28
 
 
 _MODEL = CovarianceModel()
