@@ -66,8 +66,8 @@ class HeldOutHands:
         self.metadata: dict[str, Any] = json.loads(str(self._arrays.pop("metadata")))
         self.metadata["digest"] = hashlib.sha256(path.read_bytes()).hexdigest()
         rendered = self.metadata["hand_model_digest"]
-        bundled = load_hand_model().digest
-        if hand_model.digest not in (rendered, bundled if rendered == _SLIMMER_HAND else rendered):
+        accepted = {rendered, load_hand_model().digest} if rendered == _SLIMMER_HAND else {rendered}
+        if hand_model.digest not in accepted:
             raise ValueError(
                 f"{path}: labels were generated with the hand model {self.metadata['hand_model']!r}, but "
                 f"{hand_model.name!r} is loaded, whose joints and meshes differ; evaluate weights of the bundled hand "

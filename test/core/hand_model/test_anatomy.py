@@ -182,6 +182,26 @@ def test_gradients_of_the_angles() -> None:
     assert torch.autograd.gradcheck(anatomy.angles_to_rotations, angles, fast_mode=True)
 
 
+@pytest.mark.parametrize(
+    ("joint", "breadth", "depth"), [(anatomy.INDEX + 1, 20.0, 18.0), (anatomy.THUMB + 2, 21.5, 20.5)]
+)
+def test_fingers_are_as_thick_as_people_s(hand_model: HandModel, joint: int, breadth: float, depth: float) -> None:
+    """PIP of the index finger and IP of the thumb, mm: British adults (Pheasant and Haslegrave, "Bodyspace")."""
+    vertices = hand_model.v_template[Side.RIGHT].numpy().astype(float)
+    bone, flexion, abduction = anatomy.anatomical_frames()[joint].astype(float)
+    offsets = vertices - (hand_model.J_regressor[Side.RIGHT].numpy() @ vertices)[joint]
+    along = offsets @ bone
+    finger = hand_model.weights[Side.RIGHT][:, joint - 1 : joint + 1].sum(1).numpy() > 0.5
+    cut = [  # of the edges with the plane across the joint
+        offsets[i] + along[i] / (along[i] - along[j]) * (offsets[j] - offsets[i])
+        for face in hand_model.faces[Side.RIGHT].numpy()
+        for i, j in ((face[0], face[1]), (face[1], face[2]), (face[2], face[0]))
+        if along[i] * along[j] < 0 and finger[i] and finger[j]
+    ]
+    across = np.ptp(np.array(cut) @ np.stack([flexion, abduction], 1), axis=0) * 1000
+    assert across == pytest.approx([breadth, depth], rel=0.08)
+
+
 @pytest.mark.parametrize("name", finger_poses.preset_names())
 def test_preset_is_within_the_joint_limits(name: str) -> None:
     low, high = torch.from_numpy(anatomy.JOINT_LIMITS).float().unbind(-1)
