@@ -46,7 +46,8 @@ class CovarianceModel:
         scale: standard deviation of the scale over the relative uncertainty of a hand, which is the root mean square of
             its joints' standard deviations over that of its lateral extent. Indexed by :class:`SizeSource`. A given
             length does not make the depth more certain than the predicted size does: the errors of the predicted pose
-            dominate both. For earlier depth maps: from ten moving sequences and former weights, in proportion.
+            dominate both. For earlier depth maps: measured on ten moving sequences with former weights, and
+            multiplied like the first since.
         scale_correlation: of the errors of two hands in one image, without depth maps: 0.5 to 0.6 was measured.
         lateral: standard deviation across the ray over the root mean square of the joints' standard deviations.
         rotation: k.
